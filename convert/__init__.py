@@ -1,0 +1,1 @@
+"""A trained Keras classifier in, a verified full-int8 bundle out."""

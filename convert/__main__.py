@@ -1,0 +1,278 @@
+"""Command line of the conversion stage: export, verify, bundle."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from convert import package, verify
+from convert.calibration import choose
+from convert.config import ConvertConfig, Gate
+from convert.errors import GateError, InputError
+from convert.training import LabelledPhoto, Training, load_network, read
+from device import bundle as contract
+from device.__main__ import guarded
+from device.classifier import Classifier
+
+FLOAT_MODEL = "model_float32.tflite"
+CALIBRATION = "calibration.json"
+SAMPLES_PER_CLASS = 2
+
+EXAMPLES = """examples:
+  python -m convert export --training build/train --out build/convert
+  python -m convert verify --training build/train --models build/convert --out build/bundle
+  python -m convert bundle --training build/train --models build/convert --out build/bundle
+"""
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write the float32 and the int8 model."""
+    training = read(options.training)
+    network = load_network(training.model_path)
+    from convert.export import float_model, int8_model
+    from convert.quantize import make_plan
+
+    photos = choose(training.photos["train"], options.calibration_photos, options.seed)
+    pixels = np.stack([training.pixels(photo) for photo in photos])
+    options.out.mkdir(parents=True, exist_ok=True)
+    calibration = {"seed": options.seed, "photos": [photo.path for photo in photos]}
+    _write(options.out / FLOAT_MODEL, float_model(network))
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"{'quantizing layers':24}", total=len(network.layers))
+        plan = make_plan(network, pixels, lambda: progress.advance(task))
+    _write(options.out / contract.MODEL, int8_model(network, plan))
+    _write(options.out / CALIBRATION, (json.dumps(calibration, indent=1) + "\n").encode())
+    print(f"exported {options.out / contract.MODEL}, calibrated on {len(photos)} photos")
+    return 0
+
+
+def verify_models(options: argparse.Namespace) -> int:
+    """Compare Keras, float and int8 on the test part; fail if too much is lost."""
+    config = ConvertConfig(
+        gate=Gate(
+            max_loss_points=options.max_loss_points,
+            min_agreement=options.min_agreement,
+        ),
+        allow_regression=options.allow_regression,
+    )
+    training = read(options.training)
+    models = {name: _read(options.models / name) for name in (FLOAT_MODEL, contract.MODEL)}
+    verification = verify.judge(training.labels, _classify(training, models), config.gate)
+    description = training.metrics["data"]["description"]
+    record = verify.record(
+        verification, models, description, allow_regression=config.allow_regression
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    _write(options.out / package.VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
+    print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
+    if verification.passed:
+        return 0
+    if config.allow_regression:
+        print("shipping all the same, as asked; the manifest records it")
+        return 0
+    raise GateError(
+        f"the int8 model is not good enough: {'; '.join(verification.failures)}. See "
+        f"{options.out / package.VERIFICATION}; more photos, more EPOCHS= or CALIBRATION= may "
+        "help; ALLOW_REGRESSION=1 ships it all the same and says so in the manifest"
+    )
+
+
+def bundle(options: argparse.Namespace) -> int:
+    """Write the bundle folder and the tar."""
+    training = read(options.training)
+    model = _read(options.models / contract.MODEL)
+    verification = _read_verification(options.out / package.VERIFICATION, model)
+    calibration = _read_calibration(options.models / CALIBRATION, training)
+    config = ConvertConfig(seed=calibration[0])
+    classifier = Classifier(model, training.labels, training.preprocessing)
+    files = package.build(training, classifier, model, verification, calibration[1], config)
+    evidence = (options.out / package.VERIFICATION).read_bytes()
+    package.write_folder(options.out, {**files, package.VERIFICATION: evidence})
+    tar = options.out.with_name(f"{options.out.name}.tar")
+    _write(tar, package.tar_bytes(files))
+    size = sum(map(len, files.values())) / 2**20
+    print(f"bundle: {options.out} and {tar} ({size:.1f} MiB, {len(files)} files)")
+    return 0
+
+
+def samples(options: argparse.Namespace) -> int:
+    """Copy a few test photos of each class, as frames to try the bundle on."""
+    training = read(options.training)
+    shutil.rmtree(options.out, ignore_errors=True)
+    options.out.mkdir(parents=True)
+    chosen = package.one_class_after_another(training.photos["test"])
+    for number, photo in enumerate(chosen[: SAMPLES_PER_CLASS * len(training.labels)]):
+        source = training.data_folder / photo.path
+        name = f"{number:03d}_{source.parent.name}{source.suffix.lower()}"
+        shutil.copyfile(source, options.out / name)
+    return 0
+
+
+def summary(options: argparse.Namespace) -> int:
+    """Print what was built from what, and how good and fast it is."""
+    loaded = contract.load(options.bundle)
+    training = read(options.training)
+    v = loaded.manifest["verification"]
+    timings = json.loads((options.training / "timings.json").read_text("utf-8"))
+    classifier = Classifier.from_bundle(loaded)
+    invoke_ms = _invoke_p50_ms(classifier, loaded)
+    low, high = v["loss_interval_points"]
+    rows = [
+        ("made from", loaded.data),
+        ("float top-1", _share(v["float_accuracy"], v["float_interval"], v["n"])),
+        ("int8 top-1", _share(v["int8_accuracy"], v["int8_interval"], v["n"])),
+        ("int8 loses", f"{v['loss_points']:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
+        ("agreement", f"{v['agreement']:.2%}, McNemar p = {v['mcnemar_p']:.3f}"),
+        ("gate", "passed" if v["passed"] else "FAILED, shipped on request"),
+        ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
+        ("training", f"{sum(timings['seconds'].values()):.0f} s, {timings['peak_memory_mib']} MiB"),
+        ("report", str(training.folder / "report.html")),
+        ("bundle", f"{options.bundle}, {options.bundle}.tar"),
+    ]
+    print("\n" + "\n".join(f"{name:12} {value}" for name, value in rows))
+    return 0
+
+
+def _share(value: float, interval: Sequence[float], n: int) -> str:
+    return f"{value:.2%} (95% {interval[0]:.2%} to {interval[1]:.2%}, n = {n})"
+
+
+def _invoke_p50_ms(classifier: Classifier, loaded: contract.Bundle) -> float:
+    classifier.set_input(loaded.golden_arrays()["inputs"][0])
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        classifier.invoke()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1e3
+
+
+def _classify(training: Training, models: dict[str, bytes]) -> verify.Outputs:
+    photos = training.photos["test"]
+    network = load_network(training.model_path)
+    import tensorflow as tf
+
+    predict = tf.function(lambda x: network(x, training=False)["probabilities"], jit_compile=False)
+    classifiers = [
+        Classifier(models[name], training.labels, training.preprocessing)
+        for name in (FLOAT_MODEL, contract.MODEL)
+    ]
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"{'verifying':24}", total=len(photos))
+        return verify.classify_all(
+            np.array([photo.label for photo in photos], np.int64),
+            [partial(training.pixels, photo) for photo in photos],
+            lambda pixels: predict(pixels).numpy(),
+            classifiers[0],
+            classifiers[1],
+            lambda: progress.advance(task),
+        )
+
+
+def _read_verification(path: Path, model: bytes) -> dict[str, Any]:
+    try:
+        record = package.read_verification(path)
+        same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
+        allowed = record["passed"] or record["allow_regression"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
+    if not same:
+        raise InputError(f"{path} is of another model; run `make verify` again")
+    if not allowed:
+        raise GateError(f"{path}: the gate failed ({'; '.join(record['failures'])})")
+    return record
+
+
+def _read_calibration(path: Path, training: Training) -> tuple[int, list[LabelledPhoto]]:
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        by_path = {photo.path: photo for photo in training.photos["train"]}
+        return int(record["seed"]), [by_path[name] for name in record["photos"]]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: does not fit the split ({error}); run `make convert`") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run `make convert` first") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(f"part-{path.name}")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    options = _parser().parse_args(arguments)
+    return guarded(lambda: int(options.command(options)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m convert",
+        description="Quantize the trained network, verify it, pack it into a bundle.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--training", type=Path, default=Path("build/train"))
+    models = argparse.ArgumentParser(add_help=False)
+    models.add_argument("--models", type=Path, default=Path("build/convert"))
+    models.add_argument("--out", type=Path, default=Path("build/bundle"))
+    defaults = ConvertConfig()
+
+    command = commands.add_parser("export", parents=[shared], help="write the TFLite models")
+    command.add_argument("--out", type=Path, default=Path("build/convert"))
+    command.add_argument(
+        "--calibration-photos",
+        type=int,
+        default=defaults.calibration_photos,
+        help=f"size of the representative dataset (default: {defaults.calibration_photos})",
+    )
+    command.add_argument("--seed", type=int, default=defaults.seed)
+    command.set_defaults(command=export)
+
+    command = commands.add_parser(
+        "verify", parents=[shared, models], help="compare the models; status 3 if too much is lost"
+    )
+    command.add_argument("--max-loss-points", type=float, default=defaults.gate.max_loss_points)
+    command.add_argument("--min-agreement", type=float, default=defaults.gate.min_agreement)
+    command.add_argument(
+        "--allow-regression", action="store_true", help="ship although the gate fails; recorded"
+    )
+    command.set_defaults(command=verify_models)
+
+    command = commands.add_parser("bundle", parents=[shared, models], help="pack the bundle")
+    command.set_defaults(command=bundle)
+
+    command = commands.add_parser("samples", parents=[shared], help="copy a few test photos")
+    command.add_argument("--out", type=Path, default=Path("build/samples"))
+    command.set_defaults(command=samples)
+
+    command = commands.add_parser("summary", parents=[shared], help="print the build's figures")
+    command.add_argument("--bundle", type=Path, default=Path("build/bundle"))
+    command.set_defaults(command=summary)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The model card: what the model is for, what it was measured to do, where it ends."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from convert.flatbuffer import read_facts
+from convert.training import Training
+
+_CARD = """\
+---
+base_model: MobileNetV2 {alpha}, ImageNet
+pipeline_tag: image-classification
+datasets:
+- {dataset}
+metrics:
+- accuracy
+---
+
+# {title}
+
+Classifies a picture into {count} classes: {labels}.
+
+- **Made from**: {description} (fingerprint `{fingerprint}`).
+- **Network**: MobileNetV2 {alpha} at {size}x{size}, fine-tuned, full-int8 TFLite, {mib:.1f} MiB.
+- **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`.
+- **Runs on**: TFLite {runtime} or newer.
+
+## Measured on {n} photos that were not trained on
+
+| model | top-1 | 95% interval |
+|---|---|---|
+| float32 | {float_accuracy:.2%} | {float_low:.2%} to {float_high:.2%} |
+| int8 | {int8_accuracy:.2%} | {int8_low:.2%} to {int8_high:.2%} |
+
+int8 names the same class as float32 on {agreement:.2%} of them (McNemar p = {p:.3f}).
+Gate: {verdict}.
+
+| class | photos | float32 recall | int8 recall |
+|---|---|---|---|
+{recalls}
+
+## Limits
+
+The model always answers with one of its classes, also for a picture of something else. The test
+photos come from the same collection as the training photos: another camera, season or place can
+be harder. {rendered}It must not be used where a wrong answer can hurt anybody.
+"""
+
+
+def model_card(training: Training, verification: Mapping[str, Any], model: bytes) -> str:
+    """The text of `MODEL_CARD.md`, from measured figures only."""
+    data, v = training.metrics["data"], verification
+    architecture = training.metrics["config"]["architecture"]
+    recalls = "\n".join(
+        f"| {_cell(row['label'])} | {row['n']} | {_percent(row['float'])} "
+        f"| {_percent(row['int8'])} |"
+        for row in v["per_class"]
+    )
+    rendered = "It was made from rendered pictures and knows no real photos. "
+    return _CARD.format(
+        dataset=json.dumps(data["name"]),
+        title=f"Fieldguide classifier: {_cell(data['name'])}",
+        count=len(training.labels),
+        labels=", ".join(_cell(label) for label in training.labels),
+        description=_cell(data["description"]),
+        fingerprint=data["fingerprint"][:16],
+        alpha=architecture["alpha"],
+        size=architecture["size_px"],
+        mib=len(model) / 2**20,
+        runtime=read_facts(model).min_runtime,
+        n=v["n"],
+        float_accuracy=v["float_accuracy"],
+        float_low=v["float_interval"][0],
+        float_high=v["float_interval"][1],
+        int8_accuracy=v["int8_accuracy"],
+        int8_low=v["int8_interval"][0],
+        int8_high=v["int8_interval"][1],
+        agreement=v["agreement"],
+        p=v["mcnemar_p"],
+        verdict="passed" if v["passed"] else f"FAILED, shipped on request: {v['failures']}",
+        recalls=recalls,
+        rendered=rendered if data["kind"] == "rendered" else "",
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"

@@ -1,0 +1,151 @@
+"""Packaging: the verified model with all that a device needs, as a folder and as a tar."""
+
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.card import model_card
+from convert.config import ConvertConfig
+from convert.flatbuffer import read_facts
+from convert.training import LabelledPhoto, Training
+from device import __version__
+from device import bundle as contract
+from device.classifier import Classifier
+
+VERIFICATION = "verification.json"
+TFLITE_RUNTIME_TOLERANCE_STEPS = 64
+"""How far tflite-runtime's kernels may be from the golden outputs; its own arithmetic differs."""
+
+
+def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """The photos with each class in turn, smallest SHA-256 first."""
+    turns: dict[int, int] = {}
+    ranked = []
+    for photo in sorted(photos, key=lambda photo: (photo.sha256, photo.path)):
+        turns[photo.label] = turns.get(photo.label, -1) + 1
+        ranked.append((turns[photo.label], photo.label, photo))
+    return [photo for _, _, photo in sorted(ranked, key=lambda item: item[:2])]
+
+
+def golden_file(training: Training, classifier: Classifier, count: int) -> bytes:
+    """`golden.npz`: test photos as prepared pixels, with the raw outputs that int8 gave here."""
+    photos = one_class_after_another(training.photos["test"])[:count]
+    inputs, outputs = [], []
+    for photo in photos:
+        pixels = training.pixels(photo)
+        classifier.set_input(pixels)
+        classifier.invoke()
+        inputs.append(pixels)
+        outputs.append(classifier.raw_outputs())
+    named: dict[str, Any] = {
+        name: np.stack([output[name] for output in outputs]) for name in sorted(outputs[0])
+    }
+    data = io.BytesIO()
+    np.savez_compressed(data, inputs=np.stack(inputs), **named)
+    return data.getvalue()
+
+
+def manifest(
+    training: Training,
+    classifier: Classifier,
+    model: bytes,
+    verification: Mapping[str, Any],
+    calibration: Sequence[LabelledPhoto],
+    config: ConvertConfig,
+    files: Mapping[str, bytes],
+) -> dict[str, Any]:
+    """Everything that `manifest.json` says, without its own digest."""
+    rules = training.preprocessing
+    runtime = classifier.runtime
+    return {
+        "schema": contract.SCHEMA,
+        "fieldguide": __version__,
+        "commit": commit(),
+        "name": training.metrics["data"]["name"],
+        "data": training.metrics["data"],
+        "architecture": training.metrics["config"]["architecture"],
+        "files": {name: contract.file_record(data) for name, data in files.items()},
+        **classifier.tensor_records(),
+        "preprocess": rules.record(),
+        "preprocess_sha256": rules.sha256(),
+        "verification": dict(verification),
+        "regression_allowed": bool(verification["allow_regression"] and not verification["passed"]),
+        "calibration": {
+            "policy": "class-stratified sample of the training part, drawn by content",
+            "seed": config.seed,
+            "photos": [{"path": p.path, "sha256": p.sha256} for p in calibration],
+        },
+        **read_facts(model).record(),
+        "reference_runtime": f"{runtime.name} {runtime.version}",
+        "tolerance": {
+            "ai-edge-litert": {"max_steps": 0},
+            "tflite-runtime": {"max_steps": TFLITE_RUNTIME_TOLERANCE_STEPS},
+        },
+    }
+
+
+def build(
+    training: Training,
+    classifier: Classifier,
+    model: bytes,
+    verification: Mapping[str, Any],
+    calibration: Sequence[LabelledPhoto],
+    config: ConvertConfig,
+) -> dict[str, bytes]:
+    """All files of the bundle by name, manifest included; the same inputs give the same bytes."""
+    labels = ("\n".join(training.labels) + "\n").encode()
+    golden = golden_file(training, classifier, config.golden_photos)
+    files = {contract.MODEL: model, contract.LABELS: labels, contract.GOLDEN: golden}
+    files[contract.MODEL_CARD] = model_card(training, verification, model).encode()
+    body = manifest(training, classifier, model, verification, calibration, config, files)
+    return {**files, contract.MANIFEST: contract.seal_manifest(body)}
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put a complete folder in the place of the old one; a kill leaves one of both."""
+    fresh, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, data in files.items():
+        (fresh / name).write_bytes(data)
+    contract.load(fresh)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    fresh.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def tar_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A tar of the files: sorted, no times, no owners, so the same files give the same bytes."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(files[name]), 0o644
+            archive.addfile(member, io.BytesIO(files[name]))
+    return data.getvalue()
+
+
+def commit() -> str:
+    """The commit this runs from, "-dirty" if files differ from it, or "unknown"."""
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def read_verification(path: Path) -> dict[str, Any]:
+    """Read `verification.json` back."""
+    verification: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return verification

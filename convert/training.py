@@ -1,0 +1,103 @@
+"""What training left for us: the files of `build/train`, read and checked."""
+
+import csv
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.errors import InputError
+from device.errors import BundleError, PhotoError
+from device.preprocess import Pixels, Preprocessing, load_photo
+
+MODEL = "model.keras"
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """One photo of the split."""
+
+    path: str
+    """Relative to the data folder."""
+    label: int
+    """Index into the labels."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """The result of training, apart from the network itself."""
+
+    folder: Path
+    data_folder: Path
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    photos: dict[str, tuple[LabelledPhoto, ...]]
+    """By part: train, val, test."""
+    metrics: dict[str, Any]
+
+    @property
+    def model_path(self) -> Path:
+        """The trained network."""
+        return self.folder / MODEL
+
+    def pixels(self, photo: LabelledPhoto) -> Pixels:
+        """A photo as the device prepares it.
+
+        Raises:
+            InputError: if it vanished or changed for the worse since the split.
+        """
+        try:
+            return load_photo(self.data_folder / photo.path, self.preprocessing)
+        except PhotoError as error:
+            raise InputError(
+                f"{photo.path}: {error}, though the split lists it; run `make data` again"
+            ) from error
+
+
+def read(folder: Path) -> Training:
+    """Read `build/train`.
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
+    try:
+        labels = tuple((folder / "labels.txt").read_text("utf-8").removesuffix("\n").split("\n"))
+        rules = Preprocessing.from_record(json.loads((folder / "preprocess.json").read_text()))
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
+        photos = _read_split(folder / "split.csv", labels)
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename} is missing; run `make train` first") from error
+    except (ValueError, KeyError, BundleError) as error:
+        raise InputError(f"{folder}: damaged ({error}); run `make train` again") from error
+    if not (folder / MODEL).exists():
+        raise InputError(f"{folder / MODEL} is missing; run `make train` first")
+    return Training(folder, data_folder, labels, rules, photos, metrics)
+
+
+def _read_split(path: Path, labels: tuple[str, ...]) -> dict[str, tuple[LabelledPhoto, ...]]:
+    parts: dict[str, list[LabelledPhoto]] = {"train": [], "val": [], "test": []}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["part"] in parts:
+                label = labels.index(row["class"])
+                parts[row["part"]].append(LabelledPhoto(row["path"], label, row["sha256"]))
+    return {name: tuple(photos) for name, photos in parts.items()}
+
+
+def load_network(path: Path) -> Any:
+    """The trained Keras model.
+
+    Raises:
+        InputError: if the file is no Keras model.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a whole Keras model ({reason}); run `make train`") from error

@@ -1,0 +1,210 @@
+"""Command line of the device package: classify, run, selftest, benchmark."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from device import __version__, benchmark, bundle, loop, selftest
+from device.classifier import Classifier
+from device.errors import FieldguideError, PhotoError, SourceError
+from device.runtime import AUTO, MODULES, find
+from device.sources import open_source, photos_below
+
+EXAMPLES = """examples:
+  python -m device classify --bundle build/bundle photo.jpg
+  python -m device classify --bundle build/bundle --json photos/ > results.jsonl
+  python -m device run --bundle build/bundle --source photos/ --frames 100
+  python -m device selftest --bundle build/bundle
+  python -m device benchmark --bundle build/bundle --json
+"""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    return guarded(lambda: options.command(options))
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; what a user can mend becomes one line on stderr and an exit status."""
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status
+    except FieldguideError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader (head, a closed terminal) has gone; Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def classify(options: argparse.Namespace) -> int:
+    """Classify files and folders, one line each."""
+    loaded = bundle.load(options.bundle)
+    classifier = _classifier(options, loaded)
+    if not options.json:
+        print(f"# {loaded.name}, made from {loaded.data}", file=sys.stderr)
+    failed = False
+    for path, problem in _photos(options.paths):
+        try:
+            if problem:
+                raise PhotoError(problem)
+            record = {"path": str(path), **classifier.classify_file(path).record()}
+        except PhotoError as error:
+            failed = True
+            record = {"path": str(path), "error": str(error)}
+        _print_record(record, as_json=options.json)
+    return int(failed)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Classify a source's frames, one JSON line each."""
+    loaded = bundle.load(options.bundle)
+    classifier = _classifier(options, loaded)
+    source = open_source(options.source, loaded.preprocessing)
+    failed = False
+    for result in loop.results(source, classifier, options.frames):
+        record = {"frame": result.number, "source": result.frame.name, "time": time.time()}
+        if result.prediction is None:
+            failed = True
+            record["error"] = result.frame.error
+        else:
+            record |= result.prediction.record()
+            record["invoke_ms"] = round(result.invoke_s * 1e3, 3)
+            record["overhead_ms"] = round(result.overhead_s * 1e3, 3)
+        print(json.dumps(record), flush=True)
+    return int(failed)
+
+
+def self_test(options: argparse.Namespace) -> int:
+    """Check the golden outputs."""
+    loaded = bundle.load(options.bundle)
+    classifier = _classifier(options, loaded)
+    result = selftest.run(loaded, classifier)
+    print(
+        f"self-test passed: {result.photos} golden photos on {result.runtime} "
+        f"{classifier.runtime.version}, largest difference "
+        f"{result.largest_difference_steps} steps, top-1 equal on {result.same_top1}"
+    )
+    return 0
+
+
+def run_benchmark(options: argparse.Namespace) -> int:
+    """Measure the frame loop and print a table or JSON."""
+    loaded = bundle.load(options.bundle)
+    synthetic = None if options.source else benchmark.temporary_frames(loaded)
+    folder = Path(synthetic.name if synthetic else options.source)
+    try:
+        photo = next(photos_below(folder), None) if folder.is_dir() else None
+        if photo is None:
+            raise SourceError(f"{folder}: not a folder with photos")
+        started_s = benchmark.first_label_s(options.bundle, photo, options.runtime)
+        measured = benchmark.measure(
+            loaded,
+            _classifier(options, loaded),
+            folder,
+            frames=options.frames,
+            threads=options.threads,
+            first_label_s=started_s,
+        )
+    finally:
+        if synthetic:
+            synthetic.cleanup()
+    if options.json:
+        print(json.dumps(measured.record()))
+    else:
+        for name, value in measured.record().items():
+            print(f"{name:20} {value}")
+    return 0
+
+
+def _classifier(options: argparse.Namespace, loaded: bundle.Bundle) -> Classifier:
+    return Classifier.from_bundle(loaded, runtime=find(options.runtime), threads=options.threads)
+
+
+def _photos(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Each photo to classify; with a message for a path that leads to none."""
+    for path in paths:
+        if not path.is_dir():
+            yield path, "" if path.exists() else "no such file"
+            continue
+        empty = True
+        for photo in photos_below(path):
+            empty = False
+            yield photo, ""
+        if empty:
+            yield path, "no photos in this folder"
+
+
+def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record), flush=True)
+    elif "error" in record:
+        print(f"{record['path']}: error: {record['error']}", file=sys.stderr, flush=True)
+    else:
+        print(f"{record['path']}: {record['label']} {record['score']:.1%}", flush=True)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m device",
+        description="Run a Fieldguide bundle: classify photos and camera frames.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fieldguide {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--bundle", type=Path, required=True, help="bundle folder or tar")
+    shared.add_argument(
+        "--runtime", default=AUTO, choices=(AUTO, *MODULES), help="TFLite runtime (default: auto)"
+    )
+    shared.add_argument("--threads", type=_positive, help="threads of the interpreter")
+
+    command = commands.add_parser("classify", parents=[shared], help="classify files and folders")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    command.set_defaults(command=classify)
+
+    command = commands.add_parser("run", parents=[shared], help="classify a source's frames")
+    command.add_argument("--source", required=True, help="folder of photos or video file")
+    command.add_argument("--frames", type=_positive, help="stop after this many frames")
+    command.set_defaults(command=run)
+
+    command = commands.add_parser("selftest", parents=[shared], help="check the golden outputs")
+    command.set_defaults(command=self_test)
+
+    command = commands.add_parser("benchmark", parents=[shared], help="measure speed and memory")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--source", help="folder of photos (default: made-up 640x480 frames)")
+    command.add_argument("--frames", type=_positive, default=300, help="default: 300")
+    command.set_defaults(command=run_benchmark)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What can go wrong, grouped by who must act.
+
+Every command prints such an error as one line and exits with its `exit_status`; a traceback is
+a bug. `train.errors` and `convert.errors` add their own below the same root.
+"""
+
+
+class FieldguideError(Exception):
+    """Root of every error that a user is meant to read."""
+
+    exit_status = 1
+
+
+class UsageError(FieldguideError):
+    """The command line asks for something that cannot be: the user changes the command."""
+
+    exit_status = 2
+
+
+class PhotoError(FieldguideError):
+    """One picture cannot be used: the user replaces or removes that picture."""
+
+
+class SourceError(FieldguideError):
+    """Frames cannot be had: the user checks the camera, file or folder."""
+
+
+class BundleError(FieldguideError):
+    """The bundle is not what its manifest says: the user builds or copies it again."""
+
+
+class RuntimeUnavailableError(FieldguideError):
+    """No interpreter can run the model here: the user installs or chooses another runtime."""
+
+
+class SelfTestError(FieldguideError):
+    """The interpreter's outputs differ from the golden ones: the bundle must not go live."""

@@ -1,0 +1,224 @@
+"""The preprocessing contract: from a picture to the model's input bytes.
+
+It exists once. Training, calibration, verification and the device call `prepare`; the rules they
+call it with are a `Preprocessing` record whose hash travels in the manifest, so that a device
+refuses a model that was trained on other numbers. Scaling to [-1, 1] is the first layer inside
+the model; what leaves this module is raw RGB bytes.
+"""
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from device.errors import BundleError, PhotoError
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_PHOTO_BYTES = 256 * 1024 * 1024
+MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
+"""Pillow's own guard against decompression bombs, used as the hard limit; never lifted."""
+
+PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+"""Decoders a photo may reach, the common ones first: Pillow loads the last two only on need."""
+
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".mpo"}
+)
+
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The rules from a picture to the model's input, as stored in `preprocess.json`."""
+
+    height_px: int = 224
+    width_px: int = 224
+    crop: str = "centre"
+    """The largest centred box with the input's aspect ratio; nothing is stretched."""
+    resize: str = "pillow-bilinear-antialiased"
+    """`Image.resize(BILINEAR)`: a triangle filter as wide as the scale, also between pixels."""
+    jpeg_decode_scale: int = 2
+    """A JPEG is decoded at the smallest DCT scale that keeps this many pixels per input pixel."""
+    orientation: str = "exif"
+    colour: str = "RGB"
+    alpha: str = "over-white"
+    dtype: str = "uint8"
+
+    def __post_init__(self) -> None:
+        """Refuse rules that this version cannot follow.
+
+        Raises:
+            BundleError: if a field has a value that this version does not know.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int or field.type == "int":
+                if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
+                    raise BundleError(f"preprocessing: {field.name}={value!r} is not in 1..4096")
+            elif value != field.default:
+                raise BundleError(
+                    f"preprocessing: {field.name}={value!r} is not known to this version "
+                    f"(it knows {field.default!r}): update the device package"
+                )
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Preprocessing":
+        """Read the rules back from their JSON object.
+
+        Raises:
+            BundleError: on a missing, unknown or unsupported field.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(record, Mapping) or set(record) != names:
+            odd = sorted(names.symmetric_difference(record if isinstance(record, Mapping) else ()))
+            raise BundleError(f"preprocessing record: fields missing or unknown: {', '.join(odd)}")
+        return cls(**record)
+
+    def record(self) -> dict[str, Any]:
+        """The rules as a JSON object, in a fixed order."""
+        return asdict(self)
+
+    def sha256(self) -> str:
+        """Hex digest of the canonical JSON of the rules; equal digests mean equal numbers."""
+        canonical = json.dumps(self.record(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of one prepared picture."""
+        return (self.height_px, self.width_px, 3)
+
+
+def crop_box(width: int, height: int, rules: Preprocessing) -> tuple[int, int, int, int]:
+    """The centred box of a `width` x `height` picture with the input's aspect ratio.
+
+    Whole pixels, so that a cropped camera frame and a cropped photo give the same numbers.
+
+    Returns:
+        (left, upper, right, lower) in pixels, inside the picture, at least 1x1.
+    """
+    scale = min(width / rules.width_px, height / rules.height_px)
+    box_w = min(width, max(1, round(rules.width_px * scale)))
+    box_h = min(height, max(1, round(rules.height_px * scale)))
+    left, upper = (width - box_w) // 2, (height - box_h) // 2
+    return (left, upper, left + box_w, upper + box_h)
+
+
+def prepare(image: Image.Image, rules: Preprocessing) -> Pixels:
+    """Crop and resize an upright RGB picture.
+
+    Args:
+        image: mode RGB, any size of at least 1x1.
+        rules: the preprocessing record.
+
+    Returns:
+        uint8 array (height_px, width_px, 3), R, G, B in 0..255.
+    """
+    return _resize(image.crop(crop_box(image.width, image.height, rules)), rules)
+
+
+def prepare_frame(frame: Pixels, rules: Preprocessing) -> Pixels:
+    """Crop and resize a camera frame, a uint8 array (h, w, 3) in R, G, B order.
+
+    The same numbers as `prepare`, without unpacking the part that the crop throws away.
+    """
+    left, upper, right, lower = crop_box(frame.shape[1], frame.shape[0], rules)
+    return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
+
+
+def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:
+    # The picture is cropped before: given a box, Pillow's filter also reads outside of it.
+    size = (rules.width_px, rules.height_px)
+    return np.asarray(cropped.resize(size, Image.Resampling.BILINEAR))
+
+
+def decode(data: bytes, rules: Preprocessing) -> Image.Image:
+    """Decode the bytes of a photo file to an upright RGB picture.
+
+    A JPEG may come out smaller than it is (`jpeg_decode_scale`); of an animation the first frame
+    is taken; 16-bit grey keeps its upper 8 bits; transparency is laid over white.
+
+    Raises:
+        PhotoError: if the bytes are no whole picture of a known format, or too large.
+    """
+    if not data:
+        raise PhotoError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from one times its limit and raises from two; one is our limit.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=PHOTO_FORMATS)
+        if image.width * image.height > MAX_PHOTO_PIXELS:
+            raise PhotoError(
+                f"{image.width}x{image.height} pixels are more than {MAX_PHOTO_PIXELS:,}"
+            )
+        least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
+        image.draft(None, (least, least))
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
+    except (UnidentifiedImageError, SyntaxError) as error:
+        raise PhotoError("not a picture of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)") from (
+            error
+        )
+    except MemoryError as error:
+        raise PhotoError("not enough memory to decode it") from error
+    except Exception as error:
+        # Decoders meet hostile bytes here and raise whatever they like (OSError, ValueError,
+        # struct.error, IndexError, EOFError ...): all of it means that the picture is damaged.
+        raise PhotoError(f"damaged picture: {error}") from error
+
+
+def load_photo(path: Path, rules: Preprocessing) -> Pixels:
+    """Read, decode and prepare one photo file.
+
+    Returns:
+        uint8 array (height_px, width_px, 3), R, G, B in 0..255.
+
+    Raises:
+        PhotoError: if the file cannot be read or used.
+    """
+    return prepare(decode(read_photo(path), rules), rules)
+
+
+def read_photo(path: Path) -> bytes:
+    """The bytes of a photo file.
+
+    Raises:
+        PhotoError: if it cannot be read or is larger than `MAX_PHOTO_BYTES`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_PHOTO_BYTES + 1)
+    except OSError as error:
+        raise PhotoError(error.strerror or str(error)) from error
+    if len(data) > MAX_PHOTO_BYTES:
+        raise PhotoError(f"larger than {MAX_PHOTO_BYTES // 2**20} MiB")
+    return data
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT_MODES:
+        # Pillow's own conversion clips at 255 instead of scaling.
+        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
+        image = Image.fromarray(grey.astype(np.uint8))
+    if image.mode == "F":
+        raise PhotoError("floating-point pixels have no defined range")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, layer)
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -1,0 +1,65 @@
+"""The self-test: does the interpreter here give the outputs that were verified?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from device.bundle import Bundle
+from device.classifier import Classifier
+from device.errors import BundleError, SelfTestError
+
+EXACT = {"max_steps": 0}
+
+
+@dataclass(frozen=True)
+class SelfTestResult:
+    """How far this runtime is from the golden outputs."""
+
+    runtime: str
+    photos: int
+    largest_difference_steps: int
+    """Over all outputs, in steps of the quantized output (1/256 for probabilities)."""
+    same_top1: int
+    """On how many of the golden photos the most probable class is the golden one."""
+
+
+def run(bundle: Bundle, classifier: Classifier) -> SelfTestResult:
+    """Classify the golden inputs and compare with the golden outputs.
+
+    Returns:
+        The differences found, all of them inside the manifest's tolerance for this runtime.
+
+    Raises:
+        SelfTestError: if an output is further from its golden one than the tolerance.
+        BundleError: if the golden file does not fit the model.
+    """
+    arrays = bundle.golden_arrays()
+    inputs = arrays.pop("inputs")
+    largest = same_top1 = 0
+    for i, pixels in enumerate(inputs):
+        classifier.set_input(pixels)
+        classifier.invoke()
+        raw = classifier.raw_outputs()
+        for name, golden in arrays.items():
+            largest = max(largest, _difference(raw, name, golden[i]))
+        same_top1 += int(raw["probabilities"].argmax() == arrays["probabilities"][i].argmax())
+    result = SelfTestResult(classifier.runtime.name, len(inputs), largest, same_top1)
+    _judge(result, bundle.manifest.get("tolerance", {}).get(classifier.runtime.name, EXACT))
+    return result
+
+
+def _difference(raw: Mapping[str, Any], name: str, golden: Any) -> int:
+    if name not in raw or raw[name].shape != golden.shape or raw[name].dtype != golden.dtype:
+        raise BundleError(f"the golden output {name!r} does not fit the model")
+    return int(np.abs(raw[name].astype(np.int32) - golden.astype(np.int32)).max())
+
+
+def _judge(result: SelfTestResult, tolerance: Mapping[str, Any]) -> None:
+    if result.largest_difference_steps > tolerance["max_steps"]:
+        raise SelfTestError(
+            f"an output differs by {result.largest_difference_steps} steps from the golden one "
+            f"({tolerance['max_steps']} allowed on {result.runtime}), top-1 equal on "
+            f"{result.same_top1} of {result.photos}: do not use this bundle on this runtime"
+        )

@@ -1,0 +1,1 @@
+"""Photos in, a fine-tuned Keras classifier out."""

@@ -1,0 +1,130 @@
+"""Command line of the training stage: data, weights, fit."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from device.__main__ import guarded
+from device.preprocess import Preprocessing
+
+EXAMPLES = """examples:
+  python -m train data --data photos/ --out build/train
+  python -m train weights --out build/weights
+  python -m train fit --out build/train --weights build/weights --epochs 6
+"""
+
+
+def data(options: argparse.Namespace) -> int:
+    """Find the photos, split them, write split.csv and data.json."""
+    import json
+
+    from train import data as photos
+    from train.split import assign, to_csv
+
+    folder = photos.locate(options.data, options.store)
+    rows = assign(photos.scan(folder, Preprocessing()), options.seed)
+    data_set = photos.describe(folder, rows)
+    options.out.mkdir(parents=True, exist_ok=True)
+    _replace_text(options.out / photos.DATA_RECORD, json.dumps(data_set.record(), indent=2) + "\n")
+    _replace_text(options.out / photos.SPLIT, to_csv(rows))
+    print(f"{data_set.description}\n{photos.table(data_set, rows)}")
+    return 0
+
+
+def weights(options: argparse.Namespace) -> int:
+    """Fetch the default ImageNet weights."""
+    from train.fetch import fetch_weights
+
+    print(fetch_weights(options.out))
+    return 0
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Train and write the model with its metrics and report."""
+    # TensorFlow takes seconds to import and talks a lot: only where it is needed, and quietly.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from train.backbone import Architecture
+    from train.config import TrainConfig
+    from train.fetch import fetch_weights
+    from train.fit import KERAS_DOWNLOAD, run
+
+    config = TrainConfig(
+        architecture=Architecture(options.architecture, options.alpha, options.size),
+        seed=options.seed,
+        epochs=options.epochs,
+        views=options.views,
+    )
+    source = options.weights
+    if source != KERAS_DOWNLOAD and Path(source).is_dir():
+        source = str(fetch_weights(Path(source)))
+    metrics = run(config, source, options.out)
+    test = metrics["test"]
+    low, high = test["interval"]
+    print(
+        f"trained on {metrics['data']['description']}\n"
+        f"test top-1 {test['accuracy']:.1%} (95% interval {low:.1%} to {high:.1%}, "
+        f"n = {test['n']}), best epoch {metrics['best_epoch']}\n"
+        f"report: {options.out / 'report.html'}"
+    )
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    return guarded(lambda: int(options.command(options)))
+
+
+def _replace_text(path: Path, text: str) -> None:
+    part = path.with_name(f"part-{path.name}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Fine-tune MobileNetV2 on a folder of class folders.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("data", help="find and split the photos")
+    command.add_argument(
+        "--data",
+        help="folder of class folders; 'rendered' for the project's own pictures (default: the "
+        "official flower photos, or rendered ones without network)",
+    )
+    command.add_argument("--store", type=Path, default=Path("data"), help="default: data")
+    command.add_argument("--seed", type=int, default=0, help="another seed, another split")
+    command.add_argument("--out", type=Path, default=Path("build/train"))
+    command.set_defaults(command=data)
+
+    command = commands.add_parser("weights", help="fetch the ImageNet weights")
+    command.add_argument("--out", type=Path, default=Path("build/weights"))
+    command.set_defaults(command=weights)
+
+    command = commands.add_parser("fit", help="train on the split")
+    command.add_argument("--out", type=Path, default=Path("build/train"))
+    command.add_argument(
+        "--weights",
+        default="build/weights",
+        help="folder for the default weights, a checkpoint file, or 'imagenet' for Keras' download",
+    )
+    command.add_argument("--architecture", default="mobilenet_v2")
+    command.add_argument("--alpha", type=float, default=1.0, help="width multiplier")
+    command.add_argument("--size", type=int, default=224, help="input size in pixels")
+    command.add_argument("--epochs", type=int, default=6, help="of fine-tuning; 0: head alone")
+    command.add_argument("--views", type=int, default=4, help="cached views per training photo")
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(command=fit)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

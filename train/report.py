@@ -1,0 +1,270 @@
+"""The training report: one self-contained HTML page from the metrics of a run.
+
+The page repeats exactly for the same metrics and photos, so it holds no date and no random id.
+"""
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from device.errors import PhotoError
+from device.preprocess import Pixels
+from train.split import LEFT_OUT, PARTS
+
+TEMPLATE = "report.html.j2"
+PICTURE_PX = 320
+"""Longest side of a picture on the page."""
+JPEG_QUALITY = 82
+CONFUSIONS_NAMED = 3
+UPRIGHT_FROM_CLASSES = 8
+"""From this many classes on, the column heads of the confusion matrix stand upright."""
+PART_NAMES = {"train": "train", "val": "validation", "test": "test", LEFT_OUT: "left out"}
+
+PLOT_INCHES = (4.8, 3.0)
+INK, RULE, TRAINING, VALIDATION = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
+"""Stand-ins: the page replaces them by its own colours, which know light and dark."""
+PLOT_COLOURS = {
+    INK: "var(--muted)",
+    RULE: "var(--rule)",
+    TRAINING: "var(--training)",
+    VALIDATION: "var(--accent)",
+}
+PLOT_STYLE = {
+    # As text, labels follow the reader's fonts; as paths they would double the page.
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell of the confusion matrix."""
+
+    count: int
+    right: bool
+    opacity: float
+    """Of its shade, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class _Mistake:
+    """One wrongly classified test photo."""
+
+    path: str
+    label: str
+    predicted: str
+    score: float
+    picture: str
+    """A data URI, or empty if the photo cannot be shown."""
+    size: tuple[int, int]
+    problem: str
+
+
+def render(metrics: Mapping[str, Any], load: Callable[[str], Pixels]) -> str:
+    """Write the report of one training run.
+
+    Args:
+        metrics: as `train.fit.run` returns them.
+        load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
+            `PhotoError` from it leaves a placeholder.
+
+    Returns:
+        An HTML page that needs no other file, no script and no network.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        # Not `select_autoescape`: it goes by the file's suffix, and `.j2` is none it knows.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    confusion = metrics["test"]["confusion"]
+    return environment.get_template(TEMPLATE).render(
+        metrics,
+        rendered=metrics["data"]["kind"] == "rendered",
+        parts=[(name, PART_NAMES[name]) for name in (*PARTS, LEFT_OUT)],
+        never_predicted=_never_predicted(metrics["labels"], confusion),
+        matrix=_matrix(confusion),
+        upright=len(metrics["labels"]) >= UPRIGHT_FROM_CLASSES,
+        confusions=_confusions(metrics["labels"], confusion),
+        epochs_finished=metrics["history"][-1]["epoch"],
+        plots=_plots(metrics["history"], metrics["best_epoch"]),
+        wrong=_wrong(confusion),
+        mistakes=[_mistake(record, load) for record in metrics["test"]["mistakes"]],
+        settings=list(_flat(metrics["config"])),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _never_predicted(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> set[str]:
+    """Classes whose precision is no number: nothing was taken for them."""
+    columns = zip(labels, zip(*confusion, strict=True), strict=True)
+    return {label for label, column in columns if not sum(column)}
+
+
+def _wrong(confusion: Sequence[Sequence[int]]) -> int:
+    return sum(sum(row) - row[i] for i, row in enumerate(confusion))
+
+
+def _matrix(confusion: Sequence[Sequence[int]]) -> list[list[_Cell]]:
+    return [
+        [_Cell(count, i == j, _opacity(count, sum(row))) for j, count in enumerate(row)]
+        for i, row in enumerate(confusion)
+    ]
+
+
+def _opacity(count: int, total: int) -> float:
+    # The root lifts rare confusions, which are what one looks for, off the paper.
+    return round(0.75 * (count / total) ** 0.5, 2) if count else 0.0
+
+
+def _confusions(
+    labels: Sequence[str], confusion: Sequence[Sequence[int]]
+) -> list[tuple[str, str, int]]:
+    """The most frequent ones as (true class, predicted class, photos)."""
+    found = [
+        (labels[i], labels[j], count)
+        for i, row in enumerate(confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(found, key=lambda item: -item[2])[:CONFUSIONS_NAMED]
+
+
+def _mistake(record: Mapping[str, Any], load: Callable[[str], Pixels]) -> _Mistake:
+    picture, size, problem = "", (0, 0), ""
+    try:
+        picture, size = _picture(load(record["path"]))
+    except PhotoError as error:
+        problem = str(error)
+    return _Mistake(
+        path=record["path"],
+        label=record["label"],
+        predicted=record["predicted"],
+        score=record["score"],
+        picture=picture,
+        size=size,
+        problem=problem,
+    )
+
+
+def _picture(pixels: Pixels) -> tuple[str, tuple[int, int]]:
+    """A data URI with its width and height."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((PICTURE_PX, PICTURE_PX))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return uri, image.size
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (dotted name, value) pairs."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value if isinstance(value, str) else json.dumps(value)
+
+
+def _plots(history: Sequence[Mapping[str, float]], best_epoch: int) -> list[Markup]:
+    """The learning curves as SVG elements; none if there is nothing but the head."""
+    if len(history) < 2:
+        return []
+
+    def losses(axes: Axes) -> None:
+        _line(axes, history, "train_loss", "training", TRAINING, "--")
+        _line(axes, history, "val_loss", "validation", VALIDATION, "-")
+
+    def accuracy(axes: Axes) -> None:
+        _line(axes, history, "val_accuracy", "validation", VALIDATION, "-")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+
+    return [
+        _plot("Loss over epochs", losses, best_epoch),
+        _plot("Validation accuracy over epochs", accuracy, best_epoch),
+    ]
+
+
+def _line(
+    axes: Axes,
+    history: Sequence[Mapping[str, float]],
+    key: str,
+    label: str,
+    colour: str,
+    style: str,
+) -> None:
+    # Before the first epoch there is no training loss.
+    points = [(figures["epoch"], figures[key]) for figures in history if key in figures]
+    epochs, values = [x for x, _ in points], [y for _, y in points]
+    axes.plot(
+        epochs, values, label=label, color=colour, linestyle=style, marker="o", markersize=3.5
+    )
+
+
+def _plot(title: str, draw: Callable[[Axes], None], best_epoch: int) -> Markup:
+    with matplotlib.style.context(["default", {**PLOT_STYLE, "svg.hashsalt": title}]):
+        figure = Figure(figsize=PLOT_INCHES, layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        axes.axvline(best_epoch, color=INK, linewidth=1, linestyle=":", label="kept epoch")
+        axes.set_xlabel("epoch (0 = head only)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.tick_params(length=0)
+        axes.legend()
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(buffer.getvalue(), title)
+
+
+def _inline(svg: str, title: str) -> Markup:
+    """Make a file of matplotlib an element of the page.
+
+    Args:
+        svg: holds no text but this module's own, so that it is safe to take as markup.
+        title: what a screen reader says.
+    """
+    body = svg[svg.index("<svg") :]
+    # Metadata names a web address, the style rule is meant for all elements of a file, and group
+    # ids would stand on the page once per plot.
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    viewbox = re.search(r'viewBox="[^"]*"', body)
+    assert viewbox is not None
+    head = f'<svg {viewbox[0]} role="img" aria-label="{title}">'
+    body = re.sub(r"<svg[^>]*>", head, body, count=1)
+    for stand_in, colour in PLOT_COLOURS.items():
+        body = body.replace(stand_in, colour)
+    return Markup(body)

@@ -1,0 +1,277 @@
+"""The split: which photo trains, validates or tests, decided by content.
+
+Pure functions from photo records to rows; the same photos give the same rows whatever their
+file order or names. Photos that show nearly the same picture form a *group*, and a group never
+stands on two sides.
+"""
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from train.errors import DataError
+
+PARTS = ("train", "val", "test")
+SHARES = (0.70, 0.15, 0.15)
+LEFT_OUT = "left_out"
+
+THUMBNAIL_PX = 16
+NEAR_IDENTICAL_CORRELATIONS = (0.94, 0.97, 0.99, 0.997)
+"""Two thumbnails at least this correlated are taken for the same picture.
+
+The first value is right for photos of all kinds. Behind a fixed camera every photo resembles
+every other; then the next value is taken, until no group holds more than `MAX_GROUP_SHARE`.
+"""
+
+MAX_GROUP_SHARE = 0.1
+MAX_PAIRS_PER_PHOTO = 20
+
+MIN_PHOTOS_PER_CLASS = len(PARTS)
+"""A class needs one photo to learn from, one to choose by and one to test on."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One file of the data folder, as far as the split needs it."""
+
+    path: str
+    """Relative to the data folder, with forward slashes."""
+    label: str
+    sha256: str
+    thumbnail: npt.NDArray[np.float32] | None = None
+    """Zero mean, unit length, from `thumbnail`; None if the file is no usable photo."""
+    problem: str = ""
+    """Why it cannot be used; empty for a good photo."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `split.csv`."""
+
+    path: str
+    label: str
+    part: str
+    """train, val, test or left_out."""
+    sha256: str
+    group: str
+    """The first 12 digits of the smallest SHA-256 among the photos of this picture."""
+    reason: str
+    """Why it was left out; empty otherwise."""
+
+
+def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
+    """What a picture looks like from far away.
+
+    Returns:
+        float32 (768,): each colour channel with its mean taken off, all three of length 1.
+        The dot product of two of them is their correlation; recompression, resizing and
+        small changes of light keep it near 1. A flat colour gives zeros, near to nothing.
+    """
+    # Pillow's reduce first: a triangle filter over a 12-megapixel photo would cost 20 times more.
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    values = np.asarray(small, np.float32)
+    # Each channel's own mean goes: two quite different yellow flowers share the colour, not the
+    # picture.
+    values = (values - values.mean(axis=(0, 1))).ravel()
+    length = float(np.linalg.norm(values))
+    return values / length if length > 1e-3 else np.zeros_like(values)
+
+
+def near_identical_pairs(
+    thumbnails: npt.NDArray[np.float32], threshold: float, most: int | None = None
+) -> list[tuple[int, int]]:
+    """All pairs (i, j), i < j, whose thumbnails correlate by at least `threshold`.
+
+    Compares every photo with every other, 1,024 rows at a time: exact, and for 10,000 photos
+    40 MB and a few seconds. Stops after the block that brings more than `most` pairs.
+    """
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(thumbnails), 1024):
+        block = thumbnails[start : start + 1024]
+        similar = block @ thumbnails[start:].T >= threshold
+        rows, columns = np.nonzero(np.triu(similar, k=1))
+        pairs += zip((rows + start).tolist(), (columns + start).tolist(), strict=True)
+        if most is not None and len(pairs) > most:
+            break
+    return pairs
+
+
+def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
+    """Put every photo into a part.
+
+    Args:
+        photos: in any order.
+        seed: another seed gives another, equally balanced split.
+
+    Returns:
+        One row per photo, sorted by path.
+
+    Raises:
+        DataError: if fewer than two classes, or a class too small, are left.
+    """
+    photos = sorted(photos, key=lambda photo: photo.path)
+    reasons = _reasons_to_leave_out(photos)
+    good = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
+    _check_classes({photo.label for photo in photos}, good)
+    groups = _groups(good)
+    part_of = _parts_of_groups(good, groups, seed)
+    _check_parts(good, [part_of[group] for group in groups])
+    group_of = {photo.path: group for photo, group in zip(good, groups, strict=True)}
+    rows = []
+    for photo, reason in zip(photos, reasons, strict=True):
+        group = group_of.get(photo.path, photo.sha256[:12])
+        part = LEFT_OUT if reason else part_of[group]
+        rows.append(Row(photo.path, photo.label, part, photo.sha256, group, reason))
+    return rows
+
+
+def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
+    labels = defaultdict(set)
+    for photo in photos:
+        if not photo.problem:
+            labels[photo.sha256].add(photo.label)
+    return [
+        photo.problem
+        or (
+            f"the same bytes stand in the classes {', '.join(sorted(labels[photo.sha256]))}"
+            if len(labels[photo.sha256]) > 1
+            else ""
+        )
+        for photo in photos
+    ]
+
+
+def _check_classes(labels: set[str], good: Sequence[Photo]) -> None:
+    counts = {label: sum(photo.label == label for photo in good) for label in sorted(labels)}
+    for label, count in counts.items():
+        if count < MIN_PHOTOS_PER_CLASS:
+            raise DataError(
+                f"class {label!r} has {count} usable photos; at least {MIN_PHOTOS_PER_CLASS} are "
+                "needed (one each to train, choose and test): add photos or remove the folder"
+            )
+    if len(counts) < 2:
+        raise DataError(
+            f"{len(counts)} class with usable photos; at least 2 folders of photos are needed"
+        )
+
+
+def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:
+    learned = {photo.label for photo, name in zip(photos, parts, strict=True) if name == "train"}
+    missing = sorted({photo.label for photo in photos} - learned)
+    if missing or not set(PARTS) <= set(parts):
+        raise DataError(
+            "the photos cannot be split into train, val and test: too few, or all nearly the same "
+            f"picture{f' (class {missing[0]!r})' if missing else ''}: add different photos"
+        )
+
+
+def _groups(photos: Sequence[Photo]) -> list[str]:
+    """For each photo the name of its group, at the first threshold that leaves groups small."""
+    thumbnails = np.stack([photo.thumbnail for photo in photos if photo.thumbnail is not None])
+    first_of: dict[str, int] = {}
+    same_bytes = [(first_of.setdefault(p.sha256, i), i) for i, p in enumerate(photos)]
+    most = MAX_PAIRS_PER_PHOTO * len(photos)
+    roots = _connected(len(photos), same_bytes)
+    for threshold in NEAR_IDENTICAL_CORRELATIONS:
+        pairs = near_identical_pairs(thumbnails, threshold, most)
+        if len(pairs) > most:
+            continue
+        joined = _connected(len(photos), same_bytes + pairs)
+        if np.bincount(joined).max() <= max(MIN_PHOTOS_PER_CLASS, MAX_GROUP_SHARE * len(photos)):
+            roots = joined
+            break
+    smallest: dict[int, str] = {}
+    for photo, root in zip(photos, roots, strict=True):
+        smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
+    return [smallest[root][:12] for root in roots]
+
+
+def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Union-find: for each of `count` items the root of its connected component."""
+    parent = list(range(count))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, j in pairs:
+        parent[root(i)] = root(j)
+    return [root(i) for i in range(count)]
+
+
+def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) -> dict[str, str]:
+    """Stratified assignment: each group goes where its class lacks most.
+
+    Groups come in an order drawn by hash, so the result depends on content and seed alone. Large
+    groups come first, while every part still has room for them.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for photo, group in zip(photos, groups, strict=True):
+        members[group].append(photo.label)
+    by_label: dict[str, list[str]] = defaultdict(list)
+    for group, labels in members.items():
+        by_label[max(sorted(set(labels)), key=labels.count)].append(group)
+    part_of: dict[str, str] = {}
+    for label in sorted(by_label):
+        wanted = _wanted(sum(len(members[group]) for group in by_label[label]))
+        order = sorted(by_label[label], key=lambda g: (-len(members[g]), _draw(g, seed)))
+        for group in order:
+            part = max(PARTS, key=lambda p: (wanted[p] / SHARES[PARTS.index(p)], p == "train"))
+            part_of[group] = part
+            wanted[part] -= len(members[group])
+    return part_of
+
+
+def _wanted(count: int) -> dict[str, float]:
+    shares = zip(PARTS, SHARES, strict=True)
+    held_out = {name: max(1, round(count * share)) for name, share in shares}
+    return {**held_out, "train": count - held_out["val"] - held_out["test"]}
+
+
+def _draw(group: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """The text of `split.csv`: one line per photo, with a header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "class", "part", "sha256", "group", "reason"))
+    for row in rows:
+        writer.writerow((row.path, row.label, row.part, row.sha256, row.group, row.reason))
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Read `split.csv` back.
+
+    Raises:
+        DataError: if it is missing or not in the format of `to_csv`.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                Row(r["path"], r["class"], r["part"], r["sha256"], r["group"], r["reason"])
+                for r in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable split ({error}); run `make data` again") from error
+    if not rows or any(row.part not in (*PARTS, LEFT_OUT) for row in rows):
+        raise DataError(f"{path}: no rows or unknown parts; run `make data` again")
+    return rows
+
+
+def part(rows: Iterable[Row], name: str) -> list[Row]:
+    """The rows of one part, in order."""
+    return [replace(row) for row in rows if row.part == name]
