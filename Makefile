@@ -36,6 +36,8 @@ PYTEST ?=
 # the Python to make .venv with (3.11 to 3.13); found when empty
 PYTHON ?=
 
+$(if $(word 2,$(BUILD)),$(error BUILD="$(BUILD)" must not contain spaces))
+
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/ready

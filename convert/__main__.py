@@ -21,8 +21,9 @@ from convert.config import ConvertConfig, Gate
 from convert.errors import GateError, InputError
 from convert.training import LabelledPhoto, Training, load_network, read
 from device import bundle as contract
-from device.__main__ import guarded
 from device.classifier import Classifier
+from device.console import guarded, quiet_native_stderr
+from device.files import write_bytes
 
 FLOAT_MODEL = "model_float32.tflite"
 CALIBRATION = "calibration.json"
@@ -39,19 +40,22 @@ def export(options: argparse.Namespace) -> int:
     """Write the float32 and the int8 model."""
     training = read(options.training)
     network = load_network(training.model_path)
-    from convert.export import float_model, int8_model
-    from convert.quantize import make_plan
+    with quiet_native_stderr():
+        from convert.export import float_model, int8_model
+        from convert.quantize import make_plan
 
     photos = choose(training.photos["train"], options.calibration_photos, options.seed)
     pixels = np.stack([training.pixels(photo) for photo in photos])
     options.out.mkdir(parents=True, exist_ok=True)
     calibration = {"seed": options.seed, "photos": [photo.path for photo in photos]}
-    _write(options.out / FLOAT_MODEL, float_model(network))
+    with quiet_native_stderr():
+        write_bytes(options.out / FLOAT_MODEL, float_model(network))
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"{'quantizing layers':24}", total=len(network.layers))
         plan = make_plan(network, pixels, lambda: progress.advance(task))
-    _write(options.out / contract.MODEL, int8_model(network, plan))
-    _write(options.out / CALIBRATION, (json.dumps(calibration, indent=1) + "\n").encode())
+    with quiet_native_stderr():
+        write_bytes(options.out / contract.MODEL, int8_model(network, plan))
+    write_bytes(options.out / CALIBRATION, (json.dumps(calibration, indent=1) + "\n").encode())
     print(f"exported {options.out / contract.MODEL}, calibrated on {len(photos)} photos")
     return 0
 
@@ -73,7 +77,7 @@ def verify_models(options: argparse.Namespace) -> int:
         verification, models, description, allow_regression=config.allow_regression
     )
     options.out.mkdir(parents=True, exist_ok=True)
-    _write(options.out / package.VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
+    write_bytes(options.out / package.VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
     print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
     if verification.passed:
         return 0
@@ -99,7 +103,7 @@ def bundle(options: argparse.Namespace) -> int:
     evidence = (options.out / package.VERIFICATION).read_bytes()
     package.write_folder(options.out, {**files, package.VERIFICATION: evidence})
     tar = options.out.with_name(f"{options.out.name}.tar")
-    _write(tar, package.tar_bytes(files))
+    write_bytes(tar, package.tar_bytes(files))
     size = sum(map(len, files.values())) / 2**20
     print(f"bundle: {options.out} and {tar} ({size:.1f} MiB, {len(files)} files)")
     return 0
@@ -162,7 +166,9 @@ def _classify(training: Training, models: dict[str, bytes]) -> verify.Outputs:
     network = load_network(training.model_path)
     import tensorflow as tf
 
-    predict = tf.function(lambda x: network(x, training=False)["probabilities"], jit_compile=False)
+    predict = tf.function(
+        lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
+    )
     classifiers = [
         Classifier(models[name], training.labels, training.preprocessing)
         for name in (FLOAT_MODEL, contract.MODEL)
@@ -207,15 +213,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; run `make convert` first") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f"part-{path.name}")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

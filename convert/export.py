@@ -55,7 +55,7 @@ def int8_model(network: keras.Model, plan: Plan) -> bytes:
 
 
 def _converter(call: Callable[[Any], Any], shape: Sequence[int | None]) -> Any:
-    function = tf.function(call, jit_compile=False)
+    function = tf.function(call, autograph=False, jit_compile=False)
     pixels = tf.TensorSpec((1, *shape[1:]), tf.float32, name="pixels")
     # As constants: the converter then sees weights, not variables that something has to fill.
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(pixels))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.errors import InputError
+from device.console import quiet_native_stderr
 from device.errors import BundleError, PhotoError
 from device.preprocess import Pixels, Preprocessing, load_photo
 
@@ -94,7 +95,9 @@ def load_network(path: Path) -> Any:
         InputError: if the file is no Keras model.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
+    with quiet_native_stderr():
+        import keras
+        import tensorflow  # noqa: F401  keras would load it at its first use, aloud
 
     try:
         return keras.saving.load_model(path, compile=False)

@@ -2,16 +2,16 @@
 
 import argparse
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from device import __version__, benchmark, bundle, loop, selftest
 from device.classifier import Classifier
-from device.errors import FieldguideError, PhotoError, SourceError
+from device.console import guarded
+from device.errors import PhotoError, SourceError
 from device.runtime import AUTO, MODULES, find
 from device.sources import open_source, photos_below
 
@@ -23,36 +23,11 @@ EXAMPLES = """examples:
   python -m device benchmark --bundle build/bundle --json
 """
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     return guarded(lambda: options.command(options))
-
-
-def guarded(command: Callable[[], int]) -> int:
-    """Run a command; what a user can mend becomes one line on stderr and an exit status."""
-    try:
-        status = command()
-        sys.stdout.flush()
-        return status
-    except FieldguideError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    except BrokenPipeError:
-        # The reader (head, a closed terminal) has gone; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
 def classify(options: argparse.Namespace) -> int:

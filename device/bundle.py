@@ -73,9 +73,12 @@ class Bundle:
                 arrays = {name: archive[name] for name in archive.files}
         except Exception as error:
             raise BundleError(f"{GOLDEN} cannot be read ({error}); {_REBUILD}") from error
-        counts = {len(array) for array in arrays.values()}
-        if not {"inputs", "probabilities"} <= set(arrays) or len(counts) != 1:
+        counts = {len(array) if array.ndim else 0 for array in arrays.values()}
+        if not {"inputs", "probabilities"} <= set(arrays) or len(counts) != 1 or 0 in counts:
             raise BundleError(f"{GOLDEN} lacks its inputs or outputs; {_REBUILD}")
+        inputs = arrays["inputs"]
+        if inputs.dtype != np.uint8 or inputs.shape[1:] != self.preprocessing.shape:
+            raise BundleError(f"{GOLDEN}: its inputs are no prepared pictures; {_REBUILD}")
         return arrays
 
 
@@ -109,7 +112,7 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
         manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} is not JSON: truncated or edited; {_REBUILD}") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
+    if not isinstance(manifest, dict) or not _is_count(manifest.get("schema")):
         raise BundleError(f"{MANIFEST} has no schema number: not a Fieldguide bundle")
     if manifest["schema"] > SCHEMA:
         raise BundleError(
@@ -119,6 +122,7 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     if manifest.get(_SELF_DIGEST) != manifest_digest(manifest):
         raise BundleError(f"{MANIFEST} was edited or damaged (its digest differs); {_REBUILD}")
     _check_files(manifest.get("files"))
+    _check_form(manifest.get("data", {}), manifest.get("tolerance", {}))
     return manifest
 
 
@@ -160,8 +164,21 @@ def _check_files(files: Any) -> None:
     if not isinstance(files, dict) or not set(REQUIRED_FILES) <= set(files) <= known:
         raise BundleError(f"{MANIFEST} does not list the files of a bundle; {_REBUILD}")
     for name, record in files.items():
-        if not isinstance(record, dict) or set(record) != {"sha256", "bytes"}:
+        whole = isinstance(record, dict) and set(record) == {"sha256", "bytes"}
+        if not whole or not _is_count(record["bytes"], least=0):
             raise BundleError(f"{MANIFEST}: the record of {name} is damaged; {_REBUILD}")
+
+
+def _check_form(data: Any, tolerance: Any) -> None:
+    if not isinstance(data, dict) or not isinstance(tolerance, dict):
+        raise BundleError(f"{MANIFEST}: the record of data or tolerance is damaged; {_REBUILD}")
+    for runtime, record in tolerance.items():
+        if not isinstance(record, dict) or not _is_count(record.get("max_steps"), least=0):
+            raise BundleError(f"{MANIFEST}: the tolerance of {runtime!r} is damaged; {_REBUILD}")
+
+
+def _is_count(value: Any, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _read_checked(
@@ -216,7 +233,8 @@ def _tar_reader(path: Path) -> Callable[[str, int], bytes]:
                 if name in known and member.isfile() and member.size <= MAX_FILE_BYTES:
                     file = archive.extractfile(member)
                     contents[name] = file.read() if file else b""
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+        # tarfile lets the errors of its integers through where a header claims absurd sizes.
         raise BundleError(f"{path}: not a whole bundle tar ({error}); {_REBUILD}") from error
 
     def read(name: str, limit: int) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.bundle import Bundle
+from device.console import quiet_native_stderr
 from device.errors import BundleError, UsageError
 from device.preprocess import Pixels, Preprocessing, load_photo
 from device.runtime import AUTO, Runtime, find
@@ -184,8 +185,9 @@ class Classifier:
 
 def _load(runtime: Runtime, model: bytes, threads: int | None) -> Any:
     try:
-        interpreter = runtime.interpreter(model_content=model, num_threads=threads)
-        interpreter.allocate_tensors()
+        with quiet_native_stderr():
+            interpreter = runtime.interpreter(model_content=model, num_threads=threads)
+            interpreter.allocate_tensors()
     except Exception as error:
         text = " ".join(str(error).split())
         if "edgetpu-custom-op" in text:

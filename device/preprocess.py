@@ -155,17 +155,18 @@ def decode(data: bytes, rules: Preprocessing) -> Image.Image:
         raise PhotoError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Pillow warns from one times its limit and raises from two; one is our limit.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of damaged metadata, which costs nothing, and of sizes from one times
+            # its limit, raising from two; one is our limit.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
             image = Image.open(io.BytesIO(data), formats=PHOTO_FORMATS)
-        if image.width * image.height > MAX_PHOTO_PIXELS:
-            raise PhotoError(
-                f"{image.width}x{image.height} pixels are more than {MAX_PHOTO_PIXELS:,}"
-            )
-        least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
-        image.draft(None, (least, least))
-        image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+            if image.width * image.height > MAX_PHOTO_PIXELS:
+                raise PhotoError(
+                    f"{image.width}x{image.height} pixels are more than {MAX_PHOTO_PIXELS:,}"
+                )
+            least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
+            image.draft(None, (least, least))
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:

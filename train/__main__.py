@@ -5,7 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from device.__main__ import guarded
+from device.console import guarded, quiet_native_stderr
+from device.files import write_text
 from device.preprocess import Preprocessing
 
 EXAMPLES = """examples:
@@ -26,8 +27,8 @@ def data(options: argparse.Namespace) -> int:
     rows = assign(photos.scan(folder, Preprocessing()), options.seed)
     data_set = photos.describe(folder, rows)
     options.out.mkdir(parents=True, exist_ok=True)
-    _replace_text(options.out / photos.DATA_RECORD, json.dumps(data_set.record(), indent=2) + "\n")
-    _replace_text(options.out / photos.SPLIT, to_csv(rows))
+    write_text(options.out / photos.DATA_RECORD, json.dumps(data_set.record(), indent=2) + "\n")
+    write_text(options.out / photos.SPLIT, to_csv(rows))
     print(f"{data_set.description}\n{photos.table(data_set, rows)}")
     return 0
 
@@ -44,10 +45,11 @@ def fit(options: argparse.Namespace) -> int:
     """Train and write the model with its metrics and report."""
     # TensorFlow takes seconds to import and talks a lot: only where it is needed, and quietly.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from train.backbone import Architecture
-    from train.config import TrainConfig
-    from train.fetch import fetch_weights
-    from train.fit import KERAS_DOWNLOAD, run
+    with quiet_native_stderr():
+        from train.backbone import Architecture
+        from train.config import TrainConfig
+        from train.fetch import fetch_weights
+        from train.fit import KERAS_DOWNLOAD, run
 
     config = TrainConfig(
         architecture=Architecture(options.architecture, options.alpha, options.size),
@@ -74,15 +76,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     return guarded(lambda: int(options.command(options)))
-
-
-def _replace_text(path: Path, text: str) -> None:
-    part = path.with_name(f"part-{path.name}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _parser() -> argparse.ArgumentParser:

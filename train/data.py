@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -112,6 +113,10 @@ def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
 
 
 def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
+    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+    if readable != name:
+        problem = "its name is no UTF-8 text: rename it"
+        return Photo(readable, label, hashlib.sha256(b"").hexdigest(), problem=problem)
     try:
         data = read_photo(path)
     except PhotoError as error:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from train.activations import Activations
@@ -66,7 +68,10 @@ def fit_head(
     best: tuple[float, Any] | None = None
     for strength in HEAD_STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=HEAD_ITERATIONS)
-        model.fit(features, labels)
+        with warnings.catch_warnings():
+            # Stopping early is one more regularisation; validation judges the result.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features, labels)
         accuracy = float(model.score(val_features, val_labels))
         if best is None or accuracy > best[0]:
             best = (accuracy, model)
@@ -107,7 +112,7 @@ class FineTuner:
         )
         self._optimizer.build(model.trainable_variables)
         self._averaged = [tf.Variable(variable.value) for variable in model.trainable_variables]
-        self._step = tf.function(self._train_step, jit_compile=False)
+        self._step = tf.function(self._train_step, autograph=False, jit_compile=False)
         self._predict = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False))
 
     def run(self, state_path: Path, log: Callable[[int, dict[str, float]], None]) -> Progressed:

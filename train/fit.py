@@ -5,7 +5,7 @@ import json
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ import tensorflow as tf
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from device.files import replacing, write_text
 from device.preprocess import Pixels, decode, load_photo, read_photo
 from train import report
 from train.activations import Activations, cached, keep_only
@@ -142,7 +143,9 @@ def _activations(
     # Epochs and learning rate do not change activations: a longer run finds them again.
     key = _digest(inputs, config.architecture, config.cut, config.seed)
     stem = keras.Model(network.input, network.get_layer(config.cut).output)
-    compute = tf.function(lambda x: tf.cast(stem(x, training=False), tf.float16), jit_compile=False)
+    compute = tf.function(
+        lambda x: tf.cast(stem(x, training=False), tf.float16), autograph=False, jit_compile=False
+    )
     names = [("train", number) for number in range(config.views)] + [("val", 0)]
     files = [cache / f"{key}_{name}_{number}.f16" for name, number in names]
     keep_only(cache, {path.name for path in files})
@@ -175,6 +178,7 @@ def _fit_head(
     tail = between(network, config.cut, "features")
     pooled = tf.function(
         lambda x: tf.reduce_mean(tail(tf.cast(x, tf.float32), training=False), (1, 2)),
+        autograph=False,
         jit_compile=False,
     )
 
@@ -294,7 +298,9 @@ def accuracy(right: int, n: int) -> dict[str, Any]:
 def _predict(
     network: keras.Model, paths: Sequence[Path], config: TrainConfig
 ) -> npt.NDArray[np.float32]:
-    predict = tf.function(lambda x: network(x, training=False)["probabilities"], jit_compile=False)
+    predict = tf.function(
+        lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
+    )
     results = []
     for start in range(0, len(paths), PREDICT_BATCH):
         batch = [load_photo(p, config.preprocessing) for p in paths[start : start + PREDICT_BATCH]]
@@ -317,27 +323,14 @@ def _write(
         return load_photo(photos.folder / path, config.preprocessing)
 
     # The network first: whatever goes wrong behind it, the training is not lost.
-    _replace(out / "model.keras", network.save)
-    _replace(out / "labels.txt", lambda p: _text(p, "\n".join(photos.labels) + "\n"))
-    _replace(out / "preprocess.json", lambda p: _json(p, config.preprocessing.record()))
-    _replace(out / "metrics.json", lambda p: _json(p, metrics))
-    _replace(out / "timings.json", lambda p: _json(p, timings))
-    _replace(out / "report.html", lambda p: _text(p, report.render(metrics, load)))
+    with replacing(out / "model.keras") as part_path:
+        network.save(part_path)
+    write_text(out / "labels.txt", "\n".join(photos.labels) + "\n")
+    write_text(out / "preprocess.json", _json(config.preprocessing.record()))
+    write_text(out / "metrics.json", _json(metrics))
+    write_text(out / "timings.json", _json(timings))
+    write_text(out / "report.html", report.render(metrics, load))
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside `path` and rename: a kill or a full disk leaves what was there."""
-    part = path.with_name(f"part-{path.name}")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _json(path: Path, value: Any) -> None:
-    _text(path, json.dumps(value, indent=2) + "\n")
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2) + "\n"

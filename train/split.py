@@ -32,6 +32,9 @@ every other; then the next value is taken, until no group holds more than `MAX_G
 """
 
 MAX_GROUP_SHARE = 0.1
+MAX_BURST_PHOTOS = 12
+"""A burst of so many is no fixed camera, however small the set, up to `MAX_BURST_SHARE`."""
+MAX_BURST_SHARE = 1 / 3
 MAX_PAIRS_PER_PHOTO = 20
 
 MIN_PHOTOS_PER_CLASS = len(PARTS)
@@ -186,13 +189,21 @@ def _groups(photos: Sequence[Photo]) -> list[str]:
         if len(pairs) > most:
             continue
         joined = _connected(len(photos), same_bytes + pairs)
-        if np.bincount(joined).max() <= max(MIN_PHOTOS_PER_CLASS, MAX_GROUP_SHARE * len(photos)):
+        if np.bincount(joined).max() <= _largest_group(len(photos), threshold):
             roots = joined
             break
     smallest: dict[int, str] = {}
     for photo, root in zip(photos, roots, strict=True):
         smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
     return [smallest[root][:12] for root in roots]
+
+
+def _largest_group(photos: int, threshold: float) -> float:
+    """How many photos may form one group before they are taken for a fixed camera's."""
+    burst = MAX_BURST_SHARE * photos
+    if threshold != NEAR_IDENTICAL_CORRELATIONS[-1]:
+        burst = max(MAX_GROUP_SHARE * photos, min(MAX_BURST_PHOTOS, burst))
+    return max(MIN_PHOTOS_PER_CLASS, burst)
 
 
 def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
@@ -227,10 +238,20 @@ def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) 
         wanted = _wanted(sum(len(members[group]) for group in by_label[label]))
         order = sorted(by_label[label], key=lambda g: (-len(members[g]), _draw(g, seed)))
         for group in order:
-            part = max(PARTS, key=lambda p: (wanted[p] / SHARES[PARTS.index(p)], p == "train"))
+            size = len(members[group])
+            part = max(PARTS, key=lambda p: (_room(wanted[p], size), _lack(wanted[p], p)))
             part_of[group] = part
-            wanted[part] -= len(members[group])
+            wanted[part] -= size
     return part_of
+
+
+def _room(wanted: float, size: int) -> float:
+    """1 where a group takes no more than half of a part: a burst must not be a whole part."""
+    return 1.0 if size == 1 else min(1.0, wanted / (2 * size))
+
+
+def _lack(wanted: float, part: str) -> tuple[float, bool]:
+    return wanted / SHARES[PARTS.index(part)], part == "train"
 
 
 def _wanted(count: int) -> dict[str, float]:
@@ -246,10 +267,13 @@ def _draw(group: str, seed: int) -> str:
 def to_csv(rows: Iterable[Row]) -> str:
     """The text of `split.csv`: one line per photo, with a header."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "class", "part", "sha256", "group", "reason"))
+    plain = csv.writer(text, lineterminator="\n")
+    # Before Python 3.13 a carriage return alone is not quoted, and ends the line when read back.
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(("path", "class", "part", "sha256", "group", "reason"))
     for row in rows:
-        writer.writerow((row.path, row.label, row.part, row.sha256, row.group, row.reason))
+        values = (row.path, row.label, row.part, row.sha256, row.group, row.reason)
+        (quoted if any("\r" in value for value in values) else plain).writerow(values)
     return text.getvalue()
 
 

@@ -1,0 +1,51 @@
+"""What every command line of the project does alike."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from device.errors import FieldguideError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; what a user can mend becomes one line on stderr and an exit status."""
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status
+    except FieldguideError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader (head, a closed terminal) has gone; Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+@contextmanager
+def quiet_native_stderr() -> Iterator[None]:
+    """Silence what native libraries write to stderr, past Python, while they load or convert.
+
+    Exceptions still come through: they are Python's.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silence)

@@ -1,0 +1,177 @@
+"""Fixtures: reference material where it is, and a real bundle made in seconds without training."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from helpers import LABELS, ROOT, RULES, SIZE_PX, encoded, fit_head, folded_weights, picture
+from hypothesis import settings
+
+from device import bundle as contract
+from device.classifier import Classifier
+
+if TYPE_CHECKING:
+    from convert.training import LabelledPhoto, Training
+
+# The same examples every time, however slow the machine: a failure is the code's.
+settings.register_profile("fieldguide", deadline=None, derandomize=True, database=None)
+settings.load_profile("fieldguide")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ALPHA = 0.35
+PHOTOS_PER_CLASS = {"train": 8, "val": 1, "test": 4}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference material beside the checkout, not part of it."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"no reference material: {folder} is not there")
+    return folder
+
+
+def _part_of(shared: Path, name: str) -> Path:
+    folder = shared / name
+    if not folder.is_dir():
+        pytest.skip(f"no reference material: {folder} is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def coral(shared: Path) -> Path:
+    """Coral's public models and pictures."""
+    return _part_of(shared, "coral")
+
+
+@pytest.fixture(scope="session")
+def flowers(shared: Path) -> Path:
+    """3,263 real photos of flowers in class folders."""
+    return _part_of(shared, "flowers")
+
+
+@pytest.fixture(scope="session")
+def tiny_training(tmp_path_factory: pytest.TempPathFactory) -> "Training":
+    """What training would leave, for seeded pictures of `helpers.LABELS`; without model.keras."""
+    from convert.training import LabelledPhoto, Training
+
+    folder = tmp_path_factory.mktemp("tiny")
+    data = folder / "data"
+    photos: dict[str, tuple[LabelledPhoto, ...]] = {}
+    for part, count in PHOTOS_PER_CLASS.items():
+        photos[part] = tuple(
+            _write_photo(data, part, label, index)
+            for label in range(len(LABELS))
+            for index in range(count)
+        )
+    count = sum(map(len, photos.values()))
+    metrics: dict[str, Any] = {
+        "data": {
+            "name": "tiny",
+            "description": f"{count} synthetic pictures in {len(LABELS)} classes",
+            "kind": "photos",
+            "fingerprint": hashlib.sha256(b"tiny").hexdigest(),
+        },
+        "config": {
+            "architecture": {"name": "mobilenet_v2", "alpha": ALPHA, "size_px": SIZE_PX},
+        },
+    }
+    return Training(folder / "train", data, LABELS, RULES, photos, metrics)
+
+
+def _write_photo(data: Path, part: str, label: int, index: int) -> "LabelledPhoto":
+    from convert.training import LabelledPhoto
+
+    name = f"{LABELS[label]}/{part}_{index}.png"
+    content = encoded(picture(label, 100 * len(part) + index))
+    (data / name).parent.mkdir(parents=True, exist_ok=True)
+    (data / name).write_bytes(content)
+    return LabelledPhoto(name, label, hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture(scope="session")
+def tiny_photos(tiny_training: "Training") -> list[Path]:
+    """The photos of the tiny test part."""
+    return [tiny_training.data_folder / photo.path for photo in tiny_training.photos["test"]]
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tiny_training: "Training") -> Any:
+    """A real classifier: random backbone, its head fitted on the tiny training part."""
+    from train.backbone import Architecture, build, classifier
+
+    weights = folded_weights(ALPHA, np.random.default_rng(0))
+    backbone = build(Architecture(alpha=ALPHA, size_px=SIZE_PX), weights)
+    network = classifier(backbone, len(LABELS))
+    photos = tiny_training.photos["train"]
+    features = backbone(np.stack([tiny_training.pixels(photo) for photo in photos])).numpy()
+    head = fit_head(features.mean(axis=(1, 2)), [photo.label for photo in photos])
+    network.get_layer("class_map").set_weights(head)
+    return network
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tiny_network: Any, tiny_training: "Training") -> dict[str, bytes]:
+    """The float32 and the int8 TFLite model of the tiny network, by file name."""
+    from convert.__main__ import FLOAT_MODEL
+    from convert.export import float_model, int8_model
+    from convert.quantize import make_plan
+
+    photos = tiny_training.photos["train"]
+    plan = make_plan(tiny_network, np.stack([tiny_training.pixels(photo) for photo in photos]))
+    return {
+        FLOAT_MODEL: float_model(tiny_network),
+        contract.MODEL: int8_model(tiny_network, plan),
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(
+    tiny_network: Any, tiny_models: dict[str, bytes], tiny_training: "Training"
+) -> Path:
+    """A bundle folder of the tiny network, `bundle.tar` beside it; only to be read."""
+    from functools import partial
+
+    from convert import package, verify
+    from convert.__main__ import FLOAT_MODEL
+    from convert.config import ConvertConfig
+
+    config = ConvertConfig(golden_photos=4)
+    float32, int8 = (
+        Classifier(tiny_models[name], LABELS, RULES) for name in (FLOAT_MODEL, contract.MODEL)
+    )
+    photos = tiny_training.photos["test"]
+    outputs = verify.classify_all(
+        np.array([photo.label for photo in photos], np.int64),
+        [partial(tiny_training.pixels, photo) for photo in photos],
+        lambda pixels: tiny_network(pixels)["probabilities"].numpy(),
+        float32,
+        int8,
+    )
+    verification = verify.record(
+        verify.judge(LABELS, outputs, config.gate),
+        tiny_models,
+        tiny_training.metrics["data"]["description"],
+        allow_regression=False,
+    )
+    files = package.build(
+        tiny_training,
+        int8,
+        tiny_models[contract.MODEL],
+        verification,
+        tiny_training.photos["train"],
+        config,
+    )
+    folder = tiny_training.folder.parent / "bundle"
+    package.write_folder(folder, files)
+    folder.with_name("bundle.tar").write_bytes(package.tar_bytes(files))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tiny_bundle: Path) -> Classifier:
+    """The classifier of the tiny bundle."""
+    return Classifier.from_bundle(contract.load(tiny_bundle))

@@ -1,0 +1,145 @@
+"""What several test files need: synthetic pictures, a small network, running the device's CLI."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from device import bundle as contract
+from device.preprocess import Pixels, Preprocessing
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / os.environ.get("FIELDGUIDE_BUILD", "build")
+
+LABELS = ("red", "green", "blue")
+SIZE_PX = 96
+RULES = Preprocessing(height_px=SIZE_PX, width_px=SIZE_PX)
+PROCESS_LIMIT_S = 120
+
+
+def picture(label: int, index: int, width: int = 120, height: int = 100) -> Pixels:
+    """A seeded picture of one of `LABELS`, uint8 (height, width, 3)."""
+    rng = np.random.default_rng((label, index))
+    y, x = np.mgrid[0:height, 0:width] / max(width, height)
+    # A disc on a ground of any grey; its colour is the class.
+    centre, radius = rng.uniform(0.35, 0.55, 2), rng.uniform(0.25, 0.35)
+    disc = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2 < radius**2)[..., np.newaxis]
+    colour = rng.uniform(0, 70, 3)
+    colour[label] = rng.uniform(180, 255)
+    values = np.where(disc, colour, rng.uniform(60, 190)) + rng.normal(0, 12, (height, width, 1))
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def encoded(pixels: Pixels | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The bytes of a picture file."""
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def device(
+    *arguments: str | Path,
+    python: Path | None = None,
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m device` in a new process and wait for it."""
+    command = [str(python or sys.executable), "-m", "device", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_LIMIT_S,
+        check=False,
+    )
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    """The objects of JSON lines."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Name to content of the files that the manifest of a bundle covers, and the manifest."""
+    names = (*contract.REQUIRED_FILES, contract.MANIFEST)
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write files into a new folder; returns it."""
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def resealed(files: Mapping[str, bytes], /, **changes: Any) -> dict[str, bytes]:
+    """The files of a bundle with a manifest that fits them, as a forger would seal it."""
+    body = json.loads(files[contract.MANIFEST])
+    body["files"] = {
+        name: contract.file_record(data)
+        for name, data in files.items()
+        if name != contract.MANIFEST
+    }
+    return {**files, contract.MANIFEST: contract.seal_manifest({**body, **changes})}
+
+
+def folded_weights(alpha: float, rng: np.random.Generator) -> Sequence[Any]:
+    """Random weights for `train.backbone.build`, in network order, that keep colours apart.
+
+    Kernels are He-scaled and sum to zero over their inputs: what all inputs share, after ReLUs
+    the larger part, would otherwise drown what they differ in. Depthwise kernels mostly blur.
+    """
+    from train.backbone import STAGES, channels
+    from train.weights import Convolution
+
+    def full(size: int, inputs: int, outputs: int) -> Convolution:
+        kernel = rng.normal(0, np.sqrt(2 / (size * size * inputs)), (size, size, inputs, outputs))
+        kernel -= kernel.mean(axis=2, keepdims=True)
+        return Convolution(kernel.astype(np.float32), uniform(outputs))
+
+    def depthwise(inputs: int) -> Convolution:
+        kernel = 0.12 + rng.normal(0, 0.03, (3, 3, inputs, 1))
+        return Convolution(kernel.astype(np.float32), uniform(inputs))
+
+    def uniform(count: int) -> npt.NDArray[np.float32]:
+        return rng.uniform(-0.1, 0.1, count).astype(np.float32)
+
+    width = channels(32, alpha)
+    weights = [full(3, 3, width)]
+    for expansion, stage_width, repeats, _ in STAGES:
+        for _ in range(repeats):
+            inner, out = expansion * width, channels(stage_width, alpha)
+            if expansion != 1:
+                weights.append(full(1, width, inner))
+            weights += [depthwise(inner), full(1, inner, out)]
+            width = out
+    return [*weights, full(1, width, channels(1280, max(1.0, alpha)))]
+
+
+def fit_head(features: npt.NDArray[np.float32], labels: Sequence[int]) -> list[Any]:
+    """Kernel and bias of a 1x1 convolution that tells the classes apart, by ridge regression.
+
+    Args:
+        features: float32 (n, features), pooled.
+        labels: index of each picture's class.
+    """
+    mean = features.mean(axis=0)
+    rows = (features - mean).astype(np.float64)
+    wanted = 4.0 * (np.eye(len(LABELS))[list(labels)] - 1 / len(LABELS))
+    gram = rows @ rows.T
+    ridge = 0.05 * np.trace(gram) / len(rows)
+    kernel = rows.T @ np.linalg.solve(gram + ridge * np.eye(len(rows)), wanted)
+    bias = -mean @ kernel
+    return [kernel[np.newaxis, np.newaxis].astype(np.float32), bias.astype(np.float32)]

@@ -1,0 +1,202 @@
+"""Files that are no whole photo: each is a `PhotoError` of one short line, nothing else."""
+
+import faulthandler
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import RULES, encoded, picture
+from PIL import Image
+
+from device import preprocess
+from device.errors import PhotoError
+from device.preprocess import decode, load_photo, prepare
+
+LONGEST_MESSAGE = 120
+DAMAGED_PER_KIND = 25
+HANG_S = 120
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and has one row of data."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    row = zlib.compress(bytes(3 * 100))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
+
+
+def bmp_header(width: int, height: int) -> bytes:
+    body = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + 300, 0, 0, 54) + body + bytes(300)
+
+
+def gif_header(width: int, height: int) -> bytes:
+    whole = encoded(Image.new("P", (8, 8)), "GIF")
+    return whole[:6] + struct.pack("<HH", width, height) + whole[10:]
+
+
+def kinds() -> dict[str, bytes]:
+    """A whole picture in each format and variant that may be met."""
+    image = Image.fromarray(picture(0, 0))
+    other = image.rotate(10)
+    tags = Image.Exif()
+    tags[0x0112], tags[0x010F], tags[0x011A] = 6, "maker", 72.0
+    several = {"save_all": True, "append_images": [other]}
+    grey16 = Image.fromarray(np.arange(120 * 100, dtype=np.uint16).reshape(100, 120) * 5)
+    return {
+        "jpeg": encoded(image, "JPEG", exif=tags.tobytes()),
+        "jpeg-progressive": encoded(image, "JPEG", progressive=True),
+        "jpeg-cmyk": encoded(image.convert("CMYK"), "JPEG"),
+        "mpo": encoded(image, "MPO", **several),
+        "png": encoded(image, "PNG", exif=tags.tobytes()),
+        "png-palette": encoded(image.convert("P"), "PNG", transparency=3),
+        "png-16": encoded(grey16, "PNG"),
+        "png-animated": encoded(image, "PNG", **several),
+        "webp": encoded(image, "WEBP", exif=tags.tobytes()),
+        "webp-lossless": encoded(image.convert("RGBA"), "WEBP", lossless=True),
+        "webp-animated": encoded(image, "WEBP", **several),
+        "tiff": encoded(image, "TIFF", exif=tags),
+        "tiff-deflate": encoded(image, "TIFF", compression="tiff_adobe_deflate"),
+        "tiff-jpeg": encoded(image, "TIFF", compression="jpeg"),
+        "gif": encoded(image.convert("P"), "GIF", save_all=True, append_images=[other]),
+        "bmp": encoded(image, "BMP"),
+        "bmp-palette": encoded(image.convert("P"), "BMP"),
+    }
+
+
+KINDS = kinds()
+CUT_AT = {"gif": 900, "mpo": 900}
+"""Inside the first picture, where half of the file would leave it whole."""
+
+
+def problem(data: bytes) -> str:
+    """The message of the PhotoError that decoding raises; it must be one."""
+    with pytest.raises(PhotoError) as caught:
+        decode(data, RULES)
+    message = str(caught.value)
+    assert message == message.strip() and len(message.splitlines()) == 1, message
+    assert len(message) <= LONGEST_MESSAGE and not message.endswith(":"), message
+    return message
+
+
+@pytest.fixture(autouse=True)
+def no_hang() -> Iterator[None]:
+    """End the whole run, with a traceback, should a decoder not come back."""
+    faulthandler.dump_traceback_later(HANG_S, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+def test_a_zero_byte_file_is_refused_with_one_line() -> None:
+    assert "empty" in problem(b"")
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_whole_files_of_these_tests_are_fine(kind: str) -> None:
+    assert prepare(decode(KINDS[kind], RULES), RULES).shape == RULES.shape
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_truncated_photo_is_refused_with_one_line(kind: str) -> None:
+    data = KINDS[kind]
+    for cut in (CUT_AT.get(kind, len(data) // 2), 20, 3, 1):
+        problem(data[:cut])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"these are no pixels\n" * 50, b"\0" * 5000, b"<svg/>", b"%PDF-1.7\n", b"P6 1 1 255\n\1\2\3"],
+    ids=["text", "zeros", "svg", "pdf", "ppm"],
+)
+def test_what_is_no_known_format_is_refused_by_naming_the_known_ones(data: bytes) -> None:
+    assert "JPEG" in problem(data)
+
+
+@pytest.mark.parametrize("header", [png_header, bmp_header, gif_header])
+@pytest.mark.parametrize(("width", "height"), [(65_000, 65_000), (10_000, 10_000)])
+def test_a_gigapixel_header_is_refused_before_memory_is_taken(
+    header: Callable[[int, int], bytes], width: int, height: int
+) -> None:
+    assert "pixels" in problem(header(width, height))
+
+
+def test_a_photo_below_the_pixel_limit_is_not_refused_for_its_size() -> None:
+    image = Image.new("1", (9000, 9000))
+    assert prepare(decode(encoded(image), RULES), RULES).shape == RULES.shape
+
+
+def test_floating_point_pixels_are_refused() -> None:
+    assert "floating-point" in problem(encoded(Image.new("F", (8, 8)), "TIFF"))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.filterwarnings("error")
+def test_random_damage_is_a_photo_error_or_a_picture_and_nothing_else(kind: str) -> None:
+    rng = np.random.default_rng(sorted(KINDS).index(kind))
+    refused = 0
+    for _ in range(DAMAGED_PER_KIND):
+        data = damaged(KINDS[kind], rng)
+        try:
+            assert prepare(decode(data, RULES), RULES).shape == RULES.shape
+        except PhotoError:
+            problem(data)
+            refused += 1
+    assert refused, "the damage was too light to test anything"
+
+
+def damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """The file with its end lost, or some bytes changed, removed or added."""
+    broken, head = bytearray(data), min(len(data), 300)
+    match rng.integers(5):
+        case 0:
+            del broken[rng.integers(1, len(broken)) :]
+        case 1:
+            for at in rng.integers(0, head, rng.integers(1, 6)):
+                broken[at] = rng.integers(256)
+        case 2:
+            for at in rng.integers(0, len(broken), rng.integers(1, 40)):
+                broken[at] = rng.integers(256)
+        case 3:
+            at = rng.integers(len(broken))
+            del broken[at : at + rng.integers(1, 64)]
+        case _:
+            at = rng.integers(head)
+            broken[at:at] = rng.bytes(rng.integers(1, 16))
+    return bytes(broken)
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="No such file"):
+        load_photo(tmp_path / "absent.jpg", RULES)
+    with pytest.raises(PhotoError, match="directory"):
+        load_photo(tmp_path, RULES)
+
+
+def test_a_huge_file_is_refused_without_being_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preprocess, "MAX_PHOTO_BYTES", 2**20)
+    huge = tmp_path / "huge.jpg"
+    with huge.open("wb") as file:
+        file.truncate(2**20)
+        assert len(preprocess.read_photo(huge)) == 2**20
+        file.truncate(2**40)
+    with pytest.raises(PhotoError, match="larger than 1 MiB"):
+        load_photo(huge, RULES)
+
+
+def test_a_real_photo_file_is_prepared(tmp_path: Path) -> None:
+    path = tmp_path / "no_suffix_needed"
+    path.write_bytes(KINDS["jpeg"])
+    assert load_photo(path, RULES).shape == RULES.shape
