@@ -30,6 +30,8 @@ WEIGHT_STEPS = 127
 ACTIVATION_STEPS = 255
 HISTOGRAM_BINS = 2048
 CLIPPING_CANDIDATES = 40
+CHUNK_PHOTOS = 10
+"""Photos computed at once: what a layer needs beside its input and output stays small."""
 LEAST_KEPT_RANGE = 0.4
 """The narrowest range tried, as a share of the one observed."""
 
@@ -89,27 +91,49 @@ def make_plan(
         ConversionError: if the network has a layer that this cannot quantize.
     """
     plan, last_use = Plan(), _last_uses(network)
-    exact: dict[str, Any] = {}
-    rounded: dict[str, Any] = {}
+    chunks = [_Chunk() for _ in range(0, len(pixels), CHUNK_PHOTOS)]
     for index, layer in enumerate(network.layers):
         advance()
         if index == 0:
             continue
         if isinstance(layer, keras.layers.Rescaling):
-            exact[layer.name] = rounded[layer.name] = layer(pixels)
             plan.ranges[layer.name] = (layer.offset, 255 * layer.scale + layer.offset)
-        else:
-            names = _inputs(layer)
-            exact[layer.name] = layer(*_as_arguments([exact[name] for name in names]))
-            _plan_weights(layer, plan, [rounded[name] for name in names], exact[layer.name])
-            value = _apply(layer, plan, [rounded[name] for name in names])
-            if _is_quantized(layer, network):
-                plan.ranges[layer.name] = least_error_range(value.numpy())
-                value = _fake_quantize(value, plan.ranges[layer.name])
-            rounded[layer.name] = value
-        for name in [name for name in exact if last_use.get(name, index) <= index]:
-            del exact[name], rounded[name]
+            for number, chunk in enumerate(chunks):
+                start = number * CHUNK_PHOTOS
+                scaled = layer(pixels[start : start + CHUNK_PHOTOS])
+                chunk.exact[layer.name] = chunk.rounded[layer.name] = scaled
+            continue
+        inputs = _inputs(layer)
+        for chunk in chunks:
+            chunk.exact[layer.name] = layer(*_as_arguments(chunk.take(chunk.exact, inputs)))
+        _plan_weights(layer, plan, chunks)
+        finished = [name for name in inputs if last_use[name] == index]
+        for chunk in chunks:
+            value = _apply(layer, plan, chunk.take(chunk.rounded, inputs))
+            chunk.rounded[layer.name] = value
+            chunk.forget(finished)
+        if _is_quantized(layer, network):
+            limits = least_error_range(*(chunk.rounded[layer.name].numpy() for chunk in chunks))
+            plan.ranges[layer.name] = limits
+            for chunk in chunks:
+                value = chunk.rounded[layer.name]
+                chunk.rounded[layer.name] = _fake_quantize(value, limits)
     return plan
+
+
+@dataclass
+class _Chunk:
+    """Some photos' activations, exact and rounded, by layer: only those still to be read."""
+
+    exact: dict[str, Any] = field(default_factory=dict)
+    rounded: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, values: dict[str, Any], names: list[str]) -> list[Any]:
+        return [values[name] for name in names]
+
+    def forget(self, names: list[str]) -> None:
+        for name in names:
+            del self.exact[name], self.rounded[name]
 
 
 def round_weights(kernel: Floats, channel_axis: int) -> Floats:
@@ -124,16 +148,21 @@ def round_weights(kernel: Floats, channel_axis: int) -> Floats:
     return (np.round(kernel / scale) * scale).astype(np.float32)
 
 
-def least_error_range(values: Floats) -> Range:
+def least_error_range(*chunks: Floats) -> Range:
     """The range with the least mean squared error of 8-bit quantization, clipping included.
 
     Both ends shrink together from the observed extremes; 0 always stays inside, since padding
     needs it exactly.
+
+    Args:
+        chunks: the tensor's values over the calibration set, in one array or several.
     """
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    low = min(0.0, *(float(values.min()) for values in chunks))
+    high = max(0.0, *(float(values.max()) for values in chunks))
     if high - low < 1e-6:
         return (0.0, 1.0)
-    counts, edges = np.histogram(values, HISTOGRAM_BINS, (low, high))
+    edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
+    counts = sum(np.histogram(values, HISTOGRAM_BINS, (low, high))[0] for values in chunks)
     centres = (edges[:-1] + edges[1:]) / 2
     best, best_error = (low, high), np.inf
     for share in np.linspace(1, LEAST_KEPT_RANGE, CLIPPING_CANDIDATES):
@@ -148,15 +177,22 @@ def least_error_range(values: Floats) -> Range:
     return best
 
 
-def _plan_weights(layer: keras.Layer, plan: Plan, inputs: list[Any], exact: Any) -> None:
+def _plan_weights(layer: keras.Layer, plan: Plan, chunks: list[_Chunk]) -> None:
     if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
         return
     kernel, bias = layer.get_weights()
     depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
     plan.kernels[layer.name] = round_weights(kernel, channel_axis=2 if depthwise else 3)
     plan.biases[layer.name] = bias
-    error = tf.reduce_mean(exact - _apply(layer, plan, inputs), axis=(0, 1, 2)).numpy()
-    plan.biases[layer.name] = bias + error
+    names = _inputs(layer)
+    errors = [
+        tf.reduce_mean(
+            chunk.exact[layer.name] - _apply(layer, plan, chunk.take(chunk.rounded, names)),
+            axis=(1, 2),
+        ).numpy()
+        for chunk in chunks
+    ]
+    plan.biases[layer.name] = bias + np.concatenate(errors).mean(axis=0)
 
 
 def _apply(layer: keras.Layer, plan: Plan, inputs: list[Any]) -> Any:
