@@ -84,6 +84,8 @@ def self_test(options: argparse.Namespace) -> int:
 def run_benchmark(options: argparse.Namespace) -> int:
     """Measure the frame loop and print a table or JSON."""
     loaded = bundle.load(options.bundle)
+    # First, so that what keeps it from being made is said here and not lost in the new process.
+    classifier = _classifier(options, loaded)
     synthetic = None if options.source else benchmark.temporary_frames(loaded)
     folder = Path(synthetic.name if synthetic else options.source)
     try:
@@ -93,7 +95,7 @@ def run_benchmark(options: argparse.Namespace) -> int:
         started_s = benchmark.first_label_s(options.bundle, photo, options.runtime)
         measured = benchmark.measure(
             loaded,
-            _classifier(options, loaded),
+            classifier,
             folder,
             frames=options.frames,
             threads=options.threads,
@@ -156,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--bundle", type=Path, required=True, help="bundle folder or tar")
     shared.add_argument(
-        "--runtime", default=AUTO, choices=(AUTO, *MODULES), help="TFLite runtime (default: auto)"
+        "--runtime", default=AUTO, help=f"TFLite runtime: {AUTO} (default), {', '.join(MODULES)}"
     )
     shared.add_argument("--threads", type=_positive, help="threads of the interpreter")
 

@@ -1,5 +1,6 @@
 """What every command line of the project does alike."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -13,9 +14,13 @@ INTERRUPTED = 130
 
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; what a user can mend becomes one line on stderr and an exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name need not be text, nor a label be of the terminal's alphabet.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except FieldguideError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -39,6 +44,10 @@ def quiet_native_stderr() -> Iterator[None]:
 
     Exceptions still come through: they are Python's.
     """
+    if sys.stderr is None:
+        # Started with stderr closed: nothing to silence.
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     silence = os.open(os.devnull, os.O_WRONLY)

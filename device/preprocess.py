@@ -180,7 +180,8 @@ def decode(data: bytes, rules: Preprocessing) -> Image.Image:
     except Exception as error:
         # Decoders meet hostile bytes here and raise whatever they like (OSError, ValueError,
         # struct.error, IndexError, EOFError ...): all of it means that the picture is damaged.
-        raise PhotoError(f"damaged picture: {error}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PhotoError(f"damaged picture: {reason}") from error
 
 
 def load_photo(path: Path, rules: Preprocessing) -> Pixels:

@@ -7,13 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import LABELS, ROOT, RULES, SIZE_PX, encoded, fit_head, folded_weights, picture
+from helpers import (
+    LABELS,
+    ROOT,
+    RULES,
+    SIZE_PX,
+    Call,
+    Run,
+    encoded,
+    fit_head,
+    folded_weights,
+    picture,
+    write_video,
+)
 from hypothesis import settings
 
 from device import bundle as contract
+from device.__main__ import main
 from device.classifier import Classifier
 
 if TYPE_CHECKING:
+    from convert.quantize import Plan
     from convert.training import LabelledPhoto, Training
 
 # The same examples every time, however slow the machine: a failure is the code's.
@@ -114,17 +128,23 @@ def tiny_network(tiny_training: "Training") -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny_models(tiny_network: Any, tiny_training: "Training") -> dict[str, bytes]:
-    """The float32 and the int8 TFLite model of the tiny network, by file name."""
-    from convert.__main__ import FLOAT_MODEL
-    from convert.export import float_model, int8_model
+def tiny_plan(tiny_network: Any, tiny_training: "Training") -> "Plan":
+    """The tiny network's quantization, calibrated on its training part."""
     from convert.quantize import make_plan
 
     photos = tiny_training.photos["train"]
-    plan = make_plan(tiny_network, np.stack([tiny_training.pixels(photo) for photo in photos]))
+    return make_plan(tiny_network, np.stack([tiny_training.pixels(photo) for photo in photos]))
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tiny_network: Any, tiny_plan: "Plan") -> dict[str, bytes]:
+    """The float32 and the int8 TFLite model of the tiny network, by file name."""
+    from convert.__main__ import FLOAT_MODEL
+    from convert.export import float_model, int8_model
+
     return {
         FLOAT_MODEL: float_model(tiny_network),
-        contract.MODEL: int8_model(tiny_network, plan),
+        contract.MODEL: int8_model(tiny_network, tiny_plan),
     }
 
 
@@ -175,3 +195,35 @@ def tiny_bundle(
 def tiny_classifier(tiny_bundle: Path) -> Classifier:
     """The classifier of the tiny bundle."""
     return Classifier.from_bundle(contract.load(tiny_bundle))
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command line in this process; gives exit status, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> Run:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder: a red and a blue picture, in a subfolder a green one and a text, and no photos."""
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.png").write_bytes(encoded(picture(0, 1)))
+    (folder / "z.JPG").write_bytes(encoded(picture(2, 1), "JPEG"))
+    (folder / "sub" / "m.webp").write_bytes(encoded(picture(1, 1), "WEBP"))
+    (folder / "sub" / "n.jpg").write_text("no photo")
+    (folder / "notes.txt").write_text("no photo either, and not called one")
+    (folder / ".hidden.png").write_bytes(encoded(picture(0, 2)))
+    return folder
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "clip.avi", "mpeg4")

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from device.preprocess import Pixels, Preprocessing
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("FIELDGUIDE_BUILD", "build")
+
+Run = tuple[int, str, str]
+"""Exit status, stdout and stderr."""
+Call = Callable[..., Run]
 
 LABELS = ("red", "green", "blue")
 SIZE_PX = 96
@@ -63,6 +67,32 @@ def device(
         timeout=PROCESS_LIMIT_S,
         check=False,
     )
+
+
+def write_video(path: Path, codec: str, frames: int = 9) -> Path:
+    """A film of red, green and blue discs, one after the other."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height = 128, 96
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.bit_rate = 4_000_000
+        for number in range(frames):
+            pixels = picture(number % len(LABELS), number, 128, 96)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def assert_one_error_line(run: Run, words: str, status: int = 1) -> None:
+    """Nothing was printed but one line that says "error:" and `words`."""
+    got, stdout, stderr = run
+    assert got == status and stdout == ""
+    assert stderr.startswith("error: ") and stderr.endswith("\n")
+    assert len(stderr.splitlines()) == 1, stderr
+    assert words in stderr
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -143,3 +173,18 @@ def fit_head(features: npt.NDArray[np.float32], labels: Sequence[int]) -> list[A
     kernel = rows.T @ np.linalg.solve(gram + ridge * np.eye(len(rows)), wanted)
     bias = -mean @ kernel
     return [kernel[np.newaxis, np.newaxis].astype(np.float32), bias.astype(np.float32)]
+
+
+def int8_io_model(network: Any, plan: Any) -> bytes:
+    """The network as `convert.export.int8_model` makes it, but int8 in and out."""
+    import tensorflow as tf
+
+    from convert.quantize import forward
+
+    pixels = tf.TensorSpec((1, SIZE_PX, SIZE_PX, 3), tf.float32)
+    call = tf.function(lambda scaled: forward(network, plan, scaled), jit_compile=False)
+    function = call.get_concrete_function(pixels)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return bytes(converter.convert())

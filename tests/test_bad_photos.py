@@ -152,6 +152,35 @@ def test_random_damage_is_a_photo_error_or_a_picture_and_nothing_else(kind: str)
     assert refused, "the damage was too light to test anything"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        struct.error("unpack"),
+        ValueError(),
+        IndexError("x\ny"),
+        EOFError(),
+        OverflowError(),
+        KeyError(1),
+    ],
+)
+def test_whatever_a_decoder_raises_is_a_photo_error_of_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Image.Image) -> None:
+        raise error
+
+    monkeypatch.setattr(preprocess.ImageOps, "exif_transpose", fail)
+    problem(KINDS["png"])
+
+
+def test_too_little_memory_is_said_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(preprocess.ImageOps, "exif_transpose", fail)
+    assert "memory" in problem(KINDS["png"])
+
+
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:
     """The file with its end lost, or some bytes changed, removed or added."""
     broken, head = bytearray(data), min(len(data), 300)
@@ -169,7 +198,7 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
             del broken[at : at + rng.integers(1, 64)]
         case _:
             at = rng.integers(head)
-            broken[at:at] = rng.bytes(rng.integers(1, 16))
+            broken[at:at] = rng.bytes(int(rng.integers(1, 16)))
     return bytes(broken)
 
 

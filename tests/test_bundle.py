@@ -50,7 +50,7 @@ def refusal(path: Path) -> str:
 
 def body(files: Files) -> dict[str, Any]:
     """The manifest without its own digest."""
-    manifest = json.loads(files[MANIFEST])
+    manifest: dict[str, Any] = json.loads(files[MANIFEST])
     del manifest["manifest_sha256"]
     return manifest
 
@@ -131,13 +131,24 @@ def test_a_truncated_file_is_refused_with_one_line(name: str, files: Files, tmp_
     folder = write_folder(tmp_path / "bundle", files)
     for kept in (0, 1, len(files[name]) // 2, len(files[name]) - 2):
         (folder / name).write_bytes(files[name][:kept])
-        assert name in refusal(folder)
+        message = refusal(folder)
+        assert name in message and "truncated" in message
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_byte_more_is_refused_with_one_line(name: str, files: Files, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "bundle", {**files, name: files[name] + b"\n"})
     assert name in refusal(folder)
+
+
+def test_a_model_for_the_edge_tpu_is_checked_like_every_file(files: Files, tmp_path: Path) -> None:
+    name = contract.EDGETPU_MODEL
+    folder = write_folder(tmp_path / "bundle", resealed({**files, name: b"compiled"}))
+    contract.load(folder)
+    (folder / name).write_bytes(b"Compiled")
+    assert name in refusal(folder)
+    (folder / name).unlink()
+    assert f"{name} is missing" in refusal(folder)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "tar"])
@@ -286,7 +297,7 @@ def without(arrays: dict[str, Any], name: str) -> dict[str, Any]:
         lambda a: {**a, "inputs": a["inputs"][:, :5]},
         lambda a: {**a, "inputs": a["inputs"].astype(np.float32)},
         lambda a: {**a, "inputs": np.array(["a", "b", "c", "d"])},
-        lambda a: {**a, "inputs": np.array([None] * 4)},
+        lambda a: {**a, "extra": np.array([None] * 4)},
     ],
     ids=[
         "nothing",

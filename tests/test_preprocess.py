@@ -122,6 +122,13 @@ def test_shrinking_averages_instead_of_picking_pixels() -> None:
     assert np.abs(prepare_frame(pixels, RULES).astype(int) - 127.5).max() < 6
 
 
+@pytest.mark.parametrize("size", [40, 96 * 3 // 2, 500])
+def test_resizing_never_goes_beyond_the_darkest_and_lightest_pixel(size: int) -> None:
+    # A bicubic or Lanczos filter rings at edges; the triangle filter of the rules cannot.
+    prepared = prepare_frame(np.where(frame(size, size) < 128, np.uint8(100), np.uint8(150)), RULES)
+    assert prepared.min() >= 100 and prepared.max() <= 150
+
+
 # --- the record -------------------------------------------------------------------------------
 
 
@@ -174,7 +181,7 @@ def test_a_record_with_a_field_missing_or_added_is_refused() -> None:
 def test_every_exif_orientation_gives_the_upright_picture(kind: str, orientation: int) -> None:
     upright = smooth(96, 64)
     stored = np.ascontiguousarray(STORED[orientation](upright))
-    lossy = {"quality": 95, "subsampling": 0}
+    lossy: dict[str, Any] = {"quality": 95, "subsampling": 0}
     options = {"WEBP": {"lossless": True}, "JPEG": lossy}.get(kind, {})
     got = decoded(encoded(stored, kind, exif=exif(orientation), **options))
     assert got.shape == upright.shape

@@ -1,0 +1,252 @@
+"""What `python -m device` promises its caller: which lines, with which fields, in which order."""
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import (
+    LABELS,
+    Call,
+    assert_one_error_line,
+    device,
+    encoded,
+    lines,
+    picture,
+    read_folder,
+    resealed,
+    write_folder,
+    write_video,
+)
+
+from device import bundle as contract
+
+BENCHMARK_KEYS = {
+    "frames",
+    "runtime",
+    "threads",
+    "invoke_p50_ms",
+    "invoke_p95_ms",
+    "frame_p50_ms",
+    "frame_p95_ms",
+    "overhead_p50_ms",
+    "overhead_p95_ms",
+    "fps",
+    "resident_mib",
+    "resident_peak_mib",
+    "first_label_s",
+}
+
+# --- classify ---------------------------------------------------------------------------------
+
+
+def test_classify_json_prints_one_object_a_photo_with_exactly_the_promised_fields(
+    call: Call, tiny_bundle: Path, photos: Path
+) -> None:
+    status, stdout, stderr = call(
+        "classify", "--bundle", tiny_bundle, "--json", photos / "a.png", photos / "z.JPG"
+    )
+    assert status == 0 and stderr == ""
+    for record, name, label in zip(lines(stdout), ("a.png", "z.JPG"), ("red", "blue"), strict=True):
+        assert list(record) == ["path", "label", "score", "scores"]
+        assert record["path"] == str(photos / name) and record["label"] == label
+        assert list(record["scores"]) == list(LABELS)
+        assert record["score"] == max(record["scores"].values()) == record["scores"][label]
+        assert sum(record["scores"].values()) == pytest.approx(1, abs=0.02)
+
+
+def test_a_bad_file_stops_nothing_and_makes_the_exit_status_1(
+    call: Call, tiny_bundle: Path, photos: Path
+) -> None:
+    missing, empty = photos / "missing.jpg", photos / "empty"
+    empty.mkdir()
+    status, stdout, stderr = call(
+        "classify", "--bundle", tiny_bundle, "--json", missing, empty, photos / "sub", photos
+    )
+    assert status == 1 and stderr == ""
+    records = lines(stdout)
+    bad = photos / "sub" / "n.jpg"
+    assert [(Path(r["path"]), r.get("label")) for r in records] == [
+        (missing, None),
+        (empty, None),
+        (photos / "sub" / "m.webp", "green"),
+        (bad, None),
+        (photos / "a.png", "red"),
+        (photos / "sub" / "m.webp", "green"),
+        (bad, None),
+        (photos / "z.JPG", "blue"),
+    ]
+    for record in records:
+        if "label" not in record:
+            assert list(record) == ["path", "error"] and record["error"]
+
+
+def test_without_json_results_go_to_stdout_and_faults_to_stderr(
+    call: Call, tiny_bundle: Path, photos: Path
+) -> None:
+    status, stdout, stderr = call("classify", "--bundle", tiny_bundle, photos)
+    assert status == 1
+    assert [line.split(": ")[1].split()[0] for line in stdout.splitlines()] == [
+        "red",
+        "green",
+        "blue",
+    ]
+    about, fault = stderr.splitlines()
+    assert "39 synthetic pictures" in about, "every output says which data it was made from"
+    assert fault.startswith(f"{photos / 'sub' / 'n.jpg'}: error: ")
+
+
+def test_the_tar_of_a_bundle_classifies_the_same(
+    call: Call, tiny_bundle: Path, photos: Path
+) -> None:
+    runs = [
+        call("classify", "--bundle", bundle, "--json", photos)
+        for bundle in (tiny_bundle, tiny_bundle.with_name("bundle.tar"))
+    ]
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_a_file_name_that_is_no_text_is_classified_and_printed(
+    encoding: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 \xc3\xa9.png")
+    try:
+        Path(path).write_bytes(encoded(picture(0, 1)))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    environment = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    for options in ([], ["--json"]):
+        run = device(
+            "classify", "--bundle", tiny_bundle, *options, tmp_path, environment=environment
+        )
+        assert run.returncode == 0 and "Traceback" not in run.stderr
+        assert "red" in run.stdout and len(run.stdout.splitlines()) == 1
+    assert lines(run.stdout)[0]["path"] == path
+
+
+# --- run --------------------------------------------------------------------------------------
+
+
+def test_run_classifies_a_folder_with_one_json_line_per_photo(
+    call: Call, tiny_bundle: Path, photos: Path
+) -> None:
+    status, stdout, stderr = call("run", "--bundle", tiny_bundle, "--source", photos)
+    records = lines(stdout)
+    assert status == 1 and stderr == "", "a bad photo is a line and the exit status"
+    assert [record["frame"] for record in records] == [0, 1, 2, 3]
+    assert [record.get("label") for record in records] == ["red", "green", None, "blue"]
+    assert list(records[2]) == ["frame", "source", "time", "error"]
+    for record in (records[0], records[1], records[3]):
+        assert set(record["scores"]) == set(LABELS)
+        assert record["invoke_ms"] > 0 and record["overhead_ms"] > 0
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "mpeg4"), ("b.mkv", "mjpeg")])
+def test_run_classifies_every_frame_of_a_video_in_order(
+    name: str, codec: str, call: Call, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / name, codec)
+    status, stdout, stderr = call("run", "--bundle", tiny_bundle, "--source", path)
+    records = lines(stdout)
+    assert status == 0 and stderr == ""
+    assert [record["source"] for record in records] == [f"{path}#{n}" for n in range(9)]
+    assert [record["label"] for record in records] == [*LABELS] * 3
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_run_stops_after_the_asked_number_of_frames(
+    limit: int, call: Call, tiny_bundle: Path, video: Path, photos: Path
+) -> None:
+    for source in (video, photos):
+        run = call("run", "--bundle", tiny_bundle, "--source", source, "--frames", limit)
+        assert len(lines(run[1])) == limit
+
+
+def test_a_damaged_video_gives_its_whole_frames_and_no_traceback(
+    tiny_bundle: Path, video: Path
+) -> None:
+    data = video.read_bytes()
+    video.write_bytes(data[: 2 * len(data) // 3])
+    run = device("run", "--bundle", tiny_bundle, "--source", video)
+    assert lines(run.stdout)[0]["label"] == "red"
+    assert "Traceback" not in run.stderr and len(run.stderr.splitlines()) <= 1
+
+
+def test_a_video_without_pyav_says_what_to_install(
+    call: Call, tiny_bundle: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    run = call("run", "--bundle", tiny_bundle, "--source", video)
+    assert_one_error_line(run, "pip install av")
+
+
+# --- selftest and benchmark -------------------------------------------------------------------
+
+
+def test_the_self_test_passes_on_an_unchanged_bundle(call: Call, tiny_bundle: Path) -> None:
+    status, stdout, stderr = call("selftest", "--bundle", tiny_bundle)
+    assert status == 0 and stderr == ""
+    assert stdout.startswith("self-test passed: 4 golden photos") and "0 steps" in stdout
+
+
+@pytest.mark.parametrize("name", ["probabilities", "class_map"])
+def test_the_self_test_fails_when_a_golden_output_is_one_step_off(
+    name: str, call: Call, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    files = read_folder(tiny_bundle)
+    with np.load(io.BytesIO(files[contract.GOLDEN])) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    arrays[name].flat[-1] ^= 1
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    forged = write_folder(tmp_path / "b", resealed({**files, contract.GOLDEN: data.getvalue()}))
+    run = call("selftest", "--bundle", forged)
+    assert_one_error_line(run, "differs by 1 steps from the golden one")
+    # The tolerance is the manifest's, for this runtime alone.
+    for name, steps, status in (("one", {"max_steps": 1}, 0), ("none", {"max_steps": 0}, 1)):
+        tolerance = {"ai-edge-litert": steps, "tflite-runtime": {"max_steps": 9}}
+        folder = write_folder(tmp_path / name, resealed(read_folder(forged), tolerance=tolerance))
+        assert call("selftest", "--bundle", folder, "--runtime", "ai-edge-litert")[0] == status
+    folder = write_folder(tmp_path / "unknown", resealed(read_folder(forged), tolerance={}))
+    assert call("selftest", "--bundle", folder)[0] == 1
+
+
+def test_the_self_test_fails_on_another_model(
+    call: Call, tiny_bundle: Path, tiny_network: Any, tiny_plan: Any, tmp_path: Path
+) -> None:
+    from convert.export import int8_model
+    from convert.quantize import Plan
+
+    # As from a converter that lost one layer's bias: it loads, runs, and is sealed.
+    biases = {**tiny_plan.biases, "class_map": tiny_plan.biases["class_map"] + 0.5 * np.arange(3)}
+    other = int8_model(tiny_network, Plan(tiny_plan.kernels, biases, tiny_plan.ranges))
+    files = resealed({**read_folder(tiny_bundle), contract.MODEL: other})
+    run = call("selftest", "--bundle", write_folder(tmp_path / "b", files))
+    assert_one_error_line(run, "do not use this bundle")
+
+
+def test_benchmark_json_has_every_promised_figure(call: Call, tiny_bundle: Path) -> None:
+    status, stdout, _ = call("benchmark", "--bundle", tiny_bundle, "--json", "--frames", 5)
+    (record,) = lines(stdout)
+    assert status == 0 and set(record) == BENCHMARK_KEYS
+    assert record["frames"] == 5 and record["runtime"].startswith("ai-edge-litert ")
+    for key, value in record.items():
+        assert key in ("runtime", "threads") or value > 0, key
+    for name in ("invoke", "frame", "overhead"):
+        assert record[f"{name}_p50_ms"] <= record[f"{name}_p95_ms"]
+    assert record["invoke_p50_ms"] < record["frame_p50_ms"]
+    assert record["resident_mib"] <= record["resident_peak_mib"]
+
+
+def test_benchmark_prints_a_table_of_a_given_folder(
+    call: Call, tiny_bundle: Path, photos: Path
+) -> None:
+    status, stdout, _ = call(
+        "benchmark", "--bundle", tiny_bundle, "--source", photos, "--frames", 3, "--threads", 2
+    )
+    table = dict(line.split(None, 1) for line in stdout.splitlines())
+    assert status == 0 and set(table) == BENCHMARK_KEYS and table["threads"] == "2"
