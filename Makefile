@@ -19,8 +19,8 @@ WEIGHTS ?=
 ALPHA ?= 1.0
 SIZE ?= 224
 # epochs of fine-tuning (0: the head alone) and cached views per training photo
-EPOCHS ?= 6
-VIEWS ?= 4
+EPOCHS ?= 10
+VIEWS ?= 8
 # split, training and calibration draw from it
 SEED ?= 0
 # photos in the representative dataset

@@ -48,7 +48,14 @@ def read_facts(model: bytes) -> ModelFacts:
     """
     if model[4:8] != b"TFL3":
         raise ConversionError("not a TFLite model")
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model))
+    try:
+        return _facts(schema.ModelT.InitFromObj(schema.Model.GetRootAs(model)))
+    except Exception as error:
+        # Offsets that lead nowhere end in struct.error, IndexError, AttributeError, ...
+        raise ConversionError(f"not a whole TFLite model ({error})") from error
+
+
+def _facts(tree: Any) -> ModelFacts:
     graph = tree.subgraphs[0]
     versions: dict[str, int] = {}
     counts: Counter[str] = Counter()

@@ -12,7 +12,7 @@ from device.preprocess import Preprocessing
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
   python -m train weights --out build/weights
-  python -m train fit --out build/train --weights build/weights --epochs 6
+  python -m train fit --out build/train --weights build/weights --epochs 10
 """
 
 
@@ -112,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--architecture", default="mobilenet_v2")
     command.add_argument("--alpha", type=float, default=1.0, help="width multiplier")
     command.add_argument("--size", type=int, default=224, help="input size in pixels")
-    command.add_argument("--epochs", type=int, default=6, help="of fine-tuning; 0: head alone")
-    command.add_argument("--views", type=int, default=4, help="cached views per training photo")
+    command.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 0: head alone")
+    command.add_argument("--views", type=int, default=8, help="cached views per training photo")
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(command=fit)
     return parser

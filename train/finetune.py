@@ -203,7 +203,8 @@ class FineTuner:
         figures = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": accuracy}
         progressed.history.append(figures)
         best = progressed.history[progressed.best_epoch]
-        if not progressed.best or (accuracy, -val_loss) > (best["val_accuracy"], -best["val_loss"]):
+        # Of equals the later one: the learning rate has come further down.
+        if not progressed.best or accuracy >= best["val_accuracy"]:
             progressed.best_epoch, progressed.best = progressed.epoch, averaged
 
     def _state(self) -> list[Any]:

