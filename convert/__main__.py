@@ -23,6 +23,7 @@ from convert.training import LabelledPhoto, Training, load_network, read
 from device import bundle as contract
 from device.classifier import Classifier
 from device.console import guarded, quiet_native_stderr
+from device.errors import UsageError
 from device.files import write_bytes
 
 FLOAT_MODEL = "model_float32.tflite"
@@ -38,6 +39,8 @@ EXAMPLES = """examples:
 
 def export(options: argparse.Namespace) -> int:
     """Write the float32 and the int8 model."""
+    if options.calibration_photos < 1:
+        raise UsageError(f"--calibration-photos {options.calibration_photos}: at least 1")
     training = read(options.training)
     network = load_network(training.model_path)
     with quiet_native_stderr():
@@ -190,12 +193,13 @@ def _read_verification(path: Path, model: bytes) -> dict[str, Any]:
         record = package.read_verification(path)
         same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
         allowed = record["passed"] or record["allow_regression"]
-    except (OSError, ValueError, KeyError) as error:
+        failures = "; ".join(record["failures"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
     if not same:
         raise InputError(f"{path} is of another model; run `make verify` again")
     if not allowed:
-        raise GateError(f"{path}: the gate failed ({'; '.join(record['failures'])})")
+        raise GateError(f"{path}: the gate failed ({failures})")
     return record
 
 
@@ -204,7 +208,7 @@ def _read_calibration(path: Path, training: Training) -> tuple[int, list[Labelle
         record = json.loads(path.read_text("utf-8"))
         by_path = {photo.path: photo for photo in training.photos["train"]}
         return int(record["seed"]), [by_path[name] for name in record["photos"]]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: does not fit the split ({error}); run `make convert`") from error
 
 

@@ -67,11 +67,13 @@ def read(folder: Path) -> Training:
         labels = tuple((folder / "labels.txt").read_text("utf-8").removesuffix("\n").split("\n"))
         rules = Preprocessing.from_record(json.loads((folder / "preprocess.json").read_text()))
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        # What later steps take from it must be there.
+        _ = metrics["data"]["description"], metrics["config"]["architecture"]
         data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
         photos = _read_split(folder / "split.csv", labels)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename} is missing; run `make train` first") from error
-    except (ValueError, KeyError, BundleError) as error:
+    except (ValueError, KeyError, TypeError, BundleError) as error:
         raise InputError(f"{folder}: damaged ({error}); run `make train` again") from error
     if not (folder / MODEL).exists():
         raise InputError(f"{folder / MODEL} is missing; run `make train` first")
@@ -85,6 +87,9 @@ def _read_split(path: Path, labels: tuple[str, ...]) -> dict[str, tuple[Labelled
             if row["part"] in parts:
                 label = labels.index(row["class"])
                 parts[row["part"]].append(LabelledPhoto(row["path"], label, row["sha256"]))
+    for name, photos in parts.items():
+        if not photos:
+            raise ValueError(f"{path.name} lists no {name} photos")
     return {name: tuple(photos) for name, photos in parts.items()}
 
 

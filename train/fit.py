@@ -19,6 +19,7 @@ import tensorflow as tf
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from device.errors import PhotoError
 from device.files import replacing, write_text
 from device.preprocess import Pixels, decode, load_photo, read_photo
 from train import report
@@ -165,7 +166,24 @@ def _activations(
 def _load_view(path: Path, config: TrainConfig, number: int, row: Row) -> Pixels:
     rules = config.preprocessing
     seed = int(row.sha256[:12], 16) ^ config.seed
-    return view(decode(read_photo(path), rules), rules, number, seed)
+    with _named(path):
+        return view(decode(read_photo(path), rules), rules, number, seed)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which photo it is that vanished or was damaged since the split."""
+    try:
+        yield
+    except PhotoError as error:
+        raise DataError(
+            f"{path}: {error}, though the split lists it; run `make data` again"
+        ) from error
+
+
+def _load_photo(path: Path, config: TrainConfig) -> Pixels:
+    with _named(path):
+        return load_photo(path, config.preprocessing)
 
 
 def _fit_head(
@@ -303,7 +321,7 @@ def _predict(
     )
     results = []
     for start in range(0, len(paths), PREDICT_BATCH):
-        batch = [load_photo(p, config.preprocessing) for p in paths[start : start + PREDICT_BATCH]]
+        batch = [_load_photo(path, config) for path in paths[start : start + PREDICT_BATCH]]
         results.append(predict(np.stack(batch)).numpy())
     return np.concatenate(results)
 

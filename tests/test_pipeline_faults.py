@@ -1,0 +1,137 @@
+"""Promises of the pipeline when something is wrong: one line, non-zero, nothing lost."""
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pipeline import Build, begun, copy, only_error, succeeded, trained_build, whole_build
+
+import convert.__main__ as conversion
+from convert.config import Gate
+from convert.errors import GateError
+from device import bundle as contract
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    return trained_build(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    return whole_build(tmp_path_factory.getbasetemp())
+
+
+def test_a_photo_that_vanished_is_one_line_with_its_name(trained: Build, tmp_path: Path) -> None:
+    build = begun(trained, tmp_path)
+    shutil.rmtree(build.folder / "cache")
+    record = build.json("train/data.json")
+    moved = shutil.copytree(record["folder"], tmp_path / "moved")
+    (build.train / "data.json").write_text(json.dumps({**record, "folder": str(moved)}))
+    gone = next(row["path"] for row in build.rows() if row["part"] == "train")
+    (moved / gone).unlink()
+    status, _, err = build.fit()
+    assert status == 1
+    assert gone in only_error(err)
+
+
+# --- the gate -------------------------------------------------------------------------------------
+
+
+def test_a_failing_gate_stops_the_bundle_and_leaves_the_old_one(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = copy(build, tmp_path, "train", "convert", "bundle")
+    before = contract.load(again.bundle)
+    monkeypatch.setattr(conversion, "Gate", partial(Gate, always_allowed_losses=-1000))
+    status, out, err = again.convert("verify", "--max-loss-points", "-101")
+    assert status == GateError.exit_status == 3
+    assert "not good enough" in only_error(err)
+    assert "gate FAILED" in out
+    record = again.json("bundle/verification.json")
+    assert record["passed"] is False and record["failures"]
+    assert contract.load(again.bundle).manifest == before.manifest
+    status, _, err = again.convert("bundle")
+    assert status == 3
+    assert "gate failed" in only_error(err)
+    assert contract.load(again.bundle).manifest == before.manifest
+
+    succeeded(again.convert("verify", "--max-loss-points", "-101", "--allow-regression"))
+    succeeded(again.convert("bundle"))
+    shipped = contract.load(again.bundle)
+    assert shipped.manifest["regression_allowed"] is True
+    assert shipped.manifest["verification"]["passed"] is False
+    assert "FAILED, shipped on request" in (again.bundle / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_another_model_than_the_verified_one_is_not_bundled(build: Build, tmp_path: Path) -> None:
+    again = copy(build, tmp_path, "train", "convert", "bundle")
+    succeeded(again.export("--seed", "7"))
+    status, _, err = again.convert("bundle")
+    assert status == 1
+    assert "run `make verify` again" in only_error(err)
+    assert contract.load(again.bundle).manifest == contract.load(build.bundle).manifest
+
+
+# --- damaged inputs -------------------------------------------------------------------------------
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def write(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+DAMAGES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
+    "truncated network": ("export", "train/model.keras", cut),
+    "no network": ("export", "train/model.keras", Path.unlink),
+    "empty network": ("verify", "train/model.keras", write(b"")),
+    "truncated metrics": ("verify", "train/metrics.json", cut),
+    "other metrics": ("verify", "train/metrics.json", write(b"{}")),
+    "list for metrics": ("bundle", "train/metrics.json", write(b"[]")),
+    "truncated data record": ("export", "train/data.json", cut),
+    "list for data record": ("export", "train/data.json", write(b"[]")),
+    "other labels": ("export", "train/labels.txt", write(b"rose\ntulip\n")),
+    "one label more": ("verify", "train/labels.txt", lambda p: p.open("a").write("weed\n")),
+    "no labels": ("bundle", "train/labels.txt", Path.unlink),
+    "other rules": ("export", "train/preprocess.json", write(b'{"crop": "left"}')),
+    "list for rules": ("export", "train/preprocess.json", write(b"[]")),
+    "other split": ("export", "train/split.csv", write(b"path,class\na,rose\n")),
+    "empty split": ("export", "train/split.csv", write(b"")),
+    "truncated int8 model": ("verify", "convert/model_int8.tflite", cut),
+    "no float model": ("verify", "convert/model_float32.tflite", Path.unlink),
+    "edited int8 model": ("bundle", "convert/model_int8.tflite", cut),
+    "list for verification": ("bundle", "bundle/verification.json", write(b"[]")),
+    "truncated verification": ("bundle", "bundle/verification.json", cut),
+    "no verification": ("bundle", "bundle/verification.json", Path.unlink),
+    "other calibration": ("bundle", "convert/calibration.json", write(b'{"seed": 0}')),
+    "list for calibration": ("bundle", "convert/calibration.json", write(b"[]")),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_input_is_one_line_and_changes_nothing(
+    build: Build, tmp_path: Path, name: str
+) -> None:
+    command, damaged, damage = DAMAGES[name]
+    again = copy(build, tmp_path, "train", "convert", "bundle")
+    damage(again.folder / damaged)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    done = again.export() if command == "export" else again.convert(command)
+    assert done[0] == 1, done
+    assert only_error(done[2])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("count", ["0", "-3"])
+def test_no_calibration_photos_are_refused(build: Build, count: str) -> None:
+    status, _, err = build.export("--calibration-photos", count)
+    assert status == 2
+    assert "--calibration-photos" in only_error(err)
