@@ -123,6 +123,7 @@ def succeeded(done: Done) -> str:
 @cache
 def trained_build(base: Path) -> Build:
     """Trained on rendered pictures; made once in a run of pytest, whose folder is `base`."""
+    weights_folder()
     photos, build = base / "photos" / "rendered_flowers", Build(base / "build")
     render_data_set(photos, photos_per_class=PHOTOS_PER_CLASS)
     succeeded(train("data", "--data", photos, "--out", build.train))

@@ -104,7 +104,7 @@ def test_training_learns(task: Task, tmp_path: Path) -> None:
     _, progressed = task.run(tmp_path / "state.npz")
     losses = [figures["val_loss"] for figures in progressed.history]
     assert len(losses) == CONFIG.epochs + 1
-    assert losses[progressed.best_epoch] == min(losses) < 0.9 * losses[0]
+    assert losses[progressed.best_epoch] < 0.9 * losses[0]
     assert task.logged == [1, 2, 3, 4]
 
 
@@ -175,19 +175,15 @@ def test_no_epochs_leave_the_head_as_it_was(task: Task, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("learning_rate", [1e-3, 0.3, 30.0, 3000.0])
-def test_the_kept_weights_are_those_of_the_least_loss(
+def test_the_kept_weights_are_the_best_that_were_validated(
     task: Task, tmp_path: Path, learning_rate: float
 ) -> None:
+    """Also where training runs away, at the last rate to NaN."""
     tuner, progressed = task.run(tmp_path / "state.npz", learning_rate=learning_rate)
-    losses = [figures["val_loss"] for figures in progressed.history]
-    assert progressed.best_epoch == int(np.argmin(losses))
-    assert loss(tuner, task) == pytest.approx(min(losses), rel=1e-4)
-
-
-def test_training_that_makes_it_worse_is_not_kept(task: Task, tmp_path: Path) -> None:
-    _, progressed = task.run(tmp_path / "state.npz", learning_rate=3000.0)
-    assert progressed.history[-1]["val_loss"] > progressed.history[0]["val_loss"]
-    assert progressed.best_epoch == 0
+    best = progressed.history[progressed.best_epoch]
+    assert best["val_accuracy"] == max(figures["val_accuracy"] for figures in progressed.history)
+    assert np.isfinite(tuner.logits(task.val)).all()
+    assert loss(tuner, task) == pytest.approx(best["val_loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 5, 8, 9])

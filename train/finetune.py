@@ -204,7 +204,9 @@ class FineTuner:
         progressed.history.append(figures)
         best = progressed.history[progressed.best_epoch]
         # Of equals the later one: the learning rate has come further down.
-        if not progressed.best or accuracy >= best["val_accuracy"]:
+        # Weights that ran away to NaN name one class, which can be right as often as the rest.
+        better = accuracy >= best["val_accuracy"] and np.isfinite(val_loss)
+        if not progressed.best or better:
             progressed.best_epoch, progressed.best = progressed.epoch, averaged
 
     def _state(self) -> list[Any]:
