@@ -80,7 +80,8 @@ class Preprocessing:
         """
         names = {field.name for field in fields(cls)}
         if not isinstance(record, Mapping) or set(record) != names:
-            odd = sorted(names.symmetric_difference(record if isinstance(record, Mapping) else ()))
+            given = record if isinstance(record, Mapping) else ()
+            odd = map(repr, sorted(names.symmetric_difference(given)))
             raise BundleError(f"preprocessing record: fields missing or unknown: {', '.join(odd)}")
         return cls(**record)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ from device.classifier import Classifier
 if TYPE_CHECKING:
     from convert.quantize import Plan
     from convert.training import LabelledPhoto, Training
+
+# Run in the background of a script, a process ignores Ctrl-C, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, however slow the machine: a failure is the code's.
 settings.register_profile("fieldguide", deadline=None, derandomize=True, database=None)
