@@ -10,7 +10,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -298,4 +298,4 @@ def read_csv(path: Path) -> list[Row]:
 
 def part(rows: Iterable[Row], name: str) -> list[Row]:
     """The rows of one part, in order."""
-    return [replace(row) for row in rows if row.part == name]
+    return [row for row in rows if row.part == name]
