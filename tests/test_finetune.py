@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from device.preprocess import Preprocessing, prepare
+from train.activations import Views
 from train.config import TrainConfig
 from train.finetune import HEAD_ITERATIONS, FineTuner, Progressed, fit_head
 from train.views import view
@@ -30,7 +32,7 @@ CONFIG = TrainConfig(epochs=4, views=VIEWS, batch_size=8, learning_rate=1e-2, em
 class Task:
     """A small problem: activations of three kinds, and a model that can learn them."""
 
-    views: list[Activations]
+    views: Sequence[Activations]
     labels: npt.NDArray[np.int64]
     val: Activations
     val_labels: npt.NDArray[np.int64]
@@ -155,6 +157,38 @@ def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(task: Task, tmp_
     best = stopped.history[stopped.best_epoch]["val_loss"]
     assert loss(tuner, task) == pytest.approx(best, rel=1e-4)
     same(whole, task.run(tmp_path / "state.npz")[1])
+
+
+def on_demand(task: Task, first: Callable[[int], None]) -> Views:
+    """Three views, the last two of which are the task's own; `first` hears of each being made."""
+    made = [task.views[0], *task.views]
+
+    def compute(number: int) -> Activations:
+        first(number)
+        return made[number]
+
+    return Views([partial(compute, number) for number in range(len(made))])
+
+
+def test_a_view_is_computed_when_an_epoch_first_draws_from_it(task: Task, tmp_path: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    task.views = on_demand(task, lambda view: heard.append((view, len(task.logged))))
+    task.run(tmp_path / "state.npz")
+    assert heard == [(0, 0), (1, 0), (2, 1)]
+
+
+def test_ctrl_c_while_a_view_is_computed_ends_at_once(task: Task, tmp_path: Path) -> None:
+    def press(view: int) -> None:
+        if view == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            pytest.fail("the view was computed to its end")
+
+    before = signal.getsignal(signal.SIGINT)
+    task.views = on_demand(task, press)
+    tuner, progressed = task.run(tmp_path / "state.npz")
+    assert progressed.interrupted and progressed.epoch == 1
+    assert loss(tuner, task) == pytest.approx(progressed.history[progressed.best_epoch]["val_loss"])
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_second_ctrl_c_is_the_usual_one(task: Task, tmp_path: Path) -> None:

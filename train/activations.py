@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,26 @@ def cached(
                 file.flush()
         part.replace(path)
     return np.memmap(path, np.float16, "r", shape=shape)
+
+
+class Views(Sequence[Activations]):
+    """The activations of each view of the training photos, computed when first asked for.
+
+    So fine-tuning begins when the first two views are there, and not after the last.
+    """
+
+    def __init__(self, compute: Sequence[Callable[[], Activations]]) -> None:
+        self._compute = compute
+        self._known: dict[int, Activations] = {}
+
+    def __len__(self) -> int:
+        return len(self._compute)
+
+    def __getitem__(self, number: Any) -> Any:
+        """float16 (photos, ...) of one view."""
+        if number not in self._known:
+            self._known[number] = self._compute[number]()
+        return self._known[number]
 
 
 def _chunks(loaders: Sequence[Callable[[], Pixels]], description: str) -> Iterator[Pixels]:

@@ -3,7 +3,8 @@
 import json
 import signal
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,12 @@ class FineTuner:
             total = self._steps * self._config.epochs
             task = progress.add_task("", total=total, completed=progressed.epoch * self._steps)
             while progressed.epoch < self._config.epochs and not interrupted():
+                progress.stop()
+                with interrupted.at_once():
+                    self._prepare_views(progressed.epoch)
+                progress.start()
+                if interrupted():
+                    break
                 describe(progress, task, progressed, self._config.epochs)
                 loss = self._train_epoch(
                     progressed.epoch, lambda: progress.advance(task), interrupted
@@ -149,6 +156,15 @@ class FineTuner:
             [self._predict(activations[i : i + PREDICT_BATCH]).numpy() for i in parts]
         )
 
+    def _offered(self, epoch: int) -> int:
+        """How many views an epoch draws from: two at first, then one more each time."""
+        return min(epoch + 2, len(self._views))
+
+    def _prepare_views(self, epoch: int) -> None:
+        """Compute what is computed on demand now, with progress bars of its own."""
+        for number in range(self._offered(epoch)):
+            _ = self._views[number]
+
     def _begin(self) -> Progressed:
         progressed = Progressed()
         self._validate(progressed, float("nan"))
@@ -164,7 +180,7 @@ class FineTuner:
             if interrupted():
                 break
             chosen = order[step * self._batch : (step + 1) * self._batch]
-            view = rng.integers(0, len(self._views), len(chosen))
+            view = rng.integers(0, self._offered(epoch), len(chosen))
             x = np.stack([self._views[v][i] for v, i in zip(view, chosen, strict=True)])
             partner = rng.permutation(len(chosen)).astype(np.int32)
             share = rng.uniform(0, self._config.mixup, (len(chosen), 1)).astype(np.float32)
@@ -238,16 +254,29 @@ class FineTuner:
 class _InterruptOnce:
     """Turns the first Ctrl-C into a question that the loop asks; a second one is the usual one."""
 
-    def __enter__(self) -> Callable[[], bool]:
-        self._seen = False
+    def __enter__(self) -> "_InterruptOnce":
+        self._seen = self._at_once = False
         self._before = signal.getsignal(signal.SIGINT)
         signal.signal(signal.SIGINT, self._note)
-        return lambda: self._seen
+        return self
+
+    def __call__(self) -> bool:
+        return self._seen
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, Ctrl-C ends what runs instead of waiting for the question."""
+        self._at_once = True
+        with suppress(KeyboardInterrupt):
+            yield
+        self._at_once = False
 
     def _note(self, *_: object) -> None:
         self._seen = True
         signal.signal(signal.SIGINT, self._before)
         Console(stderr=True).print("stopping: the best epoch so far is kept")
+        if self._at_once:
+            raise KeyboardInterrupt
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)

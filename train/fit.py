@@ -23,7 +23,7 @@ from device.errors import PhotoError
 from device.files import replacing, write_text
 from device.preprocess import Pixels, decode, load_photo, read_photo
 from train import report
-from train.activations import Activations, cached, keep_only
+from train.activations import Activations, Views, cached, keep_only
 from train.backbone import between, build, classifier, download_keras_weights
 from train.config import TrainConfig
 from train.data import DATA_RECORD, SPLIT, DataSet, read_record
@@ -51,6 +51,12 @@ class _Stopwatch:
     """Seconds by step; kept apart from the metrics, which must repeat exactly."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    epochs_ended_s: list[float] = field(default_factory=list)
+    """Since the start; the head's fit counts as epoch 0. A resumed run has only its own."""
+    started: float = field(default_factory=time.perf_counter)
+
+    def epoch_ended(self) -> None:
+        self.epochs_ended_s.append(round(time.perf_counter() - self.started, 2))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -98,13 +104,14 @@ def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
     network = classifier(build(config.architecture, convolutions), len(photos.labels))
     cache = out.parent / CACHE_FOLDER
     inputs = _digest(weights_digest, (out / SPLIT).read_bytes(), config.preprocessing.sha256())
-    with watch.step("features"):
+    with watch.step("first_features"):
         views, val = _activations(network, config, photos, cache, inputs)
+        _ = views[0]
     with watch.step("head"):
         _fit_head(network, config, photos, views[0], val)
     with watch.step("fine_tuning"):
         state = cache / f"{_digest(inputs, config.record())}.state.npz"
-        progressed = _fine_tune(network, config, photos, views, val, state, out)
+        progressed = _fine_tune(network, config, photos, views, val, state, out, watch)
     with watch.step("evaluation"):
         metrics = _evaluate(network, config, photos, data_set, progressed, weights_digest)
     _write(out, network, photos, config, metrics, watch)
@@ -139,7 +146,7 @@ def _digest(*parts: object) -> str:
 
 def _activations(
     network: keras.Model, config: TrainConfig, photos: _Photos, cache: Path, inputs: str
-) -> tuple[list[Activations], Activations]:
+) -> tuple[Views, Activations]:
     """The frozen part's output for each view of the training part, and for the validation part."""
     # Epochs and learning rate do not change activations: a longer run finds them again.
     key = _digest(inputs, config.architecture, config.cut, config.seed)
@@ -150,17 +157,18 @@ def _activations(
     names = [("train", number) for number in range(config.views)] + [("val", 0)]
     files = [cache / f"{key}_{name}_{number}.f16" for name, number in names]
     keep_only(cache, {path.name for path in files})
-    arrays = [
-        cached(
+
+    def activations(path: Path, name: str, number: int) -> Activations:
+        return cached(
             path,
             [partial(_load_view, photos.path(r), config, number, r) for r in photos.rows[name]],
             lambda pixels: compute(pixels).numpy(),
             stem.output_shape[1:],
             f"{name} photos, view {number + 1}",
         )
-        for path, (name, number) in zip(files, names, strict=True)
-    ]
-    return arrays[:-1], arrays[-1]
+
+    *views, val = (partial(activations, path, *of) for path, of in zip(files, names, strict=True))
+    return Views(views), val()
 
 
 def _load_view(path: Path, config: TrainConfig, number: int, row: Row) -> Pixels:
@@ -218,10 +226,11 @@ def _fine_tune(
     network: keras.Model,
     config: TrainConfig,
     photos: _Photos,
-    views: Sequence[Activations],
+    views: Views,
     val: Activations,
     state: Path,
     out: Path,
+    watch: _Stopwatch,
 ) -> Progressed:
     tuner = FineTuner(
         between(network, config.cut, "logits"),
@@ -238,7 +247,9 @@ def _fine_tune(
         def log(epoch: int, figures: dict[str, float]) -> None:
             for name, value in figures.items():
                 tf.summary.scalar(name, value, step=epoch)
+            watch.epoch_ended()
 
+        watch.epoch_ended()
         progressed = tuner.run(state, log)
     for stale in state.parent.glob("*.state.npz"):
         if stale != state:
@@ -335,7 +346,11 @@ def _write(
     watch: _Stopwatch,
 ) -> None:
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timings = {"seconds": watch.seconds, "peak_memory_mib": round(peak_mib)}
+    timings = {
+        "seconds": watch.seconds,
+        "epochs_ended_s": watch.epochs_ended_s,
+        "peak_memory_mib": round(peak_mib),
+    }
 
     def load(path: str) -> Pixels:
         return load_photo(photos.folder / path, config.preprocessing)
