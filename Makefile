@@ -53,7 +53,7 @@ VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
 SAMPLES := $(BUILD)/samples/ready
 
-.PHONY: all help setup data weights train convert verify bundle run selftest summary bench test \
+.PHONY: all help setup data weights train convert verify bundle run selftest summary bench bench-train test \
   lint format wheel lock clean distclean
 
 all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
@@ -61,7 +61,7 @@ all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample fra
 
 help: ## list targets and variables
 	@printf 'Targets:\n'
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@printf '\nVariables (make NAME=value ...):\n'
 	@awk '/^# /{note=substr($$0,3)} /^[A-Z]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -85,6 +85,10 @@ summary: $(BUNDLE) ## print the figures of the last build
 
 bench: $(BUNDLE) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
+
+bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today: takes about half an hour
+	@$(PY) -m train.benchmark --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
+	  --out $(BUILD)/bench/train.json
 
 # --- environments -----------------------------------------------------------------------------
 

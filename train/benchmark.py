@@ -1,0 +1,315 @@
+"""Our recipe beside the two that people use today: same split, same weights, one run.
+
+- `tutorial`: the standard Keras transfer-learning tutorial. MobileNetV2 with its BatchNorms,
+  flips and rotations as layers, dropout 0.2, 10 epochs of the head with Adam at 1e-4, then 10
+  epochs with RMSprop at 1e-5 from layer 100 on.
+- `head_only`: what model makers do by default. Frozen network, flips and crops, dropout 0.2, 10
+  epochs of the head with Adam at 1e-3, label smoothing 0.1.
+- `ours`: `train.fit.run` with its defaults.
+
+Each recipe runs in a process of its own, so that its peak memory is its own. Clocks start behind
+the import of TensorFlow and include reading photos and weights.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device.console import guarded
+from device.files import write_text
+from train.errors import DataError, TrainingError
+from train.fetch import fetch_weights
+from train.split import PARTS, part, read_csv
+
+RECIPES = ("tutorial", "head_only", "ours")
+BATCH = 32
+SEED = 0
+TUTORIAL_UNFROZEN_FROM = 100
+"""Index into the layers of `keras.applications.MobileNetV2`."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One recipe's run."""
+
+    recipe: str
+    n: int
+    """Photos of the test part."""
+    test_accuracy: float
+    interval: list[float]
+    """95%, Wilson."""
+    val_accuracy: list[float]
+    """After each epoch."""
+    ended_s: list[float]
+    """When each epoch ended, validation included."""
+    seconds: float
+    """The whole run, until the test part is classified."""
+    peak_memory_mib: float
+
+    def reached_s(self, accuracy: float) -> float | None:
+        """When the validation accuracy was first at least this; None if never."""
+        for reached, ended in zip(self.val_accuracy, self.ended_s, strict=True):
+            if reached >= accuracy:
+                return ended
+        return None
+
+
+def keras_network(weights: Path, size_px: int) -> Any:
+    """`keras.applications.MobileNetV2` with BatchNorms and the weights that we train from, too.
+
+    Takes pixels scaled to x/127.5 - 1, as the tutorial's `preprocess_input` does. The checkpoint's
+    own normalisation goes into the first kernel and its BatchNorm's mean; gamma makes up for
+    Keras' larger epsilon.
+    """
+    import keras
+
+    from train.weights import (
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+        KERAS_BATCHNORM_EPSILON,
+        TORCH_BATCHNORM_EPSILON,
+        checkpoint_bytes,
+        mirrored,
+        read_torch_checkpoint,
+    )
+
+    model = keras.applications.MobileNetV2((size_px, size_px, 3), include_top=False, weights=None)
+    state = read_torch_checkpoint(checkpoint_bytes(weights))
+    tensors = iter([v for k, v in state.items() if not k.endswith("num_batches_tracked")])
+    offset = np.zeros(1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            kernel = mirrored(next(tensors).astype(np.float64))
+            if layer.name == "Conv1":
+                kernel = kernel.transpose(2, 3, 1, 0)
+                offset = kernel.sum(axis=(0, 1)).T @ ((0.5 - IMAGENET_MEAN) / IMAGENET_STD)
+                kernel *= (0.5 / IMAGENET_STD)[:, None]
+            elif kernel.shape[1] == 1:
+                kernel = kernel.transpose(2, 3, 0, 1)
+            else:
+                kernel = kernel.transpose(2, 3, 1, 0)
+            layer.set_weights([kernel])
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = (next(tensors) for _ in range(4))
+            wider = (variance + KERAS_BATCHNORM_EPSILON) / (variance + TORCH_BATCHNORM_EPSILON)
+            layer.set_weights([gamma * np.sqrt(wider), beta, mean - offset, variance])
+            offset = np.zeros(1)
+    return model
+
+
+@dataclass
+class _Clock:
+    """Notes when each epoch ended, and how good it was."""
+
+    started: float = field(default_factory=time.perf_counter)
+    ended: list[float] = field(default_factory=list)
+    val: list[float] = field(default_factory=list)
+
+    def note(self, val_accuracy: float) -> None:
+        self.ended.append(round(time.perf_counter() - self.started, 1))
+        self.val.append(float(val_accuracy))
+
+    def seconds(self) -> float:
+        return round(time.perf_counter() - self.started, 1)
+
+
+def _data_sets(training: Path, size_px: int) -> tuple[dict[str, Any], int]:
+    """The parts as the tutorial reads them: files decoded and resized anew each epoch."""
+    import tensorflow as tf
+
+    rows = read_csv(training / "split.csv")
+    folder = json.loads((training / "data.json").read_text("utf-8"))["folder"]
+    labels = sorted({row.label for row in rows})
+
+    def load(path: Any, label: Any) -> Any:
+        image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+        return tf.image.resize(image, (size_px, size_px)), label
+
+    sets = {}
+    for name in PARTS:
+        chosen = part(rows, name)
+        paths = [str(Path(folder) / row.path) for row in chosen]
+        data = tf.data.Dataset.from_tensor_slices(
+            (paths, [labels.index(row.label) for row in chosen])
+        )
+        if name == "train":
+            data = data.shuffle(len(paths), seed=SEED)
+        data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        sets[name] = data.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    return sets, len(labels)
+
+
+def _today(
+    training: Path, weights: Path, size_px: int, clock: _Clock, *, tutorial: bool
+) -> npt.NDArray[np.bool_]:
+    """The tutorial's or the model makers' recipe; returns which test photos it got right."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(SEED)
+    sets, classes = _data_sets(training, size_px)
+    base = keras_network(weights, size_px)
+    base.trainable = False
+    second = layers.RandomRotation(0.2) if tutorial else layers.RandomCrop(size_px, size_px)
+    grown = [] if tutorial else [layers.Resizing(size_px * 9 // 8, size_px * 9 // 8)]
+    inputs = keras.Input((size_px, size_px, 3))
+    x = inputs
+    for layer in [*grown, layers.RandomFlip("horizontal"), second]:
+        x = layer(x)
+    x = base(layers.Rescaling(1 / 127.5, offset=-1)(x), training=False)
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+    def epochs(optimizer: Any, smoothing: float) -> None:
+        to_one_hot = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+
+        def loss(truth: Any, predicted: Any) -> Any:
+            wanted = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), classes)
+            return to_one_hot(wanted, predicted)
+
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        note = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda _, logs: clock.note(logs["val_accuracy"])
+        )
+        model.fit(
+            sets["train"], validation_data=sets["val"], epochs=10, verbose=2, callbacks=[note]
+        )
+
+    if tutorial:
+        epochs(keras.optimizers.Adam(1e-4), 0)
+        base.trainable = True
+        for layer in base.layers[:TUTORIAL_UNFROZEN_FROM]:
+            layer.trainable = False
+        epochs(keras.optimizers.RMSprop(1e-5), 0)
+    else:
+        epochs(keras.optimizers.Adam(1e-3), 0.1)
+    truth = np.concatenate([y.numpy() for _, y in sets["test"]])
+    return np.asarray(model.predict(sets["test"], verbose=0).argmax(axis=1) == truth)
+
+
+def _ours(training: Path, weights: Path, size_px: int, clock: _Clock) -> npt.NDArray[np.bool_]:
+    from train.backbone import Architecture
+    from train.config import TrainConfig
+    from train.fit import run
+
+    with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
+        out = Path(folder) / "train"
+        out.mkdir()
+        for name in ("split.csv", "data.json"):
+            shutil.copy(training / name, out)
+        config = TrainConfig(architecture=Architecture(size_px=size_px), seed=SEED)
+        metrics = run(config, str(weights), out)
+        timings = json.loads((out / "timings.json").read_text("utf-8"))
+    clock.ended = timings["epochs_ended_s"]
+    clock.val = [figures["val_accuracy"] for figures in metrics["history"]]
+    n = metrics["test"]["n"]
+    return np.asarray(np.arange(n) < round(metrics["test"]["accuracy"] * n))
+
+
+def run_recipe(recipe: str, training: Path, weights: Path, size_px: int) -> Measured:
+    """Run one recipe in this process."""
+    import tensorflow as tf
+
+    from train.fit import accuracy
+
+    tf.get_logger().setLevel("ERROR")
+    clock = _Clock()
+    if recipe == "ours":
+        right = _ours(training, weights, size_px, clock)
+    else:
+        right = _today(training, weights, size_px, clock, tutorial=recipe == "tutorial")
+    share = accuracy(int(right.sum()), len(right))
+    return Measured(
+        recipe=recipe,
+        n=share["n"],
+        test_accuracy=share["accuracy"],
+        interval=share["interval"],
+        val_accuracy=clock.val,
+        ended_s=clock.ended,
+        seconds=clock.seconds(),
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+
+
+def table(results: list[Measured]) -> str:
+    """The recipes side by side; times also as ratios to ours."""
+    by_name = {result.recipe: result for result in results}
+    goal = by_name["tutorial"].val_accuracy[-1]
+    ours_s = by_name["ours"].reached_s(goal)
+    lines = [
+        f"test part n = {results[0].n}; 'reached': the first epoch at which the validation "
+        f"accuracy is at least the tutorial's last, {goal:.2%}",
+        "",
+        f"{'recipe':12}{'test top-1':>11}{'95% interval':>20}{'seconds':>9}{'reached':>9}"
+        f"{'/ ours':>8}{'peak MiB':>10}",
+    ]
+    for result in results:
+        low, high = result.interval
+        reached = result.reached_s(goal)
+        ratio = f"{reached / ours_s:.1f}" if reached and ours_s else "-"
+        lines.append(
+            f"{result.recipe:12}{result.test_accuracy:>11.2%}{f'{low:.2%} to {high:.2%}':>20}"
+            f"{result.seconds:>9.0f}{f'{reached:.0f}' if reached else 'never':>9}{ratio:>8}"
+            f"{result.peak_memory_mib:>10.0f}"
+        )
+    return "\n".join(lines)
+
+
+def measure_all(options: argparse.Namespace) -> int:
+    """Run every recipe in a process of its own; print the table, write it as JSON."""
+    if not (options.training / "split.csv").exists():
+        raise DataError(f"{options.training}: no split here; run `make data` first")
+    results = []
+    for recipe in RECIPES:
+        print(f"running the recipe '{recipe}'", file=sys.stderr)
+        with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
+            command = [sys.executable, "-m", "train.benchmark", "--recipe", recipe]
+            command += ["--training", str(options.training), "--weights", str(options.weights)]
+            command += ["--size", str(options.size), "--out", answer.name]
+            if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+                raise TrainingError(f"the recipe '{recipe}' failed; see above")
+            results.append(Measured(**json.load(answer)))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(options.out, json.dumps([asdict(result) for result in results], indent=2) + "\n")
+    print(table(results))
+    return 0
+
+
+def measure_one(options: argparse.Namespace) -> int:
+    """Run one recipe in this process; the answer goes into a file."""
+    weights = fetch_weights(options.weights)
+    measured = run_recipe(options.recipe, options.training, weights, options.size)
+    options.out.write_text(json.dumps(asdict(measured)), "utf-8")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train.benchmark",
+        description="Our training recipe beside two of today's. Takes about half an hour.",
+    )
+    parser.add_argument("--training", type=Path, default=Path("build/train"))
+    parser.add_argument("--weights", type=Path, default=Path("build/weights"))
+    parser.add_argument("--size", type=int, default=224, help="input size in pixels")
+    parser.add_argument("--out", type=Path, default=Path("build/bench/train.json"))
+    parser.add_argument("--recipe", choices=RECIPES, help="only this one, in this process")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return guarded(lambda: measure_one(options) if options.recipe else measure_all(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
