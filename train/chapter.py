@@ -1,4 +1,4 @@
-"""The report's chapter on the network itself: every idea of convolution on one of the user's photos.
+"""The chapter on the network itself: every idea of convolution on one of the user's photos.
 
 This module computes and draws; `chapter.html.j2` tells.
 """
@@ -14,8 +14,8 @@ from train.exhibits import (
     Border,
     Channel,
     Chapter,
-    Classic,
     ClassEvidence,
+    Classic,
     Depth,
     Evidence,
     Filter,
@@ -44,6 +44,8 @@ PHOTO_PX = 224
 PATCH_PX = 72
 CORNER = 6
 POOLED = 4
+VARIES = 1e-3
+"""Standard deviation below which a map of the first layer (0 to 6) says nothing."""
 TIMED_PHOTOS = 8
 
 
@@ -60,7 +62,7 @@ def look(
     """
     sight = Eyes(network, (*HIERARCHY, MAP, "probabilities"))
     survey = eyes.survey(sight, candidates, tuple(HIERARCHY))
-    index = eyes.most_telling(candidates, survey.probabilities)
+    index = eyes.most_telling(candidates, survey)
     table = layers.describe(network, cut)
     return _Looking(network, sight, candidates, survey, index, table, tuple(labels)).chapter()
 
@@ -98,6 +100,8 @@ class _Looking:
             for i, name in enumerate(names)
         }
         self.winner = int(self.readings["subject"]["probabilities"].argmax())
+        varies = self.readings["subject"][FIRST].std(axis=(0, 1)) > VARIES
+        self.silent = np.flatnonzero(~varies).tolist()
 
     def chapter(self) -> Chapter:
         grey = kernels.grey(self.pixels)
@@ -132,7 +136,7 @@ class _Looking:
 
     def overlay(self, name: str, number: int, limit: float) -> Picture:
         pixels = self.variations.get(name, self.pixels)
-        evidence = _evidence(self.readings[name][MAP])[..., number]
+        evidence = eyes.evidence(self.readings[name][MAP])[..., number]
         drawn = pictures.spread(evidence, self.size_px, self.map_layer.first_centre_px)
         return pictures.drawing(pictures.tinted(pixels, drawn, limit))
 
@@ -148,20 +152,19 @@ class _Looking:
 
     def moved(self) -> Moved:
         before, after = self.readings["subject"], self.readings["moved"]
-        channel = kernels.neuron(self.pixels / 128 - 1, *self.first_layer(), before[FIRST]).channel
-        limit = float(np.abs(_evidence(before[MAP])[..., self.winner]).max())
+        limit = float(np.abs(eyes.evidence(before[MAP])[..., self.winner]).max())
         step = self.shift_px // 2
         back = after[FIRST][:, step:-1] - before[FIRST][:, : -step - 1]
         cells = self.shift_cells if self.map_layer.output[0] > 1 else 0
         columns = self.map_layer.output[0] - cells
-        evidence = [_evidence(reading[MAP])[..., self.winner] for reading in (before, after)]
+        evidence = [eyes.evidence(reading[MAP])[..., self.winner] for reading in (before, after)]
         return Moved(
             shift_px=self.shift_px,
             cells=cells,
             rows=tuple(
                 (
                     pictures.photo(self.variations.get(name, self.pixels), PHOTO_PX),
-                    pictures.drawing(pictures.stretched(self.readings[name][FIRST][..., channel])),
+                    self.first_map(self.edge_channel(), name),
                     self.overlay(name, self.winner, limit),
                 )
                 for name in ("subject", "moved")
@@ -182,7 +185,13 @@ class _Looking:
 
     def neuron(self) -> Neuron:
         outputs = self.readings["subject"][FIRST].astype(np.float64)
-        return kernels.neuron(self.pixels / 128 - 1, *self.first_layer(), outputs)
+        scaled = self.pixels / 128 - 1
+        return kernels.neuron(self.edge_channel(), scaled, *self.first_layer(), outputs)
+
+    def edge_channel(self) -> int:
+        """The learned kernel most like the classic that stands for all."""
+        weights, _ = self.first_layer()
+        return kernels.twin(kernels.CLASSIC["horizontal edge"], weights, self.silent).channel
 
     def classics(self, grey: kernels.Floats) -> tuple[Classic, ...]:
         weights, _ = self.first_layer()
@@ -191,8 +200,9 @@ class _Looking:
             result = kernels.slide(grey, kernel)
             keeps_light = kernel.sum() > 0.5
             draw = pictures.clipped if keeps_light else pictures.signed
+            shown = [classic.twin.channel for classic in found]
+            twin = kernels.twin(kernel, weights, [*self.silent, *shown])
             # The zeros around the photo are an edge of their own, which would outshine its edges.
-            twin = kernels.twin(kernel, weights, [shown.twin.channel for shown in found])
             found.append(
                 Classic(
                     name=name,
@@ -205,8 +215,8 @@ class _Looking:
             )
         return tuple(found)
 
-    def first_map(self, channel: int) -> Picture:
-        values = self.readings["subject"][FIRST][..., channel]
+    def first_map(self, channel: int, name: str = "subject") -> Picture:
+        values = self.readings[name][FIRST][..., channel]
         return pictures.drawing(pictures.stretched(values))
 
     def filters(self) -> tuple[Filter, ...]:
@@ -218,7 +228,7 @@ class _Looking:
             Filter(
                 channel=int(channel),
                 kernel=_kernel_picture(weights[..., channel]),
-                map=self.first_map(int(channel)) if maps[..., channel].std() > 1e-6 else None,
+                map=self.first_map(int(channel)) if channel not in self.silent else None,
             )
             for channel in order
         )
@@ -245,10 +255,9 @@ class _Looking:
         )
 
     def pooling(self) -> Pooling:
-        channel = self.neuron().channel
-        _, cells = kernels.window_around_peak(
-            self.readings["subject"][FIRST][..., channel].astype(np.float64), POOLED
-        )
+        channel = self.edge_channel()
+        first = self.readings["subject"][FIRST][..., channel].astype(np.float64)
+        cells = kernels.most_varied_window(first, POOLED)
         largest, average = kernels.pooled(cells)
         return Pooling(channel, cells, largest, average)
 
@@ -258,11 +267,12 @@ class _Looking:
         crop_px = min(max(layer.sees_px, self.size_px // 8), self.size_px // 2)
         crop_px = self.size_px if whole else crop_px
         maps = self.readings["subject"][name]
-        numbers = (
-            eyes.arguing_channels(maps, self.head_weights(), CHANNELS_SHOWN)
-            if whole
-            else eyes.varied_channels(maps, CHANNELS_SHOWN)
+        merits = (
+            maps.std(axis=(0, 1))
+            if name == FIRST
+            else eyes.contributions(self.network, name, maps, self.winner)
         )
+        numbers = eyes.unlike_channels(maps, merits, CHANNELS_SHOWN)
         channels = tuple(
             Channel(
                 number,
@@ -272,11 +282,6 @@ class _Looking:
             for number in numbers
         )
         return Depth(HIERARCHY[name], layer, crop_px, channels)
-
-    def head_weights(self) -> Floats:
-        kernel = self.network.get_layer(MAP).get_weights()[0][0, 0]
-        weights: Floats = kernel[:, self.winner] - kernel.mean(axis=1)
-        return weights
 
     def exciting(self, layer: Layer, channel: int, crop_px: int) -> tuple[Picture, ...]:
         """The middle of what excites the channel most on the other candidates."""
@@ -296,7 +301,7 @@ class _Looking:
         powers = np.exp(logits - logits.max())
         order = np.argsort(-logits, kind="stable")
         shown = order[:CLASSES_SHOWN]
-        limit = float(np.abs(_evidence(reading[MAP])[..., shown]).max())
+        limit = float(np.abs(eyes.evidence(reading[MAP])[..., shown]).max())
         cells = reading[MAP][..., self.winner]
         rest = order[CLASSES_SHOWN:]
         return Evidence(
@@ -319,12 +324,6 @@ class _Looking:
         )
 
 
-def _evidence(class_map: Floats) -> Floats:
-    """Class map against the average of the classes, which is all that softmax looks at."""
-    result: Floats = class_map - class_map.mean(axis=-1, keepdims=True)
-    return result
-
-
 def _kernel_picture(weights: kernels.Floats) -> Picture:
     return pictures.exact(pictures.signed(weights))
 
@@ -335,4 +334,4 @@ def _map_picture(values: Floats) -> Picture:
 
 
 def _weight(value: float) -> str:
-    return f"{value:g}" if value == round(value) else "1/9"
+    return f"{value:g}".replace("-", "−") if value == round(value) else "1/9"

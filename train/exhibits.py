@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from train import layers
+from train import kernels
 from train.eyes import Floats
 from train.kernels import Neuron, Sliding, Twin
-from train.layers import Layer
+from train.layers import ROUNDS, Layer
 from train.pictures import Picture
 
 HEAD = ("class_map", "logits", "probabilities")
@@ -102,9 +102,9 @@ class Pooling:
     """A part of a feature map, pooled."""
 
     channel: int
-    cells: Floats
-    largest: Floats
-    average: Floats
+    cells: kernels.Floats
+    largest: kernels.Floats
+    average: kernels.Floats
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Chapter:
     depths: tuple[Depth, ...]
     evidence: Evidence
     part_names = PART_NAMES
-    timing_rounds = layers.ROUNDS
+    timing_rounds = ROUNDS
 
     @property
     def inputs(self) -> int:
@@ -333,9 +333,7 @@ class Chapter:
         for name in PART_NAMES:
             of = [layer for layer in self.layers if self.part(layer) == name and layer.parameters]
             time = sum(self.time_shares[layer.name] for layer in of)
-            parameters, macs = (
-                sum(getattr(x, key) for x in of) for key in ("parameters", "macs")
-            )
+            parameters, macs = (sum(getattr(x, key) for x in of) for key in ("parameters", "macs"))
             found.append(Share(name, len(of), parameters, macs, time))
         return found
 

@@ -9,12 +9,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from device.preprocess import Pixels
+from train.backbone import between
 
 Floats = npt.NDArray[np.float32]
 Readings = Mapping[str, Floats]
 """Output of each read layer by its name: (n, h, w, channels), probabilities (n, classes)."""
 
 BATCH = 16
+SMALL_MAP = 10
+"""Maps up to this side are used whole."""
 LIKENESS_LIMIT = 0.7
 """Two maps of one photo that correlate more than this show the same thing."""
 
@@ -35,6 +38,8 @@ class Survey:
 
     probabilities: Floats
     """(n, classes)."""
+    class_maps: Floats
+    """(n, h, w, classes)."""
     peaks: Mapping[str, Floats]
     """By layer: the largest output of each channel, (n, channels)."""
     peak_cells: Mapping[str, npt.NDArray[np.int64]]
@@ -60,56 +65,86 @@ class Eyes:
 def survey(eyes: Eyes, candidates: Sequence[Candidate], names: Sequence[str]) -> Survey:
     """Let the network look at all candidates, a few at a time, and keep the peaks."""
     probabilities: list[Floats] = []
+    class_maps: list[Floats] = []
     peaks: dict[str, list[Floats]] = {name: [] for name in names}
     cells: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in names}
     for start in range(0, len(candidates), BATCH):
         readings = eyes.read(np.stack([c.pixels for c in candidates[start : start + BATCH]]))
         probabilities.append(readings["probabilities"])
+        class_maps.append(readings["class_map"])
         for name in names:
-            maps = readings[name].reshape(len(readings[name]), -1, readings[name].shape[-1])
-            cells[name].append(maps.argmax(axis=1))
-            peaks[name].append(maps.max(axis=1))
+            peak, cell = _peaks(readings[name])
+            peaks[name].append(peak)
+            cells[name].append(cell)
     return Survey(
         np.concatenate(probabilities),
+        np.concatenate(class_maps),
         {name: np.concatenate(values) for name, values in peaks.items()},
         {name: np.concatenate(values) for name, values in cells.items()},
     )
 
 
-def most_telling(candidates: Sequence[Candidate], probabilities: Floats) -> int:
-    """The colourful photo that the network is sure of and right about.
+def _peaks(maps: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Largest value of each map, and row * width + column of it; (n, channels) each."""
+    side = maps.shape[1]
+    rows, columns = _inside(side)
+    inner = maps[:, rows, columns]
+    flat = inner.reshape(len(maps), -1, maps.shape[-1])
+    cells = flat.argmax(axis=1)
+    row, column = np.divmod(cells, inner.shape[2])
+    return flat.max(axis=1), (row + rows.start) * side + column + columns.start
+
+
+def most_telling(candidates: Sequence[Candidate], seen: Survey) -> int:
+    """The colourful photo with a clear object that the network is sure of and right about.
 
     If it is right about none, a wrong one is taken: the chapter explains that as well.
     """
 
     def merit(index: int) -> tuple[bool, float]:
-        candidate, row = candidates[index], probabilities[index]
+        candidate, row = candidates[index], seen.probabilities[index]
         right = int(row.argmax()) == candidate.label
-        return right, float(row.max()) * colourfulness(candidate.pixels)
+        map_contrast = focus(evidence(seen.class_maps[index])[..., row.argmax()])
+        return right, float(row.max()) * map_contrast * colour_contrast(candidate.pixels)
 
     return max(range(len(candidates)), key=merit)
 
 
-def colourfulness(pixels: Pixels) -> float:
-    """How colourful a photo looks; 0 is grey (Hasler and Suesstrunk 2003)."""
+def evidence(class_map: Floats) -> Floats:
+    """A class map against the average of its classes, which is all that softmax looks at."""
+    result: Floats = class_map - class_map.mean(axis=-1, keepdims=True)
+    return result
+
+
+def colour_contrast(pixels: Pixels) -> float:
+    """How far the colours of a photo lie apart: their spread along red-green and yellow-blue.
+
+    Of the colourfulness of Hasler and Suesstrunk (2003) the part that a single colour all over
+    the photo does not raise.
+    """
     red, green, blue = (pixels[..., i].astype(np.float64) for i in range(3))
-    red_green, yellow_blue = red - green, (red + green) / 2 - blue
-    spread = np.hypot(red_green.std(), yellow_blue.std())
-    return float(spread + 0.3 * np.hypot(red_green.mean(), yellow_blue.mean()))
+    return float(np.hypot((red - green).std(), ((red + green) / 2 - blue).std()))
 
 
-def varied_channels(maps: Floats, count: int) -> list[int]:
-    """The channels whose maps vary most over the photo, each unlike the ones before it.
+def focus(cells: Floats) -> float:
+    """How much of a map's strength is difference between its cells, 0 to 1."""
+    strength = float(np.sqrt(np.square(cells, dtype=np.float64).mean()))
+    return float(cells.std(dtype=np.float64)) / strength if strength else 0.0
+
+
+def unlike_channels(maps: Floats, merits: Floats, count: int) -> list[int]:
+    """The channels of the greatest merit, each with a map unlike the ones before it.
 
     Args:
         maps: (h, w, channels).
+        merits: (channels,).
         count: at most this many; fewer where the others would look the same.
     """
     flat = maps.reshape(-1, maps.shape[-1]).astype(np.float64)
     flat = flat - flat.mean(axis=0)
     norms = np.linalg.norm(flat, axis=0)
     chosen: list[int] = []
-    for channel in np.argsort(-norms, kind="stable"):
+    for channel in np.argsort(-merits, kind="stable"):
         likeness = flat[:, chosen].T @ flat[:, channel] / (norms[chosen] * norms[channel] + 1e-12)
         if norms[channel] > 0 and (np.abs(likeness) < LIKENESS_LIMIT).all():
             chosen.append(int(channel))
@@ -118,16 +153,36 @@ def varied_channels(maps: Floats, count: int) -> list[int]:
     return chosen
 
 
-def arguing_channels(features: Floats, weights: Floats, count: int) -> list[int]:
-    """The channels that add most to the logit of one class.
+def contributions(network: keras.Model, name: str, maps: Floats, number: int) -> Floats:
+    """What each channel adds to the logit of one class, against the average of all classes.
+
+    Activation times gradient, summed over the map: exact for the last layer, whose way to the
+    logit is linear, and a first-order estimate for the layers before it.
 
     Args:
-        features: (h, w, channels), what the head gets.
-        weights: (channels,), the head's for this class against the average of all classes.
-        count: how many.
+        network: the classifier.
+        name: a layer that every path to the logits leads through.
+        maps: its output, (h, w, channels).
+        number: of the class.
+
+    Returns:
+        (channels,).
     """
-    contributions = features.mean(axis=(0, 1)) * weights
-    return [int(channel) for channel in np.argsort(-contributions, kind="stable")[:count]]
+    rest = between(network, name, "logits")
+    activations = tf.constant(maps[np.newaxis])
+    with tf.GradientTape() as tape:
+        tape.watch(activations)
+        logits = rest(activations, training=False)[0]
+        logit = logits[number] - tf.reduce_mean(logits)
+    added: Floats = (tape.gradient(logit, activations) * activations).numpy()[0]
+    total: Floats = added[_inside(len(maps))].sum(axis=(0, 1))
+    return total
+
+
+def _inside(side: int) -> tuple[slice, slice]:
+    """A map without its outermost cells, where there are enough: there zeros join in."""
+    margin = 1 if side > SMALL_MAP else 0
+    return slice(margin, side - margin), slice(margin, side - margin)
 
 
 def moved(pixels: Pixels, right_px: int) -> Pixels:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import correlate2d
 
 from device.preprocess import Pixels
@@ -96,7 +97,8 @@ class Twin:
 
 def grey(pixels: Pixels) -> Floats:
     """The luminance of a photo, (h, w), 0 to 255, rounded to whole numbers (ITU-R BT.601)."""
-    return np.rint(pixels @ np.array((0.299, 0.587, 0.114)))
+    luminance: Floats = np.rint(pixels @ np.array((0.299, 0.587, 0.114)))
+    return luminance
 
 
 def slide(image: Floats, kernel: Floats, *, same: bool = True) -> Floats:
@@ -121,20 +123,21 @@ def worked_example(image: Floats) -> Sliding:
     )
 
 
-def neuron(scaled: Floats, kernels: Floats, biases: Floats, outputs: Floats) -> Neuron:
-    """The strongest answer of the first layer that ReLU6 leaves as it is.
+def neuron(
+    channel: int, scaled: Floats, kernels: Floats, biases: Floats, outputs: Floats
+) -> Neuron:
+    """The strongest answer of a channel of the first layer that ReLU6 leaves as it is.
 
     Args:
+        channel: which one.
         scaled: (size, size, 3), the photo as the first convolution gets it, -1 to 1.
         kernels: (3, 3, 3, filters), of stride 2 with SAME padding.
         biases: (filters,).
         outputs: (size/2, size/2, filters), the layer's own answers.
     """
     # Away from the border, where the last row and column of the window would be zeros.
-    inside = outputs[:-1, :-1]
-    inside = np.where(inside < CEILING, inside, 0)
-    channel = int(inside.std(axis=(0, 1)).argmax())
-    row, column = _argmax(inside[..., channel])
+    inside = outputs[:-1, :-1, channel]
+    row, column = _argmax(np.where(inside < CEILING, inside, 0))
     return Neuron(
         channel=channel,
         place=(row, column),
@@ -166,12 +169,12 @@ def pooled(cells: Floats) -> tuple[Floats, Floats]:
     return squares.max(axis=(1, 3)), squares.mean(axis=(1, 3))
 
 
-def window_around_peak(cells: Floats, side: int) -> tuple[Place, Floats]:
-    """The `side` x `side` part of a map that holds its largest value, away from its start."""
-    row, column = _argmax(cells)
-    row = min(max(row - side // 2, 0), cells.shape[0] - side)
-    column = min(max(column - side // 2, 0), cells.shape[1] - side)
-    return (row, column), cells[row : row + side, column : column + side]
+def most_varied_window(cells: Floats, side: int) -> Floats:
+    """The `side` x `side` part of a map (h, w) whose values differ most."""
+    windows = sliding_window_view(cells, (side, side))
+    row, column = _argmax(windows.std(axis=(2, 3)))
+    window: Floats = windows[row, column]
+    return window
 
 
 def _argmax(values: Floats) -> Place:

@@ -8,6 +8,7 @@ from functools import partial
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
 
@@ -69,7 +70,9 @@ def describe(network: keras.Model, cut: str) -> list[Layer]:
 def _describe(layer: keras.Layer, before: Layer | None, trained: bool) -> Layer:
     kernel, stride = _window(layer)
     step, centre, sees = _view(before)
-    height, width, channels = (*layer.output.shape[1:-1], 1, 1)[:2] + (layer.output.shape[-1],)
+    # Behind the average there is one cell.
+    height, width = layer.output.shape[1:-1] or (1, 1)
+    channels = layer.output.shape[-1]
     inputs = (layer.input[0] if isinstance(layer.input, list) else layer.input).shape[-1]
     # SAME padding puts the odd zero behind: with stride 2 on an even side none stands in front.
     zeros_in_front = 0 if stride == 2 else (kernel - 1) // 2
@@ -116,7 +119,8 @@ def _macs(layer: keras.Layer, cells: int) -> int:
     """Each weight of a kernel is multiplied once at each cell of the output."""
     if not isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
         return 0
-    return cells * math.prod(layer.kernel.shape)
+    weights: int = math.prod(layer.kernel.shape)
+    return cells * weights
 
 
 def seconds(network: keras.Model, pixels: Pixels) -> dict[str, float]:
@@ -170,12 +174,14 @@ def weight_changes(network: keras.Model, before: Sequence[Convolution]) -> dict[
         if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.name != "class_map"
     ]
     return {
-        layer.name.removesuffix("_conv"): float(
-            np.linalg.norm(layer.get_weights()[0] - weights.kernel)
-            / max(np.linalg.norm(weights.kernel), 1e-12)
-        )
+        layer.name.removesuffix("_conv"): _change(weights.kernel, layer.get_weights()[0])
         for layer, weights in zip(convolutions, before, strict=True)
     }
+
+
+def _change(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> float:
+    size = float(np.linalg.norm(before))
+    return float(np.linalg.norm(after - before)) / size if size else 0.0
 
 
 def shares(values: Mapping[str, float]) -> dict[str, float]:
