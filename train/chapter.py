@@ -237,7 +237,6 @@ class _Looking:
         first, logits = (self.readings["plain"][name] for name in (FIRST, MAP))
         middle = first[len(first) // 2, len(first) // 2]
         difference = np.abs(first - middle)
-        inside = difference[:-1, :-1]
         cells = logits[..., self.winner]
         centre = cells[len(cells) // 2, len(cells) // 2]
         # A byte of 128 is the 0 that the first layer pads with.
@@ -245,7 +244,6 @@ class _Looking:
         padded[:CORNER, :CORNER] = self.pixels[-CORNER:, -CORNER:]
         return Border(
             corner=pictures.exact(padded),
-            inside=float(inside.max()),
             edge=float(max(difference[-1].max(), difference[:, -1].max())),
             changed_cells=int((np.abs(cells - centre) > 1e-3).sum()),
             cells=cells.size,

@@ -84,10 +84,8 @@ class Border:
 
     corner: Picture
     """The last pixels of the photo and the zeros behind them, as the first layer sees them."""
-    inside: float
-    """Spread of the first layer's outputs away from the border, on a picture of one colour."""
     edge: float
-    """Largest difference of an output at the border from one inside."""
+    """Largest difference of an output of the first layer at the border from one inside."""
     changed_cells: int
     """Of the class map, that differ from its middle cell by more than rounding."""
     cells: int

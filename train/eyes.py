@@ -143,10 +143,11 @@ def unlike_channels(maps: Floats, merits: Floats, count: int) -> list[int]:
     flat = maps.reshape(-1, maps.shape[-1]).astype(np.float64)
     flat = flat - flat.mean(axis=0)
     norms = np.linalg.norm(flat, axis=0)
+    says_something = (norms > 0) | (len(flat) == 1)
     chosen: list[int] = []
     for channel in np.argsort(-merits, kind="stable"):
         likeness = flat[:, chosen].T @ flat[:, channel] / (norms[chosen] * norms[channel] + 1e-12)
-        if norms[channel] > 0 and (np.abs(likeness) < LIKENESS_LIMIT).all():
+        if says_something[channel] and (np.abs(likeness) < LIKENESS_LIMIT).all():
             chosen.append(int(channel))
         if len(chosen) == count:
             break

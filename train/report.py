@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,42 @@ def render(
     Returns:
         An HTML page that needs no other file, no script and no network.
     """
+    confusion = metrics["test"]["confusion"]
+    rendered = metrics["data"]["kind"] == "rendered"
+    changes = metrics["weight_change"]
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            metrics,
+            rendered=rendered,
+            contents=CONTENTS,
+            steps=STEPS,
+            what="pictures" if rendered else "photos",
+            thing="picture" if rendered else "photo",
+            c=chapter,
+            samples=_samples(metrics["labels"], rows, load),
+            left_out=[row for row in rows if row.part == LEFT_OUT],
+            left_out_shown=LEFT_OUT_SHOWN,
+            training_photos=sum(counts["train"] for counts in metrics["data"]["counts"].values()),
+            fine_tuned=metrics["best_epoch"] > 0,
+            largest_change=max(changes.values(), default=0),
+            parts=[(name, PART_NAMES[name]) for name in (*PARTS, LEFT_OUT)],
+            never_predicted=_never_predicted(metrics["labels"], confusion),
+            matrix=_matrix(confusion),
+            upright=len(metrics["labels"]) >= UPRIGHT_FROM_CLASSES,
+            confusions=_confusions(metrics["labels"], confusion),
+            epochs_finished=metrics["history"][-1]["epoch"],
+            plots=_plots(metrics["history"], metrics["best_epoch"]),
+            wrong=_wrong(confusion),
+            mistakes=[_mistake(record, load) for record in metrics["test"]["mistakes"]],
+            settings=list(_flat(metrics["config"])),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         # Not `select_autoescape`: it goes by the file's suffix, and `.j2` is none it knows.
@@ -151,34 +188,7 @@ def render(
         "large": _large,
         "minus": _minus,
     }
-    confusion = metrics["test"]["confusion"]
-    rendered = metrics["data"]["kind"] == "rendered"
-    changes = metrics["weight_change"]
-    return environment.get_template(TEMPLATE).render(
-        metrics,
-        rendered=rendered,
-        contents=CONTENTS,
-        steps=STEPS,
-        what="pictures" if rendered else "photos",
-        thing="picture" if rendered else "photo",
-        c=chapter,
-        samples=_samples(metrics["labels"], rows, load),
-        left_out=[row for row in rows if row.part == LEFT_OUT],
-        left_out_shown=LEFT_OUT_SHOWN,
-        training_photos=sum(counts["train"] for counts in metrics["data"]["counts"].values()),
-        fine_tuned=metrics["best_epoch"] > 0,
-        largest_change=max(changes.values(), default=0),
-        parts=[(name, PART_NAMES[name]) for name in (*PARTS, LEFT_OUT)],
-        never_predicted=_never_predicted(metrics["labels"], confusion),
-        matrix=_matrix(confusion),
-        upright=len(metrics["labels"]) >= UPRIGHT_FROM_CLASSES,
-        confusions=_confusions(metrics["labels"], confusion),
-        epochs_finished=metrics["history"][-1]["epoch"],
-        plots=_plots(metrics["history"], metrics["best_epoch"]),
-        wrong=_wrong(confusion),
-        mistakes=[_mistake(record, load) for record in metrics["test"]["mistakes"]],
-        settings=list(_flat(metrics["config"])),
-    )
+    return environment
 
 
 def _percent(share: float) -> str:
