@@ -53,8 +53,8 @@ VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
 SAMPLES := $(BUILD)/samples/ready
 
-.PHONY: all help setup data weights train convert verify bundle run selftest summary bench bench-train test \
-  lint format wheel lock clean distclean
+.PHONY: all help setup data weights train report convert verify bundle run selftest summary bench \
+  bench-train test lint format wheel lock clean distclean
 
 all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
 	@$(MAKE) --no-print-directory run summary
@@ -70,6 +70,9 @@ setup: $(READY) ## make .venv with everything that a workstation needs
 data: $(SPLIT) ## find the photos, split them: build/train/split.csv
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
 train: $(NETWORK) ## fine-tune: build/train/model.keras, metrics.json, report.html
+report: $(NETWORK) ## write build/train/report.html again, without training
+	@$(PY) -m train report --out $(BUILD)/train
+
 convert: $(EXPORTED) ## quantize: build/convert/model_int8.tflite
 verify: $(VERIFIED) ## compare Keras, float and int8 on the test part; fails if too much is lost
 bundle: $(BUNDLE) ## pack what goes on the device: build/bundle and build/bundle.tar

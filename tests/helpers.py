@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,42 @@ def fit_head(features: npt.NDArray[np.float32], labels: Sequence[int]) -> list[A
     kernel = rows.T @ np.linalg.solve(gram + ridge * np.eye(len(rows)), wanted)
     bias = -mean @ kernel
     return [kernel[np.newaxis, np.newaxis].astype(np.float32), bias.astype(np.float32)]
+
+
+def chapter_of(classes: int = len(LABELS), size_px: int = SIZE_PX, *, photos: int = 6) -> Any:
+    """The report's chapter on a small network with random weights; made once for each call."""
+    return _chapter_of(classes, size_px, photos)
+
+
+@cache
+def _chapter_of(classes: int, size_px: int, photos: int) -> Any:
+    from train.chapter import look
+    from train.eyes import Candidate
+
+    labels = [f"class {number}" for number in range(classes)]
+    candidates = [
+        Candidate(f"{labels[i % classes]}/{i}.png", i % classes, square_picture(i, size_px))
+        for i in range(photos)
+    ]
+    return look(random_network(classes, size_px), candidates, labels, "block_12")
+
+
+def square_picture(index: int, size_px: int = SIZE_PX) -> Pixels:
+    """`picture`, of any class and as the network gets it."""
+    return picture(index % len(LABELS), index, size_px, size_px)
+
+
+@cache
+def random_network(classes: int = len(LABELS), size_px: int = SIZE_PX) -> Any:
+    """A narrow classifier with random weights."""
+    from train.backbone import Architecture, build, classifier
+
+    rng = np.random.default_rng(classes)
+    backbone = build(Architecture(alpha=0.35, size_px=size_px), folded_weights(0.35, rng))
+    network = classifier(backbone, classes)
+    head = network.get_layer("class_map")
+    head.set_weights([rng.normal(0, 0.3, head.kernel.shape), rng.normal(0, 1, head.bias.shape)])
+    return network
 
 
 def int8_io_model(network: Any, plan: Any) -> bytes:

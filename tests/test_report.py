@@ -2,8 +2,9 @@
 
 import base64
 import io
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from helpers import chapter_of
 from PIL import Image
 
 from device.errors import PhotoError
 from device.preprocess import Pixels
-from train.report import render
+from train import report
+from train.report import CONTENTS, STEPS
+from train.split import Row
 
 FLOWERS = ("daisy", "rose", "tulip")
 HOSTILE = '<script>alert("x")</script> & <b>co</b>'
@@ -66,8 +70,12 @@ class Page(HTMLParser):
     def named(self, tag: str) -> list[dict[str, str]]:
         return [attrs for name, attrs in self.tags if name == tag]
 
-    def table(self, first_cell: str) -> list[list[str]]:
-        return next(table for table in self.tables if table[0][0].startswith(first_cell))
+    @property
+    def mistakes(self) -> list[dict[str, str]]:
+        return [img for img in self.named("img") if ", taken for " in img["alt"]]
+
+    def table(self, first_cell: str, number: int = 0) -> list[list[str]]:
+        return [table for table in self.tables if table[0][0].startswith(first_cell)][number]
 
 
 def metrics_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, Any]:
@@ -103,6 +111,7 @@ def metrics_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dic
         "config": {
             "architecture": {"name": "mobilenet_v2", "alpha": 1.0, "size_px": 224},
             "epochs": 6,
+            "first_trained_block": 13,
             "learning_rate": 3e-4,
             "label_smoothing": 0.1,
             "mixup": 0.2,
@@ -124,6 +133,7 @@ def metrics_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dic
             {"epoch": 2, "train_loss": 0.85, "val_loss": 0.33, "val_accuracy": 0.9333},
         ],
         "best_epoch": 2,
+        "weight_change": {"conv0": 0.0, "block_13": 0.02, "features": 0.01},
         "interrupted": False,
     }
 
@@ -136,6 +146,19 @@ def metrics() -> dict[str, Any]:
 def load(path: str) -> Pixels:
     value = sum(path.encode()) % 256
     return np.full((40, 60, 3), value, np.uint8)
+
+
+def rows_of(metrics: dict[str, Any]) -> list[Row]:
+    parts = ("train",) * 6 + ("test", "left_out")
+    return [
+        Row(f"{label}/{i}.jpg", label, part, f"{i:064x}", f"{i:012x}", "damaged <b>" * (i == 7))
+        for label in metrics["labels"]
+        for i, part in enumerate(parts)
+    ]
+
+
+def render(metrics: dict[str, Any], load: Callable[[str], Pixels]) -> str:
+    return report.render(metrics, rows_of(metrics), load, chapter_of())
 
 
 def page_of(metrics: dict[str, Any]) -> Page:
@@ -170,17 +193,55 @@ def test_report_of_photos_has_no_notice_of_rendered_data(metrics: dict[str, Any]
 
 
 def test_sections_stand_in_the_promised_order(metrics: dict[str, Any]) -> None:
-    headings = re.findall(r"<h\d[^>]*>(.*?)</h\d>", render(metrics, load))
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", render(metrics, load))
     assert headings == [
-        "garden",
         "Key figures",
         "Photos by class and part",
         "Test figures by class",
         "Confusion matrix",
         "Learning curves",
         "Worst mistakes",
+        "Quantization",
+        "How the network sees",
         "Settings",
     ]
+
+
+def test_headings_leave_out_no_level(metrics: dict[str, Any]) -> None:
+    levels = [int(level) for level in re.findall(r"<h(\d)", render(metrics, load))]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
+
+
+def test_contents_lead_to_every_section_and_step(metrics: dict[str, Any]) -> None:
+    html = render(metrics, load)
+    links = re.findall(r'<li><a href="#([\w-]+)">(.*?)</a></li>', html)
+    assert links == [*CONTENTS, *STEPS]
+    for anchor, _ in links:
+        assert re.search(rf'<h[23] id="{anchor}"', html)
+
+
+def test_place_of_quantization_is_marked_and_says_that_it_is_to_come(
+    metrics: dict[str, Any],
+) -> None:
+    html = render(metrics, load)
+    begin, end = "<!-- quantization -->", "<!-- /quantization -->"
+    assert html.count(begin) == html.count(end) == 1
+    section = html[html.index(begin) + len(begin) : html.index(end)]
+    assert section.startswith("<section") and section.endswith("</section>")
+    assert 'id="quantization"' in section and "Not there yet" in section
+    assert html.index('id="mistakes"') < html.index(begin) < html.index('id="network"')
+
+
+def test_samples_are_some_training_photos_of_each_class(metrics: dict[str, Any]) -> None:
+    pictures = [img for img in page_of(metrics).named("img") if "training photo" in img["alt"]]
+    names = [img["alt"].split(",")[0] for img in pictures]
+    assert names == [label for label in FLOWERS for _ in range(4)]
+
+
+def test_photos_left_out_are_named_with_their_reason(metrics: dict[str, Any]) -> None:
+    left_out = page_of(metrics).table("file")
+    assert left_out[1:] == [[f"{label}/7.jpg", "damaged <b>"] for label in FLOWERS]
 
 
 def test_early_stop_is_reported(metrics: dict[str, Any]) -> None:
@@ -190,14 +251,14 @@ def test_early_stop_is_reported(metrics: dict[str, Any]) -> None:
 
 
 def test_photos_are_counted_by_class_and_part(metrics: dict[str, Any]) -> None:
-    counts, _ = [table for table in page_of(metrics).tables if table[0][0] == "class"]
+    counts = page_of(metrics).table("class")
     assert counts[0] == ["class", "train", "validation", "test", "left out", "all"]
     assert counts[1] == ["daisy", "1,400", "30", "30", "2", "1,462"]
     assert counts[-1] == ["all", "4,200", "90", "90", "6", "4,386"]
 
 
 def test_every_class_has_its_figures(metrics: dict[str, Any]) -> None:
-    _, classes = [table for table in page_of(metrics).tables if table[0][0] == "class"]
+    classes = page_of(metrics).table("class", number=1)
     assert classes[0] == ["class", "precision", "recall", "F1", "n"]
     assert classes[1] == ["daisy", "96.6%", "93.3%", "94.9%", "30"]
     assert [row[0] for row in classes[1:]] == list(FLOWERS)
@@ -205,7 +266,7 @@ def test_every_class_has_its_figures(metrics: dict[str, Any]) -> None:
 
 def test_precision_of_a_class_never_predicted_is_a_dash() -> None:
     page = page_of(metrics_of([[5, 0], [5, 0]], ("cat", "dog")))
-    _, classes = [table for table in page.tables if table[0][0] == "class"]
+    classes = page.table("class", number=1)
     assert classes[2] == ["dog", "–", "0.0%", "0.0%", "5"]
 
 
@@ -249,13 +310,13 @@ def test_mistakes_are_shown_with_both_classes_score_and_file(metrics: dict[str, 
     page = page_of(metrics)
     assert "true daisy predicted rose score 98.7% daisy/0.jpg" in page.text
     assert "3 of 7 wrongly classified test photos" in page.text
-    pictures = page.named("img")
+    pictures = page.mistakes
     assert len(pictures) == 3
     assert pictures[0]["alt"] == "daisy, taken for rose"
 
 
 def test_pictures_are_the_photos_as_jpeg(metrics: dict[str, Any]) -> None:
-    picture = page_of(metrics).named("img")[0]
+    picture = page_of(metrics).mistakes[0]
     kind, data = picture["src"].split(",")
     assert kind == "data:image/jpeg;base64"
     image = Image.open(io.BytesIO(base64.b64decode(data)))
@@ -265,7 +326,7 @@ def test_pictures_are_the_photos_as_jpeg(metrics: dict[str, Any]) -> None:
 
 def test_large_photos_are_shrunk(metrics: dict[str, Any]) -> None:
     html = render(metrics, lambda path: np.zeros((600, 1200, 3), np.uint8))
-    picture = Page(html).named("img")[0]
+    picture = Page(html).mistakes[0]
     assert (picture["width"], picture["height"]) == ("320", "160")
 
 
@@ -277,14 +338,14 @@ def test_a_vanished_photo_leaves_a_placeholder(metrics: dict[str, Any]) -> None:
 
     page = Page(render(metrics, one_gone))
     assert "cannot be shown: No such file or directory true daisy" in page.text
-    assert len(page.named("img")) == 2
+    assert len(page.mistakes) == 2
 
 
 def test_a_run_without_mistakes_says_so() -> None:
     page = page_of(metrics_of([[30, 0], [0, 12]], ("cat", "dog")))
     assert "None: all 42 test photos were classified right." in page.text
     assert "Most frequent" not in page.text
-    assert not page.named("img")
+    assert not page.mistakes
 
 
 def test_a_run_of_the_head_alone_has_no_curves(metrics: dict[str, Any]) -> None:
@@ -292,13 +353,13 @@ def test_a_run_of_the_head_alone_has_no_curves(metrics: dict[str, Any]) -> None:
     page = page_of(metrics)
     assert "No epoch of fine-tuning was finished" in page.text
     assert "Best epoch 0 of 0 finished; 0 is the head alone" in page.text
-    assert not page.named("svg")
+    assert not [svg for svg in page.named("svg") if "epochs" in svg["aria-label"]]
 
 
 def test_curves_are_drawn_and_stand_as_numbers_too(metrics: dict[str, Any]) -> None:
     page = page_of(metrics)
     labels = [svg["aria-label"] for svg in page.named("svg")]
-    assert labels == ["Loss over epochs", "Validation accuracy over epochs"]
+    assert labels[:2] == ["Loss over epochs", "Validation accuracy over epochs"]
     numbers = page.table("epoch")
     assert numbers[1] == ["0", "–", "0.4100", "88.9%"]
     assert numbers[3] == ["2 (kept)", "0.8500", "0.3300", "93.3%"]

@@ -1,4 +1,4 @@
-"""Command line of the training stage: data, weights, fit."""
+"""Command line of the training stage: data, weights, fit, report."""
 
 import argparse
 import os
@@ -72,6 +72,18 @@ def fit(options: argparse.Namespace) -> int:
     return 0
 
 
+def report(options: argparse.Namespace) -> int:
+    """Write the report of a finished training again."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_native_stderr():
+        from train.publish import REPORT, read_training, write_report
+
+    metrics, network = read_training(options.out)
+    write_report(options.out, network, metrics)
+    print(options.out / REPORT)
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
@@ -116,6 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--views", type=int, default=8, help="cached views per training photo")
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(command=fit)
+
+    command = commands.add_parser("report", help="write the report of a training again")
+    command.add_argument("--out", type=Path, default=Path("build/train"))
+    command.set_defaults(command=report)
     return parser
 
 

@@ -22,13 +22,14 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from device.errors import PhotoError
 from device.files import replacing, write_text
 from device.preprocess import Pixels, decode, load_photo, read_photo
-from train import report
 from train.activations import Activations, Views, cached, keep_only
 from train.backbone import between, build, classifier, download_keras_weights
 from train.config import TrainConfig
 from train.data import DATA_RECORD, SPLIT, DataSet, read_record
 from train.errors import DataError
 from train.finetune import FineTuner, Labels, Progressed, fit_head
+from train.layers import weight_changes
+from train.publish import write_report
 from train.split import PARTS, Row, part, read_csv
 from train.views import view
 from train.weights import (
@@ -114,6 +115,7 @@ def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
         progressed = _fine_tune(network, config, photos, views, val, state, out, watch)
     with watch.step("evaluation"):
         metrics = _evaluate(network, config, photos, data_set, progressed, weights_digest)
+        metrics["weight_change"] = weight_changes(network, convolutions)
     _write(out, network, photos, config, metrics, watch)
     return metrics
 
@@ -345,24 +347,21 @@ def _write(
     metrics: dict[str, Any],
     watch: _Stopwatch,
 ) -> None:
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timings = {
-        "seconds": watch.seconds,
-        "epochs_ended_s": watch.epochs_ended_s,
-        "peak_memory_mib": round(peak_mib),
-    }
-
-    def load(path: str) -> Pixels:
-        return load_photo(photos.folder / path, config.preprocessing)
-
     # The network first: whatever goes wrong behind it, the training is not lost.
     with replacing(out / "model.keras") as part_path:
         network.save(part_path)
     write_text(out / "labels.txt", "\n".join(photos.labels) + "\n")
     write_text(out / "preprocess.json", _json(config.preprocessing.record()))
     write_text(out / "metrics.json", _json(metrics))
+    with watch.step("report"):
+        write_report(out, network, metrics)
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    timings = {
+        "seconds": watch.seconds,
+        "epochs_ended_s": watch.epochs_ended_s,
+        "peak_memory_mib": round(peak_mib),
+    }
     write_text(out / "timings.json", _json(timings))
-    write_text(out / "report.html", report.render(metrics, load))
 
 
 def _json(value: Any) -> str:

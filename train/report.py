@@ -1,14 +1,16 @@
-"""The training report: one self-contained HTML page from the metrics of a run.
+"""The training report: one self-contained HTML page from the metrics of a run and its network.
 
-The page repeats exactly for the same metrics and photos, so it holds no date and no random id.
+The page repeats exactly for the same metrics, photos and chapter, so it holds no date and no random
+id. Of a network, only the times of its layers differ from run to run.
 """
 
-import base64
 import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +20,52 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 from device.errors import PhotoError
 from device.preprocess import Pixels
-from train.split import LEFT_OUT, PARTS
+from train import pictures
+from train.exhibits import Chapter
+from train.pictures import Picture
+from train.split import LEFT_OUT, PARTS, Row
 
 TEMPLATE = "report.html.j2"
 PICTURE_PX = 320
 """Longest side of a picture on the page."""
-JPEG_QUALITY = 82
+SAMPLES_SHOWN = 24
+"""Sample photos on the page, spread over the classes, at least one of each."""
+SAMPLES_PER_CLASS = 4
+SAMPLE_PX = 160
+LEFT_OUT_SHOWN = 20
 CONFUSIONS_NAMED = 3
 UPRIGHT_FROM_CLASSES = 8
 """From this many classes on, the column heads of the confusion matrix stand upright."""
 PART_NAMES = {"train": "train", "val": "validation", "test": "test", LEFT_OUT: "left out"}
+
+CONTENTS = (
+    ("figures", "Key figures"),
+    ("data", "Data"),
+    ("classes", "By class"),
+    ("confusion", "Confusion"),
+    ("curves", "Curves"),
+    ("mistakes", "Mistakes"),
+    ("quantization", "Quantization"),
+    ("network", "How the network sees"),
+    ("settings", "Settings"),
+)
+STEPS = (
+    ("why", "Why convolution"),
+    ("convolution", "What convolution is"),
+    ("kernels", "Kernels"),
+    ("padding", "Padding and stride"),
+    ("pooling", "Pooling"),
+    ("architecture", "Architecture"),
+    ("hierarchy", "Edges to objects"),
+    ("parameters", "Key parameters"),
+    ("transfer", "Transfer learning"),
+    ("classmap", "Class map and softmax"),
+    ("takeaways", "What to take away"),
+)
+"""Sections of the page by id, and those of the chapter on the network."""
 
 PLOT_INCHES = (4.8, 3.0)
 INK, RULE, TRAINING, VALIDATION = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
@@ -81,23 +115,65 @@ class _Mistake:
     label: str
     predicted: str
     score: float
-    picture: str
-    """A data URI, or empty if the photo cannot be shown."""
-    size: tuple[int, int]
+    picture: Picture | None
+    """None if the photo cannot be shown."""
     problem: str
 
 
-def render(metrics: Mapping[str, Any], load: Callable[[str], Pixels]) -> str:
+def render(
+    metrics: Mapping[str, Any],
+    rows: Sequence[Row],
+    load: Callable[[str], Pixels],
+    chapter: Chapter,
+) -> str:
     """Write the report of one training run.
 
     Args:
         metrics: as `train.fit.run` returns them.
+        rows: the split, with what was left out of it.
         load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
             `PhotoError` from it leaves a placeholder.
+        chapter: what is shown of the network itself.
 
     Returns:
         An HTML page that needs no other file, no script and no network.
     """
+    confusion = metrics["test"]["confusion"]
+    rendered = metrics["data"]["kind"] == "rendered"
+    changes = metrics["weight_change"]
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            metrics,
+            rendered=rendered,
+            contents=CONTENTS,
+            steps=STEPS,
+            what="pictures" if rendered else "photos",
+            thing="picture" if rendered else "photo",
+            c=chapter,
+            samples=_samples(metrics["labels"], rows, load),
+            left_out=[row for row in rows if row.part == LEFT_OUT],
+            left_out_shown=LEFT_OUT_SHOWN,
+            training_photos=sum(counts["train"] for counts in metrics["data"]["counts"].values()),
+            fine_tuned=metrics["best_epoch"] > 0,
+            largest_change=max(changes.values(), default=0),
+            parts=[(name, PART_NAMES[name]) for name in (*PARTS, LEFT_OUT)],
+            never_predicted=_never_predicted(metrics["labels"], confusion),
+            matrix=_matrix(confusion),
+            upright=len(metrics["labels"]) >= UPRIGHT_FROM_CLASSES,
+            confusions=_confusions(metrics["labels"], confusion),
+            epochs_finished=metrics["history"][-1]["epoch"],
+            plots=_plots(metrics["history"], metrics["best_epoch"]),
+            wrong=_wrong(confusion),
+            mistakes=[_mistake(record, load) for record in metrics["test"]["mistakes"]],
+            settings=list(_flat(metrics["config"])),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         # Not `select_autoescape`: it goes by the file's suffix, and `.j2` is none it knows.
@@ -106,26 +182,34 @@ def render(metrics: Mapping[str, Any], load: Callable[[str], Pixels]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
-    confusion = metrics["test"]["confusion"]
-    return environment.get_template(TEMPLATE).render(
-        metrics,
-        rendered=metrics["data"]["kind"] == "rendered",
-        parts=[(name, PART_NAMES[name]) for name in (*PARTS, LEFT_OUT)],
-        never_predicted=_never_predicted(metrics["labels"], confusion),
-        matrix=_matrix(confusion),
-        upright=len(metrics["labels"]) >= UPRIGHT_FROM_CLASSES,
-        confusions=_confusions(metrics["labels"], confusion),
-        epochs_finished=metrics["history"][-1]["epoch"],
-        plots=_plots(metrics["history"], metrics["best_epoch"]),
-        wrong=_wrong(confusion),
-        mistakes=[_mistake(record, load) for record in metrics["test"]["mistakes"]],
-        settings=list(_flat(metrics["config"])),
-    )
+    environment.filters |= {
+        "percent": _percent,
+        "count": _count,
+        "large": _large,
+        "minus": _minus,
+    }
+    return environment
 
 
 def _percent(share: float) -> str:
     return f"{share:.1%}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,}"
+
+
+def _large(number: float) -> str:
+    """To three digits, in thousands, millions or billions."""
+    for size, name in ((1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.{1 if number >= 100 * size else 2}f} {name}"
+    return _count(number)
+
+
+def _minus(number: str) -> str:
+    """With the minus sign of print, and none before a zero."""
+    return (number if float(number) else number.removeprefix("-")).replace("-", "−")
 
 
 def _never_predicted(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> set[str]:
@@ -164,9 +248,9 @@ def _confusions(
 
 
 def _mistake(record: Mapping[str, Any], load: Callable[[str], Pixels]) -> _Mistake:
-    picture, size, problem = "", (0, 0), ""
+    picture, problem = None, ""
     try:
-        picture, size = _picture(load(record["path"]))
+        picture = pictures.photo(load(record["path"]), PICTURE_PX)
     except PhotoError as error:
         problem = str(error)
     return _Mistake(
@@ -175,19 +259,22 @@ def _mistake(record: Mapping[str, Any], load: Callable[[str], Pixels]) -> _Mista
         predicted=record["predicted"],
         score=record["score"],
         picture=picture,
-        size=size,
         problem=problem,
     )
 
 
-def _picture(pixels: Pixels) -> tuple[str, tuple[int, int]]:
-    """A data URI with its width and height."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((PICTURE_PX, PICTURE_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return uri, image.size
+def _samples(
+    labels: Sequence[str], rows: Sequence[Row], load: Callable[[str], Pixels]
+) -> list[tuple[str, list[Picture]]]:
+    """Some training photos of each class, by chance but always the same."""
+    each = min(SAMPLES_PER_CLASS, max(1, SAMPLES_SHOWN // len(labels)))
+    shown = sorted((row for row in rows if row.part == "train"), key=lambda row: row.sha256)
+    found: dict[str, list[Picture]] = {label: [] for label in labels}
+    for row in shown:
+        if len(found[row.label]) < each:
+            with suppress(PhotoError):
+                found[row.label].append(pictures.photo(load(row.path), SAMPLE_PX))
+    return list(found.items())
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,0 +1,77 @@
+"""The report's way to disk: what training left, read back and shown."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from device.errors import PhotoError
+from device.files import write_text
+from device.preprocess import Pixels, Preprocessing, load_photo
+from train import chapter, report
+from train.data import DATA_RECORD, SPLIT, read_record
+from train.errors import BuildFolderError, DataError
+from train.eyes import Candidate
+from train.split import Row, part, read_csv
+
+REPORT = "report.html"
+CANDIDATES = 96
+"""Test photos that the chapter on the network chooses from."""
+
+
+def read_training(out: Path) -> tuple[dict[str, Any], keras.Model]:
+    """Metrics and network of a finished training.
+
+    Raises:
+        BuildFolderError: if one is missing or damaged.
+    """
+    try:
+        metrics = json.loads((out / "metrics.json").read_text("utf-8"))
+        _ = metrics["weight_change"], metrics["config"]["first_trained_block"]
+        return metrics, keras.models.load_model(out / "model.keras")
+    except (OSError, ValueError, KeyError) as error:
+        raise BuildFolderError(
+            f"{out}: no whole training to report on ({error}): run `make train`"
+        ) from error
+
+
+def write_report(out: Path, network: keras.Model, metrics: Mapping[str, Any]) -> None:
+    """Write `report.html` beside the other files of a training.
+
+    Args:
+        out: folder with `split.csv` and `data.json`.
+        network: the trained classifier.
+        metrics: as `metrics.json` holds them.
+
+    Raises:
+        DataError: if the split cannot be read, or none of its test photos.
+    """
+    rows = read_csv(out / SPLIT)
+    folder = Path(read_record(out / DATA_RECORD).folder)
+    size_px = network.inputs[0].shape[1]
+    rules = Preprocessing(height_px=size_px, width_px=size_px)
+
+    def load(path: str) -> Pixels:
+        return load_photo(folder / path, rules)
+
+    candidates = list(_candidates(rows, metrics["labels"], load))
+    if not candidates:
+        raise DataError(f"{folder}: the test photos are gone; run `make data` again")
+    block = metrics["config"]["first_trained_block"] - 1
+    cut = f"block_{block}" if metrics["best_epoch"] > 0 else chapter.LAST
+    shown = chapter.look(network, candidates, metrics["labels"], cut)
+    write_text(out / REPORT, report.render(metrics, rows, load, shown))
+
+
+def _candidates(
+    rows: Sequence[Row], labels: Sequence[str], load: Callable[[str], Pixels]
+) -> Iterator[Candidate]:
+    test = sorted(part(rows, "test"), key=lambda row: row.sha256)
+    for row in test[:CANDIDATES]:
+        try:
+            yield Candidate(row.path, labels.index(row.label), load(row.path))
+        except PhotoError:
+            # The report can do without; whoever needs the photo says that it is gone.
+            continue
