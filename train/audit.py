@@ -95,7 +95,7 @@ def judge(
     inside = np.flatnonzero(train)
     classes = int(labels.max()) + 1
     result = np.zeros((len(features), classes))
-    names = [groups[i] for i in inside]
+    names = np.array(groups)[inside]
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     for taught, held_out in folds.split(features[inside], labels[inside], names):
         known = features[inside[taught]]
@@ -179,7 +179,7 @@ def mislabels(
             labels[suggested[i]],
             float((near[i] == suggested[i]).mean()),
         )
-        for i in np.flatnonzero((suggested != truth) & (margin > 0))
+        for i in np.flatnonzero((suggested != truth) & (margin > 0)).tolist()
     ]
     right = float((probabilities.argmax(axis=1) == truth)[train].mean())
     quality = {"n": float(train.sum()), "accuracy": right}
@@ -192,7 +192,9 @@ def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
     cosines = nearest(features, [row.group for row in rows], train)[1].mean(axis=1)
     count = -(-len(rows) * OUTLIERS_PER_100 // 100)
     order = np.argsort(cosines, kind="stable")[:count]
-    return [Finding("outlier", (rows[i].path,), float(cosines[i].clip(0, 1))) for i in order]
+    return [
+        Finding("outlier", (rows[i].path,), float(cosines[i].clip(0, 1))) for i in order.tolist()
+    ]
 
 
 def alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Finding]:
@@ -203,7 +205,9 @@ def alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Fin
         if features[pair[0]] @ features[pair[1]] >= SAME_PICTURE_COSINE
     }
     scene = same | set(near_identical_pairs(features, SAME_SCENE_COSINE))
-    scene |= {pair for pair in _neighbours_by_number(rows) if _cosine(features, pair) >= BURST_COSINE}
+    scene |= {
+        pair for pair in _neighbours_by_number(rows) if _cosine(features, pair) >= BURST_COSINE
+    }
     found = [_named(rows, features, members) for members in _components(same)]
     told = {frozenset(finding.paths) for finding in found}
     bursts = [_group("burst", rows, features, members) for members in _components(scene)]
@@ -216,7 +220,7 @@ def _cosine(features: Floats, pair: tuple[int, int]) -> float:
 
 
 def _neighbours_by_number(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
-    """Pairs close in the order of the longest number in their names, as cameras and Flickr count."""
+    """Pairs close in the order of the longest number in their names, as cameras count."""
     numbered: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for i, row in enumerate(rows):
         digits = max(findall(r"[0-9]+", PurePosixPath(row.path).stem), key=len, default="")
@@ -273,9 +277,12 @@ def _removed(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, s
     elif finding.kind == "contradiction":
         labels = ", ".join(sorted({by_path[path].label for path in paths}))
         yield from ((path, f"the same picture stands in the classes {labels}") for path in paths)
-    elif finding.kind == "mislabel" and by_path[paths[0]].part == "train":
-        if finding.score >= REMOVED_MARGIN and finding.neighbours >= REMOVED_NEIGHBOURS:
-            yield paths[0], f"likely a {finding.suggested} (margin {finding.score:.2f})"
+    elif finding.kind == "mislabel" and by_path[paths[0]].part == "train" and _sure(finding):
+        yield paths[0], f"likely a {finding.suggested} (margin {finding.score:.2f})"
+
+
+def _sure(finding: Finding) -> bool:
+    return finding.score >= REMOVED_MARGIN and finding.neighbours >= REMOVED_NEIGHBOURS
 
 
 def _modest(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Removal]:

@@ -63,7 +63,9 @@ def clean(rows: Sequence[Row], cleaning: Cleaning, fingerprint: str, seed: int) 
     lost = _places(rows) - _places(cleaned)
     if lost:
         label, part = min(lost)
-        raise DataError(f"cleaning would leave no {part} photo of class {label!r}: leave out CLEAN=1")
+        raise DataError(
+            f"cleaning would leave no {part} photo of class {label!r}: leave out CLEAN=1"
+        )
     return cleaned
 
 

@@ -56,9 +56,7 @@ def frozen_features(
     keep_only(cache, {path.name})
     network = build(Architecture(), convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
-    compute = tf.function(
-        keras.Model(network.input, pooled), autograph=False, jit_compile=False
-    )
+    compute = tf.function(keras.Model(network.input, pooled), autograph=False, jit_compile=False)
     loaders = [partial(_load, folder / first[digest].path, rules) for digest in digests]
     rows = cached(
         path,
@@ -78,9 +76,7 @@ def _convolutions(weights: str) -> list[Convolution]:
     return fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(weights))))
 
 
-def _key(
-    convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]
-) -> str:
+def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:
     """Names the file by all that its content depends on."""
     key = hashlib.sha256(rules.sha256().encode() + "".join(digests).encode())
     for convolution in convolutions:
