@@ -99,7 +99,7 @@ def judge(
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     for taught, held_out in folds.split(features[inside], labels[inside], names):
         known = features[inside[taught]]
-        components = PCA(min(COMPONENTS, *known.shape), svd_solver="full").fit(known)
+        components = PCA(min(COMPONENTS, *known.shape), svd_solver="covariance_eigh").fit(known)
         model = LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
