@@ -30,6 +30,7 @@ from train.data import DATA_RECORD, SPLIT, DataSet, read_record
 from train.errors import DataError
 from train.finetune import FineTuner, Labels, Progressed, fit_head
 from train.split import PARTS, Row, part, read_csv
+from train.temperature import Calibrated, calibrate
 from train.views import view
 from train.weights import (
     Convolution,
@@ -104,9 +105,12 @@ def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
         _fit_head(network, config, photos, views[0], val)
     with watch.step("fine_tuning"):
         state = cache / f"{_digest(inputs, config.record())}.state.npz"
-        progressed = _fine_tune(network, config, photos, views, val, state, out)
+        progressed, logits = _fine_tune(network, config, photos, views, val, state, out)
+    calibrated = calibrate(network, logits, photos.numbers("val"))
     with watch.step("evaluation"):
-        metrics = _evaluate(network, config, photos, data_set, progressed, weights_digest)
+        metrics = _evaluate(
+            network, config, photos, data_set, progressed, weights_digest, calibrated
+        )
     _write(out, network, photos, config, metrics, watch)
     return metrics
 
@@ -222,7 +226,8 @@ def _fine_tune(
     val: Activations,
     state: Path,
     out: Path,
-) -> Progressed:
+) -> tuple[Progressed, npt.NDArray[np.float32]]:
+    """Fine-tune; gives what happened, and the kept network's logits of the validation part."""
     tuner = FineTuner(
         between(network, config.cut, "logits"),
         config,
@@ -243,7 +248,7 @@ def _fine_tune(
     for stale in state.parent.glob("*.state.npz"):
         if stale != state:
             stale.unlink()
-    return progressed
+    return progressed, tuner.logits(val)
 
 
 def _evaluate(
@@ -253,6 +258,7 @@ def _evaluate(
     data_set: DataSet,
     progressed: Progressed,
     weights_digest: str,
+    calibrated: Calibrated,
 ) -> dict[str, Any]:
     """The kept network on the test part, from files through the whole model."""
     rows, truth = photos.rows["test"], photos.numbers("test")
@@ -298,6 +304,7 @@ def _evaluate(
             "accuracy": progressed.best_accuracy,
             "head_only_accuracy": progressed.history[0]["val_accuracy"],
         },
+        "calibration": calibrated.record(probabilities, truth),
         "history": [
             {"epoch": epoch, **{k: v for k, v in figures.items() if not np.isnan(v)}}
             for epoch, figures in enumerate(progressed.history)
