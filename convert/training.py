@@ -43,6 +43,19 @@ class Training:
         """The trained network."""
         return self.folder / MODEL
 
+    def page(self) -> str:
+        """Training's report.
+
+        Raises:
+            InputError: if it is missing.
+        """
+        try:
+            return (self.folder / "report.html").read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.folder / 'report.html'} cannot be read; run `make train` again"
+            ) from error
+
     def pixels(self, photo: LabelledPhoto) -> Pixels:
         """A photo as the device prepares it.
 
@@ -69,6 +82,7 @@ def read(folder: Path) -> Training:
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
         # What later steps take from it must be there.
         _ = metrics["data"]["description"], metrics["config"]["architecture"]
+        _ = metrics["calibration"]["temperature"]
         data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
         photos = _read_split(folder / "split.csv", labels)
     except FileNotFoundError as error:
