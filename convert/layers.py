@@ -161,8 +161,9 @@ def _fused(network: keras.Model) -> list[tuple[tuple[Any, ...], tuple[str, ...]]
     fused: list[tuple[tuple[Any, ...], tuple[str, ...]]] = []
     for layer in network.layers[1:]:
         if isinstance(layer, keras.layers.ReLU):
-            # It reads the layer before it, which nothing else does.
-            layers, inputs = fused.pop()
+            layers, inputs = fused.pop() if fused else ((), ())
+            if not layers or _sources(layer) != [layers[-1].name]:
+                raise ConversionError(f"{layer.name} is not the activation of the layer before it")
             fused.append(((*layers, layer), inputs))
         elif isinstance(layer, keras.layers.Rescaling):
             fused.append(((layer,), ()))

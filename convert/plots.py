@@ -106,16 +106,17 @@ def _plot(title: str, draw: Callable[[Axes], None], inches: tuple[float, float])
         axes.legend()
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(buffer.getvalue(), title)
+    return _inline(buffer.getvalue(), title, inches == WIDE)
 
 
-def _inline(svg: str, title: str) -> Markup:
+def _inline(svg: str, title: str, wide: bool) -> Markup:
     """Make a file of matplotlib an element of the page.
 
     Args:
         svg: its texts are this module's own and names of layers, none of which needs escaping
             beyond matplotlib's.
         title: what a screen reader says.
+        wide: it keeps a width that can be read, and scrolls on a narrow screen.
     """
     body = svg[svg.index("<svg") :]
     # Metadata names a web address, the style rule is meant for all elements of a file, and group
@@ -124,7 +125,8 @@ def _inline(svg: str, title: str) -> Markup:
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     viewbox = re.search(r'viewBox="[^"]*"', body)
     assert viewbox is not None
-    head = f'<svg {viewbox[0]} role="img" aria-label="{title}">'
+    size = ' style="max-width:none;min-width:44rem"' if wide else ""
+    head = f'<svg {viewbox[0]} role="img" aria-label="{title}"{size}>'
     body = re.sub(r"<svg[^>]*>", head, body, count=1)
     for stand_in, colour in COLOURS.items():
         body = body.replace(stand_in, colour)
