@@ -19,7 +19,14 @@ from convert import package, verify
 from convert.calibration import choose
 from convert.config import ConvertConfig, Gate
 from convert.errors import GateError, InputError
-from convert.training import LabelledPhoto, Training, load_network, read
+from convert.training import (
+    REPORT,
+    REPORT_MARKER,
+    LabelledPhoto,
+    Training,
+    load_network,
+    read,
+)
 from device import bundle as contract
 from device.classifier import Classifier
 from device.console import guarded, quiet_native_stderr
@@ -29,7 +36,6 @@ from device.files import write_bytes
 if TYPE_CHECKING:
     from convert.evidence import Evidence
 
-REPORT = "report.html"
 FLOAT_MODEL = "model_float32.tflite"
 CALIBRATION = "calibration.json"
 SAMPLES_PER_CLASS = 2
@@ -78,6 +84,7 @@ def verify_models(options: argparse.Namespace) -> int:
         allow_regression=options.allow_regression,
     )
     training = read(options.training)
+    page = training.page()
     models = {name: _read(options.models / name) for name in (FLOAT_MODEL, contract.MODEL)}
     network = load_network(training.model_path)
     float32, int8 = (
@@ -95,7 +102,7 @@ def verify_models(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / package.VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
     report_path = options.out.with_name(REPORT)
-    _write_report(training, record, report_path)
+    write_bytes(report_path, page.replace(REPORT_MARKER, _section(training, record)).encode())
     print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
     print(f"report: {report_path}")
     if verification.passed:
@@ -111,14 +118,13 @@ def verify_models(options: argparse.Namespace) -> int:
     )
 
 
-def _write_report(training: Training, record: dict[str, Any], path: Path) -> None:
+def _section(training: Training, record: dict[str, Any]) -> str:
     from convert import report
 
     by_path = {photo.path: photo for photo in training.photos["test"]}
-    section = report.section(
+    return report.section(
         record, training.metrics["calibration"], lambda name: training.pixels(by_path[name])
     )
-    write_bytes(path, report.page(training.page(), section).encode())
 
 
 def _gather(
@@ -238,6 +244,7 @@ def _read_verification(path: Path, model: bytes) -> dict[str, Any]:
         same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
         allowed = record["passed"] or record["allow_regression"]
         failures = "; ".join(record["failures"])
+        _ = record["threshold"]["coverage"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
     if not same:

@@ -1,6 +1,6 @@
-"""The report with its section on quantization: training's page, the marker replaced.
+"""The section on quantization that verification puts into training's report.
 
-The page repeats exactly for the same verification and photos, so it holds no date and no random
+It repeats exactly for the same verification and photos, so it holds no date and no random
 id.
 """
 
@@ -14,28 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from convert import plots
-from convert.errors import InputError
 from device.preprocess import Pixels
 
 TEMPLATE = "quantization.html.j2"
-MARKER = "<!-- quantization -->"
-"""Where training's page has room for the section."""
 PICTURE_PX = 320
 JPEG_QUALITY = 82
 LAYERS_SHOWN = 8
-
-
-def page(training_page: str, section: str) -> str:
-    """Training's page with the section in the place of the marker.
-
-    Raises:
-        InputError: if there is not exactly one marker.
-    """
-    if training_page.count(MARKER) != 1:
-        raise InputError(
-            "training's report has no place for the section on quantization; run `make train` again"
-        )
-    return training_page.replace(MARKER, section)
 
 
 def section(

@@ -13,6 +13,9 @@ from device.errors import BundleError, PhotoError
 from device.preprocess import Pixels, Preprocessing, load_photo
 
 MODEL = "model.keras"
+REPORT = "report.html"
+REPORT_MARKER = "<!-- quantization -->"
+"""Where training's report has room for the section on quantization."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,19 @@ class Training:
         return self.folder / MODEL
 
     def page(self) -> str:
-        """Training's report.
+        """Training's report, with one place for the section on quantization.
 
         Raises:
-            InputError: if it is missing.
+            InputError: if it is missing or has no such place.
         """
+        path = self.folder / REPORT
         try:
-            return (self.folder / "report.html").read_text("utf-8")
+            page = path.read_text("utf-8")
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.folder / 'report.html'} cannot be read; run `make train` again"
-            ) from error
+            raise InputError(f"{path} cannot be read; run `make train` again") from error
+        if page.count(REPORT_MARKER) != 1:
+            raise InputError(f"{path} has no place for verification; run `make train` again")
+        return page
 
     def pixels(self, photo: LabelledPhoto) -> Pixels:
         """A photo as the device prepares it.
@@ -82,7 +87,7 @@ def read(folder: Path) -> Training:
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
         # What later steps take from it must be there.
         _ = metrics["data"]["description"], metrics["config"]["architecture"]
-        _ = metrics["calibration"]["temperature"]
+        _ = metrics["calibration"]["test"]["after"]["log_loss"]
         data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
         photos = _read_split(folder / "split.csv", labels)
     except FileNotFoundError as error:

@@ -2,16 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import train
 from convert import report
 from convert.confidence import Reliability, measure_threshold, threshold_curve
 from convert.config import Gate
 from convert.errors import InputError
 from convert.layers import LayerError
+from convert.training import REPORT_MARKER, Training
 from convert.verify import Outputs, judge, record
 
 LABELS = ("daisy", "<b>rose</b>")
@@ -119,11 +123,17 @@ def test_a_failed_gate_and_a_whole_agreement_are_said(verification: dict[str, An
     assert "The gate failed: too much." in said and "Nowhere" in said
 
 
-def test_the_section_takes_the_place_of_the_marker() -> None:
-    assert report.page(f"a{report.MARKER}b", "-") == "a-b"
-
-
-@pytest.mark.parametrize("page", ["", "<html></html>", report.MARKER * 2])
-def test_a_page_without_one_place_for_it_is_refused(page: str) -> None:
+@pytest.mark.parametrize("page", [b"", b"<html></html>", 2 * REPORT_MARKER.encode(), b"\xff"])
+def test_a_training_report_without_one_place_for_the_section_is_refused(
+    page: bytes, tmp_path: Path, tiny_training: Training
+) -> None:
+    training = replace(tiny_training, folder=tmp_path)
     with pytest.raises(InputError, match="make train"):
-        report.page(page, "-")
+        training.page()
+    (tmp_path / "report.html").write_bytes(page)
+    with pytest.raises(InputError, match="make train"):
+        training.page()
+
+
+def test_training_s_report_has_a_place_for_the_section() -> None:
+    assert (Path(train.__file__).parent / "report.html.j2").read_text().count(REPORT_MARKER) == 1
