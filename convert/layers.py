@@ -4,6 +4,7 @@ The interpreter keeps every tensor of a run. Each operator is matched with its l
 reads and does, not by its name: names are the converter's business and change between versions.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -202,7 +203,9 @@ def _alone(nodes: Sequence[Node], values: Sequence[Any]) -> list[Any]:
 
 
 def _interpreter(model: bytes) -> Any:
-    with quiet_native_stderr():
+    with quiet_native_stderr(), warnings.catch_warnings():
+        # Keeping every tensor is meant for debugging, it says, and this is.
+        warnings.simplefilter("ignore")
         interpreter = find().interpreter(
             model_content=model, experimental_preserve_all_tensors=True
         )
