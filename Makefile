@@ -71,7 +71,7 @@ data: $(SPLIT) ## find the photos, split them: build/train/split.csv
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
 train: $(NETWORK) ## fine-tune: build/train/model.keras, metrics.json, report.html
 convert: $(EXPORTED) ## quantize: build/convert/model_int8.tflite
-verify: $(VERIFIED) ## compare Keras, float and int8 on the test part; fails if too much is lost
+verify: $(VERIFIED) ## compare Keras, float and int8 on the test part: build/report.html; fails if too much is lost
 bundle: $(BUNDLE) ## pack what goes on the device: build/bundle and build/bundle.tar
 
 run: $(BUNDLE) $(SAMPLES) ## classify the frames of SOURCE, one JSON line each
