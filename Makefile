@@ -78,7 +78,7 @@ report: $(NETWORK) ## write build/train/report.html again, without training
 	@$(PY) -m train report --out $(BUILD)/train
 
 convert: $(EXPORTED) ## quantize: build/convert/model_int8.tflite
-verify: $(VERIFIED) ## compare Keras, float and int8 on the test part; fails if too much is lost
+verify: $(VERIFIED) ## compare Keras, float and int8 on the test part: build/report.html; fails if too much is lost
 bundle: $(BUNDLE) ## pack what goes on the device: build/bundle and build/bundle.tar
 
 run: $(BUNDLE) $(SAMPLES) ## classify the frames of SOURCE, one JSON line each

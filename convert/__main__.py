@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -19,16 +19,26 @@ from convert import package, verify
 from convert.calibration import choose
 from convert.config import ConvertConfig, Gate
 from convert.errors import GateError, InputError
-from convert.training import LabelledPhoto, Training, load_network, read
+from convert.training import (
+    REPORT,
+    LabelledPhoto,
+    Training,
+    load_network,
+    read,
+)
 from device import bundle as contract
 from device.classifier import Classifier
 from device.console import guarded, quiet_native_stderr
 from device.errors import UsageError
 from device.files import write_bytes
 
+if TYPE_CHECKING:
+    from convert.evidence import Evidence
+
 FLOAT_MODEL = "model_float32.tflite"
 CALIBRATION = "calibration.json"
 SAMPLES_PER_CLASS = 2
+WORST_LAYERS_NAMED = 3
 
 EXAMPLES = """examples:
   python -m convert export --training build/train --out build/convert
@@ -73,25 +83,62 @@ def verify_models(options: argparse.Namespace) -> int:
         allow_regression=options.allow_regression,
     )
     training = read(options.training)
+    before, behind = training.page()
     models = {name: _read(options.models / name) for name in (FLOAT_MODEL, contract.MODEL)}
-    verification = verify.judge(training.labels, _classify(training, models), config.gate)
+    network = load_network(training.model_path)
+    float32, int8 = (
+        Classifier(model, training.labels, training.preprocessing) for model in models.values()
+    )
+    with Progress(console=Console(stderr=True)) as progress:
+        outputs = _classify(training, network, float32, int8, progress)
+        verification = verify.judge(training.labels, outputs, config.gate)
+        evidence = _gather(training, network, models[contract.MODEL], int8, outputs, progress)
     description = training.metrics["data"]["description"]
     record = verify.record(
         verification, models, description, allow_regression=config.allow_regression
     )
+    record |= {"threshold": evidence.threshold.record(), "evidence": evidence.record()}
     options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / package.VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
+    report_path = options.out.with_name(REPORT)
+    write_bytes(report_path, f"{before}{_section(training, record)}{behind}".encode())
     print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
+    print(f"report: {report_path}")
     if verification.passed:
         return 0
     if config.allow_regression:
         print("shipping all the same, as asked; the manifest records it")
         return 0
+    worst = evidence.noisiest(WORST_LAYERS_NAMED)
     raise GateError(
-        f"the int8 model is not good enough: {'; '.join(verification.failures)}. See "
-        f"{options.out / package.VERIFICATION}; more photos, more EPOCHS= or CALIBRATION= may "
+        f"the int8 model is not good enough: {'; '.join(verification.failures)}. Most noise comes "
+        f"from {worst}. See {report_path}; more photos, more EPOCHS= or CALIBRATION= may "
         "help; ALLOW_REGRESSION=1 ships it all the same and says so in the manifest"
     )
+
+
+def _section(training: Training, record: dict[str, Any]) -> str:
+    from convert import report
+
+    by_path = {photo.path: photo for photo in training.photos["test"]}
+    return report.section(
+        record, training.metrics["calibration"], lambda name: training.pixels(by_path[name])
+    )
+
+
+def _gather(
+    training: Training,
+    network: Any,
+    model: bytes,
+    int8: Classifier,
+    outputs: verify.Outputs,
+    progress: Progress,
+) -> "Evidence":
+    with quiet_native_stderr():
+        from convert.evidence import gather, steps
+
+    task = progress.add_task(f"{'layers and probabilities':24}", total=steps(training))
+    return gather(training, network, model, int8, outputs, lambda: progress.advance(task))
 
 
 def bundle(options: argparse.Namespace) -> int:
@@ -128,7 +175,6 @@ def samples(options: argparse.Namespace) -> int:
 def summary(options: argparse.Namespace) -> int:
     """Print what was built from what, and how good and fast it is."""
     loaded = contract.load(options.bundle)
-    training = read(options.training)
     v = loaded.manifest["verification"]
     timings = json.loads((options.training / "timings.json").read_text("utf-8"))
     classifier = Classifier.from_bundle(loaded)
@@ -140,14 +186,21 @@ def summary(options: argparse.Namespace) -> int:
         ("int8 top-1", _share(v["int8_accuracy"], v["int8_interval"], v["n"])),
         ("int8 loses", f"{v['loss_points']:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
         ("agreement", f"{v['agreement']:.2%}, McNemar p = {v['mcnemar_p']:.3f}"),
+        ("unknown", _threshold(loaded.manifest["threshold"])),
         ("gate", "passed" if v["passed"] else "FAILED, shipped on request"),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
         ("training", f"{sum(timings['seconds'].values()):.0f} s, {timings['peak_memory_mib']} MiB"),
-        ("report", str(training.folder / "report.html")),
+        ("report", str(options.bundle.with_name(REPORT))),
         ("bundle", f"{options.bundle}, {options.bundle}.tar"),
     ]
     print("\n" + "\n".join(f"{name:12} {value}" for name, value in rows))
     return 0
+
+
+def _threshold(record: dict[str, Any]) -> str:
+    accepted = f"accepts {record['coverage']:.1%} of known photos"
+    right = "" if record["precision"] is None else f", {record['precision']:.1%} of these right"
+    return f"below a score of {record['value']:.1%}; {accepted}{right}"
 
 
 def _share(value: float, interval: Sequence[float], n: int) -> str:
@@ -164,28 +217,24 @@ def _invoke_p50_ms(classifier: Classifier, loaded: contract.Bundle) -> float:
     return float(np.median(times)) * 1e3
 
 
-def _classify(training: Training, models: dict[str, bytes]) -> verify.Outputs:
+def _classify(
+    training: Training, network: Any, float32: Classifier, int8: Classifier, progress: Progress
+) -> verify.Outputs:
     photos = training.photos["test"]
-    network = load_network(training.model_path)
     import tensorflow as tf
 
     predict = tf.function(
         lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
     )
-    classifiers = [
-        Classifier(models[name], training.labels, training.preprocessing)
-        for name in (FLOAT_MODEL, contract.MODEL)
-    ]
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{'verifying':24}", total=len(photos))
-        return verify.classify_all(
-            np.array([photo.label for photo in photos], np.int64),
-            [partial(training.pixels, photo) for photo in photos],
-            lambda pixels: predict(pixels).numpy(),
-            classifiers[0],
-            classifiers[1],
-            lambda: progress.advance(task),
-        )
+    task = progress.add_task(f"{'verifying':24}", total=len(photos))
+    return verify.classify_all(
+        np.array([photo.label for photo in photos], np.int64),
+        [partial(training.pixels, photo) for photo in photos],
+        lambda pixels: predict(pixels).numpy(),
+        float32,
+        int8,
+        lambda: progress.advance(task),
+    )
 
 
 def _read_verification(path: Path, model: bytes) -> dict[str, Any]:
@@ -194,6 +243,7 @@ def _read_verification(path: Path, model: bytes) -> dict[str, Any]:
         same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
         allowed = record["passed"] or record["allow_regression"]
         failures = "; ".join(record["failures"])
+        _ = record["threshold"]["coverage"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
     if not same:

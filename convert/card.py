@@ -42,9 +42,10 @@ Gate: {verdict}.
 
 ## Limits
 
-The model always answers with one of its classes, also for a picture of something else. The test
-photos come from the same collection as the training photos: another camera, season or place can
-be harder. {rendered}It must not be used where a wrong answer can hurt anybody.
+Below a score of {threshold:.1%} the device says "unknown"; that turned away {rejected:.1%} of
+these photos. A picture of something else can score higher, and then gets one of the classes. The
+test photos come from the same collection as the training photos: another camera, season or place
+can be harder. {rendered}It must not be used where a wrong answer can hurt anybody.
 """
 
 
@@ -80,6 +81,8 @@ def model_card(training: Training, verification: Mapping[str, Any], model: bytes
         p=v["mcnemar_p"],
         verdict="passed" if v["passed"] else f"FAILED, shipped on request: {v['failures']}",
         recalls=recalls,
+        threshold=v["threshold"]["value"],
+        rejected=1 - v["threshold"]["coverage"],
         rendered=rendered if data["kind"] == "rendered" else "",
     )
 

@@ -1,18 +1,22 @@
 """Reading a TFLite flatbuffer: its operators, their versions, its types."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ai_edge_litert import schema_py_generated as schema
 
 from convert.errors import ConversionError
 
+T = TypeVar("T")
+
 _OPERATOR_NAMES = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()
 }
 _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.FLOAT64)
-_CONVOLUTIONS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D)
+_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
+"""Output channels: first axis of a convolution's kernel (OHWI), last of a depthwise one (1HWC)."""
 _MIN_RUNTIME_METADATA = b"min_runtime_version"
 
 
@@ -40,19 +44,67 @@ class ModelFacts:
         }
 
 
+@dataclass(frozen=True)
+class Operator:
+    """One operator of a model, in the order in which they run."""
+
+    kind: str
+    reads: tuple[int, ...]
+    """Indices of the tensors that it reads, constants left out."""
+    writes: int
+
+
+def read_operators(model: bytes) -> list[Operator]:
+    """The operators of a TFLite model.
+
+    Raises:
+        ConversionError: if the bytes are no TFLite model.
+    """
+    return _read(model, _operators)
+
+
 def read_facts(model: bytes) -> ModelFacts:
     """Read a TFLite model.
 
     Raises:
         ConversionError: if the bytes are no TFLite model.
     """
+    return _read(model, _facts)
+
+
+def _read(model: bytes, extract: Callable[[Any], T]) -> T:
     if model[4:8] != b"TFL3":
         raise ConversionError("not a TFLite model")
     try:
-        return _facts(schema.ModelT.InitFromObj(schema.Model.GetRootAs(model)))
+        return extract(schema.ModelT.InitFromObj(schema.Model.GetRootAs(model)))
     except Exception as error:
         # Offsets that lead nowhere end in struct.error, IndexError, AttributeError, ...
         raise ConversionError(f"not a whole TFLite model ({error})") from error
+
+
+def _operators(tree: Any) -> list[Operator]:
+    graph = tree.subgraphs[0]
+    constants = {
+        index for index, tensor in enumerate(graph.tensors) if _holds_data(tree, tensor.buffer)
+    }
+    return [
+        Operator(
+            kind=_kind(tree, operator),
+            reads=tuple(int(i) for i in operator.inputs if i >= 0 and i not in constants),
+            writes=int(operator.outputs[0]),
+        )
+        for operator in graph.operators
+    ]
+
+
+def _holds_data(tree: Any, buffer: int) -> bool:
+    data = tree.buffers[buffer].data
+    return data is not None and len(data) > 0
+
+
+def _kind(tree: Any, operator: Any) -> str:
+    code = tree.operatorCodes[operator.opcodeIndex]
+    return str(_OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
 
 def _facts(tree: Any) -> ModelFacts:
@@ -62,12 +114,11 @@ def _facts(tree: Any) -> ModelFacts:
     per_channel = []
     for operator in graph.operators:
         code = tree.operatorCodes[operator.opcodeIndex]
-        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-        name = _OPERATOR_NAMES[builtin]
+        name = _kind(tree, operator)
         versions[name] = max(versions.get(name, 0), code.version)
         counts[name] += 1
-        if builtin in _CONVOLUTIONS:
-            per_channel.append(_is_per_channel(graph.tensors[operator.inputs[1]], builtin))
+        if name in _CHANNEL_AXIS:
+            per_channel.append(_is_per_channel(graph.tensors[operator.inputs[1]], name))
     entrance = graph.tensors[graph.inputs[0]].quantization
     quantized = entrance is not None and entrance.scale is not None and len(entrance.scale) == 1
     return ModelFacts(
@@ -81,9 +132,8 @@ def _facts(tree: Any) -> ModelFacts:
     )
 
 
-def _is_per_channel(weights: Any, builtin: int) -> bool:
-    # Output channels: first axis of a convolution's kernel (OHWI), last of a depthwise one (1HWC).
-    channels = weights.shape[0 if builtin == schema.BuiltinOperator.CONV_2D else 3]
+def _is_per_channel(weights: Any, name: str) -> bool:
+    channels = weights.shape[_CHANNEL_AXIS[name]]
     quantization = weights.quantization
     return (
         quantization is not None

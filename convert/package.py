@@ -20,6 +20,8 @@ from device import bundle as contract
 from device.classifier import Classifier
 
 VERIFICATION = "verification.json"
+_NOT_CLAIMS = ("evidence", "threshold")
+"""Parts of the verification that the manifest leaves out, or has in a place of their own."""
 TFLITE_RUNTIME_TOLERANCE_STEPS = 12
 """How far tflite-runtime may be from the golden outputs: its kernels round differently. The
 largest difference seen with 2.14 was 5."""
@@ -76,7 +78,8 @@ def manifest(
         **classifier.tensor_records(),
         "preprocess": rules.record(),
         "preprocess_sha256": rules.sha256(),
-        "verification": dict(verification),
+        "verification": {k: v for k, v in verification.items() if k not in _NOT_CLAIMS},
+        "threshold": verification["threshold"],
         "regression_allowed": bool(verification["allow_regression"] and not verification["passed"]),
         "calibration": {
             "policy": "class-stratified sample of the training part, drawn by content",

@@ -13,6 +13,9 @@ from device.errors import BundleError, PhotoError
 from device.preprocess import Pixels, Preprocessing, load_photo
 
 MODEL = "model.keras"
+REPORT = "report.html"
+REPORT_PLACE = ("<!-- quantization -->", "<!-- /quantization -->")
+"""Between these, training's report has room for the section on quantization."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,23 @@ class Training:
         """The trained network."""
         return self.folder / MODEL
 
+    def page(self) -> tuple[str, str]:
+        """Training's report before and behind the section on quantization.
+
+        Raises:
+            InputError: if it is missing or has no such place.
+        """
+        path = self.folder / REPORT
+        try:
+            page = path.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read; run `make train` again") from error
+        begin, end = REPORT_PLACE
+        before, behind = page.partition(begin)[0], page.rpartition(end)[2]
+        if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+            raise InputError(f"{path} has no place for verification; run `make train` again")
+        return before, behind
+
     def pixels(self, photo: LabelledPhoto) -> Pixels:
         """A photo as the device prepares it.
 
@@ -69,6 +89,7 @@ def read(folder: Path) -> Training:
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
         # What later steps take from it must be there.
         _ = metrics["data"]["description"], metrics["config"]["architecture"]
+        _ = metrics["calibration"]["test"]["after"]["log_loss"]
         data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
         photos = _read_split(folder / "split.csv", labels)
     except FileNotFoundError as error:

@@ -136,7 +136,9 @@ def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
     elif "error" in record:
         print(f"{record['path']}: error: {record['error']}", file=sys.stderr, flush=True)
     else:
-        print(f"{record['path']}: {record['label']} {record['score']:.1%}", flush=True)
+        best = f"{record['label']} {record['score']:.1%}"
+        said = f"unknown (at most {best})" if record["unknown"] else best
+        print(f"{record['path']}: {said}", flush=True)
 
 
 def _positive(text: str) -> int:

@@ -37,6 +37,7 @@ MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_LABELS = 100_000
 
+_THRESHOLD_INTERVALS = ("coverage_interval", "precision_interval")
 _SELF_DIGEST = "manifest_sha256"
 _REBUILD = "build it again with `make bundle` or copy it again"
 
@@ -61,6 +62,11 @@ class Bundle:
     def data(self) -> str:
         """One line that says which photos it was made from."""
         return str(self.manifest.get("data", {}).get("description", "unknown data"))
+
+    @property
+    def threshold(self) -> float:
+        """The score below which a picture shows nothing that the model knows, 0..1."""
+        return float(self.manifest["threshold"]["value"])
 
     def golden_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
         """The golden inputs ("inputs", (k, h, w, 3)) and raw outputs by output name.
@@ -123,6 +129,7 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
         raise BundleError(f"{MANIFEST} was edited or damaged (its digest differs); {_REBUILD}")
     _check_files(manifest.get("files"))
     _check_form(manifest.get("data", {}), manifest.get("tolerance", {}))
+    _check_threshold(manifest.get("threshold"))
     return manifest
 
 
@@ -175,6 +182,33 @@ def _check_form(data: Any, tolerance: Any) -> None:
     for runtime, record in tolerance.items():
         if not isinstance(record, dict) or not _is_count(record.get("max_steps"), least=0):
             raise BundleError(f"{MANIFEST}: the tolerance of {runtime!r} is damaged; {_REBUILD}")
+
+
+def _check_threshold(record: Any) -> None:
+    """A threshold's record: its value, and what it does to `n` photos not used to choose it."""
+    whole = (
+        isinstance(record, dict)
+        and set(record) == {"value", "n", "coverage", "precision", *_THRESHOLD_INTERVALS}
+        and _is_count(record["n"])
+        and _is_share(record["value"])
+        and _is_share(record["coverage"])
+        and all(_is_interval(record[name]) for name in _THRESHOLD_INTERVALS)
+        and (record["precision"] is None or _is_share(record["precision"]))
+    )
+    if not whole:
+        raise BundleError(f"{MANIFEST}: the record of threshold is damaged; {_REBUILD}")
+
+
+def _is_interval(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_share, value))
+
+
+def _is_share(value: Any) -> bool:
+    # NaN compares false; a bool is an int, and no share.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= 1
 
 
 def _is_count(value: Any, least: int = 1) -> bool:

@@ -24,6 +24,8 @@ class Prediction:
     labels: tuple[str, ...]
     scores: Scores
     """One probability per label, 0..1."""
+    threshold: float = 0.0
+    """The score below which the picture shows nothing known, 0..1."""
 
     @property
     def best(self) -> int:
@@ -40,11 +42,21 @@ class Prediction:
         """The probability of `label`, 0..1."""
         return float(self.scores[self.best])
 
+    @property
+    def unknown(self) -> bool:
+        """Whether the score is too low for a picture of something known."""
+        return self.score < self.threshold
+
     def record(self) -> dict[str, Any]:
-        """Label, score and all scores as a JSON object."""
+        """Label, score, whether that is too low to believe, and all scores as a JSON object."""
         named = zip(self.labels, self.scores, strict=True)
         scores = {name: round(float(score), 6) for name, score in named}
-        return {"label": self.label, "score": round(self.score, 6), "scores": scores}
+        return {
+            "label": self.label,
+            "score": round(self.score, 6),
+            "unknown": self.unknown,
+            "scores": scores,
+        }
 
 
 def dequantize(raw: npt.NDArray[Any], scale: float, zero_point: int) -> Scores:
@@ -73,10 +85,14 @@ class Classifier:
         labels: Sequence[str],
         preprocessing: Preprocessing,
         *,
+        threshold: float = 0.0,
         runtime: str | Runtime = AUTO,
         threads: int | None = None,
     ) -> None:
         """Build the interpreter from bytes that the caller has verified.
+
+        Args:
+            threshold: the score below which a picture is called unknown; 0 believes everything.
 
         Raises:
             BundleError: if the model cannot be loaded, or its shapes do not fit the rest.
@@ -87,6 +103,7 @@ class Classifier:
             raise UsageError(f"--threads {threads}: at least 1")
         self.labels = tuple(labels)
         self.preprocessing = preprocessing
+        self.threshold = threshold
         self.runtime = runtime if isinstance(runtime, Runtime) else find(runtime)
         self._interpreter = _load(self.runtime, model, threads)
         self._input = self._interpreter.get_input_details()[0]
@@ -100,7 +117,12 @@ class Classifier:
     ) -> "Classifier":
         """The classifier of a loaded bundle; raises as the constructor does."""
         return cls(
-            bundle.model, bundle.labels, bundle.preprocessing, runtime=runtime, threads=threads
+            bundle.model,
+            bundle.labels,
+            bundle.preprocessing,
+            threshold=bundle.threshold,
+            runtime=runtime,
+            threads=threads,
         )
 
     def classify(self, pixels: Pixels) -> Prediction:
@@ -111,7 +133,7 @@ class Classifier:
         """
         self.set_input(pixels)
         self.invoke()
-        return Prediction(self.labels, self.scores())
+        return self.prediction()
 
     def classify_file(self, path: Path) -> Prediction:
         """Classify a photo file.
@@ -137,6 +159,10 @@ class Classifier:
     def invoke(self) -> None:
         """Run the model on the input tensor."""
         self._interpreter.invoke()
+
+    def prediction(self) -> Prediction:
+        """What the last invoke says."""
+        return Prediction(self.labels, self.scores(), self.threshold)
 
     def scores(self) -> Scores:
         """float32 (classes,): the probabilities of the last invoke."""

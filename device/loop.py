@@ -66,7 +66,7 @@ def _infer(number: int, frame: Frame, classifier: Classifier) -> Result:
     before_invoke = time.perf_counter()
     classifier.invoke()
     after_invoke = time.perf_counter()
-    prediction = Prediction(classifier.labels, classifier.scores())
+    prediction = classifier.prediction()
     ended = time.perf_counter()
     invoke_s = after_invoke - before_invoke
     overhead_s = frame.prepare_s + (ended - started) - invoke_s

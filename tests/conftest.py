@@ -96,6 +96,7 @@ def tiny_training(tmp_path_factory: pytest.TempPathFactory) -> "Training":
         "config": {
             "architecture": {"name": "mobilenet_v2", "alpha": ALPHA, "size_px": SIZE_PX},
         },
+        "calibration": {"temperature": 1.0},
     }
     return Training(folder / "train", data, LABELS, RULES, photos, metrics)
 
@@ -161,6 +162,7 @@ def tiny_bundle(
 
     from convert import package, verify
     from convert.__main__ import FLOAT_MODEL
+    from convert.confidence import measure_threshold
     from convert.config import ConvertConfig
 
     config = ConvertConfig(golden_photos=4)
@@ -181,6 +183,7 @@ def tiny_bundle(
         tiny_training.metrics["data"]["description"],
         allow_regression=False,
     )
+    verification["threshold"] = measure_threshold(0.25, outputs.truth, outputs.int8).record()
     files = package.build(
         tiny_training,
         int8,

@@ -27,6 +27,15 @@ Call = Callable[..., Run]
 LABELS = ("red", "green", "blue")
 SIZE_PX = 96
 RULES = Preprocessing(height_px=SIZE_PX, width_px=SIZE_PX)
+THRESHOLD = {
+    "value": 0.5,
+    "n": 20,
+    "coverage": 0.9,
+    "coverage_interval": [0.7, 0.97],
+    "precision": 0.95,
+    "precision_interval": [0.7, 0.99],
+}
+"""A whole record, as the manifest has it."""
 PROCESS_LIMIT_S = 120
 
 

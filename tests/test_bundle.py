@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import LABELS, RULES, read_folder, resealed, write_folder
+from helpers import LABELS, RULES, THRESHOLD, read_folder, resealed, write_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -382,7 +382,8 @@ def test_any_value_sealed_into_any_place_loads_or_is_a_bundle_error(
 @given(st.dictionaries(st.text(max_size=8), anything, max_size=4))
 def test_what_is_sealed_is_read_back(extra: dict[str, Any]) -> None:
     record = contract.file_record(b"")
-    manifest = {**extra, "schema": 1, "files": dict.fromkeys(NAMES, record)}
+    files = dict.fromkeys(NAMES, record)
+    manifest = {**extra, "schema": 1, "files": files, "threshold": {**THRESHOLD}}
     sealed = contract.seal_manifest(manifest)
     back = contract.parse_manifest(sealed)
     assert contract.seal_manifest(back) == sealed == contract.seal_manifest(manifest)

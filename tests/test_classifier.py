@@ -69,6 +69,7 @@ def test_the_best_is_the_first_of_equals_and_the_record_names_every_score() -> N
     assert prediction.record() == {
         "label": "b",
         "score": 0.375,
+        "unknown": False,
         "scores": {"a": 0.25, "b": 0.375, "c": 0.375},
     }
 

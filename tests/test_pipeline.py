@@ -72,6 +72,14 @@ def test_metrics_are_of_the_test_part_and_above_chance(trained: Build) -> None:
     assert "folder" not in metrics["data"]
 
 
+def test_one_temperature_was_fitted_and_lessens_the_loss(trained: Build) -> None:
+    calibration = trained.json("train/metrics.json")["calibration"]
+    assert 0.05 < calibration["temperature"] < 20
+    before, after = calibration["validation"]["before"], calibration["validation"]["after"]
+    assert after["log_loss"] <= before["log_loss"] + 0.01
+    assert calibration["test"]["n"] == trained.json("train/metrics.json")["test"]["n"]
+
+
 def test_the_report_shows_the_figures_and_says_what_they_are_of(trained: Build) -> None:
     report = (trained.train / "report.html").read_text("utf-8")
     accuracy = trained.json("train/metrics.json")["test"]["accuracy"]
@@ -153,6 +161,17 @@ def test_verification_has_every_promised_key(build: Build) -> None:
     assert [row["label"] for row in record["per_class"]] == list(CLASS_NAMES)
 
 
+def test_verification_writes_the_whole_report_and_a_threshold_of_the_validation_part(
+    build: Build,
+) -> None:
+    record, page = build.json("bundle/verification.json"), build.folder / "report.html"
+    text = page.read_text("utf-8")
+    assert "Noise by layer" in text and "Confusion matrix" in text
+    assert "<!-- quantization -->" not in text
+    assert {row["layer"] for row in record["evidence"]["layers"]} >= {"conv0", "class_map"}
+    assert record["threshold"]["n"] == record["n"] and 0 <= record["threshold"]["value"] < 1
+
+
 def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
     manifest = build.json("bundle/manifest.json")
     assert manifest["schema"] == contract.SCHEMA
@@ -171,7 +190,9 @@ def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
     assert outputs["probabilities"]["scale"] == 1 / 256
     assert outputs["class_map"]["shape"] == [1, 7, 7, 5]
     assert manifest["preprocess_sha256"] == Preprocessing().sha256()
-    assert manifest["verification"] == build.json("bundle/verification.json")
+    verified = build.json("bundle/verification.json")
+    assert manifest["threshold"] == verified.pop("threshold")
+    assert verified.pop("evidence")["layers"] and manifest["verification"] == verified
     assert set(manifest["operators"]) >= {"CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "SOFTMAX"}
     assert "PAD" not in manifest["operators"]
     assert manifest["oldest_runtime"].startswith("TFLite ")

@@ -51,8 +51,8 @@ def test_a_failing_gate_stops_the_bundle_and_leaves_the_old_one(
     monkeypatch.setattr(conversion, "Gate", partial(Gate, always_allowed_losses=-1000))
     status, out, err = again.convert("verify", "--max-loss-points", "-101")
     assert status == GateError.exit_status == 3
-    assert "not good enough" in only_error(err)
-    assert "gate FAILED" in out
+    assert "not good enough" in only_error(err) and "Most noise comes from" in only_error(err)
+    assert "gate FAILED" in out and "The gate failed" in (tmp_path / "report.html").read_text()
     record = again.json("bundle/verification.json")
     assert record["passed"] is False and record["failures"]
     assert contract.load(again.bundle).manifest == before.manifest
@@ -89,6 +89,15 @@ def write(content: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(content)
 
 
+def without(key: str) -> Callable[[Path], object]:
+    def remove(path: Path) -> None:
+        record = json.loads(path.read_text())
+        del record[key]
+        path.write_text(json.dumps(record))
+
+    return remove
+
+
 DAMAGES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "truncated network": ("export", "train/model.keras", cut),
     "no network": ("export", "train/model.keras", Path.unlink),
@@ -96,6 +105,9 @@ DAMAGES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "truncated metrics": ("verify", "train/metrics.json", cut),
     "other metrics": ("verify", "train/metrics.json", write(b"{}")),
     "list for metrics": ("bundle", "train/metrics.json", write(b"[]")),
+    "no report": ("verify", "train/report.html", Path.unlink),
+    "other report": ("verify", "train/report.html", write(b"<html></html>")),
+    "verification without threshold": ("bundle", "bundle/verification.json", without("threshold")),
     "truncated data record": ("export", "train/data.json", cut),
     "list for data record": ("export", "train/data.json", write(b"[]")),
     "other labels": ("export", "train/labels.txt", write(b"rose\ntulip\n")),

@@ -31,6 +31,7 @@ from train.finetune import FineTuner, Labels, Progressed, fit_head
 from train.layers import weight_changes
 from train.publish import write_report
 from train.split import PARTS, Row, part, read_csv
+from train.temperature import Calibrated, calibrate
 from train.views import view
 from train.weights import (
     Convolution,
@@ -112,9 +113,12 @@ def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
         _fit_head(network, config, photos, views[0], val)
     with watch.step("fine_tuning"):
         state = cache / f"{_digest(inputs, config.record())}.state.npz"
-        progressed = _fine_tune(network, config, photos, views, val, state, out, watch)
+        progressed, logits = _fine_tune(network, config, photos, views, val, state, out, watch)
+    calibrated = calibrate(network, logits, photos.numbers("val"))
     with watch.step("evaluation"):
-        metrics = _evaluate(network, config, photos, data_set, progressed, weights_digest)
+        metrics = _evaluate(
+            network, config, photos, data_set, progressed, weights_digest, calibrated
+        )
         metrics["weight_change"] = weight_changes(network, convolutions)
     _write(out, network, photos, config, metrics, watch)
     return metrics
@@ -233,7 +237,8 @@ def _fine_tune(
     state: Path,
     out: Path,
     watch: _Stopwatch,
-) -> Progressed:
+) -> tuple[Progressed, npt.NDArray[np.float32]]:
+    """Fine-tune; gives what happened, and the kept network's logits of the validation part."""
     tuner = FineTuner(
         between(network, config.cut, "logits"),
         config,
@@ -256,7 +261,7 @@ def _fine_tune(
     for stale in state.parent.glob("*.state.npz"):
         if stale != state:
             stale.unlink()
-    return progressed
+    return progressed, tuner.logits(val)
 
 
 def _evaluate(
@@ -266,6 +271,7 @@ def _evaluate(
     data_set: DataSet,
     progressed: Progressed,
     weights_digest: str,
+    calibrated: Calibrated,
 ) -> dict[str, Any]:
     """The kept network on the test part, from files through the whole model."""
     rows, truth = photos.rows["test"], photos.numbers("test")
@@ -311,6 +317,7 @@ def _evaluate(
             "accuracy": progressed.best_accuracy,
             "head_only_accuracy": progressed.history[0]["val_accuracy"],
         },
+        "calibration": calibrated.record(probabilities, truth),
         "history": [
             {"epoch": epoch, **{k: v for k, v in figures.items() if not np.isnan(v)}}
             for epoch, figures in enumerate(progressed.history)

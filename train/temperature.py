@@ -1,0 +1,133 @@
+"""Probabilities that mean what they say: one temperature, folded into the head.
+
+Label smoothing and mixup make a network less sure than it is right. One number that divides all
+logits, fitted to held-out photos, repairs most of that (Guo et al. 2017, "On Calibration of Modern
+Neural Networks") and can change no answer. As the class map and its mean are linear in the head's
+weights, dividing those puts it into the network itself, whatever it is converted to.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.calibration import calibration_curve
+
+Floats = npt.NDArray[np.floating]
+Labels = npt.NDArray[np.int64]
+
+HEAD = "class_map"
+LEAST, MOST = 0.05, 20.0
+"""Temperatures tried."""
+BINS = 10
+LEAST_PROBABILITY = 1e-30
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A folded temperature, with the evidence it was fitted on."""
+
+    temperature: float
+    logits: Floats
+    """(n, classes) of the validation part, before folding."""
+    labels: Labels
+    """int64 (n,), its true classes."""
+
+    def record(self, probabilities: Floats, labels: Labels) -> dict[str, Any]:
+        """What `metrics.json` says: the temperature, and both parts before and after it.
+
+        Args:
+            probabilities: (n, classes) of the test part, after folding.
+            labels: int64 (n,), its true classes.
+        """
+        parts = {
+            "validation": (self.logits, self.labels),
+            "test": (undo(probabilities, self.temperature), labels),
+        }
+        measured = {
+            name: {
+                "n": len(truth),
+                "before": _measure(logits, truth),
+                "after": _measure(logits / self.temperature, truth),
+            }
+            for name, (logits, truth) in parts.items()
+        }
+        return {"temperature": self.temperature, **measured}
+
+
+def calibrate(network: keras.Model, logits: Floats, labels: Labels) -> Calibrated:
+    """Fit a temperature and fold it into a classifier; no answer of it changes.
+
+    Args:
+        network: gave the logits.
+        logits: (n, classes) of held-out photos.
+        labels: int64 (n,), their true classes.
+    """
+    temperature = fit_temperature(logits, labels)
+    fold_temperature(network, temperature)
+    return Calibrated(temperature, logits, labels)
+
+
+def fit_temperature(logits: Floats, labels: Labels) -> float:
+    """The temperature with the least log loss.
+
+    Beside the n photos one more is imagined whose class nobody knows (after Platt 1999): a part
+    classified without a mistake would otherwise ask for certainty, however small it is.
+
+    Args:
+        logits: (n, classes) of held-out photos, finite.
+        labels: int64 (n,), their true classes.
+
+    Returns:
+        By what to divide logits, `LEAST` to `MOST`: above 1 for a network too sure of itself.
+    """
+    doubt = 1 / (len(labels) + 2)
+
+    def loss(exponent: float) -> float:
+        scaled = logits / np.exp(exponent)
+        any_class = float(-log_softmax(scaled.astype(np.float64), axis=1).mean())
+        return (1 - doubt) * log_loss(scaled, labels) + doubt * any_class
+
+    # Convex in 1/temperature, so there is one minimum in the logarithm, too.
+    bounds = (float(np.log(LEAST)), float(np.log(MOST)))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def fold_temperature(network: keras.Model, temperature: float) -> None:
+    """Divide a classifier's logits and class map by a temperature above 0, in its head."""
+    head = network.get_layer(HEAD)
+    head.set_weights([weight / np.float32(temperature) for weight in head.get_weights()])
+
+
+def undo(probabilities: Floats, temperature: float) -> Floats:
+    """The logits (n, classes) that a network had before, up to one constant a row."""
+    clipped = np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY)
+    logits: Floats = temperature * np.log(clipped)
+    return logits
+
+
+def log_loss(logits: Floats, labels: Labels) -> float:
+    """Mean negative log-likelihood of the true classes, nats."""
+    chosen = log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels]
+    return float(-chosen.mean())
+
+
+def expected_error(probabilities: Floats, labels: Labels) -> float:
+    """Expected calibration error of the highest probabilities, in bins of equal mass, 0..1.
+
+    How far the share of right answers is from the mean probability, averaged over the bins
+    (Naeini et al. 2015; equal mass: Nixon et al. 2019, "Measuring Calibration in Deep Learning").
+    """
+    right = probabilities.argmax(axis=1) == labels
+    shares, means = calibration_curve(
+        right, probabilities.max(axis=1).clip(0, 1), n_bins=BINS, strategy="quantile"
+    )
+    return float(np.abs(shares - means).mean())
+
+
+def _measure(logits: Floats, labels: Labels) -> dict[str, float]:
+    error = expected_error(softmax(logits, axis=1), labels)
+    return {"log_loss": log_loss(logits, labels), "expected_calibration_error": error}
