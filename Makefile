@@ -30,7 +30,7 @@ ALLOW_REGRESSION ?=
 # ship although an Edge TPU would leave operators to the CPU (1); recorded in the manifest
 ALLOW_CPU_OPERATORS ?=
 # epochs of `make micro`'s distillation
-MICRO_EPOCHS ?= 60
+MICRO_EPOCHS ?= 45
 # what `make run` classifies: a folder of photos or a video file
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime

@@ -145,7 +145,11 @@ def _limitation(op: _Operator) -> str:
         return "not among the operators that this check knows"
     if op.version > KNOWN_VERSIONS[op.name]:
         return f"version {op.version}; known to be mapped is {KNOWN_VERSIONS[op.name]}"
-    return _tensor_limitation(op) or _RULES.get(op.name, lambda _: "")(op)
+    return _tensor_limitation(op) or _rule(op)
+
+
+def _rule(op: _Operator) -> str:
+    return _RULES[op.name](op) if op.name in _RULES else ""
 
 
 def _tensor_limitation(op: _Operator) -> str:

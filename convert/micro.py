@@ -7,6 +7,7 @@ of their own.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,47 +34,29 @@ RESOLVERS = {
 """Method of `tflite::MicroMutableOpResolver` by operator."""
 
 _RUN = """
-import io, json, sys, zipfile
+import json, sys
 import numpy as np
 from tflite_micro import runtime
 from pathlib import Path
-folder, step = Path(sys.argv[1]), int(sys.argv[2])
+folder, arena_bytes = Path(sys.argv[1]), int(sys.argv[2]) or None
 model = (folder / "model_int8.tflite").read_bytes()
 golden = np.load(folder / "golden.npz", allow_pickle=False)
-
-def outputs(arena_bytes):
-    interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
-    results = []
-    for pixels in golden["inputs"]:
-        interpreter.set_input(pixels[None], 0)
-        interpreter.invoke()
-        results.append([np.array(interpreter.get_output(i)[0]) for i in range(2)])
-    return results
-
-def fits(steps):
-    try:
-        runtime.Interpreter.from_bytes(model, arena_size=steps * step)
-        return True
-    except Exception:
-        return False
-
-low, high = 0, 1
-while not fits(high):
-    low, high = high, 2 * high
-while high - low > 1:
-    middle = (low + high) // 2
-    low, high = (low, middle) if fits(middle) else (middle, high)
+interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
 worst = agree = 0
-for number, pair in enumerate(outputs(high * step)):
-    for array in pair:
+for number, pixels in enumerate(golden["inputs"]):
+    interpreter.set_input(pixels[None], 0)
+    interpreter.invoke()
+    for index in range(2):
+        array = np.array(interpreter.get_output(index)[0]).astype(int)
         name = "probabilities" if array.ndim == 1 else "class_map"
         wanted = golden[name][number].astype(int)
-        worst = max(worst, int(np.abs(array.astype(int) - wanted).max()))
+        worst = max(worst, int(np.abs(array - wanted).max()))
         if name == "probabilities":
             agree += int(array.argmax() == wanted.argmax())
-photos = len(golden["inputs"])
-print(json.dumps({"arena_bytes": high * step, "max_steps": worst, "agree": agree, "n": photos}))
+interpreter.print_allocations()
+print(json.dumps({"max_steps": worst, "agree": agree, "n": len(golden["inputs"])}))
 """
+_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
 
 @dataclass(frozen=True)
@@ -99,24 +82,41 @@ def measure(bundle: Bundle) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, MODEL).write_bytes(bundle.model)
         Path(folder, GOLDEN).write_bytes(bundle.golden)
-        command = [sys.executable, "-c", _RUN, folder, str(ARENA_STEP_BYTES)]
-        try:
-            run = subprocess.run(
-                command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=True
-            )
-        except subprocess.SubprocessError as error:
-            said = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1]
+        said = _run(folder, 0)
+        used = _TOTAL.search(said.stderr + said.stdout)
+        if said.returncode != 0 or used is None:
             raise InputError(
-                f"tflite-micro does not run the model ({said}); it is installed by `make setup` "
-                "on Linux x86-64"
-            ) from error
-    result = Measurement(**json.loads(run.stdout.splitlines()[-1]))
+                f"tflite-micro does not run the model ({_last_line(said.stderr)}); it is "
+                "installed by `make setup` on Linux x86-64"
+            )
+        # Planning takes a little more than the plan; an arena too small ends the process.
+        arena_bytes = -(-int(used.group(1)) // ARENA_STEP_BYTES) * ARENA_STEP_BYTES
+        while (said := _run(folder, arena_bytes)).returncode != 0:
+            arena_bytes += ARENA_STEP_BYTES
+            if arena_bytes > 2 * int(used.group(1)):
+                raise InputError(f"tflite-micro needs no steady arena ({_last_line(said.stderr)})")
+    (line,) = [line for line in said.stdout.splitlines() if line.startswith("{")]
+    result = Measurement(arena_bytes, **json.loads(line))
     if result.max_steps > TOLERANCE_STEPS or result.agree < result.n:
         raise GateError(
             f"tflite-micro gives other outputs: up to {result.max_steps} steps of 256, the same "
             f"label on {result.agree} of {result.n} golden photos"
         )
     return result
+
+
+def _run(folder: str, arena_bytes: int) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", _RUN, folder, str(arena_bytes)]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"tflite-micro did not end within {TIME_LIMIT_S} s") from error
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["without a word"])[-1]
 
 
 def sources(bundle: Bundle, measured: Measurement) -> dict[str, str]:

@@ -50,11 +50,11 @@ class DistillConfig:
 
     architecture: Architecture = field(default_factory=lambda: Architecture(alpha=0.35, size_px=96))
     seed: int = 0
-    epochs: int = 60
-    views: int = 4
+    epochs: int = 45
+    views: int = 3
     """Views per photo; each is also seen mirrored."""
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     temperature: float = 2.0
     teacher_share: float = 0.7
