@@ -100,7 +100,10 @@ def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
     train_rows, val_rows, test_rows = (part(rows, name) for name in ("train", "val", "test"))
     lessons = _lessons(config, teacher, folder, train_rows, labels)
     val = _load(folder, val_rows, config.preprocessing)
-    pupil = shrink(teacher, config.architecture, lessons.pixels[0, :: _stride(len(train_rows))])
+    alpha = metrics["config"]["architecture"]["alpha"]
+    pupil = shrink(
+        teacher, alpha, config.architecture, lessons.pixels[0, :: _stride(len(train_rows))]
+    )
     history = _train(config, pupil, lessons, val, _numbers(val_rows, labels))
     test = _predict(pupil, _load(folder, test_rows, config.preprocessing))
     right = int((test.argmax(axis=1) == _numbers(test_rows, labels)).sum())

@@ -26,11 +26,14 @@ ROWS = 16384
 """Positions of pictures that a regression looks at."""
 
 
-def shrink(wide: keras.Model, architecture: Architecture, pixels: npt.NDArray[np.uint8]) -> Any:
+def shrink(
+    wide: keras.Model, alpha: float, architecture: Architecture, pixels: npt.NDArray[np.uint8]
+) -> Any:
     """A classifier of another width and size that imitates `wide` layer by layer.
 
     Args:
         wide: a classifier from `train.backbone`, of any input size.
+        alpha: the width of `wide`.
         architecture: the narrow one.
         pixels: uint8 (n, size_px, size_px, 3), some training photos.
 
@@ -38,7 +41,6 @@ def shrink(wide: keras.Model, architecture: Architecture, pixels: npt.NDArray[np
         The narrow classifier, not yet trained.
     """
     classes = wide.get_layer("class_map").filters
-    alpha = wide.get_layer("conv0_conv").filters / 32
     teacher = classifier(
         build(Architecture(alpha=alpha, size_px=architecture.size_px), _convolutions(wide)), classes
     )
