@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from train.backbone import STAGES, Architecture, build, classifier
 from train.weights import Convolution
@@ -159,5 +158,5 @@ def _regression(given: Floats, wanted: Floats) -> list[Floats]:
 
 def _run(network: keras.Model, output: Any, pixels: npt.NDArray[np.uint8]) -> Floats:
     part = keras.Model(network.input, output)
-    values = tf.function(lambda x: part(x, training=False), jit_compile=False)(pixels)
-    return np.asarray(values, np.float32)
+    # Each part runs once: eagerly, since tracing it would take far longer.
+    return np.asarray(part(pixels, training=False), np.float32)
