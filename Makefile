@@ -29,6 +29,10 @@ SEED ?= 0
 CALIBRATION ?= 100
 # ship although verification fails (1); recorded in the manifest
 ALLOW_REGRESSION ?=
+# ship although an Edge TPU would leave operators to the CPU (1); recorded in the manifest
+ALLOW_CPU_OPERATORS ?=
+# epochs of `make micro`'s distillation
+MICRO_EPOCHS ?= 45
 # what `make run` classifies: a folder of photos or a video file
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
@@ -55,6 +59,7 @@ EXPORTED := $(BUILD)/convert/model_int8.tflite
 VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
 SAMPLES := $(BUILD)/samples/ready
+MICRO := $(BUILD)/micro
 
 # Every target that `make help` lists is phony.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -66,7 +71,7 @@ help: ## list targets and variables
 	@printf 'Targets:\n'
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@printf '\nVariables (make NAME=value ...):\n'
-	@awk '/^# /{note=substr($$0,3)} /^[A-Z]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
+	@awk '/^# /{note=substr($$0,3)} /^[A-Z_]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
 	  $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## make .venv with everything that a workstation needs
@@ -97,6 +102,8 @@ bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of tod
 	@$(PY) -m train.benchmark --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
 	  --out $(BUILD)/bench/train.json
 
+micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers, taught by ours: build/micro/cpp
+
 # --- environments -----------------------------------------------------------------------------
 
 LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-workstation-gpu.txt,requirements-workstation.txt)
@@ -124,16 +131,27 @@ $(BUILD)/venv-device/ready: requirements-device.txt | $(READY)
 	@touch $@
 
 # tflite-runtime has no wheel for a Python above 3.11; without one, its tests say so and skip.
-$(BUILD)/venv-tflite/ready: requirements-device-tflite.txt | $(READY)
-	@rm -rf $(@D); mkdir -p $(@D); \
-	for p in $(or $(PYTHON),python3) python3.11; do \
-	  if "$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
-	    "$$p" -m venv $(@D); \
-	    $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-	    break; \
-	  fi; \
-	done
-	@touch $@
+$(BUILD)/venv-tflite/ready: requirements-device-tflite.txt
+# The oldest ai-edge-litert there is, and programs that are not ours; they, too, end at Python 3.11.
+$(BUILD)/venv-litert-oldest/ready: requirements-oldest-litert.txt
+$(BUILD)/venv-readers/ready: requirements-readers.txt
+$(BUILD)/venv-litert-oldest/ready $(BUILD)/venv-readers/ready $(BUILD)/venv-tflite/ready: | $(READY)
+	@$(make_on_3_11)
+define make_on_3_11
+rm -rf $(@D); mkdir -p $(@D); \
+for p in $(or $(PYTHON),python3) python3.11; do \
+  if "$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+    "$$p" -m venv $(@D); \
+    $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
+    break; \
+  fi; \
+done; \
+touch $@
+endef
+
+runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure anew which operators runtimes have: convert/runtimes.json
+	@$(PY) -m convert runtimes --model $(EXPORTED) --python $(BUILD)/venv-tflite/bin/python \
+	  --python $(BUILD)/venv-litert-oldest/bin/python --python $(BUILD)/venv-device/bin/python
 
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel
 $(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py) LICENSE | $(READY)
@@ -146,6 +164,8 @@ $(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py) LICENSE | $(READY)
 lock: $(READY) ## resolve the locks anew (needs uv)
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@for group in workstation workstation-gpu; do \
+	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
+	@for group in oldest-litert readers; do \
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
 	@$(compile) pyproject.toml --extra litert -o requirements-device.txt
 	@$(compile) pyproject.toml --extra tflite -o requirements-device-tflite.txt
@@ -167,12 +187,13 @@ $(eval $(call stamp,data,$(DATA) $(SEED) $(CLEAN)))
 $(eval $(call stamp,audit,$(DATA) $(SEED) $(WEIGHTS)))
 $(eval $(call stamp,train,$(WEIGHTS) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
-$(eval $(call stamp,verify,$(ALLOW_REGRESSION)))
+$(eval $(call stamp,verify,$(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
+$(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 
 # A photo added or removed changes its folder.
 DATA_FOLDERS := $(if $(wildcard $(DATA)),$(shell find -L "$(DATA)" -maxdepth 4 -type d -not -name '.*' | sed 's/ /\\ /g'))
 
-.PRECIOUS: $(SPLIT) $(NETWORK) $(EXPORTED) $(BUNDLE)
+.PRECIOUS: $(SPLIT) $(NETWORK) $(EXPORTED) $(BUNDLE) $(MICRO)/train/model.keras
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
@@ -198,12 +219,28 @@ $(EXPORTED): $(NETWORK) $(VARS)/convert | $(READY)
 
 $(VERIFIED): $(EXPORTED) $(VARS)/verify | $(READY)
 	@$(PY) -m convert verify --training $(BUILD)/train --models $(BUILD)/convert \
-	  --out $(BUILD)/bundle $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression)
+	  --out $(BUILD)/bundle $(allowed)
 	@touch $@
+allowed = $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression) \
+  $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators)
 
 $(BUNDLE): $(VERIFIED) | $(READY)
 	@$(PY) -m convert bundle --training $(BUILD)/train --models $(BUILD)/convert \
 	  --out $(BUILD)/bundle
+
+$(MICRO)/train/model.keras: $(NETWORK) $(VARS)/micro | $(READY)
+	@$(PY) -m train distill --training $(BUILD)/train --out $(@D) \
+	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
+
+$(MICRO)/cpp/ready: $(MICRO)/train/model.keras $(VARS)/convert $(VARS)/verify | $(READY)
+	@$(PY) -m convert export --training $(MICRO)/train --out $(MICRO)/convert \
+	  --calibration-photos $(CALIBRATION) --seed $(SEED)
+	@$(PY) -m convert verify --training $(MICRO)/train --models $(MICRO)/convert \
+	  --out $(MICRO)/bundle $(allowed)
+	@$(PY) -m convert bundle --training $(MICRO)/train --models $(MICRO)/convert \
+	  --out $(MICRO)/bundle
+	@$(PY) -m convert micro --bundle $(MICRO)/bundle --out $(@D)
+	@touch $@
 
 $(SAMPLES): $(SPLIT) | $(READY)
 	@$(PY) -m convert samples --training $(BUILD)/train --out $(@D)
@@ -211,7 +248,7 @@ $(SAMPLES): $(SPLIT) | $(READY)
 
 # --- checks -----------------------------------------------------------------------------------
 
-test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/wheel/ready $(WEIGHTS_READY) ## set up and run the tests
+test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready $(BUILD)/venv-readers/ready $(BUILD)/wheel/ready $(WEIGHTS_READY) ## set up and run the tests
 	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST)
 
 lint: $(READY) ## ruff, mypy, import-linter

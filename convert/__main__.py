@@ -15,17 +15,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from convert import package, verify
+from convert import edgetpu, metadata, micro, package, preflight, probe, verify
 from convert.calibration import choose
 from convert.config import ConvertConfig, Gate
 from convert.errors import GateError, InputError
-from convert.training import (
-    REPORT,
-    LabelledPhoto,
-    Training,
-    load_network,
-    read,
-)
+from convert.flatbuffer import read_facts
+from convert.training import REPORT, LabelledPhoto, Training, load_network, read
 from device import bundle as contract
 from device.classifier import Classifier
 from device.console import guarded, quiet_native_stderr
@@ -67,10 +62,18 @@ def export(options: argparse.Namespace) -> int:
         task = progress.add_task(f"{'quantizing layers':24}", total=len(network.layers))
         plan = make_plan(network, pixels, lambda: progress.advance(task))
     with quiet_native_stderr():
-        write_bytes(options.out / contract.MODEL, int8_model(network, plan))
+        model = metadata.embed(int8_model(network, plan), _description(training))
+    preflight.oldest(read_facts(model).operators, preflight.read_table())
+    write_bytes(options.out / contract.MODEL, model)
     write_bytes(options.out / CALIBRATION, (json.dumps(calibration, indent=1) + "\n").encode())
     print(f"exported {options.out / contract.MODEL}, calibrated on {len(photos)} photos")
     return 0
+
+
+def _description(training: Training) -> metadata.Description:
+    data = training.metrics["data"]
+    text = f"Classifies a picture into {len(training.labels)} classes. {data['description']}"
+    return metadata.Description(data["name"], text, training.labels)
 
 
 def verify_models(options: argparse.Namespace) -> int:
@@ -81,10 +84,12 @@ def verify_models(options: argparse.Namespace) -> int:
             min_agreement=options.min_agreement,
         ),
         allow_regression=options.allow_regression,
+        allow_cpu_operators=options.allow_cpu_operators,
     )
     training = read(options.training)
     before, behind = training.page()
     models = {name: _read(options.models / name) for name in (FLOAT_MODEL, contract.MODEL)}
+    preflight.oldest(read_facts(models[contract.MODEL]).operators, preflight.read_table())
     network = load_network(training.model_path)
     float32, int8 = (
         Classifier(model, training.labels, training.preprocessing) for model in models.values()
@@ -97,13 +102,20 @@ def verify_models(options: argparse.Namespace) -> int:
     record = verify.record(
         verification, models, description, allow_regression=config.allow_regression
     )
+    edge_tpu = _judge_edge_tpu(models[contract.MODEL], options.models, config)
     record |= {"threshold": evidence.threshold.record(), "evidence": evidence.record()}
+    record |= {"edge_tpu": edge_tpu}
     options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / package.VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
     report_path = options.out.with_name(REPORT)
     write_bytes(report_path, f"{before}{_section(training, record)}{behind}".encode())
     print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
-    print(f"report: {report_path}")
+    print(f"{edge_tpu['summary']}\nreport: {report_path}")
+    if edge_tpu["failures"] and not config.allow_cpu_operators:
+        raise GateError(
+            "an Edge TPU would leave operators to the CPU: "
+            f"{'; '.join(edge_tpu['failures'][:3])}. ALLOW_CPU_OPERATORS=1 ships it all the same"
+        )
     if verification.passed:
         return 0
     if config.allow_regression:
@@ -141,6 +153,16 @@ def _gather(
     return gather(training, network, model, int8, outputs, lambda: progress.advance(task))
 
 
+def _judge_edge_tpu(model: bytes, models: Path, config: ConvertConfig) -> dict[str, Any]:
+    """The Edge TPU's part of the verdict; leaves the compiled model beside the others."""
+    verdicts, compilation = edgetpu.judge(model), edgetpu.compile_model(model)
+    path = models / contract.EDGETPU_MODEL
+    path.unlink(missing_ok=True)
+    if compilation and compilation.model:
+        write_bytes(path, compilation.model)
+    return edgetpu.record(verdicts, compilation, allowed=config.allow_cpu_operators)
+
+
 def bundle(options: argparse.Namespace) -> int:
     """Write the bundle folder and the tar."""
     training = read(options.training)
@@ -149,13 +171,41 @@ def bundle(options: argparse.Namespace) -> int:
     calibration = _read_calibration(options.models / CALIBRATION, training)
     config = ConvertConfig(seed=calibration[0])
     classifier = Classifier(model, training.labels, training.preprocessing)
-    files = package.build(training, classifier, model, verification, calibration[1], config)
+    compiled = options.models / contract.EDGETPU_MODEL
+    edgetpu_model = compiled.read_bytes() if compiled.exists() else None
+    files = package.build(
+        training, classifier, model, verification, calibration[1], config, edgetpu_model
+    )
     evidence = (options.out / package.VERIFICATION).read_bytes()
     package.write_folder(options.out, {**files, package.VERIFICATION: evidence})
     tar = options.out.with_name(f"{options.out.name}.tar")
     write_bytes(tar, package.tar_bytes(files))
     size = sum(map(len, files.values())) / 2**20
     print(f"bundle: {options.out} and {tar} ({size:.1f} MiB, {len(files)} files)")
+    return 0
+
+
+def runtimes(options: argparse.Namespace) -> int:
+    """Measure which operator versions the given environments' runtimes have."""
+    model = _read(options.model)
+    operators = sorted(read_facts(model).operators)
+    table = [probe.measure(python, model, operators) for python in options.python]
+    write_bytes(options.out, preflight.table_text(table).encode())
+    print("\n".join(f"{support.name}: {support.operators}" for support in table))
+    return 0
+
+
+def microcontroller(options: argparse.Namespace) -> int:
+    """Write a bundle's model as C++ sources, measured in the tflite-micro interpreter."""
+    loaded = contract.load(options.bundle)
+    measured = micro.measure(loaded)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, text in micro.sources(loaded, measured).items():
+        write_bytes(options.out / name, text.encode())
+    print(
+        f"{options.out}: model {len(loaded.model):,} bytes, arena {measured.arena_bytes:,} bytes; "
+        f"tflite-micro is at most {measured.max_steps} steps of 256 from the golden outputs"
+    )
     return 0
 
 
@@ -241,8 +291,10 @@ def _read_verification(path: Path, model: bytes) -> dict[str, Any]:
     try:
         record = package.read_verification(path)
         same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
+        edge_tpu = record["edge_tpu"]
         allowed = record["passed"] or record["allow_regression"]
-        failures = "; ".join(record["failures"])
+        allowed &= not edge_tpu["failures"] or edge_tpu["cpu_operators_allowed"]
+        failures = "; ".join(record["failures"] + edge_tpu["failures"])
         _ = record["threshold"]["coverage"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
@@ -310,10 +362,26 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--allow-regression", action="store_true", help="ship although the gate fails; recorded"
     )
+    command.add_argument(
+        "--allow-cpu-operators",
+        action="store_true",
+        help="ship although an Edge TPU would leave operators to the CPU; recorded",
+    )
     command.set_defaults(command=verify_models)
 
     command = commands.add_parser("bundle", parents=[shared, models], help="pack the bundle")
     command.set_defaults(command=bundle)
+
+    command = commands.add_parser("runtimes", help="measure the operator versions of runtimes")
+    command.add_argument("--model", type=Path, default=Path("build/convert") / contract.MODEL)
+    command.add_argument("--python", type=Path, action="append", required=True)
+    command.add_argument("--out", type=Path, default=preflight.TABLE)
+    command.set_defaults(command=runtimes)
+
+    command = commands.add_parser("micro", help="write the model as C++ for a microcontroller")
+    command.add_argument("--bundle", type=Path, default=Path("build/micro/bundle"))
+    command.add_argument("--out", type=Path, default=Path("build/micro/cpp"))
+    command.set_defaults(command=microcontroller)
 
     command = commands.add_parser("samples", parents=[shared], help="copy a few test photos")
     command.add_argument("--out", type=Path, default=Path("build/samples"))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from convert import preflight
 from convert.flatbuffer import read_facts
 from convert.training import Training
 
@@ -24,7 +25,7 @@ Classifies a picture into {count} classes: {labels}.
 - **Made from**: {description} (fingerprint `{fingerprint}`).
 - **Network**: MobileNetV2 {alpha} at {size}x{size}, fine-tuned, full-int8 TFLite, {mib:.1f} MiB.
 - **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`.
-- **Runs on**: TFLite {runtime} or newer.
+- **Runs on**: {runtime}, or newer.
 
 ## Measured on {n} photos that were not trained on
 
@@ -69,7 +70,7 @@ def model_card(training: Training, verification: Mapping[str, Any], model: bytes
         alpha=architecture["alpha"],
         size=architecture["size_px"],
         mib=len(model) / 2**20,
-        runtime=read_facts(model).min_runtime,
+        runtime=_runtime(model),
         n=v["n"],
         float_accuracy=v["float_accuracy"],
         float_low=v["float_interval"][0],
@@ -84,6 +85,12 @@ def model_card(training: Training, verification: Mapping[str, Any], model: bytes
         threshold=v["threshold"]["value"],
         rejected=1 - v["threshold"]["coverage"],
         rendered=rendered if data["kind"] == "rendered" else "",
+    )
+
+
+def _runtime(model: bytes) -> str:
+    return str(
+        preflight.record(read_facts(model).operators, preflight.read_table())["oldest_runtime"]
     )
 
 

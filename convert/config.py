@@ -37,3 +37,5 @@ class ConvertConfig:
     gate: Gate = field(default_factory=Gate)
     allow_regression: bool = False
     """Ship although the gate fails; recorded in the manifest."""
+    allow_cpu_operators: bool = False
+    """Ship although an Edge TPU would leave operators to the CPU; recorded in the manifest."""

@@ -1,10 +1,11 @@
-"""Reading a TFLite flatbuffer: its operators, their versions, its types."""
+"""Reading a TFLite flatbuffer, its operators, versions and types; and writing one back."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from convert.errors import ConversionError
@@ -17,7 +18,8 @@ _OPERATOR_NAMES = {
 _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.FLOAT64)
 _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 """Output channels: first axis of a convolution's kernel (OHWI), last of a depthwise one (1HWC)."""
-_MIN_RUNTIME_METADATA = b"min_runtime_version"
+_IDENTIFIER = b"TFL3"
+_DATA_ALIGNMENT_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,6 @@ class ModelFacts:
     operators: dict[str, int]
     """Highest version in use, by operator name."""
     operator_counts: dict[str, int]
-    min_runtime: str
-    """The oldest TFLite release that has these versions, as the converter states it."""
     float_tensors: tuple[str, ...]
     """Names of floating-point tensors."""
     per_channel_weights: bool
@@ -36,12 +36,40 @@ class ModelFacts:
     input_scale: float
     input_zero_point: int
 
-    def record(self) -> dict[str, Any]:
-        """What the manifest says of the model's needs."""
-        return {
-            "operators": dict(sorted(self.operators.items())),
-            "oldest_runtime": f"TFLite {self.min_runtime}",
-        }
+
+def parse(model: bytes) -> Any:
+    """The model as a tree of the schema's objects, `ModelT`; what follows it (a ZIP) is left out.
+
+    Raises:
+        ConversionError: if the bytes are no TFLite model.
+    """
+    if model[4:8] != _IDENTIFIER:
+        raise ConversionError("not a TFLite model")
+    try:
+        return schema.ModelT.InitFromObj(schema.Model.GetRootAs(model))
+    except Exception as error:
+        # Offsets that lead nowhere end in struct.error, IndexError, AttributeError, ...
+        raise ConversionError(f"not a whole TFLite model ({error})") from error
+
+
+def pack(tree: Any) -> bytes:
+    """The bytes of a tree; the same tree gives the same bytes."""
+    builder = _AlignedBuilder(1024)
+    builder.Finish(tree.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def operator_name(code: Any) -> str:
+    """Name of an operator code, e.g. "CONV_2D"; small numbers are in the older field."""
+    return str(_OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
+
+
+class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
+    """Keeps tensor data on the 16 bytes that the schema asks for; the generated code forgets it."""
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
+        aligned = _DATA_ALIGNMENT_BYTES if elemSize == 1 else alignment
+        return super().StartVector(elemSize, numElems, aligned)
 
 
 @dataclass(frozen=True)
@@ -73,12 +101,9 @@ def read_facts(model: bytes) -> ModelFacts:
 
 
 def _read(model: bytes, extract: Callable[[Any], T]) -> T:
-    if model[4:8] != b"TFL3":
-        raise ConversionError("not a TFLite model")
     try:
-        return extract(schema.ModelT.InitFromObj(schema.Model.GetRootAs(model)))
-    except Exception as error:
-        # Offsets that lead nowhere end in struct.error, IndexError, AttributeError, ...
+        return extract(parse(model))
+    except (IndexError, KeyError, TypeError, AttributeError) as error:
         raise ConversionError(f"not a whole TFLite model ({error})") from error
 
 
@@ -103,8 +128,7 @@ def _holds_data(tree: Any, buffer: int) -> bool:
 
 
 def _kind(tree: Any, operator: Any) -> str:
-    code = tree.operatorCodes[operator.opcodeIndex]
-    return str(_OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
+    return operator_name(tree.operatorCodes[operator.opcodeIndex])
 
 
 def _facts(tree: Any) -> ModelFacts:
@@ -114,7 +138,7 @@ def _facts(tree: Any) -> ModelFacts:
     per_channel = []
     for operator in graph.operators:
         code = tree.operatorCodes[operator.opcodeIndex]
-        name = _kind(tree, operator)
+        name = operator_name(code)
         versions[name] = max(versions.get(name, 0), code.version)
         counts[name] += 1
         if name in _CHANNEL_AXIS:
@@ -124,7 +148,6 @@ def _facts(tree: Any) -> ModelFacts:
     return ModelFacts(
         operators=versions,
         operator_counts=dict(counts),
-        min_runtime=_min_runtime(tree),
         float_tensors=tuple(t.name.decode() for t in graph.tensors if t.type in _FLOATS),
         per_channel_weights=all(per_channel),
         input_scale=float(entrance.scale[0]) if quantized else 0.0,
@@ -140,11 +163,3 @@ def _is_per_channel(weights: Any, name: str) -> bool:
         and quantization.scale is not None
         and (len(quantization.scale) == channels)
     )
-
-
-def _min_runtime(tree: Any) -> str:
-    for entry in tree.metadata or []:
-        if entry.name == _MIN_RUNTIME_METADATA:
-            data = tree.buffers[entry.buffer].data
-            return bytes(data).split(b"\0")[0].decode("ascii", "replace")
-    return "unknown"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from convert import preflight
 from convert.card import model_card
 from convert.config import ConvertConfig
 from convert.flatbuffer import read_facts
@@ -86,7 +87,7 @@ def manifest(
             "seed": config.seed,
             "photos": [{"path": p.path, "sha256": p.sha256} for p in calibration],
         },
-        **read_facts(model).record(),
+        **preflight.record(read_facts(model).operators, preflight.read_table()),
         "reference_runtime": f"{runtime.name} {runtime.version}",
         "tolerance": {
             "ai-edge-litert": {"max_steps": 0},
@@ -102,11 +103,14 @@ def build(
     verification: Mapping[str, Any],
     calibration: Sequence[LabelledPhoto],
     config: ConvertConfig,
+    edgetpu_model: bytes | None = None,
 ) -> dict[str, bytes]:
     """All files of the bundle by name, manifest included; the same inputs give the same bytes."""
     labels = ("\n".join(training.labels) + "\n").encode()
     golden = golden_file(training, classifier, config.golden_photos)
     files = {contract.MODEL: model, contract.LABELS: labels, contract.GOLDEN: golden}
+    if edgetpu_model is not None:
+        files[contract.EDGETPU_MODEL] = edgetpu_model
     files[contract.MODEL_CARD] = model_card(training, verification, model).encode()
     body = manifest(training, classifier, model, verification, calibration, config, files)
     return {**files, contract.MANIFEST: contract.seal_manifest(body)}

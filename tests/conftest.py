@@ -146,10 +146,12 @@ def tiny_models(tiny_network: Any, tiny_plan: "Plan") -> dict[str, bytes]:
     """The float32 and the int8 TFLite model of the tiny network, by file name."""
     from convert.__main__ import FLOAT_MODEL
     from convert.export import float_model, int8_model
+    from convert.metadata import Description, embed
 
+    description = Description("tiny", "synthetic pictures", LABELS)
     return {
         FLOAT_MODEL: float_model(tiny_network),
-        contract.MODEL: int8_model(tiny_network, tiny_plan),
+        contract.MODEL: embed(int8_model(tiny_network, tiny_plan), description),
     }
 
 

@@ -207,13 +207,6 @@ def test_weights_have_a_scale_per_channel(built: Built, facts: ModelFacts) -> No
     assert not read_facts(built.float_model).per_channel_weights
 
 
-def test_the_facts_name_the_oldest_runtime(facts: ModelFacts) -> None:
-    record = facts.record()
-    assert record["operators"] == dict(sorted(facts.operators.items()))
-    release = record["oldest_runtime"].removeprefix("TFLite ")
-    assert tuple(map(int, release.split("."))) <= (2, 14, 0)
-
-
 def test_converting_twice_gives_the_same_bytes(built: Built) -> None:
     again = make_plan(built.network, built.learned[:40])
     assert int8_model(built.network, again) == built.int8_model

@@ -106,6 +106,21 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def distill(options: argparse.Namespace) -> int:
+    """Teach a small network for microcontrollers what the trained one knows."""
+    with quiet_native_stderr():
+        from train.distill import DistillConfig, run
+    config = DistillConfig(epochs=options.epochs, seed=options.seed)
+    metrics = run(config, options.training, options.out)
+    test = metrics["test"]
+    low, high = test["interval"]
+    print(
+        f"distilled from {options.training}: test top-1 {test['accuracy']:.1%} (95% interval "
+        f"{low:.1%} to {high:.1%}, n = {test['n']}), the teacher {metrics['teacher']['test']:.1%}"
+    )
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
@@ -163,6 +178,13 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("report", help="write the report of a training again")
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=report)
+
+    command = commands.add_parser("distill", help="teach a 96x96 network for microcontrollers")
+    command.add_argument("--training", type=Path, default=Path("build/train"))
+    command.add_argument("--out", type=Path, default=Path("build/micro/train"))
+    command.add_argument("--epochs", type=int, default=45)
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(command=distill)
     return parser
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from device.errors import PhotoError
@@ -19,6 +18,7 @@ from train import audit
 from train.audit import Finding, Removal
 from train.data import DataSet, describe, scan
 from train.features import frozen_features
+from train.pages import environment
 from train.split import LEFT_OUT, PARTS, Row, assign
 
 TEMPLATE = "audit.html.j2"
@@ -153,13 +153,6 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
         load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
             `PhotoError` from it leaves a placeholder.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     by_path = {row.path: row for row in found.rows}
     gone = {removal.path for removal in found.removals}
 
@@ -167,33 +160,37 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
         row = by_path[path]
         return {"row": row, "gone": path in gone, "picture": _picture(load, path)}
 
-    return environment.get_template(TEMPLATE).render(
-        data=found.data,
-        judge=found.judge,
-        unusable=[row for row in found.rows if row.part == LEFT_OUT],
-        removals=found.removals,
-        test_share=sum(by_path[r.path].part == "test" for r in found.removals),
-        parts=(*PARTS, LEFT_OUT),
-        least=audit.LEAST_JUDGED,
-        sections=[
-            {
-                "kind": kind,
-                "title": title,
-                "note": note,
-                "count": len(found_here := _of(found.findings, kind)),
-                "gone": sum(removal.kind == kind for removal in found.removals),
-                "items": [
-                    {
-                        "finding": finding,
-                        "hidden": max(0, len(finding.paths) - PHOTOS_SHOWN),
-                        "parts": sorted({by_path[path].part for path in finding.paths}),
-                        "photos": [photo(path) for path in finding.paths[:PHOTOS_SHOWN]],
-                    }
-                    for finding in found_here[:SHOWN]
-                ],
-            }
-            for kind, title, note in SECTIONS
-        ],
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            data=found.data,
+            judge=found.judge,
+            unusable=[row for row in found.rows if row.part == LEFT_OUT],
+            removals=found.removals,
+            test_share=sum(by_path[r.path].part == "test" for r in found.removals),
+            parts=(*PARTS, LEFT_OUT),
+            least=audit.LEAST_JUDGED,
+            sections=[
+                {
+                    "kind": kind,
+                    "title": title,
+                    "note": note,
+                    "count": len(found_here := _of(found.findings, kind)),
+                    "gone": sum(removal.kind == kind for removal in found.removals),
+                    "items": [
+                        {
+                            "finding": finding,
+                            "hidden": max(0, len(finding.paths) - PHOTOS_SHOWN),
+                            "parts": sorted({by_path[path].part for path in finding.paths}),
+                            "photos": [photo(path) for path in finding.paths[:PHOTOS_SHOWN]],
+                        }
+                        for finding in found_here[:SHOWN]
+                    ],
+                }
+                for kind, title, note in SECTIONS
+            ],
+        )
     )
 
 

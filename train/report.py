@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import matplotlib.style
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,6 +24,7 @@ from device.errors import PhotoError
 from device.preprocess import Pixels
 from train import pictures
 from train.exhibits import Chapter
+from train.pages import environment
 from train.pictures import Picture
 from train.split import LEFT_OUT, PARTS, Row
 
@@ -174,21 +174,14 @@ def render(
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        # Not `select_autoescape`: it goes by the file's suffix, and `.j2` is none it knows.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    templates = environment()
+    templates.filters |= {
         "percent": _percent,
         "count": _count,
         "large": _large,
         "minus": _minus,
     }
-    return environment
+    return templates
 
 
 def _percent(share: float) -> str:

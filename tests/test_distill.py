@@ -1,0 +1,72 @@
+"""A narrow network begins as a copy of the wide one, and learns from it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import SIZE_PX
+from pipeline import only_error
+
+from convert.training import Training
+from train.__main__ import main
+from train.backbone import Architecture
+from train.distill import DistillConfig
+from train.shrink import shrink
+
+
+@pytest.fixture(scope="module")
+def pixels(tiny_training: Training) -> Any:
+    return np.stack([tiny_training.pixels(photo) for photo in tiny_training.photos["train"]])
+
+
+@pytest.fixture(scope="module")
+def copied(tiny_network: Any, pixels: Any) -> Any:
+    return shrink(tiny_network, 0.35, Architecture(alpha=0.35, size_px=SIZE_PX), pixels)
+
+
+def test_a_network_shrunk_to_its_own_width_says_the_same(
+    tiny_network: Any, copied: Any, pixels: Any
+) -> None:
+    wanted, found = (net(pixels)["probabilities"].numpy() for net in (tiny_network, copied))
+    assert (wanted.argmax(axis=1) == found.argmax(axis=1)).mean() >= 0.95
+    assert np.abs(wanted - found).max() < 0.2
+
+
+def test_every_layer_of_the_shrunk_network_has_weights(copied: Any) -> None:
+    for layer in copied.layers:
+        for array in layer.get_weights()[:1]:
+            assert np.isfinite(array).all() and np.abs(array).max() > 0
+
+
+def test_the_default_is_small_enough_for_a_microcontroller() -> None:
+    config = DistillConfig()
+    assert (config.architecture.alpha, config.architecture.size_px) == (0.35, 96)
+    assert config.preprocessing.shape == (96, 96, 3)
+
+
+def test_without_a_trained_network_it_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["distill", "--training", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "run `make train`" in only_error(capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_pupil_learns_from_the_trained_network(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    from pipeline import convert, succeeded, train, trained_build
+
+    build = trained_build(tmp_path_factory.getbasetemp())
+    out = tmp_path / "train"
+    said = succeeded(train("distill", "--training", build.train, "--out", out, "--epochs", "12"))
+    assert "the teacher" in said
+    metrics = json.loads((out / "metrics.json").read_text())
+    chance = 1 / len(metrics["labels"])
+    assert metrics["test"]["accuracy"] > 2 * chance and metrics["test"]["n"] > 0
+    assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"]
+    places = ("--training", out, "--out", tmp_path / "convert")
+    assert "calibrated" in succeeded(convert("export", *places, "--calibration-photos", "20"))
