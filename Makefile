@@ -31,6 +31,8 @@ ALLOW_REGRESSION ?=
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
 RUNTIME ?= auto
+# builds whose networks `make bench-quant` quantizes, photos pooled
+BUILDS ?= $(BUILD)
 # extra options of pytest, e.g. PYTEST="-k split"
 PYTEST ?=
 # the Python to make .venv with (3.11 to 3.13); found when empty
@@ -53,7 +55,7 @@ VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
 SAMPLES := $(BUILD)/samples/ready
 
-.PHONY: all help setup data weights train convert verify bundle run selftest summary bench test \
+.PHONY: all help setup data weights train convert verify bundle run selftest summary bench bench-quant test \
   lint format wheel lock clean distclean
 
 all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
@@ -61,7 +63,7 @@ all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample fra
 
 help: ## list targets and variables
 	@printf 'Targets:\n'
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@printf '\nVariables (make NAME=value ...):\n'
 	@awk '/^# /{note=substr($$0,3)} /^[A-Z]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -85,6 +87,10 @@ summary: $(BUNDLE) ## print the figures of the last build
 
 bench: $(BUNDLE) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
+
+# SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
+bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on the networks of BUILDS
+	@$(PY) -m convert.bench_quant $(BUILDS) --out $(BUILD)/bench
 
 # --- environments -----------------------------------------------------------------------------
 

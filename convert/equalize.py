@@ -22,10 +22,11 @@ import tensorflow as tf
 Floats = npt.NDArray[np.float32]
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-SHARE_OF_READER = 0.5
-"""The exponent of a factor where a pointwise convolution reads: the unevenness that leaves the
-activations goes into its kernel, which has one scale per output channel. A depthwise convolution
-has a scale for each channel of its own and takes all of it."""
+LINEAR_POWER = 0.5
+CLIPPED_POWER = 0.25
+"""How much of the unevenness of linear and of clipped channels is taken away where a pointwise
+convolution reads them: what leaves the activations goes into its kernel, which has one scale per
+output channel. A depthwise convolution has a scale for each channel of its own and takes all."""
 LARGEST_FACTOR = 100.0
 """A channel that hardly ever fires is not blown up without end."""
 PHOTOS_AT_ONCE = 10
@@ -83,7 +84,7 @@ def channel_scales(network: keras.Model, largest: Mapping[str, Floats]) -> dict[
         found = np.max([largest[name] for name in group], axis=0)
         if len(members) == 1 and isinstance(members[0], keras.layers.ReLU):
             free = all(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in readers)
-            scale = _below_limit(found, members[0].max_value, 1 if free else SHARE_OF_READER)
+            scale = _below_limit(found, members[0].max_value, 1 if free else CLIPPED_POWER)
             group = {*group, *inputs(members[0])}
         elif all(isinstance(x, (*CONVOLUTIONS, keras.layers.Add)) for x in members):
             scale = _evening(found)
@@ -113,7 +114,7 @@ def _below_limit(found: Floats, limit: float | None, power: float) -> Floats:
 def _evening(found: Floats) -> Floats:
     """Factors around 1 that bring channels with these peaks closer together."""
     top = max(float(found.max()), 1e-6)
-    factors = np.maximum(found / top, 1 / LARGEST_FACTOR) ** -SHARE_OF_READER
+    factors = np.maximum(found / top, 1 / LARGEST_FACTOR) ** -LINEAR_POWER
     return np.asarray(factors / np.exp(np.log(factors).mean()), np.float32)
 
 
