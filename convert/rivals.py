@@ -5,7 +5,6 @@ the same operators as the one that ships, so that only the numbers in it differ.
 """
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,12 +44,14 @@ MAP_WEIGHT = 0.1
 
 def tensorflow_calibrated(network: keras.Model, pixels: Pixels) -> bytes:
     """TFLiteConverter with a representative dataset: ranges from minimum to maximum."""
-    converter = tf.lite.TFLiteConverter.from_saved_model(_saved(network))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([x] for x in _scaled_one_by_one(network, pixels))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.uint8
-    return bytes(converter.convert())
+    with _converter(network) as converter:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            [x] for x in _scaled_one_by_one(network, pixels)
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        return bytes(converter.convert())
 
 
 def ai_edge_quantized(network: keras.Model, pixels: Pixels, algorithm: str) -> bytes:
@@ -64,7 +65,8 @@ def ai_edge_quantized(network: keras.Model, pixels: Pixels, algorithm: str) -> b
     from ai_edge_quantizer import quantizer, recipe
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-    float_model = bytes(tf.lite.TFLiteConverter.from_saved_model(_saved(network)).convert())
+    with _converter(network) as converter:
+        float_model = bytes(converter.convert())
     tool = quantizer.Quantizer(float_model, recipe.static_wi8_ai8(AlgorithmName[algorithm]))
     rows = [{"scaled": x} for x in _scaled_one_by_one(network, pixels)]
     return bytes(tool.quantize(tool.calibrate({"serving_default": rows})).quantized_model)
@@ -155,8 +157,9 @@ def _scaled_one_by_one(network: keras.Model, pixels: Pixels) -> Iterator[Floats]
         yield network.layers[1](photo[np.newaxis]).numpy()
 
 
-def _saved(network: keras.Model) -> str:
-    """A SavedModel of the float network behind its scaling, in a folder that ends with us."""
+@contextlib.contextmanager
+def _converter(network: keras.Model) -> Iterator[Any]:
+    """Of the float network behind its scaling, with the signature that both tools ask for."""
     shape = (1, *network.input_shape[1:])
     call = tf.function(
         lambda scaled: forward(network, Plan(), scaled),
@@ -165,11 +168,7 @@ def _saved(network: keras.Model) -> str:
     )
     module = tf.Module()
     module.variables_of_network = [variable.value for variable in network.variables]
-    folder = tempfile.TemporaryDirectory()
-    _FOLDERS.append(folder)
-    with contextlib.redirect_stdout(open(os.devnull, "w")):
-        tf.saved_model.save(module, folder.name, signatures=call.get_concrete_function())
-    return folder.name
-
-
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=call.get_concrete_function())
+        # It reads the folder when it converts, not now.
+        yield tf.lite.TFLiteConverter.from_saved_model(folder)
