@@ -37,6 +37,8 @@ MICRO_EPOCHS ?= 45
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
 RUNTIME ?= auto
+# builds whose networks `make bench-quant` quantizes, photos pooled
+BUILDS ?= $(BUILD)
 # extra options of pytest, e.g. PYTEST="-k split"
 PYTEST ?=
 # the Python to make .venv with (3.11 to 3.13); found when empty
@@ -103,6 +105,10 @@ bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of tod
 	  --out $(BUILD)/bench/train.json
 
 micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers, taught by ours: build/micro/cpp
+
+# SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
+bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on the networks of BUILDS
+	@$(PY) -m convert.bench_quant $(BUILDS) --out $(BUILD)/bench
 
 # --- environments -----------------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
 """Command line of the conversion stage: export, verify, bundle."""
 
 import argparse
+import io
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 FLOAT_MODEL = "model_float32.tflite"
 CALIBRATION = "calibration.json"
+EQUALIZATION = "equalization.npz"
 SAMPLES_PER_CLASS = 2
 WORST_LAYERS_NAMED = 3
 
@@ -65,9 +68,24 @@ def export(options: argparse.Namespace) -> int:
         model = metadata.embed(int8_model(network, plan), _description(training))
     preflight.oldest(read_facts(model).operators, preflight.read_table())
     write_bytes(options.out / contract.MODEL, model)
+    write_bytes(options.out / EQUALIZATION, _scales_file(plan.scales))
     write_bytes(options.out / CALIBRATION, (json.dumps(calibration, indent=1) + "\n").encode())
     print(f"exported {options.out / contract.MODEL}, calibrated on {len(photos)} photos")
     return 0
+
+
+def _scales_file(scales: Mapping[str, Any]) -> bytes:
+    data = io.BytesIO()
+    np.savez(data, **scales)
+    return data.getvalue()
+
+
+def _read_scales(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run `make convert` again") from error
 
 
 def _description(training: Training) -> metadata.Description:
@@ -97,7 +115,8 @@ def verify_models(options: argparse.Namespace) -> int:
     with Progress(console=Console(stderr=True)) as progress:
         outputs = _classify(training, network, float32, int8, progress)
         verification = verify.judge(training.labels, outputs, config.gate)
-        evidence = _gather(training, network, models[contract.MODEL], int8, outputs, progress)
+        model, scales = models[contract.MODEL], _read_scales(options.models / EQUALIZATION)
+        evidence = _gather(training, network, model, scales, int8, outputs, progress)
     description = training.metrics["data"]["description"]
     record = verify.record(
         verification, models, description, allow_regression=config.allow_regression
@@ -142,6 +161,7 @@ def _gather(
     training: Training,
     network: Any,
     model: bytes,
+    scales: Mapping[str, Any],
     int8: Classifier,
     outputs: verify.Outputs,
     progress: Progress,
@@ -150,7 +170,7 @@ def _gather(
         from convert.evidence import gather, steps
 
     task = progress.add_task(f"{'layers and probabilities':24}", total=steps(training))
-    return gather(training, network, model, int8, outputs, lambda: progress.advance(task))
+    return gather(training, network, model, scales, int8, outputs, lambda: progress.advance(task))
 
 
 def _judge_edge_tpu(model: bytes, models: Path, config: ConvertConfig) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What verification finds beside the accuracies: layers, probabilities, the unknown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from convert.confidence import (
     separation,
     threshold_curve,
 )
-from convert.layers import LayerError, compare_layers, describe, worst_first
+from convert.layers import Floats, LayerError, compare_layers, describe, worst_first
 from convert.package import one_class_after_another
 from convert.statistics import Labels, Probabilities, Share
 from convert.training import Training
@@ -75,6 +75,7 @@ def gather(
     training: Training,
     network: Any,
     model: bytes,
+    scales: Mapping[str, Floats],
     classifier: Classifier,
     outputs: Outputs,
     advance: Callable[[], None] = lambda: None,
@@ -86,7 +87,8 @@ def gather(
             said of it, from the test part.
         network: the float classifier.
         model: the int8 TFLite model.
-        classifier: the same, loaded.
+        scales: by layer with equalized channels, what the model's are larger by.
+        classifier: the model, loaded.
         outputs: what the models said of the test part.
         advance: called after each picture.
     """
@@ -108,7 +110,7 @@ def gather(
         int8=Reliability.of(outputs.truth, outputs.int8),
         clutter_rejected=Share.of(unknown < threshold),
         clutter_separation=separation(scores_of(outputs.int8), unknown),
-        layers=compare_layers(network, model, map(training.pixels, sample), advance),
+        layers=compare_layers(network, model, scales, map(training.pixels, sample), advance),
         disagreements=disagreements(
             training.labels, paths, outputs.truth, outputs.float32, outputs.int8
         ),

@@ -5,7 +5,7 @@ reads and does, not by its name: names are the converter's business and change b
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from convert.equalize import inputs as sources
 from convert.errors import ConversionError
 from convert.flatbuffer import Operator, read_operators
 from device.classifier import dequantize
@@ -79,6 +80,7 @@ class LayerError:
 def compare_layers(
     network: keras.Model,
     model: bytes,
+    scales: Mapping[str, Floats],
     photos: Iterable[Pixels],
     advance: Callable[[], None] = lambda: None,
 ) -> list[LayerError]:
@@ -87,6 +89,7 @@ def compare_layers(
     Args:
         network: the float classifier.
         model: the int8 TFLite model made from it.
+        scales: by layer with equalized channels, what the model's are larger by.
         photos: prepared pictures, at least one.
         advance: called after each picture.
 
@@ -98,16 +101,21 @@ def compare_layers(
     details = {int(detail["index"]): detail for detail in interpreter.get_tensor_details()}
     exact = _compiled(keras.Model(network.input, [node.layers[-1].output for node in nodes]))
     alone = _compiled(lambda values: _alone(nodes, values))
-    sums = [_Sums() for _ in nodes]
+    sums, one = [_Sums() for _ in nodes], np.ones(1, np.float32)
+    larger = [scales.get(node.name, one) for node in nodes]
     for pixels in photos:
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[np.newaxis])
         interpreter.invoke()
         raw = [interpreter.get_tensor(node.tensor) for node in nodes]
         quantized = [details[node.tensor] for node in nodes]
-        values = [dequantize(r, *d["quantization"]) for r, d in zip(raw, quantized, strict=True)]
-        rows = zip(sums, raw, values, exact(pixels[np.newaxis]), alone(values), strict=True)
-        for (total, r, value, wanted, own), detail in zip(rows, quantized, strict=True):
-            total.add(r, value, wanted.numpy(), own.numpy(), _ends(detail))
+        values = [
+            dequantize(r, *d["quantization"]) / scale
+            for r, d, scale in zip(raw, quantized, larger, strict=True)
+        ]
+        ends = [_ends(detail, scale) for detail, scale in zip(quantized, larger, strict=True)]
+        rows = zip(sums, raw, values, exact(pixels[np.newaxis]), alone(values), ends, strict=True)
+        for total, r, value, wanted, own, limits in rows:
+            total.add(r, value, wanted.numpy(), own.numpy(), limits)
         advance()
     return [total.error(node.name) for total, node in zip(sums, nodes, strict=True)]
 
@@ -163,19 +171,14 @@ def _fused(network: keras.Model) -> list[tuple[tuple[Any, ...], tuple[str, ...]]
     for layer in network.layers[1:]:
         if isinstance(layer, keras.layers.ReLU):
             layers, inputs = fused.pop() if fused else ((), ())
-            if not layers or _sources(layer) != [layers[-1].name]:
+            if not layers or sources(layer) != [layers[-1].name]:
                 raise ConversionError(f"{layer.name} is not the activation of the layer before it")
             fused.append(((*layers, layer), inputs))
         elif isinstance(layer, keras.layers.Rescaling):
             fused.append(((layer,), ()))
         else:
-            fused.append(((layer,), tuple(_sources(layer))))
+            fused.append(((layer,), tuple(sources(layer))))
     return fused
-
-
-def _sources(layer: Any) -> list[str]:
-    tensors = layer.input if isinstance(layer.input, list) else [layer.input]
-    return [tensor._keras_history.operation.name for tensor in tensors]
 
 
 def _kind(layer: Any) -> str:
@@ -213,13 +216,13 @@ def _interpreter(model: bytes) -> Any:
     return interpreter
 
 
-def _ends(detail: Any) -> tuple[float, float]:
-    """Real values of a tensor's lowest and highest raw one, half a step further out."""
+def _ends(detail: Any, larger: Floats) -> tuple[Floats, Floats]:
+    """Real values of a tensor's lowest and highest raw one, half a step further out, by channel."""
     limits = np.iinfo(detail["dtype"])
     scale, zero_point = detail["quantization"]
     return (
-        (limits.min - zero_point - 0.5) * float(scale),
-        (limits.max - zero_point + 0.5) * float(scale),
+        (limits.min - zero_point - 0.5) * scale / larger,
+        (limits.max - zero_point + 0.5) * scale / larger,
     )
 
 
@@ -237,7 +240,7 @@ class _Sums:
         value: Floats,
         wanted: Floats,
         alone: Floats,
-        ends: tuple[float, float],
+        ends: tuple[Floats, Floats],
     ) -> None:
         limits = np.iinfo(raw.dtype)
         at_end = (raw == limits.min) | (raw == limits.max)

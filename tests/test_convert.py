@@ -22,8 +22,8 @@ from convert.quantize import (
     WEIGHT_STEPS,
     Plan,
     forward,
-    least_error_range,
     make_plan,
+    observed_range,
     round_weights,
 )
 from device.classifier import Classifier
@@ -107,57 +107,22 @@ def test_weights_are_rounded_to_a_grid_of_their_channel(
     assert np.allclose(round_weights(rounded, axis), rounded, rtol=1e-6, atol=0)
 
 
-def squared_error(values: Floats, low: float, high: float) -> float:
-    """The mean squared error of 8-bit quantization between `low` and `high`, by doing it."""
-    step = (high - low) / ACTIVATION_STEPS
-    clipped = np.clip(values.astype(np.float64), low, high)
-    return float(np.mean((np.round((clipped - low) / step) * step + low - values) ** 2))
-
-
-@settings(max_examples=80)
-@given(SEEDS, st.sampled_from(["normal", "laplace", "relu6", "uniform"]), st.floats(-3, 3))
-def test_the_chosen_range_is_no_worse_than_minimum_to_maximum(
-    seed: int, kind: str, exponent: float
+@settings(max_examples=40)
+@given(SEEDS, st.floats(-3, 3), st.floats(-3, 3))
+def test_the_range_holds_all_values_of_all_chunks_and_zero(
+    seed: int, middle: float, exponent: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    raw = {
-        "normal": rng.normal(0.3, 1, 20_000),
-        "laplace": rng.laplace(0, 1, 20_000),
-        "relu6": np.clip(rng.normal(0, 2, 20_000), 0, 6),
-        "uniform": rng.uniform(-1, 3, 20_000),
-    }[kind]
-    values = (10**exponent * raw).astype(np.float32)
-    low, high = least_error_range(values)
-    assert min(0, values.min()) <= low <= 0 <= high <= max(0, values.max())
-    assert low < high
-    plain = squared_error(values, min(0, float(values.min())), max(0, float(values.max())))
-    assert squared_error(values, low, high) <= 1.05 * plain
-
-
-def test_the_chosen_range_ignores_one_outlier() -> None:
-    values = np.abs(np.random.default_rng(1).normal(0, 1, 1_000_000)).astype(np.float32)
-    low, high = least_error_range(np.append(values, np.float32(9)))
-    assert low == 0
-    assert high < 6
-    assert squared_error(values, 0, high) < 0.5 * squared_error(values, 0, 9)
-
-
-def test_the_chosen_range_is_that_of_all_chunks_together() -> None:
-    values = np.random.default_rng(2).laplace(0, 1, 30_000).astype(np.float32)
-    whole = least_error_range(values)
-    assert least_error_range(values[:7000], values[7000:7001], values[7001:]) == whole
+    values = (10**exponent * rng.normal(middle, 1, 300)).astype(np.float32)
+    low, high = observed_range(values[:7], values[7:])
+    assert low == min(0, values.min())
+    assert high == max(0, values.max())
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-9])
 def test_a_layer_of_zeros_still_has_a_range(value: float) -> None:
-    low, high = least_error_range(np.full(10, value, np.float32))
+    low, high = observed_range(np.full(10, value, np.float32))
     assert low <= 0 < high
-
-
-@pytest.mark.parametrize("value", [-3.0, 5.0])
-def test_a_constant_layer_keeps_its_value(value: float) -> None:
-    values = np.full(10, value, np.float32)
-    assert squared_error(values, *least_error_range(values)) < (0.03 * value) ** 2
 
 
 # --- the graph ------------------------------------------------------------------------------------

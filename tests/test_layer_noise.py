@@ -25,9 +25,9 @@ def pictures(tiny_training: Any) -> list[Pixels]:
 
 @pytest.fixture(scope="module")
 def errors(
-    tiny_network: Any, tiny_models: dict[str, bytes], pictures: list[Pixels]
+    tiny_network: Any, tiny_models: dict[str, bytes], tiny_plan: Plan, pictures: list[Pixels]
 ) -> list[LayerError]:
-    return compare_layers(tiny_network, tiny_models[contract.MODEL], pictures)
+    return compare_layers(tiny_network, tiny_models[contract.MODEL], tiny_plan.scales, pictures)
 
 
 def with_range(plan: Plan, name: str, share: float) -> Plan:
@@ -82,7 +82,7 @@ def test_a_layer_whose_range_is_far_too_narrow_is_named_first(
     name: str, tiny_network: Any, tiny_plan: Plan, pictures: list[Pixels]
 ) -> None:
     damaged = int8_model(tiny_network, with_range(tiny_plan, name, 0.05))
-    worst = worst_first(compare_layers(tiny_network, damaged, pictures))[0]
+    worst = worst_first(compare_layers(tiny_network, damaged, tiny_plan.scales, pictures))[0]
     assert worst.name == name
     assert worst.clipped > 0.1
     assert describe([worst]).startswith(f"{name} (")
@@ -93,7 +93,7 @@ def test_a_layer_with_a_wrong_kernel_is_named_first(
 ) -> None:
     kernels = {**tiny_plan.kernels, NARROW: -tiny_plan.kernels[NARROW]}
     damaged = int8_model(tiny_network, replace(tiny_plan, kernels=kernels))
-    worst = worst_first(compare_layers(tiny_network, damaged, pictures))[0]
+    worst = worst_first(compare_layers(tiny_network, damaged, tiny_plan.scales, pictures))[0]
     assert worst.name == NARROW and worst.local_sqnr_db is not None and worst.local_sqnr_db < 0
 
 
