@@ -74,9 +74,11 @@ def flowers(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_training(tmp_path_factory: pytest.TempPathFactory) -> "Training":
     """What training would leave, for seeded pictures of `helpers.LABELS`; without model.keras."""
-    from convert.training import LabelledPhoto, Training
+    from convert.training import REPORT, REPORT_PLACE, LabelledPhoto, Training
 
     folder = tmp_path_factory.mktemp("tiny")
+    (folder / "train").mkdir()
+    (folder / "train" / REPORT).write_text("<html>" + "".join(REPORT_PLACE) + "</html>")
     data = folder / "data"
     photos: dict[str, tuple[LabelledPhoto, ...]] = {}
     for part, count in PHOTOS_PER_CLASS.items():
@@ -96,7 +98,13 @@ def tiny_training(tmp_path_factory: pytest.TempPathFactory) -> "Training":
         "config": {
             "architecture": {"name": "mobilenet_v2", "alpha": ALPHA, "size_px": SIZE_PX},
         },
-        "calibration": {"temperature": 1.0},
+        "calibration": {
+            "temperature": 1.0,
+            "test": {
+                moment: {"log_loss": 0.5, "expected_calibration_error": 0.1}
+                for moment in ("before", "after")
+            },
+        },
     }
     return Training(folder / "train", data, LABELS, RULES, photos, metrics)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import convert.__main__ as conversion
@@ -20,6 +21,7 @@ from convert import edgetpu, package
 from convert.edgetpu import COMPILER, MAPPED, STRANDED, compile_model, failures, judge, parse_log
 from convert.errors import GateError
 from convert.flatbuffer import operator_name, pack, parse
+from convert.quantize import Plan
 from convert.training import Training
 from device import bundle as contract
 from device.classifier import Classifier
@@ -318,6 +320,7 @@ def verify(
     tiny_training: Training,
     tiny_network: Any,
     tmp_path: Path,
+    tiny_plan: Plan,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Path]:
     """`convert verify` on the tiny models; gives the folder of the record."""
@@ -325,6 +328,7 @@ def verify(
     def run(*options: str) -> Path:
         for name, data in tiny_models.items():
             (tmp_path / name).write_bytes(data)
+        np.savez(tmp_path / conversion.EQUALIZATION, **tiny_plan.scales)
         monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
         monkeypatch.setattr(conversion, "load_network", lambda path: tiny_network)
         out = tmp_path / "bundle"

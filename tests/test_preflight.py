@@ -14,6 +14,7 @@ from convert.errors import ConversionError, GateError, InputError
 from convert.flatbuffer import operator_name, pack, parse, read_facts
 from convert.preflight import Support
 from convert.probe import measure, one_operator
+from convert.training import Training
 from device import bundle as contract
 
 OPERATORS = ["ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "QUANTIZE", "SOFTMAX"]
@@ -111,12 +112,16 @@ def test_the_refusal_names_operator_version_and_runtime() -> None:
 
 
 def test_verify_stops_a_model_that_a_required_runtime_would_not_load(
-    model: bytes, tiny_models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: bytes,
+    tiny_models: dict[str, bytes],
+    tiny_training: Training,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, data in tiny_models.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / contract.MODEL).write_bytes(raised(model, "CONV_2D", 9))
-    monkeypatch.setattr(conversion, "read", lambda folder: None)
+    monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
     with pytest.raises(GateError, match=r"CONV_2D up to version 7.*needs version 9"):
         conversion.verify_models(
             conversion._parser().parse_args(
