@@ -5,8 +5,10 @@ import pytest
 from helpers import picture
 from pipeline import weights_folder
 
+from device.errors import UsageError
 from train.backbone import Architecture, build
-from train.benchmark import Measured, keras_network, table
+from train.benchmark import Measured, changed, keras_network, table
+from train.config import TrainConfig
 from train.weights import checkpoint_bytes, fold_mobilenet_v2, read_torch_checkpoint
 
 
@@ -44,3 +46,14 @@ def test_the_table_compares_with_the_tutorials_last_epoch(results: list[Measured
     assert rows["tutorial"][-4:] == ["305", "200", "8.0", "1000"]
     assert rows["head_only"][-4:] == ["105", "never", "-", "1000"]
     assert rows["ours"][-4:] == ["45", "25", "1.0", "1000"]
+
+
+def test_settings_change_by_name_and_keep_their_type() -> None:
+    config = changed(TrainConfig(), ["views=4", "mixup=0.4"])
+    assert config == TrainConfig(views=4, mixup=0.4) and isinstance(config.views, int)
+
+
+@pytest.mark.parametrize("change", ["view=4", "views", "views=many", "architecture=1", "mixup=0,4"])
+def test_a_change_of_no_setting_is_refused(change: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        changed(TrainConfig(), [change])

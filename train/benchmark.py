@@ -13,14 +13,13 @@ the import of TensorFlow and include reading photos and weights.
 
 import argparse
 import json
-import os
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,16 @@ import numpy as np
 import numpy.typing as npt
 
 from device.console import guarded
+from device.errors import UsageError
 from device.files import write_text
+from train.backbone import Architecture
+from train.config import TrainConfig
 from train.errors import DataError, TrainingError
 from train.fetch import fetch_weights
 from train.split import PARTS, part, read_csv
+
+Right = npt.NDArray[np.bool_]
+"""Per photo of the test part: whether it was named rightly."""
 
 RECIPES = ("tutorial", "head_only", "ours")
 BATCH = 32
@@ -151,9 +156,7 @@ def _data_sets(training: Path, size_px: int) -> tuple[dict[str, Any], int]:
     return sets, len(labels)
 
 
-def _today(
-    training: Path, weights: Path, size_px: int, clock: _Clock, *, tutorial: bool
-) -> npt.NDArray[np.bool_]:
+def _today(training: Path, weights: Path, size_px: int, clock: _Clock, *, tutorial: bool) -> Right:
     """The tutorial's or the model makers' recipe; returns which test photos it got right."""
     import keras
     from keras import layers
@@ -199,9 +202,25 @@ def _today(
     return np.asarray(model.predict(sets["test"], verbose=0).argmax(axis=1) == truth)
 
 
-def _ours(training: Path, weights: Path, size_px: int, clock: _Clock) -> npt.NDArray[np.bool_]:
-    from train.backbone import Architecture
-    from train.config import TrainConfig
+def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
+    """The settings with some of them changed, each given as NAME=NUMBER.
+
+    Raises:
+        UsageError: if one is no such change.
+    """
+    for change in changes:
+        name, _, text = change.partition("=")
+        known = [f.name for f in fields(config) if isinstance(getattr(config, f.name), int | float)]
+        if name not in known:
+            raise UsageError(f"--set {change}: one of {', '.join(known)}, as NAME=NUMBER")
+        try:
+            config = replace(config, **{name: type(getattr(config, name))(text)})
+        except ValueError as error:
+            raise UsageError(f"--set {change}: {text!r} is no number") from error
+    return config
+
+
+def _ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Right:
     from train.fit import run
 
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
@@ -209,7 +228,6 @@ def _ours(training: Path, weights: Path, size_px: int, clock: _Clock) -> npt.NDA
         out.mkdir()
         for name in ("split.csv", "data.json"):
             shutil.copy(training / name, out)
-        config = TrainConfig(architecture=Architecture(size_px=size_px), seed=SEED)
         metrics = run(config, str(weights), out)
         timings = json.loads((out / "timings.json").read_text("utf-8"))
     clock.ended = timings["epochs_ended_s"]
@@ -218,8 +236,8 @@ def _ours(training: Path, weights: Path, size_px: int, clock: _Clock) -> npt.NDA
     return np.asarray(np.arange(n) < round(metrics["test"]["accuracy"] * n))
 
 
-def run_recipe(recipe: str, training: Path, weights: Path, size_px: int) -> Measured:
-    """Run one recipe in this process."""
+def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) -> Measured:
+    """Run one recipe in this process; `config` is ours, and gives the others their input size."""
     import tensorflow as tf
 
     from train.fit import accuracy
@@ -227,8 +245,9 @@ def run_recipe(recipe: str, training: Path, weights: Path, size_px: int) -> Meas
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
     if recipe == "ours":
-        right = _ours(training, weights, size_px, clock)
+        right = _ours(training, weights, config, clock)
     else:
+        size_px = config.architecture.size_px
         right = _today(training, weights, size_px, clock, tutorial=recipe == "tutorial")
     share = accuracy(int(right.sum()), len(right))
     return Measured(
@@ -271,6 +290,8 @@ def measure_all(options: argparse.Namespace) -> int:
     """Run every recipe in a process of its own; print the table, write it as JSON."""
     if not (options.training / "split.csv").exists():
         raise DataError(f"{options.training}: no split here; run `make data` first")
+    if options.set:
+        raise UsageError("--set changes one recipe: add --recipe ours")
     results = []
     for recipe in RECIPES:
         print(f"running the recipe '{recipe}'", file=sys.stderr)
@@ -289,9 +310,15 @@ def measure_all(options: argparse.Namespace) -> int:
 
 def measure_one(options: argparse.Namespace) -> int:
     """Run one recipe in this process; the answer goes into a file."""
+    config = TrainConfig(architecture=Architecture(size_px=options.size), seed=SEED)
+    config = changed(config, options.set)
     weights = fetch_weights(options.weights)
-    measured = run_recipe(options.recipe, options.training, weights, options.size)
-    options.out.write_text(json.dumps(asdict(measured)), "utf-8")
+    measured = run_recipe(options.recipe, options.training, weights, config)
+    write_text(options.out, json.dumps(asdict(measured)) + "\n")
+    print(
+        f"{options.recipe}: validation {max(measured.val_accuracy):.2%}, test "
+        f"{measured.test_accuracy:.2%} (n = {measured.n}), {measured.seconds:.0f} s"
+    )
     return 0
 
 
@@ -300,14 +327,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m train.benchmark",
         description="Our training recipe beside two of today's. Takes about half an hour.",
+        epilog="example: python -m train.benchmark --recipe ours --set views=4 epochs=6 "
+        "--out build/bench/fewer_views.json",
     )
     parser.add_argument("--training", type=Path, default=Path("build/train"))
     parser.add_argument("--weights", type=Path, default=Path("build/weights"))
     parser.add_argument("--size", type=int, default=224, help="input size in pixels")
     parser.add_argument("--out", type=Path, default=Path("build/bench/train.json"))
     parser.add_argument("--recipe", choices=RECIPES, help="only this one, in this process")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="change settings of ours"
+    )
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return guarded(lambda: measure_one(options) if options.recipe else measure_all(options))
 
 
