@@ -104,6 +104,9 @@ bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of tod
 	@$(PY) -m train.benchmark --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
 	  --out $(BUILD)/bench/train.json
 
+bench-scale: $(WEIGHTS_READY) ## time and memory of training on up to 10,000 rendered photos
+	@$(PY) -m train.bench_scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
+
 micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers, taught by ours: build/micro/cpp
 
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.

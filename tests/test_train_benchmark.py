@@ -6,6 +6,7 @@ from helpers import picture
 from pipeline import weights_folder
 
 from device.errors import UsageError
+from train import bench_scale
 from train.backbone import Architecture, build
 from train.benchmark import Measured, changed, keras_network, table
 from train.config import TrainConfig
@@ -57,3 +58,9 @@ def test_settings_change_by_name_and_keep_their_type() -> None:
 def test_a_change_of_no_setting_is_refused(change: str) -> None:
     with pytest.raises(UsageError, match="--set"):
         changed(TrainConfig(), [change])
+
+
+def test_growth_is_told_for_each_1000_photos() -> None:
+    row = {"photos": 2000, "seconds": {"head": 10, "fine_tuning": 50}}
+    row |= {"peak_memory_mib": 1500, "cache_mib": 80}
+    assert bench_scale.table([row]).split()[-5:] == ["2,000", "60", "30.0", "1,500", "80"]
