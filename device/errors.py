@@ -35,3 +35,13 @@ class RuntimeUnavailableError(FieldguideError):
 
 class SelfTestError(FieldguideError):
     """The interpreter's outputs differ from the golden ones: the bundle must not go live."""
+
+
+class ConfigError(FieldguideError):
+    """A setting is unknown or out of range: the user mends `fieldguide.toml`."""
+
+    exit_status = 2
+
+
+class OutputError(FieldguideError):
+    """An observation could not be delivered: the user checks the broker, disk or receiver."""
