@@ -1,4 +1,4 @@
-"""Command line of the device package: classify, run, selftest, benchmark."""
+"""Command line of the device package: classify, run, serve, selftest, benchmark."""
 
 import argparse
 import json
@@ -10,15 +10,16 @@ from typing import Any
 
 from device import __version__, benchmark, bundle, loop, selftest
 from device.classifier import Classifier
-from device.console import guarded
+from device.console import exit_at_once, guarded, show_log
 from device.errors import PhotoError, SourceError
-from device.runtime import AUTO, MODULES, find
+from device.runtime import AUTO, CHOICES, find
 from device.sources import open_source, photos_below
 
 EXAMPLES = """examples:
   python -m device classify --bundle build/bundle photo.jpg
   python -m device classify --bundle build/bundle --json photos/ > results.jsonl
   python -m device run --bundle build/bundle --source photos/ --frames 100
+  python -m device serve --config fieldguide.toml
   python -m device selftest --bundle build/bundle
   python -m device benchmark --bundle build/bundle --json
 """
@@ -66,6 +67,20 @@ def run(options: argparse.Namespace) -> int:
             record["overhead_ms"] = round(result.overhead_s * 1e3, 3)
         print(json.dumps(record), flush=True)
     return int(failed)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run the service until a signal ends it."""
+    # Imported here: the other commands do without its threads and start the sooner.
+    from device.service import Service
+
+    show_log()
+    service = Service(options.config)
+    status = guarded(service.run)
+    if service.hangs:
+        # A thread inside of a driver would keep Python from ending.
+        exit_at_once(status)
+    return status
 
 
 def self_test(options: argparse.Namespace) -> int:
@@ -157,9 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--bundle", type=Path, required=True, help="bundle folder or tar")
-    shared.add_argument(
-        "--runtime", default=AUTO, help=f"TFLite runtime: {AUTO} (default), {', '.join(MODULES)}"
-    )
+    shared.add_argument("--runtime", default=AUTO, help=f"TFLite runtime: {', '.join(CHOICES)}")
     shared.add_argument("--threads", type=_positive, help="threads of the interpreter")
 
     command = commands.add_parser("classify", parents=[shared], help="classify files and folders")
@@ -171,6 +184,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--source", required=True, help="folder of photos or video file")
     command.add_argument("--frames", type=_positive, help="stop after this many frames")
     command.set_defaults(command=run)
+
+    command = commands.add_parser("serve", help="run the service: camera to outputs")
+    command.add_argument("--config", type=Path, required=True, help="fieldguide.toml")
+    command.set_defaults(command=serve)
 
     command = commands.add_parser("selftest", parents=[shared], help="check the golden outputs")
     command.set_defaults(command=self_test)

@@ -51,6 +51,8 @@ class Bundle:
     preprocessing: Preprocessing
     golden: bytes
     """The bytes of `golden.npz`; see `golden_arrays`."""
+    edgetpu_model: bytes = b""
+    """The same model compiled for the Edge TPU; empty if the bundle has none."""
 
     @property
     def name(self) -> str:
@@ -61,6 +63,14 @@ class Bundle:
     def data(self) -> str:
         """One line that says which photos it was made from."""
         return str(self.manifest.get("data", {}).get("description", "unknown data"))
+
+    @property
+    def threshold(self) -> float | None:
+        """The score from which a class counts as seen; None if the bundle sets none."""
+        record = self.manifest.get("threshold")
+        value = record.get("value") if isinstance(record, dict) else None
+        usable = isinstance(value, int | float) and 0 <= value <= 1
+        return float(value) if usable and value is not None else None
 
     def golden_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
         """The golden inputs ("inputs", (k, h, w, 3)) and raw outputs by output name.
@@ -92,13 +102,14 @@ def load(path: Path) -> Bundle:
     manifest = parse_manifest(read(MANIFEST, MAX_MANIFEST_BYTES))
     contents = {name: _read_checked(read, name, manifest) for name in REQUIRED_FILES}
     for name in set(manifest["files"]) - set(REQUIRED_FILES):
-        _read_checked(read, name, manifest)
+        contents[name] = _read_checked(read, name, manifest)
     return Bundle(
         manifest=manifest,
         model=contents[MODEL],
         labels=parse_labels(contents[LABELS]),
         preprocessing=_preprocessing(manifest),
         golden=contents[GOLDEN],
+        edgetpu_model=contents.get(EDGETPU_MODEL, b""),
     )
 
 

@@ -38,7 +38,7 @@ class CameraConfig:
     """Left, top, right and bottom of the part to classify, in fractions of the frame."""
     stall_timeout_s: float = setting(5.0, low=0.2, high=600)
     """Without a frame for this long the camera counts as stalled and is opened anew."""
-    longest_wait_s: float = setting(8.0, low=0.1, high=600)
+    longest_wait_s: float = setting(5.0, low=0.1, high=600)
     """Attempts to open a lost camera start 0.25 s apart and double up to this."""
 
 

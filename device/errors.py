@@ -25,6 +25,10 @@ class SourceError(FieldguideError):
     """Frames cannot be had: the user checks the camera, file or folder."""
 
 
+class CameraHangsError(SourceError):
+    """A call into the camera never came back: only a new process helps, so the service ends."""
+
+
 class BundleError(FieldguideError):
     """The bundle is not what its manifest says: the user builds or copies it again."""
 

@@ -22,6 +22,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from device.errors import BundleError, PhotoError
 
 Pixels = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+"""Left, upper, right, lower, in pixels; the last two are outside."""
 
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
 MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
@@ -100,7 +102,7 @@ class Preprocessing:
         return (self.height_px, self.width_px, 3)
 
 
-def crop_box(width: int, height: int, rules: Preprocessing) -> tuple[int, int, int, int]:
+def crop_box(width: int, height: int, rules: Preprocessing) -> Box:
     """The centred box of a `width` x `height` picture with the input's aspect ratio.
 
     Whole pixels, so that a cropped camera frame and a cropped photo give the same numbers.
@@ -133,7 +135,12 @@ def prepare_frame(frame: Pixels, rules: Preprocessing) -> Pixels:
 
     The same numbers as `prepare`, without unpacking the part that the crop throws away.
     """
-    left, upper, right, lower = crop_box(frame.shape[1], frame.shape[0], rules)
+    return prepare_box(frame, crop_box(frame.shape[1], frame.shape[0], rules), rules)
+
+
+def prepare_box(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
+    """Resize one box of a camera frame, a uint8 array (h, w, 3) in R, G, B order."""
+    left, upper, right, lower = box
     return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
 
 
