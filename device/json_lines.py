@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from device.config import JsonConfig
+from device.errors import ConfigError
 from device.observation import Observation, Status
 
 STDOUT = "-"
@@ -21,6 +22,9 @@ class JsonLines:
     wants_pictures = False
 
     def __init__(self, config: JsonConfig) -> None:
+        """Take the settings; raises ConfigError if there is no standard output to write to."""
+        if config.path == STDOUT and sys.stdout is None:
+            raise ConfigError("output.json: standard output is closed; set a path or enabled=false")
         self._only_changes = config.only_changes
         self._path = None if config.path == STDOUT else Path(config.path)
         self._file: int | None = sys.stdout.fileno() if self._path is None else None
