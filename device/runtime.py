@@ -1,5 +1,6 @@
 """The TFLite interpreters that a device may have, behind one name."""
 
+import ctypes
 import glob
 import importlib
 import importlib.metadata
@@ -72,8 +73,13 @@ def _with_edgetpu() -> Runtime:
     runtime = find(AUTO)
     module = importlib.import_module(MODULES[runtime.name])
     try:
+        ctypes.CDLL(EDGETPU_LIBRARY)
         delegate = module.load_delegate(EDGETPU_LIBRARY)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise RuntimeUnavailableError(
+            f"{EDGETPU_LIBRARY} is not installed ({error}): apt install libedgetpu1-std"
+        ) from error
+    except ValueError as error:
         # The library gives no reason (google-coral/edgetpu#873).
         raise RuntimeUnavailableError(
             f"{EDGETPU_LIBRARY} does not load: no Edge TPU plugged in, no permission for it "

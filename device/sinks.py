@@ -32,7 +32,7 @@ class Sink(Protocol):
 
     All three methods are called on the sink's own thread, one at a time, so they may block and
     need no locks of their own. What they raise is counted and shown as the sink's problem
-    (`SinkStatus`), logged when it changes, and gone with the next `publish` or `tick` that does
+    (`SinkStatus`), logged when it changes, and gone with the next call of the same method that does
     not raise; the sink goes on being called. A label change whose `publish` raised OSError or
     OutputError is offered again, before anything newer, about once a second.
     """
@@ -131,7 +131,7 @@ class SinkThread:
         self._telemetry = telemetry
         self._mailbox = Mailbox()
         self._closing = threading.Event()
-        self._problem = ""
+        self._problems: dict[str, str] = {}
         telemetry.sink(sink.name)
         self._thread = threading.Thread(target=self._run, name=f"sink-{sink.name}", daemon=True)
         self._thread.start()
@@ -162,15 +162,15 @@ class SinkThread:
                 break
             if time.monotonic() >= next_tick_s:
                 next_tick_s = time.monotonic() + TICK_S
-                self._attempt(lambda: self.sink.tick(self._telemetry.snapshot()))
+                self._attempt("tick", lambda: self.sink.tick(self._telemetry.snapshot()))
             if not delivered:
                 self._closing.wait(RETRY_S)
-        self._attempt(self.sink.close)
+        self._attempt("close", self.sink.close)
         self._telemetry.forget_sink(self.sink.name)
 
     def _deliver(self, observation: Observation) -> bool:
         """Publish; false if it is worth another try."""
-        error = self._attempt(lambda: self.sink.publish(observation))
+        error = self._attempt("publish", lambda: self.sink.publish(observation))
         if error is None:
             self._telemetry.sink(self.sink.name, counts={"delivered_total": 1})
         elif observation.changed and isinstance(error, OSError | OutputError):
@@ -178,19 +178,20 @@ class SinkThread:
             return False
         return True
 
-    def _attempt(self, call: Callable[[], None]) -> Exception | None:
+    def _attempt(self, method: str, call: Callable[[], None]) -> Exception | None:
         try:
             call()
         except Exception as error:
             # A sink's fault, whatever it is, must not end its thread: the broker comes back.
             problem = " ".join(str(error).split()) or type(error).__name__
-            self._telemetry.sink(self.sink.name, counts={"errors_total": 1}, problem=problem)
-            if problem != self._problem:
+            if problem != self._problems.get(method):
                 log.warning("output.%s: %s", self.sink.name, problem)
-            self._problem = problem
+            self._problems[method] = problem
+            self._telemetry.sink(self.sink.name, counts={"errors_total": 1}, problem=problem)
             return error
-        if self._problem:
-            self._problem = ""
-            self._telemetry.sink(self.sink.name, problem="")
-            log.info("output.%s: works again", self.sink.name)
+        if self._problems.pop(method, ""):
+            rest = next(iter(self._problems.values()), "")
+            self._telemetry.sink(self.sink.name, problem=rest)
+            if not rest:
+                log.info("output.%s: works again", self.sink.name)
         return None
