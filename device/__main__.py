@@ -5,10 +5,11 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from device import __version__, benchmark, bundle, loop, selftest
+from device import __version__, benchmark, breakdown, bundle, loop, selftest
 from device.classifier import Classifier
 from device.console import exit_at_once, guarded, show_log
 from device.errors import PhotoError, SourceError
@@ -107,24 +108,50 @@ def run_benchmark(options: argparse.Namespace) -> int:
         photo = next(photos_below(folder), None) if folder.is_dir() else None
         if photo is None:
             raise SourceError(f"{folder}: not a folder with photos")
-        started_s = benchmark.first_label_s(options.bundle, photo, options.runtime)
-        measured = benchmark.measure(
-            loaded,
-            classifier,
-            folder,
-            frames=options.frames,
-            threads=options.threads,
-            first_label_s=started_s,
-        )
+        measure = _break_down if options.breakdown else _measure
+        measure(options, loaded, classifier, folder, photo)
     finally:
         if synthetic:
             synthetic.cleanup()
+    return 0
+
+
+def _measure(
+    options: argparse.Namespace,
+    loaded: bundle.Bundle,
+    classifier: Classifier,
+    folder: Path,
+    photo: Path,
+) -> None:
+    started_s = benchmark.first_label_s(options.bundle, photo, options.runtime)
+    measured = benchmark.measure(
+        loaded,
+        classifier,
+        folder,
+        frames=options.frames,
+        threads=options.threads,
+        first_label_s=started_s,
+    )
     if options.json:
         print(json.dumps(measured.record()))
     else:
         for name, value in measured.record().items():
             print(f"{name:20} {value}")
-    return 0
+
+
+def _break_down(
+    options: argparse.Namespace,
+    loaded: bundle.Bundle,
+    classifier: Classifier,
+    folder: Path,
+    _photo: Path,
+) -> None:
+    source = benchmark.Repeated(lambda: open_source(str(folder), loaded.preprocessing))
+    stages = breakdown.measure(source, classifier, options.frames)
+    if options.json:
+        print(json.dumps([asdict(stage) for stage in stages]))
+    else:
+        print(breakdown.table(stages))
 
 
 def _classifier(options: argparse.Namespace, loaded: bundle.Bundle) -> Classifier:
@@ -194,6 +221,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("benchmark", parents=[shared], help="measure speed and memory")
     command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument(
+        "--breakdown", action="store_true", help="where each microsecond of a frame goes"
+    )
     command.add_argument("--source", help="folder of photos (default: made-up 640x480 frames)")
     command.add_argument("--frames", type=_positive, default=300, help="default: 300")
     command.set_defaults(command=run_benchmark)
