@@ -53,7 +53,7 @@ VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
 SAMPLES := $(BUILD)/samples/ready
 
-.PHONY: all help setup data weights train convert verify bundle run selftest summary bench test \
+.PHONY: all help setup data weights train convert verify bundle run selftest summary bench bench-device test \
   lint format wheel lock clean distclean
 
 all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
@@ -61,7 +61,7 @@ all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample fra
 
 help: ## list targets and variables
 	@printf 'Targets:\n'
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 	@printf '\nVariables (make NAME=value ...):\n'
 	@awk '/^# /{note=substr($$0,3)} /^[A-Z]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -85,6 +85,10 @@ summary: $(BUNDLE) ## print the figures of the last build
 
 bench: $(BUNDLE) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
+
+bench-device: $(BUNDLE) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
+	@PYTHONPATH=. $(PY) tests/bench_device.py --bundle $(BUILD)/bundle \
+	  --plain-python $(BUILD)/venv-bench/bin/python
 
 # --- environments -----------------------------------------------------------------------------
 
@@ -124,8 +128,16 @@ $(BUILD)/venv-tflite/ready: requirements-device-tflite.txt | $(READY)
 	done
 	@touch $@
 
+# What a user would install today instead: the same runtime, and OpenCV.
+OPENCV := opencv-python-headless==5.0.0.93
+$(BUILD)/venv-bench/ready: requirements-device.txt | $(READY)
+	@rm -rf $(@D); $(PY) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(OPENCV)
+	@touch $@
+
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel
-$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py) LICENSE | $(READY)
+$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py device/*.toml) LICENSE | $(READY)
 	@rm -rf $(@D); mkdir -p $(@D)
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir $(@D) .
@@ -136,8 +148,8 @@ lock: $(READY) ## resolve the locks anew (needs uv)
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@for group in workstation workstation-gpu; do \
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
-	@$(compile) pyproject.toml --extra litert -o requirements-device.txt
-	@$(compile) pyproject.toml --extra tflite -o requirements-device-tflite.txt
+	@$(compile) pyproject.toml --extra litert --extra video -o requirements-device.txt
+	@$(compile) pyproject.toml --extra tflite --extra video -o requirements-device-tflite.txt
 # Neither an index address nor a folder of this machine may get into a lock.
 compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
   --python-version 3.11 --generate-hashes --no-header --no-annotate \

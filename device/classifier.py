@@ -132,7 +132,11 @@ class Classifier:
         """
         # The runtime's own memory. No view of it may outlive a call: `invoke` would refuse to run.
         tensor = self._input_tensor()[0]
-        if tensor.dtype == np.int8:
+        if tensor.dtype == np.uint8:
+            # Not `np.copyto`: it lets go of Python's lock, and while the preparing thread holds it
+            # inside of Pillow gets it back a millisecond later.
+            tensor.data.cast("B")[:] = np.ascontiguousarray(pixels).data.cast("B")
+        elif tensor.dtype == np.int8:
             np.bitwise_xor(pixels, 0x80, out=tensor.view(np.uint8))
         else:
             np.copyto(tensor, pixels)
