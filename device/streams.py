@@ -13,6 +13,8 @@ from device.sources import Frame
 
 OPEN_TIMEOUT_S = 8.0
 """For connecting and finding out what a stream is; a dead server is noticed after this."""
+MAX_FRAMES_BEFORE_KEY = 300
+"""Some cameras refresh the picture bit by bit and never send a key frame."""
 LOW_LATENCY = {
     "fflags": "nobuffer",
     "flags": "low_delay",
@@ -39,7 +41,7 @@ class VideoFile:
         av = _pyav()
         try:
             with av.open(str(self.path)) as container:
-                yield from _decoded(av, container, str(self.path))
+                yield from _decoded(av, container, str(self.path), strict=True)
         except (av.FFmpegError, IndexError) as error:
             raise SourceError(f"{self.path}: not a readable video ({error})") from error
 
@@ -103,7 +105,7 @@ def _live(
     try:
         timeout = (OPEN_TIMEOUT_S, config.stall_timeout_s)
         with av.open(address, format=kind, options=options, timeout=timeout) as container:
-            yield from _decoded(av, container, shown)
+            yield from _decoded(av, container, shown, strict=address.startswith("http"))
     except IndexError as error:
         raise SourceError(f"{shown}: no video in it") from error
     except av.FFmpegError as error:
@@ -114,11 +116,20 @@ def _live(
     raise SourceError(f"{shown}: the stream ended")
 
 
-def _decoded(av: Any, container: Any, name: str) -> Iterator[Frame]:
-    """Frames of a container's first video stream; a corrupt one costs itself alone."""
+def _decoded(av: Any, container: Any, name: str, *, strict: bool) -> Iterator[Frame]:
+    """Frames of a container's first video stream; a corrupt one costs itself alone.
+
+    Args:
+        av: the module.
+        container: an open one.
+        name: of the source, for the frames' names.
+        strict: also refuse frames that the decoder could patch up, such as the upper half of a
+            JPEG. Not for cameras whose frames are never quite right.
+    """
     stream = container.streams.video[0]
-    stream.codec_context.options = {"err_detect": "explode"}
-    number = 0
+    if strict:
+        stream.codec_context.options = {"err_detect": "explode"}
+    number, before_key = 0, 0
     for packet in container.demux(stream):
         started_s = time.perf_counter()
         try:
@@ -128,6 +139,10 @@ def _decoded(av: Any, container: Any, name: str) -> Iterator[Frame]:
             number += 1
             continue
         for frame in decoded:
+            if not (frame.key_frame or number or before_key >= MAX_FRAMES_BEFORE_KEY):
+                # Joined in the middle of a film: differences to what was never seen, all grey.
+                before_key += 1
+                continue
             picture = None if frame.is_corrupt else frame.to_ndarray(format="rgb24")
             problem = "damaged frame" if picture is None else ""
             decode_s = time.perf_counter() - started_s

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cameras import FakePicamera2, MjpegCamera, eventually, jpeg, mjpeg_camera
 from helpers import RULES, picture
+from rtsp import rtsp_camera
 
 from device.cameras import CAPABILITY, AutoCamera, VideoNode, choose, describe, video_nodes
 from device.capture import MAX_HANGING, LiveCapture
@@ -177,6 +178,29 @@ def test_passwords_of_addresses_are_never_shown(watch: Callable[..., Watching]) 
     watching = watch(lambda: NetworkStream(address, QUICK))
     eventually(lambda: watching.status.problem)
     assert "secret" not in watching.status.problem
+
+
+def test_rtsp_is_seen_from_its_first_key_frame_and_comes_back(
+    watch: Callable[..., Watching],
+) -> None:
+    with rtsp_camera() as camera:
+        time.sleep(0.1)
+        watching = watch(lambda: NetworkStream(camera.url, QUICK))
+        eventually(lambda: len(watching.frames) > 3)
+        for frame in watching.frames:
+            assert frame.picture is not None
+            middle = frame.picture[40:56, 55:70].mean(axis=(0, 1))
+            assert middle[0] > middle[2] + 80, "red, and not the grey of a missing key frame"
+        camera.unplug()
+        eventually(lambda: watching.status.state == "lost")
+        camera.label = 2
+        seen = len(watching.frames)
+        camera.plug_in()
+        assert eventually(lambda: len(watching.frames) > seen) < 5
+        last = watching.frames[-1].picture
+        assert last is not None and last[40:56, 50:60, 2].mean() > 120
+        camera.silent = True
+        eventually(lambda: watching.status.stalls_total >= 1)
 
 
 # --- calls that never come back -------------------------------------------------------------------
