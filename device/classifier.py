@@ -93,6 +93,10 @@ class Classifier:
         self._input_tensor = self._interpreter.tensor(self._input["index"])
         details = self._interpreter.get_output_details()
         self._outputs = _name_outputs(details, len(self.labels))
+        self._output_tensors = {
+            name: self._interpreter.tensor(detail["index"])
+            for name, detail in self._outputs.items()
+        }
         self._check_input()
 
     @classmethod
@@ -181,9 +185,8 @@ class Classifier:
         }
 
     def _real(self, name: str) -> Scores:
-        detail = self._outputs[name]
-        raw = self._interpreter.tensor(detail["index"])()[0]
-        return dequantize(raw, *detail["quantization"])
+        raw = self._output_tensors[name]()[0]
+        return dequantize(raw, *self._outputs[name]["quantization"])
 
     def _check_input(self) -> None:
         shape = tuple(int(n) for n in self._input["shape"])

@@ -109,24 +109,19 @@ def plain(python: str, what: str, folder: Path, frames: Path, threads: int, coun
     return json.loads(run.stdout)
 
 
-def service(folder: Path, jpegs: list[bytes]) -> dict[str, float]:
-    """The whole service on a 640x480 MJPEG camera: start to first label, memory after a while."""
-    starts, resident = [], []
-    number = iter(range(10**9))
-    with tempfile.TemporaryDirectory() as name, mjpeg_camera(CAMERA_FPS) as camera:
-        camera.frame = lambda: jpegs[next(number) % len(jpegs)]
-        text = f'[bundle]\npath = "{folder}"\n[camera]\nsource = "{camera.url}"\n'
+def service(folder: Path, source: str) -> tuple[float, float]:
+    """The whole service on JPEG frames: seconds to the first label, resident MiB later."""
+    text = f'[bundle]\npath = "{folder}"\n[camera]\nsource = "{source}"\n'
+    starts = []
+    with tempfile.TemporaryDirectory() as name:
         for _ in range(STARTS):
             with running(Path(name), text) as process:
                 process.wait_for_lines(1)
                 starts.append(time.monotonic() - process.started_s)
-            time.sleep(0.2)
         with running(Path(name), text) as process:
             process.wait_for_lines(SERVICE_FRAMES, within_s=120)
             status = Path(f"/proc/{process.process.pid}/status").read_text()
-            resident.append(memory_mib(status))
-            process.stop()
-    return {"first_label_s": statistics.median(starts), "resident_mib": resident[0]}
+    return statistics.median(starts), memory_mib(status)
 
 
 def memory_mib(status: str) -> float:
@@ -170,12 +165,23 @@ def main() -> None:
                     "added_p95_ms": added_p95_ms(paced),
                 }
             )
-        report(rounds, threads, service(options.bundle, jpegs))
+        report(rounds, threads)
+        report_service("a folder", *service(options.bundle, str(many(jpeg_folder))))
+        number = iter(range(10**9))
+        with mjpeg_camera(CAMERA_FPS) as camera:
+            camera.frame = lambda: jpegs[next(number) % len(jpegs)]
+            report_service("HTTP (PyAV)", *service(options.bundle, camera.url))
 
 
-def report(
-    rounds: dict[str, list[dict[str, float]]], threads: int, whole: dict[str, float]
-) -> None:
+def many(folder: Path) -> Path:
+    """Enough frames for every run, as links."""
+    for path in list(folder.iterdir()):
+        for number in range(10):
+            path.with_name(f"{path.stem}_{number}.jpg").hardlink_to(path)
+    return folder
+
+
+def report(rounds: dict[str, list[dict[str, float]]], threads: int) -> None:
     print(f"640x480 frames, {model_threads(threads)}, medians of {len(rounds['ours'])} rounds")
     print(f"{'loop':8} {'frames/s':>9} {'of bare':>8} {'invoke p50 ms':>14} {'added p95 ms':>13}")
     for name, figures in rounds.items():
@@ -186,9 +192,14 @@ def report(
         )
         ratio = statistics.median(ratios)
         print(f"{name:8} {fps:9.1f} {ratio:8.1%} {invoke:14.2f} {added:13.2f}")
-    print(f"service on a {CAMERA_FPS} fps MJPEG camera, preview off:")
-    print(f"  first label {whole['first_label_s']:.2f} s after its start (median of {STARTS})")
-    print(f"  resident {whole['resident_mib']:.1f} MiB after {SERVICE_FRAMES} frames")
+
+
+def report_service(source: str, first_label_s: float, resident_mib: float) -> None:
+    print(
+        f"service, {CAMERA_FPS} frames/s of 640x480 JPEG from {source}: first label "
+        f"{first_label_s:.2f} s after its start (median of {STARTS}), resident {resident_mib:.1f} "
+        f"MiB after {SERVICE_FRAMES} frames, preview off"
+    )
 
 
 def model_threads(threads: int) -> str:
