@@ -208,7 +208,11 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=classify)
 
     command = commands.add_parser("run", parents=[shared], help="classify a source's frames")
-    command.add_argument("--source", required=True, help="folder of photos or video file")
+    command.add_argument(
+        "--source",
+        required=True,
+        help="folder, video file, or camera (/dev/video0, rtsp://..., http://..., auto)",
+    )
     command.add_argument("--frames", type=_positive, help="stop after this many frames")
     command.set_defaults(command=run)
 

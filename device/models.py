@@ -85,7 +85,7 @@ class ModelWatcher:
         else:
             if not self._stopped:
                 log.info(
-                    "model: %s (%s, %d threads, %.1f ms)",
+                    "model: %s (%s, threads: %d, %.1f ms)",
                     model.info.name,
                     model.info.runtime,
                     model.info.threads,

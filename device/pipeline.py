@@ -67,7 +67,7 @@ class Pipeline:
         with self._lock:
             self._models = (*self._models, model)
 
-    def close(self, timeout_s: float = 0.5) -> bool:
+    def close(self, timeout_s: float = 0.3) -> bool:
         """Stop; false if the inference hangs."""
         self._stop.set()
         self._preparer.close()

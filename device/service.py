@@ -35,7 +35,7 @@ log = logging.getLogger("fieldguide")
 WAKE_S = 0.5
 BOARD_INTERVAL_S = 2.0
 STATUS_INTERVAL_S = 5.0
-SINKS_CLOSE_S = 1.0
+SINKS_CLOSE_S = 0.8
 CAMERA_CLOSE_S = 0.3
 
 STOP, RELOAD, MODEL, FINISHED = "stop", "reload", "model", "finished"

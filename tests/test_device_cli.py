@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cameras import mjpeg_camera
 from helpers import (
     LABELS,
     Call,
@@ -165,6 +166,12 @@ def test_run_stops_after_the_asked_number_of_frames(
     for source in (video, photos):
         run = call("run", "--bundle", tiny_bundle, "--source", source, "--frames", limit)
         assert len(lines(run[1])) == limit
+
+
+def test_run_classifies_a_camera_until_it_is_told_to_stop(call: Call, tiny_bundle: Path) -> None:
+    with mjpeg_camera() as camera:
+        run = call("run", "--bundle", tiny_bundle, "--source", camera.url, "--frames", 5)
+    assert run[0] == 0 and [record["label"] for record in lines(run[1])] == ["red"] * 5
 
 
 def test_a_damaged_video_gives_its_whole_frames_and_no_traceback(

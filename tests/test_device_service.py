@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 from cameras import MjpegCamera, eventually, jpeg, mjpeg_camera
-from helpers import Call, assert_one_error_line, device, encoded, picture, read_folder, resealed
+from helpers import (
+    ROOT,
+    Call,
+    assert_one_error_line,
+    device,
+    encoded,
+    picture,
+    read_folder,
+    resealed,
+)
 from service import copied, manager, running, settings
 
 from device import bundle as contract
@@ -97,6 +106,47 @@ def test_a_folder_is_served_to_its_end(tiny_bundle: Path, tmp_path: Path) -> Non
     assert [line["source"] for line in service.lines] == [
         str(folder / f"{number}.png") for number in (0, 1, 2, 4, 5)
     ]
+
+
+def test_a_csi_camera_that_hangs_ends_the_service_for_its_manager_to_restart(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    # picamera2's own stop() would block for ever, and so must not be called.
+    (tmp_path / "picamera2.py").write_text(
+        "from cameras import FakePicamera2\n"
+        "class Picamera2(FakePicamera2):\n"
+        "    made, frames_before_hang = [], 1000\n"
+        "    def stop(self): import threading; threading.Event().wait()\n"
+    )
+    path = f"{tmp_path}:{ROOT / 'tests'}"
+    with running(tmp_path, settings(tiny_bundle, "picamera2"), PYTHONPATH=path) as service:
+        service.wait_for_lines(3)
+        assert service.wait() == 1
+    assert service.log[-1].startswith("error: camera: no frame for 1 s")
+    assert not any("Traceback" in line for line in service.log)
+
+
+def test_the_frame_rate_drops_while_the_firmware_throttles(
+    camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    command, word = tmp_path / "vcgencmd", tmp_path / "word"
+    command.write_text(f"#!/bin/sh\nexec cat {word}\n")
+    command.chmod(0o755)
+    word.write_text("throttled=0x0")
+    more = "[inference]\nhot_fps = 0.5\nhot_c = 150\n"
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    with running(tmp_path, settings(tiny_bundle, camera.url, more), PATH=path) as service:
+        service.wait_for_lines(20)
+        word.write_text("throttled=0x4")
+        service.wait_for_log("slower")
+        time.sleep(0.5)
+        seen = len(service.lines)
+        time.sleep(1)
+        assert len(service.lines) <= seen + 2
+        word.write_text("throttled=0x40000")
+        service.wait_for_log("normal")
+        service.wait_for_lines(20)
+        service.stop()
 
 
 # --- settings -----------------------------------------------------------------------------------
