@@ -141,7 +141,13 @@ def prepare_frame(frame: Pixels, rules: Preprocessing) -> Pixels:
 def prepare_box(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
     """Resize one box of a camera frame, a uint8 array (h, w, 3) in R, G, B order."""
     left, upper, right, lower = box
-    return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
+    if not frame.flags.c_contiguous:
+        return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
+    # The box is read where it lies; `fromarray` would first copy it to make it contiguous.
+    stride = frame.strides[0]
+    data = frame.data.cast("B")[upper * stride + left * 3 :]
+    size = (right - left, lower - upper)
+    return _resize(Image.frombytes("RGB", size, data, "raw", "RGB", stride, 1), rules)
 
 
 def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:
