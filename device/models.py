@@ -8,7 +8,6 @@ from pathlib import Path
 
 from device import bundle
 from device.config import BundleConfig, Config, InferenceConfig
-from device.errors import FieldguideError
 from device.guard import Guard, Model
 from device.telemetry import Telemetry
 
@@ -30,7 +29,7 @@ class ModelWatcher:
         config: Config,
         telemetry: Telemetry,
         accept: Callable[[Model], None],
-        refuse: Callable[[FieldguideError], None],
+        refuse: Callable[[Exception], None],
     ) -> None:
         self._settings = (config.bundle, loading(config.inference))
         self._telemetry, self._accept, self._refuse = telemetry, accept, refuse
@@ -74,26 +73,29 @@ class ModelWatcher:
         tried = (settings, identity(path))
         try:
             model = self._guard.load(bundle.load(path), settings[1])
-        except FieldguideError as error:
-            if self._stopped:
-                return tried
-            if first:
-                self._refuse(error)
-                return tried
-            log.warning("model: %s; the one before goes on", error)
-            self._telemetry.model_problem(str(error))
+        except Exception as error:
+            # Not FieldguideError alone: this thread must live on, or say that it cannot.
+            if not self._stopped:
+                self._failed(error, first=first)
         else:
             if not self._stopped:
-                log.info(
-                    "model: %s (%s, threads: %d, %.1f ms)",
-                    model.info.name,
-                    model.info.runtime,
-                    model.info.threads,
-                    model.info.checked_invoke_s * 1e3,
-                )
-                self._accept(model)
-                self._telemetry.model(model.info)
+                self._passed(model)
         return tried
+
+    def _failed(self, error: Exception, *, first: bool) -> None:
+        if first:
+            self._refuse(error)
+            return
+        log.warning("model: %s; the one before goes on", error)
+        self._telemetry.model_problem(str(error))
+
+    def _passed(self, model: Model) -> None:
+        info = model.info
+        invoke_ms = info.checked_invoke_s * 1e3
+        about = (info.name, info.runtime, info.threads, invoke_ms)
+        log.info("model: %s (%s, threads: %d, %.1f ms)", *about)
+        self._accept(model)
+        self._telemetry.model(info)
 
 
 def loading(config: InferenceConfig) -> InferenceConfig:

@@ -90,6 +90,7 @@ class CameraStatus:
     """How the camera does."""
 
     source: str = ""
+    """Its address, without password."""
     state: str = "connecting"
     """connecting, streaming, lost (trying again) or ended (a file came to its end)."""
     problem: str = ""

@@ -83,6 +83,7 @@ class Pipeline:
                     self._show_that_it_can()
                     continue
                 if prepared is None:
+                    self._telemetry.camera(state="ended")
                     break
                 self._take(infer(self.number, prepared))
             fault = None

@@ -27,6 +27,7 @@ from device.pipeline import Pipeline
 from device.preprocess import Preprocessing
 from device.sinks import Context, Keeper, SinkThread
 from device.sources import FrameSource, is_camera, open_source
+from device.streams import without_password
 from device.systemd import Notifier
 from device.telemetry import Telemetry
 
@@ -53,7 +54,7 @@ class Service:
         self._path = path
         self._config = configuration.load(path)
         self._board = board or Board()
-        self._telemetry = Telemetry(self._config.camera.source)
+        self._telemetry = Telemetry(without_password(self._config.camera.source))
         self._notifier = Notifier()
         # Not an Event: a signal handler may interrupt this very thread inside of one.
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -179,7 +180,8 @@ class Service:
     def _reopen_camera(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
         self._close_capture(pipeline)
-        self._telemetry.camera(source=self._config.camera.source, state="connecting", problem="")
+        source = without_password(self._config.camera.source)
+        self._telemetry.camera(source=source, state="connecting", problem="")
         self._capture = self._start_capture(self._config.camera)
         if pipeline is not None and self._model is not None:
             self._start_pipeline(self._model, pipeline.number)

@@ -178,6 +178,13 @@ def test_a_fault_in_the_loop_ends_the_service_instead_of_hanging_it(start: Start
     assert isinstance(ends[0], Exception)
 
 
+def test_the_end_of_a_file_is_an_end_and_no_fault(start: Start) -> None:
+    pipeline, sink, _, ends = start(Scene(iter([picture(0, 1)] * 3)))
+    eventually(lambda: ends)
+    assert ends == [None] and len(sink.seen) == 3
+    assert pipeline._telemetry.snapshot().camera.state == "ended"
+
+
 # --- watchdog -------------------------------------------------------------------------------------
 
 
