@@ -13,8 +13,29 @@ def _json(context: Context) -> Sink:
     return JsonLines(context.config.output.json)
 
 
+def _mqtt(context: Context) -> Sink:
+    from device.mqtt import Mqtt
+
+    return Mqtt(context.config.output.mqtt)
+
+
+def _prometheus(context: Context) -> Sink:
+    from device.metrics import Metrics
+
+    return Metrics(context)
+
+
+def _web(context: Context) -> Sink:
+    from device.web import Web
+
+    return Web(context)
+
+
 FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "json": _json,
+    "mqtt": _mqtt,
+    "prometheus": _prometheus,
+    "web": _web,
 }
 """By section below `output`; a factory raises FieldguideError where the service cannot start."""
 
