@@ -155,7 +155,7 @@ def encode(response: Response, *, keep: bool, head_only: bool = False) -> bytes:
 
 
 class HttpServer:
-    """Answers requests on a thread of its own.
+    """Answers requests on a thread of its own, which lives from `start` to `close`.
 
     `answer` is a coroutine function and runs on that thread; what it raises becomes a 500.
     """
@@ -170,10 +170,9 @@ class HttpServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._run, name=f"http-{name}", daemon=True)
-        self._thread.start()
 
     def start(self, address: str, port: int) -> None:
-        """Listen; may be tried again after a failure.
+        """Listen, once; after a failure it may be tried again.
 
         Args:
             address: IPv4 or IPv6.
@@ -193,16 +192,20 @@ class HttpServer:
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"cannot listen at {address} port {port}: {reason}") from error
+        self._thread.start()
         self.port = listener.getsockname()[1]
         self._wait_for(self._listen(listener))
 
     def call(self, function: Callable[[], object]) -> None:
-        """Run a function soon on the server's thread, from any thread."""
-        with suppress(RuntimeError):  # the loop has been closed
+        """Run a function soon on the server's thread, from any thread; if it lives."""
+        if self._thread.is_alive():
             self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
-        """Close the port and all connections."""
+        """Close the port and all connections; again, it does nothing."""
+        if not self._thread.is_alive():
+            self._loop.close()
+            return
         with suppress(TimeoutError):
             self._wait_for(self._shut())
         self.call(self._loop.stop)
@@ -231,12 +234,13 @@ class HttpServer:
             writer.transport.abort()
             return
         serve = self._serve if self._open < MAX_CONNECTIONS else _refuse
+        # Here, not in the task: a whole backlog is accepted before the first task runs.
+        self._open += 1
         task = self._loop.create_task(self._hold(serve(reader, writer), writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _hold(self, work: Coroutine[Any, Any, None], writer: asyncio.StreamWriter) -> None:
-        self._open += 1
         # With nothing buffered here, what `drain` waits for is the client.
         writer.transport.set_write_buffer_limits(high=0)
         try:

@@ -7,6 +7,7 @@ time. After each connection everything retained is sent anew: the broker may hav
 import json
 import logging
 import ssl
+import sys
 import threading
 import time
 from typing import Any
@@ -24,6 +25,7 @@ from device.observation import Observation, Status
 log = logging.getLogger("fieldguide")
 
 KEEPALIVE_S = 30
+FIRST_WAIT_S = 1
 LONGEST_WAIT_S = 30
 HEALTH_INTERVAL_S = 10.0
 MAX_WAITING_MESSAGES = 100
@@ -147,7 +149,7 @@ class Mqtt:
             except (OSError, ssl.SSLError) as error:
                 raise ConfigError(f"output.mqtt.ca_file={config.ca_file!r}: {error}") from error
         client.will_set(self._topics.availability, OFFLINE, qos=IN_FORCE, retain=True)
-        client.reconnect_delay_set(1, LONGEST_WAIT_S)
+        client.reconnect_delay_set(FIRST_WAIT_S, LONGEST_WAIT_S)
         client.max_queued_messages_set(MAX_WAITING_MESSAGES)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -164,7 +166,9 @@ class Mqtt:
         self._told, self._problem = False, ""
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:
-        self._problem = f"{self._broker} cannot be reached"
+        # paho calls this while it handles the exception, and tells it in no other way.
+        reason = sys.exc_info()[1]
+        self._problem = f"{self._broker} cannot be reached: {reason}"
 
     def _on_disconnect(
         self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _: Any

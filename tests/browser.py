@@ -33,9 +33,7 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value that a script returns, or its promise's."""
-        return self._call(
-            "POST", f"{self._session}/execute/sync", {"script": script, "args": []}
-        )
+        return self._call("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def problems(self) -> list[str]:
         """Errors and warnings on the console since the last call."""
