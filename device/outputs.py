@@ -1,10 +1,23 @@
 """Which sinks the settings ask for: one line per sink, its module imported only then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from device.config import OutputConfig
+from device.errors import ConfigError
 from device.sinks import Context, Sink
+
+
+@contextmanager
+def _needs(package: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(
+            f"{package} is not installed: pip install 'fieldguide-device[outputs]', or disable "
+            "the output in fieldguide.toml"
+        ) from error
 
 
 def _json(context: Context) -> Sink:
@@ -14,14 +27,14 @@ def _json(context: Context) -> Sink:
 
 
 def _mqtt(context: Context) -> Sink:
-    from device.mqtt import Mqtt
-
+    with _needs("paho-mqtt"):
+        from device.mqtt import Mqtt
     return Mqtt(context.config.output.mqtt)
 
 
 def _prometheus(context: Context) -> Sink:
-    from device.metrics import Metrics
-
+    with _needs("prometheus-client"):
+        from device.metrics import Metrics
     return Metrics(context)
 
 
