@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from device.web import Web
 
 CROWDS = {"100 slow clients": (100, 0), "4 viewers": (0, 4), "both": (100, 4)}
 SETTLE_S = 1.5
+Shares = dict[str, list[tuple[float, float]]]
 
 
 @contextmanager
@@ -44,25 +46,38 @@ def crowd(port: int, slow: int, viewers: int) -> Iterator[None]:
         process.wait()
 
 
-def rate(telemetry: Telemetry, seconds: float) -> float:
-    """Inferences a second over the next seconds."""
+def rate(telemetry: Telemetry, seconds: float) -> tuple[float, float]:
+    """Over the next seconds: inferences a second, and the share of a core that the page takes."""
     time.sleep(SETTLE_S)
-    before, started_s = telemetry.snapshot().inferences_total, time.monotonic()
+    before, cpu_s = telemetry.snapshot().inferences_total, page_cpu_s()
+    started_s = time.monotonic()
     time.sleep(seconds)
-    return (telemetry.snapshot().inferences_total - before) / (time.monotonic() - started_s)
+    passed_s = time.monotonic() - started_s
+    count = telemetry.snapshot().inferences_total - before
+    return count / passed_s, (page_cpu_s() - cpu_s) / passed_s
 
 
-def measure(telemetry: Telemetry, port: int, rounds: int, seconds: float) -> dict[str, list[float]]:
-    """For each crowd the rate as a share of that in peace, one per round."""
-    shares: dict[str, list[float]] = {name: [] for name in CROWDS}
-    peace = rate(telemetry, seconds)
+def page_cpu_s() -> float:
+    """Processor time of the server's thread and the sink's so far."""
+    clocks = [
+        time.pthread_getcpuclockid(thread.ident)
+        for thread in threading.enumerate()
+        if thread.name in ("http-web", "sink-web") and thread.ident is not None
+    ]
+    return sum(map(time.clock_gettime, clocks))
+
+
+def measure(telemetry: Telemetry, port: int, rounds: int, seconds: float) -> Shares:
+    """For each crowd and round: the rate as a share of that in peace, and the page's of a core."""
+    shares: Shares = {name: [] for name in CROWDS}
+    rates = [rate(telemetry, seconds)[0]]
     for _ in range(rounds):
         for name, (slow, viewers) in CROWDS.items():
             with crowd(port, slow, viewers):
-                crowded = rate(telemetry, seconds)
-            before, peace = peace, rate(telemetry, seconds)
-            shares[name].append(crowded / ((before + peace) / 2))
-    print(f"in peace: {peace:.1f} frames/s")
+                crowded, core = rate(telemetry, seconds)
+            rates.append(rate(telemetry, seconds)[0])
+            shares[name].append((crowded / statistics.mean(rates[-2:]), core))
+    print(f"in peace: {statistics.median(rates):.1f} frames/s")
     return shares
 
 
@@ -91,8 +106,12 @@ def main() -> None:
     sink.start_closing()
     sink.join(1)
     for name, values in shares.items():
-        spread = f"{min(values):.1%} to {max(values):.1%} in {len(values)} rounds"
-        print(f"{name:18} {statistics.median(values):6.1%} of the speed in peace ({spread})")
+        speeds, cores = zip(*values, strict=True)
+        spread = f"{min(speeds):.1%} to {max(speeds):.1%} in {len(speeds)} rounds"
+        print(
+            f"{name:18} {statistics.median(speeds):6.1%} of the speed in peace ({spread}); "
+            f"the page takes {statistics.median(cores):.2%} of a core"
+        )
 
 
 if __name__ == "__main__":
