@@ -147,7 +147,8 @@ class Mqtt:
             try:
                 client.tls_set(ca_certs=config.ca_file or None)
             except (OSError, ssl.SSLError) as error:
-                raise ConfigError(f"output.mqtt.ca_file={config.ca_file!r}: {error}") from error
+                reason = error.strerror or error
+                raise ConfigError(f"output.mqtt.ca_file={config.ca_file!r}: {reason}") from error
         client.will_set(self._topics.availability, OFFLINE, qos=IN_FORCE, retain=True)
         client.reconnect_delay_set(FIRST_WAIT_S, LONGEST_WAIT_S)
         client.max_queued_messages_set(MAX_WAITING_MESSAGES)

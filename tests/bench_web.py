@@ -70,14 +70,16 @@ def page_cpu_s() -> float:
 def measure(telemetry: Telemetry, port: int, rounds: int, seconds: float) -> Shares:
     """For each crowd and round: the rate as a share of that in peace, and the page's of a core."""
     shares: Shares = {name: [] for name in CROWDS}
-    rates = [rate(telemetry, seconds)[0]]
+    calm = [rate(telemetry, seconds)]
     for _ in range(rounds):
         for name, (slow, viewers) in CROWDS.items():
             with crowd(port, slow, viewers):
                 crowded, core = rate(telemetry, seconds)
-            rates.append(rate(telemetry, seconds)[0])
-            shares[name].append((crowded / statistics.mean(rates[-2:]), core))
-    print(f"in peace: {statistics.median(rates):.1f} frames/s")
+            calm.append(rate(telemetry, seconds))
+            around = statistics.mean(speed for speed, _ in calm[-2:])
+            shares[name].append((crowded / around, core))
+    speed, core = (statistics.median(values) for values in zip(*calm, strict=True))
+    print(f"in peace: {speed:.1f} frames/s, the page takes {core:.2%} of a core")
     return shares
 
 

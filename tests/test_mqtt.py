@@ -18,7 +18,7 @@ from cameras import eventually
 from helpers import LABELS, ROOT
 from sights import MODEL, Surroundings, sight
 
-from device import discovery, mqtt
+from device import discovery, mqtt, outputs
 from device.config import MqttConfig
 from device.errors import ConfigError, OutputError
 from device.mqtt import Mqtt
@@ -399,3 +399,15 @@ def test_settings_that_cannot_work_are_named(wrong: dict[str, Any], words: str) 
 def test_any_host_name_makes_a_usable_device_id() -> None:
     assert discovery.device_id(MqttConfig(device_id="my garden/#1+é")) == "my-garden-1-"
     assert discovery.device_id(MqttConfig()).startswith("fieldguide-")
+
+
+def test_a_missing_package_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, surroundings: Surroundings
+) -> None:
+    for module in ("device.mqtt", "device.metrics"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in ("paho.mqtt", "prometheus_client"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for name, package in (("mqtt", "paho-mqtt"), ("prometheus", "prometheus-client")):
+        with pytest.raises(ConfigError, match=f"{package} is not installed: pip install"):
+            outputs.FACTORIES[name](surroundings.context())
