@@ -13,7 +13,6 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ class Web:
 
     def publish(self, observation: Observation) -> None:
         """Remember a label change, and show the picture to who waits for it."""
-        self._history.add(replace(observation, picture=None, class_map=None))
+        self._history.add(observation)
         if observation.picture is not None and self.wants_pictures:
             self._next_picture_s = time.monotonic() + PICTURE_INTERVAL_S
             self._server.call(partial(self._viewers.show, web_view.shoot(observation)))

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +134,10 @@ class History:
         self._next_s = float("-inf")
 
     def add(self, observation: Observation) -> None:
-        """Take one more; the caller strips the pictures."""
+        """Take one more; its pictures are not kept."""
         with self._lock:
             if observation.changed:
-                self._changes.append(observation)
+                self._changes.append(replace(observation, picture=None, class_map=None))
             if observation.monotonic_s >= self._next_s:
                 self._next_s = observation.monotonic_s + SAMPLE_INTERVAL_S
                 sample = (observation.monotonic_s, observation.label, observation.score)
