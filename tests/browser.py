@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 START_S = 20
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
@@ -75,8 +76,8 @@ class Browser:
 @contextmanager
 def driver() -> Iterator[str]:
     """The address of a running chromedriver; skips where there is none, or no browser."""
-    if shutil.which("chromedriver") is None:
-        pytest.skip("no chromedriver: apt-get install chromium chromium-driver")
+    if not shutil.which("chromedriver") or not any(map(shutil.which, BROWSERS)):
+        pytest.skip("no Chromium to drive: apt-get install chromium chromium-driver")
     process = subprocess.Popen(
         ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
