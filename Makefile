@@ -175,7 +175,7 @@ $(BUILD)/venv-bench/ready: requirements-device.txt | $(READY)
 	@touch $@
 
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel
-$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py device/*.toml) LICENSE | $(READY)
+$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py device/*.html device/*.toml) LICENSE | $(READY)
 	@rm -rf $(@D); mkdir -p $(@D)
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir $(@D) .
@@ -188,8 +188,10 @@ lock: $(READY) ## resolve the locks anew (needs uv)
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
 	@for group in oldest-litert readers; do \
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
-	@$(compile) pyproject.toml --extra litert --extra video -o requirements-device.txt
-	@$(compile) pyproject.toml --extra tflite --extra video -o requirements-device-tflite.txt
+	@$(compile) pyproject.toml --extra litert --extra video --extra outputs \
+	  -o requirements-device.txt
+	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs \
+	  -o requirements-device-tflite.txt
 # Neither an index address nor a folder of this machine may get into a lock.
 compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
   --python-version 3.11 --generate-hashes --no-header --no-annotate \

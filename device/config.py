@@ -85,10 +85,62 @@ class JsonConfig:
 
 
 @dataclass(frozen=True)
+class MqttConfig:
+    """State and health for a broker, announced to Home Assistant (`device.mqtt`)."""
+
+    enabled: bool = False
+    host: str = "localhost"
+    port: int = setting(1883, low=1, high=65535)
+    user: str = ""
+    password: str = ""
+    tls: bool = False
+    """Encrypted, the broker's certificate checked; brokers have it on port 8883."""
+    ca_file: str = ""
+    """Certificates to trust instead of the system's."""
+    device_id: str = ""
+    """Unique at the broker; empty: fieldguide- and the host name."""
+    topic_prefix: str = "fieldguide"
+    interval_s: float = setting(1.0, low=0, high=3600)
+    """Scores go out this far apart; a new label goes out at once."""
+    discovery_prefix: str = "homeassistant"
+    """Home Assistant's own; empty: no announcement."""
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """What all servers of the device have (`device.http_server`, `device.access`)."""
+
+    enabled: bool = False
+    address: str = "127.0.0.1"
+    """To listen at; another than loopback needs a token."""
+    port: int = setting(8080, low=0, high=65535)
+    """0 takes any free one."""
+    token: str = ""
+    """At least 16 characters."""
+    hosts: tuple[str, ...] = ()
+    """Names besides its own by which browsers may call the device."""
+
+
+@dataclass(frozen=True)
+class PrometheusConfig(ServerConfig):
+    """Metrics at /metrics (`device.metrics`)."""
+
+    port: int = setting(9464, low=0, high=65535)
+
+
+@dataclass(frozen=True)
+class WebConfig(ServerConfig):
+    """A page with the live picture (`device.web`)."""
+
+
+@dataclass(frozen=True)
 class OutputConfig:
     """Sinks; each section is one. A new sink adds its section here and a line in `outputs.py`."""
 
     json: JsonConfig = JsonConfig()
+    mqtt: MqttConfig = MqttConfig()
+    prometheus: PrometheusConfig = PrometheusConfig()
+    web: WebConfig = WebConfig()
 
 
 @dataclass(frozen=True)
