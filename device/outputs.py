@@ -13,8 +13,15 @@ def _json(context: Context) -> Sink:
     return JsonLines(context.config.output.json)
 
 
+def _collect(context: Context) -> Sink:
+    from device.collect import Collector
+
+    return Collector(context.config.output.collect, context.config.smoothing.threshold)
+
+
 FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "json": _json,
+    "collect": _collect,
 }
 """By section below `output`; a factory raises FieldguideError where the service cannot start."""
 

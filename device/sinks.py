@@ -39,8 +39,11 @@ class Sink(Protocol):
 
     name: str
     """The name of its section below `output`, as in `outputs.FACTORIES`."""
-    wants_pictures: bool
-    """Read for every frame: may change with the number of viewers. Costs memory while true."""
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Read for every frame: may change with the number of viewers. Costs memory while true."""
+        ...
 
     def publish(self, observation: Observation) -> None:
         """Take an observation: the newest, or an older one in which the label had changed."""
