@@ -21,15 +21,19 @@ def data(options: argparse.Namespace) -> int:
     import json
 
     from train import data as photos
+    from train import review
     from train.split import assign, to_csv
 
     folder = photos.locate(options.data, options.store)
-    rows = assign(photos.scan(folder, Preprocessing()), options.seed)
-    data_set = photos.describe(folder, rows)
+    found = photos.scan(folder, Preprocessing())
+    rows = assign(found, options.seed)
+    collected = {photo.path for photo in found if photo.collected}
+    data_set = photos.describe(folder, rows, collected)
     options.out.mkdir(parents=True, exist_ok=True)
+    news = review.write_page(options.out, folder, [row for row in rows if row.path in collected])
     write_text(options.out / photos.DATA_RECORD, json.dumps(data_set.record(), indent=2) + "\n")
     write_text(options.out / photos.SPLIT, to_csv(rows))
-    print(f"{data_set.description}\n{photos.table(data_set, rows)}")
+    print(f"{data_set.description}\n{photos.table(data_set, rows)}{news}")
     return 0
 
 
