@@ -84,6 +84,13 @@ def serve(options: argparse.Namespace) -> int:
     return status
 
 
+def examine(options: argparse.Namespace) -> int:
+    """Check what keeps the service from working here."""
+    from device import doctor, findings
+
+    return findings.report(doctor.examine(options.config), as_json=options.json)
+
+
 def self_test(options: argparse.Namespace) -> int:
     """Check the golden outputs."""
     loaded = bundle.load(options.bundle)
@@ -219,6 +226,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("serve", help="run the service: camera to outputs")
     command.add_argument("--config", type=Path, required=True, help="fieldguide.toml")
     command.set_defaults(command=serve)
+
+    command = commands.add_parser("doctor", help="check what keeps the service from working")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    default = Path("/etc/fieldguide/fieldguide.toml")
+    command.add_argument("--config", type=Path, default=default, help=f"default: {default}")
+    command.set_defaults(command=examine)
 
     command = commands.add_parser("selftest", parents=[shared], help="check the golden outputs")
     command.set_defaults(command=self_test)
