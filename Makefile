@@ -45,6 +45,7 @@ VARS := $(BUILD)/.vars
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUTF8 := 1
 
+SCANNED := $(BUILD)/train/scanned
 SPLIT := $(BUILD)/train/split.csv
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
@@ -54,7 +55,7 @@ BUNDLE := $(BUILD)/bundle.tar
 SAMPLES := $(BUILD)/samples/ready
 
 .PHONY: all help setup data weights train convert verify bundle run selftest summary bench bench-device test \
-  lint format wheel lock clean distclean
+  soak lint format wheel lock clean distclean
 
 all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
 	@$(MAKE) --no-print-directory run summary
@@ -174,8 +175,13 @@ DATA_FOLDERS := $(if $(wildcard $(DATA)),$(shell find -L "$(DATA)" -maxdepth 4 -
 
 .PRECIOUS: $(SPLIT) $(NETWORK) $(EXPORTED) $(BUNDLE)
 
-$(SPLIT): $(VARS)/data $(DATA_FOLDERS) | $(READY)
+$(SCANNED): $(VARS)/data $(DATA_FOLDERS) | $(READY)
 	@$(PY) -m train data $(if $(DATA),--data "$(DATA)") --seed $(SEED) --out $(@D)
+	@touch $@
+
+# Written only when it changes: photos that wait for review make nothing train again.
+$(SPLIT): $(SCANNED)
+	@test -e $@ || { rm $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
 $(WEIGHTS_READY): | $(READY)
 	@$(PY) -m train weights --out $(@D)
@@ -206,6 +212,9 @@ $(SAMPLES): $(SPLIT) | $(READY)
 
 test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/wheel/ready $(WEIGHTS_READY) ## set up and run the tests
 	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST)
+
+soak: $(READY) ## run the service through an hour of faults: memory and open files stay flat
+	@FIELDGUIDE_SOAK_S=3600 $(PY) -m pytest -s tests/test_service_faults.py -k long_life
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(PY) -m ruff check .

@@ -135,6 +135,18 @@ def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -
     assert not (tmp_path / review.PAGE).exists()
 
 
+def test_photos_that_wait_for_review_make_nothing_train_again(folder: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path)
+    files = [tmp_path / photos.SPLIT, tmp_path / photos.DATA_RECORD]
+    before = [file.stat().st_mtime_ns for file in files]
+    write(folder / REVIEW / "fern" / "d.jpg", image(5002), RECORD)
+    run(folder, tmp_path)
+    assert [file.stat().st_mtime_ns for file in files] == before
+    write(folder / "fern" / "d.jpg", image(5002), RECORD)
+    run(folder, tmp_path)
+    assert all(file.stat().st_mtime_ns > old for file, old in zip(files, before, strict=True))
+
+
 def test_many_new_photos_leave_the_page_small(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
