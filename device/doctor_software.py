@@ -12,6 +12,8 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from device.bundle import Bundle
 from device.bundle import load as load_bundle
 from device.config import Config
@@ -72,11 +74,9 @@ def python(version: tuple[int, ...] = tuple(sys.version_info[:2])) -> Finding:
     return Finding("python", FAILED, f"{text} is not supported", fix)
 
 
-def numpy_abi(version: Version) -> Finding:
+def numpy_abi(version: Version, numpy: str = np.__version__) -> Finding:
     """Whether NumPy is one that the runtime was built for (Nachtzuster/BirdNET-Pi#314)."""
-    numpy, old = version("numpy"), version("tflite-runtime")
-    if not numpy:
-        return Finding("numpy", FAILED, "not installed", "pip install numpy")
+    old = version("tflite-runtime")
     if old and not version("ai-edge-litert") and int(numpy.partition(".")[0]) >= 2:
         fix = 'pip install "numpy<2", or ai-edge-litert in place of tflite-runtime'
         found = f"NumPy {numpy}, but tflite-runtime {old} was built for NumPy 1"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import Call, device, read_folder, resealed, write_folder
+from helpers import Call, assert_one_error_line, device, read_folder, resealed, write_folder
 
 from device import bundle as contract
 from device import doctor, doctor_machine, doctor_software, findings
@@ -385,13 +385,22 @@ def test_a_python_without_runtimes_is_told(version: tuple[int, ...], state: str)
         ({"numpy": "1.26.4", "tflite-runtime": "2.14.0"}, OK),
         ({"numpy": "2.1.0", "ai-edge-litert": "2.3.0"}, OK),
         ({"numpy": "2.1.0", "ai-edge-litert": "2.3.0", "tflite-runtime": "2.14.0"}, OK),
-        ({}, FAILED),
     ],
 )
 def test_a_numpy_that_the_runtime_was_not_built_for_is_told(
     versions: dict[str, str], state: str
 ) -> None:
-    assert doctor_software.numpy_abi(lambda name: versions.get(name, "")).state == state
+    found = doctor_software.numpy_abi(lambda name: versions.get(name, ""), versions["numpy"])
+    assert found.state == state
+
+
+def test_a_numpy_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text(
+        "raise ImportError('Importing the numpy C-extensions failed.\\n\\nlibopenblas.so.0')"
+    )
+    run = device("doctor", environment={"PYTHONPATH": str(tmp_path)})
+    words = "NumPy cannot be imported (libopenblas.so.0)"
+    assert_one_error_line((run.returncode, run.stdout, run.stderr), words)
 
 
 def test_without_a_runtime_the_reasons_are_told() -> None:
