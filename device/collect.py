@@ -85,6 +85,7 @@ class Collector:
         self._recent: list[npt.NDArray[np.float32]] = []
         self._problem = ""
         self._refused_bytes = 0
+        self._kept = (float("nan"), "")
 
     @property
     def wants_pictures(self) -> bool:
@@ -116,6 +117,8 @@ class Collector:
     def keep(self, observation: Observation, label: str) -> str:
         """Save the observation's picture as an example of `label`; called from any thread.
 
+        The same frame under another label takes the place of the one before.
+
         Returns:
             The file's name, with its class folder.
 
@@ -127,7 +130,14 @@ class Collector:
         problem = label_problem(label)
         if problem:
             raise OutputError(f"label {label!r}: {problem}")
-        return self._save(observation, _seen(observation), LABELLED, label)
+        name = self._save(observation, _seen(observation), LABELLED, label)
+        with self._lock:
+            frame, before = self._kept
+            if frame == observation.monotonic_s and before != name:
+                # A second thought about the same frame.
+                (self._folder / before).unlink(missing_ok=True)
+            self._kept = (observation.monotonic_s, name)
+        return name
 
     def tick(self, status: Status) -> None:
         """Remove what is too old, and see whether a full disk has room again.

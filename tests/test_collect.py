@@ -125,6 +125,15 @@ def test_a_person_s_label_is_the_class_folder_that_training_reads(tmp_path: Path
     assert Path(name).parent == Path("moss rose")
 
 
+def test_a_corrected_label_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    sink = collector(tmp_path)
+    other = sink.keep(observed(2), "red")
+    sink.keep(observed(3), "red")
+    corrected = sink.keep(observed(3), "blue")
+    assert corrected == sink.keep(observed(3), "blue")
+    assert saved(tmp_path) == sorted([other, corrected])
+
+
 def test_the_photo_is_the_part_that_the_model_saw(tmp_path: Path) -> None:
     name = collector(tmp_path).keep(observed(3), "red")
     with Image.open(tmp_path / name) as image:
