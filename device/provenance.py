@@ -56,7 +56,7 @@ class Provenance:
 def read(data: bytes) -> Provenance | None:
     """The record in the bytes of a photo; None for a photo that no device saved."""
     # Most photos have none, and need not be parsed to know it.
-    if _MARK.encode() not in data[: 2**16]:
+    if _MARK.encode() not in data[: 2**18]:
         return None
     try:
         with warnings.catch_warnings():
