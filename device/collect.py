@@ -195,11 +195,13 @@ class Collector:
         """Let the oldest go until there is room inside the folder's limit and on the disk.
 
         Raises:
-            OSError: if the disk is too full however many go.
+            OSError: if the disk is too full however many go, or one photo is above the limit.
         """
         if time.monotonic() >= self._next_scan_s:
             self._tidy(self._config.max_mb * MB)
         limit = self._config.max_mb * MB - _on_disk(wanted_bytes)
+        if limit < 0:
+            raise OSError(errno.EFBIG, f"a photo is larger than max_mb = {self._config.max_mb}")
         if self._used_bytes > limit:
             self._tidy(int(limit * SHRINK_TO))
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -229,6 +229,15 @@ def test_a_long_run_never_outgrows_the_folder(tmp_path: Path) -> None:
     assert kept in saved(tmp_path)
 
 
+def test_one_photo_above_the_limit_costs_none_of_the_others(tmp_path: Path) -> None:
+    sink = collector(tmp_path, max_mb=1)
+    kept = sink.keep(observed(1), "red")
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)
+    with pytest.raises(OutputError, match="larger than max_mb"):
+        sink.publish(replace(observed(2), picture=noise, crop_box=(0, 0, 1200, 1200)))
+    assert saved(tmp_path) == [kept]
+
+
 def test_only_its_own_files_are_ever_removed(tmp_path: Path) -> None:
     for name in ("red/mine.jpg", "notes.txt", "_review/red/holiday.jpg", ".hidden"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
