@@ -1,4 +1,4 @@
-"""Command line of the device package: classify, run, serve, selftest, benchmark."""
+"""Command line of the device package: classify, run, serve, doctor, selftest, benchmark."""
 
 import argparse
 import json
@@ -8,6 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+try:
+    import numpy  # noqa: F401
+except ImportError as error:
+    # Everything here needs it, the doctor included, and it fails with pages of advice.
+    sys.exit(
+        f"error: NumPy cannot be imported ({str(error).strip().splitlines()[-1]}): "
+        "pip install --force-reinstall numpy; on a Raspberry Pi also apt install libopenblas0"
+    )
 
 from device import __version__, benchmark, breakdown, bundle, loop, selftest
 from device.classifier import Classifier
@@ -21,6 +30,7 @@ EXAMPLES = """examples:
   python -m device classify --bundle build/bundle --json photos/ > results.jsonl
   python -m device run --bundle build/bundle --source photos/ --frames 100
   python -m device serve --config fieldguide.toml
+  python -m device doctor --config fieldguide.toml
   python -m device selftest --bundle build/bundle
   python -m device benchmark --bundle build/bundle --json
 """
@@ -82,6 +92,13 @@ def serve(options: argparse.Namespace) -> int:
         # A thread inside of a driver would keep Python from ending.
         exit_at_once(status)
     return status
+
+
+def examine(options: argparse.Namespace) -> int:
+    """Check what keeps the service from working here."""
+    from device import doctor, findings
+
+    return findings.report(doctor.examine(options.config), as_json=options.json)
 
 
 def self_test(options: argparse.Namespace) -> int:
@@ -221,6 +238,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("serve", help="run the service: camera to outputs")
     command.add_argument("--config", type=Path, required=True, help="fieldguide.toml")
     command.set_defaults(command=serve)
+
+    command = commands.add_parser("doctor", help="check what keeps the service from working")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    default = Path("/etc/fieldguide/fieldguide.toml")
+    command.add_argument("--config", type=Path, default=default, help=f"default: {default}")
+    command.set_defaults(command=examine)
 
     command = commands.add_parser("selftest", parents=[shared], help="check the golden outputs")
     command.set_defaults(command=self_test)

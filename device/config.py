@@ -134,6 +134,27 @@ class WebConfig(ServerConfig):
 
 
 @dataclass(frozen=True)
+class CollectConfig:
+    """Frames saved for retraining (`device.collect`)."""
+
+    enabled: bool = False
+    path: str = "/var/lib/fieldguide/collected"
+    """The folder; only photos that were saved there by this sink are ever removed."""
+    margin: float = setting(0.2, low=0, high=1)
+    """A frame is uncertain whose best score is this near to the second, or to the threshold."""
+    changes: bool = True
+    """Also frames in which the label changed."""
+    max_per_minute: float = setting(6.0, low=0.01, high=600)
+    max_mb: int = setting(500, low=1, high=10_000_000)
+    """Of the folder; the oldest go first, those that a person labelled last."""
+    max_age_days: float = setting(30.0, low=0.01, high=36500)
+    """Of photos that nobody labelled."""
+    min_free_mb: int = setting(500, low=0, high=10_000_000)
+    """Left free on the disk, whoever fills it."""
+    jpeg_quality: int = setting(90, low=50, high=95)
+
+
+@dataclass(frozen=True)
 class OutputConfig:
     """Sinks; each section is one. A new sink adds its section here and a line in `outputs.py`."""
 
@@ -141,6 +162,7 @@ class OutputConfig:
     mqtt: MqttConfig = MqttConfig()
     prometheus: PrometheusConfig = PrometheusConfig()
     web: WebConfig = WebConfig()
+    collect: CollectConfig = CollectConfig()
 
 
 @dataclass(frozen=True)

@@ -28,3 +28,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 file, or leave the old one."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def is_text(path: Path, text: str) -> bool:
+    """Whether a file is there and holds just this UTF-8 text."""
+    try:
+        return path.read_bytes() == text.encode("utf-8")
+    except OSError:
+        return False

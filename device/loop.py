@@ -63,10 +63,15 @@ class Pace:
         self.max_fps = max_fps
         self._last_s = float("-inf")
 
+    @property
+    def due_s(self) -> float:
+        """`time.monotonic()` from which the next frame may be taken."""
+        return self._last_s + 1 / self.max_fps
+
     def wait(self, stop: threading.Event) -> None:
         """Wait until the next frame may be taken."""
         while not stop.is_set():
-            rest_s = self._last_s + 1 / self.max_fps - time.monotonic()
+            rest_s = self.due_s - time.monotonic()
             if rest_s <= 0:
                 break
             # In pieces: the limit may be raised meanwhile.

@@ -44,11 +44,18 @@ def _web(context: Context) -> Sink:
     return Web(context)
 
 
+def _collect(context: Context) -> Sink:
+    from device.collect import Collector
+
+    return Collector(context.config.output.collect, context.config.smoothing.threshold)
+
+
 FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "json": _json,
     "mqtt": _mqtt,
     "prometheus": _prometheus,
     "web": _web,
+    "collect": _collect,
 }
 """By section below `output`; a factory raises FieldguideError where the service cannot start."""
 

@@ -168,15 +168,18 @@ class Pipeline:
         return smoothed
 
     def _show_that_it_can(self) -> None:
-        """Run the model over its last input, so that a lost camera is no dead service.
+        """Run the model over its last input: no frame is no dead service.
 
-        Not if the thread that tries to get the camera back hangs: then the watchdog shall bite.
+        The camera may be lost, or the settings want less than a frame a minute. But not if the
+        thread that is to get the next frame hangs: then the watchdog shall bite.
         """
-        if time.monotonic() - self._inferred_s < IDLE_INFERENCE_S:
+        now_s = time.monotonic()
+        if now_s - self._inferred_s < IDLE_INFERENCE_S:
             return
-        if not isinstance(self._source, LiveCapture):
-            return
-        if time.monotonic() - self._source.alive_s < CAPTURE_ALIVE_S:
+        alive_s = min(now_s, self.pace.due_s)
+        if isinstance(self._source, LiveCapture):
+            alive_s = max(alive_s, self._source.alive_s)
+        if now_s - alive_s < CAPTURE_ALIVE_S:
             self._models[-1].classifier.invoke()
             self._inferred_s = time.monotonic()
             self._notifier.feed_watchdog()

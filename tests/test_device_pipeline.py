@@ -221,6 +221,30 @@ def test_without_a_camera_it_is_fed_only_while_someone_tries_to_get_it_back(star
     assert fed.meals == meals and not sink.seen
 
 
+def test_a_frame_every_few_minutes_does_not_starve_the_watchdog_and_a_source_that_hangs_does(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.pipeline.IDLE_INFERENCE_S", 0.05)
+    monkeypatch.setattr("device.pipeline.CAPTURE_ALIVE_S", 0.3)
+    gate = threading.Event()
+    gate.set()
+    pictures = (pixels for pixels in forever(0) if gate.wait())
+    pipeline, sink, fed, _ = start(Scene(pictures))
+    eventually(lambda: len(sink.seen) > 3)
+    pipeline.pace.max_fps = 0.005
+    time.sleep(0.5)
+    meals, seen = fed.meals, len(sink.seen)
+    time.sleep(1)
+    assert fed.meals > meals + 3 and len(sink.seen) == seen
+    gate.clear()
+    pipeline.pace.max_fps = 1000.0
+    time.sleep(1)
+    meals = fed.meals
+    time.sleep(1)
+    assert fed.meals == meals
+    gate.set()
+
+
 @pytest.mark.parametrize("address", ["@fieldguide-test", "{folder}/notify"])
 def test_messages_reach_the_manager_s_socket(address: str, tmp_path: Path) -> None:
     import socket

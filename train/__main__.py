@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from device.console import guarded, quiet_native_stderr
-from device.files import write_text
+from device.files import is_text, write_text
 from device.preprocess import Preprocessing
 
 EXAMPLES = """examples:
@@ -21,20 +21,28 @@ def data(options: argparse.Namespace) -> int:
     import json
 
     from train import data as photos
+    from train import review
     from train.split import assign, to_csv
 
     folder = photos.locate(options.data, options.store)
-    rows = assign(photos.scan(folder, Preprocessing()), options.seed)
-    data_set = photos.describe(folder, rows)
+    found = photos.scan(folder, Preprocessing())
+    rows = assign(found, options.seed)
+    collected = {photo.path for photo in found if photo.collected}
+    data_set = photos.describe(folder, rows, collected)
     if options.clean:
         from train.clean import clean, read_cleaning
 
         rows = clean(rows, read_cleaning(options.clean), data_set.fingerprint, options.seed)
-        data_set = photos.describe(folder, rows)
+        data_set = photos.describe(folder, rows, collected)
     options.out.mkdir(parents=True, exist_ok=True)
-    write_text(options.out / photos.DATA_RECORD, json.dumps(data_set.record(), indent=2) + "\n")
-    write_text(options.out / photos.SPLIT, to_csv(rows))
-    print(f"{data_set.description}\n{photos.table(data_set, rows)}")
+    news = review.write_page(options.out, folder, [row for row in rows if row.path in collected])
+    record = json.dumps(data_set.record(), indent=2) + "\n"
+    texts = {photos.DATA_RECORD: record, photos.SPLIT: to_csv(rows)}
+    # What is as before keeps its date: photos that wait for review make nothing train again.
+    if any(not is_text(options.out / name, text) for name, text in texts.items()):
+        for name, text in texts.items():
+            write_text(options.out / name, text)
+    print(f"{data_set.description}\n{photos.table(data_set, rows)}{news}")
     return 0
 
 

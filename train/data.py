@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from device import provenance
 from device.errors import PhotoError
 from device.preprocess import PHOTO_SUFFIXES, Preprocessing, decode, read_photo
+from device.provenance import REVIEW
 from device.sources import photos_below
 from train.errors import DataError, DownloadError
 from train.fetch import fetch_flowers
@@ -89,7 +91,12 @@ def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
     Raises:
         DataError: if there are no class folders with files in them.
     """
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    classes = sorted(
+        p
+        for p in folder.iterdir()
+        # What devices saved and nobody has sorted yet is not trained on (`train.review`).
+        if p.is_dir() and not p.name.startswith(".") and p.name != REVIEW
+    )
     files = [(path, entry.name) for entry in classes for path in photos_below(entry)]
     if not files:
         loose = any(p.suffix.lower() in PHOTO_SUFFIXES for p in folder.iterdir())
@@ -122,14 +129,16 @@ def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
     except PhotoError as error:
         return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=str(error))
     digest = hashlib.sha256(data).hexdigest()
+    collected = provenance.read(data) is not None
     try:
-        return Photo(name, label, digest, thumbnail=thumbnail(decode(data, rules)))
+        small = thumbnail(decode(data, rules))
+        return Photo(name, label, digest, thumbnail=small, collected=collected)
     except PhotoError as error:
-        return Photo(name, label, digest, problem=str(error))
+        return Photo(name, label, digest, problem=str(error), collected=collected)
 
 
-def describe(folder: Path, rows: Sequence[Row]) -> DataSet:
-    """The record of a scanned and split folder."""
+def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset()) -> DataSet:
+    """The record of a scanned and split folder; `collected` are the paths of devices' photos."""
     kind = "rendered" if (folder / RENDERED_MARK).exists() else "photos"
     labels = sorted({row.label for row in rows})
     counter = Counter((row.label, row.part) for row in rows)
@@ -138,13 +147,15 @@ def describe(folder: Path, rows: Sequence[Row]) -> DataSet:
     }
     digests = "\n".join(sorted(f"{row.sha256} {row.label}" for row in rows))
     name = folder.resolve().name
-    used = sum(row.part != LEFT_OUT for row in rows)
+    used = [row.path for row in rows if row.part != LEFT_OUT]
+    fresh = len(set(collected).intersection(used))
+    saved = f", {fresh:,} of them saved by devices" if fresh else ""
     note = " (pictures rendered by this project, no real photos)" if kind == "rendered" else ""
     return DataSet(
         folder=str(folder.resolve()),
         kind=kind,
         name=name,
-        description=f"{used:,} photos in {len(labels)} classes, folder {name!r}{note}",
+        description=f"{len(used):,} photos in {len(labels)} classes, folder {name!r}{saved}{note}",
         fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
         counts=counts,
     )

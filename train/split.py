@@ -53,6 +53,8 @@ class Photo:
     """Zero mean, unit length, from `thumbnail`; None if the file is no usable photo."""
     problem: str = ""
     """Why it cannot be used; empty for a good photo."""
+    collected: bool = False
+    """Whether a device saved it: such photos may be learned from and never judge a model."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,10 @@ def near_identical_pairs(
 def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
     """Put every photo into a part.
 
+    Photos that devices saved change nothing for the others. They were chosen by a model's
+    doubts, so they can only be trained on, and not even that if they show nearly the same
+    picture as a photo that validates or tests.
+
     Args:
         photos: in any order.
         seed: another seed gives another, equally balanced split.
@@ -123,18 +129,37 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
     """
     photos = sorted(photos, key=lambda photo: photo.path)
     reasons = _reasons_to_leave_out(photos)
-    good = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
+    usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
+    good = [photo for photo in usable if not photo.collected]
     _check_classes({photo.label for photo in photos}, good)
-    groups = _groups(good)
+    groups, threshold = _groups(good)
     part_of = _parts_of_groups(good, groups, seed)
     _check_parts(good, [part_of[group] for group in groups])
     group_of = {photo.path: group for photo, group in zip(good, groups, strict=True)}
+    held_out = [photo for photo in good if part_of[group_of[photo.path]] != "train"]
+    leaks = _leaks([photo for photo in usable if photo.collected], held_out, threshold)
     rows = []
-    for photo, reason in zip(photos, reasons, strict=True):
+    for photo, problem in zip(photos, reasons, strict=True):
+        reason = problem or leaks.get(photo.path, "")
         group = group_of.get(photo.path, photo.sha256[:12])
-        part = LEFT_OUT if reason else part_of[group]
+        part = LEFT_OUT if reason else "train" if photo.collected else part_of[group]
         rows.append(Row(photo.path, photo.label, part, photo.sha256, group, reason))
     return rows
+
+
+def _leaks(fresh: Sequence[Photo], held_out: Sequence[Photo], threshold: float) -> dict[str, str]:
+    """By path, why a device's photo must be left out: it shows what a held-out photo shows."""
+    if not fresh:
+        return {}
+    thumbnails = [photo.thumbnail for photo in (*fresh, *held_out) if photo.thumbnail is not None]
+    new, old = np.stack(thumbnails[: len(fresh)]), np.stack(thumbnails[len(fresh) :])
+    leaks = {}
+    for photo, row in zip(fresh, new, strict=True):
+        correlations = old @ row
+        nearest = held_out[int(correlations.argmax())]
+        if correlations.max() >= threshold:
+            leaks[photo.path] = f"a device's photo, nearly the same as the held-out {nearest.path}"
+    return leaks
 
 
 def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
@@ -159,7 +184,8 @@ def _check_classes(labels: set[str], good: Sequence[Photo]) -> None:
         if count < MIN_PHOTOS_PER_CLASS:
             raise DataError(
                 f"class {label!r} has {count} usable photos; at least {MIN_PHOTOS_PER_CLASS} are "
-                "needed (one each to train, choose and test): add photos or remove the folder"
+                "needed (one each to train, choose and test; photos that devices saved do not "
+                "count): add photos or remove the folder"
             )
     if len(counts) < 2:
         raise DataError(
@@ -177,8 +203,8 @@ def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:
         )
 
 
-def _groups(photos: Sequence[Photo]) -> list[str]:
-    """For each photo the name of its group, at the first threshold that leaves groups small."""
+def _groups(photos: Sequence[Photo]) -> tuple[list[str], float]:
+    """For each photo the name of its group, and the first threshold that leaves groups small."""
     thumbnails = np.stack([photo.thumbnail for photo in photos if photo.thumbnail is not None])
     first_of: dict[str, int] = {}
     same_bytes = [(first_of.setdefault(p.sha256, i), i) for i, p in enumerate(photos)]
@@ -195,7 +221,7 @@ def _groups(photos: Sequence[Photo]) -> list[str]:
     smallest: dict[int, str] = {}
     for photo, root in zip(photos, roots, strict=True):
         smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
-    return [smallest[root][:12] for root in roots]
+    return [smallest[root][:12] for root in roots], threshold
 
 
 def _largest_group(photos: int, threshold: float) -> float:

@@ -1,0 +1,67 @@
+"""What keeps the service from working here: `python -m device doctor`.
+
+Every check is a small function from facts (`device.host`, settings, versions) to findings. Where
+a check exists because of an upstream fault, its thread is named there.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from device import config as configuration
+from device import doctor_machine as machine
+from device import doctor_software as software
+from device.board import Board
+from device.cameras import choose, video_nodes
+from device.config import Config
+from device.errors import ConfigError
+from device.findings import FAILED, OK, Finding
+from device.host import Host
+from device.sources import AUTO, PICAMERA2
+
+
+def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
+    """Make all checks, the slow ones last.
+
+    Args:
+        path: the settings file; if it cannot be used, the defaults are checked.
+        host: the machine.
+    """
+    host = host or Host()
+    yield software.python()
+    yield software.numpy_abi(software.installed)
+    settings, finding = config_file(path)
+    yield finding
+    yield from cameras(settings.camera.source, host)
+    yield machine.edgetpu(host, settings.inference.runtime, library=software.edgetpu_library())
+    yield from machine.board(Board(), settings.inference.hot_c)
+    yield machine.clock(host, time.time())
+    yield from machine.disk(host, settings)
+    yield from machine.ports(host, settings)
+    yield from machine.brokers(settings, machine.connect)
+    yield software.runtime(software.in_child)
+    yield from software.bundle(settings)
+
+
+def cameras(source: str, host: Host) -> Iterator[Finding]:
+    """picamera2 where it matters, then the camera itself."""
+    usb, csi = False, False
+    if source in (AUTO, PICAMERA2):
+        usb = choose(video_nodes(host.root / "dev")) is not None
+        if source == PICAMERA2 or host.is_raspberry_pi():
+            finding = software.picamera2(software.in_child, needed=source == PICAMERA2)
+            csi = finding.state == OK
+            yield finding
+    yield from machine.cameras(source, host, usb=usb, csi=csi)
+
+
+def config_file(path: Path) -> tuple[Config, Finding]:
+    """Whether the settings are right; if not, the defaults go on to be checked."""
+    try:
+        return configuration.load(path), Finding("settings", OK, str(path))
+    except ConfigError as error:
+        if path.exists():
+            fix = f"mend the file; {configuration.EXAMPLE} explains every setting"
+        else:
+            fix = f"cp {configuration.EXAMPLE} {path}, or name another with --config"
+        return Config(), Finding("settings", FAILED, str(error), fix)

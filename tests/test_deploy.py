@@ -1,0 +1,109 @@
+"""Promises of the systemd unit: known to systemd, hardened, with a user and folders of its own."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+
+from device.config import BundleConfig, CollectConfig
+
+DEPLOY = ROOT / "device" / "deploy"
+UNIT = DEPLOY / "fieldguide.service"
+MOST_EXPOSURE = 2.5
+NEWER_KEYS = ("RestartSteps", "RestartMaxDelaySec")
+"""Known from systemd 254 on; Raspberry Pi OS Bookworm has 252, which passes over them."""
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not here (Debian package systemd)")
+    return found
+
+
+def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def settings(text: str) -> dict[str, list[str]]:
+    """Values of a unit by key, in order."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def test_systemd_knows_every_setting_of_the_unit(tmp_path: Path) -> None:
+    verify = tool("systemd-analyze")
+    unit = tmp_path / UNIT.name
+    # The service itself is not installed here.
+    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text()))
+    result = run(verify, "verify", "--man=no", unit)
+    complaints = [
+        line
+        for line in result.stderr.splitlines()
+        if str(unit) in line and not any(key in line for key in NEWER_KEYS)
+    ]
+    assert result.returncode == 0 and complaints == [], result.stderr
+
+
+def test_the_unit_is_hardened() -> None:
+    analyze = tool("systemd-analyze")
+    limit = f"--threshold={round(10 * MOST_EXPOSURE)}"
+    result = run(analyze, "security", "--offline=true", "--no-pager", limit, UNIT)
+    assert result.returncode == 0, result.stdout
+    level = re.search(r"exposure level for \S+: ([\d.]+)", result.stdout)
+    assert level is not None and float(level[1]) <= MOST_EXPOSURE
+
+
+def test_the_gate_on_hardening_can_fail(tmp_path: Path) -> None:
+    analyze = tool("systemd-analyze")
+    bare = tmp_path / "bare.service"
+    bare.write_text("[Service]\nExecStart=/bin/true\n")
+    assert run(analyze, "security", "--offline=true", "--threshold=25", bare).returncode != 0
+
+
+def test_the_manager_is_told_what_the_service_does() -> None:
+    unit = settings(UNIT.read_text())
+    assert unit["Type"] == ["notify"] and unit["Restart"] == ["always"]
+    assert "WatchdogSec" in unit and unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    # With a growing pause between restarts, and no number of them after which it gives up.
+    assert unit["StartLimitIntervalSec"] == ["0"]
+    assert float(unit["RestartMaxDelaySec"][0]) > float(unit["RestartSec"][0]) > 0
+    # Broken settings end with 2 (`device.errors.ConfigError`).
+    assert unit["RestartPreventExitStatus"] == ["2"]
+
+
+def test_the_user_has_the_groups_of_cameras_and_of_the_edge_tpu(tmp_path: Path) -> None:
+    sysusers = tool("systemd-sysusers")
+    (tmp_path / "etc").mkdir()
+    result = run(sysusers, f"--root={tmp_path}", DEPLOY / "sysusers.conf")
+    assert result.returncode == 0, result.stderr
+    user = settings(UNIT.read_text())["User"][0]
+    assert re.search(rf"(?m)^{user}:[^:]*:\d+:\d+:", (tmp_path / "etc" / "passwd").read_text())
+    groups = (tmp_path / "etc" / "group").read_text()
+    for group in ("video", "plugdev", "apex"):
+        assert re.search(rf"(?m)^{group}:.*:{user}$", groups)
+
+
+def test_the_folders_are_the_service_s_own(tmp_path: Path) -> None:
+    sysusers, tmpfiles = tool("systemd-sysusers"), tool("systemd-tmpfiles")
+    (tmp_path / "etc").mkdir()
+    assert run(sysusers, f"--root={tmp_path}", DEPLOY / "sysusers.conf").returncode == 0
+    # Owners can only be given away by root; the rest must work for everyone.
+    check = run(tmpfiles, "--create", f"--root={tmp_path}", DEPLOY / "tmpfiles.conf")
+    collected = tmp_path / "var" / "lib" / "fieldguide" / "collected"
+    if check.returncode != 0 and not collected.is_dir():
+        pytest.skip(f"systemd-tmpfiles makes no folders here: {check.stderr.strip()[:200]}")
+    assert collected.stat().st_mode & 0o007 == 0, "pictures of a garden are nobody else's"
+    for path in (CollectConfig().path, BundleConfig().path):
+        assert Path(path).is_relative_to("/var/lib/fieldguide")
+    assert settings(UNIT.read_text())["StateDirectory"] == ["fieldguide"]
