@@ -141,7 +141,9 @@ def summary(found: Audit) -> str:
         gone = sum(removal.kind == kind for removal in found.removals)
         lines.append(f"{title:28}{count:5}, CLEAN=1 leaves out {gone} photos")
     if not found.judge:
-        lines.append(f"classes below {audit.LEAST_JUDGED} training photos: labels not judged")
+        lines.append(
+            f"classes below {audit.LEAST_JUDGED} different training photos: labels not judged"
+        )
     return "\n".join(lines)
 
 
