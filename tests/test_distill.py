@@ -15,6 +15,8 @@ from train.backbone import Architecture
 from train.distill import DistillConfig
 from train.shrink import shrink
 
+WHOLE = {"weight_change": {}, "config": {"first_trained_block": 13}}
+
 
 @pytest.fixture(scope="module")
 def pixels(tiny_training: Training) -> Any:
@@ -52,6 +54,22 @@ def test_without_a_trained_network_it_says_what_to_do(
     assert main(["distill", "--training", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "run `make train`" in only_error(capsys.readouterr().err)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_teacher_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for metrics in ("[]", "{}", json.dumps(WHOLE)):
+        (tmp_path / "metrics.json").write_text(metrics)
+        (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 and no more")
+        assert main(["distill", "--training", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+        assert "run `make train`" in only_error(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("option", ["--epochs=0", "--epochs=-1", "--seed=-1"])
+def test_settings_that_teach_nothing_are_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["distill", "--training", str(tmp_path), option]) == 1
+    assert "is not in" in only_error(capsys.readouterr().err)
 
 
 @pytest.mark.slow

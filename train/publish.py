@@ -30,11 +30,10 @@ def read_training(out: Path) -> tuple[dict[str, Any], keras.Model]:
     try:
         metrics = json.loads((out / "metrics.json").read_text("utf-8"))
         _ = metrics["weight_change"], metrics["config"]["first_trained_block"]
-        return metrics, keras.models.load_model(out / "model.keras")
-    except (OSError, ValueError, KeyError) as error:
-        raise BuildFolderError(
-            f"{out}: no whole training to report on ({error}): run `make train`"
-        ) from error
+        return metrics, keras.saving.load_model(out / "model.keras", compile=False)
+    # A damaged file of Keras raises BadZipFile, zlib.error, EOFError and others.
+    except Exception as error:
+        raise BuildFolderError(f"{out}: no whole training ({error}); run `make train`") from error
 
 
 def write_report(out: Path, network: keras.Model, metrics: Mapping[str, Any]) -> None:
