@@ -152,9 +152,9 @@ def tiny_plan(tiny_network: Any, tiny_training: "Training") -> "Plan":
 @pytest.fixture(scope="session")
 def tiny_models(tiny_network: Any, tiny_plan: "Plan") -> dict[str, bytes]:
     """The float32 and the int8 TFLite model of the tiny network, by file name."""
-    from convert.__main__ import FLOAT_MODEL
     from convert.export import float_model, int8_model
     from convert.metadata import Description, embed
+    from convert.models import FLOAT_MODEL
 
     description = Description("tiny", "synthetic pictures", LABELS)
     return {
@@ -171,9 +171,9 @@ def tiny_bundle(
     from functools import partial
 
     from convert import package, verify
-    from convert.__main__ import FLOAT_MODEL
     from convert.confidence import measure_threshold
     from convert.config import ConvertConfig
+    from convert.models import FLOAT_MODEL
 
     config = ConvertConfig(golden_photos=4)
     float32, int8 = (

@@ -31,7 +31,7 @@ def read_training(out: Path) -> tuple[dict[str, Any], keras.Model]:
         metrics = json.loads((out / "metrics.json").read_text("utf-8"))
         _ = metrics["weight_change"], metrics["config"]["first_trained_block"]
         return metrics, keras.saving.load_model(out / "model.keras", compile=False)
-    # A damaged file of Keras raises BadZipFile, zlib.error, EOFError and others.
+    # What Keras raises for a damaged file, it does not promise.
     except Exception as error:
         raise BuildFolderError(f"{out}: no whole training ({error}); run `make train`") from error
 
