@@ -28,6 +28,8 @@ from device.__main__ import main
 from device.classifier import Classifier
 
 if TYPE_CHECKING:
+    from pipeline import Build
+
     from convert.quantize import Plan
     from convert.training import LabelledPhoto, Training
 
@@ -212,6 +214,22 @@ def tiny_bundle(
 def tiny_classifier(tiny_bundle: Path) -> Classifier:
     """The classifier of the tiny bundle."""
     return Classifier.from_bundle(contract.load(tiny_bundle))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> "Build":
+    """A real training on rendered pictures; only to be read."""
+    from pipeline import trained_build
+
+    return trained_build(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> "Build":
+    """The same with its bundle; only to be read."""
+    from pipeline import whole_build
+
+    return whole_build(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

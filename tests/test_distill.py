@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import SIZE_PX
-from pipeline import only_error
+from pipeline import Build, convert, only_error, succeeded, train
 
 from convert.training import Training
 from train.__main__ import main
@@ -73,14 +73,9 @@ def test_settings_that_teach_nothing_are_refused(
 
 
 @pytest.mark.slow
-def test_the_pupil_learns_from_the_trained_network(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> None:
-    from pipeline import convert, succeeded, train, trained_build
-
-    build = trained_build(tmp_path_factory.getbasetemp())
+def test_the_pupil_learns_from_the_trained_network(trained: Build, tmp_path: Path) -> None:
     out = tmp_path / "train"
-    said = succeeded(train("distill", "--training", build.train, "--out", out, "--epochs", "12"))
+    said = succeeded(train("distill", "--training", trained.train, "--out", out, "--epochs", "12"))
     assert "the teacher" in said
     metrics = json.loads((out / "metrics.json").read_text())
     chance = 1 / len(metrics["labels"])
