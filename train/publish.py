@@ -33,7 +33,9 @@ def read_training(out: Path) -> tuple[dict[str, Any], keras.Model]:
         return metrics, keras.saving.load_model(out / "model.keras", compile=False)
     # What Keras raises for a damaged file, it does not promise.
     except Exception as error:
-        raise BuildFolderError(f"{out}: no whole training ({error}); run `make train`") from error
+        raise BuildFolderError(
+            f"{out}: no whole training ({error}); remove what is damaged and run `make train`"
+        ) from error
 
 
 def write_report(out: Path, network: keras.Model, metrics: Mapping[str, Any]) -> None:
