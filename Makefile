@@ -72,7 +72,7 @@ all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample fra
 
 help: ## list targets and variables
 	@printf 'Targets:\n'
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 	@printf '\nVariables (make NAME=value ...):\n'
 	@awk '/^# /{note=substr($$0,3)} /^[A-Z_]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -113,6 +113,10 @@ micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers, taught by our
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on the networks of BUILDS
 	@$(PY) -m convert.bench_quant $(BUILDS) --out $(BUILD)/bench
+
+bench-device: $(BUNDLE) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
+	@PYTHONPATH=. $(PY) tests/bench_device.py --bundle $(BUILD)/bundle \
+	  --plain-python $(BUILD)/venv-bench/bin/python
 
 # --- environments -----------------------------------------------------------------------------
 
@@ -163,8 +167,16 @@ runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BU
 	@$(PY) -m convert runtimes --model $(EXPORTED) --python $(BUILD)/venv-tflite/bin/python \
 	  --python $(BUILD)/venv-litert-oldest/bin/python --python $(BUILD)/venv-device/bin/python
 
+# What a user would install today instead: the same runtime, and OpenCV.
+OPENCV := opencv-python-headless==5.0.0.93
+$(BUILD)/venv-bench/ready: requirements-device.txt | $(READY)
+	@rm -rf $(@D); $(PY) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(OPENCV)
+	@touch $@
+
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel
-$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py) LICENSE | $(READY)
+$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py device/*.html device/*.toml) LICENSE | $(READY)
 	@rm -rf $(@D); mkdir -p $(@D)
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir $(@D) .
@@ -177,8 +189,10 @@ lock: $(READY) ## resolve the locks anew (needs uv)
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
 	@for group in oldest-litert readers; do \
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
-	@$(compile) pyproject.toml --extra litert -o requirements-device.txt
-	@$(compile) pyproject.toml --extra tflite -o requirements-device-tflite.txt
+	@$(compile) pyproject.toml --extra litert --extra video --extra outputs \
+	  -o requirements-device.txt
+	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs \
+	  -o requirements-device-tflite.txt
 # Neither an index address nor a folder of this machine may get into a lock.
 compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
   --python-version 3.11 --generate-hashes --no-header --no-annotate \

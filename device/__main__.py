@@ -1,24 +1,26 @@
-"""Command line of the device package: classify, run, selftest, benchmark."""
+"""Command line of the device package: classify, run, serve, selftest, benchmark."""
 
 import argparse
 import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from device import __version__, benchmark, bundle, loop, selftest
+from device import __version__, benchmark, breakdown, bundle, loop, selftest
 from device.classifier import Classifier
-from device.console import guarded
+from device.console import exit_at_once, guarded, show_log
 from device.errors import PhotoError, SourceError
-from device.runtime import AUTO, MODULES, find
+from device.runtime import AUTO, CHOICES, find
 from device.sources import open_source, photos_below
 
 EXAMPLES = """examples:
   python -m device classify --bundle build/bundle photo.jpg
   python -m device classify --bundle build/bundle --json photos/ > results.jsonl
   python -m device run --bundle build/bundle --source photos/ --frames 100
+  python -m device serve --config fieldguide.toml
   python -m device selftest --bundle build/bundle
   python -m device benchmark --bundle build/bundle --json
 """
@@ -68,6 +70,20 @@ def run(options: argparse.Namespace) -> int:
     return int(failed)
 
 
+def serve(options: argparse.Namespace) -> int:
+    """Run the service until a signal ends it."""
+    # Imported here: the other commands do without its threads and start the sooner.
+    from device.service import Service
+
+    show_log()
+    service = Service(options.config)
+    status = guarded(service.run)
+    if service.hangs:
+        # A thread inside of a driver would keep Python from ending.
+        exit_at_once(status)
+    return status
+
+
 def self_test(options: argparse.Namespace) -> int:
     """Check the golden outputs."""
     loaded = bundle.load(options.bundle)
@@ -92,24 +108,50 @@ def run_benchmark(options: argparse.Namespace) -> int:
         photo = next(photos_below(folder), None) if folder.is_dir() else None
         if photo is None:
             raise SourceError(f"{folder}: not a folder with photos")
-        started_s = benchmark.first_label_s(options.bundle, photo, options.runtime)
-        measured = benchmark.measure(
-            loaded,
-            classifier,
-            folder,
-            frames=options.frames,
-            threads=options.threads,
-            first_label_s=started_s,
-        )
+        measure = _break_down if options.breakdown else _measure
+        measure(options, loaded, classifier, folder, photo)
     finally:
         if synthetic:
             synthetic.cleanup()
+    return 0
+
+
+def _measure(
+    options: argparse.Namespace,
+    loaded: bundle.Bundle,
+    classifier: Classifier,
+    folder: Path,
+    photo: Path,
+) -> None:
+    started_s = benchmark.first_label_s(options.bundle, photo, options.runtime)
+    measured = benchmark.measure(
+        loaded,
+        classifier,
+        folder,
+        frames=options.frames,
+        threads=options.threads,
+        first_label_s=started_s,
+    )
     if options.json:
         print(json.dumps(measured.record()))
     else:
         for name, value in measured.record().items():
             print(f"{name:20} {value}")
-    return 0
+
+
+def _break_down(
+    options: argparse.Namespace,
+    loaded: bundle.Bundle,
+    classifier: Classifier,
+    folder: Path,
+    _photo: Path,
+) -> None:
+    source = benchmark.Repeated(lambda: open_source(str(folder), loaded.preprocessing))
+    stages = breakdown.measure(source, classifier, options.frames)
+    if options.json:
+        print(json.dumps([asdict(stage) for stage in stages]))
+    else:
+        print(breakdown.table(stages))
 
 
 def _classifier(options: argparse.Namespace, loaded: bundle.Bundle) -> Classifier:
@@ -159,9 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--bundle", type=Path, required=True, help="bundle folder or tar")
-    shared.add_argument(
-        "--runtime", default=AUTO, help=f"TFLite runtime: {AUTO} (default), {', '.join(MODULES)}"
-    )
+    shared.add_argument("--runtime", default=AUTO, help=f"TFLite runtime: {', '.join(CHOICES)}")
     shared.add_argument("--threads", type=_positive, help="threads of the interpreter")
 
     command = commands.add_parser("classify", parents=[shared], help="classify files and folders")
@@ -170,15 +210,26 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=classify)
 
     command = commands.add_parser("run", parents=[shared], help="classify a source's frames")
-    command.add_argument("--source", required=True, help="folder of photos or video file")
+    command.add_argument(
+        "--source",
+        required=True,
+        help="folder, video file, or camera (/dev/video0, rtsp://..., http://..., auto)",
+    )
     command.add_argument("--frames", type=_positive, help="stop after this many frames")
     command.set_defaults(command=run)
+
+    command = commands.add_parser("serve", help="run the service: camera to outputs")
+    command.add_argument("--config", type=Path, required=True, help="fieldguide.toml")
+    command.set_defaults(command=serve)
 
     command = commands.add_parser("selftest", parents=[shared], help="check the golden outputs")
     command.set_defaults(command=self_test)
 
     command = commands.add_parser("benchmark", parents=[shared], help="measure speed and memory")
     command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument(
+        "--breakdown", action="store_true", help="where each microsecond of a frame goes"
+    )
     command.add_argument("--source", help="folder of photos (default: made-up 640x480 frames)")
     command.add_argument("--frames", type=_positive, default=300, help="default: 300")
     command.set_defaults(command=run_benchmark)

@@ -75,7 +75,7 @@ def measure(
             started = time.perf_counter()
         if result.prediction is not None and result.number >= WARM_UP_FRAMES:
             invokes.append(result.invoke_s * 1e3)
-            overheads.append(result.overhead_s * 1e3)
+            overheads.append((result.frame.decode_s + result.overhead_s) * 1e3)
     elapsed_s = time.perf_counter() - started
     if not invokes:
         raise SourceError(f"{folder}: not one photo could be used")
@@ -100,6 +100,8 @@ class Repeated:
     """A source opened anew each time that it ends."""
 
     open: Callable[[], FrameSource]
+    live = False
+    hang_is_final = False
 
     def frames(self) -> Any:
         """Yield the source's frames without end."""

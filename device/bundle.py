@@ -52,6 +52,8 @@ class Bundle:
     preprocessing: Preprocessing
     golden: bytes
     """The bytes of `golden.npz`; see `golden_arrays`."""
+    edgetpu_model: bytes = b""
+    """The same model compiled for the Edge TPU; empty if the bundle has none."""
 
     @property
     def name(self) -> str:
@@ -98,13 +100,14 @@ def load(path: Path) -> Bundle:
     manifest = parse_manifest(read(MANIFEST, MAX_MANIFEST_BYTES))
     contents = {name: _read_checked(read, name, manifest) for name in REQUIRED_FILES}
     for name in set(manifest["files"]) - set(REQUIRED_FILES):
-        _read_checked(read, name, manifest)
+        contents[name] = _read_checked(read, name, manifest)
     return Bundle(
         manifest=manifest,
         model=contents[MODEL],
         labels=parse_labels(contents[LABELS]),
         preprocessing=_preprocessing(manifest),
         golden=contents[GOLDEN],
+        edgetpu_model=contents.get(EDGETPU_MODEL, b""),
     )
 
 

@@ -12,7 +12,7 @@ from device.bundle import Bundle
 from device.console import quiet_native_stderr
 from device.errors import BundleError, UsageError
 from device.preprocess import Pixels, Preprocessing, load_photo
-from device.runtime import AUTO, Runtime, find
+from device.runtime import AUTO, EDGETPU, Runtime, find
 
 Scores = npt.NDArray[np.float32]
 
@@ -107,8 +107,13 @@ class Classifier:
         self.runtime = runtime if isinstance(runtime, Runtime) else find(runtime)
         self._interpreter = _load(self.runtime, model, threads)
         self._input = self._interpreter.get_input_details()[0]
+        self._input_tensor = self._interpreter.tensor(self._input["index"])
         details = self._interpreter.get_output_details()
         self._outputs = _name_outputs(details, len(self.labels))
+        self._output_tensors = {
+            name: self._interpreter.tensor(detail["index"])
+            for name, detail in self._outputs.items()
+        }
         self._check_input()
 
     @classmethod
@@ -116,12 +121,16 @@ class Classifier:
         cls, bundle: Bundle, *, runtime: str | Runtime = AUTO, threads: int | None = None
     ) -> "Classifier":
         """The classifier of a loaded bundle; raises as the constructor does."""
+        found = runtime if isinstance(runtime, Runtime) else find(runtime)
+        model = bundle.edgetpu_model if found.name == EDGETPU else bundle.model
+        if not model:
+            raise BundleError("the bundle has no model for the Edge TPU")
         return cls(
-            bundle.model,
+            model,
             bundle.labels,
             bundle.preprocessing,
             threshold=bundle.threshold,
-            runtime=runtime,
+            runtime=found,
             threads=threads,
         )
 
@@ -149,12 +158,16 @@ class Classifier:
         An int8 input takes each byte minus 128, a float one its value 0..255: in every model of
         this project the step from bytes to the network's range is inside the model.
         """
-        dtype = self._input["dtype"]
-        if dtype == np.int8:
-            pixels = (pixels ^ 0x80).view(np.int8)
-        elif dtype != np.uint8:
-            pixels = pixels.astype(dtype)
-        self._interpreter.set_tensor(self._input["index"], pixels[np.newaxis])
+        # The runtime's own memory. No view of it may outlive a call: `invoke` would refuse to run.
+        tensor = self._input_tensor()[0]
+        if tensor.dtype == np.uint8:
+            # Not `np.copyto`: it lets go of Python's lock, and while the preparing thread holds it
+            # inside of Pillow gets it back a millisecond later.
+            tensor.data.cast("B")[:] = np.ascontiguousarray(pixels).data.cast("B")
+        elif tensor.dtype == np.int8:
+            np.bitwise_xor(pixels, 0x80, out=tensor.view(np.uint8))
+        else:
+            np.copyto(tensor, pixels)
 
     def invoke(self) -> None:
         """Run the model on the input tensor."""
@@ -168,6 +181,11 @@ class Classifier:
         """float32 (classes,): the probabilities of the last invoke."""
         return self._real("probabilities")
 
+    @property
+    def has_class_map(self) -> bool:
+        """Whether the model says where it sees each class."""
+        return "class_map" in self._outputs
+
     def class_map(self) -> Scores:
         """float32 (rows, columns, classes): where each class was seen, as logits.
 
@@ -176,7 +194,7 @@ class Classifier:
         Raises:
             BundleError: if the model has no such output.
         """
-        if "class_map" not in self._outputs:
+        if not self.has_class_map:
             raise BundleError("this model has no class map")
         return self._real("class_map")
 
@@ -195,9 +213,8 @@ class Classifier:
         }
 
     def _real(self, name: str) -> Scores:
-        detail = self._outputs[name]
-        raw = self._interpreter.get_tensor(detail["index"])[0]
-        return dequantize(raw, *detail["quantization"])
+        raw = self._output_tensors[name]()[0]
+        return dequantize(raw, *self._outputs[name]["quantization"])
 
     def _check_input(self) -> None:
         shape = tuple(int(n) for n in self._input["shape"])

@@ -25,6 +25,10 @@ class SourceError(FieldguideError):
     """Frames cannot be had: the user checks the camera, file or folder."""
 
 
+class CameraHangsError(SourceError):
+    """A call into the camera never came back: only a new process helps, so the service ends."""
+
+
 class BundleError(FieldguideError):
     """The bundle is not what its manifest says: the user builds or copies it again."""
 
@@ -35,3 +39,13 @@ class RuntimeUnavailableError(FieldguideError):
 
 class SelfTestError(FieldguideError):
     """The interpreter's outputs differ from the golden ones: the bundle must not go live."""
+
+
+class ConfigError(FieldguideError):
+    """A setting is unknown or out of range: the user mends `fieldguide.toml`."""
+
+    exit_status = 2
+
+
+class OutputError(FieldguideError):
+    """An observation could not be delivered: the user checks the broker, disk or receiver."""

@@ -22,6 +22,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from device.errors import BundleError, PhotoError
 
 Pixels = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+"""Left, upper, right, lower, in pixels; the last two are outside."""
 
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
 MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
@@ -100,7 +102,7 @@ class Preprocessing:
         return (self.height_px, self.width_px, 3)
 
 
-def crop_box(width: int, height: int, rules: Preprocessing) -> tuple[int, int, int, int]:
+def crop_box(width: int, height: int, rules: Preprocessing) -> Box:
     """The centred box of a `width` x `height` picture with the input's aspect ratio.
 
     Whole pixels, so that a cropped camera frame and a cropped photo give the same numbers.
@@ -133,8 +135,19 @@ def prepare_frame(frame: Pixels, rules: Preprocessing) -> Pixels:
 
     The same numbers as `prepare`, without unpacking the part that the crop throws away.
     """
-    left, upper, right, lower = crop_box(frame.shape[1], frame.shape[0], rules)
-    return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
+    return prepare_box(frame, crop_box(frame.shape[1], frame.shape[0], rules), rules)
+
+
+def prepare_box(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
+    """Resize one box of a camera frame, a uint8 array (h, w, 3) in R, G, B order."""
+    left, upper, right, lower = box
+    if not frame.flags.c_contiguous:
+        return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
+    # The box is read where it lies; `fromarray` would first copy it to make it contiguous.
+    stride = frame.strides[0]
+    data = frame.data.cast("B")[upper * stride + left * 3 :]
+    size = (right - left, lower - upper)
+    return _resize(Image.frombytes("RGB", size, data, "raw", "RGB", stride, 1), rules)
 
 
 def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:

@@ -1,9 +1,13 @@
 """The TFLite interpreters that a device may have, behind one name."""
 
+import ctypes
+import glob
 import importlib
 import importlib.metadata
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from device.errors import RuntimeUnavailableError, UsageError
@@ -14,7 +18,14 @@ MODULES = {
 }
 """By distribution name, the preferred first."""
 
+EDGETPU = "edgetpu"
+"""Whichever of them is there, with the Edge TPU's delegate."""
+EDGETPU_LIBRARY = "libedgetpu.so.1"
+LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib/*-linux-gnu*", "/usr/local/lib", "/lib")
+
 AUTO = "auto"
+
+CHOICES = (AUTO, *MODULES, EDGETPU)
 
 
 @dataclass(frozen=True)
@@ -33,8 +44,10 @@ def find(choice: str = AUTO) -> Runtime:
         UsageError: if `choice` is no runtime.
         RuntimeUnavailableError: if it, or with "auto" none, can be imported.
     """
+    if choice == EDGETPU:
+        return _with_edgetpu()
     if choice != AUTO and choice not in MODULES:
-        raise UsageError(f"--runtime {choice}: choose auto, {', '.join(MODULES)}")
+        raise UsageError(f"--runtime {choice}: choose auto, {', '.join(CHOICES[1:])}")
     failures = []
     for name in MODULES if choice == AUTO else (choice,):
         try:
@@ -47,3 +60,30 @@ def find(choice: str = AUTO) -> Runtime:
         f"no TFLite runtime here ({'; '.join(failures)}): install ai-edge-litert, or on "
         "Python <= 3.11 with NumPy 1 tflite-runtime"
     )
+
+
+def is_installed(name: str) -> bool:
+    """Whether a runtime's module or the Edge TPU's library is there; nothing is loaded."""
+    if name == EDGETPU:
+        return any(glob.glob(f"{folder}/{EDGETPU_LIBRARY}") for folder in LIBRARY_FOLDERS)
+    return importlib.util.find_spec(MODULES[name].partition(".")[0]) is not None
+
+
+def _with_edgetpu() -> Runtime:
+    runtime = find(AUTO)
+    module = importlib.import_module(MODULES[runtime.name])
+    try:
+        ctypes.CDLL(EDGETPU_LIBRARY)
+        delegate = module.load_delegate(EDGETPU_LIBRARY)
+    except OSError as error:
+        raise RuntimeUnavailableError(
+            f"{EDGETPU_LIBRARY} is not installed ({error}): apt install libedgetpu1-std"
+        ) from error
+    except ValueError as error:
+        # The library gives no reason (google-coral/edgetpu#873).
+        raise RuntimeUnavailableError(
+            f"{EDGETPU_LIBRARY} does not load: no Edge TPU plugged in, no permission for it "
+            "(group plugdev), or another process holds it"
+        ) from error
+    interpreter = partial(runtime.interpreter, experimental_delegates=[delegate])
+    return Runtime(EDGETPU, runtime.version, interpreter)

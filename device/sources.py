@@ -1,4 +1,4 @@
-"""Where frames come from: a folder of photos or a video file."""
+"""Where frames come from: the protocol, folders of photos, and which source an address means."""
 
 import time
 from collections.abc import Iterator
@@ -6,32 +6,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from device.config import CameraConfig
 from device.errors import PhotoError, SourceError
-from device.preprocess import (
-    PHOTO_SUFFIXES,
-    Pixels,
-    Preprocessing,
-    load_photo,
-    prepare_frame,
-)
+from device.preprocess import PHOTO_SUFFIXES, Pixels, Preprocessing, decode, read_photo
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+PICAMERA2 = "picamera2"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture from a source, prepared for the model, or why it could not be."""
+    """One picture from a source, or why it could not be decoded."""
 
     name: str
-    """Path of the photo, or the video's path with the frame's number."""
-    pixels: Pixels | None
+    """Path of the photo, or the source's address with the frame's number."""
+    picture: Pixels | None
+    """uint8 (h, w, 3) R, G, B, any size; nobody writes to it any more."""
     error: str = ""
-    prepare_s: float = 0.0
-    """Time to read, decode and prepare it, seconds."""
+    captured_s: float = 0.0
+    """`time.monotonic()` when the picture was complete."""
+    decode_s: float = 0.0
+    """Time to read and decode it, seconds; waiting for a camera is not counted."""
 
 
 class FrameSource(Protocol):
-    """Something that yields prepared frames until it ends."""
+    """Something that yields frames until it ends."""
+
+    live: bool
+    """A camera, whose newest frame matters; a file's frames all do."""
+    hang_is_final: bool
+    """Whether a call that hangs leaves the camera unusable for this process."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames; raises SourceError when there can be no more through a fault."""
@@ -44,65 +52,73 @@ class FolderSource:
 
     folder: Path
     preprocessing: Preprocessing
+    live = False
+    hang_is_final = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield one frame per photo; a damaged photo gives a frame with an error."""
         for path in photos_below(self.folder):
-            started = time.perf_counter()
+            started_s = time.perf_counter()
+            picture, problem = None, ""
             try:
-                pixels, error = load_photo(path, self.preprocessing), ""
-            except PhotoError as problem:
-                pixels, error = None, str(problem)
-            yield Frame(str(path), pixels, error, time.perf_counter() - started)
+                picture = np.asarray(decode(read_photo(path), self.preprocessing))
+            except PhotoError as error:
+                problem = str(error)
+            decode_s = time.perf_counter() - started_s
+            yield Frame(str(path), picture, problem, time.monotonic(), decode_s)
 
 
-@dataclass(frozen=True)
-class VideoSource:
-    """The frames of a video file, through PyAV (the `video` extra)."""
+def open_source(
+    address: str, preprocessing: Preprocessing, config: CameraConfig | None = None
+) -> FrameSource:
+    """The source for an address; a camera is not touched before its first frame is asked for.
 
-    path: Path
-    preprocessing: Preprocessing
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield every frame in order.
-
-        Raises:
-            SourceError: if PyAV is missing or the file is no readable video.
-        """
-        try:
-            import av
-        except ImportError as error:
-            raise SourceError(
-                "video files need PyAV: pip install av (the package's `video` extra)"
-            ) from error
-        try:
-            with av.open(str(self.path)) as container:
-                started = time.perf_counter()
-                for number, frame in enumerate(container.decode(video=0)):
-                    pixels = prepare_frame(frame.to_ndarray(format="rgb24"), self.preprocessing)
-                    prepare_s = time.perf_counter() - started
-                    yield Frame(f"{self.path}#{number}", pixels, "", prepare_s)
-                    started = time.perf_counter()
-        except (av.FFmpegError, IndexError) as error:
-            raise SourceError(f"{self.path}: not a readable video ({error})") from error
-
-
-def open_source(address: str, preprocessing: Preprocessing) -> FrameSource:
-    """The source for an address: a folder, or a video file by its suffix.
+    Args:
+        address: auto, picamera2, /dev/videoN, rtsp:// or http:// (MJPEG), a folder of photos, or
+            a video file by its suffix.
+        preprocessing: lets photos be decoded smaller.
+        config: size, rate and time limits asked of a camera; the defaults if not given.
 
     Raises:
         SourceError: if there is nothing, or nothing that gives frames.
     """
+    config = config or CameraConfig()
     path = Path(address)
+    if is_camera(address):
+        return _camera(address, config)
     if path.is_dir():
         if next(photos_below(path), None) is None:
             raise SourceError(f"{address}: no photos in this folder ({_suffixes()})")
         return FolderSource(path, preprocessing)
     if not path.exists():
-        raise SourceError(f"{address}: no such folder or video file")
+        raise SourceError(f"{address}: no such folder, video file or camera")
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise SourceError(f"{address}: neither a folder of photos nor a known kind of video file")
-    return VideoSource(path, preprocessing)
+    from device.streams import VideoFile
+
+    return VideoFile(path)
+
+
+def is_camera(address: str) -> bool:
+    """Whether an address means something live, that comes and goes."""
+    return address in (AUTO, PICAMERA2) or address.startswith(("/dev/", *STREAM_SCHEMES))
+
+
+def _camera(address: str, config: CameraConfig) -> FrameSource:
+    # Each imported only where it is used: Pillow alone must do for a folder.
+    if address == AUTO:
+        from device.cameras import AutoCamera
+
+        return AutoCamera(config)
+    if address == PICAMERA2:
+        from device.picamera import PiCamera
+
+        return PiCamera(config)
+    from device.streams import NetworkStream, V4l2Camera
+
+    if address.startswith("/dev/"):
+        return V4l2Camera(address, config)
+    return NetworkStream(address, config)
 
 
 def photos_below(folder: Path) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """What `python -m device` promises its caller: which lines, with which fields, in which order."""
 
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cameras import mjpeg_camera
 from helpers import (
     LABELS,
     Call,
@@ -166,6 +168,12 @@ def test_run_stops_after_the_asked_number_of_frames(
         assert len(lines(run[1])) == limit
 
 
+def test_run_classifies_a_camera_until_it_is_told_to_stop(call: Call, tiny_bundle: Path) -> None:
+    with mjpeg_camera() as camera:
+        run = call("run", "--bundle", tiny_bundle, "--source", camera.url, "--frames", 5)
+    assert run[0] == 0 and [record["label"] for record in lines(run[1])] == ["red"] * 5
+
+
 def test_a_damaged_video_gives_its_whole_frames_and_no_traceback(
     tiny_bundle: Path, video: Path
 ) -> None:
@@ -240,6 +248,20 @@ def test_benchmark_json_has_every_promised_figure(call: Call, tiny_bundle: Path)
         assert record[f"{name}_p50_ms"] <= record[f"{name}_p95_ms"]
     assert record["invoke_p50_ms"] < record["frame_p50_ms"]
     assert record["resident_mib"] <= record["resident_peak_mib"]
+
+
+def test_the_breakdown_accounts_for_all_work_on_a_frame(call: Call, tiny_bundle: Path) -> None:
+    arguments = ("benchmark", "--bundle", tiny_bundle, "--breakdown", "--frames", 5)
+    status, stdout, _ = call(*arguments, "--json")
+    stages = json.loads(stdout)
+    names = ["decode", "prepare", "copy", "invoke", "scores", "smooth"]
+    assert status == 0 and [stage["name"] for stage in stages] == names
+    assert sum(stage["share"] for stage in stages) == pytest.approx(1)
+    for stage in stages:
+        assert 0 < stage["p50_us"] <= stage["p95_us"]
+    status, stdout, _ = call(*arguments)
+    table = stdout.splitlines()
+    assert status == 0 and [line.split()[0] for line in table] == ["stage", *names, "sum"]
 
 
 def test_benchmark_prints_a_table_of_a_given_folder(

@@ -170,7 +170,7 @@ def on_demand(task: Task, first: Callable[[int], None]) -> Views:
     return Views([partial(compute, number) for number in range(len(made))])
 
 
-def test_a_view_is_computed_when_an_epoch_first_draws_from_it(task: Task, tmp_path: Path) -> None:
+def test_only_the_first_epoch_goes_without_all_views(task: Task, tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     task.views = on_demand(task, lambda view: heard.append((view, len(task.logged))))
     task.run(tmp_path / "state.npz")

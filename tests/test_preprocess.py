@@ -17,6 +17,7 @@ from device.preprocess import (
     crop_box,
     decode,
     prepare,
+    prepare_box,
     prepare_frame,
 )
 
@@ -78,6 +79,23 @@ def test_the_crop_box_is_the_largest_centred_one_of_the_input_aspect(
     assert box_w == width or box_h == height
     aspect = rules.width_px / rules.height_px
     assert abs(box_w - box_h * aspect) <= max(0.5, 0.5 * aspect, 1 - box_h * aspect, aspect - box_w)
+
+
+@given(sides, sides, st.data())
+def test_any_box_gives_the_same_bytes_however_the_frame_lies_in_memory(
+    width: int, height: int, data: st.DataObject
+) -> None:
+    left, upper = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right = data.draw(st.integers(left + 1, width))
+    lower = data.draw(st.integers(upper + 1, height))
+    pixels = frame(width, height)
+    box = Image.fromarray(pixels).crop((left, upper, right, lower))
+    size = (RULES.width_px, RULES.height_px)
+    expected = np.asarray(box.resize(size, Image.Resampling.BILINEAR))
+    padded = np.pad(pixels, ((0, 0), (0, 5), (0, 0)))[:, :width]
+    for layout in (pixels, np.asfortranarray(pixels), padded):
+        got = prepare_box(layout, (left, upper, right, lower), RULES)
+        np.testing.assert_array_equal(got, expected)
 
 
 @given(sides, sides, inputs)

@@ -184,7 +184,8 @@ def test_the_wheel_is_small_and_holds_the_device_package_alone(wheel: Path) -> N
     assert information.endswith(".dist-info")
     modules = {name for name in names if name.startswith("device/")}
     source = Path(__file__).parent.parent / "device"
-    assert modules == {f"device/{path.name}" for path in source.glob("*.py")}
+    files = (path.name for kind in ("*.py", "*.toml") for path in source.glob(kind))
+    assert modules == {f"device/{name}" for name in files}
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +251,22 @@ def test_the_installed_package_alone_classifies_a_photo(
     for record, path in zip(lines(run.stdout), tiny_photos, strict=True):
         expected = tiny_classifier.classify(load_photo(path, RULES)).record()
         assert record == {"path": str(path), **expected}
+
+
+def test_the_installed_package_alone_serves_a_folder(
+    device_python: Path,
+    installed: dict[str, str],
+    tiny_bundle: Path,
+    tiny_photos: Sequence[Path],
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "fieldguide.toml"
+    source = tiny_photos[0].parent
+    config.write_text(f'bundle.path = "{tiny_bundle}"\ncamera.source = "{source}"\n')
+    there: dict[str, Any] = {"python": device_python, "cwd": tmp_path, "environment": installed}
+    run = device("serve", "--config", config, **there)
+    assert run.returncode == 0 and run.stderr.startswith("INFO: model: tiny (ai-edge-litert")
+    assert lines(run.stdout)[-1]["source"].startswith(str(source))
 
 
 def test_the_installed_package_alone_passes_its_self_test_and_measures_itself(

@@ -157,8 +157,8 @@ class FineTuner:
         )
 
     def _offered(self, epoch: int) -> int:
-        """How many views an epoch draws from: two at first, then one more each time."""
-        return min(epoch + 2, len(self._views))
+        """How many views an epoch draws from: two while the learning rate warms up, then all."""
+        return min(2, len(self._views)) if epoch == 0 else len(self._views)
 
     def _prepare_views(self, epoch: int) -> None:
         """Compute what is computed on demand now, with progress bars of its own."""

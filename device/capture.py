@@ -1,0 +1,203 @@
+"""Frames of a live camera that comes and goes.
+
+The camera is read on a thread that can be abandoned: a decoder or driver call that never comes
+back costs that thread, not the service. Only the newest frame is kept.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from device.config import CameraConfig
+from device.errors import CameraHangsError, SourceError
+from device.sources import Frame, FrameSource
+from device.streams import OPEN_TIMEOUT_S
+from device.telemetry import Telemetry
+
+log = logging.getLogger("fieldguide")
+
+FIRST_WAIT_S = 0.25
+MAX_HANGING = 4
+"""Abandoned threads that may hang at once; with more, a new process is cleaner."""
+
+
+class LiveCapture:
+    """The newest frames of a camera; reconnects for ever, with growing pauses.
+
+    One thread calls `frames`; `close` may come from any.
+    """
+
+    live = True
+    hang_is_final = False
+
+    def __init__(
+        self, open_source: Callable[[], FrameSource], config: CameraConfig, telemetry: Telemetry
+    ) -> None:
+        self._open = open_source
+        self._config = config
+        self._telemetry = telemetry
+        self._closed = threading.Event()
+        self._hanging: list[Attempt] = []
+        self._was_lost = False
+        self.alive_s = time.monotonic()
+        """When this machinery last did something; a camera that is gone does not stop it."""
+        # At once, while whoever wants the frames still gets ready for them.
+        self._attempt = Attempt(open_source, telemetry)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the newest frame each time; corrupt ones are counted and passed over.
+
+        Raises:
+            CameraHangsError: if only a new process can open the camera again.
+        """
+        wait_s = FIRST_WAIT_S
+        while not self._closed.is_set():
+            for frame in self._frames_of(self._attempt):
+                wait_s = FIRST_WAIT_S
+                yield frame
+            if self._closed.is_set():
+                return
+            self._lost(self._attempt)
+            self._pause(wait_s)
+            wait_s = min(2 * wait_s, self._config.longest_wait_s)
+            self._attempt = Attempt(self._open, self._telemetry)
+
+    def close(self) -> None:
+        """End `frames` within a moment, whatever the camera does."""
+        self._closed.set()
+        self._attempt.abandon()
+
+    def wait_closed(self, timeout_s: float) -> bool:
+        """Wait for the camera to be given back; false if it hangs."""
+        attempts = [*self._hanging, self._attempt]
+        deadline_s = time.monotonic() + timeout_s
+        return all(a.join(max(0.0, deadline_s - time.monotonic())) for a in attempts)
+
+    def _frames_of(self, attempt: "Attempt") -> Iterator[Frame]:
+        first = True
+        while not self._closed.is_set():
+            self.alive_s = time.monotonic()
+            frame = attempt.take(timeout_s=min(0.5, self._config.stall_timeout_s / 4))
+            if frame is not None:
+                if first:
+                    self._found()
+                first = False
+                yield frame
+            elif attempt.ended or self._stalled(attempt):
+                return
+
+    def _stalled(self, attempt: "Attempt") -> bool:
+        started = attempt.last_frame_s is not None
+        limit_s = self._config.stall_timeout_s if started else OPEN_TIMEOUT_S
+        since_s = attempt.last_frame_s if started else attempt.started_s
+        if time.monotonic() - (since_s or 0.0) < limit_s:
+            return False
+        attempt.problem = f"no frame for {limit_s:g} s"
+        self._telemetry.camera(count="stalls_total")
+        return True
+
+    def _found(self) -> None:
+        if self._was_lost:
+            log.info("camera: frames are back")
+            self._telemetry.camera(count="reconnects_total")
+        self._was_lost = False
+        self._telemetry.camera(state="streaming", problem="")
+
+    def _lost(self, attempt: "Attempt") -> None:
+        attempt.abandon()
+        problem = attempt.problem or "the stream ended"
+        if self._telemetry.snapshot().camera.problem != problem:
+            log.warning("camera: %s; trying again", problem)
+        self._was_lost = True
+        self._telemetry.camera(state="lost", problem=problem)
+        if not attempt.join(0.5):
+            self._hanging.append(attempt)
+            if attempt.hang_is_final:
+                raise CameraHangsError(f"camera: {problem}, and it hangs: a new process is needed")
+        self._hanging = [hanging for hanging in self._hanging if not hanging.join(0)]
+        if len(self._hanging) > MAX_HANGING:
+            raise CameraHangsError(
+                f"camera: {len(self._hanging)} attempts to open it hang: a new process is needed"
+            )
+
+    def _pause(self, wait_s: float) -> None:
+        self.alive_s = time.monotonic()
+        self._closed.wait(wait_s)
+
+
+class Attempt:
+    """One opening of the camera, on a thread of its own, with one slot for the newest frame."""
+
+    def __init__(self, open_source: Callable[[], FrameSource], telemetry: Telemetry) -> None:
+        self._open = open_source
+        self._telemetry = telemetry
+        self._ready = threading.Condition()
+        self._newest: Frame | None = None
+        self._abandoned = False
+        self.started_s = time.monotonic()
+        self.last_frame_s: float | None = None
+        self.ended = False
+        self.hang_is_final = False
+        self.problem = ""
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread.start()
+
+    def take(self, timeout_s: float) -> Frame | None:
+        """The newest frame, waited for; None after the timeout or when there are no more."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._newest is not None or self.ended, timeout_s)
+            newest, self._newest = self._newest, None
+            return newest
+
+    def abandon(self) -> None:
+        """Ask the thread to close the camera, and forget it if it cannot."""
+        with self._ready:
+            self._abandoned = True
+            self.ended = True
+            self._ready.notify_all()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread; false if it still runs."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        problem = ""
+        try:
+            source = self._open()
+            self.hang_is_final = source.hang_is_final
+            frames = source.frames()
+            for frame in frames:
+                if self._abandoned:
+                    frames.close()  # type: ignore[attr-defined]
+                    return
+                self._put(frame)
+        except SourceError as error:
+            problem = str(error)
+        except Exception as error:
+            # Drivers and decoders raise what they like; whatever it is, the next attempt may do.
+            problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        with self._ready:
+            self.problem = self.problem or problem
+            self.ended = True
+            self._ready.notify_all()
+
+    def _put(self, frame: Frame) -> None:
+        if frame.picture is None:
+            self._telemetry.camera(count="corrupt_total")
+            return
+        height, width = frame.picture.shape[:2]
+        with self._ready:
+            dropped = self._newest is not None
+            self._newest = frame
+            self.last_frame_s = frame.captured_s
+            self._ready.notify()
+        self._telemetry.camera(
+            count="frames_total",
+            last_frame_s=frame.captured_s,
+            width_px=width,
+            height_px=height,
+        )
+        if dropped:
+            self._telemetry.camera(count="dropped_total")

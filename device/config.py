@@ -1,0 +1,167 @@
+"""The settings of the service, as `fieldguide.toml` has them; each section has one owner.
+
+`fieldguide.example.toml` beside this file documents them for users and equals the defaults.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from device import settings
+from device.errors import ConfigError
+from device.settings import setting
+
+EXAMPLE = Path(__file__).with_name("fieldguide.example.toml")
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """Which model."""
+
+    path: str = "/var/lib/fieldguide/current"
+    """Bundle folder or tar; replaced while the service runs, it is tested, then swapped in."""
+    check_interval_s: float = setting(3.0, low=0.1, high=3600)
+    """How often to look whether the bundle was replaced."""
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Where frames come from (`device.cameras`)."""
+
+    source: str = "auto"
+    """auto, picamera2, /dev/video0, rtsp://..., http://..., a video file or a folder."""
+    width_px: int = setting(640, low=16, high=8192)
+    """Asked of CSI and V4L2 cameras; streams and files come as they are."""
+    height_px: int = setting(480, low=16, high=8192)
+    fps: float = setting(30.0, low=0.1, high=1000)
+    """Asked of CSI and V4L2 cameras."""
+    region: tuple[float, float, float, float] = setting((0.0, 0.0, 1.0, 1.0), low=0, high=1)
+    """Left, top, right and bottom of the part to classify, in fractions of the frame."""
+    stall_timeout_s: float = setting(5.0, low=0.2, high=600)
+    """Without a frame for this long the camera counts as stalled and is opened anew."""
+    longest_wait_s: float = setting(5.0, low=0.1, high=600)
+    """Attempts to open a lost camera start 0.25 s apart and double up to this."""
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """What runs the model (`device.guard`)."""
+
+    runtime: str = setting("auto", choices=("auto", "edgetpu", "ai-edge-litert", "tflite-runtime"))
+    """auto takes the first that passes the self-test, in this order."""
+    threads: int = setting(0, low=0, high=64)
+    """0 measures at start-up which number is fastest."""
+    max_fps: float = setting(30.0, low=0.01, high=1000)
+    """Frames classified a second, at most; fewer save power."""
+    hot_fps: float = setting(2.0, low=0.01, high=1000)
+    """The same while the firmware throttles or the SoC is above `hot_c`."""
+    hot_c: float = setting(80.0, low=0, high=150)
+    load_timeout_s: float = setting(60.0, low=1, high=3600)
+    """A model that has not passed its self-test by then is not used."""
+
+
+@dataclass(frozen=True)
+class SmoothingConfig:
+    """From scores of single frames to a label that does not flicker (`device.smoothing`)."""
+
+    time_constant_s: float = setting(1.0, low=0, high=3600)
+    """After this time a new sight has 63% of the weight; 0 takes each frame alone."""
+    hysteresis: float = setting(0.05, low=0, high=1)
+    """Another label must lead by this much to replace the present one."""
+    threshold: float | None = setting(None, low=0, high=1)
+    """Below it the label is "unknown"; not set: the bundle's own threshold, or none."""
+    top_k: int = setting(3, low=1, high=1000)
+    """How many of the best labels are published with their scores."""
+
+
+@dataclass(frozen=True)
+class JsonConfig:
+    """One JSON line per observation (`device.json_lines`)."""
+
+    enabled: bool = True
+    path: str = "-"
+    """A file to append to; - is standard output."""
+    only_changes: bool = False
+    """Only lines in which the label changed."""
+
+
+@dataclass(frozen=True)
+class MqttConfig:
+    """State and health for a broker, announced to Home Assistant (`device.mqtt`)."""
+
+    enabled: bool = False
+    host: str = "localhost"
+    port: int = setting(1883, low=1, high=65535)
+    user: str = ""
+    password: str = ""
+    tls: bool = False
+    """Encrypted, the broker's certificate checked; brokers have it on port 8883."""
+    ca_file: str = ""
+    """Certificates to trust instead of the system's."""
+    device_id: str = ""
+    """Unique at the broker; empty: fieldguide- and the host name."""
+    topic_prefix: str = "fieldguide"
+    interval_s: float = setting(1.0, low=0, high=3600)
+    """Scores go out this far apart; a new label goes out at once."""
+    discovery_prefix: str = "homeassistant"
+    """Home Assistant's own; empty: no announcement."""
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """What all servers of the device have (`device.http_server`, `device.access`)."""
+
+    enabled: bool = False
+    address: str = "127.0.0.1"
+    """To listen at; another than loopback needs a token."""
+    port: int = setting(8080, low=0, high=65535)
+    """0 takes any free one."""
+    token: str = ""
+    """At least 16 characters."""
+    hosts: tuple[str, ...] = ()
+    """Names besides its own by which browsers may call the device."""
+
+
+@dataclass(frozen=True)
+class PrometheusConfig(ServerConfig):
+    """Metrics at /metrics (`device.metrics`)."""
+
+    port: int = setting(9464, low=0, high=65535)
+
+
+@dataclass(frozen=True)
+class WebConfig(ServerConfig):
+    """A page with the live picture (`device.web`)."""
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """Sinks; each section is one. A new sink adds its section here and a line in `outputs.py`."""
+
+    json: JsonConfig = JsonConfig()
+    mqtt: MqttConfig = MqttConfig()
+    prometheus: PrometheusConfig = PrometheusConfig()
+    web: WebConfig = WebConfig()
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings."""
+
+    bundle: BundleConfig = BundleConfig()
+    camera: CameraConfig = CameraConfig()
+    inference: InferenceConfig = InferenceConfig()
+    smoothing: SmoothingConfig = SmoothingConfig()
+    output: OutputConfig = OutputConfig()
+
+
+def load(path: Path) -> Config:
+    """Read and check a settings file.
+
+    Raises:
+        ConfigError: naming the file, the setting and what it may be.
+    """
+    config = settings.read_file(Config, path)
+    left, top, right, bottom = config.camera.region
+    if left >= right or top >= bottom:
+        raise ConfigError(f"{path}: camera.region: left < right and top < bottom")
+    return config

@@ -1,0 +1,199 @@
+"""The first load of a model happens in a child process with a time limit.
+
+Bytes that pass every hash can still crash or hang an interpreter, and so can a delegate's library
+(google-coral/edgetpu#812): that must cost a message and a fallback, never the service. The child
+is a new Python, not a fork: forked threads and locks of native libraries do not survive. It gets
+the verified bytes through a pipe, so both processes load the same ones.
+"""
+
+import json
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from device import selftest
+from device.bundle import EDGETPU_MODEL, MODEL, Bundle
+from device.classifier import Classifier
+from device.config import InferenceConfig
+from device.errors import BundleError, FieldguideError, SelfTestError
+from device.observation import ModelInfo
+from device.runtime import AUTO, EDGETPU, MODULES, find, is_installed
+
+log = logging.getLogger("fieldguide")
+
+MEASURED_INVOKES = 4
+MAX_MEASURED_THREADS = 8
+THREAD_COST = 1.1
+"""How much faster each further thread must make an invoke: they all take from the rest."""
+ORDER = (EDGETPU, *MODULES)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A classifier that passed its self-test, and what it is."""
+
+    info: ModelInfo
+    classifier: Classifier
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the child found out."""
+
+    threads: int
+    """The number that was worth it."""
+    invoke_s: float
+    """One invoke with it, the quickest of a few."""
+
+
+class Guard:
+    """Checks models in child processes; `stop` ends the one that runs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def load(self, bundle: Bundle, config: InferenceConfig) -> Model:
+        """Check a bundle on the first runtime that passes its self-test, and load it.
+
+        Raises:
+            BundleError: if it passes on none; with the reason for each.
+        """
+        failures = []
+        for name in candidates(bundle, config.runtime):
+            try:
+                check = self.check(bundle, name, config)
+                return _load(bundle, name, check)
+            except FieldguideError as error:
+                failures.append(f"{name}: {error}")
+                log.warning("model: %s", failures[-1])
+        reasons = "; ".join(failures) or "none is installed"
+        raise BundleError(f"the model runs on no TFLite runtime here ({reasons})")
+
+    def check(self, bundle: Bundle, runtime: str, config: InferenceConfig) -> Check:
+        """Load, self-test and time a bundle in a child process.
+
+        Raises:
+            SelfTestError: if the child fails, crashes or takes too long.
+        """
+        request = pickle.dumps((bundle, runtime, config.threads))
+        with self._lock:
+            if self._stopped:
+                raise SelfTestError("stopped")
+            self._child = child = _spawn()
+        try:
+            output, _ = child.communicate(request, timeout=config.load_timeout_s)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            child.communicate()
+            raise SelfTestError(
+                f"the self-test took longer than {config.load_timeout_s:g} s"
+            ) from error
+        return _answer(output, child.returncode)
+
+    def stop(self) -> None:
+        """End the running child, and start no other."""
+        with self._lock:
+            self._stopped = True
+            if self._child is not None:
+                self._child.kill()
+
+
+def candidates(bundle: Bundle, choice: str) -> Iterator[str]:
+    """Runtimes to try, the wanted first, then what is left below it: a slow label beats none."""
+    first = 0 if choice == AUTO else ORDER.index(choice)
+    for name in ORDER[first:]:
+        usable = is_installed(name) and (name != EDGETPU or bundle.edgetpu_model)
+        if usable or name == choice:
+            yield name
+
+
+def _load(bundle: Bundle, name: str, check: Check) -> Model:
+    classifier = Classifier.from_bundle(bundle, runtime=find(name), threads=check.threads)
+    file = EDGETPU_MODEL if name == EDGETPU else MODEL
+    info = ModelInfo(
+        name=bundle.name,
+        labels=bundle.labels,
+        sha256=bundle.manifest["files"][file]["sha256"],
+        data=bundle.data,
+        runtime=name,
+        runtime_version=classifier.runtime.version,
+        threads=check.threads,
+        threshold=bundle.threshold,
+        checked_invoke_s=check.invoke_s,
+    )
+    return Model(info, classifier)
+
+
+def _spawn() -> "subprocess.Popen[bytes]":
+    above = str(Path(__file__).resolve().parent.parent)
+    paths = [above, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(
+        [sys.executable, "-m", "device.guard"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        # Ctrl-C reaches the whole group of a terminal; the parent decides what it means.
+        start_new_session=True,
+    )
+
+
+def _answer(output: bytes, status: int) -> Check:
+    if status < 0:
+        name = signal.Signals(-status).name
+        raise SelfTestError(f"the interpreter crashed in its self-test ({name})")
+    try:
+        # Last: native libraries may print what they like before.
+        record = json.loads(output.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise SelfTestError(f"the self-test ended with status {status} and no answer") from error
+    if "error" in record:
+        raise SelfTestError(record["error"])
+    return Check(**record)
+
+
+def _measure(bundle: Bundle, runtime: str, threads: int) -> Check:
+    """Self-test, then find the number of threads that is worth it."""
+    cores = min(len(os.sched_getaffinity(0)), MAX_MEASURED_THREADS)
+    numbers = [threads] if threads else [1] if runtime == EDGETPU else range(1, cores + 1)
+    found = find(runtime)
+    checks: list[Check] = []
+    for number in numbers:
+        classifier = Classifier.from_bundle(bundle, runtime=found, threads=number)
+        if not checks:
+            selftest.run(bundle, classifier)
+        checks.append(Check(number, min(_invoke_s(classifier) for _ in range(MEASURED_INVOKES))))
+    return min(checks, key=lambda check: check.invoke_s * THREAD_COST ** (check.threads - 1))
+
+
+def _invoke_s(classifier: Classifier) -> float:
+    started_s = time.perf_counter()
+    classifier.invoke()
+    return time.perf_counter() - started_s
+
+
+def _child() -> None:
+    bundle, runtime, threads = pickle.load(sys.stdin.buffer)
+    try:
+        answer = asdict(_measure(bundle, runtime, threads))
+    except FieldguideError as error:
+        answer = {"error": str(error)}
+    except Exception as error:
+        answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+    print(f"\n{json.dumps(answer)}", flush=True)
+    # A delegate may hang or crash in its own cleaning up, and has nothing left to do.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _child()

@@ -1,0 +1,115 @@
+"""Which model runs: the first one at the start, and each that replaces it while running."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from device import bundle
+from device.config import BundleConfig, Config, InferenceConfig
+from device.guard import Guard, Model
+from device.telemetry import Telemetry
+
+log = logging.getLogger("fieldguide")
+
+Identity = tuple[tuple[str, int, int, int], ...]
+"""Name, inode, modification time and size of each file."""
+
+
+class ModelWatcher:
+    """Loads the bundle on a thread of its own, and again when it is replaced.
+
+    `accept` is called there with each model that passed its self-test; `refuse` with the fault
+    of the first, without which there is nothing to run.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        telemetry: Telemetry,
+        accept: Callable[[Model], None],
+        refuse: Callable[[Exception], None],
+    ) -> None:
+        self._settings = (config.bundle, loading(config.inference))
+        self._telemetry, self._accept, self._refuse = telemetry, accept, refuse
+        self._guard = Guard()
+        self._poke = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="models", daemon=True)
+        self._thread.start()
+
+    def look(self) -> None:
+        """Look now whether the bundle was replaced."""
+        self._poke.set()
+
+    def reconfigure(self, config: Config) -> None:
+        """Take new settings; other ones for loading load the bundle anew."""
+        self._settings = (config.bundle, loading(config.inference))
+        self._poke.set()
+
+    def stop(self) -> None:
+        """Stop, and end the self-test that runs."""
+        self._stopped = True
+        self._guard.stop()
+        self._poke.set()
+
+    def _run(self) -> None:
+        tried = self._attempt(first=True)
+        seen = tried
+        while not self._stopped:
+            poked = self._poke.wait(self._settings[0].check_interval_s)
+            self._poke.clear()
+            now = (self._settings, identity(Path(self._settings[0].path)))
+            # Twice the same: whoever copies a bundle into place has finished.
+            if not self._stopped and now != tried and (now == seen or poked):
+                now = tried = self._attempt(first=False)
+            seen = now
+
+    def _attempt(self, *, first: bool) -> tuple[tuple[BundleConfig, InferenceConfig], Identity]:
+        settings = self._settings
+        path = Path(settings[0].path)
+        # Before reading: what changes after it is found changed.
+        tried = (settings, identity(path))
+        try:
+            model = self._guard.load(bundle.load(path), settings[1])
+        except Exception as error:
+            # Not FieldguideError alone: this thread must live on, or say that it cannot.
+            if not self._stopped:
+                self._failed(error, first=first)
+        else:
+            if not self._stopped:
+                self._passed(model)
+        return tried
+
+    def _failed(self, error: Exception, *, first: bool) -> None:
+        if first:
+            self._refuse(error)
+            return
+        log.warning("model: %s; the one before goes on", error)
+        self._telemetry.model_problem(str(error))
+
+    def _passed(self, model: Model) -> None:
+        info = model.info
+        invoke_ms = info.checked_invoke_s * 1e3
+        about = (info.name, info.runtime, info.threads, invoke_ms)
+        log.info("model: %s (%s, threads: %d, %.1f ms)", *about)
+        self._accept(model)
+        self._telemetry.model(info)
+
+
+def loading(config: InferenceConfig) -> InferenceConfig:
+    """The settings of which a change needs the model to be loaded anew; the others as default."""
+    fresh = InferenceConfig()
+    return replace(config, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
+
+
+def identity(path: Path) -> Identity:
+    """What tells a replaced bundle from the old one, through any links; empty if it is gone."""
+    try:
+        target = path.resolve(strict=True)
+        files = sorted(target.iterdir()) if target.is_dir() else [target]
+        stats = [(str(file), file.stat()) for file in files]
+    except OSError:
+        return ()
+    return tuple((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in stats)

@@ -1,0 +1,182 @@
+"""The inference thread of the service: infer, smooth, publish."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from device.capture import LiveCapture
+from device.config import Config
+from device.guard import Model
+from device.loop import Pace, Preparer, Result, infer
+from device.observation import Observation
+from device.sinks import SinkThread
+from device.smoothing import Smoothed, step
+from device.sources import FrameSource
+from device.systemd import Notifier
+from device.telemetry import Telemetry
+
+TAKE_S = 0.25
+IDLE_INFERENCE_S = 1.0
+"""Without frames the model still runs this often, to show that it can."""
+CAPTURE_ALIVE_S = 15.0
+"""With a camera machinery that has done nothing for this long it does not."""
+
+
+class Pipeline:
+    """Classifies a source's frames until it ends or `close` is called.
+
+    `config`, `sinks` and the model may be replaced at any time, from any thread; each frame sees
+    either the old or the new.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        model: Model,
+        config: Config,
+        sinks: tuple[SinkThread, ...],
+        telemetry: Telemetry,
+        notifier: Notifier,
+        finished: Callable[[BaseException | None], None],
+        *,
+        number: int = 0,
+    ) -> None:
+        """Start at once; `finished` is called with the fault, or None at the source's end."""
+        self.config, self.sinks = config, sinks
+        self.pace = Pace(config.inference.max_fps)
+        self.number = number
+        self._source, self._telemetry, self._notifier = source, telemetry, notifier
+        self._finished = finished
+        self._lock = threading.Lock()
+        self._models: tuple[Model, ...] = (model,)
+        self._smoothed: tuple[Model, Smoothed] | None = None
+        self._inferred_s = time.monotonic()
+        self._stop = threading.Event()
+        self._preparer = Preparer(
+            source,
+            lambda: self._models[-1].classifier,
+            region=lambda: self.config.camera.region,
+            pace=self.pace,
+        )
+        self._thread = threading.Thread(target=self._run, name="infer", daemon=True)
+        self._thread.start()
+
+    def swap(self, model: Model) -> None:
+        """Use another model from the next frame on."""
+        with self._lock:
+            self._models = (*self._models, model)
+
+    def close(self, timeout_s: float = 0.3) -> bool:
+        """Stop; false if the inference hangs."""
+        self._stop.set()
+        self._preparer.close()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                try:
+                    prepared = self._preparer.take(TAKE_S)
+                except queue.Empty:
+                    self._show_that_it_can()
+                    continue
+                if prepared is None:
+                    self._telemetry.camera(state="ended")
+                    break
+                self._take(infer(self.number, prepared))
+            fault = None
+        except Exception as error:
+            # Whatever it is, the main thread must learn of it: there it ends the service.
+            fault = error
+        if not self._stop.is_set():
+            self._finished(fault)
+
+    def _take(self, result: Result) -> None:
+        if not self._source.live:
+            self._count(result)
+        if result.prediction is None:
+            return
+        observation = self._observe(result, self._model_of(result))
+        self.number += 1
+        self._inferred_s = time.monotonic()
+        for sink in self.sinks:
+            sink.put(observation)
+        self._telemetry.inferred(observation)
+        self._notifier.feed_watchdog()
+
+    def _count(self, result: Result) -> None:
+        picture, captured_s = result.frame.picture, result.frame.captured_s
+        if picture is None:
+            self._telemetry.camera(count="corrupt_total")
+            return
+        height, width = picture.shape[:2]
+        self._telemetry.camera(
+            count="frames_total",
+            state="streaming",
+            last_frame_s=captured_s,
+            width_px=width,
+            height_px=height,
+        )
+
+    def _model_of(self, result: Result) -> Model:
+        """The model behind a result; those before it are let go."""
+        with self._lock:
+            models = self._models
+            index = next(i for i, m in enumerate(models) if m.classifier is result.classifier)
+            self._models = models[index:]
+            return models[index]
+
+    def _observe(self, result: Result, model: Model) -> Observation:
+        assert result.prediction is not None
+        started_s = time.perf_counter()
+        smoothed = self._smooth(result, model)
+        picture, class_map = None, None
+        if any(sink.sink.wants_pictures for sink in self.sinks):
+            picture = result.frame.picture
+            class_map = model.classifier.class_map() if model.classifier.has_class_map else None
+        labels, now_s = model.info.labels, time.monotonic()
+        return Observation(
+            number=result.number,
+            unix_s=time.time() - (now_s - result.frame.captured_s),
+            monotonic_s=result.frame.captured_s,
+            source=result.frame.name,
+            scores=result.prediction.scores,
+            smoothed=smoothed.scores,
+            label=smoothed.label(labels),
+            score=smoothed.score(),
+            top=smoothed.top(labels, self.config.smoothing.top_k),
+            changed=smoothed.changed,
+            model=model.info,
+            invoke_s=result.invoke_s,
+            overhead_s=result.overhead_s + time.perf_counter() - started_s,
+            latency_s=now_s - result.frame.captured_s,
+            picture=picture,
+            crop_box=result.crop_box,
+            class_map=class_map,
+        )
+
+    def _smooth(self, result: Result, model: Model) -> Smoothed:
+        assert result.prediction is not None
+        # Another model's scores may be of other classes.
+        before = self._smoothed[1] if self._smoothed and self._smoothed[0] is model else None
+        scores, time_s = result.prediction.scores, result.frame.captured_s
+        settings, threshold = self.config.smoothing, model.info.threshold
+        smoothed = step(before, scores, time_s, settings, threshold)
+        self._smoothed = (model, smoothed)
+        return smoothed
+
+    def _show_that_it_can(self) -> None:
+        """Run the model over its last input, so that a lost camera is no dead service.
+
+        Not if the thread that tries to get the camera back hangs: then the watchdog shall bite.
+        """
+        if time.monotonic() - self._inferred_s < IDLE_INFERENCE_S:
+            return
+        if not isinstance(self._source, LiveCapture):
+            return
+        if time.monotonic() - self._source.alive_s < CAPTURE_ALIVE_S:
+            self._models[-1].classifier.invoke()
+            self._inferred_s = time.monotonic()
+            self._notifier.feed_watchdog()

@@ -1,0 +1,275 @@
+"""The service: supervises capture, inference, sinks and model from the main thread.
+
+Signals, settings, temperature and the way out are its business. It blocks in nothing but its own
+queue, so that SIGTERM ends the service within two seconds whatever hangs elsewhere.
+"""
+
+import logging
+import queue
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from device import config as configuration
+from device import outputs
+from device.board import Board, must_slow
+from device.capture import LiveCapture
+from device.config import CameraConfig, Config
+from device.errors import FieldguideError, OutputError
+from device.guard import Model
+from device.models import ModelWatcher
+from device.observation import BoardStatus, Observation
+from device.pipeline import Pipeline
+from device.preprocess import Preprocessing
+from device.sinks import Context, Keeper, SinkThread
+from device.sources import FrameSource, is_camera, open_source
+from device.streams import without_password
+from device.systemd import Notifier
+from device.telemetry import Telemetry
+
+log = logging.getLogger("fieldguide")
+
+WAKE_S = 0.5
+BOARD_INTERVAL_S = 2.0
+STATUS_INTERVAL_S = 5.0
+SINKS_CLOSE_S = 0.8
+CAMERA_CLOSE_S = 0.3
+
+STOP, RELOAD, MODEL, FINISHED = "stop", "reload", "model", "finished"
+
+
+class Service:
+    """Everything that runs, and how it ends."""
+
+    def __init__(self, path: Path, *, board: Board | None = None) -> None:
+        """Read the settings and start sinks, camera and model.
+
+        Raises:
+            FieldguideError: if the settings are wrong, or a sink cannot be.
+        """
+        self._path = path
+        self._config = configuration.load(path)
+        self._board = board or Board()
+        self._telemetry = Telemetry(without_password(self._config.camera.source))
+        self._notifier = Notifier()
+        # Not an Event: a signal handler may interrupt this very thread inside of one.
+        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._pipeline: Pipeline | None = None
+        self._model: Model | None = None
+        self._hanging = False
+        self._board_s = self._status_s = float("-inf")
+        self._sinks = self._start_sinks(self._config, {})
+        self._capture = self._start_capture(self._config.camera)
+        self._models = ModelWatcher(self._config, self._telemetry, self._accept, self._finish)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a thread was left behind that may keep the process from ending by itself."""
+        return self._hanging
+
+    def run(self) -> int:
+        """Serve until a signal, the end of a file, or a fault; returns 0.
+
+        Raises:
+            FieldguideError: the fault.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal(STOP))
+        signal.signal(signal.SIGHUP, self._on_signal(RELOAD))
+        try:
+            while self._handle(*self._next_event()):
+                self._look_around()
+        finally:
+            self._close()
+        return 0
+
+    def _on_signal(self, event: str) -> Callable[[int, FrameType | None], None]:
+        return lambda _number, _frame: self._events.put((event, None))
+
+    def _next_event(self) -> tuple[str, Any]:
+        try:
+            return self._events.get(timeout=WAKE_S)
+        except queue.Empty:
+            return "", None
+
+    def _handle(self, event: str, value: Any) -> bool:
+        """Act on one event; false when it is time to go."""
+        if event == STOP:
+            return False
+        if event == FINISHED:
+            if value is not None:
+                raise value
+            return False
+        if event == RELOAD:
+            self._reload()
+        elif event == MODEL:
+            self._take_model(value)
+        return True
+
+    # --- model --------------------------------------------------------------------------------
+
+    def _accept(self, model: Model) -> None:
+        self._events.put((MODEL, model))
+
+    def _finish(self, fault: BaseException | None) -> None:
+        self._events.put((FINISHED, fault))
+
+    def _take_model(self, model: Model) -> None:
+        self._model = model
+        if self._pipeline is None:
+            self._start_pipeline(model)
+            self._notifier.ready()
+        else:
+            self._pipeline.swap(model)
+
+    def _start_pipeline(self, model: Model, number: int = 0) -> None:
+        source: FrameSource | None = self._capture
+        if source is None:
+            camera = self._config.camera
+            source = open_source(camera.source, model.classifier.preprocessing, camera)
+        self._pipeline = Pipeline(
+            source,
+            model,
+            self._config,
+            tuple(self._sinks.values()),
+            self._telemetry,
+            self._notifier,
+            self._finish,
+            number=number,
+        )
+
+    def _start_capture(self, camera: CameraConfig) -> LiveCapture | None:
+        if not is_camera(camera.source):
+            return None
+        return LiveCapture(
+            lambda: open_source(camera.source, Preprocessing(), camera), camera, self._telemetry
+        )
+
+    # --- settings -----------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        try:
+            self._apply(configuration.load(self._path))
+        except FieldguideError as error:
+            log.error("settings not taken, the old ones stay: %s", error)
+            self._telemetry.reloaded(str(error))
+        else:
+            log.info("settings reloaded")
+            self._telemetry.reloaded()
+        self._models.look()
+        self._notifier.ready()
+
+    def _apply(self, new: Config) -> None:
+        old = self._config
+        self._sinks = self._changed_sinks(old, new)
+        self._config = new
+        if self._pipeline is not None:
+            self._pipeline.sinks = tuple(self._sinks.values())
+            self._pipeline.config = new
+        # The region is read anew for each frame.
+        if replace(new.camera, region=old.camera.region) != old.camera:
+            self._reopen_camera()
+        self._models.reconfigure(new)
+        self._board_s = float("-inf")
+
+    def _reopen_camera(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        self._close_capture(pipeline)
+        source = without_password(self._config.camera.source)
+        self._telemetry.camera(source=source, state="connecting", problem="")
+        self._capture = self._start_capture(self._config.camera)
+        if pipeline is not None and self._model is not None:
+            self._start_pipeline(self._model, pipeline.number)
+
+    def _changed_sinks(self, old: Config, new: Config) -> dict[str, SinkThread]:
+        """Close what changed, then build it anew; on failure as it was before."""
+        before, after = outputs.enabled(old.output), outputs.enabled(new.output)
+        gone = [name for name in self._sinks if before.get(name) != after.get(name)]
+        if self._pipeline is not None:
+            kept = (sink for name, sink in self._sinks.items() if name not in gone)
+            self._pipeline.sinks = tuple(kept)
+        # First: the new one may need the same port.
+        self._close_sinks([self._sinks.pop(name) for name in gone])
+        try:
+            return self._start_sinks(new, self._sinks)
+        except FieldguideError:
+            self._sinks = self._start_sinks(old, self._sinks)
+            if self._pipeline is not None:
+                self._pipeline.sinks = tuple(self._sinks.values())
+            raise
+
+    def _start_sinks(self, config: Config, running: dict[str, SinkThread]) -> dict[str, SinkThread]:
+        """The running sinks, and those that the settings ask for besides them."""
+        context = Context(config, self._telemetry.snapshot, self._keep)
+        missing = [name for name in outputs.enabled(config.output) if name not in running]
+        built = [outputs.FACTORIES[name](context) for name in missing]
+        return {**running, **{s.name: SinkThread(s, self._telemetry) for s in built}}
+
+    def _keep(self, observation: Observation, label: str) -> str:
+        for thread in list(self._sinks.values()):
+            if isinstance(thread.sink, Keeper):
+                return thread.sink.keep(observation, label)
+        raise OutputError("nothing collects pictures: set output.collect in fieldguide.toml")
+
+    # --- the rest -----------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._board_s + BOARD_INTERVAL_S:
+            self._board_s = now_s
+            self._mind_the_heat()
+        if now_s >= self._status_s + STATUS_INTERVAL_S:
+            self._status_s = now_s
+            self._notifier.status(self._summary())
+
+    def _mind_the_heat(self) -> None:
+        settings, board = self._config.inference, self._board
+        temperature_c, throttled = board.temperature_c(), board.throttled()
+        before = self._telemetry.snapshot().board.slowed
+        slowed = must_slow(temperature_c, throttled, settings.hot_c, slowed=before)
+        if slowed != before:
+            log.warning(
+                "board: %s, %s", _heat(temperature_c, throttled), "slower" if slowed else "normal"
+            )
+        self._telemetry.board(BoardStatus(temperature_c, throttled, slowed))
+        if self._pipeline is not None:
+            limit = min(settings.hot_fps, settings.max_fps) if slowed else settings.max_fps
+            self._pipeline.pace.max_fps = limit
+
+    def _summary(self) -> str:
+        status = self._telemetry.snapshot()
+        camera = status.camera.state + (f": {status.camera.problem}" * bool(status.camera.problem))
+        return f"{status.fps:.1f} frames/s, camera {camera}"
+
+    def _close(self) -> None:
+        self._notifier.stopping()
+        self._models.stop()
+        self._close_capture(self._pipeline)
+        self._close_sinks(list(self._sinks.values()))
+
+    def _close_capture(self, pipeline: Pipeline | None) -> None:
+        if self._capture is not None:
+            self._capture.close()
+        if pipeline is not None and not pipeline.close():
+            self._hanging = True
+        if self._capture is not None and not self._capture.wait_closed(CAMERA_CLOSE_S):
+            self._hanging = True
+
+    def _close_sinks(self, threads: list[SinkThread]) -> None:
+        for thread in threads:
+            thread.start_closing()
+        deadline_s = time.monotonic() + SINKS_CLOSE_S
+        for thread in threads:
+            if not thread.join(max(0.0, deadline_s - time.monotonic())):
+                log.warning("output.%s: does not close, left behind", thread.sink.name)
+                self._hanging = True
+
+
+def _heat(temperature_c: float | None, throttled: int | None) -> str:
+    degrees = "no temperature" if temperature_c is None else f"{temperature_c:.0f} degrees C"
+    return degrees if throttled is None else f"{degrees}, throttled={throttled:#x}"

@@ -1,0 +1,162 @@
+"""Frames through PyAV (the `video` extra): video files, V4L2 cameras, RTSP and HTTP streams."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device.config import CameraConfig
+from device.errors import SourceError
+from device.sources import Frame
+
+OPEN_TIMEOUT_S = 8.0
+"""For connecting and finding out what a stream is; a dead server is noticed after this."""
+MAX_FRAMES_BEFORE_KEY = 300
+"""Some cameras refresh the picture bit by bit and never send a key frame."""
+LOW_LATENCY = {
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    # Finding out what a stream is may not wait for more of it than a camera sends in a moment.
+    "probesize": "500000",
+    "analyzeduration": "500000",
+}
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """Every frame of a video file, in order."""
+
+    path: Path
+    live = False
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield every frame; one that is damaged as a frame with an error.
+
+        Raises:
+            SourceError: if PyAV is missing or the file is no readable video.
+        """
+        av = _pyav()
+        try:
+            with av.open(str(self.path)) as container:
+                yield from _decoded(av, container, str(self.path), strict=True)
+        except (av.FFmpegError, IndexError) as error:
+            raise SourceError(f"{self.path}: not a readable video ({error})") from error
+
+
+@dataclass(frozen=True)
+class V4l2Camera:
+    """A USB or other Video4Linux camera."""
+
+    device: str
+    config: CameraConfig
+    live = True
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames as they come.
+
+        Raises:
+            SourceError: if it cannot be opened, or goes away.
+        """
+        av = _pyav()
+        if not Path(self.device).exists():
+            raise SourceError(f"{self.device}: no such camera; is it plugged in?")
+        options = {
+            "video_size": f"{self.config.width_px}x{self.config.height_px}",
+            "framerate": f"{self.config.fps:g}",
+        }
+        yield from _live(av, self.device, self.config, options, "v4l2")
+
+
+@dataclass(frozen=True)
+class NetworkStream:
+    """A camera on the network: RTSP, or MJPEG over HTTP."""
+
+    address: str
+    config: CameraConfig
+    live = True
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames as they come.
+
+        Raises:
+            SourceError: if it cannot be reached, stops sending, or ends.
+        """
+        options = dict(LOW_LATENCY)
+        if self.address.startswith("rtsp"):
+            # UDP loses packets, and a firewall in between loses all of them.
+            options["rtsp_transport"] = "tcp"
+        yield from _live(_pyav(), self.address, self.config, options, None)
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown: user and password of a URL replaced by dots."""
+    return re.sub(r"(?<=://)[^/@]*@", "...@", address)
+
+
+def _live(
+    av: Any, address: str, config: CameraConfig, options: dict[str, str], kind: str | None
+) -> Iterator[Frame]:
+    shown = without_password(address)
+    try:
+        timeout = (OPEN_TIMEOUT_S, config.stall_timeout_s)
+        with av.open(address, format=kind, options=options, timeout=timeout) as container:
+            yield from _decoded(av, container, shown, strict=address.startswith("http"))
+    except IndexError as error:
+        raise SourceError(f"{shown}: no video in it") from error
+    except av.FFmpegError as error:
+        reason = error.strerror or str(error)
+        if isinstance(error, av.ExitError):
+            reason = "it does not answer any more"
+        raise SourceError(f"{shown}: {without_password(reason)}") from error
+    raise SourceError(f"{shown}: the stream ended")
+
+
+def _decoded(av: Any, container: Any, name: str, *, strict: bool) -> Iterator[Frame]:
+    """Frames of a container's first video stream; a corrupt one costs itself alone.
+
+    Args:
+        av: the module.
+        container: an open one.
+        name: of the source, for the frames' names.
+        strict: also refuse frames that the decoder could patch up, such as the upper half of a
+            JPEG. Not for cameras whose frames are never quite right.
+    """
+    stream = container.streams.video[0]
+    if strict:
+        stream.codec_context.options = {"err_detect": "explode"}
+    number, before_key = 0, 0
+    for packet in container.demux(stream):
+        started_s = time.perf_counter()
+        try:
+            decoded = packet.decode()
+        except av.InvalidDataError as error:
+            yield Frame(f"{name}#{number}", None, f"damaged frame: {error.strerror}")
+            number += 1
+            continue
+        for frame in decoded:
+            if not (frame.key_frame or number or before_key >= MAX_FRAMES_BEFORE_KEY):
+                # Joined in the middle of a film: differences to what was never seen, all grey.
+                before_key += 1
+                continue
+            picture = None if frame.is_corrupt else frame.to_ndarray(format="rgb24")
+            problem = "damaged frame" if picture is None else ""
+            decode_s = time.perf_counter() - started_s
+            yield Frame(f"{name}#{number}", picture, problem, time.monotonic(), decode_s)
+            number += 1
+            started_s = time.perf_counter()
+
+
+def _pyav() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise SourceError(
+            "video files, V4L2 and network cameras need PyAV: pip install av "
+            "(the package's `video` extra)"
+        ) from error
+    return av

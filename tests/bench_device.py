@@ -1,0 +1,210 @@
+"""`make bench-device`: the service's loop beside a plain one and the bare interpreter, in one run.
+
+All see the same 640x480 frames in memory, so that no decoder is measured; rounds take turns, so
+that other work on the machine hits all alike, and the medians of the rounds are printed.
+"""
+
+import argparse
+import io
+import json
+import queue
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cameras import mjpeg_camera
+from PIL import Image
+from service import running
+
+from device import benchmark, bundle
+from device.config import Config, InferenceConfig, JsonConfig
+from device.guard import Guard, Model
+from device.json_lines import JsonLines
+from device.observation import Observation
+from device.pipeline import Pipeline
+from device.sinks import SinkThread
+from device.sources import Frame
+from device.systemd import Notifier
+from device.telemetry import Telemetry
+
+CAMERA_FPS = 30
+STARTS = 5
+WARM_UP = 10
+SERVICE_FRAMES = 300
+PLAIN = ("bare", "opencv", "pillow")
+
+
+class Camera:
+    """Frames from memory: as fast as they are taken, or at a camera's pace."""
+
+    live = False
+    hang_is_final = False
+
+    def __init__(self, frames: npt.NDArray[np.uint8], count: int, fps: float | None) -> None:
+        self._frames, self._count, self._fps = frames, count, fps
+
+    def frames(self) -> Iterator[Frame]:
+        started_s = time.monotonic()
+        for number in range(self._count):
+            if self._fps:
+                time.sleep(max(0.0, started_s + number / self._fps - time.monotonic()))
+            picture = self._frames[number % len(self._frames)]
+            yield Frame(f"#{number}", picture, captured_s=time.monotonic())
+
+
+class Tap:
+    """Takes every observation where the sinks' mailboxes are."""
+
+    wants_pictures = False
+
+    def __init__(self) -> None:
+        self.sink = self
+        self.seen: list[tuple[float, Observation]] = []
+
+    def put(self, observation: Observation) -> None:
+        self.seen.append((time.monotonic(), observation))
+
+
+def ours(model: Model, frames: npt.NDArray[np.uint8], count: int, fps: float | None) -> Tap:
+    """Run the service's pipeline with a JSON sink over so many frames."""
+    ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    telemetry, tap = Telemetry(), Tap()
+    sink = SinkThread(JsonLines(JsonConfig(path="/dev/null")), telemetry)
+    config = Config(inference=InferenceConfig(max_fps=1000))
+    camera: Any = Camera(frames, count + WARM_UP, fps)
+    sinks: Any = (sink, tap)
+    pipeline = Pipeline(camera, model, config, sinks, telemetry, Notifier({}), ends.put)
+    fault = ends.get()
+    pipeline.close()
+    sink.start_closing()
+    sink.join(1)
+    if fault is not None:
+        raise fault
+    tap.seen = tap.seen[WARM_UP:]
+    return tap
+
+
+def throughput(tap: Tap) -> float:
+    return (len(tap.seen) - 1) / (tap.seen[-1][0] - tap.seen[0][0])
+
+
+def added_p95_ms(tap: Tap) -> float:
+    """From the captured frame to its label in the mailboxes, without invoke."""
+    added = [at_s - seen.monotonic_s - seen.invoke_s for at_s, seen in tap.seen]
+    return float(np.percentile(added, 95) * 1e3)
+
+
+def plain(python: str, what: str, folder: Path, frames: Path, threads: int, count: int) -> Any:
+    script = Path(__file__).with_name("plain_loop.py")
+    files = [folder / bundle.MODEL, folder / bundle.LABELS, frames]
+    command = [python, script, what, *files, threads, count]
+    run = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+def service(folder: Path, source: str) -> tuple[float, float]:
+    """The whole service on JPEG frames: seconds to the first label, resident MiB later."""
+    text = f'[bundle]\npath = "{folder}"\n[camera]\nsource = "{source}"\n'
+    starts = []
+    with tempfile.TemporaryDirectory() as name:
+        for _ in range(STARTS):
+            with running(Path(name), text) as process:
+                process.wait_for_lines(1)
+                starts.append(time.monotonic() - process.started_s)
+        with running(Path(name), text) as process:
+            process.wait_for_lines(SERVICE_FRAMES, within_s=120)
+            status = Path(f"/proc/{process.process.pid}/status").read_text()
+    return statistics.median(starts), memory_mib(status)
+
+
+def memory_mib(status: str) -> float:
+    return next(int(x.split()[1]) / 1024 for x in status.splitlines() if x.startswith("VmRSS"))
+
+
+def camera_frames(loaded: bundle.Bundle, folder: Path) -> tuple[npt.NDArray[np.uint8], list[bytes]]:
+    benchmark.write_camera_frames(loaded, folder)
+    jpegs = [path.read_bytes() for path in sorted(folder.iterdir())][:32]
+    return np.stack([np.asarray(Image.open(io.BytesIO(data))) for data in jpegs]), jpegs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--plain-python", default=sys.executable, help="Python with OpenCV")
+    parser.add_argument("--frames", type=int, default=200, help="a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    loaded = bundle.load(options.bundle)
+    model = Guard().load(loaded, InferenceConfig())
+    threads = model.info.threads
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in ("ours", *PLAIN)}
+    with tempfile.TemporaryDirectory() as name:
+        jpeg_folder = Path(name) / "jpeg"
+        jpeg_folder.mkdir()
+        frames, jpegs = camera_frames(loaded, jpeg_folder)
+        np.save(Path(name) / "frames.npy", frames)
+        for _ in range(options.rounds):
+            for what in PLAIN:
+                file, count = Path(name) / "frames.npy", options.frames
+                python = options.plain_python
+                rounds[what].append(plain(python, what, options.bundle, file, threads, count))
+            fast = ours(model, frames, options.frames, None)
+            paced = ours(model, frames, options.frames // 2, CAMERA_FPS)
+            invoke_ms = np.median([seen.invoke_s for _, seen in fast.seen]) * 1e3
+            rounds["ours"].append(
+                {
+                    "fps": throughput(fast),
+                    "invoke_p50_ms": float(invoke_ms),
+                    "added_p95_ms": added_p95_ms(paced),
+                }
+            )
+        report(rounds, threads)
+        report_service("a folder", *service(options.bundle, str(many(jpeg_folder))))
+        number = iter(range(10**9))
+        with mjpeg_camera(CAMERA_FPS) as camera:
+            camera.frame = lambda: jpegs[next(number) % len(jpegs)]
+            report_service("HTTP (PyAV)", *service(options.bundle, camera.url))
+
+
+def many(folder: Path) -> Path:
+    """Enough frames for every run, as links."""
+    for path in list(folder.iterdir()):
+        for number in range(10):
+            path.with_name(f"{path.stem}_{number}.jpg").hardlink_to(path)
+    return folder
+
+
+def report(rounds: dict[str, list[dict[str, float]]], threads: int) -> None:
+    print(f"640x480 frames, {model_threads(threads)}, medians of {len(rounds['ours'])} rounds")
+    print(f"{'loop':8} {'frames/s':>9} {'of bare':>8} {'invoke p50 ms':>14} {'added p95 ms':>13}")
+    for name, figures in rounds.items():
+        ratios = [f["fps"] / b["fps"] for f, b in zip(figures, rounds["bare"], strict=True)]
+        fps, invoke, added = (
+            statistics.median(f[key] for f in figures)
+            for key in ("fps", "invoke_p50_ms", "added_p95_ms")
+        )
+        ratio = statistics.median(ratios)
+        print(f"{name:8} {fps:9.1f} {ratio:8.1%} {invoke:14.2f} {added:13.2f}")
+
+
+def report_service(source: str, first_label_s: float, resident_mib: float) -> None:
+    print(
+        f"service, {CAMERA_FPS} frames/s of 640x480 JPEG from {source}: first label "
+        f"{first_label_s:.2f} s after its start (median of {STARTS}), resident {resident_mib:.1f} "
+        f"MiB after {SERVICE_FRAMES} frames, preview off"
+    )
+
+
+def model_threads(threads: int) -> str:
+    return f"{threads} thread{'s' * (threads > 1)} (chosen by measurement)"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""A headless Chromium, driven through chromedriver's W3C WebDriver interface."""
+
+import base64
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START_S = 20
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+
+class Browser:
+    def __init__(self, driver: str, width: int, height: int) -> None:
+        self._driver = driver
+        options = {"args": [*ARGUMENTS, f"--window-size={width},{height}"]}
+        if width < 500:
+            # A window cannot be that narrow.
+            metrics = {"width": width, "height": height, "pixelRatio": 2}
+            options["mobileEmulation"] = {"deviceMetrics": metrics}  # type: ignore[assignment]
+        always = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        session = self._call("POST", "/session", {"capabilities": {"alwaysMatch": always}})
+        self._session = f"/session/{session['sessionId']}"
+
+    def open(self, url: str) -> None:
+        self._call("POST", f"{self._session}/url", {"url": url})
+
+    def run(self, script: str) -> Any:
+        """The value that a script returns, or its promise's."""
+        return self._call("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
+
+    def problems(self) -> list[str]:
+        """Errors and warnings on the console since the last call."""
+        entries = self._call("POST", f"{self._session}/se/log", {"type": "browser"})
+        return [e["message"] for e in entries if e["level"] in ("SEVERE", "WARNING")]
+
+    def emulate(self, **features: str) -> None:
+        """Media features of the user's system, as prefers_color_scheme="dark"."""
+        media = [{"name": k.replace("_", "-"), "value": v} for k, v in features.items()]
+        self._cdp("Emulation.setEmulatedMedia", {"features": media})
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is, as a person would."""
+        codes = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32}
+        event = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+        text = {"text": "\r"} if key == "Enter" else {}
+        self._cdp("Input.dispatchKeyEvent", {"type": "keyDown", **event, **text})
+        self._cdp("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+
+    def screenshot(self, path: Path, *, whole: bool = True) -> None:
+        wanted = {"format": "png", "captureBeyondViewport": whole}
+        path.write_bytes(base64.b64decode(self._cdp("Page.captureScreenshot", wanted)["data"]))
+
+    def close(self) -> None:
+        self._call("DELETE", self._session)
+
+    def _cdp(self, command: str, parameters: dict[str, Any]) -> Any:
+        return self._call(
+            "POST", f"{self._session}/goog/cdp/execute", {"cmd": command, "params": parameters}
+        )
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._driver + path, data, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["value"]
+
+
+@contextmanager
+def driver() -> Iterator[str]:
+    """The address of a running chromedriver; skips where there is none, or no browser."""
+    if not shutil.which("chromedriver") or not any(map(shutil.which, BROWSERS)):
+        pytest.skip("no Chromium to drive: apt-get install chromium chromium-driver")
+    process = subprocess.Popen(
+        ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        yield f"http://127.0.0.1:{_port(process)}"
+    finally:
+        process.terminate()
+        process.wait(START_S)
+
+
+def _port(process: "subprocess.Popen[str]") -> int:
+    assert process.stdout is not None
+    for line in process.stdout:
+        words = line.rstrip(".\n").split()
+        if "port" in words and words[-1].isdigit() and words[-1] != "0":
+            return int(words[-1])
+    raise AssertionError("chromedriver did not start")

@@ -1,0 +1,287 @@
+"""What the frame loop promises: region, pace, one sight of settings a frame, an honest watchdog."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cameras import eventually
+from helpers import RULES, picture
+
+from device import bundle as contract
+from device.board import Board, explain, must_slow
+from device.capture import LiveCapture
+from device.config import CameraConfig, Config
+from device.guard import Model
+from device.loop import Pace, region_box
+from device.observation import ModelInfo, Observation
+from device.pipeline import CAPTURE_ALIVE_S, Pipeline
+from device.preprocess import prepare_box, prepare_frame
+from device.sources import Frame
+from device.systemd import Notifier
+from device.telemetry import Telemetry
+
+
+class Scene:
+    """A source that shows what it is told."""
+
+    live = True
+    hang_is_final = False
+
+    def __init__(self, pictures: Iterator[Any]) -> None:
+        self._pictures = pictures
+
+    def frames(self) -> Iterator[Frame]:
+        for number, pixels in enumerate(self._pictures):
+            yield Frame(f"#{number}", pixels, captured_s=time.monotonic())
+            time.sleep(0.005)
+
+
+class Collected:
+    """Stands in for a sink's thread."""
+
+    def __init__(self, *, wants_pictures: bool = False) -> None:
+        self.sink = self
+        self.wants_pictures = wants_pictures
+        self.seen: list[Observation] = []
+
+    def put(self, observation: Observation) -> None:
+        self.seen.append(observation)
+
+
+class Fed(Notifier):
+    """Counts what the watchdog gets."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.meals = 0
+
+    def feed_watchdog(self) -> None:
+        self.meals += 1
+
+
+@pytest.fixture
+def model(tiny_bundle: Path) -> Model:
+    return model_of(tiny_bundle)
+
+
+def model_of(path: Path) -> Model:
+    from device.classifier import Classifier
+
+    loaded = contract.load(path)
+    info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, None, 0.0)
+    return Model(info, Classifier.from_bundle(loaded))
+
+
+Start = Callable[..., tuple[Pipeline, Collected, Fed, list[Any]]]
+
+
+@pytest.fixture
+def start(model: Model) -> Iterator[Start]:
+    pipelines: list[Pipeline] = []
+
+    def run(
+        source: Any, config: Config | None = None, sink: Collected | None = None
+    ) -> tuple[Pipeline, Collected, Fed, list[Any]]:
+        sink, fed, ends = sink or Collected(), Fed(), []
+        config = config or Config()
+        config = replace(config, inference=replace(config.inference, max_fps=1000))
+        arguments: Any = (source, model, config, (sink,), Telemetry(), fed, ends.append)
+        pipelines.append(Pipeline(*arguments))
+        return pipelines[-1], sink, fed, ends
+
+    yield run
+    for pipeline in pipelines:
+        pipeline.close()
+
+
+def forever(*labels: int) -> Iterator[Any]:
+    pictures = [picture(label, 1, 160, 120) for label in labels]
+    while True:
+        yield from pictures
+
+
+def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> None:
+    _, sink, _, _ = start(Scene(forever(0)))
+    eventually(lambda: sink.seen)
+    assert sink.seen[-1].picture is None and sink.seen[-1].class_map is None
+    sink.wants_pictures = True
+    eventually(lambda: sink.seen[-1].picture is not None)
+    last = sink.seen[-1]
+    assert last.picture is not None and last.picture.shape == (120, 160, 3)
+    assert last.crop_box == (20, 0, 140, 120)
+    assert last.class_map is not None and last.class_map.shape[2] == 3
+
+
+def test_the_region_of_interest_is_what_the_model_sees(model: Model, start: Start) -> None:
+    left, right = picture(0, 1, 160, 120), picture(2, 1, 160, 120)
+    both = np.concatenate([left, right], axis=1)
+    config = Config(camera=CameraConfig(region=(0.5, 0.0, 1.0, 1.0)))
+    _, sink, _, _ = start(Scene(iter([both] * 1000)), config)
+    eventually(lambda: sink.seen)
+    assert sink.seen[0].label == "blue" and sink.seen[0].crop_box == (180, 0, 300, 120)
+    np.testing.assert_array_equal(
+        prepare_box(both, sink.seen[0].crop_box, RULES), prepare_frame(right, RULES)
+    )
+    for width, height in ((1, 1), (3, 500), (640, 480)):
+        for region in ((0.0, 0.0, 1.0, 1.0), (0.99, 0.99, 1.0, 1.0), (0.0, 0.4, 0.001, 0.6)):
+            box = region_box(width, height, region, model.classifier)
+            assert 0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height
+
+
+def test_a_swapped_model_takes_over_between_two_frames(start: Start, tiny_bundle: Path) -> None:
+    pipeline, sink, _, _ = start(Scene(forever(1)))
+    eventually(lambda: len(sink.seen) > 3)
+    other = model_of(tiny_bundle)
+    pipeline.swap(other)
+    eventually(lambda: sink.seen[-1].model is other.info)
+    models = [o.model is other.info for o in sink.seen]
+    assert models == sorted(models), "never back to the old one"
+    assert [o.number for o in sink.seen] == list(range(len(sink.seen)))
+    assert sink.seen[models.index(True)].changed, "its labels may mean something else"
+
+
+def test_the_frame_rate_keeps_below_its_limit_and_follows_it() -> None:
+    pace, stop = Pace(50.0), threading.Event()
+    started_s = time.monotonic()
+    for _ in range(11):
+        pace.wait(stop)
+    assert time.monotonic() - started_s >= 10 / 50
+    pace.max_fps = 0.01
+    threading.Timer(0.1, lambda: setattr(pace, "max_fps", 1000.0)).start()
+    started_s = time.monotonic()
+    pace.wait(stop)
+    assert time.monotonic() - started_s < 2, "not for the 100 s of the old limit"
+
+
+def test_a_clock_that_jumps_disturbs_nothing_but_the_printed_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sink, _, _ = start(Scene(forever(0)))
+    eventually(lambda: len(sink.seen) > 3)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    eventually(lambda: sink.seen[-1].unix_s < 1)
+    seen = len(sink.seen)
+    eventually(lambda: len(sink.seen) > seen + 3)
+    assert [o.changed for o in sink.seen].count(True) == 1
+    moments = [o.monotonic_s for o in sink.seen]
+    assert moments == sorted(moments) and all(0 < o.latency_s < 5 for o in sink.seen)
+
+
+def test_a_fault_in_the_loop_ends_the_service_instead_of_hanging_it(start: Start) -> None:
+    _, _, _, ends = start(Scene(iter([np.zeros(5, np.uint8)])))
+    eventually(lambda: ends)
+    assert isinstance(ends[0], Exception)
+
+
+def test_the_end_of_a_file_is_an_end_and_no_fault(start: Start) -> None:
+    pipeline, sink, _, ends = start(Scene(iter([picture(0, 1)] * 3)))
+    eventually(lambda: ends)
+    assert ends == [None] and len(sink.seen) == 3
+    assert pipeline._telemetry.snapshot().camera.state == "ended"
+
+
+# --- watchdog -------------------------------------------------------------------------------------
+
+
+def test_the_watchdog_is_fed_by_completed_inferences_and_starves_when_one_hangs(
+    start: Start, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    gate.set()
+    invoke = model.classifier.invoke
+    monkeypatch.setattr(model.classifier, "invoke", lambda: (gate.wait(), invoke()))
+    _, sink, fed, _ = start(Scene(forever(0)))
+    eventually(lambda: len(sink.seen) > 3)
+    assert fed.meals >= 3
+    gate.clear()
+    time.sleep(0.3)
+    meals = fed.meals
+    time.sleep(1.5)
+    assert fed.meals == meals
+    gate.set()
+
+
+def test_without_a_camera_it_is_fed_only_while_someone_tries_to_get_it_back(start: Start) -> None:
+    silent = Scene(iter(()))
+    capture = LiveCapture(lambda: silent, CameraConfig(longest_wait_s=0.3), Telemetry())
+    _, sink, fed, _ = start(capture)
+    eventually(lambda: fed.meals >= 1)
+    # As if the thread that reconnects were stuck.
+    capture.frames = lambda: iter(())  # type: ignore[method-assign]
+    capture.close()
+    time.sleep(0.5)
+    capture.alive_s = time.monotonic() - CAPTURE_ALIVE_S - 1
+    meals = fed.meals
+    time.sleep(1.6)
+    assert fed.meals == meals and not sink.seen
+
+
+@pytest.mark.parametrize("address", ["@fieldguide-test", "{folder}/notify"])
+def test_messages_reach_the_manager_s_socket(address: str, tmp_path: Path) -> None:
+    import socket
+
+    address = address.format(folder=tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
+        link.bind(address.replace("@", "\0"))
+        link.settimeout(5)
+        notifier = Notifier({"NOTIFY_SOCKET": address})
+        notifier.ready()
+        notifier.status("two\nlines")
+        for _ in range(3):
+            notifier.feed_watchdog()
+        notifier.stopping()
+        got = [link.recv(4096).decode() for _ in range(4)]
+    assert got == ["READY=1", "STATUS=two lines", "WATCHDOG=1", "STOPPING=1"]
+
+
+def test_without_a_manager_or_with_a_dead_one_nothing_happens(tmp_path: Path) -> None:
+    Notifier({}).ready()
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).feed_watchdog()
+
+
+# --- heat -----------------------------------------------------------------------------------------
+
+
+def test_the_rate_drops_while_the_firmware_throttles_or_the_soc_is_hot() -> None:
+    assert not must_slow(60.0, 0, 80.0, slowed=False)
+    assert must_slow(80.0, 0, 80.0, slowed=False)
+    assert must_slow(None, 0x4, 80.0, slowed=False)
+    assert must_slow(40.0, 0x50001, 80.0, slowed=False)
+    assert not must_slow(40.0, 0x50000, 80.0, slowed=True), "once since boot is not now"
+    assert must_slow(76.0, 0, 80.0, slowed=True), "not at once back"
+    assert not must_slow(74.9, 0, 80.0, slowed=True)
+    assert not must_slow(None, None, 80.0, slowed=False)
+
+
+def test_the_board_is_read_from_its_files(tmp_path: Path) -> None:
+    for zone, value in (("thermal_zone0", "48312\n"), ("thermal_zone1", "51000\n")):
+        (tmp_path / zone).mkdir()
+        (tmp_path / zone / "temp").write_text(value)
+    (tmp_path / "throttled").write_text("50005\n")
+    board = Board(tmp_path, tmp_path / "throttled")
+    assert board.temperature_c() == 51.0 and board.throttled() == 0x50005
+    assert explain(0x50005) == [
+        "under-voltage",
+        "throttled",
+        "under-voltage since boot",
+        "throttled since boot",
+    ]
+    (tmp_path / "thermal_zone1" / "temp").write_text("")
+    assert board.temperature_c() == pytest.approx(48.312)
+    nothing = Board(tmp_path / "none", tmp_path / "none")
+    assert nothing.temperature_c() is None and nothing.throttled() is None
+
+
+def test_vcgencmd_is_asked_where_the_file_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "vcgencmd"
+    command.write_text("#!/bin/sh\necho throttled=0x20002\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert Board(tmp_path, tmp_path / "none").throttled() == 0x20002

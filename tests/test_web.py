@@ -1,0 +1,420 @@
+"""What the web page's server promises: the newest picture for a few, and peace for the model."""
+
+import base64
+import email
+import email.policy
+import hashlib
+import http.client
+import io
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cameras import eventually
+from helpers import picture
+from PIL import Image
+from sights import MODEL, Surroundings, publish_until, sight
+
+from device import bundle, http_server, viewers, web, web_view
+from device.config import WebConfig
+from device.errors import ConfigError
+from device.observation import Observation
+from device.viewers import MAX_VIEWERS
+from device.web import Web
+
+TOKEN = "0123456789abcdef"
+
+
+class Visitor:
+    """A browser, as far as the server can tell."""
+
+    def __init__(self, page: Web, number: int = 0, **headers: str) -> None:
+        self._page, self.name = page, f"{number:016x}"
+        self._headers = {k.replace("_", "-"): v for k, v in headers.items()}
+
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[int, Any, bytes]:
+        client = http.client.HTTPConnection("127.0.0.1", self._page.port, timeout=10)
+        named = {k.replace("_", "-"): v for k, v in headers.items()}
+        with closing(client):
+            client.request(method, path, body, {**self._headers, **named})
+            response = client.getresponse()
+            return response.status, response.headers, response.read()
+
+    def live(self, after: int | str = "") -> tuple[int, Any, bytes]:
+        return self.ask(f"/live?viewer={self.name}&after={after}")
+
+    def health(self) -> Any:
+        return json.loads(self.ask(f"/health?viewer={self.name}")[2])
+
+    def csrf(self) -> str:
+        found = re.search(rb'name="csrf" content="([^"]+)"', self.ask("/")[2])
+        assert found is not None
+        return found[1].decode()
+
+    def save(self, frame: int, label: Any, **changed: str) -> tuple[int, str]:
+        headers = {
+            "Origin": f"http://127.0.0.1:{self._page.port}",
+            "Content_Type": "application/json",
+            "X_Fieldguide_CSRF": self.csrf(),
+            **changed,
+        }
+        wanted = {"viewer": self.name, "frame": frame, "label": label}
+        status, _, body = self.ask("/save", "POST", json.dumps(wanted).encode(), **headers)
+        return status, body.decode()
+
+
+def parts(headers: Any, body: bytes) -> tuple[dict[str, Any], bytes]:
+    """State and JPEG of an answer, read as any MIME reader would."""
+    head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
+    found = {part.get_filename(): part.get_payload(decode=True) for part in message.iter_parts()}
+    return json.loads(found["state"]), found["picture"]
+
+
+@pytest.fixture
+def surroundings() -> Surroundings:
+    return Surroundings()
+
+
+@pytest.fixture
+def page(surroundings: Surroundings) -> Iterator[Web]:
+    page = Web(surroundings.context(web=WebConfig(enabled=True, port=0)))
+    page.tick(surroundings.status())
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def crowd() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as executor:
+        yield executor
+
+
+def shown(page: Web, visitor: Visitor, crowd: ThreadPoolExecutor, **more: Any) -> dict[str, Any]:
+    """What a visitor sees next, while frames come."""
+    answer = crowd.submit(visitor.live)
+    publish_until(page, answer.done, lambda number: sight(number, **more))
+    status, headers, body = answer.result()
+    assert status == 200
+    return parts(headers, body)[0]
+
+
+def test_a_viewer_gets_the_picture_with_what_was_seen_in_it(
+    page: Web, crowd: ThreadPoolExecutor
+) -> None:
+    answer = crowd.submit(Visitor(page).live)
+    publish_until(page, answer.done, lambda number: sight(number, label=2))
+    state, jpeg = parts(*answer.result()[1:])
+    assert state["label"] == "blue" and state["score"] == pytest.approx(0.8)
+    assert [name for name, _ in state["top"]] == ["blue", "red", "green"]
+    image = Image.open(io.BytesIO(jpeg))
+    assert image.size == (160, 120)
+    expected = picture(2, state["frame"], 160, 120)
+    assert np.abs(np.asarray(image).astype(int) - expected).mean() < 8
+    # The crop of a 4:3 frame: its middle square.
+    assert state["crop"] == [0.125, 0, 0.875, 1]
+    assert np.shape(state["map"]["blue"]) == (7, 7)
+    assert state["map"]["blue"][0][0] == 255 > state["map"]["blue"][6][6]
+
+
+def test_an_even_map_looks_even(page: Web) -> None:
+    rng = np.random.default_rng(0)
+    nearly = rng.normal(0, 0.05, (7, 7, 3)).astype(np.float32)
+    shades = web_view.heat(replace(sight(0), class_map=nearly))
+    assert all(np.min(rows) > 200 for rows in shades.values())
+
+
+def test_pictures_are_asked_for_and_encoded_only_while_someone_looks(
+    page: Web, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 0.2)
+    monkeypatch.setattr(web, "LINGER_S", 0.2)
+    assert not page.wants_pictures
+    shown(page, Visitor(page), crowd)
+    eventually(lambda: not page.wants_pictures and time.monotonic() > page._next_picture_s, 3)
+    time.sleep(0.3)
+    assert not page.wants_pictures
+
+
+def test_each_picture_is_encoded_once_for_all_and_ten_times_a_second_at_most(
+    page: Web, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    shoot = web_view.shoot
+
+    def counted(observation: Observation) -> web_view.Shot:
+        encoded.append(observation.number)
+        return shoot(observation)
+
+    monkeypatch.setattr(web_view, "shoot", counted)
+    started_s = time.monotonic()
+
+    def look(number: int) -> list[int]:
+        visitor, frames = Visitor(page, number), [-1]
+        while time.monotonic() < started_s + 1.5:
+            frames.append(parts(*visitor.live(frames[-1])[1:])[0]["frame"])
+        return frames[1:]
+
+    looks = [crowd.submit(look, number) for number in range(MAX_VIEWERS)]
+    publish_until(page, lambda: all(look.done() for look in looks))
+    seconds = time.monotonic() - started_s
+    assert len(encoded) == len(set(encoded)) <= 10 * seconds + 1
+    for frames in (look.result() for look in looks):
+        assert len(frames) == len(set(frames)) >= 5
+        assert set(frames) <= set(encoded)
+
+
+def test_a_fifth_viewer_is_told_why_and_gets_in_when_one_has_gone(
+    page: Web, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 0.1)
+    for number in range(MAX_VIEWERS):
+        assert Visitor(page, number).live()[0] == 204
+    status, _, body = Visitor(page, 99).live()
+    assert status == 503 and b"4 viewers look already" in body
+    assert Visitor(page, 0).live()[0] == 204
+    monkeypatch.setattr(viewers, "EXPIRE_S", 0.0)
+    assert Visitor(page, 99).live()[0] == 204
+
+
+@pytest.mark.parametrize("name", ["", "x", "0" * 15, "0" * 65, "0123456789ABCDEF", "../../etc"])
+def test_a_viewer_without_a_proper_name_is_refused(page: Web, name: str) -> None:
+    assert Visitor(page).ask(f"/live?viewer={name}")[0] == 400
+
+
+def test_pictures_are_let_go_when_nobody_looks_any_more(
+    page: Web,
+    surroundings: Surroundings,
+    crowd: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 0.1)
+    monkeypatch.setattr(web, "LINGER_S", 0.1)
+    monkeypatch.setattr(viewers, "EXPIRE_S", 0.2)
+    shown(page, Visitor(page), crowd)
+    assert page._viewers._newest is not None
+    time.sleep(0.4)
+    page.tick(surroundings.status())
+    eventually(lambda: page._viewers._newest is None and not page._viewers._viewers, 2)
+
+
+def test_large_frames_go_out_smaller() -> None:
+    image = Image.open(io.BytesIO(web_view.jpeg(np.zeros((1944, 2592, 3), np.uint8))))
+    assert max(image.size) <= web_view.MAX_SIDE_PX
+
+
+# --- saving -----------------------------------------------------------------------------------
+
+
+def test_the_frame_that_was_shown_is_the_one_that_is_saved(
+    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor
+) -> None:
+    visitor, other = Visitor(page, 1), Visitor(page, 2)
+    frame = shown(page, visitor, crowd)["frame"]
+    # Meanwhile others see newer ones.
+    later = shown(page, other, crowd)["frame"]
+    assert visitor.save(frame, "green") == (200, json.dumps({"file": f"green/{frame}.jpg"}))
+    assert visitor.save(frame, "poppy red")[0] == 200
+    assert surroundings.kept == [(frame, "green"), (frame, "poppy red")]
+    if later != frame:
+        assert visitor.save(later, "green")[0] == 409
+
+
+def test_only_the_own_page_can_save(
+    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor
+) -> None:
+    visitor = Visitor(page)
+    frame = shown(page, visitor, crowd)["frame"]
+    for forged in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"X_Fieldguide_CSRF": "guessed"},
+        {"X_Fieldguide_CSRF": ""},
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "application/x-www-form-urlencoded"},
+        {"Sec_Fetch_Site": "cross-site"},
+    ):
+        assert visitor.save(frame, "green", **forged)[0] == 403, forged
+    assert visitor.save(frame, "green", Host="evil.example")[0] == 421
+    assert surroundings.kept == []
+
+
+@pytest.mark.parametrize(
+    "label", ["", ".", "..", "../x", "a/b", "/etc", "a\\b", "-x", "_x", "a\nb", "x" * 65, None, 7.5]
+)
+def test_a_class_that_is_no_good_name_of_a_folder_is_refused(
+    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor, label: Any
+) -> None:
+    visitor = Visitor(page)
+    frame = shown(page, visitor, crowd)["frame"]
+    status, _ = visitor.save(frame, label)
+    assert status == 422 or label in (None, 7.5)
+    assert all("/" not in name and len(name) <= 64 for _, name in surroundings.kept)
+
+
+def test_why_a_frame_was_not_saved_is_shown(
+    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor
+) -> None:
+    surroundings.cannot_keep = "the disk is full"
+    visitor = Visitor(page)
+    frame = shown(page, visitor, crowd)["frame"]
+    assert visitor.save(frame, "green") == (507, "Not saved: the disk is full\n")
+
+
+def test_nonsense_is_no_fault(page: Web) -> None:
+    headers = {"Origin": f"http://127.0.0.1:{page.port}", "Content_Type": "application/json"}
+    csrf = Visitor(page).csrf()
+    for body in (b"", b"[]", b"{", b"[" * 4000, b'{"frame": "x", "viewer": []}', b"\xff"):
+        status, _, _ = Visitor(page).ask("/save", "POST", body, X_Fieldguide_CSRF=csrf, **headers)
+        assert status == 409
+
+
+# --- history, health, access ------------------------------------------------------------------
+
+
+def test_the_history_has_the_changes_newest_first_and_no_pictures(page: Web) -> None:
+    for number, label in enumerate([0, None, 2]):
+        page.publish(sight(number, label, changed=True))
+    history = Visitor(page).health()["history"]
+    assert [change["label"] for change in history["changes"]] == ["blue", "unknown", "red"]
+    assert all(0 <= change["age_s"] < 60 for change in history["changes"])
+    assert len(history["samples"]) == 1
+    assert all(change.picture is None for change in page._history._changes)
+
+
+def test_the_history_is_bounded() -> None:
+    history, observation = web_view.History(), sight(0, changed=True)
+    for number in range(2000):
+        history.add(replace(observation, monotonic_s=float(number)))
+    record = history.record()
+    assert len(record["changes"]) == web_view.MAX_CHANGES
+    assert len(record["samples"]) == web_view.MAX_SAMPLES
+
+
+def test_health_hides_passwords_and_names_problems(page: Web, surroundings: Surroundings) -> None:
+    surroundings.telemetry.camera(state="lost", problem="unplugged")
+    surroundings.telemetry.sink("mqtt", problem="no broker")
+    surroundings.telemetry.model_problem("its digest differs")
+    health = Visitor(page).health()
+    assert health["camera"]["problem"] == "unplugged" and health["camera"]["state"] == "lost"
+    assert health["outputs"]["mqtt"] == "no broker"
+    assert health["model_problem"] == "its digest differs"
+    assert "secret" not in json.dumps(health)
+
+
+def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
+    manifest = bundle.load(tiny_bundle).manifest
+    info = replace(MODEL, sha256=manifest["files"][bundle.MODEL]["sha256"])
+    measured = web_view.measured_accuracy(tiny_bundle, info)
+    assert measured is not None
+    assert measured["value"] == manifest["verification"]["int8_accuracy"]
+    assert measured["photos"] == manifest["verification"]["n"]
+    assert measured["low"] <= measured["value"] <= measured["high"]
+
+
+def test_no_accuracy_is_shown_of_another_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    assert web_view.measured_accuracy(tiny_bundle, MODEL) is None
+    assert web_view.measured_accuracy(tmp_path, MODEL) is None
+
+
+def test_the_page_runs_nothing_but_what_is_written_in_it(page: Web) -> None:
+    status, headers, body = Visitor(page).ask("/")
+    policy = headers["Content-Security-Policy"]
+    assert status == 200
+    assert "unsafe" not in policy and "default-src 'none'" in policy
+    (script,) = re.findall(rb"<script>(.*?)</script>", body, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    # No outside asset: nothing is fetched but what the policy's own origin serves.
+    outside = re.findall(rb"""(?:src|href|url)\s*[=(]\s*["']?(\w+:)?//""", body)
+    assert outside == []
+
+
+def test_on_the_network_one_visit_with_the_token_opens_the_page(
+    surroundings: Surroundings,
+) -> None:
+    with pytest.raises(ConfigError, match=r"output\.web\.token"):
+        Web(surroundings.context(web=WebConfig(address="0.0.0.0")))
+    config = WebConfig(address="0.0.0.0", port=0, token=TOKEN)
+    page = Web(surroundings.context(web=config))
+    page.tick(surroundings.status())
+    try:
+        stranger = Visitor(page)
+        for path in ("/health", "/live?viewer=0123456789abcdef", "/nowhere"):
+            assert stranger.ask(path)[0] == 401
+        status, _, body = stranger.ask("/")
+        assert status == 401 and b'name="token"' in body and b"csrf" not in body
+        status, headers, body = stranger.ask("/?token=wrong")
+        assert status == 401 and b"That token is wrong" in body and "Set-Cookie" not in headers
+        status, headers, body = stranger.ask(f"/?token={TOKEN}")
+        assert status == 200 and b"csrf" not in body
+        guest = Visitor(page, Cookie=headers["Set-Cookie"].split(";")[0])
+        assert guest.ask("/")[0] == 200 and guest.health()["version"]
+        # Once signed in, the token does not stay in the address bar.
+        assert b"csrf" not in guest.ask(f"/?token={TOKEN}")[2]
+    finally:
+        page.close()
+
+
+def test_unknown_paths_and_methods_are_404(page: Web) -> None:
+    for path in ("/index.html", "/../etc/passwd", "/live/", "/page.html", "/%2e%2e/x", "//"):
+        assert Visitor(page).ask(path)[0] == 404
+    assert Visitor(page).ask("/live", "POST", b"")[0] == 404
+    assert Visitor(page).ask("/save")[0] == 404
+
+
+# --- many clients -----------------------------------------------------------------------------
+
+
+def test_a_hundred_stuck_clients_are_refused_or_dropped_and_frames_go_on(
+    page: Web, surroundings: Surroundings
+) -> None:
+    sink = surroundings.run(page)
+    stop = threading.Event()
+    frames = 0
+
+    def film() -> None:
+        nonlocal frames
+        while not stop.wait(0.005):
+            # As the frame loop does: it hands over and never waits.
+            sink.put(sight(frames))
+            frames += 1
+
+    thread = threading.Thread(target=film)
+    thread.start()
+    try:
+        with ExitStack() as stack:
+            asked = b"GET /live?viewer=%016x HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            for number in range(100):
+                stuck = socket.create_connection(("127.0.0.1", page.port), timeout=5)
+                stack.enter_context(closing(stuck))
+                # A third says nothing, a third half a request, a third asks and never reads.
+                stuck.sendall([b"", b"GET / HTT", asked % number][number % 3])
+            before, started_s = frames, time.monotonic()
+            time.sleep(1)
+            rate = (frames - before) / (time.monotonic() - started_s)
+            limit = http_server.MAX_CONNECTIONS + http_server.MAX_REFUSALS
+            assert page._server._open <= limit
+            assert len(page._viewers._viewers) <= MAX_VIEWERS
+            assert rate > 50
+            # They cost the others their places for seconds only.
+            eventually(lambda: page._server._open == 0, within_s=12)
+        assert Visitor(page).health()["version"]
+    finally:
+        stop.set()
+        thread.join()
+        sink.start_closing()
+        assert sink.join(2)
