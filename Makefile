@@ -58,6 +58,7 @@ SPLIT := $(BUILD)/train/split.csv
 AUDIT := $(BUILD)/train/audit.json
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
+TRAINED := $(NETWORK) $(addprefix $(BUILD)/train/,labels.txt preprocess.json metrics.json report.html timings.json)
 EXPORTED := $(BUILD)/convert/model_int8.tflite
 VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
@@ -81,7 +82,7 @@ setup: $(READY) ## make .venv with everything that a workstation needs
 data: $(SPLIT) ## find the photos, split them: build/train/split.csv
 audit: $(AUDIT) ## look for photos that would spoil training: build/train/audit.html
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
-train: $(NETWORK) ## fine-tune: build/train/model.keras, metrics.json, report.html
+train: $(TRAINED) ## fine-tune: build/train/model.keras, metrics.json, report.html
 report: $(NETWORK) ## write build/train/report.html again, without training
 	@$(PY) -m train report --out $(BUILD)/train
 
@@ -217,7 +218,7 @@ $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 # A photo added or removed changes its folder.
 DATA_FOLDERS := $(if $(wildcard $(DATA)),$(shell find -L "$(DATA)" -maxdepth 4 -type d -not -name '.*' | sed 's/ /\\ /g'))
 
-.PRECIOUS: $(SPLIT) $(NETWORK) $(EXPORTED) $(BUNDLE) $(MICRO)/train/model.keras
+.PRECIOUS: $(SPLIT) $(TRAINED) $(EXPORTED) $(BUNDLE) $(MICRO)/train/model.keras
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
@@ -238,11 +239,12 @@ $(WEIGHTS_READY): | $(READY)
 	@$(PY) -m train weights --out $(@D)
 	@touch $@
 
-$(NETWORK): $(SPLIT) $(VARS)/train $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
-	@$(PY) -m train fit --out $(@D) --weights "$(or $(WEIGHTS),$(BUILD)/weights)" \
+# One run makes them all: what a Ctrl-C left out is made good, from the state of the last epoch.
+$(TRAINED) &: $(SPLIT) $(VARS)/train $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
+	@$(PY) -m train fit --out $(BUILD)/train --weights "$(or $(WEIGHTS),$(BUILD)/weights)" \
 	  --alpha $(ALPHA) --size $(SIZE) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
 
-$(EXPORTED): $(NETWORK) $(VARS)/convert | $(READY)
+$(EXPORTED): $(NETWORK) $(VARS)/convert | $(READY) $(TRAINED)
 	@$(PY) -m convert export --training $(BUILD)/train --out $(@D) \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 

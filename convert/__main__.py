@@ -1,13 +1,11 @@
 """Command line of the conversion stage: export, verify, bundle."""
 
 import argparse
-import io
 import json
 import os
 import shutil
 import sys
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,9 +18,18 @@ from rich.progress import Progress
 from convert import edgetpu, metadata, micro, package, preflight, probe, verify
 from convert.calibration import choose
 from convert.config import ConvertConfig, Gate
-from convert.errors import GateError, InputError
+from convert.errors import GateError
 from convert.flatbuffer import read_facts
-from convert.training import REPORT, LabelledPhoto, Training, load_network, read
+from convert.models import (
+    CALIBRATION,
+    EQUALIZATION,
+    FLOAT_MODEL,
+    read_calibration,
+    read_model,
+    read_scales,
+    scales_file,
+)
+from convert.training import REPORT, Training, load_network, read
 from device import bundle as contract
 from device.classifier import Classifier
 from device.console import guarded, quiet_native_stderr
@@ -32,9 +39,6 @@ from device.files import write_bytes
 if TYPE_CHECKING:
     from convert.evidence import Evidence
 
-FLOAT_MODEL = "model_float32.tflite"
-CALIBRATION = "calibration.json"
-EQUALIZATION = "equalization.npz"
 SAMPLES_PER_CLASS = 2
 WORST_LAYERS_NAMED = 3
 
@@ -68,24 +72,10 @@ def export(options: argparse.Namespace) -> int:
         model = metadata.embed(int8_model(network, plan), _description(training))
     preflight.oldest(read_facts(model).operators, preflight.read_table())
     write_bytes(options.out / contract.MODEL, model)
-    write_bytes(options.out / EQUALIZATION, _scales_file(plan.scales))
+    write_bytes(options.out / EQUALIZATION, scales_file(plan.scales))
     write_bytes(options.out / CALIBRATION, (json.dumps(calibration, indent=1) + "\n").encode())
     print(f"exported {options.out / contract.MODEL}, calibrated on {len(photos)} photos")
     return 0
-
-
-def _scales_file(scales: Mapping[str, Any]) -> bytes:
-    data = io.BytesIO()
-    np.savez(data, **scales)
-    return data.getvalue()
-
-
-def _read_scales(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run `make convert` again") from error
 
 
 def _description(training: Training) -> metadata.Description:
@@ -106,7 +96,7 @@ def verify_models(options: argparse.Namespace) -> int:
     )
     training = read(options.training)
     before, behind = training.page()
-    models = {name: _read(options.models / name) for name in (FLOAT_MODEL, contract.MODEL)}
+    models = {name: read_model(options.models / name) for name in (FLOAT_MODEL, contract.MODEL)}
     preflight.oldest(read_facts(models[contract.MODEL]).operators, preflight.read_table())
     network = load_network(training.model_path)
     float32, int8 = (
@@ -115,7 +105,7 @@ def verify_models(options: argparse.Namespace) -> int:
     with Progress(console=Console(stderr=True)) as progress:
         outputs = _classify(training, network, float32, int8, progress)
         verification = verify.judge(training.labels, outputs, config.gate)
-        model, scales = models[contract.MODEL], _read_scales(options.models / EQUALIZATION)
+        model, scales = models[contract.MODEL], read_scales(options.models / EQUALIZATION)
         evidence = _gather(training, network, model, scales, int8, outputs, progress)
     description = training.metrics["data"]["description"]
     record = verify.record(
@@ -186,9 +176,9 @@ def _judge_edge_tpu(model: bytes, models: Path, config: ConvertConfig) -> dict[s
 def bundle(options: argparse.Namespace) -> int:
     """Write the bundle folder and the tar."""
     training = read(options.training)
-    model = _read(options.models / contract.MODEL)
-    verification = _read_verification(options.out / package.VERIFICATION, model)
-    calibration = _read_calibration(options.models / CALIBRATION, training)
+    model = read_model(options.models / contract.MODEL)
+    verification = package.read_verification(options.out / package.VERIFICATION, model)
+    calibration = read_calibration(options.models / CALIBRATION, training)
     config = ConvertConfig(seed=calibration[0])
     classifier = Classifier(model, training.labels, training.preprocessing)
     compiled = options.models / contract.EDGETPU_MODEL
@@ -207,7 +197,7 @@ def bundle(options: argparse.Namespace) -> int:
 
 def runtimes(options: argparse.Namespace) -> int:
     """Measure which operator versions the given environments' runtimes have."""
-    model = _read(options.model)
+    model = read_model(options.model)
     operators = sorted(read_facts(model).operators)
     table = [probe.measure(python, model, operators) for python in options.python]
     write_bytes(options.out, preflight.table_text(table).encode())
@@ -305,40 +295,6 @@ def _classify(
         int8,
         lambda: progress.advance(task),
     )
-
-
-def _read_verification(path: Path, model: bytes) -> dict[str, Any]:
-    try:
-        record = package.read_verification(path)
-        same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
-        edge_tpu = record["edge_tpu"]
-        allowed = record["passed"] or record["allow_regression"]
-        allowed &= not edge_tpu["failures"] or edge_tpu["cpu_operators_allowed"]
-        failures = "; ".join(record["failures"] + edge_tpu["failures"])
-        _ = record["threshold"]["coverage"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
-    if not same:
-        raise InputError(f"{path} is of another model; run `make verify` again")
-    if not allowed:
-        raise GateError(f"{path}: the gate failed ({failures})")
-    return record
-
-
-def _read_calibration(path: Path, training: Training) -> tuple[int, list[LabelledPhoto]]:
-    try:
-        record = json.loads(path.read_text("utf-8"))
-        by_path = {photo.path: photo for photo in training.photos["train"]}
-        return int(record["seed"]), [by_path[name] for name in record["photos"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: does not fit the split ({error}); run `make convert`") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; run `make convert` first") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.flatbuffer import operator_name, parse
+from convert.flatbuffer import holds_data, operator_name, parse
 
 COMPILER = "edgetpu_compiler"
 TIME_LIMIT_S = 300
@@ -130,14 +130,11 @@ class _Operator:
         self.name, self.version = operator_name(code), int(code.version)
         self.options = operator.builtinOptions
         tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
-        data = [tree.buffers[tensor.buffer].data for tensor in tensors]
-        self.constants = [(t, d) for t, d in zip(tensors, data, strict=True) if _filled(d)]
-        self.inputs = [t for t, d in zip(tensors, data, strict=True) if not _filled(d)]
+        self.constants = [
+            (t, tree.buffers[t.buffer].data) for t in tensors if holds_data(tree, t.buffer)
+        ]
+        self.inputs = [t for t in tensors if not holds_data(tree, t.buffer)]
         self.outputs = [graph.tensors[index] for index in operator.outputs]
-
-
-def _filled(data: Any) -> bool:
-    return data is not None and len(data) > 0
 
 
 def _limitation(op: _Operator) -> str:

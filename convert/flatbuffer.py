@@ -110,7 +110,7 @@ def _read(model: bytes, extract: Callable[[Any], T]) -> T:
 def _operators(tree: Any) -> list[Operator]:
     graph = tree.subgraphs[0]
     constants = {
-        index for index, tensor in enumerate(graph.tensors) if _holds_data(tree, tensor.buffer)
+        index for index, tensor in enumerate(graph.tensors) if holds_data(tree, tensor.buffer)
     }
     return [
         Operator(
@@ -122,7 +122,8 @@ def _operators(tree: Any) -> list[Operator]:
     ]
 
 
-def _holds_data(tree: Any, buffer: int) -> bool:
+def holds_data(tree: Any, buffer: int) -> bool:
+    """Whether a buffer of the model has content: its tensor is a constant."""
     data = tree.buffers[buffer].data
     return data is not None and len(data) > 0
 

@@ -8,6 +8,7 @@ of their own.
 
 import json
 import re
+import string
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ TOLERANCE_STEPS = 32
 """Of 256, from the golden outputs: reference kernels round differently. The largest seen was 26."""
 ARENA_STEP_BYTES = 1024
 BYTES_A_LINE = 16
+PLAIN = (string.ascii_letters + string.digits + " _-.,()").encode()
+"""Bytes that stand for themselves in a C++ string, whatever stands beside them."""
 RESOLVERS = {
     "ADD": "AddAdd",
     "CONV_2D": "AddConv2D",
@@ -130,7 +133,7 @@ def sources(bundle: Bundle, measured: Measurement) -> dict[str, str]:
 
 
 def _header(bundle: Bundle, measured: Measurement) -> str:
-    labels = ", ".join(json.dumps(label, ensure_ascii=True) for label in bundle.labels)
+    labels = ", ".join(map(_literal, bundle.labels))
     return f"""\
 #ifndef FIELDGUIDE_MODEL_H_
 #define FIELDGUIDE_MODEL_H_
@@ -149,6 +152,12 @@ extern const std::uint8_t kModel[kModelBytes];
 
 #endif  // FIELDGUIDE_MODEL_H_
 """
+
+
+def _literal(text: str) -> str:
+    """A C++ string of the UTF-8 bytes, whatever the compiler takes a source file's letters for."""
+    parts = [chr(b) if b in PLAIN else f"\\{b:03o}" for b in text.encode()]
+    return f'"{"".join(parts)}"'
 
 
 def _array(model: bytes) -> str:

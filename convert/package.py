@@ -14,6 +14,7 @@ import numpy as np
 from convert import preflight
 from convert.card import model_card
 from convert.config import ConvertConfig
+from convert.errors import GateError, InputError
 from convert.flatbuffer import read_facts
 from convert.training import LabelledPhoto, Training
 from device import __version__
@@ -153,7 +154,25 @@ def commit() -> str:
     return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
-def read_verification(path: Path) -> dict[str, Any]:
-    """Read `verification.json` back."""
-    verification: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return verification
+def read_verification(path: Path, model: bytes) -> dict[str, Any]:
+    """`verification.json`, if it lets this model ship.
+
+    Raises:
+        InputError: if it is missing, damaged, or of another model.
+        GateError: if it says no.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
+        edge_tpu = record["edge_tpu"]
+        allowed = record["passed"] or record["allow_regression"]
+        allowed &= not edge_tpu["failures"] or edge_tpu["cpu_operators_allowed"]
+        failures = "; ".join(record["failures"] + edge_tpu["failures"])
+        _ = record["threshold"]["coverage"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
+    if not same:
+        raise InputError(f"{path} is of another model; run `make verify` again")
+    if not allowed:
+        raise GateError(f"{path}: the gate failed ({failures})")
+    return record

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from convert.errors import InputError
-from convert.flatbuffer import operator_name, pack, parse
+from convert.flatbuffer import holds_data, operator_name, pack, parse
 from convert.preflight import Support
 
 HIGHEST_VERSION = 16
@@ -59,7 +59,7 @@ def one_operator(model: bytes, name: str, version: int) -> bytes:
     operator.opcodeIndex, code.version = 0, version
     used = [*operator.inputs, *operator.outputs]
     tensors = [copy.copy(graph.tensors[index]) for index in used]
-    constant = [_is_constant(tree, tensor) for tensor in tensors]
+    constant = [holds_data(tree, tensor.buffer) for tensor in tensors]
     buffers = [tree.buffers[0]]
     for tensor in tensors:
         buffers.append(tree.buffers[tensor.buffer])
@@ -104,8 +104,3 @@ def measure(python: Path, model: bytes, operators: list[str]) -> Support:
         name, number = file.rsplit(".", 1)
         highest[name] = max(highest[name], int(number))
     return Support(package, version, highest)
-
-
-def _is_constant(tree: object, tensor: object) -> bool:
-    data = tree.buffers[tensor.buffer].data  # type: ignore[attr-defined]
-    return data is not None and len(data) > 0

@@ -60,7 +60,9 @@ class Training:
         begin, end = REPORT_PLACE
         before, behind = page.partition(begin)[0], page.rpartition(end)[2]
         if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
-            raise InputError(f"{path} has no place for verification; run `make train` again")
+            raise InputError(
+                f"{path} has no place for verification; remove it and run `make train`"
+            )
         return before, behind
 
     def pixels(self, photo: LabelledPhoto) -> Pixels:
@@ -95,7 +97,7 @@ def read(folder: Path) -> Training:
     except FileNotFoundError as error:
         raise InputError(f"{error.filename} is missing; run `make train` first") from error
     except (ValueError, KeyError, TypeError, BundleError) as error:
-        raise InputError(f"{folder}: damaged ({error}); run `make train` again") from error
+        raise InputError(f"{folder}: damaged ({error}); remove it and run `make train`") from error
     if not (folder / MODEL).exists():
         raise InputError(f"{folder / MODEL} is missing; run `make train` first")
     return Training(folder, data_folder, labels, rules, photos, metrics)
@@ -129,4 +131,6 @@ def load_network(path: Path) -> Any:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a whole Keras model ({reason}); run `make train`") from error
+        raise InputError(
+            f"{path}: not a whole Keras model ({reason}); remove it and run `make train`"
+        ) from error

@@ -28,6 +28,8 @@ from device.__main__ import main
 from device.classifier import Classifier
 
 if TYPE_CHECKING:
+    from pipeline import Build
+
     from convert.quantize import Plan
     from convert.training import LabelledPhoto, Training
 
@@ -152,9 +154,9 @@ def tiny_plan(tiny_network: Any, tiny_training: "Training") -> "Plan":
 @pytest.fixture(scope="session")
 def tiny_models(tiny_network: Any, tiny_plan: "Plan") -> dict[str, bytes]:
     """The float32 and the int8 TFLite model of the tiny network, by file name."""
-    from convert.__main__ import FLOAT_MODEL
     from convert.export import float_model, int8_model
     from convert.metadata import Description, embed
+    from convert.models import FLOAT_MODEL
 
     description = Description("tiny", "synthetic pictures", LABELS)
     return {
@@ -171,9 +173,9 @@ def tiny_bundle(
     from functools import partial
 
     from convert import package, verify
-    from convert.__main__ import FLOAT_MODEL
     from convert.confidence import measure_threshold
     from convert.config import ConvertConfig
+    from convert.models import FLOAT_MODEL
 
     config = ConvertConfig(golden_photos=4)
     float32, int8 = (
@@ -212,6 +214,22 @@ def tiny_bundle(
 def tiny_classifier(tiny_bundle: Path) -> Classifier:
     """The classifier of the tiny bundle."""
     return Classifier.from_bundle(contract.load(tiny_bundle))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> "Build":
+    """A real training on rendered pictures; only to be read."""
+    from pipeline import trained_build
+
+    return trained_build(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> "Build":
+    """The same with its bundle; only to be read."""
+    from pipeline import whole_build
+
+    return whole_build(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

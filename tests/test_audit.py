@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,25 @@ def test_copies_contradictions_and_bursts_are_told_apart() -> None:
 
 def many(label: str) -> list[Row]:
     return [row(1000 + i, label) for i in range(40)]
+
+
+def test_behind_a_fixed_camera_only_copies_are_told() -> None:
+    """Every photo is like every other there; millions of pairs would say nothing, slowly."""
+    rng = np.random.default_rng(2)
+    count = 1500
+    thumbs = unit(1 + rng.normal(0, 0.01, (count, 768)))
+    features = unit(1 + rng.normal(0, 0.01, (count, 64)))
+    rows = [row(i, "deer", name=f"photo_{'x' * (i + 1)}") for i in range(count - 1)]
+    rows.append(row(count, "deer", digest=rows[7].sha256, name="again"))
+    (found,) = alike(rows, thumbs, features)
+    assert found.kind == "copy" and set(found.paths) == {rows[7].path, rows[-1].path}
+
+
+def test_a_class_that_is_one_burst_is_not_judged() -> None:
+    rows, features = garden({})
+    kept = [i for i, r in enumerate(rows) if r.label != "tulip"]
+    burst = [replace(rows[i], group="burst") if rows[i].label == "rose" else rows[i] for i in kept]
+    assert mislabels(burst, LABELS[:2], features[kept]) == ([], {})
 
 
 def test_alike_thumbnails_of_different_things_are_no_contradiction() -> None:

@@ -35,7 +35,7 @@ def weights() -> list[Convolution]:
     return list(folded_weights(ALPHA, np.random.default_rng(0)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def backbone(weights: list[Convolution]) -> keras.Model:
     return build(SMALL, weights)
 
@@ -48,7 +48,7 @@ def with_random_head(backbone: keras.Model, classes: int) -> keras.Model:
     return network
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network(backbone: keras.Model) -> keras.Model:
     return with_random_head(backbone, 3)
 
@@ -235,8 +235,9 @@ def test_the_parts_together_are_the_whole(
 
 
 def test_training_a_part_changes_the_network_above_the_cut_alone(
-    network: keras.Model, pixels: npt.NDArray[np.uint8]
+    weights: list[Convolution], pixels: npt.NDArray[np.uint8]
 ) -> None:
+    network = with_random_head(build(SMALL, weights), 3)
     frozen = keras.Model(network.input, network.get_layer("block_12").output)
     activations = frozen(pixels)
     top = between(network, "block_12", "logits")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from convert.__main__ import FLOAT_MODEL
+from convert.models import FLOAT_MODEL
 from device import bundle as contract
 from device.classifier import Classifier, Prediction, dequantize
 from device.errors import BundleError, RuntimeUnavailableError, UsageError

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import SIZE_PX
-from pipeline import only_error
+from pipeline import Build, convert, only_error, succeeded, train
 
 from convert.training import Training
 from train.__main__ import main
 from train.backbone import Architecture
 from train.distill import DistillConfig
 from train.shrink import shrink
+
+WHOLE = {"weight_change": {}, "config": {"first_trained_block": 13}}
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +56,26 @@ def test_without_a_trained_network_it_says_what_to_do(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-def test_the_pupil_learns_from_the_trained_network(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> None:
-    from pipeline import convert, succeeded, train, trained_build
+def test_a_damaged_teacher_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for metrics in ("[]", "{}", json.dumps(WHOLE)):
+        (tmp_path / "metrics.json").write_text(metrics)
+        (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 and no more")
+        assert main(["distill", "--training", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+        assert "run `make train`" in only_error(capsys.readouterr().err)
 
-    build = trained_build(tmp_path_factory.getbasetemp())
+
+@pytest.mark.parametrize("option", ["--epochs=0", "--epochs=-1", "--seed=-1"])
+def test_settings_that_teach_nothing_are_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["distill", "--training", str(tmp_path), option]) == 1
+    assert "is not in" in only_error(capsys.readouterr().err)
+
+
+@pytest.mark.slow
+def test_the_pupil_learns_from_the_trained_network(trained: Build, tmp_path: Path) -> None:
     out = tmp_path / "train"
-    said = succeeded(train("distill", "--training", build.train, "--out", out, "--epochs", "12"))
+    said = succeeded(train("distill", "--training", trained.train, "--out", out, "--epochs", "12"))
     assert "the teacher" in said
     metrics = json.loads((out / "metrics.json").read_text())
     chance = 1 / len(metrics["labels"])

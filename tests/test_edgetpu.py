@@ -21,6 +21,7 @@ from convert import edgetpu, package
 from convert.edgetpu import COMPILER, MAPPED, STRANDED, compile_model, failures, judge, parse_log
 from convert.errors import GateError
 from convert.flatbuffer import operator_name, pack, parse
+from convert.models import EQUALIZATION, FLOAT_MODEL
 from convert.quantize import Plan
 from convert.training import Training
 from device import bundle as contract
@@ -120,7 +121,7 @@ def test_models_that_coral_published_compiled_pass_the_rules(coral: Path, name: 
 
 
 def test_no_operator_of_a_float_model_passes(tiny_models: dict[str, bytes]) -> None:
-    assert not any(v.mapped for v in judge(tiny_models[conversion.FLOAT_MODEL]))
+    assert not any(v.mapped for v in judge(tiny_models[FLOAT_MODEL]))
 
 
 Change = Callable[[Any, Any, Any], None]
@@ -328,7 +329,7 @@ def verify(
     def run(*options: str) -> Path:
         for name, data in tiny_models.items():
             (tmp_path / name).write_bytes(data)
-        np.savez(tmp_path / conversion.EQUALIZATION, **tiny_plan.scales)
+        np.savez(tmp_path / EQUALIZATION, **tiny_plan.scales)
         monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
         monkeypatch.setattr(conversion, "load_network", lambda path: tiny_network)
         out = tmp_path / "bundle"
@@ -349,11 +350,11 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
     assert caught.value.exit_status != 0
     path = tmp_path / "bundle" / package.VERIFICATION
     with pytest.raises(GateError, match="SOFTMAX"):
-        conversion._read_verification(path, model)
+        package.read_verification(path, model)
     out = verify("--allow-cpu-operators")
     record = json.loads((out / package.VERIFICATION).read_text())
     assert record["edge_tpu"]["cpu_operators_allowed"] and record["edge_tpu"]["failures"]
-    assert conversion._read_verification(path, model) == record
+    assert package.read_verification(path, model) == record
 
 
 def test_the_compiled_model_is_in_the_bundle_under_its_hash(

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,23 @@ def test_the_sources_compile_and_hold_the_model(bundle: contract.Bundle, tmp_pat
     subprocess.run(["g++", *flags], cwd=tmp_path, check=True)
     run = subprocess.run([str(tmp_path / "program")], capture_output=True, check=False)
     assert run.returncode == 0 and run.stdout == bundle.model
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
+def test_labels_of_any_script_reach_the_firmware_as_utf_8(
+    bundle: contract.Bundle, tmp_path: Path
+) -> None:
+    labels = ("Löwenzahn", "🌻 sun", 'a"b\\c', "x??/y7", "")
+    for name, text in sources(replace(bundle, labels=labels), Measurement(4096, 0, 4, 4)).items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "main.cc").write_text(
+        '#include <cstdio>\n#include "model.h"\n'
+        "int main() { for (const char* label : kLabels) std::puts(label); }\n"
+    )
+    flags = ["-std=c++14", "-Wall", "-Werror", "-o", "program", "main.cc"]
+    subprocess.run(["g++", *flags], cwd=tmp_path, check=True)
+    run = subprocess.run([str(tmp_path / "program")], capture_output=True, check=True)
+    assert tuple(run.stdout.decode().removesuffix("\n").split("\n")) == labels
 
 
 def test_the_command_writes_the_files_and_says_what_it_measured(

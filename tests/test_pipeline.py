@@ -14,8 +14,6 @@ from pipeline import (
     copy,
     succeeded,
     train,
-    trained_build,
-    whole_build,
 )
 
 from convert.training import load_network
@@ -27,16 +25,6 @@ pytestmark = pytest.mark.slow
 
 REPEATED = ("split.csv", "metrics.json", "labels.txt", "preprocess.json")
 """What the same seed gives again, byte for byte."""
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    return trained_build(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    return whole_build(tmp_path_factory.getbasetemp())
 
 
 # --- what training leaves -------------------------------------------------------------------------

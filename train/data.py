@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,14 @@ from rich.progress import track
 
 from device import provenance
 from device.errors import PhotoError
-from device.preprocess import PHOTO_SUFFIXES, Preprocessing, decode, read_photo
+from device.preprocess import (
+    PHOTO_SUFFIXES,
+    Pixels,
+    Preprocessing,
+    decode,
+    load_photo,
+    read_photo,
+)
 from device.provenance import REVIEW
 from device.sources import photos_below
 from train.errors import DataError, DownloadError
@@ -135,6 +143,27 @@ def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
         return Photo(name, label, digest, thumbnail=small, collected=collected)
     except PhotoError as error:
         return Photo(name, label, digest, problem=str(error), collected=collected)
+
+
+@contextmanager
+def listed(path: Path) -> Iterator[Path]:
+    """Work on a photo of the split; say which one it is that vanished or was damaged since.
+
+    Raises:
+        DataError: in place of a `PhotoError`.
+    """
+    try:
+        yield path
+    except PhotoError as error:
+        raise DataError(
+            f"{path}: {error}, though the split lists it; run `make data` again"
+        ) from error
+
+
+def load_listed(path: Path, rules: Preprocessing) -> Pixels:
+    """A photo of the split as uint8 (height_px, width_px, 3); raises as `listed` does."""
+    with listed(path):
+        return load_photo(path, rules)
 
 
 def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset()) -> DataSet:

@@ -22,15 +22,14 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress
 
-from device.errors import PhotoError
 from device.files import replacing, write_text
-from device.preprocess import Pixels, Preprocessing, decode, load_photo, read_photo
+from device.preprocess import Pixels, Preprocessing, decode, read_photo
 from train.backbone import Architecture
-from train.data import DATA_RECORD, SPLIT, read_record
-from train.errors import DataError
+from train.config import SEEDS, check_limits
+from train.data import DATA_RECORD, SPLIT, listed, load_listed, read_record
 from train.fit import accuracy
 from train.pages import environment
-from train.publish import REPORT
+from train.publish import REPORT, read_training
 from train.shrink import shrink
 from train.split import Row, part, read_csv
 from train.temperature import calibrate, undo
@@ -63,6 +62,14 @@ class DistillConfig:
     teacher_share: float = 0.7
     """Of the loss; the labels have the rest."""
 
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be trained with.
+
+        Raises:
+            TrainingError: naming the setting.
+        """
+        check_limits(self, {"epochs": (1, 1000), "views": (1, 64), "seed": SEEDS})
+
     @property
     def preprocessing(self) -> Preprocessing:
         """The device's rules for this input size."""
@@ -92,11 +99,12 @@ def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
         The metrics, as written to `metrics.json`.
 
     Raises:
-        DataError: if the teacher or its photos are gone.
+        BuildFolderError: if the teacher is missing or damaged.
+        DataError: if its photos are gone.
     """
     keras.utils.set_random_seed(config.seed)
     started = time.perf_counter()
-    teacher, metrics = _teacher(training)
+    metrics, teacher = read_training(training)
     labels = tuple(metrics["labels"])
     rows = read_csv(training / SPLIT)
     folder = Path(read_record(training / DATA_RECORD).folder)
@@ -124,14 +132,6 @@ def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     _write(out, training, pupil, config, pupil_metrics, seconds)
     return pupil_metrics
-
-
-def _teacher(training: Path) -> tuple[Any, dict[str, Any]]:
-    try:
-        metrics = json.loads((training / "metrics.json").read_text("utf-8"))
-        return keras.saving.load_model(training / "model.keras", compile=False), metrics
-    except (OSError, ValueError) as error:
-        raise DataError(f"{training}: no trained network ({error}); run `make train`") from error
 
 
 def _stride(count: int) -> int:
@@ -163,8 +163,8 @@ def _lessons(
     def both(job: tuple[int, Row]) -> tuple[Pixels, Pixels]:
         number, row = job
         seed = int(row.sha256[:12], 16) ^ config.seed
-        with _Named(folder / row.path) as data:
-            image = decode(data, own)
+        with listed(folder / row.path) as path:
+            image = decode(read_photo(path), own)
             return view(image, small, number, seed), view(image, own, number, seed)
 
     starts = range(0, len(rows), PREDICT_BATCH)
@@ -183,31 +183,8 @@ def _lessons(
     return Lessons(pixels, logits, _numbers(rows, labels))
 
 
-class _Named:
-    """Reads a photo; says which one it is that vanished or was damaged since the split."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> bytes:
-        try:
-            return read_photo(self._path)
-        except PhotoError as error:
-            self.__exit__(PhotoError, error, None)
-            raise
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PhotoError):
-            raise DataError(
-                f"{self._path}: {error}, though the split lists it; run `make data` again"
-            ) from error
-
-
 def _load(folder: Path, rows: Sequence[Row], rules: Preprocessing) -> npt.NDArray[np.uint8]:
-    try:
-        return np.stack([load_photo(folder / row.path, rules) for row in rows])
-    except PhotoError as error:
-        raise DataError(f"{folder}: {error}; run `make data` again") from error
+    return np.stack([load_listed(folder / row.path, rules) for row in rows])
 
 
 def _train(
@@ -301,8 +278,6 @@ def _write(
     seconds: float,
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / "model.keras") as path:
-        pupil.save(path)
     for name in (SPLIT, DATA_RECORD, "labels.txt"):
         shutil.copyfile(training / name, out / name)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -315,3 +290,6 @@ def _write(
         write_text(out / file, json.dumps(value, indent=2) + "\n")
     page = environment().get_template("pupil.html.j2").render(metrics)
     write_text(out / REPORT, page + "\n")
+    # The network last: where it is, everything is.
+    with replacing(out / "model.keras") as path:
+        pupil.save(path)

@@ -14,20 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from device.errors import PhotoError
-from device.preprocess import Pixels, Preprocessing, load_photo
+from device.preprocess import Preprocessing
 from train.activations import cached, keep_only
-from train.backbone import Architecture, build, download_keras_weights
-from train.errors import DataError
+from train.backbone import Architecture, build, load_weights
+from train.data import load_listed
 from train.split import Photo
-from train.weights import (
-    Convolution,
-    checkpoint_bytes,
-    fold_mobilenet_v2,
-    read_torch_checkpoint,
-)
-
-KERAS_DOWNLOAD = "imagenet"
+from train.weights import Convolution, weights_sha256
 
 
 def frozen_features(
@@ -51,13 +43,13 @@ def frozen_features(
     first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
     digests = sorted(first)
     rules = Preprocessing()
-    convolutions = _convolutions(weights)
+    convolutions = load_weights(weights, Architecture())
     path = cache / f"{_key(convolutions, rules, digests)}.f16"
     keep_only(cache, {path.name})
     network = build(Architecture(), convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
     compute = tf.function(keras.Model(network.input, pooled), autograph=False, jit_compile=False)
-    loaders = [partial(_load, folder / first[digest].path, rules) for digest in digests]
+    loaders = [partial(load_listed, folder / first[digest].path, rules) for digest in digests]
     rows = cached(
         path,
         loaders,
@@ -70,24 +62,7 @@ def frozen_features(
     return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-6))
 
 
-def _convolutions(weights: str) -> list[Convolution]:
-    if weights == KERAS_DOWNLOAD:
-        return download_keras_weights(Architecture())
-    return fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(weights))))
-
-
 def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:
     """Names the file by all that its content depends on."""
-    key = hashlib.sha256(rules.sha256().encode() + "".join(digests).encode())
-    for convolution in convolutions:
-        key.update(convolution.kernel.tobytes() + convolution.bias.tobytes())
-    return key.hexdigest()[:16]
-
-
-def _load(path: Path, rules: Preprocessing) -> Pixels:
-    try:
-        return load_photo(path, rules)
-    except PhotoError as error:
-        raise DataError(
-            f"{path}: {error}, though it could be read just before; run `make audit` again"
-        ) from error
+    parts = (weights_sha256(convolutions), rules.sha256(), *digests)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

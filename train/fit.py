@@ -19,13 +19,12 @@ import tensorflow as tf
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from device.errors import PhotoError
 from device.files import replacing, write_text
-from device.preprocess import Pixels, decode, load_photo, read_photo
+from device.preprocess import Pixels, decode, read_photo
 from train.activations import Activations, Views, cached, keep_only
-from train.backbone import between, build, classifier, download_keras_weights
+from train.backbone import between, build, classifier, load_weights
 from train.config import TrainConfig
-from train.data import DATA_RECORD, SPLIT, DataSet, read_record
+from train.data import DATA_RECORD, SPLIT, DataSet, listed, load_listed, read_record
 from train.errors import DataError
 from train.finetune import FineTuner, Labels, Progressed, fit_head
 from train.layers import weight_changes
@@ -33,15 +32,8 @@ from train.publish import write_report
 from train.split import PARTS, Row, part, read_csv
 from train.temperature import Calibrated, calibrate
 from train.views import view
-from train.weights import (
-    Convolution,
-    checkpoint_bytes,
-    fold_mobilenet_v2,
-    read_torch_checkpoint,
-)
+from train.weights import weights_sha256
 
-KERAS_DOWNLOAD = "imagenet"
-"""`WEIGHTS=imagenet` asks Keras for its own download."""
 PREDICT_BATCH = 32
 MISTAKES_KEPT = 24
 CACHE_FOLDER = "cache"
@@ -102,7 +94,8 @@ def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
     watch = _Stopwatch()
     data_set = read_record(out / DATA_RECORD)
     photos = _read_photos(data_set, out)
-    convolutions, weights_digest = _load_weights(config, weights)
+    convolutions = load_weights(weights, config.architecture)
+    weights_digest = weights_sha256(convolutions)
     network = classifier(build(config.architecture, convolutions), len(photos.labels))
     cache = out.parent / CACHE_FOLDER
     inputs = _digest(weights_digest, (out / SPLIT).read_bytes(), config.preprocessing.sha256())
@@ -132,17 +125,6 @@ def _read_photos(data_set: DataSet, out: Path) -> _Photos:
     if not folder.is_dir():
         raise DataError(f"{folder}: the photos are gone; run `make data` again")
     return _Photos(folder, labels, by_part)
-
-
-def _load_weights(config: TrainConfig, weights: str) -> tuple[list[Convolution], str]:
-    if weights == KERAS_DOWNLOAD:
-        convolutions = download_keras_weights(config.architecture)
-    else:
-        convolutions = fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(weights))))
-    digest = hashlib.sha256()
-    for convolution in convolutions:
-        digest.update(convolution.kernel.tobytes() + convolution.bias.tobytes())
-    return convolutions, digest.hexdigest()
 
 
 def _digest(*parts: object) -> str:
@@ -180,24 +162,8 @@ def _activations(
 def _load_view(path: Path, config: TrainConfig, number: int, row: Row) -> Pixels:
     rules = config.preprocessing
     seed = int(row.sha256[:12], 16) ^ config.seed
-    with _named(path):
+    with listed(path):
         return view(decode(read_photo(path), rules), rules, number, seed)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Say which photo it is that vanished or was damaged since the split."""
-    try:
-        yield
-    except PhotoError as error:
-        raise DataError(
-            f"{path}: {error}, though the split lists it; run `make data` again"
-        ) from error
-
-
-def _load_photo(path: Path, config: TrainConfig) -> Pixels:
-    with _named(path):
-        return load_photo(path, config.preprocessing)
 
 
 def _fit_head(
@@ -341,7 +307,9 @@ def _predict(
     )
     results = []
     for start in range(0, len(paths), PREDICT_BATCH):
-        batch = [_load_photo(path, config) for path in paths[start : start + PREDICT_BATCH]]
+        batch = [
+            load_listed(path, config.preprocessing) for path in paths[start : start + PREDICT_BATCH]
+        ]
         results.append(predict(np.stack(batch)).numpy())
     return np.concatenate(results)
 

@@ -30,10 +30,11 @@ def read_training(out: Path) -> tuple[dict[str, Any], keras.Model]:
     try:
         metrics = json.loads((out / "metrics.json").read_text("utf-8"))
         _ = metrics["weight_change"], metrics["config"]["first_trained_block"]
-        return metrics, keras.models.load_model(out / "model.keras")
-    except (OSError, ValueError, KeyError) as error:
+        return metrics, keras.saving.load_model(out / "model.keras", compile=False)
+    # What Keras raises for a damaged file, it does not promise.
+    except Exception as error:
         raise BuildFolderError(
-            f"{out}: no whole training to report on ({error}): run `make train`"
+            f"{out}: no whole training ({error}); remove what is damaged and run `make train`"
         ) from error
 
 

@@ -97,17 +97,34 @@ def near_identical_pairs(
     """All pairs (i, j), i < j, whose thumbnails correlate by at least `threshold`.
 
     Compares every photo with every other, 1,024 rows at a time: exact, and for 10,000 photos
-    40 MB and a few seconds. Stops after the block that brings more than `most` pairs.
+    40 MB and a few seconds. Gives no more than `most` + 1 pairs, however alike all photos are.
     """
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(thumbnails), 1024):
         block = thumbnails[start : start + 1024]
         similar = block @ thumbnails[start:].T >= threshold
         rows, columns = np.nonzero(np.triu(similar, k=1))
-        pairs += zip((rows + start).tolist(), (columns + start).tolist(), strict=True)
-        if most is not None and len(pairs) > most:
+        room = None if most is None else most + 1 - len(pairs)
+        rows, columns = rows[:room] + start, columns[:room] + start
+        pairs += zip(rows.tolist(), columns.tolist(), strict=True)
+        if room == len(rows):
             break
     return pairs
+
+
+def connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Union-find: for each of `count` items the root of its connected component."""
+    parent = list(range(count))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, j in pairs:
+        parent[root(i)] = root(j)
+    return [root(i) for i in range(count)]
 
 
 def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
@@ -209,12 +226,12 @@ def _groups(photos: Sequence[Photo]) -> tuple[list[str], float]:
     first_of: dict[str, int] = {}
     same_bytes = [(first_of.setdefault(p.sha256, i), i) for i, p in enumerate(photos)]
     most = MAX_PAIRS_PER_PHOTO * len(photos)
-    roots = _connected(len(photos), same_bytes)
+    roots = connected(len(photos), same_bytes)
     for threshold in NEAR_IDENTICAL_CORRELATIONS:
         pairs = near_identical_pairs(thumbnails, threshold, most)
         if len(pairs) > most:
             continue
-        joined = _connected(len(photos), same_bytes + pairs)
+        joined = connected(len(photos), same_bytes + pairs)
         if np.bincount(joined).max() <= _largest_group(len(photos), threshold):
             roots = joined
             break
@@ -230,21 +247,6 @@ def _largest_group(photos: int, threshold: float) -> float:
     if threshold != NEAR_IDENTICAL_CORRELATIONS[-1]:
         burst = max(MAX_GROUP_SHARE * photos, min(MAX_BURST_PHOTOS, burst))
     return max(MIN_PHOTOS_PER_CLASS, burst)
-
-
-def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Union-find: for each of `count` items the root of its connected component."""
-    parent = list(range(count))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i, j in pairs:
-        parent[root(i)] = root(j)
-    return [root(i) for i in range(count)]
 
 
 def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) -> dict[str, str]:

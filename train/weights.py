@@ -148,6 +148,14 @@ def fold_mobilenet_v2(state: "OrderedDict[str, npt.NDArray[Any]]") -> list[Convo
     return layers
 
 
+def weights_sha256(convolutions: Sequence[Convolution]) -> str:
+    """Names folded weights by their content."""
+    digest = hashlib.sha256()
+    for convolution in convolutions:
+        digest.update(convolution.kernel.tobytes() + convolution.bias.tobytes())
+    return digest.hexdigest()
+
+
 def mirrored(kernel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """An OIHW kernel with left and right exchanged.
 
