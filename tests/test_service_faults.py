@@ -24,10 +24,9 @@ DAMAGED_PICTURES = 10_000
 SOAK_S = float(os.environ.get("FIELDGUIDE_SOAK_S", "30"))
 """`make soak` makes it an hour."""
 WARM_UP_S = 8.0
-MOST_GROWTH_MB = 3.0
-"""Between the first and the last quarter after the warm-up; noise of the allocator."""
-MOST_SLOPE_MB_PER_H = 2.0
-"""What an hour may add; told from noise only by a run of several minutes."""
+MOST_GROWTH_MB, MOST_GROWTH_PER_FAULT_MB = 3.0, 0.002
+"""Between the first and the last quarter after the warm-up: noise of the allocator. One frame
+left behind per fault would be 0.037 MB, a hundred bytes per inference 14 MB in an hour."""
 FAULTS_IN_THE_LOG = (
     "camera: frames are back",
     "settings reloaded",
@@ -247,6 +246,4 @@ min_free_mb = 0
         f"{steady[0, 1]:.1f} to {steady[-1, 1]:.1f} MB (highest {steady[:, 1].max():.1f}), "
         f"growth {growth_mb:+.2f} MB, slope {slope_mb_per_h:+.2f} MB/h"
     )
-    assert growth_mb < MOST_GROWTH_MB
-    if SOAK_S >= 1800:
-        assert slope_mb_per_h < MOST_SLOPE_MB_PER_H
+    assert growth_mb < MOST_GROWTH_MB + MOST_GROWTH_PER_FAULT_MB * trouble.count
