@@ -47,10 +47,14 @@ class _Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict)
     epochs_ended_s: list[float] = field(default_factory=list)
     """Since the start; the head's fit counts as epoch 0. A resumed run has only its own."""
+    epochs_ended_processor_s: list[float] = field(default_factory=list)
+    """The same in processor time of all threads, which other work on the machine hardly changes."""
     started: float = field(default_factory=time.perf_counter)
+    started_processor: float = field(default_factory=time.process_time)
 
     def epoch_ended(self) -> None:
         self.epochs_ended_s.append(round(time.perf_counter() - self.started, 2))
+        self.epochs_ended_processor_s.append(round(time.process_time() - self.started_processor, 2))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -334,6 +338,7 @@ def _write(
     timings = {
         "seconds": watch.seconds,
         "epochs_ended_s": watch.epochs_ended_s,
+        "epochs_ended_processor_s": watch.epochs_ended_processor_s,
         "peak_memory_mib": round(peak_mib),
     }
     write_text(out / "timings.json", _json(timings))
