@@ -189,7 +189,10 @@ class Service:
     def _changed_sinks(self, old: Config, new: Config) -> dict[str, SinkThread]:
         """Close what changed, then build it anew; on failure as it was before."""
         before, after = outputs.enabled(old.output), outputs.enabled(new.output)
-        gone = [name for name in self._sinks if before.get(name) != after.get(name)]
+        # Sinks are built from these, too.
+        shared = [(c.bundle.path, c.smoothing.threshold) for c in (old, new)]
+        same = shared[0] == shared[1]
+        gone = [name for name in self._sinks if not same or before.get(name) != after.get(name)]
         if self._pipeline is not None:
             kept = (sink for name, sink in self._sinks.items() if name not in gone)
             self._pipeline.sinks = tuple(kept)

@@ -7,9 +7,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from broker import free_port
 from cameras import MjpegCamera, eventually, jpeg, mjpeg_camera
 from helpers import (
     ROOT,
@@ -206,6 +209,27 @@ def test_another_camera_and_another_output_are_taken_on_sighup(
             assert service.stop()[0] == 0
     frames = [json.loads(line)["frame"] for line in path.read_text().splitlines()]
     assert frames[0] > seen - 1 and frames == sorted(set(frames))
+
+
+def test_an_output_follows_settings_that_are_not_its_own(
+    camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+
+    def text(threshold: float) -> str:
+        web = f"[output.web]\nenabled = true\nport = {port}"
+        return settings(tiny_bundle, camera.url, f"threshold = {threshold}\n{web}")
+
+    def shown() -> float:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return float(json.load(answer)["threshold"])
+        return -1
+
+    with running(tmp_path, text(0.25)) as service:
+        eventually(lambda: shown() == 0.25)
+        service.reload(text(0.75))
+        eventually(lambda: shown() == 0.75)
+        assert service.stop()[0] == 0
 
 
 # --- hot swap -----------------------------------------------------------------------------------
