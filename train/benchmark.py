@@ -197,7 +197,12 @@ def _today(training: Path, weights: Path, size_px: int, clock: _Clock, *, tutori
             on_epoch_end=lambda _, logs: clock.note(logs["val_accuracy"])
         )
         model.fit(
-            sets["train"], validation_data=sets["val"], epochs=10, verbose=2, callbacks=[note]
+            sets["train"],
+            validation_data=sets["val"],
+            epochs=10,
+            shuffle=False,
+            verbose=2,
+            callbacks=[note],
         )
 
     if tutorial:
