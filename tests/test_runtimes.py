@@ -29,7 +29,7 @@ from device import bundle as contract
 from device.classifier import Classifier
 from device.preprocess import load_photo
 
-MAX_WHEEL_BYTES = 100_000
+MAX_WHEEL_BYTES = 150_000
 STEPS = 256
 TFLITE = "tflite-runtime"
 

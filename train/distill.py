@@ -32,7 +32,7 @@ from train.pages import environment
 from train.publish import REPORT, read_training
 from train.shrink import shrink
 from train.split import Row, part, read_csv
-from train.temperature import calibrate, undo
+from train.temperature import calibrate, fold_temperature, undo
 from train.views import view
 
 Floats = npt.NDArray[np.float32]
@@ -42,6 +42,9 @@ PREDICT_BATCH = 32
 EMA_DECAY = 0.98
 CLIP_NORM = 1.0
 LAST_LEARNING_RATE_SHARE = 0.01
+LEAST_BATCH, LEAST_STEPS = 8, 16
+"""With few photos an epoch has smaller batches, so that it still has some steps: one step an epoch
+would be a warm-up of one step, and the next would throw away what the pupil began with."""
 VIEW_BYTES = 1024**3
 """The pupil's views are kept in memory, as many per photo as fit into this."""
 
@@ -105,6 +108,8 @@ def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
     keras.utils.set_random_seed(config.seed)
     started = time.perf_counter()
     metrics, teacher = read_training(training)
+    # Distillation has a temperature of its own, for logits as fine-tuning left them.
+    fold_temperature(teacher, 1 / metrics["calibration"]["temperature"])
     labels = tuple(metrics["labels"])
     rows = read_csv(training / SPLIT)
     folder = Path(read_record(training / DATA_RECORD).folder)
@@ -196,7 +201,7 @@ def _train(
 ) -> list[dict[str, float]]:
     """Train every layer of the pupil; leaves the averaged weights of the best epoch in it."""
     count, variables = len(lessons.labels), pupil.trainable_variables
-    batch = min(config.batch_size, count)
+    batch = min(config.batch_size, max(LEAST_BATCH, count // LEAST_STEPS), count)
     steps = count // batch
     averaged = [tf.Variable(variable.value) for variable in variables]
     step = _step_function(config, pupil, averaged, steps)
