@@ -1,12 +1,18 @@
 """Promises of the training benchmark: the same weights for all, and a fair clock."""
 
+import json
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers import picture
 from pipeline import weights_folder
 
 from device.errors import UsageError
-from train import bench_scale
+from device.files import write_text
+from train import bench_scale, benchmark
 from train.backbone import Architecture, build
 from train.benchmark import Measured, changed, keras_network, table
 from train.config import TrainConfig
@@ -67,3 +73,25 @@ def test_growth_is_told_for_each_1000_photos() -> None:
     row = {"photos": 2000, "seconds": {"head": 10, "fine_tuning": 50}}
     row |= {"peak_memory_mib": 1500, "cache_mib": 80}
     assert bench_scale.table([row]).split()[-5:] == ["2,000", "60", "30.0", "1,500", "80"]
+
+
+def test_each_recipe_runs_in_a_process_of_its_own_and_its_answer_is_kept(
+    results: list[Measured],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    by_name = {result.recipe: result for result in results}
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        given = dict(zip(command[3::2], command[4::2], strict=True))
+        record = json.dumps(asdict(by_name[given["--recipe"]]))
+        write_text(Path(given["--out"]), record)
+        return subprocess.CompletedProcess(command, 0)
+
+    (tmp_path / "split.csv").touch()
+    monkeypatch.setattr(benchmark.subprocess, "run", run)
+    out = tmp_path / "bench" / "train.json"
+    assert benchmark.main(["--training", str(tmp_path), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == table(results) + "\n"
+    assert [row["recipe"] for row in json.loads(out.read_text())] == list(benchmark.RECIPES)

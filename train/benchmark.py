@@ -314,17 +314,17 @@ def measure_all(options: argparse.Namespace) -> int:
         raise DataError(f"{options.training}: no split here; run `make data` first")
     if options.set:
         raise UsageError("--set changes one recipe: add --recipe ours")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     results = []
     for recipe in RECIPES:
         print(f"running the recipe '{recipe}'", file=sys.stderr)
-        with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
-            command = [sys.executable, "-m", "train.benchmark", "--recipe", recipe]
-            command += ["--training", str(options.training), "--weights", str(options.weights)]
-            command += ["--size", str(options.size), "--out", answer.name]
-            if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-                raise TrainingError(f"the recipe '{recipe}' failed; see above")
-            results.append(Measured(**json.load(answer)))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+        answer = options.out.with_name(f"{options.out.stem}_{recipe}.json")
+        command = [sys.executable, "-m", "train.benchmark", "--recipe", recipe]
+        command += ["--training", str(options.training), "--weights", str(options.weights)]
+        command += ["--size", str(options.size), "--out", str(answer)]
+        if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+            raise TrainingError(f"the recipe '{recipe}' failed; see above")
+        results.append(Measured(**json.loads(answer.read_text("utf-8"))))
     write_text(options.out, json.dumps([asdict(result) for result in results], indent=2) + "\n")
     print(table(results))
     return 0
@@ -336,6 +336,7 @@ def measure_one(options: argparse.Namespace) -> int:
     config = changed(config, options.set)
     weights = fetch_weights(options.weights)
     measured = run_recipe(options.recipe, options.training, weights, config)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.out, json.dumps(asdict(measured)) + "\n")
     print(
         f"{options.recipe}: validation {max(measured.val_accuracy):.2%}, test "
