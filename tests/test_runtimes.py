@@ -184,7 +184,7 @@ def test_the_wheel_is_small_and_holds_the_device_package_alone(wheel: Path) -> N
     assert information.endswith(".dist-info")
     modules = {name for name in names if name.startswith("device/")}
     source = Path(__file__).parent.parent / "device"
-    files = (path.name for kind in ("*.py", "*.toml") for path in source.glob(kind))
+    files = (path.name for kind in ("*.py", "*.toml", "*.html") for path in source.glob(kind))
     assert modules == {f"device/{name}" for name in files}
 
 
