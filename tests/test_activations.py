@@ -1,5 +1,6 @@
 """Promises of the cached activations: right, resumed, bounded, never half a file."""
 
+import time
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from device.preprocess import Pixels
 from train import activations
-from train.activations import CHUNK, SPARE_BYTES, cached, keep_only
+from train.activations import CHUNK, SPARE_BYTES, Views, cached, groups, keep_only
 from train.errors import BuildFolderError
 
 SHAPE = (2, 2, 5)
@@ -21,51 +21,45 @@ COUNT = 3 * CHUNK + 7
 Usage = namedtuple("Usage", "total used free")
 
 
-def load(number: int, loaded: list[int]) -> Pixels:
-    loaded.append(number)
-    return np.random.default_rng(number).integers(0, 256, (4, 4, 3), np.uint8)
-
-
-def compute(pixels: Pixels) -> npt.NDArray[np.float16]:
+def row(number: int, computed: list[int]) -> npt.NDArray[np.float16]:
     """Five numbers for each quarter of a picture."""
-    n = len(pixels)
-    quarters = pixels.reshape(n, 2, 2, 2, 2, 3).mean(axis=(2, 4))
-    return np.concatenate([quarters, quarters[..., :2] / 3], axis=-1).astype(np.float16)
+    computed.append(number)
+    return np.random.default_rng(number).normal(0, 1, SHAPE).astype(np.float16)
 
 
 def run(
     path: Path,
-    loaded: list[int],
+    computed: list[int],
     count: int = COUNT,
-    function: Callable[[Pixels], npt.NDArray[np.float16]] = compute,
+    function: Callable[[int, list[int]], npt.NDArray[np.float16]] = row,
 ) -> npt.NDArray[np.float16]:
-    loaders = [partial(load, number, loaded) for number in range(count)]
-    return cached(path, loaders, function, SHAPE, "testing")
+    rows = [partial(function, number, computed) for number in range(count)]
+    return cached(path, rows, SHAPE, "testing")
 
 
 @pytest.fixture
 def expected() -> npt.NDArray[np.float16]:
-    return compute(np.stack([load(number, []) for number in range(COUNT)]))
+    return np.stack([row(number, []) for number in range(COUNT)])
 
 
 @pytest.mark.parametrize("count", [1, CHUNK - 1, CHUNK, CHUNK + 1, COUNT])
 def test_each_photo_has_its_row_in_order(
     tmp_path: Path, expected: npt.NDArray[np.float16], count: int
 ) -> None:
-    loaded: list[int] = []
-    rows = run(tmp_path / "a.f16", loaded, count)
+    computed: list[int] = []
+    rows = run(tmp_path / "a.f16", computed, count)
     assert rows.dtype == np.float16
     assert np.array_equal(rows, expected[:count])
-    assert sorted(loaded) == list(range(count))
+    assert sorted(computed) == list(range(count))
     assert [path.name for path in tmp_path.iterdir()] == ["a.f16"]
 
 
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
-    loaded: list[int] = []
-    first = np.array(run(tmp_path / "a.f16", loaded))
-    loaded.clear()
-    assert np.array_equal(run(tmp_path / "a.f16", loaded), first)
-    assert not loaded
+    computed: list[int] = []
+    first = np.array(run(tmp_path / "a.f16", computed))
+    computed.clear()
+    assert np.array_equal(run(tmp_path / "a.f16", computed), first)
+    assert not computed
 
 
 def test_the_cache_cannot_be_changed_by_its_readers(tmp_path: Path) -> None:
@@ -78,26 +72,57 @@ def test_the_cache_cannot_be_changed_by_its_readers(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, written: int) -> None:
     whole = run(tmp_path / "whole.f16", []).tobytes()
     (tmp_path / "a.part").write_bytes(whole[:written])
-    loaded: list[int] = []
-    run(tmp_path / "a.f16", loaded)
+    computed: list[int] = []
+    run(tmp_path / "a.f16", computed)
     assert (tmp_path / "a.f16").read_bytes() == whole
-    assert sorted(loaded) == list(range(written // ROW_BYTES, COUNT))
+    assert sorted(computed) == list(range(written // ROW_BYTES, COUNT))
 
 
 def test_an_error_midway_keeps_what_is_done_and_no_half_file(tmp_path: Path) -> None:
-    calls: list[int] = []
-
-    def fail_third(pixels: Pixels) -> npt.NDArray[np.float16]:
-        calls.append(len(pixels))
-        if len(calls) == 3:
+    def fail_in_third_chunk(number: int, computed: list[int]) -> npt.NDArray[np.float16]:
+        if number == 2 * CHUNK + 3:
             raise KeyboardInterrupt
-        return compute(pixels)
+        return row(number, computed)
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "a.f16", [], function=fail_third)
+        run(tmp_path / "a.f16", [], function=fail_in_third_chunk)
     assert not (tmp_path / "a.f16").exists()
     assert (tmp_path / "a.part").stat().st_size == 2 * CHUNK * ROW_BYTES
     assert np.array_equal(run(tmp_path / "a.f16", []), run(tmp_path / "b.f16", []))
+
+
+def test_an_error_does_not_wait_for_the_rows_that_follow(tmp_path: Path) -> None:
+    def fail_first(number: int, computed: list[int]) -> npt.NDArray[np.float16]:
+        if number == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.02)
+        return row(number, computed)
+
+    computed: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a.f16", computed, function=fail_first)
+    assert len(computed) < CHUNK
+
+
+@pytest.mark.parametrize("views", range(1, 20))
+def test_each_view_is_in_one_group_in_order(views: int) -> None:
+    parts = groups(views)
+    assert [view for part in parts for view in part] == list(range(views))
+    assert all(part for part in parts)
+    assert all(view in parts[view.bit_length()] for view in range(views))
+
+
+def test_a_view_is_its_column_of_its_group() -> None:
+    asked: list[range] = []
+
+    def compute(group: range) -> npt.NDArray[np.float16]:
+        asked.append(group)
+        return np.tile(np.array(group, np.float16), (3, 1))[..., None]
+
+    views = Views(6, compute)
+    for number in (0, 5, 2, 4, 3, 1, 5):
+        assert np.array_equal(views[number], np.full((3, 1), number))
+    assert asked == [range(1), range(4, 6), range(2, 4), range(1, 2)]
 
 
 def test_a_file_of_another_size_is_made_anew(tmp_path: Path) -> None:
@@ -120,14 +145,14 @@ def test_too_full_a_disk_is_refused_before_the_work(
     needed = COUNT * ROW_BYTES + SPARE_BYTES
     free = needed - 1
     monkeypatch.setattr(activations.shutil, "disk_usage", lambda _: Usage(0, 0, free))
-    loaded: list[int] = []
+    computed: list[int] = []
     with pytest.raises(BuildFolderError, match="make room") as caught:
-        run(tmp_path / "a.f16", loaded)
+        run(tmp_path / "a.f16", computed)
     assert str(tmp_path) in str(caught.value)
-    assert not loaded and not list(tmp_path.iterdir())
+    assert not computed and not list(tmp_path.iterdir())
     free = needed
-    run(tmp_path / "a.f16", loaded)
-    assert len(loaded) == COUNT
+    run(tmp_path / "a.f16", computed)
+    assert len(computed) == COUNT
 
 
 def test_only_what_is_missing_must_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Promises of the network: the paper's shapes, a head that shows where, nothing hidden in it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -24,6 +25,7 @@ from train.backbone import (
 )
 from train.config import TrainConfig
 from train.errors import TrainingError, WeightsError
+from train.frozen import Frozen
 from train.weights import Convolution
 
 ALPHA, SIZE_PX = 0.35, 96
@@ -249,3 +251,15 @@ def test_training_a_part_changes_the_network_above_the_cut_alone(
     after = network(pixels)["probabilities"].numpy()
     assert (after[:, 1] > before[:, 1] + 1e-4).all()
     assert np.array_equal(frozen(pixels), activations)
+
+
+def test_the_frozen_part_gives_on_the_device_runtime_what_keras_gives(
+    network: keras.Model, pixels: npt.NDArray[np.uint8]
+) -> None:
+    part = keras.Model(network.input, network.get_layer("block_12").output)
+    frozen = Frozen(part)
+    with ThreadPoolExecutor(3) as pool:
+        rows = np.stack(list(pool.map(frozen, pixels)))
+    assert rows.dtype == np.float16 and rows.shape[1:] == frozen.output_shape
+    expected = np.asarray(part(pixels))
+    assert np.abs(rows - expected).max() < 2e-3 * np.abs(expected).max()

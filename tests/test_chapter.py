@@ -11,7 +11,7 @@ import pytest
 from helpers import SIZE_PX, chapter_of, random_network, square_picture
 from keras import Model
 from PIL import Image
-from test_report import Page, load, metrics_of, rows_of
+from report_page import Page, load, metrics_of, rows_of
 
 from train import eyes, pictures, report
 from train.chapter import HIERARCHY

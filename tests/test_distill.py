@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from helpers import SIZE_PX
@@ -13,7 +14,8 @@ from convert.training import Training
 from train.__main__ import main
 from train.backbone import Architecture
 from train.distill import DistillConfig
-from train.shrink import shrink
+from train.lessons import FEATURES
+from train.shrink import Shrunk, shrink
 
 WHOLE = {"weight_change": {}, "config": {"first_trained_block": 13}}
 
@@ -24,8 +26,13 @@ def pixels(tiny_training: Training) -> Any:
 
 
 @pytest.fixture(scope="module")
-def copied(tiny_network: Any, pixels: Any) -> Any:
+def shrunk(tiny_network: Any, pixels: Any) -> Shrunk:
     return shrink(tiny_network, 0.35, Architecture(alpha=0.35, size_px=SIZE_PX), pixels)
+
+
+@pytest.fixture(scope="module")
+def copied(shrunk: Shrunk) -> Any:
+    return shrunk.network
 
 
 def test_a_network_shrunk_to_its_own_width_says_the_same(
@@ -34,6 +41,17 @@ def test_a_network_shrunk_to_its_own_width_says_the_same(
     wanted, found = (net(pixels)["probabilities"].numpy() for net in (tiny_network, copied))
     assert (wanted.argmax(axis=1) == found.argmax(axis=1)).mean() >= 0.95
     assert np.abs(wanted - found).max() < 0.2
+
+
+def test_its_features_stand_for_those_that_it_names(
+    tiny_network: Any, shrunk: Shrunk, pixels: Any
+) -> None:
+    wanted, found = (
+        keras.Model(net.input, net.get_layer(FEATURES).output)(pixels).numpy().mean(axis=(1, 2))
+        for net in (tiny_network, shrunk.network)
+    )
+    off = found - wanted[:, shrunk.features]
+    assert (off**2).mean() < 0.1 * wanted.var(axis=0).mean()
 
 
 def test_every_layer_of_the_shrunk_network_has_weights(copied: Any) -> None:

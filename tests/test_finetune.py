@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from device.preprocess import Preprocessing, prepare
 from train.activations import Views
 from train.config import TrainConfig
-from train.finetune import HEAD_ITERATIONS, FineTuner, Progressed, fit_head
-from train.views import view
+from train.finetune import HEAD_ITERATIONS, HEAD_STRENGTHS, FineTuner, Progressed, fit_head
+from train.views import recoloured, view
 
 Activations = npt.NDArray[np.float16]
 
@@ -141,6 +140,53 @@ def test_a_run_killed_twice_ends_as_the_whole_one(task: Task, tmp_path: Path) ->
     same(whole, task.run(tmp_path / "state.npz")[1])
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    path.write_bytes(content)
+
+
+def of_another_network(path: Path) -> None:
+    with np.load(path) as saved:
+        arrays = dict(saved)
+    arrays["state_1"] = arrays["state_1"][:-1]
+    np.savez(path, **arrays)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut": cut,
+    "one byte": flip,
+    "empty": lambda path: path.write_bytes(b""),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "no archive": lambda path: path.write_bytes(b"state"),
+    "nothing in it": lambda path: np.savez(path),
+    "another record": lambda path: np.savez(path, record=np.array("[]")),
+    "another network": of_another_network,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_said_and_training_starts_from_the_head(
+    task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    state = tmp_path / "state.npz"
+    _, whole = task.run(tmp_path / "whole.npz")
+    with pytest.raises(Killed):
+        task.run(state, die_after(2))
+    DAMAGES[damage](state)
+    capsys.readouterr()
+    _, again = task.run(state)
+    same(whole, again)
+    said = capsys.readouterr().err
+    assert f"{state}: damaged" in said and "starts from the head again" in said
+    same(whole, task.run(state)[1])
+    assert "damaged" not in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(task: Task, tmp_path: Path) -> None:
     _, whole = task.run(tmp_path / "whole.npz")
     handler = signal.getsignal(signal.SIGINT)
@@ -160,21 +206,23 @@ def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(task: Task, tmp_
 
 
 def on_demand(task: Task, first: Callable[[int], None]) -> Views:
-    """Three views, the last two of which are the task's own; `first` hears of each being made."""
-    made = [task.views[0], *task.views]
+    """Six views; `first` hears of the first of each group that is made."""
+    made = task.views
 
-    def compute(number: int) -> Activations:
-        first(number)
-        return made[number]
+    def compute(group: range) -> Activations:
+        first(group.start)
+        return np.stack([made[number % VIEWS] for number in group], axis=1)
 
-    return Views([partial(compute, number) for number in range(len(made))])
+    return Views(6, compute)
 
 
-def test_only_the_first_epoch_goes_without_all_views(task: Task, tmp_path: Path) -> None:
+def test_the_first_two_epochs_need_two_views_and_the_next_twice_as_many(
+    task: Task, tmp_path: Path
+) -> None:
     heard: list[tuple[int, int]] = []
     task.views = on_demand(task, lambda view: heard.append((view, len(task.logged))))
     task.run(tmp_path / "state.npz")
-    assert heard == [(0, 0), (1, 0), (2, 1)]
+    assert heard == [(0, 0), (1, 0), (2, 2), (4, 3)]
 
 
 def test_ctrl_c_while_a_view_is_computed_ends_at_once(task: Task, tmp_path: Path) -> None:
@@ -186,7 +234,7 @@ def test_ctrl_c_while_a_view_is_computed_ends_at_once(task: Task, tmp_path: Path
     before = signal.getsignal(signal.SIGINT)
     task.views = on_demand(task, press)
     tuner, progressed = task.run(tmp_path / "state.npz")
-    assert progressed.interrupted and progressed.epoch == 1
+    assert progressed.interrupted and progressed.epoch == 2
     assert loss(tuner, task) == pytest.approx(progressed.history[progressed.best_epoch]["val_loss"])
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -245,7 +293,7 @@ def test_the_head_is_the_logistic_regression_of_pooled_features(classes: int) ->
         LogisticRegression(C=strength, max_iter=HEAD_ITERATIONS)
         .fit(pooled, labels)
         .predict_proba(pooled)
-        for strength in (0.01, 0.03, 0.1, 0.3)
+        for strength in HEAD_STRENGTHS
     ]
     assert min(np.abs(ours - theirs).max() for theirs in candidates) < 1e-4
 
@@ -271,6 +319,19 @@ def test_a_picture_of_any_size_has_views(size: tuple[int, int]) -> None:
     for number in range(4):
         pixels = view(Image.new("RGB", size, "olive"), RULES, number, number)
         assert pixels.shape == (64, 64, 3) and pixels.dtype == np.uint8
+
+
+def test_a_view_recolours_as_pillow_would_one_after_another(photo: Image.Image) -> None:
+    grey = ImageEnhance.Contrast(photo).enhance(0.5)
+    wanted = grey
+    for enhance, factor in (
+        (ImageEnhance.Brightness, 1.1),
+        (ImageEnhance.Contrast, 0.85),
+        (ImageEnhance.Color, 1.2),
+    ):
+        wanted = enhance(wanted).enhance(factor)
+    found = recoloured(np.asarray(grey), 1.1, 0.85, 1.2)
+    assert np.abs(found.astype(int) - np.asarray(wanted)).max() <= 3
 
 
 @pytest.fixture

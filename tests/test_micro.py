@@ -1,6 +1,5 @@
 """The network for microcontrollers: its C array is the verified model, its arena is enough."""
 
-import io
 import re
 import shutil
 import subprocess
@@ -8,9 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from helpers import read_folder, resealed, write_folder
+from helpers import with_other_answers
 from pipeline import only_error
 
 import convert.__main__ as conversion
@@ -121,13 +119,7 @@ def test_the_command_writes_the_files_and_says_what_it_measured(
 def test_other_outputs_than_the_golden_ones_are_refused(
     tiny_bundle: Path, measured: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = read_folder(tiny_bundle)
-    with np.load(io.BytesIO(files[contract.GOLDEN])) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    arrays["probabilities"] = np.roll(arrays["probabilities"], 1, axis=0)
-    data = io.BytesIO()
-    np.savez(data, **arrays)
-    forged = write_folder(tmp_path / "b", resealed({**files, contract.GOLDEN: data.getvalue()}))
+    forged = with_other_answers(tiny_bundle, tmp_path / "b")
     arguments = ["micro", "--bundle", str(forged), "--out", str(tmp_path / "cpp")]
     assert conversion.main(arguments) == 3
     assert "tflite-micro gives other outputs" in only_error(capsys.readouterr().err)

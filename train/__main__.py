@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("distill", help="teach a 96x96 network for microcontrollers")
     command.add_argument("--training", type=Path, default=Path("build/train"))
     command.add_argument("--out", type=Path, default=Path("build/micro/train"))
-    command.add_argument("--epochs", type=int, default=45)
+    command.add_argument("--epochs", type=int, default=30)
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(command=distill)
     return parser

@@ -5,18 +5,19 @@ to a file as they are computed, so a killed run goes on where it was and a full 
 message (writing through a memory map would be a crash).
 """
 
+import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
-from device.preprocess import Pixels
 from train.errors import BuildFolderError
 
 Activations = npt.NDArray[np.float16]
@@ -28,8 +29,7 @@ SPARE_BYTES = 200 * 1024 * 1024
 
 def cached(
     path: Path,
-    loaders: Sequence[Callable[[], Pixels]],
-    compute: Callable[[Pixels], Activations],
+    rows: Sequence[Callable[[], Activations]],
     row_shape: tuple[int, ...],
     description: str,
 ) -> Activations:
@@ -37,28 +37,29 @@ def cached(
 
     Args:
         path: final file; its name must contain everything that the rows depend on.
-        loaders: one function per row that gives its uint8 (h, w, 3) pixels.
-        compute: from uint8 (n, h, w, 3) to float16 (n, *row_shape).
+        rows: one function per photo that gives its row; called on as many threads as there are
+            cores.
         row_shape: shape of one row.
         description: what the progress bar says.
 
     Returns:
-        A read-only memory map, float16 (len(loaders), *row_shape).
+        A read-only memory map, float16 (len(rows), *row_shape).
 
     Raises:
         BuildFolderError: if there is no room for it.
     """
-    shape = (len(loaders), *row_shape)
+    shape = (len(rows), *row_shape)
     row_bytes = int(np.prod(row_shape)) * 2
-    if not (path.exists() and path.stat().st_size == row_bytes * len(loaders)):
+    if not (path.exists() and path.stat().st_size == row_bytes * len(rows)):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        done = min(part.stat().st_size // row_bytes, len(loaders)) if part.exists() else 0
-        _check_room(path.parent, row_bytes * (len(loaders) - done))
-        with part.open("ab") as file:
+        done = min(part.stat().st_size // row_bytes, len(rows)) if part.exists() else 0
+        _check_room(path.parent, row_bytes * (len(rows) - done))
+        # Closed at once if writing fails, so that the progress bar does not stand below the error.
+        with part.open("ab") as file, closing(_chunks(rows[done:], description)) as chunks:
             file.truncate(done * row_bytes)
-            for pixels in _chunks(loaders[done:], description):
-                file.write(np.ascontiguousarray(compute(pixels), np.float16).tobytes())
+            for chunk in chunks:
+                file.write(np.stack(chunk).astype(np.float16, copy=False).tobytes())
                 file.flush()
         part.replace(path)
     return np.memmap(path, np.float16, "r", shape=shape)
@@ -67,39 +68,48 @@ def cached(
 class Views(Sequence[Activations]):
     """The activations of each view of the training photos, computed when first asked for.
 
-    So fine-tuning begins when the first two views are there, and not after the last.
+    So fine-tuning begins when the first two views are there, and not after the last. Views are
+    computed in groups of 1, 1, 2, 4, 8 ..., a photo being decoded once for its whole group.
     """
 
-    def __init__(self, compute: Sequence[Callable[[], Activations]]) -> None:
-        self._compute = compute
+    def __init__(self, views: int, compute: Callable[[range], Activations]) -> None:
+        """`compute` gives float16 (photos, views of the group, ...) of a group."""
+        self._views, self._compute = views, compute
         self._known: dict[int, Activations] = {}
 
     def __len__(self) -> int:
-        return len(self._compute)
+        return self._views
 
     def __getitem__(self, number: Any) -> Any:
         """float16 (photos, ...) of one view."""
-        if number not in self._known:
-            self._known[number] = self._compute[number]()
-        return self._known[number]
+        group = int(number).bit_length()
+        if group not in self._known:
+            self._known[group] = self._compute(groups(self._views)[group])
+        return self._known[group][:, number - groups(self._views)[group].start]
 
 
-def _chunks(loaders: Sequence[Callable[[], Pixels]], description: str) -> Iterator[Pixels]:
-    """Batches of photos, the next one being decoded while the caller computes."""
-    starts = range(0, len(loaders), CHUNK)
+def groups(views: int) -> list[range]:
+    """Which views are computed together: 0, 1, 2 to 3, 4 to 7 and so on."""
+    starts = [0, *(1 << i for i in range((views - 1).bit_length()))]
+    return [range(a, b) for a, b in zip(starts, [*starts[1:], views], strict=True)]
 
-    def load(start: int) -> Pixels:
-        return np.stack([loader() for loader in loaders[start : start + CHUNK]])
 
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        futures = [pool.submit(load, start) for start in starts[:2]]
-        for i in track(
-            range(len(starts)), f"{description:24}", console=Console(stderr=True), transient=False
-        ):
-            pixels = futures[i % 2].result()
-            if i + 2 < len(starts):
-                futures[i % 2] = pool.submit(load, starts[i + 2])
-            yield pixels
+def _chunks(
+    rows: Sequence[Callable[[], Activations]], description: str
+) -> Generator[list[Activations], None, None]:
+    """Rows in order, some at a time; the next are being computed while the caller writes."""
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task(f"{description:24}", total=len(rows))
+            pending = [pool.submit(row) for row in rows[:CHUNK]]
+            for start in range(0, len(rows), CHUNK):
+                ready, following = pending, rows[start + CHUNK : start + 2 * CHUNK]
+                pending = [pool.submit(row) for row in following]
+                yield [future.result() for future in ready]
+                progress.advance(task, len(ready))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _check_room(folder: Path, needed_bytes: int) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from device.preprocess import Preprocessing
-from train.activations import cached, keep_only
+from train.activations import Activations, cached, keep_only
 from train.backbone import Architecture, build, load_weights
 from train.data import load_listed
+from train.frozen import Frozen
 from train.split import Photo
 from train.weights import Convolution, weights_sha256
 
@@ -48,18 +48,20 @@ def frozen_features(
     keep_only(cache, {path.name})
     network = build(Architecture(), convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
-    compute = tf.function(keras.Model(network.input, pooled), autograph=False, jit_compile=False)
-    loaders = [partial(load_listed, folder / first[digest].path, rules) for digest in digests]
+    look = Frozen(keras.Model(network.input, pooled))
     rows = cached(
         path,
-        loaders,
-        lambda pixels: compute(pixels, training=False).numpy().astype(np.float16),
-        pooled.shape[1:],
+        [partial(_look, look, folder / first[digest].path, rules) for digest in digests],
+        look.output_shape,
         "looking at photos",
     )
     position = {digest: i for i, digest in enumerate(digests)}
     features = rows[[position[photo.sha256] for photo in photos]].astype(np.float32)
     return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-6))
+
+
+def _look(look: Frozen, path: Path, rules: Preprocessing) -> Activations:
+    return look(load_listed(path, rules))
 
 
 def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:

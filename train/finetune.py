@@ -2,12 +2,14 @@
 
 import json
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -24,11 +26,13 @@ from train.config import TrainConfig
 
 Labels = npt.NDArray[np.int64]
 
-HEAD_STRENGTHS = (0.01, 0.03, 0.1, 0.3)
+HEAD_STRENGTHS = (0.003, 0.01, 0.03)
 """Inverse regularisation strengths of the logistic regression, chosen by validation."""
-HEAD_ITERATIONS = 150
+HEAD_ITERATIONS = 100
 PREDICT_BATCH = 64
 WARM_UP_SHARE = 0.1
+AVERAGED_FIRST = 9
+"""The average's decay after n steps is at most n / (n + this)."""
 LAST_LEARNING_RATE_SHARE = 0.01
 
 
@@ -157,8 +161,8 @@ class FineTuner:
         )
 
     def _offered(self, epoch: int) -> int:
-        """How many views an epoch draws from: two while the learning rate warms up, then all."""
-        return min(2, len(self._views)) if epoch == 0 else len(self._views)
+        """How many views an epoch draws from: two at first, from the third on twice as many."""
+        return min(2 << max(0, epoch - 1), len(self._views))
 
     def _prepare_views(self, epoch: int) -> None:
         """Compute what is computed on demand now, with progress bars of its own."""
@@ -202,8 +206,11 @@ class FineTuner:
             logits = self._model(x, training=True)
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(y, logits))
         self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        # The first steps' average looks back less far (as in TensorFlow's with `num_updates`).
+        taken = tf.cast(self._optimizer.iterations, tf.float32)
+        decay = tf.minimum(self._config.ema_decay, taken / (taken + AVERAGED_FIRST))
         for averaged, variable in zip(self._averaged, variables, strict=True):
-            averaged.assign_sub((1 - self._config.ema_decay) * (averaged - variable.value))
+            averaged.assign_sub((1 - decay) * (averaged - variable.value))
         return loss
 
     def _validate(self, progressed: Progressed, train_loss: float) -> None:
@@ -241,14 +248,26 @@ class FineTuner:
         part.replace(path)
 
     def _restore(self, path: Path) -> Progressed | None:
+        """What an interrupted run saved; a damaged file is said, and nothing of it is taken."""
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as saved:
-            record = json.loads(str(saved["record"]))
-            count = len(self._model.trainable_variables)
-            best = [saved[f"best_{i}"] for i in range(count)]
-            _assign(self._state(), [saved[f"state_{i}"] for i in range(len(self._state()))])
-        return Progressed(record["epoch"], record["history"], record["best_epoch"], best)
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                progressed = Progressed(**json.loads(str(saved["record"])))
+                count = len(self._model.trainable_variables)
+                progressed.best = [saved[f"best_{i}"] for i in range(count)]
+                state = [saved[f"state_{i}"] for i in range(len(self._state()))]
+            if [value.shape for value in state] != [tuple(v.shape) for v in self._state()]:
+                raise ValueError("of another network")
+        except (OSError, EOFError, ValueError, LookupError, TypeError, BadZipFile) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            print(
+                f"{path}: damaged ({reason}); fine-tuning starts from the head again",
+                file=sys.stderr,
+            )
+            return None
+        _assign(self._state(), state)
+        return progressed
 
 
 class _InterruptOnce:

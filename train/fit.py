@@ -19,16 +19,17 @@ import tensorflow as tf
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from device.files import replacing, write_text
-from device.preprocess import Pixels, decode, read_photo
-from train.activations import Activations, Views, cached, keep_only
+from device.files import write_text
+from device.preprocess import decode, read_photo
+from train.activations import Activations, Views, cached, groups, keep_only
 from train.backbone import between, build, classifier, load_weights
 from train.config import TrainConfig
 from train.data import DATA_RECORD, SPLIT, DataSet, listed, load_listed, read_record
 from train.errors import DataError
 from train.finetune import FineTuner, Labels, Progressed, fit_head
+from train.frozen import Frozen
 from train.layers import weight_changes
-from train.publish import write_report
+from train.publish import save_network, write_report
 from train.split import PARTS, Row, part, read_csv
 from train.temperature import Calibrated, calibrate
 from train.views import view
@@ -142,32 +143,33 @@ def _activations(
     """The frozen part's output for each view of the training part, and for the validation part."""
     # Epochs and learning rate do not change activations: a longer run finds them again.
     key = _digest(inputs, config.architecture, config.cut, config.seed)
-    stem = keras.Model(network.input, network.get_layer(config.cut).output)
-    compute = tf.function(
-        lambda x: tf.cast(stem(x, training=False), tf.float16), autograph=False, jit_compile=False
-    )
-    names = [("train", number) for number in range(config.views)] + [("val", 0)]
-    files = [cache / f"{key}_{name}_{number}.f16" for name, number in names]
-    keep_only(cache, {path.name for path in files})
+    stem = Frozen(keras.Model(network.input, network.get_layer(config.cut).output))
 
-    def activations(path: Path, name: str, number: int) -> Activations:
+    def path(name: str, numbers: range) -> Path:
+        return cache / f"{key}_{name}_{numbers.start}-{numbers.stop - 1}.f16"
+
+    def activations(name: str, numbers: range) -> Activations:
+        shown = f"{numbers.start + 1}" + (f" to {numbers.stop}" if len(numbers) > 1 else "")
         return cached(
-            path,
-            [partial(_load_view, photos.path(r), config, number, r) for r in photos.rows[name]],
-            lambda pixels: compute(pixels).numpy(),
-            stem.output_shape[1:],
-            f"{name} photos, view {number + 1}",
+            path(name, numbers),
+            [partial(_row, stem, photos.path(r), config, numbers, r) for r in photos.rows[name]],
+            (len(numbers), *stem.output_shape),
+            f"{name} photos, view {shown}",
         )
 
-    *views, val = (partial(activations, path, *of) for path, of in zip(files, names, strict=True))
-    return Views(views), val()
+    offered = groups(config.views)
+    keep_only(cache, {path("val", range(1)).name, *(path("train", g).name for g in offered)})
+    views = Views(config.views, partial(activations, "train"))
+    return views, activations("val", range(1))[:, 0]
 
 
-def _load_view(path: Path, config: TrainConfig, number: int, row: Row) -> Pixels:
+def _row(stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row) -> Activations:
+    """float16 (views, ...): what the frozen part makes of some views of a photo."""
     rules = config.preprocessing
     seed = int(row.sha256[:12], 16) ^ config.seed
     with listed(path):
-        return view(decode(read_photo(path), rules), rules, number, seed)
+        image = decode(read_photo(path), rules)
+    return np.stack([stem(view(image, rules, number, seed)) for number in numbers])
 
 
 def _fit_head(
@@ -327,8 +329,7 @@ def _write(
     watch: _Stopwatch,
 ) -> None:
     # The network first: whatever goes wrong behind it, the training is not lost.
-    with replacing(out / "model.keras") as part_path:
-        network.save(part_path)
+    save_network(network, out / "model.keras")
     write_text(out / "labels.txt", "\n".join(photos.labels) + "\n")
     write_text(out / "preprocess.json", _json(config.preprocessing.record()))
     write_text(out / "metrics.json", _json(metrics))

@@ -1,14 +1,18 @@
 """The report's way to disk: what training left, read back and shown."""
 
 import json
+import re
+import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import keras
 
 from device.errors import PhotoError
-from device.files import write_text
+from device.files import replacing, write_text
 from device.preprocess import Pixels, Preprocessing, load_photo
 from train import chapter, report
 from train.data import DATA_RECORD, SPLIT, read_record
@@ -36,6 +40,26 @@ def read_training(out: Path) -> tuple[dict[str, Any], keras.Model]:
         raise BuildFolderError(
             f"{out}: no whole training ({error}); remove what is damaged and run `make train`"
         ) from error
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Save a network; one that is as before keeps its date, and nothing is made from it again."""
+    with replacing(path) as part_path:
+        network.save(part_path)
+        if path.exists() and _content(part_path) == _content(path):
+            shutil.copystat(path, part_path)
+
+
+def _content(path: Path) -> tuple[bytes, int] | None:
+    """Layers, and checksum of the weights; None if that is no whole network."""
+    try:
+        with ZipFile(path) as archive:
+            layers = archive.read("config.json")
+            weights = archive.getinfo("model.weights.h5").CRC
+    except (BadZipFile, zlib.error, KeyError):
+        return None
+    # Addresses in the memory of whoever saved it.
+    return re.sub(rb'"shared_object_id": \d+', b"", layers), weights
 
 
 def write_report(out: Path, network: keras.Model, metrics: Mapping[str, Any]) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from device import provenance
 from device.errors import PhotoError
 from device.files import write_text
 from device.preprocess import Preprocessing, decode, read_photo
 from device.provenance import REVIEW, Provenance
 from device.sources import photos_below
+from train.pages import environment
 from train.split import LEFT_OUT, Row
 
 PAGE = "new.html"
@@ -97,14 +96,8 @@ def render(folder: Path, labelled: Sequence[Row], waiting: Sequence[Path]) -> st
     for row in labelled:
         if row.path in shown:
             sorted_[row.label].append(_item(folder, row.path, row.reason, row.label))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
+    template = environment().get_template(TEMPLATE)
+    return template.render(
         folder=str(folder.resolve()),
         review=REVIEW,
         waiting=len(waiting),

@@ -7,6 +7,7 @@ Networks", section 3.1; here for every width at once, input to output). Without 
 initialization of so deep a network hardly trains at all; this one does.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -25,9 +26,18 @@ ROWS = 16384
 """Positions of pictures that a regression looks at."""
 
 
+@dataclass(frozen=True)
+class Shrunk:
+    """A narrow classifier and what it imitates."""
+
+    network: Any
+    features: Channels
+    """Which channels of the wide network's last map its own stand for, in order."""
+
+
 def shrink(
     wide: keras.Model, alpha: float, architecture: Architecture, pixels: npt.NDArray[np.uint8]
-) -> Any:
+) -> Shrunk:
     """A classifier of another width and size that imitates `wide` layer by layer.
 
     Args:
@@ -49,7 +59,8 @@ def shrink(
     for layer in student.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             _imitate(layer, student, teacher, kept, pixels)
-    return student
+    features = student.get_layer("features_conv").filters
+    return Shrunk(student, kept.of("features", features))
 
 
 def _convolutions(network: keras.Model) -> list[Convolution]:

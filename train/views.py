@@ -1,9 +1,10 @@
 """Augmented views: the same photo as another day's camera might have seen it."""
 
 import numpy as np
-from PIL import Image, ImageEnhance
+import numpy.typing as npt
+from PIL import Image
 
-from device.preprocess import Pixels, Preprocessing, prepare
+from device.preprocess import Pixels, Preprocessing, prepare, prepare_box
 
 LEAST_AREA = 0.6
 """A view shows at least this share of the centred square's area."""
@@ -11,6 +12,8 @@ STRETCH = 0.2
 """Width to height varies by up to this power of e."""
 COLOUR_JITTER = 0.2
 """Brightness, contrast and saturation vary by up to this share."""
+LUMA = np.array([0.299, 0.587, 0.114])
+"""Grey of red, green and blue (ITU-R BT.601), as Pillow has it."""
 
 
 def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pixels:
@@ -28,11 +31,18 @@ def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pi
     height = int(np.clip(side / stretch, 1, image.height))
     left = int(rng.integers(0, image.width - width + 1))
     upper = int(rng.integers(0, image.height - height + 1))
-    longer = max(width, height)
-    image = image.crop((left, upper, left + width, upper + height)).resize((longer, longer))
+    box = (left, upper, left + width, upper + height)
+    pixels = prepare_box(np.asarray(image), box, rules)
     if rng.random() < 0.5:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    picture = Image.fromarray(prepare(image, rules))
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        picture = enhance(picture).enhance(1 + rng.uniform(-COLOUR_JITTER, COLOUR_JITTER))
-    return np.asarray(picture)
+        pixels = pixels[:, ::-1]
+    return recoloured(pixels, *(1 + rng.uniform(-COLOUR_JITTER, COLOUR_JITTER, 3)))
+
+
+def recoloured(pixels: Pixels, brightness: float, contrast: float, saturation: float) -> Pixels:
+    """All three at once: each is linear in the colours, contrast around the mean grey."""
+    to_colour: npt.NDArray[np.float64] = saturation * np.eye(3) + (1 - saturation) * LUMA
+    grey = float(pixels.mean(axis=(0, 1)) @ LUMA)
+    offset = brightness * (1 - contrast) * grey
+    matrix = np.column_stack([brightness * contrast * to_colour, np.full(3, offset)])
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(picture.convert("RGB", tuple(matrix.ravel().tolist())))
