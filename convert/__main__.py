@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from convert import edgetpu, metadata, micro, package, preflight, probe, verify
+from convert import edgetpu, metadata, micro, package, preflight, probe, tolerance, verify
 from convert.calibration import choose
 from convert.config import ConvertConfig, Gate
 from convert.errors import GateError
@@ -184,7 +184,14 @@ def bundle(options: argparse.Namespace) -> int:
     compiled = options.models / contract.EDGETPU_MODEL
     edgetpu_model = compiled.read_bytes() if compiled.exists() else None
     files = package.build(
-        training, classifier, model, verification, calibration[1], config, edgetpu_model
+        training,
+        classifier,
+        model,
+        verification,
+        calibration[1],
+        config,
+        edgetpu_model,
+        tolerance.read_table(options.measured),
     )
     evidence = (options.out / package.VERIFICATION).read_bytes()
     package.write_folder(options.out, {**files, package.VERIFICATION: evidence})
@@ -202,6 +209,17 @@ def runtimes(options: argparse.Namespace) -> int:
     table = [probe.measure(python, model, operators) for python in options.python]
     write_bytes(options.out, preflight.table_text(table).encode())
     print("\n".join(f"{support.name}: {support.operators}" for support in table))
+    return 0
+
+
+def tolerances(options: argparse.Namespace) -> int:
+    """Take what was measured on the emulated boards into the table for all networks."""
+    rows = tolerance.read_table(options.measured)
+    if not rows:
+        raise UsageError(f"{options.measured}: nothing measured; run `make test-arm` first")
+    table = tolerance.merged(tolerance.read_table(options.out), rows)
+    write_bytes(options.out, tolerance.table_text(table).encode())
+    print(f"{options.out}: {len(table)} rows, {len(rows)} of them from {options.measured}")
     return 0
 
 
@@ -345,7 +363,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=verify_models)
 
-    command = commands.add_parser("bundle", parents=[shared, models], help="pack the bundle")
+    measured = argparse.ArgumentParser(add_help=False)
+    measured.add_argument(
+        "--measured",
+        type=Path,
+        default=Path("build/arm") / tolerance.TABLE.name,
+        help="what `make test-arm` measured, if it was run (default: %(default)s)",
+    )
+    command = commands.add_parser(
+        "bundle", parents=[shared, models, measured], help="pack the bundle"
+    )
     command.set_defaults(command=bundle)
 
     command = commands.add_parser("runtimes", help="measure the operator versions of runtimes")
@@ -353,6 +380,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--python", type=Path, action="append", required=True)
     command.add_argument("--out", type=Path, default=preflight.TABLE)
     command.set_defaults(command=runtimes)
+
+    command = commands.add_parser(
+        "tolerances", parents=[measured], help="keep what the emulated boards measured"
+    )
+    command.add_argument("--out", type=Path, default=tolerance.TABLE)
+    command.set_defaults(command=tolerances)
 
     command = commands.add_parser("micro", help="write the model as C++ for a microcontroller")
     command.add_argument("--bundle", type=Path, default=Path("build/micro/bundle"))

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from convert import preflight
+from convert import preflight, tolerance
 from convert.card import model_card
 from convert.config import ConvertConfig
 from convert.errors import GateError, InputError
 from convert.flatbuffer import read_facts
+from convert.tolerance import Measured
 from convert.training import LabelledPhoto, Training
 from device import __version__
 from device import bundle as contract
@@ -24,9 +25,6 @@ from device.classifier import Classifier
 VERIFICATION = "verification.json"
 _NOT_CLAIMS = ("evidence", "threshold")
 """Parts of the verification that the manifest leaves out, or has in a place of their own."""
-TFLITE_RUNTIME_TOLERANCE_STEPS = 12
-"""How far tflite-runtime may be from the golden outputs: its kernels round differently. The
-largest difference seen with 2.14 was 5."""
 
 
 def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
@@ -65,6 +63,7 @@ def manifest(
     calibration: Sequence[LabelledPhoto],
     config: ConvertConfig,
     files: Mapping[str, bytes],
+    measured: Sequence[Measured] = (),
 ) -> dict[str, Any]:
     """Everything that `manifest.json` says, without its own digest."""
     rules = training.preprocessing
@@ -90,10 +89,10 @@ def manifest(
         },
         **preflight.record(read_facts(model).operators, preflight.read_table()),
         "reference_runtime": f"{runtime.name} {runtime.version}",
-        "tolerance": {
-            "ai-edge-litert": {"max_steps": 0},
-            "tflite-runtime": {"max_steps": TFLITE_RUNTIME_TOLERANCE_STEPS},
-        },
+        "tolerance": tolerance.record(
+            contract.file_record(model)["sha256"],
+            tolerance.merged(tolerance.read_table(), measured),
+        ),
     }
 
 
@@ -105,15 +104,20 @@ def build(
     calibration: Sequence[LabelledPhoto],
     config: ConvertConfig,
     edgetpu_model: bytes | None = None,
+    measured: Sequence[Measured] = (),
 ) -> dict[str, bytes]:
-    """All files of the bundle by name, manifest included; the same inputs give the same bytes."""
+    """All files of the bundle by name, manifest included; the same inputs give the same bytes.
+
+    Args:
+        measured: how far runtimes are from the golden outputs, besides the table's rows.
+    """
     labels = ("\n".join(training.labels) + "\n").encode()
     golden = golden_file(training, classifier, config.golden_photos)
     files = {contract.MODEL: model, contract.LABELS: labels, contract.GOLDEN: golden}
     if edgetpu_model is not None:
         files[contract.EDGETPU_MODEL] = edgetpu_model
     files[contract.MODEL_CARD] = model_card(training, verification, model).encode()
-    body = manifest(training, classifier, model, verification, calibration, config, files)
+    body = manifest(training, classifier, model, verification, calibration, config, files, measured)
     return {**files, contract.MANIFEST: contract.seal_manifest(body)}
 
 

@@ -1,4 +1,4 @@
-"""Command line of the device package: classify, run, serve, doctor, selftest, benchmark."""
+"""Command line of the device package: frames to labels, the service, its bundles and checks."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ except ImportError as error:
         "pip install --force-reinstall numpy; on a Raspberry Pi also apt install libopenblas0"
     )
 
-from device import __version__, benchmark, breakdown, bundle, loop, selftest
+from device import __version__, benchmark, breakdown, bundle, loop, selftest, slots
 from device.classifier import Classifier
 from device.console import exit_at_once, guarded, show_log
 from device.errors import PhotoError, SourceError
@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   python -m device run --bundle build/bundle --source photos/ --frames 100
   python -m device serve --config fieldguide.toml
   python -m device doctor --config fieldguide.toml
+  python -m device slots install bundle.tar
   python -m device selftest --bundle build/bundle
   python -m device benchmark --bundle build/bundle --json
 """
@@ -99,6 +100,31 @@ def examine(options: argparse.Namespace) -> int:
     from device import doctor, findings
 
     return findings.report(doctor.examine(options.config), as_json=options.json)
+
+
+def install_bundle(options: argparse.Namespace) -> int:
+    """Put a bundle into the slot that is not current, and make that one current."""
+    done = slots.install(options.tar, options.root)
+    said = "installed" if done.changed else "already current"
+    print(f"{said}: {done.slot}, self-test passed on {done.runtime}")
+    return 0
+
+
+def roll_back(options: argparse.Namespace) -> int:
+    """Make the other slot current."""
+    print(f"went back: {slots.rollback(options.root)}")
+    return 0
+
+
+def show_slots(options: argparse.Namespace) -> int:
+    """Print what is in both slots; 1 if none that is whole is current."""
+    found = slots.status(options.root)
+    if options.json:
+        print(json.dumps([slot.record() for slot in found]))
+    else:
+        for slot in found:
+            print(("* " if slot.current else "  ") + str(slot))
+    return int(not any(slot.current and slot.bundle for slot in found))
 
 
 def self_test(options: argparse.Namespace) -> int:
@@ -201,10 +227,9 @@ def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -245,6 +270,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--config", type=Path, default=default, help=f"default: {default}")
     command.set_defaults(command=examine)
 
+    _add_slots(commands.add_parser("slots", help="install bundles, or go back to the one before"))
+
     command = commands.add_parser("selftest", parents=[shared], help="check the golden outputs")
     command.set_defaults(command=self_test)
 
@@ -257,6 +284,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--frames", type=_positive, default=300, help="default: 300")
     command.set_defaults(command=run_benchmark)
     return parser
+
+
+def _add_slots(parser: argparse.ArgumentParser) -> None:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--root", type=Path, default=slots.ROOT, help=f"default: {slots.ROOT}")
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+
+    command = commands.add_parser(
+        "install", parents=[shared], help="test a bundle, make it current"
+    )
+    command.add_argument("tar", type=Path, metavar="BUNDLE", help="bundle tar or folder")
+    command.set_defaults(command=install_bundle)
+
+    command = commands.add_parser("status", parents=[shared], help="what is in both slots")
+    command.add_argument("--json", action="store_true", help="a JSON list")
+    command.set_defaults(command=show_slots)
+
+    command = commands.add_parser("rollback", parents=[shared], help="make the other one current")
+    command.set_defaults(command=roll_back)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,6 @@ def _timed(
 def _smooth(before: Smoothed | None, result: Result) -> Smoothed:
     assert result.prediction is not None
     scores, time_s = result.prediction.scores, result.frame.captured_s
-    state = step(before, scores, time_s, SmoothingConfig(), None)
+    state = step(before, scores, time_s, SmoothingConfig(), result.prediction.threshold)
     state.top(result.classifier.labels, 3)
     return state

@@ -9,6 +9,7 @@ load far too often to take "it loads" for proof).
 import hashlib
 import io
 import json
+import stat
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -96,18 +97,36 @@ def load(path: Path) -> Bundle:
     Raises:
         BundleError: if anything is missing, truncated, edited or of a newer schema.
     """
+    return from_files(read_files(path))
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """The bytes of a bundle's files by name, manifest included, each compared with the manifest.
+
+    Raises:
+        BundleError: if anything is missing, truncated, edited or of a newer schema.
+    """
     read = _reader(path)
-    manifest = parse_manifest(read(MANIFEST, MAX_MANIFEST_BYTES))
-    contents = {name: _read_checked(read, name, manifest) for name in REQUIRED_FILES}
-    for name in set(manifest["files"]) - set(REQUIRED_FILES):
-        contents[name] = _read_checked(read, name, manifest)
+    data = read(MANIFEST, MAX_MANIFEST_BYTES)
+    manifest = parse_manifest(data)
+    names = sorted(manifest["files"])
+    return {MANIFEST: data, **{name: _read_checked(read, name, manifest) for name in names}}
+
+
+def from_files(files: Mapping[str, bytes]) -> Bundle:
+    """The bundle of files that `read_files` gave.
+
+    Raises:
+        BundleError: if labels or preprocessing are not what convert writes.
+    """
+    manifest = parse_manifest(files[MANIFEST])
     return Bundle(
         manifest=manifest,
-        model=contents[MODEL],
-        labels=parse_labels(contents[LABELS]),
+        model=files[MODEL],
+        labels=parse_labels(files[LABELS]),
         preprocessing=_preprocessing(manifest),
-        golden=contents[GOLDEN],
-        edgetpu_model=contents.get(EDGETPU_MODEL, b""),
+        golden=files[GOLDEN],
+        edgetpu_model=files.get(EDGETPU_MODEL, b""),
     )
 
 
@@ -183,8 +202,17 @@ def _check_form(data: Any, tolerance: Any) -> None:
     if not isinstance(data, dict) or not isinstance(tolerance, dict):
         raise BundleError(f"{MANIFEST}: the record of data or tolerance is damaged; {_REBUILD}")
     for runtime, record in tolerance.items():
-        if not isinstance(record, dict) or not _is_count(record.get("max_steps"), least=0):
+        if not _is_tolerance(record):
             raise BundleError(f"{MANIFEST}: the tolerance of {runtime!r} is damaged; {_REBUILD}")
+
+
+def _is_tolerance(record: Any) -> bool:
+    """Steps that an output may differ by, photos of another class, outputs that may not differ."""
+    if not isinstance(record, dict) or not isinstance(record.get("exact", []), list):
+        return False
+    limits = (record.get("max_steps"), record.get("max_other_top1", 0))
+    names = all(isinstance(name, str) for name in record.get("exact", []))
+    return names and all(_is_count(limit, least=0) for limit in limits)
 
 
 def _check_threshold(record: Any) -> None:
@@ -240,11 +268,17 @@ def _preprocessing(manifest: Mapping[str, Any]) -> Preprocessing:
 
 
 def _reader(path: Path) -> Callable[[str, int], bytes]:
-    if path.is_dir():
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(f"{path}: no such bundle; build one with `make bundle`") from error
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error
+    if stat.S_ISDIR(kind):
         return lambda name, limit: _read_limited(path / name, name, limit)
-    if path.is_file():
+    if stat.S_ISREG(kind):
         return _tar_reader(path)
-    raise BundleError(f"{path}: no such bundle; build one with `make bundle`")
+    raise BundleError(f"{path}: neither the folder of a bundle nor its tar")
 
 
 def _read_limited(path: Path, name: str, limit: int) -> bytes:

@@ -189,15 +189,16 @@ class Attempt:
             return
         height, width = frame.picture.shape[:2]
         with self._ready:
-            dropped = self._newest is not None
+            dropped = frame.outdated + (self._newest is not None)
             self._newest = frame
             self.last_frame_s = frame.captured_s
             self._ready.notify()
         self._telemetry.camera(
             count="frames_total",
+            by=1 + frame.outdated,
             last_frame_s=frame.captured_s,
             width_px=width,
             height_px=height,
         )
         if dropped:
-            self._telemetry.camera(count="dropped_total")
+            self._telemetry.camera(count="dropped_total", by=dropped)

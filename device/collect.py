@@ -241,12 +241,12 @@ class Collector:
             self._used_bytes -= file.bytes
 
 
-def why_save(observation: Observation, threshold: float | None, config: CollectConfig) -> str:
+def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:
     """Why a frame is worth a person's look: changed, unknown, uncertain, or empty for not at all.
 
     Args:
         observation: of which this frame's own scores count, not the smoothed ones.
-        threshold: below which the label is "unknown", if any.
+        threshold: below which the label is "unknown".
         config: whose `margin` is the distance that counts as near.
     """
     if observation.changed and config.changes:
@@ -255,7 +255,7 @@ def why_save(observation: Observation, threshold: float | None, config: CollectC
         return UNKNOWN
     scores = np.sort(observation.scores)
     near_second = len(scores) > 1 and scores[-1] - scores[-2] < config.margin
-    near_threshold = threshold is not None and abs(scores[-1] - threshold) < config.margin
+    near_threshold = abs(scores[-1] - threshold) < config.margin
     return UNCERTAIN if near_second or near_threshold else ""
 
 

@@ -68,7 +68,7 @@ class SmoothingConfig:
     hysteresis: float = setting(0.05, low=0, high=1)
     """Another label must lead by this much to replace the present one."""
     threshold: float | None = setting(None, low=0, high=1)
-    """Below it the label is "unknown"; not set: the bundle's own threshold, or none."""
+    """Below it the label is "unknown"; not set: the bundle's own threshold."""
     top_k: int = setting(3, low=1, high=1000)
     """How many of the best labels are published with their scores."""
 
@@ -186,4 +186,15 @@ def load(path: Path) -> Config:
     left, top, right, bottom = config.camera.region
     if left >= right or top >= bottom:
         raise ConfigError(f"{path}: camera.region: left < right and top < bottom")
+    output = config.output
+    places = {
+        "bundle.path": config.bundle.path,
+        "camera.source": config.camera.source,
+        "output.json.path": output.json.path,
+        "output.collect.path": output.collect.path,
+    }
+    for name, place in places.items():
+        # It would mean the folder that the service happens to run in.
+        if not place:
+            raise ConfigError(f"{path}: {name} must not be empty; leave it out for the default")
     return config

@@ -60,8 +60,9 @@ def config_file(path: Path) -> tuple[Config, Finding]:
     try:
         return configuration.load(path), Finding("settings", OK, str(path))
     except ConfigError as error:
-        if path.exists():
-            fix = f"mend the file; {configuration.EXAMPLE} explains every setting"
-        else:
+        fix = f"mend the file; {configuration.EXAMPLE} explains every setting"
+        if isinstance(error.__cause__, FileNotFoundError):
             fix = f"cp {configuration.EXAMPLE} {path}, or name another with --config"
+        elif isinstance(error.__cause__, PermissionError):
+            fix = software.AS_SERVICE
         return Config(), Finding("settings", FAILED, str(error), fix)

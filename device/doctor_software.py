@@ -27,6 +27,7 @@ IMPORT_TIMEOUT_S = 30
 SYSTEM_PACKAGES = Path("/usr/lib/python3/dist-packages")
 """Where apt puts Python packages."""
 NO_CAMERA = "no CSI camera is connected"
+AS_SERVICE = "ask as the service's user: sudo -u fieldguide"
 CSI_CAMERA = f"""
 import sys, picamera2
 sys.exit(not picamera2.Picamera2.global_camera_info() and {NO_CAMERA!r})
@@ -160,6 +161,8 @@ def bundle(settings: Config) -> Iterator[Finding]:
         loaded = load_bundle(path)
     except BundleError as error:
         fix = f"make bundle on the workstation, and copy build/bundle to {path}"
+        if isinstance(error.__cause__, PermissionError):
+            fix = AS_SERVICE
         yield Finding("bundle", FAILED, str(error), fix)
         return
     yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, every hash right")

@@ -41,6 +41,10 @@ class SelfTestError(FieldguideError):
     """The interpreter's outputs differ from the golden ones: the bundle must not go live."""
 
 
+class SlotError(FieldguideError):
+    """A slot cannot be filled or made current: the user mends what it names, and asks again."""
+
+
 class ConfigError(FieldguideError):
     """A setting is unknown or out of range: the user mends `fieldguide.toml`."""
 

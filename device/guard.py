@@ -15,24 +15,32 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from device import selftest
 from device.bundle import EDGETPU_MODEL, MODEL, Bundle
 from device.classifier import Classifier
 from device.config import InferenceConfig
 from device.errors import BundleError, FieldguideError, SelfTestError
+from device.loop import results
 from device.observation import ModelInfo
 from device.runtime import AUTO, EDGETPU, MODULES, find, is_installed
+from device.sources import Frame
 
 log = logging.getLogger("fieldguide")
 
-MEASURED_INVOKES = 4
+T = TypeVar("T")
+
+MEASURED_FRAMES = 8
 MAX_MEASURED_THREADS = 8
+STILL_SHAPE = (480, 640, 3)
 THREAD_COST = 1.1
-"""How much faster each further thread must make an invoke: they all take from the rest."""
+"""How much faster each further thread must make the loop: they all take from the rest."""
 ORDER = (EDGETPU, *MODULES)
 
 
@@ -52,6 +60,8 @@ class Check:
     """The number that was worth it."""
     invoke_s: float
     """One invoke with it, the quickest of a few."""
+    frame_s: float
+    """From one frame to the next, when they come as fast as they are taken."""
 
 
 class Guard:
@@ -68,11 +78,26 @@ class Guard:
         Raises:
             BundleError: if it passes on none; with the reason for each.
         """
+        return self._first(bundle, config, _load)
+
+    def passes(self, bundle: Bundle, config: InferenceConfig) -> str:
+        """The first runtime on which a bundle passes its self-test.
+
+        Raises:
+            BundleError: if it passes on none; with the reason for each.
+        """
+        return self._first(bundle, config, lambda _bundle, name, _check: name)
+
+    def _first(
+        self,
+        bundle: Bundle,
+        config: InferenceConfig,
+        use: Callable[[Bundle, str, Check], T],
+    ) -> T:
         failures = []
         for name in candidates(bundle, config.runtime):
             try:
-                check = self.check(bundle, name, config)
-                return _load(bundle, name, check)
+                return use(bundle, name, self.check(bundle, name, config))
             except FieldguideError as error:
                 failures.append(f"{name}: {error}")
                 log.warning("model: %s", failures[-1])
@@ -163,7 +188,11 @@ def _answer(output: bytes, status: int) -> Check:
 
 
 def _measure(bundle: Bundle, runtime: str, threads: int) -> Check:
-    """Self-test, then find the number of threads that is worth it."""
+    """Self-test, then find the number of threads that is worth it.
+
+    The whole loop is timed: while one frame is classified the next is prepared, and a thread of
+    inference more may cost that more than it gains.
+    """
     cores = min(len(os.sched_getaffinity(0)), MAX_MEASURED_THREADS)
     numbers = [threads] if threads else [1] if runtime == EDGETPU else range(1, cores + 1)
     found = find(runtime)
@@ -172,14 +201,30 @@ def _measure(bundle: Bundle, runtime: str, threads: int) -> Check:
         classifier = Classifier.from_bundle(bundle, runtime=found, threads=number)
         if not checks:
             selftest.run(bundle, classifier)
-        checks.append(Check(number, min(_invoke_s(classifier) for _ in range(MEASURED_INVOKES))))
-    return min(checks, key=lambda check: check.invoke_s * THREAD_COST ** (check.threads - 1))
+        checks.append(_timed(classifier, number))
+    return min(checks, key=lambda check: check.frame_s * THREAD_COST ** (check.threads - 1))
 
 
-def _invoke_s(classifier: Classifier) -> float:
-    started_s = time.perf_counter()
-    classifier.invoke()
-    return time.perf_counter() - started_s
+def _timed(classifier: Classifier, threads: int) -> Check:
+    ends_s, invokes_s = [], []
+    for result in results(Still(), classifier):
+        ends_s.append(time.perf_counter())
+        invokes_s.append(result.invoke_s)
+    return Check(threads, min(invokes_s), float(np.median(np.diff(ends_s))))
+
+
+@dataclass(frozen=True)
+class Still:
+    """A camera that shows one black picture a few times."""
+
+    live = False
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield it."""
+        picture = np.zeros(STILL_SHAPE, np.uint8)
+        for _ in range(MEASURED_FRAMES):
+            yield Frame("still", picture, captured_s=time.monotonic())
 
 
 def _child() -> None:

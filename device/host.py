@@ -145,7 +145,8 @@ class Host:
 
 def nearest(path: Path) -> Path:
     """The path, or the nearest folder above it that exists."""
-    while not path.exists() and path != path.parent:
+    # Unlike the method of Path, false also where it may not be looked at.
+    while not os.path.exists(path) and path != path.parent:
         path = path.parent
     return path
 

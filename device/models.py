@@ -72,7 +72,8 @@ class ModelWatcher:
         # Before reading: what changes after it is found changed.
         tried = (settings, identity(path))
         try:
-            model = self._guard.load(bundle.load(path), settings[1])
+            # Resolved: a link swapped half-way must not mix the files of two bundles.
+            model = self._guard.load(bundle.load(path.resolve()), settings[1])
         except Exception as error:
             # Not FieldguideError alone: this thread must live on, or say that it cannot.
             if not self._stopped:

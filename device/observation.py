@@ -25,8 +25,8 @@ class ModelInfo:
     """ "edgetpu", "ai-edge-litert" or "tflite-runtime"."""
     runtime_version: str
     threads: int
-    threshold: float | None
-    """What counts as seen, 0..1; None: everything does."""
+    threshold: float
+    """The score, 0..1, from which on a label counts as seen."""
     checked_invoke_s: float
     """Time of one invoke as measured when the model was tested."""
 

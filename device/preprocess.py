@@ -156,7 +156,7 @@ def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:
     return np.asarray(cropped.resize(size, Image.Resampling.BILINEAR))
 
 
-def decode(data: bytes, rules: Preprocessing) -> Image.Image:
+def decode(data: bytes, rules: Preprocessing, *, max_pixels: int = MAX_PHOTO_PIXELS) -> Image.Image:
     """Decode the bytes of a photo file to an upright RGB picture.
 
     A JPEG may come out smaller than it is (`jpeg_decode_scale`); of an animation the first frame
@@ -173,9 +173,9 @@ def decode(data: bytes, rules: Preprocessing) -> Image.Image:
             # its limit, raising from two; one is our limit.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             image = Image.open(io.BytesIO(data), formats=PHOTO_FORMATS)
-            if image.width * image.height > MAX_PHOTO_PIXELS:
+            if image.width * image.height > max_pixels:
                 raise PhotoError(
-                    f"{image.width}x{image.height} pixels are more than {MAX_PHOTO_PIXELS:,}"
+                    f"{image.width}x{image.height} pixels are more than {max_pixels:,}"
                 )
             least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
             image.draft(None, (least, least))

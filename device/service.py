@@ -19,7 +19,7 @@ from device import outputs
 from device.board import Board, must_slow
 from device.capture import LiveCapture
 from device.config import CameraConfig, Config
-from device.errors import FieldguideError, OutputError
+from device.errors import FieldguideError, OutputError, SourceError
 from device.guard import Model
 from device.models import ModelWatcher
 from device.observation import BoardStatus, Observation
@@ -103,12 +103,22 @@ class Service:
         if event == FINISHED:
             if value is not None:
                 raise value
+            self._judge_end()
             return False
         if event == RELOAD:
             self._reload()
         elif event == MODEL:
             self._take_model(value)
         return True
+
+    def _judge_end(self) -> None:
+        """Tell of what a folder or film had that was no picture; raise if it had no other."""
+        status = self._telemetry.snapshot()
+        corrupt = status.camera.corrupt_total
+        if corrupt and not status.inferences_total:
+            raise SourceError(f"{status.camera.source}: not one picture is whole, of {corrupt}")
+        if corrupt:
+            log.warning("camera: %d pictures could not be decoded", corrupt)
 
     # --- model --------------------------------------------------------------------------------
 
@@ -120,17 +130,21 @@ class Service:
 
     def _take_model(self, model: Model) -> None:
         self._model = model
-        if self._pipeline is None:
-            self._start_pipeline(model)
-            self._notifier.ready()
-        else:
+        if self._pipeline is not None:
             self._pipeline.swap(model)
+            return
+        source = self._source(model)
+        # First: the pipeline feeds the watchdog, which a manager counts from here on.
+        self._notifier.ready()
+        self._start_pipeline(model, source)
 
-    def _start_pipeline(self, model: Model, number: int = 0) -> None:
-        source: FrameSource | None = self._capture
-        if source is None:
-            camera = self._config.camera
-            source = open_source(camera.source, model.classifier.preprocessing, camera)
+    def _source(self, model: Model) -> FrameSource:
+        if self._capture is not None:
+            return self._capture
+        camera = self._config.camera
+        return open_source(camera.source, model.classifier.preprocessing, camera)
+
+    def _start_pipeline(self, model: Model, source: FrameSource, number: int = 0) -> None:
         self._pipeline = Pipeline(
             source,
             model,
@@ -184,7 +198,7 @@ class Service:
         self._telemetry.camera(source=source, state="connecting", problem="")
         self._capture = self._start_capture(self._config.camera)
         if pipeline is not None and self._model is not None:
-            self._start_pipeline(self._model, pipeline.number)
+            self._start_pipeline(self._model, self._source(self._model), pipeline.number)
 
     def _changed_sinks(self, old: Config, new: Config) -> dict[str, SinkThread]:
         """Close what changed, then build it anew; on failure as it was before."""

@@ -36,6 +36,10 @@ def read_file(cls: type[T], path: Path) -> T:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: no such settings; begin with a copy of fieldguide.example.toml"
+        ) from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     if len(data) > MAX_CONFIG_BYTES:

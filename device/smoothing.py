@@ -46,7 +46,7 @@ def step(
     scores: Scores,
     time_s: float,
     config: SmoothingConfig,
-    threshold: float | None,
+    threshold: float,
 ) -> Smoothed:
     """Take one more frame.
 
@@ -59,7 +59,7 @@ def step(
         scores: float32 (classes,), probabilities of this frame.
         time_s: monotonic, not before the last frame's.
         config: time constant and hysteresis; `config.threshold` goes before `threshold`.
-        threshold: the bundle's own; None: every best class counts as seen.
+        threshold: the bundle's own; at 0 every best class counts as seen.
     """
     least = config.threshold if config.threshold is not None else threshold
     if before is None:
@@ -73,9 +73,7 @@ def step(
     return Smoothed(smoothed, best, time_s, changed=best != before.best)
 
 
-def _best(
-    present: int | None, scores: Scores, hysteresis: float, least: float | None
-) -> int | None:
+def _best(present: int | None, scores: Scores, hysteresis: float, least: float) -> int | None:
     """The label now: the present one stays unless another leads by `hysteresis`.
 
     It also stays known until it is that far below `least`.
@@ -84,6 +82,6 @@ def _best(
     if present is not None:
         if scores[leader] < scores[present] + hysteresis:
             leader = present
-        if leader == present and least is not None:
+        if leader == present:
             return present if scores[present] >= least - hysteresis else None
-    return leader if least is None or scores[leader] >= least else None
+    return leader if scores[leader] >= least else None

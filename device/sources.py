@@ -31,6 +31,8 @@ class Frame:
     """`time.monotonic()` when the picture was complete."""
     decode_s: float = 0.0
     """Time to read and decode it, seconds; waiting for a camera is not counted."""
+    outdated: int = 0
+    """How many of a camera's frames before it were passed over, for it had come already."""
 
 
 class FrameSource(Protocol):
@@ -114,6 +116,10 @@ def _camera(address: str, config: CameraConfig) -> FrameSource:
         from device.picamera import PiCamera
 
         return PiCamera(config)
+    if address.startswith(("http://", "https://")):
+        from device.http_camera import HttpCamera
+
+        return HttpCamera(address, config)
     from device.streams import NetworkStream, V4l2Camera
 
     if address.startswith("/dev/"):

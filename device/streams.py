@@ -1,4 +1,4 @@
-"""Frames through PyAV (the `video` extra): video files, V4L2 cameras, RTSP and HTTP streams."""
+"""Frames through PyAV (the `video` extra): video files, V4L2 cameras, RTSP and other streams."""
 
 import re
 import time
@@ -42,7 +42,9 @@ class VideoFile:
         try:
             with av.open(str(self.path)) as container:
                 yield from _decoded(av, container, str(self.path), strict=True)
-        except (av.FFmpegError, IndexError) as error:
+        except IndexError as error:
+            raise SourceError(f"{self.path}: no video in it") from error
+        except av.FFmpegError as error:
             raise SourceError(f"{self.path}: not a readable video ({error})") from error
 
 
@@ -73,7 +75,7 @@ class V4l2Camera:
 
 @dataclass(frozen=True)
 class NetworkStream:
-    """A camera on the network: RTSP, or MJPEG over HTTP."""
+    """A camera on the network: RTSP, or films over HTTP; JPEG over HTTP is `HttpCamera`'s."""
 
     address: str
     config: CameraConfig
@@ -95,7 +97,8 @@ class NetworkStream:
 
 def without_password(address: str) -> str:
     """An address as it may be shown: user and password of a URL replaced by dots."""
-    return re.sub(r"(?<=://)[^/@]*@", "...@", address)
+    # Up to the last @, as FFmpeg reads it: a password may have one, too.
+    return re.sub(r"(?<=://)[^/?#]*@", "...@", address)
 
 
 def _live(
@@ -156,7 +159,7 @@ def _pyav() -> Any:
         import av
     except ImportError as error:
         raise SourceError(
-            "video files, V4L2 and network cameras need PyAV: pip install av "
+            "video files, V4L2 and RTSP cameras need PyAV: pip install av "
             "(the package's `video` extra)"
         ) from error
     return av

@@ -27,9 +27,9 @@ class MjpegCamera:
     `frame` may return None: then nothing is sent, and the connection stays open.
     """
 
-    def __init__(self, fps: float = 40.0) -> None:
+    def __init__(self, fps: float = 40.0, address: str = "127.0.0.1") -> None:
         self.frame: Callable[[], bytes | None] = lambda: jpeg(0)
-        self.fps = fps
+        self.fps, self.address = fps, address
         self.connections = 0
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
@@ -38,7 +38,7 @@ class MjpegCamera:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/stream.mjpg"
+        return f"http://{self.address}:{self._port}/stream.mjpg"
 
     def plug_in(self) -> None:
         """Serve, on the same port as before."""
@@ -62,7 +62,7 @@ class MjpegCamera:
             allow_reuse_address = True
 
         self._plugged.set()
-        self._server = Server(("127.0.0.1", self._port), Handler)
+        self._server = Server((self.address, self._port), Handler)
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -84,8 +84,8 @@ class MjpegCamera:
 
 
 @contextmanager
-def mjpeg_camera(fps: float = 40.0) -> Iterator[MjpegCamera]:
-    camera = MjpegCamera(fps)
+def mjpeg_camera(fps: float = 40.0, address: str = "127.0.0.1") -> Iterator[MjpegCamera]:
+    camera = MjpegCamera(fps, address)
     try:
         yield camera
     finally:

@@ -1,8 +1,10 @@
 """Fixtures: reference material where it is, and a real bundle made in seconds without training."""
 
 import hashlib
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -233,8 +235,10 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> "Build":
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
+def call(capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Run the command line in this process; gives exit status, stdout and stderr."""
+    log = logging.getLogger("fieldguide")
+    before = log.handlers, log.propagate, log.level
 
     def run(*arguments: str | Path) -> Run:
         capsys.readouterr()
@@ -242,7 +246,10 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
         output = capsys.readouterr()
         return status, output.out, output.err
 
-    return run
+    yield run
+    # A service's log goes to a stderr that ends with the test.
+    log.handlers, log.propagate = before[:2]
+    log.setLevel(before[2])
 
 
 @pytest.fixture

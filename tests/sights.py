@@ -22,7 +22,7 @@ MODEL = ModelInfo(
     runtime="ai-edge-litert",
     runtime_version="2.3.0",
     threads=1,
-    threshold=None,
+    threshold=0.0,
     checked_invoke_s=0.004,
 )
 

@@ -22,7 +22,7 @@ from device.errors import OutputError
 from device.observation import UNKNOWN, ModelInfo, Observation
 from device.sources import photos_below
 
-MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, None, 0.0)
+MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, 0.0, 0.0)
 CONFIG = CollectConfig(enabled=True, max_per_minute=600, min_free_mb=0)
 
 
@@ -72,15 +72,15 @@ def publish_all(sink: Collector, count: int, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("scores", "changes", "threshold", "reason"),
     [
-        ((0.9, 0.05, 0.05), {}, None, ""),
-        ((0.9, 0.05, 0.05), {"changed": True}, None, "changed"),
-        ((0.5, 0.4, 0.1), {}, None, "uncertain"),
+        ((0.9, 0.05, 0.05), {}, 0.0, ""),
+        ((0.9, 0.05, 0.05), {"changed": True}, 0.0, "changed"),
+        ((0.5, 0.4, 0.1), {}, 0.0, "uncertain"),
         ((0.75, 0.2, 0.05), {}, 0.8, "uncertain"),
         ((0.9, 0.05, 0.05), {"label": UNKNOWN}, 0.95, "unknown"),
     ],
 )
 def test_doubts_and_changes_are_saved_and_nothing_else(
-    scores: tuple[float, ...], changes: dict[str, object], threshold: float | None, reason: str
+    scores: tuple[float, ...], changes: dict[str, object], threshold: float, reason: str
 ) -> None:
     config = replace(CONFIG, margin=0.15)
     assert why_save(observed(0, scores, **changes), threshold, config) == reason
@@ -88,7 +88,7 @@ def test_doubts_and_changes_are_saved_and_nothing_else(
 
 def test_changes_can_be_left_to_others() -> None:
     sure = observed(0, (0.9, 0.05, 0.05), changed=True)
-    assert why_save(sure, None, replace(CONFIG, changes=False)) == ""
+    assert why_save(sure, 0.0, replace(CONFIG, changes=False)) == ""
 
 
 def test_the_rate_is_limited_and_no_picture_is_asked_for_between(tmp_path: Path) -> None:
@@ -345,7 +345,9 @@ def test_a_disk_that_is_really_full_keeps_whole_photos_only(tmp_path: Path) -> N
                 image.load()
         for name in names[:5]:
             (tmp_path / name).unlink()
-        sink._next_probe_s = float("-inf")
+        # Its pauses are over, and it has not just seen the same.
+        sink._next_probe_s = sink._next_save_s = float("-inf")
+        sink._recent = []
         sink.tick(None)  # type: ignore[arg-type]
         sink.publish(observed(500))
         assert len(saved(tmp_path)) == len(names) - 5 + 1

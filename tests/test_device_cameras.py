@@ -19,6 +19,7 @@ from device.cameras import CAPABILITY, AutoCamera, VideoNode, choose, describe, 
 from device.capture import MAX_HANGING, LiveCapture
 from device.config import CameraConfig
 from device.errors import CameraHangsError, SourceError
+from device.http_camera import HttpCamera
 from device.picamera import PiCamera, rgb_from_yuv420
 from device.preprocess import prepare_frame
 from device.sources import Frame, FrameSource, open_source
@@ -79,7 +80,7 @@ def watch() -> Iterator[Callable[..., Watching]]:
 def test_frames_of_an_http_stream_have_its_colours(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
-    watching = watch(lambda: NetworkStream(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, QUICK))
     eventually(lambda: len(watching.frames) > 3)
     got = watching.frames[-1].picture
     assert got is not None and got.shape == (96, 128, 3)
@@ -90,7 +91,7 @@ def test_frames_of_an_http_stream_have_its_colours(
 def test_frames_are_back_soon_after_the_camera_returns(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
-    watching = watch(lambda: NetworkStream(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, QUICK))
     eventually(lambda: watching.frames)
     for times in (1, 2):
         camera.unplug()
@@ -108,7 +109,7 @@ def test_a_camera_that_is_missing_at_the_start_is_waited_for(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
     camera.unplug()
-    watching = watch(lambda: NetworkStream(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, QUICK))
     eventually(lambda: "refused" in watching.status.problem)
     camera.plug_in()
     eventually(lambda: watching.frames)
@@ -119,7 +120,7 @@ def test_a_stream_that_stalls_is_counted_and_opened_anew(
 ) -> None:
     # The decoder's own time limit is far away: it is the capture that notices.
     patient = replace(QUICK, stall_timeout_s=60)
-    watching = watch(lambda: NetworkStream(camera.url, patient))
+    watching = watch(lambda: HttpCamera(camera.url, patient))
     eventually(lambda: watching.frames)
     camera.frame = lambda: None
     assert eventually(lambda: watching.status.stalls_total == 1) < 3
@@ -133,7 +134,7 @@ def test_a_stream_that_stalls_is_counted_and_opened_anew(
 def test_frames_of_a_new_size_mid_stream_are_fine(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
-    watching = watch(lambda: NetworkStream(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, QUICK))
     eventually(lambda: watching.frames)
     camera.frame = lambda: jpeg(1, 320, 200)
     eventually(lambda: (watching.status.width_px, watching.status.height_px) == (320, 200))
@@ -145,7 +146,7 @@ def test_corrupt_frames_are_counted_and_passed_over(
 ) -> None:
     good, number = jpeg(0), iter(range(10**9))
     camera.frame = lambda: good[: len(good) // 2] if next(number) % 3 == 2 else good
-    watching = watch(lambda: NetworkStream(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, QUICK))
     eventually(lambda: watching.status.corrupt_total >= 5)
     assert watching.status.frames_total >= 5 and watching.status.reconnects_total == 0
     assert all(frame.picture is not None for frame in watching.frames)
@@ -154,7 +155,7 @@ def test_corrupt_frames_are_counted_and_passed_over(
 def test_a_stream_of_nothing_but_corrupt_frames_counts_as_stalled(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
-    watching = watch(lambda: NetworkStream(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, QUICK))
     eventually(lambda: watching.frames)
     broken = jpeg(0)[:200]
     camera.frame = lambda: broken
@@ -164,7 +165,7 @@ def test_a_stream_of_nothing_but_corrupt_frames_counts_as_stalled(
 def test_a_slow_reader_gets_the_newest_frame_and_nothing_queues(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
-    watching = watch(lambda: NetworkStream(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, QUICK))
     watching.pause_s = 0.3
     eventually(lambda: len(watching.frames) >= 5)
     for before, frame in zip(watching.frames[1:], watching.frames[2:], strict=False):
@@ -172,10 +173,16 @@ def test_a_slow_reader_gets_the_newest_frame_and_nothing_queues(
     assert watching.status.dropped_total > 10
 
 
+@pytest.mark.parametrize("secret", ["secret", "sec@ret", "@secret@", "sec:ret"])
+def test_a_password_is_hidden_whatever_it_is_made_of(secret: str) -> None:
+    address = f"rtsp://user:{secret}@garden:554/live?at=a@b"
+    assert without_password(address) == "rtsp://...@garden:554/live?at=a@b"
+
+
 def test_passwords_of_addresses_are_never_shown(watch: Callable[..., Watching]) -> None:
     address = "http://user:secret@127.0.0.1:9/stream"
     assert without_password(address) == "http://...@127.0.0.1:9/stream"
-    watching = watch(lambda: NetworkStream(address, QUICK))
+    watching = watch(lambda: HttpCamera(address, QUICK))
     eventually(lambda: watching.status.problem)
     assert "secret" not in watching.status.problem
 
@@ -380,7 +387,8 @@ def test_a_camera_that_is_not_plugged_in_is_one_line() -> None:
         ("picamera2", PiCamera),
         ("/dev/video7", V4l2Camera),
         ("rtsp://host/stream", NetworkStream),
-        ("https://host/stream.mjpg", NetworkStream),
+        ("http://host/stream.mjpg", HttpCamera),
+        ("https://host/stream.mjpg", HttpCamera),
     ],
 )
 def test_the_address_says_which_camera(address: str, kind: type) -> None:

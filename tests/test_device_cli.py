@@ -201,26 +201,52 @@ def test_the_self_test_passes_on_an_unchanged_bundle(call: Call, tiny_bundle: Pa
     assert stdout.startswith("self-test passed: 4 golden photos") and "0 steps" in stdout
 
 
-@pytest.mark.parametrize("name", ["probabilities", "class_map"])
-def test_the_self_test_fails_when_a_golden_output_is_one_step_off(
-    name: str, call: Call, tiny_bundle: Path, tmp_path: Path
+@pytest.mark.parametrize(("name", "steps"), [("probabilities", 2), ("class_map", 1)])
+def test_the_self_test_fails_when_a_golden_output_is_a_step_further_off_than_promised(
+    name: str, steps: int, call: Call, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     files = read_folder(tiny_bundle)
     with np.load(io.BytesIO(files[contract.GOLDEN])) as archive:
         arrays = {key: archive[key] for key in archive.files}
-    arrays[name].flat[-1] ^= 1
+    arrays[name].flat[-1] ^= steps
     data = io.BytesIO()
     np.savez(data, **arrays)
     forged = write_folder(tmp_path / "b", resealed({**files, contract.GOLDEN: data.getvalue()}))
     run = call("selftest", "--bundle", forged)
-    assert_one_error_line(run, "differs by 1 steps from the golden one")
+    said = f"{name} differs by {steps} steps from the golden one ({steps - 1} allowed)"
+    assert_one_error_line(run, said)
     # The tolerance is the manifest's, for this runtime alone.
-    for name, steps, status in (("one", {"max_steps": 1}, 0), ("none", {"max_steps": 0}, 1)):
-        tolerance = {"ai-edge-litert": steps, "tflite-runtime": {"max_steps": 9}}
-        folder = write_folder(tmp_path / name, resealed(read_folder(forged), tolerance=tolerance))
+    for limits, status in (
+        ({"max_steps": steps}, 0),
+        ({"max_steps": steps - 1}, 1),
+        ({"max_steps": steps, "exact": [name]}, 1),
+        ({"max_steps": steps, "exact": ["another"]}, 0),
+    ):
+        tolerance = {"ai-edge-litert": limits, "tflite-runtime": {"max_steps": 9}}
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder = write_folder(place, resealed(read_folder(forged), tolerance=tolerance))
         assert call("selftest", "--bundle", folder, "--runtime", "ai-edge-litert")[0] == status
     folder = write_folder(tmp_path / "unknown", resealed(read_folder(forged), tolerance={}))
     assert call("selftest", "--bundle", folder)[0] == 1
+
+
+def test_the_self_test_fails_when_more_photos_than_allowed_are_of_another_class(
+    call: Call, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    files = read_folder(tiny_bundle)
+    with np.load(io.BytesIO(files[contract.GOLDEN])) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    # Of two photos the classes change places.
+    arrays["probabilities"][:2] = np.roll(arrays["probabilities"][:2], 1, axis=1)
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    files = {**files, contract.GOLDEN: data.getvalue()}
+    for allowed, status in ((2, 0), (1, 1), (None, 1)):
+        limits = {"max_steps": 255} | ({} if allowed is None else {"max_other_top1": allowed})
+        sealed = resealed(files, tolerance={"ai-edge-litert": limits})
+        run = call("selftest", "--bundle", write_folder(tmp_path / f"{allowed}", sealed))
+        assert run[0] == status
+    assert_one_error_line(run, "2 of 4 photos are of another class (0 allowed)")
 
 
 def test_the_self_test_fails_on_another_model(

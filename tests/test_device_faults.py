@@ -1,6 +1,7 @@
 """What `python -m device` does when something is wrong: one line, a status, no traceback."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -35,6 +36,20 @@ def arguments_of(command: str, photos: Path) -> list[str | Path]:
 def test_a_missing_bundle_is_one_line(command: str, call: Call, photos: Path) -> None:
     run = call(command, "--bundle", photos / "nowhere", *arguments_of(command, photos))
     assert_one_error_line(run, "no such bundle")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_bundle_that_cannot_be_looked_at_is_one_line(
+    command: str, call: Call, photos: Path
+) -> None:
+    run = call(command, "--bundle", photos / ("x" * 300), *arguments_of(command, photos))
+    assert_one_error_line(run, "File name too long")
+
+
+def test_a_bundle_that_is_no_file_is_one_line(call: Call, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    run = call("selftest", "--bundle", tmp_path / "pipe")
+    assert_one_error_line(run, "neither the folder of a bundle nor its tar")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -73,7 +73,7 @@ def model_of(path: Path) -> Model:
     from device.classifier import Classifier
 
     loaded = contract.load(path)
-    info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, None, 0.0)
+    info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, 0.0, 0.0)
     return Model(info, Classifier.from_bundle(loaded))
 
 

@@ -177,6 +177,18 @@ def test_a_file_that_is_no_source_is_one_line(tiny_bundle: Path, tmp_path: Path)
     assert "neither a folder of photos" in run.stderr.splitlines()[-1]
 
 
+def test_a_folder_of_damaged_photos_alone_is_a_failure(tiny_bundle: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (photos / name).write_bytes(b"no picture")
+    path = tmp_path / "fieldguide.toml"
+    path.write_text(settings(tiny_bundle, str(photos)))
+    run = device("serve", "--config", path)
+    assert run.returncode == 1 and run.stdout == ""
+    assert run.stderr.splitlines()[-1] == f"error: {photos}: not one picture is whole, of 2"
+
+
 def test_settings_are_read_anew_on_sighup_and_broken_ones_change_nothing(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:

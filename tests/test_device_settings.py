@@ -82,6 +82,19 @@ def test_a_region_inside_out_is_refused(tmp_path: Path) -> None:
         config.load(path)
 
 
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("bundle", "path"), ("camera", "source"), ("output.json", "path"), ("output.collect", "path")],
+)
+def test_an_empty_place_is_refused_and_not_taken_for_the_present_folder(
+    section: str, key: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_text(f'[{section}]\n{key} = ""')
+    with pytest.raises(ConfigError, match=f"{section}.{key} must not be empty"):
+        config.load(path)
+
+
 KEYS = sorted({name.split(".")[-1] for name in NAMES} | {"json", ""})
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = scalars | st.lists(scalars, max_size=4) | st.dictionaries(st.sampled_from(KEYS), scalars)

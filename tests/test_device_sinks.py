@@ -19,7 +19,7 @@ from device.observation import ModelInfo, Observation, SinkStatus, Status
 from device.sinks import MAX_WAITING_CHANGES, Mailbox, SinkThread
 from device.telemetry import Telemetry
 
-MODEL = ModelInfo("tiny", ("a", "b"), "0" * 64, "no data", "ai-edge-litert", "2.3", 1, None, 0.001)
+MODEL = ModelInfo("tiny", ("a", "b"), "0" * 64, "no data", "ai-edge-litert", "2.3", 1, 0.0, 0.001)
 PICTURE = np.zeros((480, 640, 3), np.uint8)
 
 

@@ -23,7 +23,7 @@ def run(
     config: SmoothingConfig,
     *,
     dt_s: float = 0.1,
-    threshold: float | None = None,
+    threshold: float = 0.0,
 ) -> list[Smoothed]:
     states: list[Smoothed] = []
     for number, frame in enumerate(frames):
@@ -33,19 +33,19 @@ def run(
 
 
 def test_after_one_time_constant_a_new_sight_has_63_percent_of_the_weight() -> None:
-    before = step(None, scores(1, 0, 0), 0.0, SmoothingConfig(time_constant_s=2.0), None)
-    after = step(before, scores(0, 1, 0), 2.0, SmoothingConfig(time_constant_s=2.0), None)
+    before = step(None, scores(1, 0, 0), 0.0, SmoothingConfig(time_constant_s=2.0), 0.0)
+    after = step(before, scores(0, 1, 0), 2.0, SmoothingConfig(time_constant_s=2.0), 0.0)
     assert after.scores == pytest.approx([np.exp(-1), 1 - np.exp(-1), 0], abs=1e-6)
 
 
 @given(st.integers(1, 40), st.floats(0.01, 100))
 def test_the_frame_rate_does_not_matter(frames: int, tau_s: float) -> None:
     config = SmoothingConfig(time_constant_s=tau_s)
-    start = step(None, scores(1, 0, 0), 0.0, config, None)
-    once = step(start, scores(0, 0, 1), 1.0, config, None)
+    start = step(None, scores(1, 0, 0), 0.0, config, 0.0)
+    once = step(start, scores(0, 0, 1), 1.0, config, 0.0)
     many = start
     for number in range(frames):
-        many = step(many, scores(0, 0, 1), (number + 1) / frames, config, None)
+        many = step(many, scores(0, 0, 1), (number + 1) / frames, config, 0.0)
     np.testing.assert_allclose(many.scores, once.scores, atol=1e-4)
 
 
@@ -88,18 +88,18 @@ def test_the_settings_threshold_goes_before_the_bundle_s() -> None:
     config = SmoothingConfig(threshold=0.2)
     assert step(None, scores(0.3, 0, 0), 0, config, 0.9).best == 0
     assert step(None, scores(0.3, 0, 0), 0, SmoothingConfig(), 0.9).best is None
-    assert step(None, scores(0.3, 0, 0), 0, SmoothingConfig(), None).best == 0
+    assert step(None, scores(0.3, 0, 0), 0, SmoothingConfig(), 0.0).best == 0
 
 
 def test_after_a_long_gap_only_the_new_frame_counts() -> None:
     config = SmoothingConfig(time_constant_s=1.0)
-    before = step(None, scores(1, 0, 0), 0.0, config, None)
-    assert step(before, scores(0, 0.8, 0.2), 3600.0, config, None).scores == pytest.approx(
+    before = step(None, scores(1, 0, 0), 0.0, config, 0.0)
+    assert step(before, scores(0, 0.8, 0.2), 3600.0, config, 0.0).scores == pytest.approx(
         [0, 0.8, 0.2], abs=1e-6
     )
 
 
 def test_the_top_is_sorted_and_bounded() -> None:
-    state = step(None, scores(0.2, 0.5, 0.3), 0, SmoothingConfig(), None)
+    state = step(None, scores(0.2, 0.5, 0.3), 0, SmoothingConfig(), 0.0)
     assert [name for name, _ in state.top(LABELS, 2)] == ["rose", "tulip"]
     assert len(state.top(LABELS, 99)) == 3

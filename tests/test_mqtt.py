@@ -18,9 +18,9 @@ from cameras import eventually
 from helpers import LABELS, ROOT
 from sights import MODEL, Surroundings, sight
 
-from device import discovery, mqtt, outputs
+from device import mqtt
 from device.config import MqttConfig
-from device.errors import ConfigError, OutputError
+from device.errors import OutputError
 from device.mqtt import Mqtt
 from device.observation import BoardStatus
 
@@ -377,37 +377,3 @@ def test_tls_is_spoken_and_a_certificate_of_someone_else_refused(
         connect(make(config(broker, tls=True, ca_file=str(tmp_path / "ours.pem"))), surroundings)
     finally:
         broker.stop()
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"tls": True, "ca_file": "/nowhere/ca.pem"}, "ca_file='/nowhere/ca.pem'"),
-        ({"ca_file": "ca.pem"}, "set tls = true"),
-        ({"topic_prefix": "a/#"}, "topic_prefix='a/#'"),
-        ({"topic_prefix": ""}, "must not be empty"),
-        ({"discovery_prefix": "/ha"}, "discovery_prefix='/ha'"),
-        ({"host": ""}, "must not be empty"),
-    ],
-)
-def test_settings_that_cannot_work_are_named(wrong: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=r"^output\.mqtt") as caught:
-        Mqtt(MqttConfig(**wrong))
-    assert words in str(caught.value)
-
-
-def test_any_host_name_makes_a_usable_device_id() -> None:
-    assert discovery.device_id(MqttConfig(device_id="my garden/#1+é")) == "my-garden-1-"
-    assert discovery.device_id(MqttConfig()).startswith("fieldguide-")
-
-
-def test_a_missing_package_is_named_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, surroundings: Surroundings
-) -> None:
-    for module in ("device.mqtt", "device.metrics"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    for module in ("paho.mqtt", "prometheus_client"):
-        monkeypatch.setitem(sys.modules, module, None)
-    for name, package in (("mqtt", "paho-mqtt"), ("prometheus", "prometheus-client")):
-        with pytest.raises(ConfigError, match=f"{package} is not installed: pip install"):
-            outputs.FACTORIES[name](surroundings.context())

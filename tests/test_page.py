@@ -350,7 +350,8 @@ def test_signing_in_with_the_token_leads_to_the_page(
     try:
         with browsers.visit(page, PHONE) as browser:
             field = "document.querySelector('input[name=token]')"
-            assert browser.run(f"return document.activeElement === {field}")
+            # Browsers give it the focus when they first paint, which may come after the load.
+            eventually(lambda: browser.run(f"return document.activeElement === {field}"))
             browser.run(f"{field}.value = 'wrong-wrong-wrong'; {field}.form.requestSubmit()")
             eventually(lambda: browser.run(_said("alert")) == "That token is wrong.")
             browser.run(f"{field}.value = '{token}'; {field}.form.requestSubmit()")

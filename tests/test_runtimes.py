@@ -3,7 +3,6 @@
 The environments and the wheel are made by `make test`.
 """
 
-import io
 import subprocess
 import sys
 import zipfile
@@ -20,16 +19,15 @@ from helpers import (
     RULES,
     device,
     lines,
-    read_folder,
-    resealed,
-    write_folder,
+    with_other_answers,
 )
 
 from device import bundle as contract
 from device.classifier import Classifier
 from device.preprocess import load_photo
 
-MAX_WHEEL_BYTES = 150_000
+MAX_WHEEL_BYTES = 135_000
+"""Just above what it has, so that nothing large slips in."""
 STEPS = 256
 TFLITE = "tflite-runtime"
 
@@ -104,17 +102,6 @@ def test_a_bundle_made_by_today_s_converter_says_the_same_on_tflite_runtime(
     assert difference(there, here) <= steps / STEPS
 
 
-def test_tflite_runtime_is_far_closer_than_the_tolerance_would_let_it_be(
-    tflite_python: Path, tiny_bundle: Path, tiny_photos: Sequence[Path]
-) -> None:
-    # The tolerance leaves room; measured were 4 steps of 256.
-    runs = [
-        lines(device("classify", "--bundle", tiny_bundle, "--json", *tiny_photos, python=p).stdout)
-        for p in (tflite_python, Path(sys.executable))
-    ]
-    assert difference(*runs) <= 12 / STEPS
-
-
 def difference(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> float:
     """The largest difference of a probability."""
     rows = [[list(record["scores"].values()) for record in records] for records in (some, others)]
@@ -131,16 +118,10 @@ def test_the_self_test_passes_on_tflite_runtime(tflite_python: Path, tiny_bundle
 def test_the_self_test_on_tflite_runtime_still_fails_on_other_outputs(
     tflite_python: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    files = read_folder(tiny_bundle)
-    with np.load(io.BytesIO(files[contract.GOLDEN])) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    arrays["probabilities"] = np.roll(arrays["probabilities"], 1, axis=0)
-    data = io.BytesIO()
-    np.savez(data, **arrays)
-    forged = write_folder(tmp_path / "b", resealed({**files, contract.GOLDEN: data.getvalue()}))
+    forged = with_other_answers(tiny_bundle, tmp_path / "b")
     run = device("selftest", "--bundle", forged, python=tflite_python)
     assert run.returncode == 1 and run.stdout == ""
-    assert run.stderr.startswith("error: an output differs by") and run.stderr.count("\n") == 1
+    assert "probabilities differs by" in run.stderr and run.stderr.count("\n") == 1
 
 
 def test_forcing_the_runtime_that_is_missing_there_is_one_line(

@@ -1,10 +1,7 @@
 """What the web page's server promises: the newest picture for a few, and peace for the model."""
 
 import base64
-import email
-import email.policy
 import hashlib
-import http.client
 import io
 import json
 import re
@@ -24,6 +21,7 @@ from cameras import eventually
 from helpers import picture
 from PIL import Image
 from sights import MODEL, Surroundings, publish_until, sight
+from visitor import Visitor, parts
 
 from device import bundle, http_server, viewers, web, web_view
 from device.config import WebConfig
@@ -33,54 +31,6 @@ from device.viewers import MAX_VIEWERS
 from device.web import Web
 
 TOKEN = "0123456789abcdef"
-
-
-class Visitor:
-    """A browser, as far as the server can tell."""
-
-    def __init__(self, page: Web, number: int = 0, **headers: str) -> None:
-        self._page, self.name = page, f"{number:016x}"
-        self._headers = {k.replace("_", "-"): v for k, v in headers.items()}
-
-    def ask(
-        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
-    ) -> tuple[int, Any, bytes]:
-        client = http.client.HTTPConnection("127.0.0.1", self._page.port, timeout=10)
-        named = {k.replace("_", "-"): v for k, v in headers.items()}
-        with closing(client):
-            client.request(method, path, body, {**self._headers, **named})
-            response = client.getresponse()
-            return response.status, response.headers, response.read()
-
-    def live(self, after: int | str = "") -> tuple[int, Any, bytes]:
-        return self.ask(f"/live?viewer={self.name}&after={after}")
-
-    def health(self) -> Any:
-        return json.loads(self.ask(f"/health?viewer={self.name}")[2])
-
-    def csrf(self) -> str:
-        found = re.search(rb'name="csrf" content="([^"]+)"', self.ask("/")[2])
-        assert found is not None
-        return found[1].decode()
-
-    def save(self, frame: int, label: Any, **changed: str) -> tuple[int, str]:
-        headers = {
-            "Origin": f"http://127.0.0.1:{self._page.port}",
-            "Content_Type": "application/json",
-            "X_Fieldguide_CSRF": self.csrf(),
-            **changed,
-        }
-        wanted = {"viewer": self.name, "frame": frame, "label": label}
-        status, _, body = self.ask("/save", "POST", json.dumps(wanted).encode(), **headers)
-        return status, body.decode()
-
-
-def parts(headers: Any, body: bytes) -> tuple[dict[str, Any], bytes]:
-    """State and JPEG of an answer, read as any MIME reader would."""
-    head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
-    message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
-    found = {part.get_filename(): part.get_payload(decode=True) for part in message.iter_parts()}
-    return json.loads(found["state"]), found["picture"]
 
 
 @pytest.fixture

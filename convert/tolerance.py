@@ -1,0 +1,91 @@
+"""How far a runtime may be from the golden outputs: as far as it was measured to be, no step more.
+
+With ai-edge-litert, XNNPACK and per-channel weights a board's class map has the workstation's
+bytes, and a probability is at most a step off: `make test-arm` proves it, and nothing here can
+loosen it. Other kernels round otherwise, and how much depends on the network. `make test-arm`
+measures them on each emulated core with the bundle's own network; `tolerances.json` holds what was
+measured on other networks, for one that was not.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.errors import ConversionError
+
+TABLE = Path(__file__).with_name("tolerances.json")
+PROMISED = {"ai-edge-litert": {"max_steps": 1, "max_other_top1": 0, "exact": ["class_map"]}}
+"""TFLite computes SOFTMAX itself, on aarch64 from a 16-bit table instead of a float one: where a
+probability lies half-way between two steps, the two may fall to different sides."""
+
+
+@dataclass(frozen=True, order=True)
+class Measured:
+    """One network on one runtime and core, beside the same photos' golden outputs."""
+
+    runtime: str
+    version: str
+    core: str
+    """The processor: "cortex-a72"; "x86_64" for a workstation."""
+    model_sha256: str
+    photos: int
+    max_steps: int
+    """The largest difference of an output, in steps of its quantization."""
+    other_top1: int
+    """On how many of the photos the most probable class is another."""
+
+    @property
+    def case(self) -> tuple[str, str, str, str]:
+        """What was measured; measuring it again replaces what was found before."""
+        return (self.runtime, self.version, self.core, self.model_sha256)
+
+
+def read_table(path: Path = TABLE) -> tuple[Measured, ...]:
+    """What was measured; nothing if the file is not there.
+
+    Raises:
+        ConversionError: if the table is damaged.
+    """
+    try:
+        return tuple(Measured(**row) for row in json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, TypeError) as error:
+        raise ConversionError(f"{path}: damaged ({error}); run `make test-arm`") from error
+
+
+def table_text(table: Iterable[Measured]) -> str:
+    """The content of `tolerances.json`."""
+    return json.dumps([asdict(row) for row in sorted(table)], indent=2, sort_keys=True) + "\n"
+
+
+def merged(old: Iterable[Measured], new: Iterable[Measured]) -> tuple[Measured, ...]:
+    """All rows, the new in the place of old ones of the same case."""
+    return tuple({row.case: row for row in (*old, *new)}.values())
+
+
+def record(model_sha256: str, table: Sequence[Measured]) -> dict[str, Any]:
+    """What the manifest says: by runtime the largest difference and the top-1 agreement.
+
+    They are of this very model where it was measured on every core that the table knows for the
+    runtime, and else the worst of all models: an unmeasured core could be further off.
+    """
+    runtimes = sorted({row.runtime for row in table})
+    return {**{name: _worst(name, model_sha256, table) for name in runtimes}, **PROMISED}
+
+
+def _worst(runtime: str, model_sha256: str, table: Sequence[Measured]) -> dict[str, Any]:
+    rows = [row for row in table if row.runtime == runtime]
+    own = [row for row in rows if row.model_sha256 == model_sha256]
+    cores = sorted({row.core for row in rows})
+    whole = cores == sorted({row.core for row in own})
+    counted = own if whole else rows
+    return {
+        "max_steps": max(row.max_steps for row in counted),
+        "max_other_top1": max(row.other_top1 for row in counted),
+        "photos": min(row.photos for row in counted),
+        "cores": cores,
+        "measured_on": "this model" if whole else "other models",
+    }

@@ -1,0 +1,239 @@
+"""Two slots for bundles: one that is current, and one to put the next in or to go back to.
+
+    root/slots/a, root/slots/b    a bundle folder each
+    root/current                  a relative link to one of them, the only thing that is live
+
+Nothing becomes current before its hashes and its self-test; a kill, a full disk or a power cut at
+any point leaves a current slot that was verified. Only the names that a manifest lists are ever
+written: where a tar says that its members go does not matter.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device import bundle
+from device.config import InferenceConfig
+from device.errors import BundleError, FieldguideError, SlotError
+from device.guard import Guard
+
+ROOT = Path("/var/lib/fieldguide")
+NAMES = ("a", "b")
+SLOTS, CURRENT = "slots", "current"
+_FRESH, _LINK = "new", "current.new"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What is in one slot."""
+
+    name: str
+    """"a" or "b"."""
+    current: bool
+    bundle: bundle.Bundle | None
+    problem: str
+    """Why it holds no whole bundle; empty if it does."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        record = self.record()
+        about = self.problem or f"{record['name']}, commit {record['commit']}"
+        return f"{SLOTS}/{self.name}: {about}"
+
+    def record(self) -> dict[str, Any]:
+        """The slot as `slots status --json` prints it."""
+        manifest = self.bundle.manifest if self.bundle else {}
+        told = {key: manifest.get(key) for key in ("name", "commit", "manifest_sha256")}
+        return {"slot": self.name, "current": self.current, "problem": self.problem, **told}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an update did."""
+
+    slot: Slot
+    runtime: str
+    """On which the bundle passed its self-test."""
+    changed: bool
+    """False if it was there before."""
+
+
+def status(root: Path) -> tuple[Slot, ...]:
+    """Both slots, every byte of them compared with its manifest.
+
+    Raises:
+        SlotError: if `current` is something that this module does not make.
+    """
+    current = current_name(root)
+    return tuple(_look(root, name, current) for name in NAMES)
+
+
+def current_name(root: Path) -> str:
+    """The name of the slot that is current; empty if none is.
+
+    Raises:
+        SlotError: if `current` is no link to a slot.
+    """
+    link = root / CURRENT
+    if not link.is_symlink() and not link.exists():
+        return ""
+    target = os.readlink(link) if link.is_symlink() else ""
+    for name in NAMES:
+        if target == _target(name):
+            return name
+    raise SlotError(f"{link} is no link to {SLOTS}/a or {SLOTS}/b: move it away, then try again")
+
+
+def install(path: Path, root: Path) -> Installed:
+    """Put a bundle into the slot that is not current, and make that one current.
+
+    If the current slot holds the very same bundle nothing is written; it is tested all the same.
+
+    Raises:
+        FieldguideError: if it cannot be; what was current still is.
+    """
+    files = bundle.read_files(path)
+    loaded = bundle.from_files(files)
+    with _explained(root), _alone(root):
+        current = current_name(root)
+        runtime = _tested(loaded)
+        if _holds(root, current, files):
+            return Installed(Slot(current, True, loaded, ""), runtime, changed=False)
+        name = _other(current)
+        _fill(root, name, files)
+        _point(root, name)
+        return Installed(Slot(name, True, loaded, ""), runtime, changed=True)
+
+
+def rollback(root: Path) -> Slot:
+    """Make the other slot current; returns it.
+
+    Its self-test is left to the service, which runs it before it takes any bundle: where both
+    fail, going back must not be refused.
+
+    Raises:
+        SlotError: if the other slot holds no whole bundle.
+    """
+    with _explained(root), _alone(root):
+        name = _other(current_name(root))
+        slot = _look(root, name, name)
+        if slot.problem:
+            raise SlotError(f"cannot go back to {SLOTS}/{name}: {slot.problem}")
+        _point(root, name)
+        return slot
+
+
+def _look(root: Path, name: str, current: str) -> Slot:
+    folder = root / SLOTS / name
+    if not folder.exists():
+        return Slot(name, name == current, None, "empty")
+    try:
+        found = bundle.load(folder)
+    except FieldguideError as error:
+        return Slot(name, name == current, None, str(error))
+    return Slot(name, name == current, found, "")
+
+
+def _holds(root: Path, name: str, files: Mapping[str, bytes]) -> bool:
+    try:
+        return bool(name) and bundle.read_files(root / SLOTS / name) == files
+    except FieldguideError:
+        return False
+
+
+def _tested(loaded: bundle.Bundle) -> str:
+    try:
+        return Guard().passes(loaded, InferenceConfig(threads=1))
+    except BundleError as error:
+        raise SlotError(f"{error}; nothing was changed") from error
+
+
+def _fill(root: Path, name: str, files: Mapping[str, bytes]) -> None:
+    """Make a slot hold these files; what it held stays until they are all on the disk."""
+    slot, fresh = root / SLOTS / name, root / SLOTS / _FRESH
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        _write_folder(fresh, files)
+        bundle.load(fresh)
+        if slot.exists():
+            shutil.rmtree(slot)
+        fresh.rename(slot)
+        _sync(slot.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    # Whatever the umask: the service's user is not the one who installs.
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name, data in files.items():
+        with (folder / name).open("wb") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync(folder)
+
+
+def _point(root: Path, name: str) -> None:
+    """Swap the link in one step, on the disk, too."""
+    link = root / _LINK
+    link.unlink(missing_ok=True)
+    link.symlink_to(_target(name))
+    link.replace(root / CURRENT)
+    _sync(root)
+
+
+def _target(name: str) -> str:
+    return f"{SLOTS}/{name}"
+
+
+def _other(name: str) -> str:
+    return NAMES[name == NAMES[0]]
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Two at once would fill the same slot; the kernel drops the lock of whoever is killed."""
+    folder = root / SLOTS
+    if not root.is_dir():
+        raise SlotError(f"{root}: no such folder; make it, or name another with --root")
+    folder.mkdir(mode=0o755, exist_ok=True)
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _lock(number, folder)
+        yield
+    finally:
+        os.close(number)
+
+
+def _lock(number: int, folder: Path) -> None:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SlotError(f"{folder}: another update is running; wait for it") from error
+
+
+@contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """Say of a full or read-only disk what it leaves behind."""
+    try:
+        yield
+    except OSError as error:
+        said = f"{error.filename or root}: {error.strerror or error}"
+        raise SlotError(f"{said}; what was current still is") from error
