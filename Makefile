@@ -32,19 +32,61 @@ ALLOW_REGRESSION ?=
 # ship although an Edge TPU would leave operators to the CPU (1); recorded in the manifest
 ALLOW_CPU_OPERATORS ?=
 # epochs of `make micro`'s distillation
-MICRO_EPOCHS ?= 45
+MICRO_EPOCHS ?= 30
 # what `make run` classifies: a folder of photos or a video file
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
 RUNTIME ?= auto
+# the board to deploy to, as ssh names it (user@board), or an Ansible inventory of many
+HOST ?=
+HOSTS ?=
+# what is deployed; boards at once, and the percentage of them that may fail before all stops
+TAR ?= $(BUILD)/bundle.tar
+BATCH ?= 1
+MAX_FAIL ?= 0
+# seconds until the first label after a deployment; 0: the service need only run
+LABELS_S ?= 30
+# settings for a board that has none; the Edge TPU's library: a .deb file, or a package's name
+SETTINGS ?= device/fieldguide.example.toml
+EDGETPU ?=
+# extra options of ansible-playbook, e.g. ANSIBLE="--check" or "--ask-become-pass"
+ANSIBLE ?=
 # builds whose networks `make bench-quant` quantizes, photos pooled
 BUILDS ?= $(BUILD)
+# Raspberry Pis that `make test-arm` emulates
+CORES ?= pi3 pi4 pi5
+# Debian archive of emulated boards and images, and the one of security updates (empty: apt's)
+DEBIAN_MIRROR ?=
+DEBIAN_SECURITY ?=
+# of the SD card: host name, user, public key or a file with one, Wi-Fi, and the web page's token
+IMAGE_HOSTNAME ?= fieldguide
+IMAGE_USER ?= pi
+SSH_KEY ?=
+WIFI_SSID ?=
+WIFI_PASSWORD ?=
+WIFI_COUNTRY ?=
+WEB_TOKEN ?=
+# a stock Raspberry Pi OS for `make image` to start from (.img or .img.xz); empty: Debian
+BASE ?=
+# the card's device, for `make flash`; larger disks are refused, and disks that are not removable
+DISK ?=
+FLASH_LIMIT_GB ?= 256
+FORCE ?=
+# the machines that `make test-image` boots the image on
+BOOTS ?= virt raspi3b
+# how often it cuts the power of one while a bundle is installed
+CUTS ?= 5
 # extra options of pytest, e.g. PYTEST="-k split"
 PYTEST ?=
 # the Python to make .venv with (3.11 to 3.13); found when empty
 PYTHON ?=
 
 $(if $(word 2,$(BUILD)),$(error BUILD="$(BUILD)" must not contain spaces))
+
+ifneq ($(filter deploy rollback status,$(MAKECMDGOALS)),)
+$(if $(HOST)$(HOSTS),,$(error name the board: HOST=user@board, or HOSTS=inventory.ini for many))
+$(if $(HOSTS),$(if $(wildcard $(HOSTS)),,$(error HOSTS=$(HOSTS): no such inventory)))
+endif
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -58,7 +100,9 @@ SPLIT := $(BUILD)/train/split.csv
 AUDIT := $(BUILD)/train/audit.json
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
-TRAINED := $(NETWORK) $(addprefix $(BUILD)/train/,labels.txt preprocess.json metrics.json report.html timings.json)
+TRAINED := $(NETWORK) $(addprefix $(BUILD)/train/,labels.txt preprocess.json metrics.json report.html)
+# written last, at the end of every training
+TIMINGS := $(BUILD)/train/timings.json
 EXPORTED := $(BUILD)/convert/model_int8.tflite
 VERIFIED := $(BUILD)/convert/verified
 BUNDLE := $(BUILD)/bundle.tar
@@ -75,7 +119,7 @@ help: ## list targets and variables
 	@printf 'Targets:\n'
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 	@printf '\nVariables (make NAME=value ...):\n'
-	@awk '/^# /{note=substr($$0,3)} /^[A-Z_]+ \?=/{printf "  %-18s %s\n", $$1 "=" $$3, note}' \
+	@awk '/^# /{note=substr($$0,3)} /^[A-Z_]+ \?=/{name=$$1; sub(/.*\?= ?/, ""); printf "  %-18s %s\n", name "=" $$0, note}' \
 	  $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## make .venv with everything that a workstation needs
@@ -102,7 +146,7 @@ summary: $(BUNDLE) ## print the figures of the last build
 bench: $(BUNDLE) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
 
-bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today: takes about half an hour
+bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today: takes about 20 minutes
 	@$(PY) -m train.benchmark --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
 	  --out $(BUILD)/bench/train.json
 
@@ -188,7 +232,7 @@ lock: $(READY) ## resolve the locks anew (needs uv)
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@for group in workstation workstation-gpu; do \
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
-	@for group in oldest-litert readers; do \
+	@for group in oldest-litert readers deploy; do \
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
 	@$(compile) pyproject.toml --extra litert --extra video --extra outputs \
 	  -o requirements-device.txt
@@ -218,7 +262,7 @@ $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 # A photo added or removed changes its folder.
 DATA_FOLDERS := $(if $(wildcard $(DATA)),$(shell find -L "$(DATA)" -maxdepth 4 -type d -not -name '.*' | sed 's/ /\\ /g'))
 
-.PRECIOUS: $(SPLIT) $(TRAINED) $(EXPORTED) $(BUNDLE) $(MICRO)/train/model.keras
+.PRECIOUS: $(SPLIT) $(TRAINED) $(TIMINGS) $(EXPORTED) $(BUNDLE) $(MICRO)/train/model.keras
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
@@ -240,11 +284,18 @@ $(WEIGHTS_READY): | $(READY)
 	@touch $@
 
 # One run makes them all: what a Ctrl-C left out is made good, from the state of the last epoch.
-$(TRAINED) &: $(SPLIT) $(VARS)/train $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
+$(TIMINGS): $(SPLIT) $(VARS)/train $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train --weights "$(or $(WEIGHTS),$(BUILD)/weights)" \
 	  --alpha $(ALPHA) --size $(SIZE) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
 
-$(EXPORTED): $(NETWORK) $(VARS)/convert | $(READY) $(TRAINED)
+# A network that is as before keeps its date: a report made good makes nothing export again.
+$(TRAINED) &: $(TIMINGS)
+	@for made in $(TRAINED); do \
+	  test -e $$made || { rm -f $<; $(MAKE) --no-print-directory $<; break; }; \
+	done
+
+# Whatever makes training run again may change which photos calibrate and verify.
+$(EXPORTED): $(NETWORK) $(SPLIT) $(VARS)/train $(VARS)/convert | $(READY) $(TRAINED)
 	@$(PY) -m convert export --training $(BUILD)/train --out $(@D) \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 
@@ -255,11 +306,12 @@ $(VERIFIED): $(EXPORTED) $(VARS)/verify | $(READY)
 allowed = $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression) \
   $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators)
 
-$(BUNDLE): $(VERIFIED) | $(READY)
+# Packed again when `make test-arm` has measured something new.
+$(BUNDLE): $(VERIFIED) $(wildcard $(BUILD)/arm/tolerances.json) | $(READY)
 	@$(PY) -m convert bundle --training $(BUILD)/train --models $(BUILD)/convert \
-	  --out $(BUILD)/bundle
+	  --out $(BUILD)/bundle --measured $(BUILD)/arm/tolerances.json
 
-$(MICRO)/train/model.keras: $(NETWORK) $(VARS)/micro | $(READY)
+$(MICRO)/train/model.keras: $(NETWORK) $(SPLIT) $(VARS)/micro | $(READY)
 	@$(PY) -m train distill --training $(BUILD)/train --out $(@D) \
 	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
 
@@ -277,13 +329,70 @@ $(SAMPLES): $(SPLIT) | $(READY)
 	@$(PY) -m convert samples --training $(BUILD)/train --out $(@D)
 	@touch $@
 
+# --- boards -----------------------------------------------------------------------------------
+
+DEPLOYER := $(BUILD)/venv-deploy/ready
+playbook = ANSIBLE_CONFIG=device/deploy/ansible.cfg $(BUILD)/venv-deploy/bin/ansible-playbook \
+  -i $(if $(HOSTS),"$(HOSTS)","$(HOST)$(comma)") -e batch="$(BATCH)" -e max_fail="$(MAX_FAIL)" \
+  -e labels_s="$(LABELS_S)" $(ANSIBLE) device/deploy/$@.yml
+comma := ,
+
+deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## bundle and package onto HOST or HOSTS, over ssh
+	@$(playbook) -e bundle="$(abspath $(TAR))" -e wheel="$$(echo $(abspath $(BUILD))/wheel/*.whl)" \
+	  -e wheels="$(abspath $(BUILD))/wheels" -e lock="$(abspath requirements-device.txt)" \
+	  -e settings="$(abspath $(SETTINGS))" -e edgetpu="$(EDGETPU)"
+
+rollback: $(DEPLOYER) ## make the bundle before the current one again on HOST or HOSTS
+	@$(playbook)
+
+status: $(DEPLOYER) ## tell what HOST or HOSTS run
+	@$(playbook)
+
+$(DEPLOYER): requirements-deploy.txt | $(READY)
+	@rm -rf $(@D); $(PY) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# --- the SD card ------------------------------------------------------------------------------
+
+export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WEB_TOKEN
+IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
+
+# What is there already is kept by its content; the rest takes seconds.
+image: $(BUNDLE) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
+	@$(PY) -m device.image make --bundle $(BUNDLE) --wheel $(BUILD)/wheel \
+	  --requirements requirements-device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
+	  --mirror "$(DEBIAN_MIRROR)" --security-mirror "$(DEBIAN_SECURITY)"
+
+flash: $(READY) ## write build/image/fieldguide.img to the card DISK=/dev/sdX, and compare
+	@$(PY) -m device.image flash --image $(IMAGE) --disk "$(DISK)" \
+	  --limit-gb $(FLASH_LIMIT_GB) $(if $(filter-out 0,$(FORCE)),--force)
+
 # --- checks -----------------------------------------------------------------------------------
 
 test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready $(BUILD)/venv-readers/ready $(BUILD)/wheel/ready $(WEIGHTS_READY) ## set up and run the tests
 	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST)
 
-soak: $(READY) ## run the service through an hour of faults: memory and open files stay flat
-	@FIELDGUIDE_SOAK_S=3600 $(PY) -m pytest -s tests/test_service_faults.py -k long_life
+test-arm: $(BUNDLE) $(SAMPLES) $(BUILD)/wheel/ready $(BUILD)/venv-tflite/ready ## the bundle on emulated Raspberry Pis: build/arm/report.json; its manifest records what differs
+	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_CORES="$(CORES)" DEBIAN_MIRROR="$(DEBIAN_MIRROR)" \
+	  $(PY) -m pytest tests/test_arm.py $(PYTEST)
+	@$(MAKE) --no-print-directory bundle
+
+tolerances: $(READY) ## keep what `make test-arm` measured for networks that were not: convert/tolerances.json
+	@$(PY) -m convert tolerances --measured $(BUILD)/arm/tolerances.json
+
+test-deploy: $(READY) $(DEPLOYER) $(BUILD)/wheel/ready ## deploy for real to systems that boot in containers (root; minutes)
+	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) tests/test_boards.py
+
+test-image: image ## boot the image on emulated machines (BOOTS), cut its power, look at what it does
+	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_BOOTS="$(BOOTS)" FIELDGUIDE_CUTS="$(CUTS)" \
+	  $(PY) -m pytest -v tests/test_image_boot.py
+
+test-all: test test-arm test-image test-deploy ## all of them, on every core and machine (root; an hour and more)
+
+soak: $(READY) ## an hour of faults for the service, and a thousand updates that are cut short
+	@FIELDGUIDE_SOAK_S=3600 FIELDGUIDE_KILLS=1000 $(PY) -m pytest -s -k "long_life or killed_anywhere" \
+	  tests/test_service_faults.py tests/test_slots.py
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(PY) -m ruff check .
