@@ -1,0 +1,217 @@
+"""Writes an image to a card, reads it back, and refuses disks that are none.
+
+What a disk is like is read from /sys and /proc once (`examine`); whether it may be written is
+decided from that alone (`objection`).
+"""
+
+import hashlib
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.image.errors import DiskError, WriteError
+
+CHUNK_BYTES = 4 << 20
+SECTOR_BYTES = 512
+"""In /sys, whatever the disk's own are."""
+PROGRESS_INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What decides whether a disk is written to."""
+
+    path: str
+    is_partition: bool
+    size_bytes: int
+    removable: bool
+    """Says the kernel of itself, or it hangs on USB or is an SD card."""
+    mounted: tuple[str, ...]
+    """Where it, a partition of it, or what is built on them is in use; "swap" for swap."""
+
+
+def objection(disk: Disk, image_bytes: int, limit_bytes: int, *, force: bool) -> str | None:
+    """Why this disk must not be written; None if it may. `force` outweighs the last alone."""
+    if disk.is_partition:
+        return f"{disk.path} is a partition: name the whole disk"
+    system = [place for place in disk.mounted if place in ("/", "/boot", "/usr", "swap")]
+    if system:
+        return f"{disk.path} is a disk of this system (in use as {system[0]})"
+    if disk.mounted:
+        return f"{disk.path} is mounted at {disk.mounted[0]}: unmount it first"
+    if disk.size_bytes < image_bytes:
+        return (
+            f"{disk.path} is too small: {_gb(disk.size_bytes)}, the image takes {_gb(image_bytes)}"
+        )
+    if disk.size_bytes > limit_bytes:
+        return (
+            f"{disk.path} has {_gb(disk.size_bytes)}, more than a card's {_gb(limit_bytes)}: "
+            "FLASH_LIMIT_GB= if it is one"
+        )
+    if not (disk.removable or force):
+        return f"{disk.path} is not removable: FORCE=1 if it is the card all the same"
+    return None
+
+
+def flash(image: Path, disk_path: str, *, limit_bytes: int, force: bool) -> None:
+    """Write, read back, compare.
+
+    Raises:
+        DiskError: if the disk must not be written; nothing was.
+        WriteError: if the card then holds something else, or only a part.
+    """
+    if not disk_path:
+        raise DiskError("no DISK: make flash DISK=/dev/sdX (lsblk -d lists disks)")
+    if not image.is_file():
+        raise DiskError(f"{image}: no such image; run make image")
+    disk = examine(disk_path)
+    reason = objection(disk, image.stat().st_size, limit_bytes, force=force)
+    if reason:
+        raise DiskError(reason)
+    try:
+        written = _write(image, disk_path)
+        if _read_back(disk_path, image.stat().st_size) != written:
+            raise WriteError(f"{disk_path} gives back other bytes than were written: another card")
+    except OSError as error:
+        raise WriteError(f"{disk_path}: {error.strerror}: the card is not usable yet") from error
+    except KeyboardInterrupt:
+        print(
+            f"\n{disk_path} holds a part of the image: the card is not usable yet", file=sys.stderr
+        )
+        raise
+    print(f"{disk_path} holds {image.name}, sha256 {written[:16]}: written and compared")
+
+
+def _write(image: Path, disk_path: str) -> str:
+    """Write all of the image, holes as zeros: what a card held before must not show through."""
+    digest = hashlib.sha256()
+    # O_EXCL on a block device: the kernel, too, refuses if it is in use.
+    with image.open("rb") as source, open(_open(disk_path), "wb", buffering=0) as card:
+        for chunk in _with_progress("writing", _chunks(source.fileno(), image.stat().st_size)):
+            digest.update(chunk)
+            card.write(chunk)
+        os.fsync(card.fileno())
+    return digest.hexdigest()
+
+
+def _open(disk_path: str) -> int:
+    return os.open(disk_path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+
+
+def _read_back(disk_path: str, size_bytes: int) -> str:
+    digest = hashlib.sha256()
+    with open(disk_path, "rb", buffering=0) as card:
+        # From the card, not from memory.
+        os.posix_fadvise(card.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        for chunk in _with_progress("comparing", _chunks(card.fileno(), size_bytes)):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(descriptor: int, size_bytes: int) -> Iterator[tuple[bytes, float]]:
+    """A file's bytes with the share of them that has been read."""
+    left = size_bytes
+    while left:
+        chunk = os.read(descriptor, min(CHUNK_BYTES, left))
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk, 1 - left / size_bytes
+
+
+def _with_progress(what: str, chunks: Iterator[tuple[bytes, float]]) -> Iterator[bytes]:
+    """Pass chunks on, and show how far it is on a terminal."""
+    began_s = shown_s = time.monotonic()
+    for chunk, share in chunks:
+        yield chunk
+        now_s = time.monotonic()
+        if sys.stderr.isatty() and (now_s - shown_s > PROGRESS_INTERVAL_S or share == 1):
+            shown_s = now_s
+            left_s = (now_s - began_s) * (1 - share) / share
+            bar = "#" * round(40 * share)
+            print(
+                f"\r{what:9} [{bar:40}] {share:4.0%}, {left_s:3.0f} s left", end="", file=sys.stderr
+            )
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+
+
+def examine(path: str) -> Disk:
+    """Read what a disk is like.
+
+    Raises:
+        DiskError: if there is no such disk.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise DiskError(f"{path}: {error.strerror}") from None
+    if stat.S_ISREG(status.st_mode):
+        # A file stands in for a card, say for a virtual machine: nothing else can be lost.
+        return Disk(path, False, status.st_size, True, ())
+    if not stat.S_ISBLK(status.st_mode):
+        raise DiskError(f"{path} is not a disk")
+    return of_device(path, (os.major(status.st_rdev), os.minor(status.st_rdev)))
+
+
+def of_device(
+    path: str,
+    number: tuple[int, int],
+    sys_folder: Path = Path("/sys"),
+    proc: Path = Path("/proc"),
+) -> Disk:
+    """What the kernel says of a block device by its major and minor number."""
+    folder = (sys_folder / "dev/block" / "{}:{}".format(*number)).resolve()
+    return Disk(
+        path=path,
+        is_partition=(folder / "partition").exists(),
+        size_bytes=int((folder / "size").read_text()) * SECTOR_BYTES,
+        removable=_is_removable(folder),
+        mounted=_uses(folder, sys_folder, proc),
+    )
+
+
+def _is_removable(folder: Path) -> bool:
+    flag = folder / "removable"
+    if flag.exists() and flag.read_text().strip() == "1":
+        return True
+    parents = [part.name for part in folder.parents]
+    return any(name.startswith(("usb", "mmc")) for name in parents)
+
+
+def _uses(folder: Path, sys_folder: Path, proc: Path) -> tuple[str, ...]:
+    """Where the disk, its partitions, or what holds them (RAID, LVM, encryption) are in use."""
+    numbers, names = set(), set()
+    waiting = [folder]
+    while waiting:
+        node = waiting.pop()
+        numbers.add((node / "dev").read_text().strip())
+        names.add(node.name)
+        waiting += [part.parent for part in node.glob("*/partition")]
+        waiting += [
+            (sys_folder / "class/block" / held.name).resolve() for held in node.glob("holders/*")
+        ]
+    return (*_mounts(proc, numbers, names), *_swaps(proc, names))
+
+
+def _mounts(proc: Path, numbers: set[str], names: set[str]) -> Iterator[str]:
+    for line in (proc / "self/mountinfo").read_text().splitlines():
+        words = line.split()
+        source = words[words.index("-") + 2]
+        # Some file systems (btrfs) have a number of their own.
+        if words[2] in numbers or Path(source).name in names:
+            yield words[4]
+
+
+def _swaps(proc: Path, names: set[str]) -> Iterator[str]:
+    path = proc / "swaps"
+    lines = path.read_text().splitlines()[1:] if path.exists() else []
+    return ("swap" for line in lines if Path(line.split()[0]).name in names)
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB"

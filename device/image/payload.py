@@ -1,0 +1,139 @@
+"""What Fieldguide adds to a system, as two tars.
+
+One has the software (venv, service, settings), the other what its slots hold: a bundle.
+
+Made on the workstation from the wheels that pip has for the board, and the same for this
+project's image and for a stock Raspberry Pi OS, without running any code of the board's kind.
+Byte code is part of it: the service's user may not write it, and each start would do it anew.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from device import bundle as contract
+from device import slots
+from device.image import archive
+from device.image.native import PYTHON, Native
+from device.image.tools import run
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+SETTINGS = Path(__file__).parent.parent / "fieldguide.example.toml"
+GLIBC_MINORS = (17, 27, 28, 31, 34, 35, 36, 38, 39, 41)
+"""Wheels may ask for any glibc up to Debian 13's 2.41; pip wants each named."""
+UNIT = "etc/systemd/system/fieldguide.service"
+VENV = "opt/fieldguide/venv"
+STATE = "var/lib/fieldguide"
+
+COMMAND = """#!/opt/fieldguide/venv/bin/python3
+import sys
+
+from device.__main__ import main
+
+sys.exit(main())
+"""
+VENV_SETTINGS = f"""home = /usr/bin
+include-system-site-packages = true
+version = {PYTHON}
+executable = /usr/bin/python{PYTHON}
+"""
+
+
+INSTALLED = {
+    UNIT: DEPLOY / "fieldguide.service",
+    "etc/sysusers.d/fieldguide.conf": DEPLOY / "sysusers.conf",
+    "etc/tmpfiles.d/fieldguide.conf": DEPLOY / "tmpfiles.conf",
+    "etc/fieldguide/fieldguide.toml": SETTINGS,
+}
+
+
+def download(requirements: Path, folder: Path) -> None:
+    """Fetch the board's wheels, hashes checked; what is in `folder` already is not fetched again.
+
+    Raises:
+        ImageError: if pip cannot get one.
+    """
+    platforms = ["manylinux2014_aarch64"] + [f"manylinux_2_{n}_aarch64" for n in GLIBC_MINORS]
+    run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+        *("--require-hashes", "--requirement", requirements, "--dest", folder),
+        *_target(platforms),
+    )
+
+
+def write_software(native: Native, wheels: Path, requirements: Path, out: Path) -> None:
+    """Write the tar of everything but the bundle; `wheels` has the package's own wheel, too.
+
+    Raises:
+        ImageError: if a wheel is missing or does not unpack.
+    """
+    with TemporaryDirectory(dir=out.parent) as temporary:
+        stage = Path(temporary) / "stage"
+        _install(wheels, requirements, stage)
+        native.compile_python(stage / VENV, stage)
+        _configure(stage)
+        archive.write(out, archive.of_tree(stage))
+
+
+def write_state(bundle: Path, out: Path) -> None:
+    """Write the tar of what is below `STATE`: the bundle in slot a, and `current`.
+
+    Raises:
+        BundleError: if the bundle is not what its manifest says.
+    """
+    files = contract.read_files(bundle)
+    contract.from_files(files)
+    below = {f"{slots.SLOTS}/a/{name}": data for name, data in files.items()}
+    current = archive.link(slots.CURRENT, f"{slots.SLOTS}/a")
+    archive.write(out, [*archive.of_files(below), current])
+
+
+def _install(wheels: Path, requirements: Path, stage: Path) -> None:
+    """A venv as `python3 -m venv --system-site-packages` would make it, with everything in it."""
+    packages = stage / VENV / f"lib/python{PYTHON}/site-packages"
+    packages.mkdir(parents=True)
+    platforms = sorted({_platform(wheel) for wheel in wheels.glob("*.whl")} - {"any"})
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    where: tuple[str | Path, ...] = (
+        "--target",
+        packages,
+        "--no-compile",
+        "--no-index",
+        *_target(platforms),
+    )
+    run(*pip, *where, "--find-links", wheels, "--require-hashes", "--requirement", requirements)
+    # By name, not by file: pip would note where the file lay.
+    run(*pip, *where, "--find-links", wheels, "fieldguide-device")
+    # Commands of libraries, made for the workstation's Python.
+    shutil.rmtree(packages / "bin", ignore_errors=True)
+    binaries = stage / VENV / "bin"
+    binaries.mkdir()
+    (binaries / "python3").symlink_to("/usr/bin/python3")
+    (binaries / "python").symlink_to("python3")
+    (binaries / "fieldguide").write_text(COMMAND)
+    (binaries / "fieldguide").chmod(0o755)
+    (stage / VENV / "pyvenv.cfg").write_text(VENV_SETTINGS)
+
+
+def _target(platforms: list[str]) -> list[str]:
+    named = [word for name in platforms for word in ("--platform", name)]
+    abis = [word for abi in ("cp313", "abi3", "none") for word in ("--abi", abi)]
+    return [
+        *("--no-deps", "--only-binary=:all:", "--implementation", "cp"),
+        *("--python-version", PYTHON, *abis, *named),
+    ]
+
+
+def _platform(wheel: Path) -> str:
+    return wheel.stem.rsplit("-", 1)[-1].split(".")[0]
+
+
+def _configure(stage: Path) -> None:
+    for target, source in INSTALLED.items():
+        path = stage / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read_bytes())
+    enabled = stage / "etc/systemd/system/multi-user.target.wants/fieldguide.service"
+    enabled.parent.mkdir(parents=True)
+    enabled.symlink_to(f"/{UNIT}")

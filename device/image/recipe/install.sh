@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs Fieldguide on a stock Raspberry Pi OS from its boot partition; cloud-init runs it at
+# the first boot. Running it again does no harm.
+set -eu
+here=$(dirname "$(readlink -f "$0")")
+if ! python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then
+  echo "fieldguide: this system has no Python 3.13: take Raspberry Pi OS Trixie, 64-bit" >&2
+  exit 1
+fi
+tar -xzf "$here/software.tar.gz" -C / --keep-directory-symlink
+systemd-sysusers fieldguide.conf
+mkdir -p /var/lib/fieldguide
+tar -xf "$here/state.tar" -C /var/lib/fieldguide
+systemd-tmpfiles --create fieldguide.conf
+sync
+touch /opt/fieldguide/installed
+systemctl daemon-reload
+# It starts with the rest of the system.
+systemctl --no-block start fieldguide

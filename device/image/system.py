@@ -1,0 +1,100 @@
+"""What makes Debian an image of ours: how it boots, mounts, and takes its first-boot settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from device.image import archive
+from device.image.layout import BOOT, DATA, ROOT_A, ROOT_B, Partition
+from device.image.payload import STATE
+
+BOOT_FOLDER = "boot/firmware"
+GROW_UNIT = "fieldguide-grow.service"
+
+CONFIG = """# What the firmware of a Raspberry Pi reads first.
+arm_64bit=1
+kernel=vmlinuz
+initramfs initrd.img followkernel
+upstream_kernel=1
+enable_uart=1
+disable_splash=1
+"""
+MOUNTS = f"""# Root is what the kernel's command line says: system A or B.
+# The service waits for its data (StateDirectory=); a board without them is still there for ssh.
+PARTUUID={BOOT.partuuid} /{BOOT_FOLDER} vfat umask=0077,nofail 0 2
+PARTUUID={DATA.partuuid} /{STATE} ext4 nofail,noatime,nodev,nosuid,x-systemd.growfs 0 2
+"""
+CLOUD = f"""# First-boot settings lie on the boot partition, as on Raspberry Pi OS.
+datasource_list: [NoCloud, None]
+datasource:
+  NoCloud:
+    seedfrom: file:///{BOOT_FOLDER}/
+growpart:
+  mode: "off"
+resize_rootfs: false
+apt_preserve_sources_list: true
+"""
+DATA_DEVICE = f"/dev/disk/by-partuuid/{DATA.partuuid}"
+DATA_UNIT = f"dev-disk-by\\x2dpartuuid-{DATA.partuuid.replace('-', chr(92) + 'x2d')}"
+"""As `systemd-escape --path` has it."""
+GROW = f"""# The data take what the card has; `x-systemd.growfs` then grows the file system on them.
+[Unit]
+Description=Grow the data partition to the size of the card
+DefaultDependencies=no
+Requires={DATA_UNIT}.device
+After={DATA_UNIT}.device
+Before=systemd-fsck@{DATA_UNIT}.service {STATE.replace("/", "-")}.mount
+
+[Service]
+Type=oneshot
+# growpart ends with 1 where there is nothing to do.
+ExecStart=/bin/sh -c 'growpart /dev/$$(lsblk -nro PKNAME {DATA_DEVICE}) {DATA.number} \\
+  || [ $$? = 1 ]'
+"""
+SEED_IS_MOUNTED = f"""[Unit]
+RequiresMountsFor=/{BOOT_FOLDER}
+"""
+LINKS = {
+    f"etc/systemd/system/{STATE.replace('/', '-')}.mount.wants/{GROW_UNIT}": f"../{GROW_UNIT}",
+}
+
+
+def boot_files() -> dict[str, str]:
+    """Text files of the boot partition; `reboot '0 tryboot'` starts system B once."""
+    return {
+        "config.txt": CONFIG,
+        "cmdline.txt": kernel_line(ROOT_A),
+        "tryboot.txt": f"{CONFIG}cmdline=cmdline-b.txt\n",
+        "cmdline-b.txt": kernel_line(ROOT_B),
+    }
+
+
+def root_files() -> dict[str, str]:
+    """Text files of both systems."""
+    return {
+        "etc/fstab": MOUNTS,
+        "etc/hostname": "fieldguide\n",
+        "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+        "etc/cloud/cloud.cfg.d/99-fieldguide.cfg": CLOUD,
+        f"etc/systemd/system/{GROW_UNIT}": GROW,
+        "etc/systemd/system/cloud-init-local.service.d/seed.conf": SEED_IS_MOUNTED,
+    }
+
+
+def entries(software: Path, kernel: Path) -> Iterator[archive.Entry]:
+    """What both systems have above Debian's: our files, mount points, software, modules."""
+    yield from archive.of_files(root_files())
+    for name, target in LINKS.items():
+        yield archive.folder(str(Path(name).parent))
+        yield archive.link(name, target)
+    for folder in (BOOT_FOLDER, STATE):
+        yield archive.folder(folder)
+    yield from archive.members(software)
+    yield from archive.members(kernel, "usr/lib/modules")
+
+
+def kernel_line(root: Partition) -> str:
+    """Parameters of the kernel; the last console is where a person looks for messages."""
+    return (
+        f"console=ttyS1,115200 console=tty0 root=PARTUUID={root.partuuid} rw rootwait "
+        "net.ifnames=0 quiet\n"
+    )

@@ -1,0 +1,246 @@
+"""Promises of the card: the very image boots emulated boards, classifies, and survives its plug.
+
+`make test-image` makes the image and runs this on each machine in BOOTS.
+"""
+
+import json
+import os
+import random
+import tarfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from board import PATIENCE_S, Board, insert
+from helpers import BUILD
+from prometheus_client.parser import text_string_to_metric_families
+
+from convert import package
+from device import bundle as contract
+from device.image import archive, disk
+from device.image.identity import Identity, seed
+from device.image.layout import ROOT_B
+
+MACHINES = os.environ.get("FIELDGUIDE_BOOTS", "").split()
+CUTS = int(os.environ.get("FIELDGUIDE_CUTS", "0"))
+IMAGE = BUILD / "image" / "fieldguide.img"
+COMMAND = "/opt/fieldguide/venv/bin/fieldguide"
+TOKEN = "0123456789abcdef0123"
+OWNER = Identity(
+    hostname="hedge",
+    user="gardener",
+    ssh_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeKeyOfATestThatNobodyHasThePrivateHalfOf me",
+    web_token=TOKEN,
+)
+LABELLED = r'fieldguide\[\d+\]: (\{.*"label".*\})'
+"""A JSON line of the journal on the console."""
+
+SLOW = """[Service]
+TimeoutStartSec=1200
+WatchdogSec=300
+"""
+"""What emulation needs that a board does not: an inference takes a second or more, and the
+self-test a minute and more while other work runs beside. The image keeps the unit's times."""
+
+pytestmark = pytest.mark.skipif(not MACHINES, reason="boots take minutes: make test-image")
+
+
+@pytest.fixture(scope="module", params=MACHINES or ["virt"])
+def board(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Board]:
+    folder = tmp_path_factory.mktemp(request.param)
+    card = insert(IMAGE, folder)
+    owned(card)
+    booted = Board(card, folder, request.param)
+    booted.power_on()
+    try:
+        booted.wait_for_shell()
+        yield booted
+    finally:
+        booted.cut_power()
+
+
+def owned(card: Path) -> None:
+    """Write the owner's settings on a card, and patience with an emulated board."""
+    files = seed(OWNER)
+    heading, _, rest = files["user-data"].partition("\n")
+    data = json.loads(rest)
+    (settings,) = data["write_files"]
+    settings["content"] += "[inference]\nload_timeout_s = 600.0\n"
+    unit = "/etc/systemd/system/fieldguide.service.d/emulation.conf"
+    data["write_files"].append({"path": unit, "content": SLOW})
+    data["runcmd"].insert(0, ["systemctl", "daemon-reload"])
+    files["user-data"] = f"{heading}\n{json.dumps(data)}\n"
+    disk.write_texts(card, files)
+
+
+def settled(board: Board) -> None:
+    """The first boot's settings are in place, and the service runs with them."""
+    board.run("cloud-init status --wait || true")
+    board.run(active_within(PATIENCE_S))
+
+
+def active_within(seconds: float) -> str:
+    return (
+        f"for i in $(seq {int(seconds)}); do systemctl is-active -q fieldguide && exit 0; "
+        "sleep 1; done; systemctl status fieldguide; exit 1"
+    )
+
+
+def ask(board: Board, port: str, path: str) -> bytes:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{board.ports[port]}{path}", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        data: bytes = answer.read()
+        return data
+
+
+def shown(board: Board, *names: str) -> list[str]:
+    options = " ".join(f"-p {name}" for name in names)
+    said = board.run(f"systemctl show fieldguide --value {options}")
+    return said.split()
+
+
+def test_the_service_is_up_after_its_self_test(board: Board) -> None:
+    settled(board)
+    assert shown(board, "ActiveState", "SubState") == ["active", "running"]
+
+
+def test_the_bundle_passes_its_golden_outputs(board: Board) -> None:
+    said = board.run(f"{COMMAND} selftest --bundle /var/lib/fieldguide/current")
+    assert "self-test passed" in said, said
+
+
+def test_frames_of_the_camera_become_json_lines_on_the_console(board: Board) -> None:
+    record = json.loads(board.wait_for(LABELLED)[1])
+    assert record["source"].startswith("/dev/video0#"), record
+    with tarfile.open(BUILD / "bundle.tar") as tar:
+        labels = tar.extractfile("labels.txt")
+        assert labels is not None
+        assert set(record["top"]) <= set(labels.read().decode().split())
+
+
+def test_inferences_feed_the_watchdog(board: Board) -> None:
+    before = int(shown(board, "WatchdogTimestampMonotonic")[0])
+    time.sleep(20)
+    after = int(shown(board, "WatchdogTimestampMonotonic")[0])
+    assert after > before > 0
+    assert shown(board, "NRestarts") == ["0"]
+
+
+def test_the_first_boot_makes_the_board_its_owners(board: Board) -> None:
+    assert board.run("hostname").strip() == OWNER.hostname
+    assert OWNER.ssh_key in board.run(f"cat /home/{OWNER.user}/.ssh/authorized_keys")
+    assert board.run(f"sudo -u {OWNER.user} sudo -n id -u").strip() == "0"
+
+
+def test_the_data_take_the_rest_of_the_card(board: Board) -> None:
+    size = int(board.run("df --output=size -B1 /var/lib/fieldguide | tail -n 1"))
+    assert size > 1.2e9
+
+
+def test_page_and_metrics_answer_through_a_forwarded_port(board: Board) -> None:
+    if board.machine == "raspi3b":
+        pytest.skip("QEMU's raspi3b has no network card that Debian's kernel drives")
+    assert b"<html" in ask(board, "page", "/")
+    health = json.loads(ask(board, "page", "/health"))
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(ask(board, "metrics", "/metrics").decode())
+    }
+    assert health and families
+
+
+def test_it_powers_off_cleanly(board: Board) -> None:
+    """The last one of its board: service stopped, file systems unmounted."""
+    text = board.power_off()
+    assert "Unmounted var-lib-fieldguide.mount" in text
+    assert "Failed unmounting" not in text
+
+
+# --- the plug pulled -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def updates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A disk with the image's bundle and one that differs in its name, as first.tar, second.tar."""
+    first = contract.read_files(BUILD / "bundle.tar")
+    manifest = contract.parse_manifest(first["manifest.json"])
+    second = {
+        **first,
+        "manifest.json": contract.seal_manifest({**manifest, "name": "another bundle"}),
+    }
+    path = tmp_path_factory.mktemp("updates") / "updates.img"
+    tars = {"first.tar": package.tar_bytes(first), "second.tar": package.tar_bytes(second)}
+    archive.write(path, archive.of_files(tars))
+    return path
+
+
+@pytest.fixture(scope="module")
+def plugged(updates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """A board that has been set up, and is off."""
+    folder = tmp_path_factory.mktemp("plugged")
+    card = insert(IMAGE, folder)
+    owned(card)
+    board = Board(card, folder, "virt", updates)
+    board.power_on()
+    try:
+        board.wait_for_shell()
+        settled(board)
+        board.power_off()
+        yield board
+    finally:
+        board.cut_power()
+
+
+@pytest.mark.skipif("virt" not in MACHINES, reason="the updates come on a virtio disk")
+@pytest.mark.parametrize("cut", range(CUTS))
+def test_a_power_cut_during_an_update_leaves_a_verified_bundle(plugged: Board, cut: int) -> None:
+    plugged.power_on()
+    plugged.wait_for_shell()
+    current = verified(plugged)
+    newer = "second" if current["slot"] == "a" else "first"
+    plugged.run("mkdir -p /run/updates && tar -xf /dev/vdb -C /run/updates")
+    # From its self-test on it writes: that takes about as long as the longest delay here.
+    plugged.send(
+        f"{COMMAND} slots install /run/updates/{newer}.tar & "
+        "until [ -e /var/lib/fieldguide/slots/new ]; do sleep 0.01; done; echo wri''ting"
+    )
+    plugged.wait_for_line("shell", "writing")
+    time.sleep(random.Random(cut).uniform(0, 2))
+    plugged.cut_power()
+
+    plugged.power_on()
+    plugged.wait_for_shell()
+    assert verified(plugged)["name"] in ("another bundle", current["name"])
+    plugged.run(active_within(PATIENCE_S))
+    plugged.wait_for(LABELLED)
+    plugged.power_off()
+
+
+def verified(board: Board) -> dict[str, Any]:
+    """The current slot, all its bytes compared with its manifest, its outputs with the golden."""
+    # The shell is there before the data are.
+    board.run("until mountpoint -q /var/lib/fieldguide; do sleep 1; done")
+    slots: list[dict[str, Any]] = json.loads(board.run(f"{COMMAND} slots status --json"))
+    (current,) = [slot for slot in slots if slot["current"]]
+    assert current["problem"] == ""
+    board.run(f"{COMMAND} selftest --bundle /var/lib/fieldguide/current")
+    return current
+
+
+@pytest.mark.skipif(not CUTS, reason="boots two more times: CUTS=1 or more")
+@pytest.mark.skipif("virt" not in MACHINES, reason="the machine that powers off by itself")
+def test_the_other_system_boots_too(plugged: Board) -> None:
+    """What `reboot '0 tryboot'` asks of a Pi's firmware, asked of the emulator here."""
+    plugged.power_on(root=f"PARTUUID={ROOT_B.partuuid}")
+    plugged.wait_for_shell()
+    assert ROOT_B.name in plugged.run("lsblk -no LABEL $(findmnt -no SOURCE /)")
+    plugged.run(active_within(PATIENCE_S))
+    plugged.wait_for(LABELLED)
+    plugged.power_off()
