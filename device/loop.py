@@ -1,23 +1,26 @@
 """The frame loop: one thread captures and prepares, the other infers and publishes.
 
-The preparing thread stays exactly one frame ahead. Decoding, preparing and inference all run
-outside of Python's lock, so on two cores they overlap. Files lose no frame; of a live camera
-`device.capture` hands over the newest.
+The preparing thread stays one frame ahead. Decoding, preparing and inference all run outside of
+Python's lock, so on two cores they overlap. Files lose no frame; of a live camera `device.capture`
+hands over the newest, and it is asked only when the model is about to be free: a frame that waits
+for a slow model is an old one.
 """
 
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from device.classifier import Classifier, Prediction
 from device.preprocess import Box, Pixels, crop_box, prepare_box
 from device.sources import Frame, FrameSource
 
-POLL_S = 0.1
-"""How long a blocked preparing thread takes to notice that nobody wants its frames any more."""
+CLOSE_S = 0.2
+"""How long closing waits for the preparing thread."""
+EARLY_S = 0.001
+"""So much before it must, or half as long again as it takes, preparing a live frame begins."""
 WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -79,6 +82,13 @@ class Pace:
         self._last_s = time.monotonic()
 
 
+class _Nothing:
+    """No frame, and not the end of frames either."""
+
+
+NOTHING: Final = _Nothing()
+
+
 class Preparer:
     """Takes frames of a source and prepares them, one ahead, on a thread of its own."""
 
@@ -100,7 +110,12 @@ class Preparer:
         """
         self._source = source
         self._classifier, self._region, self._pace = classifier, region, pace or Pace()
-        self._ahead: queue.Queue[Prepared | BaseException | None] = queue.Queue(maxsize=1)
+        self._turn = threading.Condition()
+        self._ahead: Prepared | BaseException | _Nothing | None = NOTHING
+        # Of the model: whether it waits for a frame, since when it has its last one, and how long
+        # it was busy with those before.
+        self._idle, self._taken_s, self._busy_s = True, 0.0, (0.0, 0.0)
+        self._prepare_s = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
         self._thread.start()
@@ -112,28 +127,59 @@ class Preparer:
             queue.Empty: after the timeout.
             SourceError: if the source fails.
         """
-        item = self._ahead.get(timeout=timeout_s)
+        with self._turn:
+            if not self._idle:
+                self._busy_s = (self._busy_s[1], time.monotonic() - self._taken_s)
+            self._idle = True
+            self._turn.notify_all()
+            if not self._turn.wait_for(lambda: self._ahead is not NOTHING, timeout_s):
+                raise queue.Empty
+            item, self._ahead = self._ahead, NOTHING
+            self._idle, self._taken_s = False, time.monotonic()
+            self._turn.notify_all()
+        assert not isinstance(item, _Nothing)
         if isinstance(item, BaseException):
             raise item
         return item
 
     def close(self) -> None:
         """Stop; does not wait for a source that hangs."""
-        self._stop.set()
-        self._thread.join(timeout=2 * POLL_S)
+        with self._turn:
+            self._stop.set()
+            self._turn.notify_all()
+        self._thread.join(timeout=CLOSE_S)
 
     def _run(self) -> None:
         try:
-            self._pace.wait(self._stop)
-            for frame in self._source.frames():
-                self._hand_over(self._prepare(frame))
-                self._pace.wait(self._stop)
-                if self._stop.is_set():
+            frames = iter(self._source.frames())
+            while self._may_go_on():
+                frame = next(frames, None)
+                if frame is None:
+                    self._hand_over(None)
                     return
-            self._hand_over(None)
+                self._hand_over(self._prepare(frame))
         except Exception as error:
             # Raised again where frames are taken: here it would only end this thread.
             self._hand_over(error)
+
+    def _may_go_on(self) -> bool:
+        """Wait until the next frame may be asked for; false if nobody wants it any more."""
+        self._pace.wait(self._stop)
+        if self._source.live:
+            with self._turn:
+                while not self._stop.is_set() and (rest_s := self._too_early_s()) > 0:
+                    self._turn.wait(rest_s)
+        return not self._stop.is_set()
+
+    def _too_early_s(self) -> float:
+        """How long the model will not be free yet, as far as its last frames tell."""
+        if self._ahead is not NOTHING:
+            return threading.TIMEOUT_MAX
+        if self._idle:
+            return 0.0
+        # The shorter of two: too late costs frames, too early only makes this one older.
+        free_s = self._taken_s + min(self._busy_s)
+        return free_s - time.monotonic() - max(EARLY_S, 1.5 * self._prepare_s)
 
     def _prepare(self, frame: Frame) -> Prepared:
         classifier = self._classifier()
@@ -143,12 +189,14 @@ class Preparer:
         height, width = frame.picture.shape[:2]
         box = region_box(width, height, self._region(), classifier)
         pixels = prepare_box(frame.picture, box, classifier.preprocessing)
-        return Prepared(frame, pixels, classifier, box, time.perf_counter() - started_s)
+        self._prepare_s = time.perf_counter() - started_s
+        return Prepared(frame, pixels, classifier, box, self._prepare_s)
 
     def _hand_over(self, item: Prepared | BaseException | None) -> None:
-        while not self._stop.is_set():
-            with suppress(queue.Full):
-                return self._ahead.put(item, timeout=POLL_S)
+        with self._turn:
+            self._turn.wait_for(lambda: self._ahead is NOTHING or self._stop.is_set())
+            self._ahead = item
+            self._turn.notify_all()
 
 
 def region_box(

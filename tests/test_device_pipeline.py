@@ -309,3 +309,36 @@ def test_vcgencmd_is_asked_where_the_file_is_missing(
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert Board(tmp_path, tmp_path / "none").throttled() == 0x20002
+
+
+# --- the newest frame ----------------------------------------------------------------------------
+
+
+def test_a_slow_model_sees_new_frames_and_none_that_waited_for_it(
+    start: Start, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy_s, invoke = 0.1, model.classifier.invoke
+
+    def slow() -> None:
+        time.sleep(busy_s)
+        invoke()
+
+    monkeypatch.setattr(model.classifier, "invoke", slow)
+    capture = LiveCapture(lambda: Scene(forever(0)), CameraConfig(), Telemetry())
+    pipeline, sink, *_ = start(capture)
+    eventually(lambda: len(sink.seen) > 14)
+    pipeline.close()
+    capture.close()
+    seen = sink.seen[4:]
+    # Behind a queue of one it would be two inferences and more; as many are seen all the same.
+    assert float(np.median([s.latency_s for s in seen])) < 1.5 * busy_s
+    apart_s = (seen[-1].monotonic_s - seen[0].monotonic_s) / (len(seen) - 1)
+    assert apart_s < 1.5 * busy_s
+
+
+def test_of_a_file_no_frame_is_lost(start: Start) -> None:
+    scene = Scene(iter([picture(0, 1)] * 20))
+    scene.live = False
+    _, sink, _, ends = start(scene)
+    eventually(lambda: ends)
+    assert [s.source for s in sink.seen] == [f"#{n}" for n in range(20)]
