@@ -72,8 +72,8 @@ BASE ?=
 DISK ?=
 FLASH_LIMIT_GB ?= 256
 FORCE ?=
-# the machines that `make test-image` boots the image on
-BOOTS ?= virt raspi3b
+# what `make test-image` boots: the image on these machines, and a stock system that BASE= made ours
+BOOTS ?= virt raspi3b stock
 # how often it cuts the power of one while a bundle is installed
 CUTS ?= 5
 # extra options of pytest, e.g. PYTEST="-k split"
@@ -83,9 +83,21 @@ PYTHON ?=
 
 $(if $(word 2,$(BUILD)),$(error BUILD="$(BUILD)" must not contain spaces))
 
+# $(call whole_number,NAME,what else it may be,suffix of that)
+whole_number = $(if $(shell grep -Ex '[0-9]+$(3)?' <<< '$($(1))'),,$(error $(1)=$($(1)): a whole number$(2)))
 ifneq ($(filter deploy rollback status,$(MAKECMDGOALS)),)
 $(if $(HOST)$(HOSTS),,$(error name the board: HOST=user@board, or HOSTS=inventory.ini for many))
-$(if $(HOSTS),$(if $(wildcard $(HOSTS)),,$(error HOSTS=$(HOSTS): no such inventory)))
+$(if $(HOST),$(if $(HOSTS),$(error name HOST or HOSTS, not both)))
+$(if $(HOSTS),$(if $(shell test -f "$(HOSTS)" && echo 1),,$(error HOSTS=$(HOSTS): no such inventory)))
+$(if $(shell test -f "$(SETTINGS)" && echo 1),,$(error SETTINGS=$(SETTINGS): no such file))
+$(call whole_number,MAX_FAIL)
+$(call whole_number,LABELS_S)
+$(call whole_number,BATCH, or a share of all boards such as 20%,%)
+endif
+# A bundle of one's own is taken as it is, and made by nobody.
+ifneq ($(filter deploy,$(MAKECMDGOALS)),)
+$(if $(word 2,$(TAR)),$(error TAR=$(TAR) must not contain spaces))
+$(if $(filter $(BUILD)/bundle.tar,$(TAR)),,$(if $(wildcard $(TAR)),,$(error TAR=$(TAR): no such bundle)))
 endif
 
 VENV := .venv
@@ -133,6 +145,10 @@ report: $(NETWORK) ## write build/train/report.html again, without training
 convert: $(EXPORTED) ## quantize: build/convert/model_int8.tflite
 verify: $(VERIFIED) ## compare Keras, float and int8 on the test part: build/report.html; fails if too much is lost
 bundle: $(BUNDLE) ## pack what goes on the device: build/bundle and build/bundle.tar
+	@for made in $(BUILD)/bundle $(BUNDLE); do \
+	  $(PY) -m device selftest --bundle $$made >/dev/null 2>&1 \
+	    || { rm -f $(VERIFIED) $(BUNDLE); $(MAKE) --no-print-directory $(BUNDLE); break; }; \
+	done
 
 run: $(BUNDLE) $(SAMPLES) ## classify the frames of SOURCE, one JSON line each
 	@$(PY) -m device run --bundle $(BUILD)/bundle --source "$(SOURCE)" --runtime $(RUNTIME)
@@ -338,9 +354,12 @@ playbook = ANSIBLE_CONFIG=device/deploy/ansible.cfg $(BUILD)/venv-deploy/bin/ans
 comma := ,
 
 deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## bundle and package onto HOST or HOSTS, over ssh
-	@$(playbook) -e bundle="$(abspath $(TAR))" -e wheel="$$(echo $(abspath $(BUILD))/wheel/*.whl)" \
-	  -e wheels="$(abspath $(BUILD))/wheels" -e lock="$(abspath requirements-device.txt)" \
-	  -e settings="$(abspath $(SETTINGS))" -e edgetpu="$(EDGETPU)"
+	@$(playbook) -e bundle=$(call quoted,$(TAR)) -e wheel=$(call quoted,$(BUILD)/wheel/*.whl) \
+	  -e wheels=$(call quoted,$(BUILD)/wheels) -e lock=$(call quoted,requirements-device.txt) \
+	  -e settings=$(call quoted,"$(SETTINGS)") \
+	  -e edgetpu=$(if $(filter %.deb,$(EDGETPU)),$(call quoted,"$(EDGETPU)"),"$(EDGETPU)")
+# Ansible wants whole paths, and splits values at spaces as a shell would.
+quoted = "'$$(realpath -m $(1))'"
 
 rollback: $(DEPLOYER) ## make the bundle before the current one again on HOST or HOSTS
 	@$(playbook)
@@ -355,6 +374,9 @@ $(DEPLOYER): requirements-deploy.txt | $(READY)
 
 # --- the SD card ------------------------------------------------------------------------------
 
+# As they were given: make would take a $ in them for the start of a variable.
+override WIFI_SSID := $(value WIFI_SSID)
+override WIFI_PASSWORD := $(value WIFI_PASSWORD)
 export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WEB_TOKEN
 IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
 

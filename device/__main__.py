@@ -116,6 +116,19 @@ def roll_back(options: argparse.Namespace) -> int:
     return 0
 
 
+def confirm_bundle(options: argparse.Namespace) -> int:
+    """Note that the current slot was seen at work."""
+    print(f"confirmed: {slots.confirm(options.root)}")
+    return 0
+
+
+def revert_bundle(options: argparse.Namespace) -> int:
+    """Go back to the slot that was confirmed."""
+    slot = slots.revert(options.root)
+    print(f"went back: {slot}" if slot else "nothing to go back from")
+    return 0
+
+
 def show_slots(options: argparse.Namespace) -> int:
     """Print what is in both slots; 1 if none that is whole is current."""
     found = slots.status(options.root)
@@ -232,6 +245,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _threads(text: str) -> int:
+    number, most = _positive(text), 64
+    if number > most:
+        raise argparse.ArgumentTypeError(f"{number} is more than {most}")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m device",
@@ -244,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--bundle", type=Path, required=True, help="bundle folder or tar")
     shared.add_argument("--runtime", default=AUTO, help=f"TFLite runtime: {', '.join(CHOICES)}")
-    shared.add_argument("--threads", type=_positive, help="threads of the interpreter")
+    shared.add_argument("--threads", type=_threads, help="threads of the interpreter")
 
     command = commands.add_parser("classify", parents=[shared], help="classify files and folders")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -303,6 +323,16 @@ def _add_slots(parser: argparse.ArgumentParser) -> None:
 
     command = commands.add_parser("rollback", parents=[shared], help="make the other one current")
     command.set_defaults(command=roll_back)
+
+    command = commands.add_parser(
+        "confirm", parents=[shared], help="note that the current one works: updates keep it"
+    )
+    command.set_defaults(command=confirm_bundle)
+
+    command = commands.add_parser(
+        "revert", parents=[shared], help="back to the confirmed one, if another is current"
+    )
+    command.set_defaults(command=revert_bundle)
 
 
 if __name__ == "__main__":

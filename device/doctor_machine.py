@@ -11,6 +11,7 @@ from device.board import NOW, Board, explain
 from device.config import Config
 from device.findings import FAILED, OK, WARNING, Finding
 from device.host import Host, nearest
+from device.runtime import EDGETPU_NEEDS
 from device.sources import AUTO, PICAMERA2
 from device.streams import without_password
 
@@ -37,7 +38,7 @@ def cameras(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Findin
     if not local:
         yield other_source(source)
     elif not nodes:
-        found = f"{source if source.startswith('/dev/') else 'no camera'} is not below /dev"
+        found = f"{source} is not there" if source.startswith("/dev/") else "none below /dev"
         yield Finding("camera", FAILED, found, "check cable and plug")
     else:
         permission = camera_permission(host, nodes)
@@ -111,7 +112,7 @@ def edgetpu(host: Host, wanted: str, *, library: str) -> Finding:
         return Finding("edge tpu", OK, "none, the CPU does it")
     if not library:
         state = FAILED if wanted == "edgetpu" else WARNING
-        fix = "apt install libedgetpu1-std from Coral's repository, built for this runtime"
+        fix = f"install {EDGETPU_NEEDS}"
         return Finding("edge tpu", state, "it is there, but libedgetpu.so.1 is not", fix)
     closed = [node for node in (*usb, *pcie) if not host.usable(node)]
     if closed:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from device import slots
 from device.bundle import Bundle
 from device.bundle import load as load_bundle
 from device.config import Config
 from device.errors import BundleError, FieldguideError
 from device.findings import FAILED, OK, WARNING, Finding
 from device.guard import Guard, candidates
-from device.runtime import EDGETPU_LIBRARY, LIBRARY_FOLDERS, MODULES
+from device.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
 
 SUPPORTED = ((3, 11), (3, 13))
 IMPORT_TIMEOUT_S = 30
@@ -161,6 +162,8 @@ def bundle(settings: Config) -> Iterator[Finding]:
         loaded = load_bundle(path)
     except BundleError as error:
         fix = f"make bundle on the workstation, and copy build/bundle to {path}"
+        if path.name == slots.CURRENT:
+            fix = "copy build/bundle.tar here, then: fieldguide slots install bundle.tar"
         if isinstance(error.__cause__, PermissionError):
             fix = AS_SERVICE
         yield Finding("bundle", FAILED, str(error), fix)
@@ -203,8 +206,7 @@ def self_tests(loaded: Bundle, settings: Config, guard: Guard) -> Iterator[Findi
 
 def _remedy(problem: str, name: str) -> str:
     if name == "edgetpu":
-        # A libedgetpu that does not match the runtime crashes (google-coral/edgetpu#812).
-        return "install a libedgetpu built for this runtime's version, or set inference.runtime"
+        return f"install {EDGETPU_NEEDS}, or set inference.runtime"
     if "op for builtin opcode" in problem:
         return "pip install --upgrade ai-edge-litert: the model is newer than the runtime"
     return f"do not use this bundle on {name} {installed(name)} ({_machine()}); build it again"

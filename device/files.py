@@ -6,13 +6,17 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, secret: bool = False) -> Iterator[Path]:
     """Yield a name beside `path` to write to; on success it takes the place of `path`.
 
-    Its suffix is that of `path`, for writers that look at it. On failure it is removed.
+    Its suffix is that of `path`, for writers that look at it. On failure it is removed. What is
+    `secret` nobody else may read.
     """
     part = path.with_name(f"part-{path.name}")
     try:
+        if secret:
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600)
         yield part
         part.replace(path)
     finally:

@@ -21,6 +21,8 @@ MODULES = {
 EDGETPU = "edgetpu"
 """Whichever of them is there, with the Edge TPU's delegate."""
 EDGETPU_LIBRARY = "libedgetpu.so.1"
+EDGETPU_NEEDS = "a libedgetpu that was built for this runtime (see Coral in the README)"
+"""The stock one crashes with newer runtimes (google-coral/edgetpu#812)."""
 LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib/*-linux-gnu*", "/usr/local/lib", "/lib")
 
 AUTO = "auto"
@@ -77,7 +79,7 @@ def _with_edgetpu() -> Runtime:
         delegate = module.load_delegate(EDGETPU_LIBRARY)
     except OSError as error:
         raise RuntimeUnavailableError(
-            f"{EDGETPU_LIBRARY} is not installed ({error}): apt install libedgetpu1-std"
+            f"{EDGETPU_LIBRARY} is not installed ({error}): install {EDGETPU_NEEDS}"
         ) from error
     except ValueError as error:
         # The library gives no reason (google-coral/edgetpu#873).

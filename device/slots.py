@@ -2,10 +2,12 @@
 
     root/slots/a, root/slots/b    a bundle folder each
     root/current                  a relative link to one of them, the only thing that is live
+    root/confirmed                the same to the one that was last seen at work, if any was
 
-Nothing becomes current before its hashes and its self-test; a kill, a full disk or a power cut at
-any point leaves a current slot that was verified. Only the names that a manifest lists are ever
-written: where a tar says that its members go does not matter.
+A slot that is confirmed stays as it is until the other one is: whatever becomes of an update, there
+is a way back. Nothing becomes current before its hashes and its self-test; a kill, a full disk or a
+power cut at any point leaves a current slot that was verified. Only the names that a manifest lists
+are ever written: where a tar says that its members go does not matter.
 """
 
 import fcntl
@@ -24,8 +26,8 @@ from device.guard import Guard
 
 ROOT = Path("/var/lib/fieldguide")
 NAMES = ("a", "b")
-SLOTS, CURRENT = "slots", "current"
-_FRESH, _LINK = "new", "current.new"
+SLOTS, CURRENT, CONFIRMED = "slots", "current", "confirmed"
+_FRESH = "new"
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,18 @@ def status(root: Path) -> tuple[Slot, ...]:
     Raises:
         SlotError: if `current` is something that this module does not make.
     """
-    current = current_name(root)
+    _check_folder(root)
+    current = named(root, CURRENT)
     return tuple(_look(root, name, current) for name in NAMES)
 
 
-def current_name(root: Path) -> str:
-    """The name of the slot that is current; empty if none is.
+def named(root: Path, what: str) -> str:
+    """The name of the slot that is `CURRENT`, or `CONFIRMED`; empty if none is.
 
     Raises:
-        SlotError: if `current` is no link to a slot.
+        SlotError: if that is no link to a slot.
     """
-    link = root / CURRENT
+    link = root / what
     if not link.is_symlink() and not link.exists():
         return ""
     target = os.readlink(link) if link.is_symlink() else ""
@@ -90,9 +93,10 @@ def current_name(root: Path) -> str:
 
 
 def install(path: Path, root: Path) -> Installed:
-    """Put a bundle into the slot that is not current, and make that one current.
+    """Put a bundle into the slot that is not confirmed, and make that one current.
 
-    If the current slot holds the very same bundle nothing is written; it is tested all the same.
+    If none is confirmed, into the one that is not current. If the current slot holds the very same
+    bundle nothing is written; it is tested all the same.
 
     Raises:
         FieldguideError: if it cannot be; what was current still is.
@@ -100,14 +104,52 @@ def install(path: Path, root: Path) -> Installed:
     files = bundle.read_files(path)
     loaded = bundle.from_files(files)
     with _explained(root), _alone(root):
-        current = current_name(root)
+        current = named(root, CURRENT)
         runtime = _tested(loaded)
         if _holds(root, current, files):
             return Installed(Slot(current, True, loaded, ""), runtime, changed=False)
-        name = _other(current)
+        kept = _confirmed(root)
+        if kept and kept != current:
+            # What is current was never seen at work, and is to be written over.
+            _point(root, CURRENT, kept)
+        name = _other(kept or current)
         _fill(root, name, files)
-        _point(root, name)
+        _point(root, CURRENT, name)
         return Installed(Slot(name, True, loaded, ""), runtime, changed=True)
+
+
+def confirm(root: Path) -> Slot:
+    """Note that what is current was seen at work; returns its slot.
+
+    Raises:
+        SlotError: if nothing whole is current.
+    """
+    with _explained(root), _alone(root):
+        name = named(root, CURRENT)
+        if not name:
+            raise SlotError("nothing to confirm: no slot is current")
+        slot = _look(root, name, name)
+        if slot.problem:
+            raise SlotError(f"nothing to confirm: {slot.problem}")
+        _point(root, CONFIRMED, name)
+        return slot
+
+
+def revert(root: Path) -> Slot | None:
+    """Go back to what is confirmed and empty the slot that was not; None if nothing was done.
+
+    So what was never seen at work is not what `rollback` later goes to.
+
+    Raises:
+        SlotError: if it cannot be done.
+    """
+    with _explained(root), _alone(root):
+        name, kept = named(root, CURRENT), _confirmed(root)
+        if not kept or kept == name:
+            return None
+        _point(root, CURRENT, kept)
+        shutil.rmtree(root / SLOTS / name, ignore_errors=True)
+        return _look(root, kept, kept)
 
 
 def rollback(root: Path) -> Slot:
@@ -120,12 +162,21 @@ def rollback(root: Path) -> Slot:
         SlotError: if the other slot holds no whole bundle.
     """
     with _explained(root), _alone(root):
-        name = _other(current_name(root))
+        name = _other(named(root, CURRENT))
         slot = _look(root, name, name)
         if slot.problem:
             raise SlotError(f"cannot go back to {SLOTS}/{name}: {slot.problem}")
-        _point(root, name)
+        if named(root, CONFIRMED):
+            # Whoever asks for it does not want the other one kept.
+            _point(root, CONFIRMED, name)
+        _point(root, CURRENT, name)
         return slot
+
+
+def _confirmed(root: Path) -> str:
+    """The name of the slot that is confirmed and still whole; empty if there is none."""
+    name = named(root, CONFIRMED)
+    return "" if not name or _look(root, name, "").problem else name
 
 
 def _look(root: Path, name: str, current: str) -> Slot:
@@ -181,12 +232,12 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     _sync(folder)
 
 
-def _point(root: Path, name: str) -> None:
-    """Swap the link in one step, on the disk, too."""
-    link = root / _LINK
+def _point(root: Path, what: str, name: str) -> None:
+    """Swap a link in one step, on the disk, too."""
+    link = root / f"{what}.new"
     link.unlink(missing_ok=True)
     link.symlink_to(_target(name))
-    link.replace(root / CURRENT)
+    link.replace(root / what)
     _sync(root)
 
 
@@ -207,12 +258,16 @@ def _sync(folder: Path) -> None:
         os.close(number)
 
 
+def _check_folder(root: Path) -> None:
+    if not root.is_dir():
+        raise SlotError(f"{root}: no such folder; make it, or name another with --root")
+
+
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Two at once would fill the same slot; the kernel drops the lock of whoever is killed."""
     folder = root / SLOTS
-    if not root.is_dir():
-        raise SlotError(f"{root}: no such folder; make it, or name another with --root")
+    _check_folder(root)
     folder.mkdir(mode=0o755, exist_ok=True)
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,7 +1,7 @@
 """Where frames come from: the protocol, folders of photos, and which source an address means."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -85,6 +85,8 @@ def open_source(
         SourceError: if there is nothing, or nothing that gives frames.
     """
     config = config or CameraConfig()
+    if not address:
+        raise SourceError("no source: name a folder of photos, a video file or a camera")
     path = Path(address)
     if is_camera(address):
         return _camera(address, config)
@@ -127,15 +129,15 @@ def _camera(address: str, config: CameraConfig) -> FrameSource:
     return NetworkStream(address, config)
 
 
-def photos_below(folder: Path) -> Iterator[Path]:
+def photos_below(folder: Path, suffixes: Set[str] = PHOTO_SUFFIXES) -> Iterator[Path]:
     """Photo files in a folder and its subfolders, by name; hidden ones are passed over."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
             if not path.is_symlink():
-                yield from photos_below(path)
-        elif path.suffix.lower() in PHOTO_SUFFIXES:
+                yield from photos_below(path, suffixes)
+        elif path.suffix.lower() in suffixes:
             yield path
 
 

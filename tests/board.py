@@ -37,7 +37,7 @@ MACHINES = {
 }
 CONSOLE = {"virt": "ttyAMA0", "raspi3b": "ttyS1,115200"}
 SHELL = {"virt": "hvc0", "raspi3b": "ttyS1"}
-PORTS = {"page": 8080, "metrics": 9464}
+PORTS = {"page": 8080, "metrics": 9464, "ssh": 22}
 
 
 def free_port() -> int:
@@ -55,13 +55,29 @@ def insert(image: Path, folder: Path) -> Path:
 
 
 class Board:
-    """One machine with one card; `extra` is a second disk, of the virt machine only."""
+    """One machine with one card."""
 
-    def __init__(self, card: Path, folder: Path, machine: str, extra: Path | None = None) -> None:
+    def __init__(
+        self,
+        card: Path,
+        folder: Path,
+        machine: str,
+        extra: Path | None = None,
+        *,
+        has_data: bool = True,
+    ) -> None:
+        """Put the card in.
+
+        Args:
+            folder: for logs and sockets.
+            extra: a second disk, of the virt machine only.
+            has_data: whether the card has a partition for data.
+        """
         program = shutil.which("qemu-system-aarch64")
         if program is None:
             pytest.skip("no emulator: apt-get install qemu-system-arm")
         self.card, self.machine, self._folder, self._extra = card, machine, folder, extra
+        self.has_data = has_data
         self._program = program
         self.ports = {name: free_port() for name in PORTS}
         self._asked = 0

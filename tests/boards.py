@@ -130,6 +130,10 @@ class Board:
         assert (done.returncode != 0) == fails, (command, done.stdout, done.stderr)
         return done.stdout.strip()
 
+    def put(self, file: Path, path: str) -> None:
+        """Lay a file on it."""
+        shutil.copyfile(file, self.root / path.lstrip("/"))
+
     def inventory(self) -> str:
         """Its line of an inventory."""
         options = f"-o UserKnownHostsFile={self.known_hosts}"

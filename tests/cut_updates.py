@@ -63,6 +63,7 @@ class Cutter:
         self.root = root
         self.tars = {bundle.load(tar).manifest["manifest_sha256"]: tar for tar in tars}
         slots.install(tars[0], root)
+        slots.confirm(root)
 
     def current(self) -> str:
         """Which bundle is current; it loads, or this raises."""

@@ -18,6 +18,7 @@ from device import bundle as contract
 LABELS_S = 60
 """For systems that share two cores."""
 SLOT = "/var/lib/fieldguide/current/labels.txt"
+AS_SERVICE = "env -C /opt/fieldguide runuser -u fieldguide -- /opt/fieldguide/venv/bin/fieldguide"
 
 Run = subprocess.CompletedProcess[str]
 
@@ -172,6 +173,40 @@ def test_a_board_that_sees_nothing_after_the_update_goes_back(fleet: Fleet) -> N
     assert len(said) == 2 and "no labels within 10 s" in said[0]
     assert "now active, * slots/a: tiny" in said[1]
     assert labels(board) == "red green blue"
+    # What failed is nothing to go back to.
+    said = errors(fleet.make("rollback", board))
+    assert "cannot go back to slots/b" in said[0] and "still on what ran before" in said[1]
+    assert labels(board) == "red green blue"
+    assert board.ssh("systemctl is-active fieldguide") == "active"
+
+
+def test_a_deployment_that_was_cut_short_is_undone_by_the_next_that_fails(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.good("deploy", board)
+    # As if the connection had broken before the service was asked for its health.
+    board.put(fleet.second, "/opt/fieldguide/second.tar")
+    board.ssh(f"{AS_SERVICE} slots install /opt/fieldguide/second.tar")
+    board.ssh("systemctl restart fieldguide")
+    assert labels(board) == "rouge vert bleu"
+    fleet.camera.unplug()
+    done = fleet.make("deploy", board, TAR=fleet.second, LABELS_S=10)
+    fleet.camera.plug_in()
+    assert "no labels within 10 s" in errors(done)[0]
+    assert labels(board) == "red green blue"
+
+
+def test_a_board_set_up_from_a_card_is_deployed_to_and_keeps_what_it_had(fleet: Fleet) -> None:
+    """The card's image has a venv where later ones have a link, and nothing else of a release."""
+    board = fleet.boards[1]
+    fleet.good("deploy", board)
+    board.ssh(
+        "sh -c 'cd /opt/fieldguide && cp -a $(readlink -f venv) copy && rm venv confirmed "
+        "&& mv copy venv && rm -r releases/*/ready'"
+    )
+    fleet.good("deploy", board, TAR=fleet.second)
+    assert labels(board) == "rouge vert bleu"
+    assert board.ssh("readlink /opt/fieldguide/confirmed").startswith("releases/")
+    assert board.ssh("test -x /opt/fieldguide/releases/found/venv/bin/fieldguide && echo kept")
 
 
 def test_a_32_bit_board_is_refused_and_the_others_of_its_batch_go_on(fleet: Fleet) -> None:
@@ -197,5 +232,32 @@ def test_no_board_named_is_one_line_before_anything_is_built(tmp_path: Path) -> 
         done = boards_run(["make", goal, f"BUILD={tmp_path / 'build'}"])
         assert done.returncode == 2 and not (tmp_path / "build").exists()
         assert len(done.stderr.splitlines()) == 1 and "HOST=user@board" in done.stderr
-    done = boards_run(["make", "status", "HOSTS=nowhere.ini"])
-    assert len(done.stderr.splitlines()) == 1 and "nowhere.ini: no such inventory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"HOSTS": "nowhere.ini"}, "nowhere.ini: no such inventory"),
+        ({"HOSTS": "tests"}, "tests: no such inventory"),
+        ({"HOST": "pi@a", "HOSTS": "Makefile"}, "HOST or HOSTS, not both"),
+        ({"HOST": "pi@a", "BATCH": "abc"}, "BATCH=abc: a whole number or a share"),
+        ({"HOST": "pi@a", "MAX_FAIL": "-1"}, "MAX_FAIL=-1: a whole number"),
+        ({"HOST": "pi@a", "LABELS_S": "soon"}, "LABELS_S=soon: a whole number"),
+        ({"HOST": "pi@a", "SETTINGS": "none.toml"}, "none.toml: no such file"),
+        ({"HOST": "pi@a", "TAR": "none.tar"}, "none.tar: no such bundle"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_built(
+    given: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    words = [f"{name}={value}" for name, value in given.items()]
+    done = boards_run(["make", "deploy", f"BUILD={tmp_path / 'build'}", *words])
+    assert done.returncode == 2 and not (tmp_path / "build").exists()
+    assert len(done.stderr.splitlines()) == 1 and told in done.stderr
+
+
+def test_an_inventory_without_boards_is_no_success(tmp_path: Path) -> None:
+    boards.needs()
+    (tmp_path / "empty.ini").touch()
+    done = boards_run(["make", "status", f"BUILD={BUILD}", f"HOSTS={tmp_path / 'empty.ini'}"])
+    assert errors(done) == ["error: no board in the inventory: name some in HOSTS"]

@@ -327,12 +327,40 @@ def two_photos(folder: Path) -> None:
         (folder / "fern" / f"{number}.jpg").unlink()
 
 
+def telephone_photos(folder: Path) -> None:
+    for path in list((folder / "fern").iterdir()):
+        path.rename(path.with_suffix(".HEIC"))
+
+
+def no_photo_is_whole(folder: Path) -> None:
+    for path in (folder / "fern").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+
+
+def parts_for_classes(folder: Path) -> None:
+    classes = list(folder.iterdir())
+    for part in ("train", "val"):
+        for path in classes:
+            shutil.copytree(path, folder / part / path.name)
+    for path in classes:
+        shutil.rmtree(path)
+
+
 BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing": (shutil.rmtree, "no such folder"),
     "empty": (empty, "it holds no photos"),
     "one class": (one_class, "at least 2 folders"),
     "a class of two": (two_photos, "class 'fern' has 2 usable photos"),
+    "HEIC": (telephone_photos, "fern/0.HEIC: .heic is not read: convert it to JPEG"),
+    "all damaged": (no_photo_is_whole, "class 'fern' has 0 usable photos (6 are not: fern/0.jpg"),
+    "parts": (parts_for_classes, "its folders are parts (train, val) and not classes"),
 }
+
+
+def test_photos_of_kinds_that_are_not_read_are_told_one_by_one(folder: Path) -> None:
+    write(folder / "fern" / "IMG_1.HEIC", b"...")
+    (row,) = [row for row in assign(photos.scan(folder, RULES)) if row.path.endswith("HEIC")]
+    assert (row.part, row.reason) == ("left_out", ".heic is not read: convert it to JPEG")
 
 
 @pytest.mark.parametrize("case", BAD_FOLDERS)

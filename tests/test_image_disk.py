@@ -44,7 +44,8 @@ def test_both_systems_are_the_same_size() -> None:
 def test_the_kernel_finds_each_system_by_the_table() -> None:
     assert f"root=PARTUUID={ROOT_A.partuuid} " in system.boot_files()["cmdline.txt"]
     assert f"root=PARTUUID={ROOT_B.partuuid} " in system.boot_files()["cmdline-b.txt"]
-    assert "cmdline=cmdline-b.txt" in system.boot_files()["tryboot.txt"]
+    # The firmware reads the one that this names; a person changes it to start the twin.
+    assert "\ncmdline=cmdline.txt\n" in system.boot_files()["config.txt"]
     assert ROOT_A.partuuid == f"{layout.DISK_ID:08x}-02"
 
 
@@ -134,7 +135,7 @@ def test_the_boot_partition_has_what_firmware_kernel_and_cloud_init_read(
     names = {line.removeprefix("::/") for line in listed.stdout.decode().split()}
     assert names == {
         *("vmlinuz", "initrd.img", "bcm2837-rpi-3-b.dtb", "start4.elf"),
-        *("config.txt", "cmdline.txt", "tryboot.txt", "cmdline-b.txt"),
+        *("config.txt", "cmdline.txt", "cmdline-b.txt"),
         *("user-data", "meta-data", "network-config"),
     }
     assert read(fat, "vmlinuz") == b"the kernel"
@@ -275,14 +276,17 @@ def test_a_stock_image_is_changed_on_its_boot_partition_alone(kernel: Path, tmp_
     packed = tmp_path / "raspios.img.xz"
     packed.write_bytes(lzma.compress(before, preset=0))
     (tmp_path / "out").mkdir()
-    image = customise.customise(
-        packed, parts_of(tmp_path), tmp_path / "out", Identity(hostname="hedge")
-    )
+    owner = Identity(hostname="hedge", ssh_key="ssh-ed25519 AAAAC3 me")
+    image = customise.customise(packed, parts_of(tmp_path), tmp_path / "out", owner)
     after = image.read_bytes()
     end = BOOT.start_bytes + BOOT.size_bytes
     assert after[: BOOT.start_bytes] == before[: BOOT.start_bytes] and after[end:] == before[end:]
     assert b"opt/state" in read(image, "fieldguide/state.tar", BOOT.start_bytes)
     assert b"install.sh" in read(image, "user-data", BOOT.start_bytes)
+    # What starts the ssh server of Raspberry Pi OS.
+    assert read(image, "ssh", BOOT.start_bytes) == b""
+    # It holds the Wi-Fi's password.
+    assert image.stat().st_mode & 0o077 == 0
     assert read(image, "vmlinuz", BOOT.start_bytes) == b"the kernel"
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.image import flash
-from device.image.errors import WriteError
+from device.image.errors import DiskError, WriteError
 from device.image.flash import Disk, examine, objection
 
 GB = 10**9
@@ -173,11 +174,32 @@ def make_flash(image: Path, disk: object, *options: str) -> "subprocess.Complete
 
 
 def test_every_byte_is_written_and_nothing_old_shows_through(image: Path, card: Path) -> None:
-    result = make_flash(image, card)
+    result = make_flash(image, card, "--force")
     assert result.returncode == 0 and "written and compared" in result.stdout, result.stderr
     assert card.read_bytes() == image.read_bytes() + b"\xff" * (
         card.stat().st_size - image.stat().st_size
     )
+
+
+def test_a_file_that_is_no_card_is_kept(image: Path, card: Path) -> None:
+    before = card.read_bytes()
+    result = make_flash(image, card)
+    assert result.returncode == 1 and "is a file and no disk: FORCE=1" in result.stderr
+    assert card.read_bytes() == before
+
+
+def test_an_empty_image_is_not_written(tmp_path: Path, card: Path) -> None:
+    (tmp_path / "empty.img").touch()
+    result = make_flash(tmp_path / "empty.img", card, "--force")
+    assert result.returncode == 1 and "no such image; run make image" in result.stderr
+
+
+def test_who_may_not_write_the_card_is_told_so(
+    image: Path, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(DiskError, match="only root may write it: put sudo before"):
+        flash.flash(image, str(card), limit_bytes=GB, force=True)
 
 
 def test_without_a_disk_it_says_how_to_name_one(image: Path) -> None:
@@ -198,16 +220,15 @@ def test_a_card_that_gives_back_other_bytes_is_told(
     """Counterfeit cards take everything and keep the first part."""
     real = flash._write
 
-    def forgetful(source: Path, disk_path: str) -> str:
-        written = real(source, disk_path)
-        with open(disk_path, "r+b") as stream:
-            stream.seek(4 << 20)
-            stream.write(b"lost")
+    def forgetful(source: Path, open_card: FileIO) -> str:
+        written = real(source, open_card)
+        open_card.seek(4 << 20)
+        open_card.write(b"lost")
         return written
 
     monkeypatch.setattr(flash, "_write", forgetful)
     with pytest.raises(WriteError, match="gives back other bytes"):
-        flash.flash(image, str(card), limit_bytes=GB, force=False)
+        flash.flash(image, str(card), limit_bytes=GB, force=True)
 
 
 def test_ctrl_c_says_that_the_card_is_not_usable(image: Path, tmp_path: Path) -> None:

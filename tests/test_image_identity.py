@@ -54,6 +54,20 @@ def test_wifi_names_and_passwords_keep_every_character() -> None:
     assert wifi["regulatory-domain"] == "DE"
 
 
+def test_names_of_networks_are_text_to_yaml_too() -> None:
+    """To YAML an escaped emoji is two halves of a character, which nothing can write."""
+    text = seed(of_environment({**WIFI, "WIFI_SSID": "\U0001f3e0 Café"}))["network-config"]
+    assert "\U0001f3e0 Café" in text
+
+
+def test_only_who_has_a_key_opens_a_stock_system_for_ssh() -> None:
+    key = of_environment({"SSH_KEY": KEY})
+    assert ["systemctl", "enable", "ssh"] in parsed(seed(key, "true")["user-data"])["runcmd"]
+    assert "runcmd" not in parsed(seed(Identity(), "true")["user-data"])
+    # The image of ours has it enabled.
+    assert "runcmd" not in parsed(seed(key)["user-data"])
+
+
 def test_no_interface_holds_up_the_boot() -> None:
     network = parsed(seed(of_environment(WIFI))["network-config"])["network"]
     interfaces = [*network["ethernets"].values(), *network["wifis"].values()]

@@ -28,6 +28,8 @@ made = {{
     ("convert", "samples"): [],
 }}
 command = tuple(arguments[1:3])
+if command == ("device", "selftest"):
+    sys.exit(Path(arguments[-1] + ".damaged").exists())
 out.mkdir(parents=True, exist_ok=True)
 # As the real ones: a split or a network that is as before keeps its date.
 contents = dict.fromkeys(made.get(command, ()), "made")
@@ -132,3 +134,21 @@ def test_another_split_is_exported_and_verified_though_the_network_came_out_the_
     os.utime(workshop.build / "train" / "split.csv")
     assert workshop.make("bundle") == ["train fit", "convert export", *REST]
     assert workshop.make("bundle") == []
+
+
+def test_a_dollar_in_a_password_reaches_the_card() -> None:
+    password = "pa$word$$x#1"
+    for given in ([f"WIFI_PASSWORD={password}"], []):
+        environment = dict(os.environ) if given else {**os.environ, "WIFI_PASSWORD": password}
+        command = ["make", "--eval=show: ; @printenv WIFI_PASSWORD", "show", *given]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"{password}\n"
+
+
+@pytest.mark.parametrize("damaged", ["bundle", "bundle.tar"])
+def test_make_bundle_makes_good_a_bundle_that_is_damaged(workshop: Workshop, damaged: str) -> None:
+    workshop.make("bundle")
+    (workshop.build / f"{damaged}.damaged").touch()
+    assert workshop.make("bundle") == REST

@@ -34,6 +34,11 @@ from train.split import LEFT_OUT, PARTS, Photo, Row, thumbnail
 RENDERED = "rendered"
 """`DATA=rendered` asks for the rendered set, whatever the network offers."""
 RENDERED_MARK = "RENDERED.txt"
+UNREAD_SUFFIXES = frozenset(
+    {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
+)
+"""Of telephones and cameras: photos that must not go missing without a word."""
+PART_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 DATA_RECORD = "data.json"
 SPLIT = "split.csv"
 
@@ -72,7 +77,8 @@ def locate(data: str | None, store: Path) -> Path:
         DataError: if `data` is no folder.
     """
     if data and data != RENDERED:
-        folder = Path(data)
+        # No shell has seen a "~" behind DATA=.
+        folder = Path(data).expanduser()
         if not folder.is_dir():
             raise DataError(f"DATA={data}: no such folder; it must hold one folder per class")
         return folder
@@ -105,7 +111,9 @@ def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
         # What devices saved and nobody has sorted yet is not trained on (`train.review`).
         if p.is_dir() and not p.name.startswith(".") and p.name != REVIEW
     )
-    files = [(path, entry.name) for entry in classes for path in photos_below(entry)]
+    _check_layout(folder, classes)
+    every_kind = PHOTO_SUFFIXES | UNREAD_SUFFIXES
+    files = [(path, entry.name) for entry in classes for path in photos_below(entry, every_kind)]
     if not files:
         loose = any(p.suffix.lower() in PHOTO_SUFFIXES for p in folder.iterdir())
         hint = "its photos are not sorted into folders" if loose else "it holds no photos"
@@ -127,11 +135,24 @@ def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
         return list(track(reading, f"{'reading photos':24}", total=len(files), console=console))
 
 
+def _check_layout(folder: Path, classes: Sequence[Path]) -> None:
+    """Refuse folders of parts: the split is made here, and "train" would be a class."""
+    parts = {path.name.lower() for path in classes}
+    if parts and parts <= PART_FOLDERS and any(p.is_dir() for c in classes for p in c.iterdir()):
+        raise DataError(
+            f"{folder}: its folders are parts ({', '.join(sorted(parts))}) and not classes; put "
+            "the class folders directly below it, with all their photos: the split is made here"
+        )
+
+
 def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
     readable = os.fsencode(name).decode("utf-8", "backslashreplace")
     if readable != name:
         problem = "its name is no UTF-8 text: rename it"
         return Photo(readable, label, hashlib.sha256(b"").hexdigest(), problem=problem)
+    if path.suffix.lower() in UNREAD_SUFFIXES:
+        problem = f"{path.suffix.lower()} is not read: convert it to JPEG"
+        return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=problem)
     try:
         data = read_photo(path)
     except PhotoError as error:

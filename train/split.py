@@ -148,7 +148,7 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
     reasons = _reasons_to_leave_out(photos)
     usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
     good = [photo for photo in usable if not photo.collected]
-    _check_classes({photo.label for photo in photos}, good)
+    _check_classes(photos, good)
     groups, threshold = _groups(good)
     part_of = _parts_of_groups(good, groups, seed)
     _check_parts(good, [part_of[group] for group in groups])
@@ -195,14 +195,17 @@ def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
     ]
 
 
-def _check_classes(labels: set[str], good: Sequence[Photo]) -> None:
-    counts = {label: sum(photo.label == label for photo in good) for label in sorted(labels)}
+def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
+    labels = sorted({photo.label for photo in photos})
+    counts = {label: sum(photo.label == label for photo in good) for label in labels}
     for label, count in counts.items():
         if count < MIN_PHOTOS_PER_CLASS:
+            bad = [photo for photo in photos if photo.label == label and photo.problem]
+            first = f" ({len(bad)} are not: {bad[0].path}: {bad[0].problem})" if bad else ""
             raise DataError(
-                f"class {label!r} has {count} usable photos; at least {MIN_PHOTOS_PER_CLASS} are "
-                "needed (one each to train, choose and test; photos that devices saved do not "
-                "count): add photos or remove the folder"
+                f"class {label!r} has {count} usable photos{first}; at least "
+                f"{MIN_PHOTOS_PER_CLASS} are needed (one each to train, choose and test; photos "
+                "that devices saved do not count): add photos or remove the folder"
             )
     if len(counts) < 2:
         raise DataError(

@@ -40,7 +40,8 @@ def make_image(options: argparse.Namespace) -> int:
     login = f"ssh {identity.user}@ADDRESS" if identity.ssh_key else "nobody"
     print(f"image        {image} ({image.stat().st_size / 1e9:.1f} GB)")
     print(f"logs in      {login}{'' if identity.ssh_key else ': no SSH_KEY was given'}")
-    print("write it     make flash DISK=/dev/sdX")
+    base = f" BASE={options.base}" if options.base else ""
+    print(f"write it     sudo make flash DISK=/dev/sdX{base}")
     return 0
 
 

@@ -17,6 +17,7 @@ from device.image.tools import cached, check, run
 
 HERE = Path(__file__).parent
 RECIPE = HERE / "recipe"
+NARROWING = HERE.parent / "deploy" / "fetch_wheels.py"
 PYTHON_FOLDERS = ("./usr/lib/python3", f"./usr/lib/python{PYTHON}")
 
 
@@ -60,7 +61,7 @@ def make_parts(config: ImageConfig) -> Parts:
     base = _by_recipe(config, "base", RECIPE / "packages.txt")
     kernel = _by_recipe(config, "kernel", RECIPE / "initrd.sh", RECIPE / "init")
     wheels = cached(
-        config.out, "wheels.tar", [config.requirements, HERE / "payload.py"],
+        config.out, "wheels.tar", [config.requirements, HERE / "payload.py", NARROWING],
         lambda out: _fetch(config, out),
     )  # fmt: skip
     ours = sorted(config.wheel.glob("*.whl"))
@@ -94,7 +95,7 @@ def make_image(folder: Path, parts: Parts, identity: Identity) -> Path:
         lambda out: _data(parts, out),
     )  # fmt: skip
     image = folder / "fieldguide.img"
-    with TemporaryDirectory(dir=folder) as temporary, replacing(image) as part:
+    with TemporaryDirectory(dir=folder) as temporary, replacing(image, secret=True) as part:
         root_b, boot = Path(temporary) / "root-b.ext4", Path(temporary) / "boot.fat"
         disk.copy_with_uuid(root_a, ROOT_B, root_b)
         disk.write_boot(parts.kernel, system.boot_files() | seed(identity), boot)

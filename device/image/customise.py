@@ -28,12 +28,19 @@ def customise(base: Path, parts: Parts, folder: Path, identity: Identity) -> Pat
         ImageError: if `base` is no such image, damaged, or its boot partition too small.
     """
     image = folder / "raspios-fieldguide.img"
-    with TemporaryDirectory(dir=folder) as temporary, replacing(image) as part:
+    with TemporaryDirectory(dir=folder) as temporary, replacing(image, secret=True) as part:
         _unpack(base, part)
         _pack(parts, Path(temporary) / FOLDER)
         disk.write_files(part, Path(temporary))
-        disk.write_texts(part, seed(identity, each_boot=INSTALL))
+        disk.write_texts(part, texts(identity))
     return image
+
+
+def texts(identity: Identity) -> dict[str, str]:
+    """Text files for the boot partition of a stock system, by name."""
+    # Raspberry Pi OS starts its ssh server where it finds such a file, and else not.
+    enabled = {"ssh": ""} if identity.ssh_key else {}
+    return {**seed(identity, each_boot=INSTALL), **enabled}
 
 
 def _unpack(base: Path, out: Path) -> None:

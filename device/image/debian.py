@@ -24,6 +24,9 @@ LINKS = {
     "usr/bin/netcat": "nc.openbsd",
     "etc/localtime": "/usr/share/zoneinfo/Etc/UTC",
     "etc/resolv.conf": "../run/systemd/resolve/stub-resolv.conf",
+    # Which channels a country allows.
+    "usr/lib/firmware/regulatory.db": "regulatory.db-debian",
+    "usr/lib/firmware/regulatory.db.p7s": "regulatory.db.p7s-debian",
     # It would wait for somebody to answer questions at a console.
     "etc/systemd/system/systemd-firstboot.service": "/dev/null",
 }

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from device.image.errors import DiskError, WriteError
@@ -32,6 +33,8 @@ class Disk:
     """Says the kernel of itself, or it hangs on USB or is an SD card."""
     mounted: tuple[str, ...]
     """Where it, a partition of it, or what is built on them is in use; "swap" for swap."""
+    is_file: bool = False
+    """An ordinary file that stands in for a card, say for a virtual machine."""
 
 
 def objection(disk: Disk, image_bytes: int, limit_bytes: int, *, force: bool) -> str | None:
@@ -52,6 +55,8 @@ def objection(disk: Disk, image_bytes: int, limit_bytes: int, *, force: bool) ->
             f"{disk.path} has {_gb(disk.size_bytes)}, more than a card's {_gb(limit_bytes)}: "
             "FLASH_LIMIT_GB= if it is one"
         )
+    if disk.is_file and not force:
+        return f"{disk.path} is a file and no disk: FORCE=1 to write over it all the same"
     if not (disk.removable or force):
         return f"{disk.path} is not removable: FORCE=1 if it is the card all the same"
     return None
@@ -66,16 +71,22 @@ def flash(image: Path, disk_path: str, *, limit_bytes: int, force: bool) -> None
     """
     if not disk_path:
         raise DiskError("no DISK: make flash DISK=/dev/sdX (lsblk -d lists disks)")
-    if not image.is_file():
+    if not image.is_file() or not image.stat().st_size:
         raise DiskError(f"{image}: no such image; run make image")
     disk = examine(disk_path)
     reason = objection(disk, image.stat().st_size, limit_bytes, force=force)
     if reason:
         raise DiskError(reason)
+    if not os.access(disk_path, os.R_OK | os.W_OK):
+        raise DiskError(f"{disk_path}: only root may write it: put sudo before make flash")
     try:
-        written = _write(image, disk_path)
-        if _read_back(disk_path, image.stat().st_size) != written:
-            raise WriteError(f"{disk_path} gives back other bytes than were written: another card")
+        # One opening for both, exclusive to its end: a desktop would mount what it finds there.
+        with open(_open(disk_path), "r+b", buffering=0) as card:
+            written = _write(image, card)
+            if _read_back(card, image.stat().st_size) != written:
+                raise WriteError(
+                    f"{disk_path} gives back other bytes than were written: another card"
+                )
     except OSError as error:
         raise WriteError(f"{disk_path}: {error.strerror}: the card is not usable yet") from error
     except KeyboardInterrupt:
@@ -86,29 +97,31 @@ def flash(image: Path, disk_path: str, *, limit_bytes: int, force: bool) -> None
     print(f"{disk_path} holds {image.name}, sha256 {written[:16]}: written and compared")
 
 
-def _write(image: Path, disk_path: str) -> str:
+def _write(image: Path, card: FileIO) -> str:
     """Write all of the image, holes as zeros: what a card held before must not show through."""
     digest = hashlib.sha256()
-    # O_EXCL on a block device: the kernel, too, refuses if it is in use.
-    with image.open("rb") as source, open(_open(disk_path), "wb", buffering=0) as card:
+    with image.open("rb") as source:
         for chunk in _with_progress("writing", _chunks(source.fileno(), image.stat().st_size)):
             digest.update(chunk)
-            card.write(chunk)
-        os.fsync(card.fileno())
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[card.write(rest) :]
+    os.fsync(card.fileno())
     return digest.hexdigest()
 
 
 def _open(disk_path: str) -> int:
-    return os.open(disk_path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+    # O_EXCL on a block device: the kernel, too, refuses if it is in use.
+    return os.open(disk_path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
 
 
-def _read_back(disk_path: str, size_bytes: int) -> str:
+def _read_back(card: FileIO, size_bytes: int) -> str:
     digest = hashlib.sha256()
-    with open(disk_path, "rb", buffering=0) as card:
-        # From the card, not from memory.
-        os.posix_fadvise(card.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        for chunk in _with_progress("comparing", _chunks(card.fileno(), size_bytes)):
-            digest.update(chunk)
+    # From the card, not from memory.
+    os.posix_fadvise(card.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    card.seek(0)
+    for chunk in _with_progress("comparing", _chunks(card.fileno(), size_bytes)):
+        digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -151,8 +164,7 @@ def examine(path: str) -> Disk:
     except OSError as error:
         raise DiskError(f"{path}: {error.strerror}") from None
     if stat.S_ISREG(status.st_mode):
-        # A file stands in for a card, say for a virtual machine: nothing else can be lost.
-        return Disk(path, False, status.st_size, True, ())
+        return Disk(path, False, status.st_size, False, (), is_file=True)
     if not stat.S_ISBLK(status.st_mode):
         raise DiskError(f"{path} is not a disk")
     return of_device(path, (os.major(status.st_rdev), os.minor(status.st_rdev)))

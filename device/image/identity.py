@@ -119,8 +119,8 @@ def seed(identity: Identity, each_boot: str = "") -> dict[str, str]:
 
 
 def _yaml(heading: str, data: Json) -> str:
-    """Every JSON is YAML, and quotes what YAML would guess at."""
-    return f"{heading}\n{json.dumps(data, indent=2)}\n"
+    """JSON is YAML, and quotes what YAML would guess at; but an emoji must not be escaped."""
+    return f"{heading}\n{json.dumps(data, indent=2, ensure_ascii=False)}\n"
 
 
 def _user_data(identity: Identity, each_boot: str) -> Json:
@@ -139,11 +139,18 @@ def _user_data(identity: Identity, each_boot: str) -> Json:
         "ssh_pwauth": False,
         "users": [user],
     }
+    commands = []
     if each_boot:
         data["bootcmd"] = [["sh", "-c", each_boot]]
+        if identity.ssh_key:
+            # A stock system has a server that does not run.
+            commands += [["systemctl", "enable", "ssh"]]
+            commands += [["systemctl", "start", "--no-block", "ssh"]]
     if identity.web_token:
         data["write_files"] = [_settings(identity.web_token)]
-        data["runcmd"] = [["systemctl", "restart", "--no-block", "fieldguide"]]
+        commands += [["systemctl", "restart", "--no-block", "fieldguide"]]
+    if commands:
+        data["runcmd"] = commands
     return data
 
 

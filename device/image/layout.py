@@ -39,9 +39,9 @@ class Partition:
 
 
 BOOT = Partition("boot", 1, 4, 252, FAT32)
-ROOT_A = Partition("root-a", 2, 256, 1024, LINUX)
-ROOT_B = Partition("root-b", 3, 1280, 1024, LINUX)
-DATA = Partition("data", 4, 2304, 256, LINUX)
+ROOT_A = Partition("root-a", 2, 256, 1536, LINUX)
+ROOT_B = Partition("root-b", 3, 1792, 1536, LINUX)
+DATA = Partition("data", 4, 3328, 256, LINUX)
 PARTITIONS = (BOOT, ROOT_A, ROOT_B, DATA)
 SIZE_BYTES = DATA.start_bytes + DATA.size_bytes
 

@@ -9,19 +9,22 @@ Byte code is part of it: the service's user may not write it, and each start wou
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from device import bundle as contract
 from device import slots
+from device.deploy.fetch_wheels import Board, narrowed
 from device.image import archive
 from device.image.native import PYTHON, Native
 from device.image.tools import run
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 SETTINGS = Path(__file__).parent.parent / "fieldguide.example.toml"
-GLIBC_MINORS = (17, 27, 28, 31, 34, 35, 36, 38, 39, 41)
-"""Wheels may ask for any glibc up to Debian 13's 2.41; pip wants each named."""
+BOARD = Board(python=f"{PYTHON}.5", machine="aarch64", glibc="2.41")
+"""Debian 13 on a Raspberry Pi."""
 UNIT = "etc/systemd/system/fieldguide.service"
 VENV = "opt/fieldguide/venv"
 STATE = "var/lib/fieldguide"
@@ -54,12 +57,12 @@ def download(requirements: Path, folder: Path) -> None:
     Raises:
         ImageError: if pip cannot get one.
     """
-    platforms = ["manylinux2014_aarch64"] + [f"manylinux_2_{n}_aarch64" for n in GLIBC_MINORS]
-    run(
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-        *("--require-hashes", "--requirement", requirements, "--dest", folder),
-        *_target(platforms),
-    )
+    with _for_the_board(requirements) as lock:
+        run(
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+            *("--require-hashes", "--requirement", lock, "--dest", folder),
+            *_target(BOARD.platforms()),
+        )
 
 
 def write_software(native: Native, wheels: Path, requirements: Path, out: Path) -> None:
@@ -77,7 +80,7 @@ def write_software(native: Native, wheels: Path, requirements: Path, out: Path) 
 
 
 def write_state(bundle: Path, out: Path) -> None:
-    """Write the tar of what is below `STATE`: the bundle in slot a, and `current`.
+    """Write the tar of what is below `STATE`: the bundle in slot a, current and confirmed.
 
     Raises:
         BundleError: if the bundle is not what its manifest says.
@@ -85,8 +88,8 @@ def write_state(bundle: Path, out: Path) -> None:
     files = contract.read_files(bundle)
     contract.from_files(files)
     below = {f"{slots.SLOTS}/a/{name}": data for name, data in files.items()}
-    current = archive.link(slots.CURRENT, f"{slots.SLOTS}/a")
-    archive.write(out, [*archive.of_files(below), current])
+    links = [archive.link(name, f"{slots.SLOTS}/a") for name in (slots.CURRENT, slots.CONFIRMED)]
+    archive.write(out, [*archive.of_files(below), *links])
 
 
 def _install(wheels: Path, requirements: Path, stage: Path) -> None:
@@ -102,7 +105,8 @@ def _install(wheels: Path, requirements: Path, stage: Path) -> None:
         "--no-index",
         *_target(platforms),
     )
-    run(*pip, *where, "--find-links", wheels, "--require-hashes", "--requirement", requirements)
+    with _for_the_board(requirements) as lock:
+        run(*pip, *where, "--find-links", wheels, "--require-hashes", "--requirement", lock)
     # By name, not by file: pip would note where the file lay.
     run(*pip, *where, "--find-links", wheels, "fieldguide-device")
     # Commands of libraries, made for the workstation's Python.
@@ -114,6 +118,15 @@ def _install(wheels: Path, requirements: Path, stage: Path) -> None:
     (binaries / "fieldguide").write_text(COMMAND)
     (binaries / "fieldguide").chmod(0o755)
     (stage / VENV / "pyvenv.cfg").write_text(VENV_SETTINGS)
+
+
+@contextmanager
+def _for_the_board(requirements: Path) -> Iterator[Path]:
+    """The lock as the board's Python reads it: pip would ask the one that it runs on."""
+    with TemporaryDirectory() as temporary:
+        lock = Path(temporary) / "requirements.txt"
+        lock.write_text(narrowed(requirements.read_text(), BOARD))
+        yield lock
 
 
 def _target(platforms: list[str]) -> list[str]:

@@ -17,6 +17,8 @@ initramfs initrd.img followkernel
 upstream_kernel=1
 enable_uart=1
 disable_splash=1
+# The system to start: cmdline.txt for A, cmdline-b.txt for its twin B.
+cmdline=cmdline.txt
 """
 MOUNTS = f"""# Root is what the kernel's command line says: system A or B.
 # The service waits for its data (StateDirectory=); a board without them is still there for ssh.
@@ -50,6 +52,12 @@ Type=oneshot
 ExecStart=/bin/sh -c 'growpart /dev/$$(lsblk -nro PKNAME {DATA_DEVICE}) {DATA.number} \\
   || [ $$? = 1 ]'
 """
+FOUND_BY_NAME = """# Answer for HOSTNAME.local.
+[Network]
+MulticastDNS=yes
+"""
+NETWORKS = ("10-netplan-wired", "10-netplan-wlan0")
+"""As netplan calls those of `device.image.identity`."""
 SEED_IS_MOUNTED = f"""[Unit]
 RequiresMountsFor=/{BOOT_FOLDER}
 """
@@ -59,11 +67,10 @@ LINKS = {
 
 
 def boot_files() -> dict[str, str]:
-    """Text files of the boot partition; `reboot '0 tryboot'` starts system B once."""
+    """Text files of the boot partition: system A, unless `CONFIG` is changed to name B."""
     return {
         "config.txt": CONFIG,
         "cmdline.txt": kernel_line(ROOT_A),
-        "tryboot.txt": f"{CONFIG}cmdline=cmdline-b.txt\n",
         "cmdline-b.txt": kernel_line(ROOT_B),
     }
 
@@ -77,6 +84,9 @@ def root_files() -> dict[str, str]:
         "etc/cloud/cloud.cfg.d/99-fieldguide.cfg": CLOUD,
         f"etc/systemd/system/{GROW_UNIT}": GROW,
         "etc/systemd/system/cloud-init-local.service.d/seed.conf": SEED_IS_MOUNTED,
+        # Behind Debian's own, which turns it off.
+        "etc/systemd/resolved.conf.d/99-fieldguide.conf": "[Resolve]\nMulticastDNS=yes\n",
+        **{f"etc/systemd/network/{name}.network.d/mdns.conf": FOUND_BY_NAME for name in NETWORKS},
     }
 
 

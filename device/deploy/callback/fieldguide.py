@@ -42,8 +42,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         print(f"error: {result.host.get_name()}: {said}; {hint}", file=sys.stderr, flush=True)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        """Say that the inventory is empty."""
-        print("error: no board in the inventory: name some in HOSTS", file=sys.stderr, flush=True)
+        """Say that the inventory is empty; Ansible itself would call that a success."""
+        sys.exit("error: no board in the inventory: name some in HOSTS")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Print one line for each board that the play came to."""
