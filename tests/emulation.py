@@ -7,7 +7,6 @@ folder whose name is a digest of everything it is made from, so it is fetched on
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,8 +17,8 @@ from functools import cache
 from pathlib import Path
 
 from helpers import BUILD, ROOT
-from packaging.requirements import Requirement
 
+from device.deploy import fetch_wheels
 from device.image.errors import ImageError
 from device.image.tools import archive_of_apt
 
@@ -160,25 +159,10 @@ def _unpack(folder: Path, release: str, architecture: str, packages: Sequence[st
 @cache
 def wheels(lock: str, python: str) -> Path:
     """A folder with the wheels of a lock for aarch64, unpacked."""
-    text = _for_board((ROOT / lock).read_text("utf-8"), python)
+    # The markers of a lock ask for a full version; none of ours tells one patch from another.
+    board = fetch_wheels.Board(f"{python}.0", "aarch64", "2.36")
+    text = fetch_wheels.narrowed((ROOT / lock).read_text("utf-8"), board)
     return cached(f"wheels-{python}", [text, PLATFORMS], lambda f: _fetch(f, text, python))
-
-
-def _for_board(lock: str, python: str) -> str:
-    """A lock's requirements that a board has; pip would ask the Python that it runs on."""
-    board = {
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "sys_platform": "linux",
-        "platform_machine": "aarch64",
-    }
-    kept = []
-    for block in re.split(r"\n(?=\S)", lock):
-        requirement, _, hashes = block.partition(" \\")
-        parsed = Requirement(requirement)
-        if parsed.marker is None or parsed.marker.evaluate(board):
-            kept.append(f"{parsed.name}{parsed.specifier} \\{hashes}")
-    return "\n".join(kept)
 
 
 def _fetch(folder: Path, lock: str, python: str) -> None:

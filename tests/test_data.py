@@ -253,9 +253,12 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_a_named_folder_is_taken_as_it_is(
-    folder: Path, tmp_path: Path, rendered: list[Path]
+    folder: Path, tmp_path: Path, rendered: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert photos.locate(str(folder), tmp_path / "store") == folder
+    # make hands on what no shell has read.
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert photos.locate(f"~/{folder.name}", tmp_path / "store") == folder
     assert not rendered
 
 

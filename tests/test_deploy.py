@@ -1,18 +1,17 @@
 """Promises of what goes on a board: a unit known to systemd and hardened, wheels that fit."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from helpers import ROOT
 
 from device.config import BundleConfig, CollectConfig
+from device.deploy import fetch_wheels
 
 DEPLOY = ROOT / "device" / "deploy"
 UNIT = DEPLOY / "fieldguide.service"
@@ -115,22 +114,11 @@ def test_the_folders_are_the_service_s_own(tmp_path: Path) -> None:
 # --- wheels of a board --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def wheels() -> Any:
-    """`fetch_wheels.py`, which is a program beside the playbook and in no package."""
-    spec = importlib.util.spec_from_file_location("fetch_wheels", DEPLOY / "fetch_wheels.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_lock_is_narrowed_to_the_board_and_not_to_this_machine(wheels: Any) -> None:
+def test_a_lock_is_narrowed_to_the_board_and_not_to_this_machine() -> None:
     lock = (ROOT / "requirements-device.txt").read_text()
     pins = {}
     for python in ("3.11.2", "3.13.5"):
-        text = wheels.narrowed(lock, wheels.Board(python, "aarch64", "2.36"))
+        text = fetch_wheels.narrowed(lock, fetch_wheels.Board(python, "aarch64", "2.36"))
         pins[python] = dict(line.split()[0].split("==") for line in text.splitlines())
         assert all("--hash=sha256:" in line and ";" not in line for line in text.splitlines())
         assert {"numpy", "pillow", "ai-edge-litert", "av"} <= set(pins[python])
@@ -138,19 +126,19 @@ def test_a_lock_is_narrowed_to_the_board_and_not_to_this_machine(wheels: Any) ->
     assert pins["3.11.2"]["numpy"] != pins["3.13.5"]["numpy"]
 
 
-def test_only_wheels_for_the_board_s_c_library_are_asked_for(wheels: Any) -> None:
-    tags = wheels.Board("3.11.2", "aarch64", "2.36").platforms()
+def test_only_wheels_for_the_board_s_c_library_are_asked_for() -> None:
+    tags = fetch_wheels.Board("3.11.2", "aarch64", "2.36").platforms()
     assert tags[0] == "manylinux_2_36_aarch64" and tags[-1] == "manylinux2014_aarch64"
     assert "manylinux_2_17_aarch64" in tags and "manylinux_2_37_aarch64" not in tags
 
 
-def test_a_wheel_built_again_is_the_same_release(wheels: Any, tmp_path: Path) -> None:
+def test_a_wheel_built_again_is_the_same_release(tmp_path: Path) -> None:
     def packed(name: str, year: int, record: str) -> Path:
         path = tmp_path / name
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(zipfile.ZipInfo("x-1.dist-info/RECORD", (year, 1, 1, 0, 0, 0)), record)
         return path
 
-    first = wheels.contents(packed("a.whl", 2024, "x.py,sha256=1"))
-    assert wheels.contents(packed("b.whl", 2025, "x.py,sha256=1")) == first
-    assert wheels.contents(packed("c.whl", 2024, "x.py,sha256=2")) != first
+    first = fetch_wheels.contents(packed("a.whl", 2024, "x.py,sha256=1"))
+    assert fetch_wheels.contents(packed("b.whl", 2025, "x.py,sha256=1")) == first
+    assert fetch_wheels.contents(packed("c.whl", 2024, "x.py,sha256=2")) != first

@@ -14,6 +14,7 @@ from helpers import (
     ROOT,
     Call,
     assert_one_error_line,
+    device,
     encoded,
     lines,
     picture,
@@ -89,6 +90,16 @@ def test_a_source_without_photos_is_one_line(
     for source in (tmp_path, tmp_path / "nowhere", text):
         run = call(command, "--bundle", tiny_bundle, "--source", source)
         assert_one_error_line(run, str(source))
+
+
+def test_an_empty_source_is_not_the_folder_one_is_in(call: Call, tiny_bundle: Path) -> None:
+    run = call("run", "--bundle", tiny_bundle, "--source", "")
+    assert_one_error_line(run, "no source: name a folder of photos, a video file or a camera")
+
+
+def test_more_threads_than_any_board_has_are_refused(tiny_bundle: Path, photos: Path) -> None:
+    done = device("classify", "--bundle", tiny_bundle, "--threads", "999999", photos / "a.png")
+    assert done.returncode == 2 and "999999 is more than 64" in done.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"no film", b"RIFF\x10\0\0\0AVI LIST"])

@@ -103,6 +103,8 @@ def _install(wheels: Path, requirements: Path, stage: Path) -> None:
         packages,
         "--no-compile",
         "--no-index",
+        # pip would ask its own Python; the lock was narrowed to the board's.
+        "--ignore-requires-python",
         *_target(platforms),
     )
     with _for_the_board(requirements) as lock:
