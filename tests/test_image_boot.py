@@ -7,6 +7,7 @@ that `make image BASE=` made ours, on the virtual machine.
 import json
 import os
 import random
+import shutil
 import subprocess
 import tarfile
 import time
@@ -308,8 +309,11 @@ def test_a_card_is_deployed_to_like_any_other_board(
         f"ansible_ssh_private_key_file={key} "
         f"ansible_ssh_common_args='-o UserKnownHostsFile={tmp_path / 'known'}'\n"
     )
-    command = ["make", "deploy", f"BUILD={BUILD}", f"HOSTS={hosts}", f"LABELS_S={PATIENCE_S:.0f}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    tar = shutil.copy(BUILD / "bundle.tar", tmp_path)
+    given = (f"BUILD={BUILD}", f"HOSTS={hosts}", f"TAR={tar}", f"LABELS_S={PATIENCE_S:.0f}")
+    done = subprocess.run(
+        ["make", "deploy", *given], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert plugged.run("readlink /opt/fieldguide/confirmed").startswith("releases/")
     assert plugged.run("readlink /var/lib/fieldguide/confirmed").startswith("slots/")

@@ -7,7 +7,7 @@ root=$1 init=$2
 version=$(basename "$root"/usr/lib/modules/*)
 modules=$root/usr/lib/modules/$version
 initrd=$root/initrd
-mkdir -p "$initrd/bin" "$initrd/proc" "$initrd/sys" "$initrd/dev" "$initrd/root" \
+mkdir -p "$initrd/bin" "$initrd/proc" "$initrd/sys" "$initrd/dev" "$initrd/system" \
   "$initrd/lib/modules/$version"
 cp "$root/usr/bin/busybox" "$initrd/bin/busybox"
 cp "$init" "$initrd/init"
