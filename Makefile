@@ -265,7 +265,7 @@ compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal -
 define stamp
 $(VARS)/$(1): force
 	@mkdir -p $$(@D)
-	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' > $$@
+	@printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$(subst ','\'',$(2))' > $$@
 endef
 .PHONY: force
 $(eval $(call stamp,data,$(DATA) $(SEED) $(CLEAN)))

@@ -147,6 +147,13 @@ def test_a_dollar_in_a_password_reaches_the_card() -> None:
         assert done.stdout == f"{password}\n"
 
 
+def test_a_folder_with_an_apostrophe_is_scanned_once(workshop: Workshop, tmp_path: Path) -> None:
+    folder = tmp_path / "mum's photos"
+    folder.mkdir()
+    assert "train data" in workshop.make("bundle", f"DATA={folder}")
+    assert workshop.make("bundle", f"DATA={folder}") == []
+
+
 @pytest.mark.parametrize("damaged", ["bundle", "bundle.tar"])
 def test_make_bundle_makes_good_a_bundle_that_is_damaged(workshop: Workshop, damaged: str) -> None:
     workshop.make("bundle")
