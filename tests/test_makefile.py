@@ -44,6 +44,11 @@ with Path(__file__).with_name("log").open("a") as log:
 """
 
 
+def environment() -> dict[str, str]:
+    """Neither the variables of a make around the tests nor its job server."""
+    return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+
+
 class Workshop:
     """The Makefile on a build folder of its own."""
 
@@ -60,13 +65,11 @@ class Workshop:
         """Run make; the commands that it started, in order."""
         self._log.write_text("")
         places = (f"BUILD={self.build}", f"VENV={self._venv}")
-        # Neither the variables of a make around the tests nor its job server.
-        environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
         time.sleep(0.02)  # file systems count time in steps
         done = subprocess.run(
             ["make", "--no-print-directory", *places, *arguments],
             cwd=ROOT,
-            env=environment,
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=60,
@@ -139,10 +142,10 @@ def test_another_split_is_exported_and_verified_though_the_network_came_out_the_
 def test_a_dollar_in_a_password_reaches_the_card() -> None:
     password = "pa$word$$x#1"
     for given in ([f"WIFI_PASSWORD={password}"], []):
-        environment = dict(os.environ) if given else {**os.environ, "WIFI_PASSWORD": password}
+        inherited = environment() if given else {**environment(), "WIFI_PASSWORD": password}
         command = ["make", "--eval=show: ; @printenv WIFI_PASSWORD", "show", *given]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+            command, cwd=ROOT, env=inherited, capture_output=True, text=True, check=True
         )
         assert done.stdout == f"{password}\n"
 
