@@ -171,6 +171,22 @@ def test_a_judge_that_would_take_much_of_a_class_takes_none_of_it() -> None:
     assert removals(rows, sure[:3]) == []
 
 
+def test_copies_go_however_many_they_are() -> None:
+    """No judgement is in it: the first of equal bytes stays, and nothing is lost."""
+    rows = [row(i, "rose", digest=f"{i // 2:064x}") for i in range(40)]
+    pairs = [Finding("copy", (rows[i].path, rows[i + 1].path), 1.0) for i in range(0, 40, 2)]
+    gone = {removal.path for removal in removals(rows, pairs)}
+    assert gone == {r.path for r in rows[1::2]}
+
+
+def test_a_copy_goes_that_also_has_a_near_copy() -> None:
+    rows = [row(i, "rose", digest="a" * 64) for i in range(2)] + [row(2, "rose")]
+    (found,) = alike(rows, unit(np.ones((3, 768))), unit(np.ones((3, 64))))
+    (gone,) = removals(rows, [found])
+    assert (gone.path, gone.kind) == (rows[1].path, "copy")
+    assert gone.reason == f"the same bytes as {rows[0].path}"
+
+
 ROWS = [row(i, LABELS[i % 3], ("train", "val", "test")[i // 3 % 3]) for i in range(36)]
 
 

@@ -50,6 +50,7 @@ REMOVED_SHARE = 0.05
 """If more of a class's photos would go, the judge does not know the class, or a fixed camera makes
 all its photos alike: then none of them goes."""
 OUTLIERS_PER_100 = 1
+COPY = "copy"
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ def _named(rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Fin
     if len({rows[i].label for i in members}) > 1:
         return _group("contradiction", rows, features, members)
     copies = len({rows[i].sha256 for i in members}) == 1
-    return _group("copy" if copies else "same_picture", rows, features, members)
+    return _group(COPY if copies else "same_picture", rows, features, members)
 
 
 def _group(kind: str, rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Finding:
@@ -277,22 +278,29 @@ def removals(rows: Sequence[Row], findings: Iterable[Finding]) -> list[Removal]:
     by_path = {row.path: row for row in rows}
     chosen: dict[str, Removal] = {}
     for finding in findings:
-        for path, reason in _removed(by_path, finding):
+        for path, kind, reason in _removed(by_path, finding):
             row = by_path[path]
             if row.part != LEFT_OUT:
-                chosen.setdefault(path, Removal(path, row.sha256, finding.kind, reason))
+                chosen.setdefault(path, Removal(path, row.sha256, kind, reason))
     return _modest(rows, chosen.values())
 
 
-def _removed(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, str]]:
+def _removed(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, str, str]]:
+    """Path, kind and reason of each photo that may go."""
     paths = finding.paths
-    if finding.kind == "copy":
-        yield from ((path, f"the same bytes as {paths[0]}") for path in paths[1:])
+    if finding.kind in (COPY, "same_picture"):
+        first_of: dict[str, str] = {}
+        for path in paths:
+            first = first_of.setdefault(by_path[path].sha256, path)
+            if first != path:
+                yield path, COPY, f"the same bytes as {first}"
     elif finding.kind == "contradiction":
         labels = ", ".join(sorted({by_path[path].label for path in paths}))
-        yield from ((path, f"the same picture stands in the classes {labels}") for path in paths)
+        reason = f"the same picture stands in the classes {labels}"
+        yield from ((path, finding.kind, reason) for path in paths)
     elif finding.kind == "mislabel" and by_path[paths[0]].part == "train" and _sure(finding):
-        yield paths[0], f"likely a {finding.suggested} (margin {finding.score:.2f})"
+        reason = f"likely a {finding.suggested} (margin {finding.score:.2f})"
+        yield paths[0], finding.kind, reason
 
 
 def _sure(finding: Finding) -> bool:
@@ -300,7 +308,7 @@ def _sure(finding: Finding) -> bool:
 
 
 def _modest(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Removal]:
-    """Without the removals that would take too much of a class, per kind."""
+    """Without the removals that would take too much of a class, per kind; copies always may go."""
     chosen = sorted(chosen, key=lambda removal: removal.path)
     by_path = {row.path: row for row in rows}
     sizes = Counter(row.label for row in rows if row.part != LEFT_OUT)
@@ -309,5 +317,6 @@ def _modest(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Removal]:
         removal
         for removal in chosen
         for label in (by_path[removal.path].label,)
-        if taken[label, removal.kind] <= max(1, REMOVED_SHARE * sizes[label])
+        if removal.kind == COPY
+        or taken[label, removal.kind] <= max(1, REMOVED_SHARE * sizes[label])
     ]
