@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,6 +204,10 @@ def test_a_board_set_up_from_a_card_is_deployed_to_and_keeps_what_it_had(fleet: 
         "sh -c 'cd /opt/fieldguide && cp -a $(readlink -f venv) copy && rm venv confirmed "
         "&& mv copy venv && rm -r releases/*/ready'"
     )
+    board.put(fleet.second, "/opt/fieldguide/second.tar")
+    board.ssh(f"{AS_SERVICE} slots install /opt/fieldguide/second.tar")
+    fleet.good("rollback", board)
+    assert labels(board) == "red green blue"
     fleet.good("deploy", board, TAR=fleet.second)
     assert labels(board) == "rouge vert bleu"
     assert board.ssh("readlink /opt/fieldguide/confirmed").startswith("releases/")
@@ -219,6 +224,17 @@ def test_a_32_bit_board_is_refused_and_the_others_of_its_batch_go_on(fleet: Flee
     said = errors(done)
     assert len(said) == 2 and "it takes a 64-bit system with Python 3.11 to 3.13" in said[0]
     assert labels(fleet.boards[0]) == "rouge vert bleu"
+
+
+def test_a_board_that_is_off_stops_the_rollout_as_one_that_fails(fleet: Fleet) -> None:
+    fleet.good("deploy", BATCH=3)
+    off = copy(fleet.boards[0])
+    off.address = f"{boards.SUBNET}.99"
+    done = fleet.make("deploy", fleet.boards[0], off, *fleet.boards[1:], BATCH=2, TAR=fleet.second)
+    said = errors(done)
+    assert "is it on, and does `ssh` to it work?" in said[0]
+    assert said[1:] == [f"error: {off.address}: nothing was done on it"]
+    assert [labels(board) for board in fleet.boards] == ["red green blue"] * 3
 
 
 def test_a_board_that_is_off_is_one_line(fleet: Fleet) -> None:
