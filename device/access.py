@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from device.config import ServerConfig
-from device.errors import ConfigError
+from device.config import ServerConfig, check_server
 from device.http_server import Request, Response, text
 
-MIN_TOKEN_CHARACTERS = 16
 COOKIE = "fieldguide"
 COOKIE_LIFE_S = 180 * 24 * 3600
 
@@ -31,7 +29,7 @@ class Access:
         Raises:
             ConfigError: if they would let strangers in.
         """
-        check(section, config)
+        check_server(section, config)
         self._token = config.token
         own = socket.gethostname().lower()
         self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in config.hosts)}
@@ -78,40 +76,10 @@ class Access:
         return hmac.new(self._token.encode(), b"fieldguide cookie", hashlib.sha256).hexdigest()
 
 
-def check(section: str, config: ServerConfig) -> None:
-    """Check address and token.
-
-    Raises:
-        ConfigError: naming the setting and what to write.
-    """
-    try:
-        loopback = ipaddress.ip_address(config.address).is_loopback
-    except ValueError as error:
-        raise ConfigError(
-            f"{section}.address={config.address!r}: write an IP address: 127.0.0.1 (this machine), "
-            "0.0.0.0 (every network) or one of the machine's own"
-        ) from error
-    if not loopback and not config.token:
-        raise ConfigError(
-            f"{section}.address={config.address!r} lets the network in: set {section}.token, "
-            f"{MIN_TOKEN_CHARACTERS} characters or more (openssl rand -hex 16)"
-        )
-    if config.token and not _is_good(config.token):
-        raise ConfigError(
-            f"{section}.token: write {MIN_TOKEN_CHARACTERS} or more letters, digits and signs "
-            "without spaces (openssl rand -hex 16)"
-        )
-
-
 def is_own_page(request: Request) -> bool:
     """Whether a request that changes something was made by a script of this server's page."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
     return bool(host) and _netloc(origin) == host.lower()
-
-
-def _is_good(token: str) -> bool:
-    visible = token.isascii() and token.isprintable() and " " not in token
-    return visible and len(token) >= MIN_TOKEN_CHARACTERS
 
 
 def _is_address(name: str) -> bool:

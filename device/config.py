@@ -3,6 +3,7 @@
 `fieldguide.example.toml` beside this file documents them for users and equals the defaults.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from device.errors import ConfigError
 from device.settings import setting
 
 EXAMPLE = Path(__file__).with_name("fieldguide.example.toml")
+MIN_TOKEN_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
@@ -197,4 +199,58 @@ def load(path: Path) -> Config:
         # It would mean the folder that the service happens to run in.
         if not place:
             raise ConfigError(f"{path}: {name} must not be empty; leave it out for the default")
+    try:
+        for section, server in (("web", output.web), ("prometheus", output.prometheus)):
+            if server.enabled:
+                check_server(f"output.{section}", server)
+        if output.mqtt.enabled:
+            check_mqtt(output.mqtt)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return config
+
+
+def check_server(section: str, config: ServerConfig) -> None:
+    """Check that address and token let no stranger in.
+
+    Raises:
+        ConfigError: naming the setting and what to write.
+    """
+    try:
+        loopback = ipaddress.ip_address(config.address).is_loopback
+    except ValueError as error:
+        raise ConfigError(
+            f"{section}.address={config.address!r}: write an IP address: 127.0.0.1 (this machine), "
+            "0.0.0.0 (every network) or one of the machine's own"
+        ) from error
+    if not loopback and not config.token:
+        raise ConfigError(
+            f"{section}.address={config.address!r} lets the network in: set {section}.token, "
+            f"{MIN_TOKEN_CHARACTERS} characters or more (openssl rand -hex 16)"
+        )
+    if config.token and not _is_good(config.token):
+        raise ConfigError(
+            f"{section}.token: write {MIN_TOKEN_CHARACTERS} or more letters, digits and signs "
+            "without spaces (openssl rand -hex 16)"
+        )
+
+
+def check_mqtt(config: MqttConfig) -> None:
+    """Check topics, host and certificates' setting.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    for name in ("topic_prefix", "discovery_prefix"):
+        value = getattr(config, name)
+        if set("+#\0") & set(value) or value.startswith("/") or value.endswith("/"):
+            raise ConfigError(f"output.mqtt.{name}={value!r}: no +, no #, no / at its ends")
+    if not config.topic_prefix or not config.host:
+        raise ConfigError("output.mqtt: host and topic_prefix must not be empty")
+    if config.ca_file and not config.tls:
+        raise ConfigError("output.mqtt.ca_file is set, but tls is not: set tls = true")
+
+
+def _is_good(token: str) -> bool:
+    visible = token.isascii() and token.isprintable() and " " not in token
+    return visible and len(token) >= MIN_TOKEN_CHARACTERS

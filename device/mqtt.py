@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from device import discovery
-from device.config import MqttConfig
+from device.config import MqttConfig, check_mqtt
 from device.discovery import OFFLINE, ONLINE
 from device.errors import ConfigError, OutputError
 from device.observation import Observation, Status
@@ -50,7 +50,7 @@ class Mqtt:
         Raises:
             ConfigError: if the certificates cannot be read, or a topic cannot be.
         """
-        _check(config)
+        check_mqtt(config)
         self._config, self._topics = config, discovery.topics(config)
         self._problem = f"no connection to {config.host} port {config.port} yet"
         self._told = False
@@ -184,14 +184,3 @@ class Mqtt:
     @property
     def _broker(self) -> str:
         return f"the broker at {self._config.host} port {self._config.port}"
-
-
-def _check(config: MqttConfig) -> None:
-    for name in ("topic_prefix", "discovery_prefix"):
-        value = getattr(config, name)
-        if set("+#\0") & set(value) or value.startswith("/") or value.endswith("/"):
-            raise ConfigError(f"output.mqtt.{name}={value!r}: no +, no #, no / at its ends")
-    if not config.topic_prefix or not config.host:
-        raise ConfigError("output.mqtt: host and topic_prefix must not be empty")
-    if config.ca_file and not config.tls:
-        raise ConfigError("output.mqtt.ca_file is set, but tls is not: set tls = true")

@@ -25,7 +25,7 @@ from device.models import ModelWatcher
 from device.observation import BoardStatus, Observation
 from device.pipeline import Pipeline
 from device.preprocess import Preprocessing
-from device.sinks import Context, Keeper, SinkThread
+from device.sinks import Context, Keeper, Sink, SinkThread
 from device.sources import FrameSource, is_camera, open_source
 from device.streams import without_password
 from device.systemd import Notifier
@@ -166,7 +166,10 @@ class Service:
     # --- settings -----------------------------------------------------------------------------
 
     def _reload(self) -> None:
-        self._notifier.reloading()
+        # Before the first model is there the manager still waits for the start.
+        started = self._pipeline is not None
+        if started:
+            self._notifier.reloading()
         try:
             self._apply(configuration.load(self._path))
         except FieldguideError as error:
@@ -176,17 +179,22 @@ class Service:
             log.info("settings reloaded")
             self._telemetry.reloaded()
         self._models.look()
-        self._notifier.ready()
+        if started:
+            self._notifier.ready()
 
     def _apply(self, new: Config) -> None:
         old = self._config
+        # The region is read anew for each frame.
+        other_camera = replace(new.camera, region=old.camera.region) != old.camera
+        if other_camera and not is_camera(new.camera.source):
+            # Before anything is closed: where nothing can be opened, what runs must go on.
+            open_source(new.camera.source, Preprocessing(), new.camera)
         self._sinks = self._changed_sinks(old, new)
         self._config = new
         if self._pipeline is not None:
             self._pipeline.sinks = tuple(self._sinks.values())
             self._pipeline.config = new
-        # The region is read anew for each frame.
-        if replace(new.camera, region=old.camera.region) != old.camera:
+        if other_camera:
             self._reopen_camera()
         self._models.reconfigure(new)
         self._board_s = float("-inf")
@@ -224,7 +232,15 @@ class Service:
         """The running sinks, and those that the settings ask for besides them."""
         context = Context(config, self._telemetry.snapshot, self._keep)
         missing = [name for name in outputs.enabled(config.output) if name not in running]
-        built = [outputs.FACTORIES[name](context) for name in missing]
+        built: list[Sink] = []
+        try:
+            for name in missing:
+                built.append(outputs.FACTORIES[name](context))
+        except FieldguideError:
+            # A connection that nobody owns would answer to the same name as the next one.
+            for sink in built:
+                sink.close()
+            raise
         return {**running, **{s.name: SinkThread(s, self._telemetry) for s in built}}
 
     def _keep(self, observation: Observation, label: str) -> str:

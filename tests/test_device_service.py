@@ -27,8 +27,10 @@ from helpers import (
 from service import copied, manager, running, settings
 
 from device import bundle as contract
+from device.service import Service
 
 STOP_LIMIT_S = 2.0
+PROMETHEUS = "[output.prometheus]\nenabled = true\nport = 0\n"
 
 
 @pytest.fixture
@@ -206,6 +208,44 @@ def test_settings_are_read_anew_on_sighup_and_broken_ones_change_nothing(
     assert any("the old ones stay" in line for line in service.log)
 
 
+@pytest.mark.parametrize("source", ["rtps://garden/1", "/no/such/folder"])
+def test_a_source_that_is_none_costs_a_running_camera_nothing(
+    source: str, camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    with running(tmp_path, settings(tiny_bundle, camera.url)) as service:
+        service.wait_for_lines(2)
+        service.reload(settings(tiny_bundle, source))
+        service.wait_for_log("settings not taken, the old ones stay")
+        service.wait_for_lines(5)
+        assert service.stop()[0] == 0
+
+
+def test_an_output_that_cannot_be_leaves_no_other_one_behind(
+    camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """Connections to an MQTT broker: a second one of the same name would end the first's."""
+    (tmp_path / "prometheus_client").mkdir()
+    (tmp_path / "prometheus_client" / "__init__.py").write_text("raise ImportError")
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        mqtt = f"[output.mqtt]\nenabled = true\nport = {broker.getsockname()[1]}\n"
+        text = settings(tiny_bundle, camera.url)
+        with running(tmp_path, text, PYTHONPATH=f"{tmp_path}:{ROOT}") as service:
+            service.wait_for_lines(2)
+            service.reload(settings(tiny_bundle, camera.url, mqtt + PROMETHEUS))
+            service.wait_for_log("prometheus-client is not installed")
+            broker.settimeout(5)
+            # If it was gone before it had connected, all the better.
+            link = None
+            with suppress(TimeoutError):
+                link = broker.accept()[0]
+            if link is not None:
+                with link:
+                    link.settimeout(10)
+                    while link.recv(4096):
+                        pass
+            assert service.stop()[0] == 0
+
+
 def test_another_camera_and_another_output_are_taken_on_sighup(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -297,6 +337,22 @@ def point(current: Path, folder: Path, files: dict[str, bytes]) -> None:
 
 
 # --- service manager ----------------------------------------------------------------------------
+
+
+def test_a_reload_before_the_model_is_there_is_no_end_of_the_start(
+    camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manager would feed its watchdog's clock from there on, and nothing else yet could."""
+    path = tmp_path / "fieldguide.toml"
+    path.write_text(settings(tiny_bundle, camera.url))
+    with manager(tmp_path) as (address, messages):
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        service = Service(path)
+        # What the model's thread has to say waits for `run`.
+        service._reload()
+        service._close()
+        eventually(lambda: "STOPPING=1" in messages)
+    assert messages == ["STOPPING=1"]
 
 
 def test_the_manager_hears_ready_watchdog_reload_and_stop_in_order(

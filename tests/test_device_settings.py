@@ -95,6 +95,26 @@ def test_an_empty_place_is_refused_and_not_taken_for_the_present_folder(
         config.load(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[output.web]\nenabled = true\naddress = "0.0.0.0"', "set output.web.token"),
+        ('[output.prometheus]\nenabled = true\naddress = "here"', "write an IP address"),
+        ('[output.mqtt]\nenabled = true\nhost = ""', "host and topic_prefix"),
+    ],
+)
+def test_outputs_are_checked_where_the_file_is_read_and_only_if_they_are_on(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    """So that `doctor` knows what the service would end with."""
+    path = tmp_path / "fieldguide.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"fieldguide\.toml: output\..*{words}"):
+        config.load(path)
+    path.write_text(text.replace("true", "false"))
+    config.load(path)
+
+
 KEYS = sorted({name.split(".")[-1] for name in NAMES} | {"json", ""})
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = scalars | st.lists(scalars, max_size=4) | st.dictionaries(st.sampled_from(KEYS), scalars)
