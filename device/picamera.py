@@ -14,6 +14,7 @@ from device.config import CameraConfig
 from device.errors import SourceError
 from device.preprocess import Pixels
 from device.sources import Frame
+from device.streams import pyav
 
 STREAM = "lores"
 RGB = "BGR888"
@@ -70,10 +71,13 @@ def rgb_from_yuv420(planes: Pixels, width: int, height: int) -> Pixels:
         width: pixels, even, at most the stride.
         height: pixels, even.
 
+    Raises:
+        SourceError: if PyAV is missing.
+
     Returns:
         uint8 (height, width, 3), by full-range BT.601 (libcamera's "sYCC", which previews use).
     """
-    import av
+    av = pyav()
     from av.video.reformatter import ColorRange, Colorspace
 
     stride, flat = planes.shape[1], planes.reshape(-1)

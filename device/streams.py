@@ -38,7 +38,7 @@ class VideoFile:
         Raises:
             SourceError: if PyAV is missing or the file is no readable video.
         """
-        av = _pyav()
+        av = pyav()
         try:
             with av.open(str(self.path)) as container:
                 yield from _decoded(av, container, str(self.path), strict=True)
@@ -63,7 +63,7 @@ class V4l2Camera:
         Raises:
             SourceError: if it cannot be opened, or goes away.
         """
-        av = _pyav()
+        av = pyav()
         if not Path(self.device).exists():
             raise SourceError(f"{self.device}: no such camera; is it plugged in?")
         options = {
@@ -92,7 +92,7 @@ class NetworkStream:
         if self.address.startswith("rtsp"):
             # UDP loses packets, and a firewall in between loses all of them.
             options["rtsp_transport"] = "tcp"
-        yield from _live(_pyav(), self.address, self.config, options, None)
+        yield from _live(pyav(), self.address, self.config, options, None)
 
 
 def without_password(address: str) -> str:
@@ -154,12 +154,17 @@ def _decoded(av: Any, container: Any, name: str, *, strict: bool) -> Iterator[Fr
             started_s = time.perf_counter()
 
 
-def _pyav() -> Any:
+def pyav() -> Any:
+    """The module `av`.
+
+    Raises:
+        SourceError: if it is missing.
+    """
     try:
         import av
     except ImportError as error:
         raise SourceError(
-            "video files, V4L2 and RTSP cameras need PyAV: pip install av "
+            "films, V4L2, RTSP, and CSI cameras before the Pi 5 need PyAV: pip install av "
             "(the package's `video` extra)"
         ) from error
     return av

@@ -27,6 +27,7 @@ WARM_UP_S = 8.0
 MOST_GROWTH_MB, MOST_GROWTH_PER_FAULT_MB = 3.0, 0.002
 """Between the first and the last quarter after the warm-up: noise of the allocator. One frame
 left behind per fault would be 0.037 MB, a hundred bytes per inference 14 MB in an hour."""
+MOST_RESIDENT_MB = 80.0
 FAULTS_IN_THE_LOG = (
     "camera: frames are back",
     "settings reloaded",
@@ -247,3 +248,4 @@ min_free_mb = 0
         f"growth {growth_mb:+.2f} MB, slope {slope_mb_per_h:+.2f} MB/h"
     )
     assert growth_mb < MOST_GROWTH_MB + MOST_GROWTH_PER_FAULT_MB * trouble.count
+    assert steady[:, 1].max() < MOST_RESIDENT_MB
