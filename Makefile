@@ -164,7 +164,7 @@ bench: $(BUNDLE) ## measure speed and memory of the frame loop
 
 bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today: takes about 20 minutes
 	@$(PY) -m train.benchmark --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
-	  --out $(BUILD)/bench/train.json
+	  --seed $(SEED) --out $(BUILD)/bench/train.json
 
 bench-scale: $(WEIGHTS_READY) ## time and memory of training on up to 10,000 rendered photos
 	@$(PY) -m train.bench_scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale

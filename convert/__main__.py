@@ -120,22 +120,24 @@ def verify_models(options: argparse.Namespace) -> int:
     write_bytes(report_path, f"{before}{_section(training, record)}{behind}".encode())
     print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
     print(f"{edge_tpu['summary']}\nreport: {report_path}")
+    problems = []
+    if not verification.passed and config.allow_regression:
+        print("shipping all the same, as asked; the manifest records it")
+    elif not verification.passed:
+        worst = evidence.noisiest(WORST_LAYERS_NAMED)
+        problems.append(
+            f"the int8 model is not good enough: {'; '.join(verification.failures)}. Most noise "
+            f"comes from {worst}. See {report_path}; more photos, more EPOCHS= or CALIBRATION= may "
+            "help; ALLOW_REGRESSION=1 ships it all the same and says so in the manifest"
+        )
     if edge_tpu["failures"] and not config.allow_cpu_operators:
-        raise GateError(
+        problems.append(
             "an Edge TPU would leave operators to the CPU: "
             f"{'; '.join(edge_tpu['failures'][:3])}. ALLOW_CPU_OPERATORS=1 ships it all the same"
         )
-    if verification.passed:
-        return 0
-    if config.allow_regression:
-        print("shipping all the same, as asked; the manifest records it")
-        return 0
-    worst = evidence.noisiest(WORST_LAYERS_NAMED)
-    raise GateError(
-        f"the int8 model is not good enough: {'; '.join(verification.failures)}. Most noise comes "
-        f"from {worst}. See {report_path}; more photos, more EPOCHS= or CALIBRATION= may "
-        "help; ALLOW_REGRESSION=1 ships it all the same and says so in the manifest"
-    )
+    if problems:
+        raise GateError(". And ".join(problems))
+    return 0
 
 
 def _section(training: Training, record: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -281,6 +282,14 @@ def record(
         "summary": summary(verdicts, compilation),
         "cpu_operators_allowed": allowed,
         "operators": len(verdicts),
+        "static_kinds": [
+            {
+                "operator": name,
+                "count": count,
+                "mapped": sum(v.mapped for v in verdicts if v.operator == name),
+            }
+            for name, count in sorted(Counter(v.operator for v in verdicts).items())
+        ],
         "static_cpu_operators": [asdict(v) for v in verdicts if not v.mapped],
         "compiler": compilation.record() if compilation else None,
     }

@@ -1,5 +1,6 @@
 """Promises of the quantizers' comparison: each rival is what it says, all are counted alike."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert import rivals
-from convert.bench_quant import Answers, Build, Measured, summarise, table
+from convert.bench_quant import Answers, Build, Measured, main, summarise, table
 from convert.export import SHIPPED_OPERATORS
 from convert.flatbuffer import read_facts
 from convert.quantize import ACTIVATION_STEPS
@@ -18,6 +19,8 @@ from convert.rivals import least_error_range, percentile_range
 from device.classifier import Classifier
 
 if TYPE_CHECKING:
+    import pipeline
+
     from convert.training import Training
 
 Floats = npt.NDArray[np.float32]
@@ -144,3 +147,20 @@ def test_a_rival_that_failed_on_one_build_says_so_in_the_table() -> None:
     text = table(records)
     assert f"| b | {refusal} |" in text
     assert "n = 20 (val), 20 (test)" in text
+
+
+@pytest.mark.slow
+def test_the_whole_comparison_runs_on_trained_networks(
+    trained: "pipeline.Build", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(trained.folder)
+    assert main([folder, folder, "--only", "the default, 20", "--out", str(tmp_path)]) == 0
+    test = len([row for row in trained.rows() if row["part"] == "test"])
+    out = capsys.readouterr().out
+    assert "| the default, 20 photos |" in out and f"{2 * test} (test)" in out
+    assert (tmp_path / "quantizers.md").read_text() == out
+
+
+def test_a_quantizer_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nowhere", "--only", "magic"]) == 2
+    assert "no quantizer has that in its name" in capsys.readouterr().err

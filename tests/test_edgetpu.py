@@ -10,6 +10,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 import convert.__main__ as conversion
 from convert import edgetpu, package
+from convert.config import Gate
 from convert.edgetpu import COMPILER, MAPPED, STRANDED, compile_model, failures, judge, parse_log
 from convert.errors import GateError
 from convert.flatbuffer import operator_name, pack, parse
@@ -340,11 +342,15 @@ def verify(
     return run
 
 
+def leaves_the_softmax(model: bytes) -> str:
+    rows = [row for row in all_mapped(model) if row[0] != "SOFTMAX"]
+    return writes(log([*rows, ("SOFTMAX", 1, "Operation version not supported")], NOTE))
+
+
 def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
     model: bytes, verify: Callable[..., Path], compiler: Callable[[str], None], tmp_path: Path
 ) -> None:
-    rows = [row for row in all_mapped(model) if row[0] != "SOFTMAX"]
-    compiler(writes(log([*rows, ("SOFTMAX", 1, "Operation version not supported")], NOTE)))
+    compiler(leaves_the_softmax(model))
     with pytest.raises(GateError, match=r"1 SOFTMAX: .*ALLOW_CPU_OPERATORS=1") as caught:
         verify()
     assert caught.value.exit_status != 0
@@ -355,6 +361,18 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
     record = json.loads((out / package.VERIFICATION).read_text())
     assert record["edge_tpu"]["cpu_operators_allowed"] and record["edge_tpu"]["failures"]
     assert package.read_verification(path, model) == record
+
+
+def test_a_failed_gate_and_operators_left_on_the_cpu_are_told_at_once(
+    model: bytes,
+    verify: Callable[..., Path],
+    compiler: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversion, "Gate", partial(Gate, always_allowed_losses=-1000))
+    compiler(leaves_the_softmax(model))
+    with pytest.raises(GateError, match=r"Most noise comes from .*1 SOFTMAX: "):
+        verify("--max-loss-points", "-101")
 
 
 def test_the_compiled_model_is_in_the_bundle_under_its_hash(

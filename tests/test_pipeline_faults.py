@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pipeline import Build, begun, copy, only_error, succeeded
 
 import convert.__main__ as conversion
+from convert import preflight
 from convert.config import Gate
 from convert.errors import GateError
 from device import bundle as contract
@@ -57,6 +59,19 @@ def test_a_failing_gate_stops_the_bundle_and_leaves_the_old_one(
     assert shipped.manifest["regression_allowed"] is True
     assert shipped.manifest["verification"]["passed"] is False
     assert "FAILED, shipped on request" in (again.bundle / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_a_model_that_no_runtime_loads_is_not_even_exported(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = copy(build, tmp_path, "train", "convert")
+    before = (tmp_path / "convert" / contract.MODEL).read_bytes()
+    older = [replace(s, operators={**s.operators, "CONV_2D": 1}) for s in preflight.read_table()]
+    monkeypatch.setattr(preflight, "read_table", lambda: tuple(older))
+    status, _, err = again.export("--seed", "7")
+    assert status == GateError.exit_status
+    assert "has CONV_2D up to version 1" in only_error(err)
+    assert (tmp_path / "convert" / contract.MODEL).read_bytes() == before
 
 
 def test_another_model_than_the_verified_one_is_not_bundled(build: Build, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import train
-from convert import report
+from convert import edgetpu, report
 from convert.confidence import Reliability, measure_threshold, threshold_curve
 from convert.config import Gate
+from convert.edgetpu import Verdict
 from convert.errors import InputError
 from convert.layers import LayerError
 from convert.training import REPORT_PLACE, Training
@@ -44,8 +45,14 @@ def verification() -> dict[str, Any]:
         LayerError("class_map", None, None, 1.0, 0.0, 0.0),
     ]
     verdict = record(judge(LABELS, outputs, Gate()), {}, "60 photos", allow_regression=False)
+    verdicts = [
+        Verdict("CONV_2D", "map", ""),
+        Verdict("CONV_2D", "odd", "its dilation differs between x and y"),
+        Verdict("MEAN", "pooled", ""),
+    ]
     return {
         **verdict,
+        "edge_tpu": edgetpu.record(verdicts, None, allowed=True),
         "threshold": measure_threshold(0.6, truth, int8).record(),
         "evidence": {
             "calibration": {
@@ -91,6 +98,13 @@ def test_the_section_tells_what_was_measured(verification: dict[str, Any], secti
     assert "turns away 73.0%" in said and "temperature 0.50" in said
     error = verification["evidence"]["calibration"]["int8"]["expected_calibration_error"]
     assert f"{error:.1%}" in said
+
+
+def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:
+    told = text(section)
+    assert "CONV_2D 2 1 MEAN 1 1" in told
+    assert "CONV_2D (odd): its dilation differs between x and y" in told
+    assert "edgetpu_compiler knows what it really maps; it is not installed here" in told
 
 
 def test_the_worst_layer_stands_first(section: str) -> None:

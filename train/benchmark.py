@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from device.console import guarded
 from device.errors import UsageError
@@ -35,13 +34,12 @@ from train.errors import DataError, TrainingError
 from train.fetch import fetch_weights
 from train.split import PARTS, part, read_csv
 
-Right = npt.NDArray[np.bool_]
-"""Per photo of the test part: whether it was named rightly."""
+Score = tuple[int, int]
+"""How many photos of the test part were named rightly, and of how many."""
 
 RECIPES = ("tutorial", "head_only", "ours")
 BATCH = 32
 EPOCHS = 10
-SEED = 0
 LESS_THAN_A_PHOTO = 1e-6
 """Keras gives accuracies as float32; the same share of photos must be the same accuracy."""
 TUTORIAL_UNFROZEN_FROM = 100
@@ -143,7 +141,7 @@ class _Clock:
         return round(time.process_time() - self.started_processor, 1)
 
 
-def _data_sets(training: Path, size_px: int) -> tuple[dict[str, Any], int]:
+def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[str, Any], int]:
     """The parts as the tutorial reads them: files decoded and resized anew each epoch."""
     import tensorflow as tf
 
@@ -163,19 +161,22 @@ def _data_sets(training: Path, size_px: int) -> tuple[dict[str, Any], int]:
             (paths, [labels.index(row.label) for row in chosen])
         )
         if name == "train":
-            data = data.shuffle(len(paths), seed=SEED)
+            data = data.shuffle(len(paths), seed=seed)
         data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE)
         sets[name] = data.batch(BATCH).prefetch(tf.data.AUTOTUNE)
     return sets, len(labels)
 
 
-def _today(training: Path, weights: Path, size_px: int, clock: _Clock, *, tutorial: bool) -> Right:
-    """The tutorial's or the model makers' recipe; returns which test photos it got right."""
+def _today(
+    training: Path, weights: Path, config: TrainConfig, clock: _Clock, *, tutorial: bool
+) -> Score:
+    """The tutorial's or the model makers' recipe; size and seed are the settings' own."""
     import keras
     from keras import layers
 
-    keras.utils.set_random_seed(SEED)
-    sets, classes = _data_sets(training, size_px)
+    size_px = config.architecture.size_px
+    keras.utils.set_random_seed(config.seed)
+    sets, classes = _data_sets(training, size_px, config.seed)
     base = keras_network(weights, size_px)
     base.trainable = False
     second = layers.RandomRotation(0.2) if tutorial else layers.RandomZoom((-0.2, 0))
@@ -216,7 +217,8 @@ def _today(training: Path, weights: Path, size_px: int, clock: _Clock, *, tutori
     else:
         epochs(keras.optimizers.Adam(1e-3), 0.1)
     truth = np.concatenate([y.numpy() for _, y in sets["test"]])
-    return np.asarray(model.predict(sets["test"], verbose=0).argmax(axis=1) == truth)
+    right = model.predict(sets["test"], verbose=0).argmax(axis=1) == truth
+    return int(right.sum()), len(truth)
 
 
 def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
@@ -237,7 +239,7 @@ def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
     return config
 
 
-def _ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Right:
+def _ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Score:
     from train.fit import run
 
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
@@ -251,11 +253,11 @@ def _ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> 
     clock.ended_processor = timings["epochs_ended_processor_s"]
     clock.val = [figures["val_accuracy"] for figures in metrics["history"]]
     n = metrics["test"]["n"]
-    return np.asarray(np.arange(n) < round(metrics["test"]["accuracy"] * n))
+    return round(metrics["test"]["accuracy"] * n), n
 
 
 def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) -> Measured:
-    """Run one recipe in this process; `config` is ours, and gives the others their input size."""
+    """Run one recipe in this process; `config` is ours, and gives the others size and seed."""
     import tensorflow as tf
 
     from train.fit import accuracy
@@ -263,11 +265,10 @@ def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) 
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
     if recipe == "ours":
-        right = _ours(training, weights, config, clock)
+        score = _ours(training, weights, config, clock)
     else:
-        size_px = config.architecture.size_px
-        right = _today(training, weights, size_px, clock, tutorial=recipe == "tutorial")
-    share = accuracy(int(right.sum()), len(right))
+        score = _today(training, weights, config, clock, tutorial=recipe == "tutorial")
+    share = accuracy(*score)
     return Measured(
         recipe=recipe,
         n=share["n"],
@@ -323,7 +324,8 @@ def measure_all(options: argparse.Namespace) -> int:
         answer = options.out.with_name(f"{options.out.stem}_{recipe}.json")
         command = [sys.executable, "-m", "train.benchmark", "--recipe", recipe]
         command += ["--training", str(options.training), "--weights", str(options.weights)]
-        command += ["--size", str(options.size), "--out", str(answer)]
+        command += ["--size", str(options.size), "--seed", str(options.seed)]
+        command += ["--out", str(answer)]
         if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
             raise TrainingError(f"the recipe '{recipe}' failed; see above")
         results.append(Measured(**json.loads(answer.read_text("utf-8"))))
@@ -334,7 +336,7 @@ def measure_all(options: argparse.Namespace) -> int:
 
 def measure_one(options: argparse.Namespace) -> int:
     """Run one recipe in this process; the answer goes into a file."""
-    config = TrainConfig(architecture=Architecture(size_px=options.size), seed=SEED)
+    config = TrainConfig(architecture=Architecture(size_px=options.size), seed=options.seed)
     config = changed(config, options.set)
     weights = fetch_weights(options.weights)
     measured = run_recipe(options.recipe, options.training, weights, config)
@@ -358,6 +360,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--training", type=Path, default=Path("build/train"))
     parser.add_argument("--weights", type=Path, default=Path("build/weights"))
     parser.add_argument("--size", type=int, default=224, help="input size in pixels")
+    parser.add_argument("--seed", type=int, default=0, help="of the training, not of the split")
     parser.add_argument("--out", type=Path, default=Path("build/bench/train.json"))
     parser.add_argument("--recipe", choices=RECIPES, help="only this one, in this process")
     parser.add_argument(
