@@ -18,6 +18,7 @@ arguments = sys.argv[1:]
 out = Path(arguments[arguments.index("--out") + 1]) if "--out" in arguments else Path()
 made = {{
     ("train", "data"): ["split.csv", "data.json"],
+    ("train", "audit"): ["audit.json"],
     ("train", "weights"): [],
     ("train", "fit"): [
         "labels.txt", "preprocess.json", "metrics.json", "report.html", "timings.json",
@@ -91,6 +92,15 @@ REST = ["convert verify", "convert bundle"]
 def test_a_bundle_is_made_step_by_step_and_nothing_runs_twice(workshop: Workshop) -> None:
     assert sorted(workshop.make("bundle")) == sorted(FIRST + REST)
     assert workshop.make("bundle") == []
+
+
+def test_cleaning_audits_first_and_trains_anew_only_if_the_split_changed(
+    workshop: Workshop,
+) -> None:
+    workshop.make("bundle")
+    done = workshop.make("bundle", "CLEAN=1")
+    assert done[:2] == ["train audit", "train data"] and "train fit" not in done
+    assert workshop.make("bundle", "CLEAN=1") == []
 
 
 @pytest.mark.parametrize(
