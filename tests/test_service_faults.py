@@ -140,6 +140,29 @@ def test_ten_thousand_damaged_pictures_crash_nothing() -> None:
     assert int(counts[2]) > 1000 and int(counts[3]) > 1000
 
 
+@pytest.mark.slow
+def test_with_default_settings_a_stall_is_seen_after_5_s_and_frames_are_back_within_20(
+    camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """Other tests have shorter times."""
+    own = "stall_timeout_s = 1.0\nlongest_wait_s = 0.5\n"
+    text = settings(tiny_bundle, camera.url)
+    assert own in text
+    with running(tmp_path, text.replace(own, "")) as service:
+        service.wait_for_lines(2)
+        whole, camera.frame = camera.frame, lambda: None
+        stalled_s = eventually(lambda: any("trying again" in line for line in service.log), 20)
+        assert 4 < stalled_s < 8
+        camera.unplug()
+        # Until the pauses between attempts are as long as they get.
+        time.sleep(12)
+        seen = len(service.lines)
+        camera.frame = whole
+        camera.plug_in()
+        eventually(lambda: len(service.lines) > seen, 20)
+        assert service.stop()[0] == 0
+
+
 # --- a long life ----------------------------------------------------------------------------------
 
 
