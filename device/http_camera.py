@@ -1,6 +1,6 @@
 """Cameras that send JPEG over HTTP: a stream of pictures, or one picture for each request.
 
-The standard library and Pillow read them: PyAV, which other streams need, takes 27 MB of memory.
+The standard library and Pillow read them: PyAV, which other streams need, takes 19 MiB of memory.
 """
 
 import ssl
