@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 START_S = 20
+PHONE, DESKTOP = (390, 844), (1280, 900)
+OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Browser, driver
+from browser import DESKTOP, OVERFLOW, PHONE, Browser, driver
 from cameras import eventually
 from sights import Surroundings, sight
 
@@ -18,8 +18,6 @@ from device.config import WebConfig
 from device.observation import Observation
 from device.web import Web
 
-PHONE, DESKTOP = (390, 844), (1280, 900)
-OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PIXEL = """
   const canvas = document.getElementById("picture"), pen = canvas.getContext("2d");
   const at = (x, y) => pen.getImageData(x * canvas.width, y * canvas.height, 1, 1).data;
