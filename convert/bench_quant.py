@@ -95,6 +95,9 @@ def rivals() -> list[Rival]:
         Rival("layer-wise, bias correction", partial(r.planned, equalize=False)),
         Rival("layer-wise, equalization", partial(r.planned, correct_biases=False)),
         Rival("layer-wise, bias correction, least-error", partial(least, equalize=False)),
+        Rival(
+            "the default, ReLU6 channels as they are", partial(r.planned, equalize_clipped=False)
+        ),
         Rival("the default, least-error ranges", least),
         Rival("the default, 99.99% ranges", partial(r.planned, find_range=r.percentile_range)),
         Rival("the default, 20 photos", r.planned, 20),

@@ -60,12 +60,15 @@ def peaks(network: keras.Model, pixels: npt.NDArray[np.uint8]) -> dict[str, Floa
     return {name: np.max([batch[name].numpy() for batch in batches], axis=0) for name in maps}
 
 
-def channel_scales(network: keras.Model, largest: Mapping[str, Floats]) -> dict[str, Floats]:
+def channel_scales(
+    network: keras.Model, largest: Mapping[str, Floats], *, clipped: bool = True
+) -> dict[str, Floats]:
     """What to multiply each layer's channels with, by layer; layers that stay as they are lack.
 
     Args:
         network: the float classifier, its BatchNorms folded.
         largest: from `peaks`.
+        clipped: also channels behind a ReLU6.
 
     Returns:
         By layer float32 (channels,), all above 0.
@@ -83,6 +86,8 @@ def channel_scales(network: keras.Model, largest: Mapping[str, Floats]) -> dict[
         members = [layers[name] for name in sorted(group)]
         found = np.max([largest[name] for name in group], axis=0)
         if len(members) == 1 and isinstance(members[0], keras.layers.ReLU):
+            if not clipped:
+                continue
             free = all(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in readers)
             scale = _below_limit(found, members[0].max_value, 1 if free else CLIPPED_POWER)
             group = {*group, *inputs(members[0])}

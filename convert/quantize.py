@@ -78,6 +78,8 @@ class Method:
     """How to quantize. The defaults are what ships; `convert.bench_quant` measures the others."""
 
     equalize: bool = True
+    equalize_clipped: bool = True
+    """Also channels behind a ReLU6."""
     correct_biases: bool = True
     find_range: Callable[..., Range] = observed_range
 
@@ -134,7 +136,8 @@ def make_plan(
     """
     plan, last_use = Plan(), _last_uses(network)
     if method.equalize:
-        plan.scales = channel_scales(network, peaks(network, pixels))
+        largest = peaks(network, pixels)
+        plan.scales = channel_scales(network, largest, clipped=method.equalize_clipped)
     chunks = [_Chunk() for _ in range(0, len(pixels), CHUNK_PHOTOS)]
     for index, layer in enumerate(network.layers):
         advance()

@@ -115,6 +115,17 @@ def test_uneven_channels_cost_less_when_equalized(
     assert error(network, pixels, DEFAULT) < plain / 4
 
 
+def test_channels_behind_a_relu6_can_stay_as_they_are(
+    tiny_network: keras.Model, pixels: npt.NDArray[np.uint8]
+) -> None:
+    found = peaks(tiny_network, pixels)
+    every = channel_scales(tiny_network, found)
+    linear = channel_scales(tiny_network, found, clipped=False)
+    relus = {x.name for x in tiny_network.layers if isinstance(x, keras.layers.ReLU)}
+    assert relus & set(every) and linear and not relus & set(linear)
+    assert all(np.array_equal(scale, every[name]) for name, scale in linear.items())
+
+
 @settings(max_examples=5)
 @given(st.integers(0, 2**31 - 1))
 def test_dead_channels_get_a_finite_scale(tiny_network: keras.Model, seed: int) -> None:
