@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from device.config import ServerConfig, check_server
+from device.config import ServerConfig
 from device.http_server import Request, Response, text
 
 COOKIE = "fieldguide"
@@ -23,13 +23,8 @@ COOKIE_LIFE_S = 180 * 24 * 3600
 class Access:
     """The rules of one server."""
 
-    def __init__(self, section: str, config: ServerConfig) -> None:
-        """Check the settings.
-
-        Raises:
-            ConfigError: if they would let strangers in.
-        """
-        check_server(section, config)
+    def __init__(self, config: ServerConfig) -> None:
+        """Take settings that were checked (`config.check_server`)."""
         self._token = config.token
         own = socket.gethostname().lower()
         self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in config.hosts)}

@@ -1,6 +1,7 @@
 """The settings of the service, as `fieldguide.toml` has them; each section has one owner.
 
-`fieldguide.example.toml` beside this file documents them for users and equals the defaults.
+`fieldguide.example.toml` beside this file documents each of them and equals the defaults; what is
+said here is what it leaves out.
 """
 
 import ipaddress
@@ -22,7 +23,6 @@ class BundleConfig:
     path: str = "/var/lib/fieldguide/current"
     """Bundle folder or tar; replaced while the service runs, it is tested, then swapped in."""
     check_interval_s: float = setting(3.0, low=0.1, high=3600)
-    """How often to look whether the bundle was replaced."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,16 @@ class CameraConfig:
     """Where frames come from (`device.cameras`)."""
 
     source: str = "auto"
-    """auto, picamera2, /dev/video0, rtsp://..., http://..., a video file or a folder."""
     width_px: int = setting(640, low=16, high=8192)
     """Asked of CSI and V4L2 cameras; streams and files come as they are."""
     height_px: int = setting(480, low=16, high=8192)
     fps: float = setting(30.0, low=0.1, high=1000)
     """Asked of CSI and V4L2 cameras."""
     region: tuple[float, float, float, float] = setting((0.0, 0.0, 1.0, 1.0), low=0, high=1)
-    """Left, top, right and bottom of the part to classify, in fractions of the frame."""
     stall_timeout_s: float = setting(5.0, low=0.2, high=600)
     """Without a frame for this long the camera counts as stalled and is opened anew."""
     longest_wait_s: float = setting(5.0, low=0.1, high=600)
-    """Attempts to open a lost camera start 0.25 s apart and double up to this."""
+    """Between attempts to open a lost camera."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,12 @@ class InferenceConfig:
     runtime: str = setting("auto", choices=("auto", "edgetpu", "ai-edge-litert", "tflite-runtime"))
     """auto takes the first that passes the self-test, in this order."""
     threads: int = setting(0, low=0, high=64)
-    """0 measures at start-up which number is fastest."""
     max_fps: float = setting(30.0, low=0.01, high=1000)
     """Frames classified a second, at most; fewer save power."""
     hot_fps: float = setting(2.0, low=0.01, high=1000)
     """The same while the firmware throttles or the SoC is above `hot_c`."""
     hot_c: float = setting(80.0, low=0, high=150)
     load_timeout_s: float = setting(60.0, low=1, high=3600)
-    """A model that has not passed its self-test by then is not used."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +96,9 @@ class MqttConfig:
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
     device_id: str = ""
-    """Unique at the broker; empty: fieldguide- and the host name."""
     topic_prefix: str = "fieldguide"
     interval_s: float = setting(1.0, low=0, high=3600)
-    """Scores go out this far apart; a new label goes out at once."""
     discovery_prefix: str = "homeassistant"
-    """Home Assistant's own; empty: no announcement."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +113,6 @@ class ServerConfig:
     token: str = ""
     """At least 16 characters."""
     hosts: tuple[str, ...] = ()
-    """Names besides its own by which browsers may call the device."""
 
 
 @dataclass(frozen=True)
@@ -185,9 +177,17 @@ def load(path: Path) -> Config:
         ConfigError: naming the file, the setting and what it may be.
     """
     config = settings.read_file(Config, path)
+    try:
+        _check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return config
+
+
+def _check(config: Config) -> None:
     left, top, right, bottom = config.camera.region
     if left >= right or top >= bottom:
-        raise ConfigError(f"{path}: camera.region: left < right and top < bottom")
+        raise ConfigError("camera.region: left < right and top < bottom")
     output = config.output
     places = {
         "bundle.path": config.bundle.path,
@@ -198,16 +198,12 @@ def load(path: Path) -> Config:
     for name, place in places.items():
         # It would mean the folder that the service happens to run in.
         if not place:
-            raise ConfigError(f"{path}: {name} must not be empty; leave it out for the default")
-    try:
-        for section, server in (("web", output.web), ("prometheus", output.prometheus)):
-            if server.enabled:
-                check_server(f"output.{section}", server)
-        if output.mqtt.enabled:
-            check_mqtt(output.mqtt)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return config
+            raise ConfigError(f"{name} must not be empty; leave it out for the default")
+    for name, server in (("output.web", output.web), ("output.prometheus", output.prometheus)):
+        if server.enabled:
+            check_server(name, server)
+    if output.mqtt.enabled:
+        check_mqtt(output.mqtt)
 
 
 def check_server(section: str, config: ServerConfig) -> None:
@@ -228,7 +224,8 @@ def check_server(section: str, config: ServerConfig) -> None:
             f"{section}.address={config.address!r} lets the network in: set {section}.token, "
             f"{MIN_TOKEN_CHARACTERS} characters or more (openssl rand -hex 16)"
         )
-    if config.token and not _is_good(config.token):
+    visible = config.token.isascii() and config.token.isprintable() and " " not in config.token
+    if config.token and not (visible and len(config.token) >= MIN_TOKEN_CHARACTERS):
         raise ConfigError(
             f"{section}.token: write {MIN_TOKEN_CHARACTERS} or more letters, digits and signs "
             "without spaces (openssl rand -hex 16)"
@@ -249,8 +246,3 @@ def check_mqtt(config: MqttConfig) -> None:
         raise ConfigError("output.mqtt: host and topic_prefix must not be empty")
     if config.ca_file and not config.tls:
         raise ConfigError("output.mqtt.ca_file is set, but tls is not: set tls = true")
-
-
-def _is_good(token: str) -> bool:
-    visible = token.isascii() and token.isprintable() and " " not in token
-    return visible and len(token) >= MIN_TOKEN_CHARACTERS

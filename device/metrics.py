@@ -37,13 +37,9 @@ class Metrics:
     wants_pictures = False
 
     def __init__(self, context: Context) -> None:
-        """Check the settings; the port is opened with the first tick, and again until it works.
-
-        Raises:
-            ConfigError: if the settings would let strangers in.
-        """
+        """The port is opened with the first tick, and again until it works."""
         self._context, self._config = context, context.config.output.prometheus
-        self._access = Access("output.prometheus", self._config)
+        self._access = Access(self._config)
         self._newest: Observation | None = None
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(self._collect))

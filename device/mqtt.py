@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from device import discovery
-from device.config import MqttConfig, check_mqtt
+from device.config import MqttConfig
 from device.discovery import OFFLINE, ONLINE
 from device.errors import ConfigError, OutputError
 from device.observation import Observation, Status
@@ -48,9 +48,8 @@ class Mqtt:
         """Start to connect; a broker that is not there yet is waited for.
 
         Raises:
-            ConfigError: if the certificates cannot be read, or a topic cannot be.
+            ConfigError: if the certificates cannot be read.
         """
-        check_mqtt(config)
         self._config, self._topics = config, discovery.topics(config)
         self._problem = f"no connection to {config.host} port {config.port} yet"
         self._told = False

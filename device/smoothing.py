@@ -51,8 +51,7 @@ def step(
     """Take one more frame.
 
     Each score follows s += (1 - exp(-dt / time_constant)) * (new - s), a first-order low-pass in
-    time, not in frames: it does not depend on the frame rate, and after a long gap only the new
-    frame counts.
+    time, not in frames.
 
     Args:
         before: the state after the last frame, with as many scores; None at the start.

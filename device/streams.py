@@ -155,11 +155,7 @@ def _decoded(av: Any, container: Any, name: str, *, strict: bool) -> Iterator[Fr
 
 
 def pyav() -> Any:
-    """The module `av`.
-
-    Raises:
-        SourceError: if it is missing.
-    """
+    """The module `av`; raises SourceError if it is missing."""
     try:
         import av
     except ImportError as error:

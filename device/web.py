@@ -48,13 +48,9 @@ class Web:
     name = "web"
 
     def __init__(self, context: Context) -> None:
-        """Check the settings; the port is opened with the first tick, and again until it works.
-
-        Raises:
-            ConfigError: if the settings would let strangers in.
-        """
+        """The port is opened with the first tick, and again until it works."""
         self._context, self._config = context, context.config.output.web
-        self._access = Access("output.web", self._config)
+        self._access = Access(self._config)
         self._csrf = secrets.token_urlsafe(24)
         self._history = History()
         self._accuracy: tuple[ModelInfo | None, Mapping[str, Any] | None] = (None, None)

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.access import Access, is_own_page
-from device.config import ServerConfig
+from device.config import ServerConfig, check_server
 from device.errors import ConfigError
 from device.http_server import Request
 
 TOKEN = "0123456789abcdef"
-OPEN = Access("output.web", ServerConfig())
-CLOSED = Access("output.web", ServerConfig(address="0.0.0.0", token=TOKEN, hosts=("garden.lan",)))
+OPEN = Access(ServerConfig())
+CLOSED = Access(ServerConfig(address="0.0.0.0", token=TOKEN, hosts=("garden.lan",)))
 
 
 def request(path: str = "/live", method: str = "GET", token: str = "", **headers: str) -> Request:
@@ -26,20 +26,20 @@ def refused(access: Access, asked: Request) -> int | None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1"])
 def test_this_machine_needs_no_token(address: str) -> None:
-    Access("output.web", ServerConfig(address=address))
+    check_server("output.web", ServerConfig(address=address))
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "fe80::1"])
 @pytest.mark.parametrize("token", ["", "short", "fifteen-letters", "sixteen with space"])
 def test_the_network_needs_a_token_of_sixteen_characters(address: str, token: str) -> None:
     with pytest.raises(ConfigError, match=r"output\.web.*token.*16"):
-        Access("output.web", ServerConfig(address=address, token=token))
+        check_server("output.web", ServerConfig(address=address, token=token))
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "garden.lan", "1.2.3", "0.0.0.0:80"])
 def test_an_address_that_is_none_is_a_settings_error(address: str) -> None:
     with pytest.raises(ConfigError, match=r"output\.web\.address.*write an IP address"):
-        Access("output.web", ServerConfig(address=address, token=TOKEN))
+        check_server("output.web", ServerConfig(address=address, token=TOKEN))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_another_token_ends_old_cookies() -> None:
     headers = CLOSED.sign_in(request("/", token=TOKEN))
     assert headers is not None
     cookie = headers["Set-Cookie"].split(";")[0]
-    other = Access("output.web", ServerConfig(address="0.0.0.0", token=TOKEN[::-1]))
+    other = Access(ServerConfig(address="0.0.0.0", token=TOKEN[::-1]))
     assert refused(other, request(cookie=cookie)) == 401
 
 

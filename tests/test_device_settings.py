@@ -99,6 +99,7 @@ def test_an_empty_place_is_refused_and_not_taken_for_the_present_folder(
     ("text", "words"),
     [
         ('[output.web]\nenabled = true\naddress = "0.0.0.0"', "set output.web.token"),
+        ('[output.prometheus]\nenabled = true\naddress = "::"', "set output.prometheus.token"),
         ('[output.prometheus]\nenabled = true\naddress = "here"', "write an IP address"),
         ('[output.mqtt]\nenabled = true\nhost = ""', "host and topic_prefix"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from sights import Surroundings
 
 from device import discovery, outputs
-from device.config import MqttConfig
+from device.config import MqttConfig, check_mqtt
 from device.errors import ConfigError
 from device.mqtt import Mqtt
 
@@ -25,6 +25,8 @@ from device.mqtt import Mqtt
 )
 def test_settings_that_cannot_work_are_named(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=r"^output\.mqtt") as caught:
+        check_mqtt(MqttConfig(**wrong))
+        # What it takes to know is done where it is used.
         Mqtt(MqttConfig(**wrong))
     assert words in str(caught.value)
 
