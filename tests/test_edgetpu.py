@@ -58,6 +58,9 @@ Number of operations that will run on Edge TPU: 1
 Number of operations that will run on CPU: 2
 """
 
+UNCOMPILED = "mobilenet_v1_0.25_128_quant mobilenet_v2_1.0_224_quant tf2_mobilenet_v2_1.0_224_ptq"
+Install, Verify = Callable[[str], None], Callable[..., Path]
+
 
 @pytest.fixture(scope="module")
 def model(tiny_models: dict[str, bytes]) -> bytes:
@@ -109,14 +112,7 @@ def test_every_operator_of_a_shipped_model_may_run_on_an_edge_tpu(model: bytes) 
     assert len(verdicts) > 60 and all(verdict.mapped for verdict in verdicts)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "mobilenet_v1_0.25_128_quant",
-        "mobilenet_v2_1.0_224_quant",
-        "tf2_mobilenet_v2_1.0_224_ptq",
-    ],
-)
+@pytest.mark.parametrize("name", UNCOMPILED.split())
 def test_models_that_coral_published_compiled_pass_the_rules(coral: Path, name: str) -> None:
     verdicts = judge((coral / f"{name}.tflite").read_bytes())
     assert len(verdicts) > 30 and all(verdict.mapped for verdict in verdicts)
@@ -237,7 +233,7 @@ def test_without_the_compiler_nothing_is_compiled_and_the_summary_says_so(
     assert "not installed here" in edgetpu.summary(judge(model), None)
 
 
-def test_a_log_with_everything_mapped_passes(model: bytes, compiler: Callable[[str], None]) -> None:
+def test_a_log_with_everything_mapped_passes(model: bytes, compiler: Install) -> None:
     compiler(writes(log(all_mapped(model))))
     done = compile_model(model)
     assert done is not None and done.version == "16.0.384591198" and not done.failure
@@ -246,7 +242,7 @@ def test_a_log_with_everything_mapped_passes(model: bytes, compiler: Callable[[s
 
 
 def test_operators_that_the_compiler_left_are_named_with_its_reason(
-    model: bytes, compiler: Callable[[str], None]
+    model: bytes, compiler: Install
 ) -> None:
     why = "Operation is otherwise supported, but not mapped due to some unspecified limitation"
     rows = [row for row in all_mapped(model) if row[0] not in ("QUANTIZE", "SOFTMAX")]
@@ -259,7 +255,7 @@ def test_operators_that_the_compiler_left_are_named_with_its_reason(
 
 
 def test_a_log_that_does_not_tell_of_every_operator_is_no_proof(
-    model: bytes, compiler: Callable[[str], None]
+    model: bytes, compiler: Install
 ) -> None:
     compiler(writes(log([("CONV_2D", 3, MAPPED)])))
     (failure,) = failures(judge(model), compile_model(model))
@@ -275,7 +271,7 @@ def test_a_log_that_does_not_tell_of_every_operator_is_no_proof(
     ],
 )
 def test_a_compiler_that_fails_is_quoted(
-    model: bytes, compiler: Callable[[str], None], script: str, reason: str
+    model: bytes, compiler: Install, script: str, reason: str
 ) -> None:
     compiler(script)
     (failure,) = failures(judge(model), compile_model(model))
@@ -283,7 +279,7 @@ def test_a_compiler_that_fails_is_quoted(
 
 
 def test_a_compiler_that_hangs_is_killed_with_its_children(
-    model: bytes, compiler: Callable[[str], None], tmp_path: Path
+    model: bytes, compiler: Install, tmp_path: Path
 ) -> None:
     compiler(f"(sleep 60; touch {tmp_path / 'survived'}) & echo $! > {tmp_path / 'child'}; wait")
     started = time.monotonic()
@@ -348,7 +344,7 @@ def leaves_the_softmax(model: bytes) -> str:
 
 
 def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
-    model: bytes, verify: Callable[..., Path], compiler: Callable[[str], None], tmp_path: Path
+    model: bytes, verify: Verify, compiler: Install, tmp_path: Path
 ) -> None:
     compiler(leaves_the_softmax(model))
     with pytest.raises(GateError, match=r"1 SOFTMAX: .*ALLOW_CPU_OPERATORS=1") as caught:
@@ -364,10 +360,7 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
 
 
 def test_a_failed_gate_and_operators_left_on_the_cpu_are_told_at_once(
-    model: bytes,
-    verify: Callable[..., Path],
-    compiler: Callable[[str], None],
-    monkeypatch: pytest.MonkeyPatch,
+    model: bytes, verify: Verify, compiler: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversion, "Gate", partial(Gate, always_allowed_losses=-1000))
     compiler(leaves_the_softmax(model))
@@ -377,8 +370,8 @@ def test_a_failed_gate_and_operators_left_on_the_cpu_are_told_at_once(
 
 def test_the_compiled_model_is_in_the_bundle_under_its_hash(
     model: bytes,
-    verify: Callable[..., Path],
-    compiler: Callable[[str], None],
+    verify: Verify,
+    compiler: Install,
     tiny_training: Training,
     tiny_classifier: Classifier,
     tmp_path: Path,
@@ -397,7 +390,7 @@ def test_the_compiled_model_is_in_the_bundle_under_its_hash(
 
 
 def test_a_compiled_model_of_another_day_does_not_stay(
-    verify: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / contract.EDGETPU_MODEL).write_bytes(b"old")
     monkeypatch.setattr(edgetpu.shutil, "which", lambda name: None)
