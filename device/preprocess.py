@@ -9,6 +9,7 @@ the model; what leaves this module is raw RGB bytes.
 import hashlib
 import io
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from device.errors import BundleError, PhotoError
 
@@ -27,7 +29,9 @@ Box = tuple[int, int, int, int]
 
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
 MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
-"""Pillow's own guard against decompression bombs, used as the hard limit; never lifted."""
+"""Of a picture as it is decoded: Pillow's own guard against decompression bombs, never lifted."""
+MAX_REDUCTION = 4
+"""A JPEG may have so many times more pixels, if its decoder makes it small enough on the way."""
 
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 """Decoders a photo may reach, the common ones first: Pillow loads the last two only on need."""
@@ -36,6 +40,15 @@ PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".mpo"}
 )
 
+_JPEG = b"\xff\xd8\xff"
+_FOREIGN = (
+    ("HEIC picture", re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)),
+    ("AVIF picture", re.compile(rb"....ftypavi[fs]", re.DOTALL)),
+    ("JPEG XL picture", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL ")),
+    ("film", re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL)),
+    ("web page", re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)),
+)
+"""What photos that were renamed, or not really downloaded, turn out to be."""
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -50,7 +63,8 @@ class Preprocessing:
     resize: str = "pillow-bilinear-antialiased"
     """`Image.resize(BILINEAR)`: a triangle filter as wide as the scale, also between pixels."""
     jpeg_decode_scale: int = 2
-    """A JPEG is decoded at the smallest DCT scale that keeps this many pixels per input pixel."""
+    """A JPEG is decoded at the smallest DCT scale that keeps this many pixels per input pixel:
+    1/1, 1/2, 1/4 or 1/8, as libjpeg makes them, whatever its size."""
     orientation: str = "exif"
     colour: str = "RGB"
     alpha: str = "over-white"
@@ -162,6 +176,11 @@ def decode(data: bytes, rules: Preprocessing, *, max_pixels: int = MAX_PHOTO_PIX
     A JPEG may come out smaller than it is (`jpeg_decode_scale`); of an animation the first frame
     is taken; 16-bit grey keeps its upper 8 bits; transparency is laid over white.
 
+    Args:
+        data: the file.
+        rules: the preprocessing record.
+        max_pixels: of the picture as it comes out of the decoder.
+
     Raises:
         PhotoError: if the bytes are no whole picture of a known format, or too large.
     """
@@ -172,23 +191,16 @@ def decode(data: bytes, rules: Preprocessing, *, max_pixels: int = MAX_PHOTO_PIX
             # Pillow warns of damaged metadata, which costs nothing, and of sizes from one times
             # its limit, raising from two; one is our limit.
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            image = Image.open(io.BytesIO(data), formats=PHOTO_FORMATS)
-            if image.width * image.height > max_pixels:
-                raise PhotoError(
-                    f"{image.width}x{image.height} pixels are more than {max_pixels:,}"
-                )
-            least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
-            image.draft(None, (least, least))
+            image = _opened(data)
+            _make_small(image, rules, max_pixels)
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
+        raise PhotoError(f"more than {MAX_PHOTO_PIXELS:,} pixels: save it smaller") from error
     except (UnidentifiedImageError, SyntaxError) as error:
-        raise PhotoError("not a picture of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)") from (
-            error
-        )
+        raise PhotoError(_foreign(data)) from error
     except MemoryError as error:
         raise PhotoError("not enough memory to decode it") from error
     except Exception as error:
@@ -196,6 +208,33 @@ def decode(data: bytes, rules: Preprocessing, *, max_pixels: int = MAX_PHOTO_PIX
         # struct.error, IndexError, EOFError ...): all of it means that the picture is damaged.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PhotoError(f"damaged picture: {reason}") from error
+
+
+def _opened(data: bytes) -> Image.Image:
+    if data.startswith(_JPEG):
+        # Past `Image.open`, whose guard against bombs does not know how small it will become.
+        return JpegImageFile(io.BytesIO(data))
+    return Image.open(io.BytesIO(data), formats=PHOTO_FORMATS)
+
+
+def _make_small(image: Image.Image, rules: Preprocessing, max_pixels: int) -> None:
+    """Have a JPEG decoded at a smaller scale; refuse what is too large before memory is taken."""
+    width, height = image.size
+    least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
+    image.draft(None, (least, least))
+    whole, decoded = width * height, image.width * image.height
+    if decoded > max_pixels or whole > MAX_REDUCTION * max_pixels:
+        most = max_pixels if decoded > max_pixels else MAX_REDUCTION * max_pixels
+        advice = "save it smaller" if image.format == "JPEG" else "save it smaller, or as JPEG"
+        raise PhotoError(f"{width}x{height} pixels are more than {most:,}: {advice}")
+
+
+def _foreign(data: bytes) -> str:
+    """What to say of bytes that are no picture for us; by name, whatever the file's name says."""
+    for name, start in _FOREIGN:
+        if start.match(data):
+            return f"a {name}, whatever it is called: save it as JPEG"
+    return "not a picture of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)"
 
 
 def load_photo(path: Path, rules: Preprocessing) -> Pixels:

@@ -1,6 +1,7 @@
 """Files that are no whole photo: each is a `PhotoError` of one short line, nothing else."""
 
 import faulthandler
+import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -9,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import RULES, encoded, picture
-from PIL import Image
+from PIL import Image, ImageOps
 
 from device import preprocess
 from device.errors import PhotoError
-from device.preprocess import decode, load_photo, prepare
+from device.preprocess import Preprocessing, decode, load_photo, prepare
 
 LONGEST_MESSAGE = 120
 DAMAGED_PER_KIND = 25
@@ -131,6 +132,63 @@ def test_a_gigapixel_header_is_refused_before_memory_is_taken(
 def test_a_photo_below_the_pixel_limit_is_not_refused_for_its_size() -> None:
     image = Image.new("1", (9000, 9000))
     assert prepare(decode(encoded(image), RULES), RULES).shape == RULES.shape
+
+
+@pytest.mark.parametrize(("width", "height"), [(12_000, 9000), (16_320, 12_240), (65_500, 1400)])
+def test_a_jpeg_above_the_limit_is_read_at_its_decoder_s_scale(width: int, height: int) -> None:
+    """Telephones make pictures of 108 and 200 megapixels, and panoramas."""
+    grey = np.linspace(0, 255, width, dtype=np.uint8)[np.newaxis].repeat(height, axis=0)
+    data = encoded(Image.fromarray(grey), "JPEG")
+    image = decode(data, RULES)
+    assert min(image.size) >= RULES.jpeg_decode_scale * RULES.width_px
+    pixels = np.asarray(image).astype(int)
+    assert abs(pixels[:, 0].mean()) < 4 and abs(pixels[:, -1].mean() - 255) < 4
+    assert prepare(image, RULES).shape == RULES.shape
+
+
+@pytest.mark.parametrize("kind", [kind for kind in sorted(KINDS) if kind[:3] in ("jpe", "mpo")])
+def test_a_jpeg_has_the_same_pixels_below_and_above_the_limit(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that Pillow's own `draft` gives: the decoder's scale, and nothing of ours."""
+    small = Preprocessing(height_px=16, width_px=16)
+    below = np.asarray(decode(KINDS[kind], small))
+    opened = Image.open(io.BytesIO(KINDS[kind]))
+    width, height = opened.size
+    opened.draft(None, (32, 32))
+    same = ImageOps.exif_transpose(opened).convert("RGB")
+    np.testing.assert_array_equal(below, np.asarray(same))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", width * height // 4)
+    above = decode(KINDS[kind], small, max_pixels=width * height // 4 + 1)
+    np.testing.assert_array_equal(below, np.asarray(above))
+
+
+def test_what_no_decoder_s_scale_makes_small_enough_is_refused() -> None:
+    huge = Preprocessing(height_px=4096, width_px=4096)
+    grey = encoded(Image.new("L", (12_000, 9000)), "JPEG")
+    with pytest.raises(PhotoError, match="12000x9000 pixels are more than 89,478,485"):
+        decode(grey, huge)
+    assert "as JPEG" in problem(encoded(Image.new("1", (12_000, 9000))))
+    start = grey.index(b"\xff\xc0")
+    bomb = grey[: start + 5] + struct.pack(">HH", 65_000, 65_000) + grey[start + 9 :]
+    assert "65000x65000 pixels" in problem(bomb)
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x24ftypmif1\0\0\0\0heic", "HEIC"),
+        (b"\0\0\0\x20ftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0", "film"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0", "film"),
+        (b"\n<!DOCTYPE html><html>", "web page"),
+    ],
+)
+def test_a_photo_that_was_renamed_is_called_by_what_it_is(start: bytes, name: str) -> None:
+    assert name in problem(start + bytes(500))
 
 
 def test_floating_point_pixels_are_refused() -> None:
