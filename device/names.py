@@ -1,0 +1,66 @@
+"""The one rule for class names, which are names of folders, on the device and in training.
+
+A name may be spelled as people of any script spell it; what is refused is what a folder's name
+cannot be, what hides files or means options, and what turns text around.
+"""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
+MAX_NAME_BYTES = 200
+"""In UTF-8; file systems end at 255, and some that encrypt names earlier."""
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Signs that turn the direction of all text behind them; no spelling needs them."""
+_JOINING = frozenset("\u200c\u200d")
+"""Signs without a width of their own that change how letters look: Persian and Indic scripts."""
+
+
+def name_problem(name: str) -> str:
+    """Why a name cannot be a class's, in words that follow "it"; empty if it can."""
+    if not name or name != name.strip():
+        return "must have some letters, and no spaces around them"
+    if name[0] in "._-" or "/" in name or "\\" in name:
+        return "must not begin with . _ or -, nor hold a slash"
+    if any(c in _TURNING or unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in name):
+        return "must not hold control characters"
+    try:
+        size_bytes = len(name.encode())
+    except UnicodeEncodeError:
+        return "is no UTF-8 text"
+    return f"is longer than {MAX_NAME_BYTES} bytes" if size_bytes > MAX_NAME_BYTES else ""
+
+
+def look_alike_key(name: str) -> str:
+    """Equal for names that people, or some file systems, cannot tell apart.
+
+    They differ by case, by Unicode composition, by kind or number of spaces, or by signs that
+    cannot be seen.
+    """
+    seen = (c for c in name if c in _JOINING or unicodedata.category(c) != "Cf")
+    words = " ".join("".join(seen).split())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", words).lower())
+
+
+def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of two or more names that look alike, in order."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        groups[look_alike_key(name)].add(name)
+    return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
+
+
+def settled(name: str, known: Iterable[str]) -> str:
+    """A name as it is spelled already, or else in Unicode's composed form.
+
+    Args:
+        name: as a person wrote it.
+        known: spellings in use; of those that look like `name`, it goes before the others.
+
+    Returns:
+        The one of `known` that is or looks like `name`, else `name` in NFC.
+    """
+    alike = [other for other in known if look_alike_key(other) == look_alike_key(name)]
+    if name in alike:
+        return name
+    return alike[0] if alike else unicodedata.normalize("NFC", name)
