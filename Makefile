@@ -27,6 +27,8 @@ VIEWS ?= 8
 SEED ?= 0
 # photos in the representative dataset
 CALIBRATION ?= 100
+# strict: too few photos to tell whether int8 is as good as float stop the build, too
+GATE ?=
 # ship although verification fails (1); recorded in the manifest
 ALLOW_REGRESSION ?=
 # ship although an Edge TPU would leave operators to the CPU (1); recorded in the manifest
@@ -82,6 +84,8 @@ PYTEST ?=
 PYTHON ?=
 
 $(if $(word 2,$(BUILD)),$(error BUILD="$(BUILD)" must not contain spaces))
+
+$(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): strict, or nothing))
 
 # $(call whole_number,NAME,what else it may be,suffix of that)
 whole_number = $(if $(shell grep -Ex '[0-9]+$(3)?' <<< '$($(1))'),,$(error $(1)=$($(1)): a whole number$(2)))
@@ -272,7 +276,7 @@ $(eval $(call stamp,data,$(DATA) $(SEED) $(CLEAN)))
 $(eval $(call stamp,audit,$(DATA) $(SEED) $(WEIGHTS)))
 $(eval $(call stamp,train,$(WEIGHTS) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
-$(eval $(call stamp,verify,$(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
+$(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 
 # A photo added or removed changes its folder.
@@ -319,7 +323,7 @@ $(VERIFIED): $(EXPORTED) $(VARS)/verify | $(READY)
 	@$(PY) -m convert verify --training $(BUILD)/train --models $(BUILD)/convert \
 	  --out $(BUILD)/bundle $(allowed)
 	@touch $@
-allowed = $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression) \
+allowed = $(if $(GATE),--strict) $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression) \
   $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators)
 
 # Packed again when `make test-arm` has measured something new.

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from convert import preflight
+from convert.confidence import LEAST_PHOTOS
 from convert.flatbuffer import read_facts
 from convert.training import Training
 
 _CARD = """\
 ---
-base_model: MobileNetV2 {alpha}, ImageNet
+base_model: {base}
 pipeline_tag: image-classification
 datasets:
 - {dataset}
@@ -23,7 +24,7 @@ metrics:
 Classifies a picture into {count} classes: {labels}.
 
 - **Made from**: {description} (fingerprint `{fingerprint}`).
-- **Network**: MobileNetV2 {alpha} at {size}x{size}, fine-tuned, full-int8 TFLite, {mib:.1f} MiB.
+- **Network**: MobileNetV2 {alpha} at {size}x{size}, {made}, full-int8 TFLite, {mib:.1f} MiB.
 - **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`.
 - **Runs on**: {runtime}, or newer.
 
@@ -43,8 +44,7 @@ Gate: {verdict}.
 
 ## Limits
 
-Below a score of {threshold:.1%} the device says "unknown"; that turned away {rejected:.1%} of
-these photos. A picture of something else can score higher, and then gets one of the classes. The
+{unknown} A picture of something else can score higher, and then gets one of the classes. The
 test photos come from the same collection as the training photos: another camera, season or place
 can be harder. {rendered}It must not be used where a wrong answer can hurt anybody.
 """
@@ -67,6 +67,8 @@ def model_card(training: Training, verification: Mapping[str, Any], model: bytes
         labels=", ".join(_cell(label) for label in training.labels),
         description=_cell(data["description"]),
         fingerprint=data["fingerprint"][:16],
+        base=_base(training.metrics),
+        made=_made(training.metrics),
         alpha=architecture["alpha"],
         size=architecture["size_px"],
         mib=len(model) / 2**20,
@@ -80,11 +82,43 @@ def model_card(training: Training, verification: Mapping[str, Any], model: bytes
         int8_high=v["int8_interval"][1],
         agreement=v["agreement"],
         p=v["mcnemar_p"],
-        verdict="passed" if v["passed"] else f"FAILED, shipped on request: {v['failures']}",
+        verdict=_verdict(v),
         recalls=recalls,
-        threshold=v["threshold"]["value"],
-        rejected=1 - v["threshold"]["coverage"],
+        unknown=_unknown(v["threshold"]),
         rendered=rendered if data["kind"] == "rendered" else "",
+    )
+
+
+def _base(metrics: Mapping[str, Any]) -> str:
+    """The network that ImageNet weights were in: a pupil has none, its teacher has."""
+    config = metrics["teacher"]["config"] if "teacher" in metrics else metrics["config"]
+    return f"MobileNetV2 {config['architecture']['alpha']}, ImageNet"
+
+
+def _made(metrics: Mapping[str, Any]) -> str:
+    if "teacher" not in metrics:
+        return "fine-tuned"
+    teacher = metrics["teacher"]["config"]["architecture"]
+    return (
+        f"distilled from a fine-tuned MobileNetV2 {teacher['alpha']} at "
+        f"{teacher['size_px']}x{teacher['size_px']}, of whose weights it began with a reduced copy"
+    )
+
+
+def _verdict(v: Mapping[str, Any]) -> str:
+    shipped = f", shipped on request: {'; '.join(v['failures'])}" if v["failures"] else ""
+    return f"{v['verdict']}{shipped} ({v['gate_note']})"
+
+
+def _unknown(threshold: Mapping[str, Any]) -> str:
+    if not threshold["value"]:
+        return (
+            f'The device never says "unknown": fewer than {LEAST_PHOTOS} validation photos are '
+            "too few to choose a threshold."
+        )
+    return (
+        f'Below a score of {threshold["value"]:.1%} the device says "unknown"; that turned away '
+        f"{1 - threshold['coverage']:.1%} of these photos."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a probability is worth: calibration, and the threshold for "nothing I know".
+"""The threshold for "nothing I know".
 
 Pure functions on labels and probabilities. A photo's score is its highest probability, just as
 the device reports it.
@@ -8,60 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from convert.statistics import CONFIDENCE, Labels, Probabilities, Share
+from convert.reliability import Floats, scores_of
+from convert.statistics import Labels, Probabilities, Share
 
-Floats = npt.NDArray[np.floating]
-Hits = npt.NDArray[np.bool_]
-
-BINS = 10
-RESAMPLES = 1000
 REJECTED_SHARE = 0.05
 """How many photos of known things the threshold may turn away."""
+LEAST_PHOTOS = 19
+"""Fewer validation photos choose no threshold: the lowest of 19 scores is the one in twenty."""
 CURVE_STEPS = 64
 """Points of the threshold curve: every fourth step of an 8-bit probability."""
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Photos of about equal score."""
-
-    n: int
-    score: float
-    """Their mean score, 0..1."""
-    accuracy: float
-    """The share of them that is named right, 0..1."""
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Whether scores are shares of right answers."""
-
-    bins: tuple[Bin, ...]
-    expected_error: float
-    """Expected calibration error, 0..1."""
-    interval: tuple[float, float]
-    """95% percentile bootstrap over photos; few photos make it, and the error, too large."""
-
-    @classmethod
-    def of(cls, truth: Labels, probabilities: Probabilities) -> "Reliability":
-        """Measure (n, classes) probabilities against their true classes (n,)."""
-        scores, right = scores_of(probabilities), probabilities.argmax(axis=1) == truth
-        draws = np.random.default_rng(0).integers(0, len(truth), (RESAMPLES, len(truth)))
-        errors = [expected_error(equal_mass_bins(scores[draw], right[draw])) for draw in draws]
-        tails = 100 * (1 - CONFIDENCE) / 2
-        low, high = np.percentile(errors, [tails, 100 - tails])
-        bins = equal_mass_bins(scores, right)
-        return cls(bins, expected_error(bins), (float(low), float(high)))
-
-    def record(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return {
-            "expected_calibration_error": self.expected_error,
-            "interval": list(self.interval),
-            "bins": [[b.n, b.score, b.accuracy] for b in self.bins],
-        }
 
 
 @dataclass(frozen=True)
@@ -87,32 +43,6 @@ class Threshold:
         }
 
 
-def scores_of(probabilities: Probabilities) -> Floats:
-    """float64 (n,): the highest probability of each row."""
-    return np.asarray(probabilities.max(axis=1), np.float64)
-
-
-def equal_mass_bins(scores: Floats, right: Hits) -> tuple[Bin, ...]:
-    """At most `BINS` bins of about as many photos each; equal scores share a bin.
-
-    8-bit probabilities have many equal scores, and to part them would be chance.
-    """
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, BINS + 1)[1:-1]))
-    numbers = np.searchsorted(edges, scores)
-    counts = np.bincount(numbers)
-    filled = counts > 0
-    means = np.bincount(numbers, scores)[filled] / counts[filled]
-    shares = np.bincount(numbers, right)[filled] / counts[filled]
-    rows = zip(counts[filled], means, shares, strict=True)
-    return tuple(Bin(int(n), float(score), float(share)) for n, score, share in rows)
-
-
-def expected_error(bins: tuple[Bin, ...]) -> float:
-    """Mean distance between score and accuracy over all photos (Naeini et al. 2015)."""
-    total = sum(b.n for b in bins)
-    return sum(b.n * abs(b.score - b.accuracy) for b in bins) / total
-
-
 def choose_threshold(scores: Floats) -> float:
     """The highest threshold that turns away at most `REJECTED_SHARE` of known photos.
 
@@ -124,7 +54,7 @@ def choose_threshold(scores: Floats) -> float:
         scores: (n,) of photos that neither training nor calibration has seen.
 
     Returns:
-        One of the scores; 0, which turns nothing away, for too few of them (fewer than 19).
+        One of the scores; 0, which turns nothing away, for fewer than `LEAST_PHOTOS`.
     """
     rank = int((len(scores) + 1) * REJECTED_SHARE + 1e-9)
     return float(np.sort(scores)[rank - 1]) if rank else 0.0

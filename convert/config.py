@@ -3,23 +3,44 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from device.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Gate:
-    """What the int8 model must reach on the test part before it may ship.
-
-    Counts are rounded in the model's favour where the part is small: of 20 photos one is 5
-    points, and proves nothing. So one lost photo and two disagreements are always allowed.
-    """
+    """What the int8 model must reach on photos that were not trained on before it may ship."""
 
     max_loss_points: float = 1.0
     """Float accuracy minus int8 accuracy, in percentage points."""
+    loss_to_rule_out_points: float = 3.0
+    """With fewer photos than it takes to rule out this loss (one-sided 95%) nothing passes."""
+    max_class_loss_points: float = 5.0
+    """No class may lose significantly more of its photos than this."""
     min_agreement: float = 0.97
     """Share of photos on which float and int8 name the same class."""
     min_export_agreement: float = 0.995
     """The same for Keras against float TFLite, which should be one function."""
+    max_mean_divergence_bits: float = 0.03
+    """Jensen-Shannon, of int8's probabilities from float's: three times what TensorFlow's own
+    calibrator gives. It speaks where photos are few."""
     always_allowed_losses: int = 1
     always_allowed_disagreements: int = 2
+    """In small parts, where one photo is several points, if that may be chance."""
+    strict: bool = False
+    """Whether too few photos to tell forbid to ship."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no model, or every one, keeps.
+
+        Raises:
+            UsageError: if one is out of range.
+        """
+        for name, value, most in (
+            ("--max-loss-points", self.max_loss_points, 100),
+            ("--min-agreement", self.min_agreement, 1),
+        ):
+            if not 0 <= value <= most:
+                raise UsageError(f"{name} {value:g}: from 0 to {most}")
 
     def record(self) -> dict[str, Any]:
         """As a JSON object."""

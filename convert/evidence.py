@@ -8,16 +8,15 @@ import numpy as np
 
 from convert.clutter import clutter
 from convert.confidence import (
-    Reliability,
     Threshold,
     choose_threshold,
     measure_threshold,
-    scores_of,
     separation,
     threshold_curve,
 )
 from convert.layers import Floats, LayerError, compare_layers, describe, worst_first
 from convert.package import one_class_after_another
+from convert.reliability import Reliability, scores_of, without_temperature
 from convert.statistics import Labels, Probabilities, Share
 from convert.training import Training
 from convert.verify import Outputs
@@ -36,6 +35,8 @@ class Evidence:
 
     threshold: Threshold
     curve: list[list[float | None]]
+    untempered: Reliability
+    """Of the float model without the temperature that training folded into it."""
     float32: Reliability
     int8: Reliability
     clutter_rejected: Share
@@ -52,7 +53,11 @@ class Evidence:
         """The JSON object that `verification.json` carries as `evidence`."""
         rejected = self.clutter_rejected
         return {
-            "calibration": {"float": self.float32.record(), "int8": self.int8.record()},
+            "calibration": {
+                "untempered": self.untempered.record(),
+                "float": self.float32.record(),
+                "int8": self.int8.record(),
+            },
             "threshold_curve": self.curve,
             "clutter": {
                 "n": rejected.n,
@@ -67,8 +72,7 @@ class Evidence:
 
 def steps(training: Training) -> int:
     """How often `gather` calls `advance`."""
-    photos = training.photos["val"]
-    return len(photos) + CLUTTER_PICTURES + min(LAYER_PHOTOS, len(photos))
+    return CLUTTER_PICTURES + min(LAYER_PHOTOS, len(training.photos["val"]))
 
 
 def gather(
@@ -78,6 +82,7 @@ def gather(
     scales: Mapping[str, Floats],
     classifier: Classifier,
     outputs: Outputs,
+    validation: Outputs,
     advance: Callable[[], None] = lambda: None,
 ) -> Evidence:
     """Measure it all.
@@ -90,6 +95,7 @@ def gather(
         scales: by layer with equalized channels, what the model's are larger by.
         classifier: the model, loaded.
         outputs: what the models said of the test part.
+        validation: and of the validation part.
         advance: called after each picture.
     """
 
@@ -97,8 +103,8 @@ def gather(
         advance()
         return classifier.classify(pixels).score
 
-    val = [score(training.pixels(photo)) for photo in training.photos["val"]]
-    threshold = choose_threshold(np.array(val))
+    temperature = training.metrics["calibration"]["temperature"]
+    threshold = choose_threshold(scores_of(validation.int8))
     size = (training.preprocessing.height_px, training.preprocessing.width_px)
     unknown = np.array([score(clutter(number, size)) for number in range(CLUTTER_PICTURES)])
     sample = one_class_after_another(training.photos["val"])[:LAYER_PHOTOS]
@@ -106,6 +112,7 @@ def gather(
     return Evidence(
         threshold=measure_threshold(threshold, outputs.truth, outputs.int8),
         curve=threshold_curve(outputs.truth, outputs.int8),
+        untempered=Reliability.of(outputs.truth, without_temperature(outputs.float32, temperature)),
         float32=Reliability.of(outputs.truth, outputs.float32),
         int8=Reliability.of(outputs.truth, outputs.int8),
         clutter_rejected=Share.of(unknown < threshold),

@@ -81,7 +81,7 @@ def manifest(
         "preprocess_sha256": rules.sha256(),
         "verification": {k: v for k, v in verification.items() if k not in _NOT_CLAIMS},
         "threshold": verification["threshold"],
-        "regression_allowed": bool(verification["allow_regression"] and not verification["passed"]),
+        "regression_allowed": bool(verification["allow_regression"] and verification["failures"]),
         "calibration": {
             "policy": "class-stratified sample of the training part, drawn by content",
             "seed": config.seed,
@@ -169,7 +169,7 @@ def read_verification(path: Path, model: bytes) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(path.read_text("utf-8"))
         same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
         edge_tpu = record["edge_tpu"]
-        allowed = record["passed"] or record["allow_regression"]
+        allowed = not record["failures"] or record["allow_regression"]
         allowed &= not edge_tpu["failures"] or edge_tpu["cpu_operators_allowed"]
         failures = "; ".join(record["failures"] + edge_tpu["failures"])
         _ = record["threshold"]["coverage"]

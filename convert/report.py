@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from convert import plots
+from convert.confidence import LEAST_PHOTOS
 from device.preprocess import Pixels
 
 TEMPLATE = "quantization.html.j2"
@@ -46,6 +47,7 @@ def section(
     return environment.get_template(TEMPLATE).render(
         record,
         temperature=calibration,
+        least_photos=LEAST_PHOTOS,
         worst=sorted(evidence["layers"], key=_own_noise)[:LAYERS_SHOWN],
         layer_plot=plots.layer_plot(evidence["layers"]),
         reliability_plot=plots.reliability_plot(evidence["calibration"]),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, norm
+from scipy.stats import beta, binomtest, norm
 
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float32]
@@ -100,6 +100,14 @@ def paired_interval_points(lost: int, won: int, n: int) -> tuple[float, float]:
     centre = (a - b) / size
     half = float(norm.ppf((1 + CONFIDENCE) / 2)) * np.sqrt(a + b - (a - b) ** 2 / size) / size
     return float(100 * (centre - half)), float(100 * (centre + half))
+
+
+def upper_bound(count: int, n: int) -> float:
+    """One-sided 95% upper bound of a share (Clopper and Pearson 1934), 0..1.
+
+    Exact: if the true share is this one, so few hits or fewer have a chance of one in twenty.
+    """
+    return float(beta.ppf(CONFIDENCE, count + 1, n - count)) if count < n else 1.0
 
 
 def jensen_shannon_bits(p: Probabilities, q: Probabilities) -> npt.NDArray[np.float64]:

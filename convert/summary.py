@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from convert.confidence import LEAST_PHOTOS
 from convert.training import REPORT
 from device import bundle as contract
 from device.classifier import Classifier
@@ -33,7 +34,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         ("int8 loses", f"{v['loss_points']:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
         ("agreement", f"{v['agreement']:.2%}, McNemar p = {v['mcnemar_p']:.3f}"),
         ("unknown", _threshold(loaded.manifest["threshold"])),
-        ("gate", "passed" if v["passed"] else "FAILED, shipped on request"),
+        ("gate", _gate(v)),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
         ("training", f"{sum(timings['seconds'].values()):.0f} s, {timings['peak_memory_mib']} MiB"),
         ("report", str(bundle.with_name(REPORT))),
@@ -41,7 +42,14 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
     ]
 
 
+def _gate(v: dict[str, Any]) -> str:
+    shipped = ", shipped on request" if v["failures"] else ""
+    return f"{v['verdict']}{shipped}: {v['gate_note']}"
+
+
 def _threshold(record: dict[str, Any]) -> str:
+    if not record["value"]:
+        return f"never: fewer than {LEAST_PHOTOS} validation photos choose no threshold"
     accepted = f"accepts {record['coverage']:.1%} of known photos"
     right = "" if record["precision"] is None else f", {record['precision']:.1%} of these right"
     return f"below a score of {record['value']:.1%}; {accepted}{right}"

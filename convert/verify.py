@@ -1,8 +1,8 @@
 """Verification: does the quantized model still tell the truth?
 
-Keras, float TFLite and int8 TFLite classify every photo of the test part, the two TFLite models
-through the very classes that run on the device. The verdict and all figures go into
-`verification.json`.
+Keras, float TFLite and int8 TFLite classify every photo of the validation and the test part, the
+two TFLite models through the very classes that run on the device. All figures are of the test part;
+the gate rests on both. The verdict and the figures go into `verification.json`.
 """
 
 import hashlib
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convert.config import Gate
+from convert.gate import Judgement, Verdict, class_losses
+from convert.gate import judge as judge_models
 from convert.statistics import Comparison, Labels, Probabilities, Share, compare, recall_by_class
 from device.classifier import Classifier
 from device.preprocess import Pixels
@@ -23,7 +25,7 @@ SATURATED = (0, 255)
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the three models said of the test part."""
+    """What the three models said of one part of the photos."""
 
     truth: Labels
     keras: Probabilities
@@ -31,6 +33,18 @@ class Outputs:
     int8: Probabilities
     saturated_map_share: float
     """Share of int8 class-map values at the end of their range: clipped, or just reaching it."""
+
+    def followed_by(self, other: "Outputs") -> "Outputs":
+        """Both parts as one."""
+        n, more = len(self.truth), len(other.truth)
+        weighted = n * self.saturated_map_share + more * other.saturated_map_share
+        return Outputs(
+            np.concatenate([self.truth, other.truth]),
+            np.concatenate([self.keras, other.keras]),
+            np.concatenate([self.float32, other.float32]),
+            np.concatenate([self.int8, other.int8]),
+            weighted / (n + more),
+        )
 
 
 @dataclass(frozen=True)
@@ -48,13 +62,12 @@ class Verification:
     recall: list[dict[str, Any]]
     saturated_map_share: float
     gate: Gate
-    failures: tuple[str, ...]
-    """What the gate objects to; empty if it passes."""
+    judgement: Judgement
 
     @property
-    def passed(self) -> bool:
-        """Whether the gate passes."""
-        return not self.failures
+    def ships(self) -> bool:
+        """Whether the gate lets the model ship: it passed, or nothing more could be asked."""
+        return not self.judgement.failures
 
 
 def classify_all(
@@ -65,7 +78,7 @@ def classify_all(
     int8_classifier: Classifier,
     advance: Callable[[], None] = lambda: None,
 ) -> Outputs:
-    """Run the three models over the test part.
+    """Run the three models over one part.
 
     Args:
         truth: int64 (n,).
@@ -93,10 +106,21 @@ def classify_all(
     )
 
 
-def judge(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Verification:
-    """Compare the three models and hold the result against the gate."""
+def judge(
+    labels: Sequence[str], outputs: Outputs, gate: Gate, validation: Outputs | None = None
+) -> Verification:
+    """Compare the three models and hold the result against the gate.
+
+    Args:
+        labels: the classes' names.
+        outputs: of the test part, which gives all figures.
+        gate: the limits.
+        validation: of the validation part. Training chose by it, quantization did not: the gate,
+            which compares float with int8, rests on both parts.
+    """
     export = compare(outputs.truth, outputs.keras, outputs.float32)
     quantization = compare(outputs.truth, outputs.float32, outputs.int8)
+    held_out = outputs.followed_by(validation) if validation else outputs
     recalls = zip(
         labels,
         recall_by_class(outputs.truth, outputs.float32),
@@ -116,29 +140,18 @@ def judge(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Verification:
         ],
         saturated_map_share=outputs.saturated_map_share,
         gate=gate,
-        failures=tuple(_failures(export, quantization, gate)),
+        judgement=_hold(labels, held_out, gate),
     )
 
 
-def _failures(export: Comparison, quantization: Comparison, gate: Gate) -> list[str]:
-    n = quantization.agreement.n
-    failures = []
-    lost = quantization.only_reference_right - quantization.only_other_right
-    if lost > max(gate.always_allowed_losses, n * gate.max_loss_points / 100):
-        failures.append(
-            f"int8 loses {quantization.loss_points:.2f} points of top-1 "
-            f"(allowed: {gate.max_loss_points:.2f}; McNemar p = {quantization.mcnemar_p:.3f})"
-        )
-    for name, comparison, least in (
-        ("int8 agrees with float", quantization, gate.min_agreement),
-        ("float TFLite agrees with Keras", export, gate.min_export_agreement),
-    ):
-        disagreements = n - comparison.agreement.count
-        if disagreements > max(gate.always_allowed_disagreements, n * (1 - least)):
-            failures.append(
-                f"{name} on {comparison.agreement.value:.2%} of photos (at least {least:.1%})"
-            )
-    return failures
+def _hold(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Judgement:
+    named, other = outputs.float32.argmax(axis=1), outputs.int8.argmax(axis=1)
+    return judge_models(
+        compare(outputs.truth, outputs.keras, outputs.float32),
+        compare(outputs.truth, outputs.float32, outputs.int8),
+        class_losses(labels, outputs.truth, named, other),
+        gate,
+    )
 
 
 def record(
@@ -147,8 +160,9 @@ def record(
     """The JSON object of `verification.json`."""
     v = verification
     return {
-        "passed": v.passed,
-        "failures": list(v.failures),
+        **v.judgement.record(),
+        "passed": v.judgement.verdict is Verdict.PASSED,
+        "failures": list(v.judgement.failures),
         "allow_regression": allow_regression,
         "data": data,
         "n": v.int8.n,
@@ -202,8 +216,10 @@ def table(verification: Verification) -> str:
     ]
     for row in v.recall:
         lines.append(f"{row['label'][:23]:24}{row['n']:5}" + _recall_columns(row))
-    verdict = "PASSED" if v.passed else "FAILED: " + "; ".join(v.failures)
-    return "\n".join([*lines, "", f"gate {verdict}"])
+    judgement = v.judgement
+    objections = [] if judgement.verdict is Verdict.NOT_ENOUGH else judgement.failures
+    verdict = ": ".join([judgement.verdict.upper(), *filter(None, ["; ".join(objections)])])
+    return "\n".join([*lines, "", f"gate {verdict}", f"({judgement.note})"])
 
 
 def _recall_columns(row: dict[str, Any]) -> str:

@@ -11,12 +11,9 @@ from sklearn.metrics import roc_auc_score
 
 from convert.clutter import clutter
 from convert.confidence import (
-    BINS,
+    LEAST_PHOTOS,
     REJECTED_SHARE,
-    Reliability,
     choose_threshold,
-    equal_mass_bins,
-    expected_error,
     measure_threshold,
     separation,
     threshold_curve,
@@ -32,46 +29,6 @@ def two_classes(scores: Any) -> npt.NDArray[np.float32]:
     return np.stack([high, np.minimum(1 - high, 0.9 * high)], axis=1)
 
 
-# --- calibration --------------------------------------------------------------------------------
-
-
-def test_the_calibration_error_of_a_hand_made_case_is_its_definition() -> None:
-    scores = np.array([0.6] * 10 + [0.9] * 30)
-    right = np.array([True] * 5 + [False] * 5 + [True] * 30)
-    bins = equal_mass_bins(scores, right)
-    found = [(b.n, round(b.score, 9), b.accuracy) for b in bins]
-    assert found == [(10, 0.6, 0.5), (30, 0.9, 1.0)]
-    assert expected_error(bins) == pytest.approx((10 * 0.1 + 30 * 0.1) / 40)
-
-
-@given(SCORES, st.integers(0, 2**32 - 1))
-def test_bins_hold_every_photo_once_and_part_no_equal_scores(scores: Any, seed: int) -> None:
-    right = np.random.default_rng(seed).random(len(scores)) < 0.7
-    bins = equal_mass_bins(scores, right)
-    order = np.random.default_rng(seed).permutation(len(scores))
-    again = equal_mass_bins(scores[order], right[order])
-    assert 1 <= len(bins) <= BINS and sum(b.n for b in bins) == len(scores)
-    assert sum(b.n * b.accuracy for b in bins) == pytest.approx(right.sum())
-    assert [b.score for b in bins] == sorted({b.score for b in bins})
-    assert expected_error(again) == pytest.approx(expected_error(bins)), "the order is no matter"
-    assert 0 <= expected_error(bins) <= 1
-
-
-def test_different_scores_fill_bins_evenly() -> None:
-    bins = equal_mass_bins(np.linspace(0.2, 1, 400), np.ones(400, bool))
-    assert [b.n for b in bins] == [40] * BINS
-
-
-def test_honest_scores_have_a_small_error_and_boastful_ones_a_large_one() -> None:
-    rng = np.random.default_rng(1)
-    scores = rng.uniform(0.5, 1, 3000)
-    truth = (rng.random(3000) > scores).astype(np.int64)
-    honest = Reliability.of(truth, two_classes(scores))
-    boastful = Reliability.of(truth, two_classes(np.sqrt(scores)))
-    assert honest.expected_error < 0.03 < boastful.interval[0]
-    assert boastful.interval[0] <= boastful.expected_error <= boastful.interval[1]
-
-
 # --- the threshold --------------------------------------------------------------------------------
 
 
@@ -83,7 +40,7 @@ def test_the_threshold_turns_away_at_most_one_known_photo_in_twenty(scores: Any)
 
 
 def test_too_few_photos_choose_no_threshold_and_nineteen_the_lowest_score() -> None:
-    scores = np.linspace(0.5, 0.99, 19)
+    scores = np.linspace(0.5, 0.99, LEAST_PHOTOS)
     assert choose_threshold(scores[1:]) == 0
     assert choose_threshold(scores) == 0.5
 

@@ -11,21 +11,19 @@ import pytest
 
 import train
 from convert import edgetpu, report
-from convert.confidence import Reliability, measure_threshold, threshold_curve
+from convert.confidence import measure_threshold, threshold_curve
 from convert.config import Gate
 from convert.edgetpu import Verdict
 from convert.errors import InputError
 from convert.layers import LayerError
+from convert.reliability import Reliability, without_temperature
 from convert.training import REPORT_PLACE, Training
 from convert.verify import Outputs, judge, record
 
 LABELS = ("daisy", "<b>rose</b>")
 CALIBRATION = {
     "temperature": 0.5,
-    "test": {
-        "before": {"log_loss": 0.3, "expected_calibration_error": 0.12},
-        "after": {"log_loss": 0.2, "expected_calibration_error": 0.02},
-    },
+    "test": {"before": {"log_loss": 0.3}, "after": {"log_loss": 0.2}},
 }
 
 
@@ -56,6 +54,7 @@ def verification() -> dict[str, Any]:
         "threshold": measure_threshold(0.6, truth, int8).record(),
         "evidence": {
             "calibration": {
+                "untempered": Reliability.of(truth, without_temperature(float32, 0.5)).record(),
                 "float": Reliability.of(truth, float32).record(),
                 "int8": Reliability.of(truth, int8).record(),
             },
@@ -96,8 +95,18 @@ def test_the_section_tells_what_was_measured(verification: dict[str, Any], secti
     assert f"p = {verification['mcnemar_p']:.3f}" in said
     assert f"score of {verification['threshold']['value']:.1%} the device says unknown" in said
     assert "turns away 73.0%" in said and "temperature 0.50" in said
-    error = verification["evidence"]["calibration"]["int8"]["expected_calibration_error"]
-    assert f"{error:.1%}" in said
+    for name, measured in verification["evidence"]["calibration"].items():
+        assert f"{measured['expected_calibration_error']:.1%}" in said, name
+
+
+def test_few_photos_are_said_to_be_no_proof_and_no_threshold(verification: dict[str, Any]) -> None:
+    assert "The gate: not enough photos to tell." in text(
+        report.section(verification, CALIBRATION, picture)
+    )
+    few = {**verification, "threshold": {**verification["threshold"], "value": 0.0}}
+    said = text(report.section(few, CALIBRATION, picture))
+    assert "There is no threshold: fewer than 19 validation pictures are too few" in said
+    assert "Below a score of" not in said
 
 
 def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:
@@ -132,7 +141,7 @@ def test_the_same_verification_gives_the_same_section(
 
 def test_a_failed_gate_and_a_whole_agreement_are_said(verification: dict[str, Any]) -> None:
     evidence = {**verification["evidence"], "disagreements": []}
-    failed = {**verification, "passed": False, "failures": ["too much"], "evidence": evidence}
+    failed = {**verification, "verdict": "failed", "failures": ["too much"], "evidence": evidence}
     said = text(report.section(failed, CALIBRATION, picture))
     assert "The gate failed: too much." in said and "Nowhere" in said
 

@@ -2,16 +2,14 @@
 
 from fractions import Fraction
 from math import comb, log2, sqrt
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from model_answers import answers, saying
 
-from convert import verify
-from convert.config import Gate
 from convert.statistics import (
     Share,
     compare,
@@ -166,29 +164,7 @@ def test_rows_in_steps_of_a_256th_count_as_whole() -> None:
     assert np.isfinite(nothing).all()
 
 
-# --- the comparison and the gate ------------------------------------------------------------------
-
-
-def saying(named: Labels, classes: int = 3, score: float = 0.9) -> Probabilities:
-    """Probabilities whose best class is the named one."""
-    rest = (1 - score) / (classes - 1)
-    return np.where(np.eye(classes)[named] == 1, score, rest).astype(np.float32)
-
-
-def answers(n: int, lost: int = 0, won: int = 0, changed: int = 0) -> tuple[Labels, Labels, Labels]:
-    """Truth, what the reference names and what the other one does.
-
-    The reference alone is right on `lost` photos, the other alone on `won`; on `changed` they
-    name two different wrong classes.
-    """
-    truth = np.arange(n, dtype=np.int64) % 3
-    reference, other = truth.copy(), truth.copy()
-    other[:lost] = (truth[:lost] + 1) % 3
-    reference[lost : lost + won] = (truth[lost : lost + won] + 1) % 3
-    both_wrong = slice(lost + won, lost + won + changed)
-    reference[both_wrong] = (truth[both_wrong] + 1) % 3
-    other[both_wrong] = (truth[both_wrong] + 2) % 3
-    return truth, reference, other
+# --- the comparison ------------------------------------------------------------------
 
 
 @settings(max_examples=100)
@@ -211,106 +187,3 @@ def test_recall_is_by_class_and_unknown_where_there_are_no_photos() -> None:
     found = recall_by_class(truth, saying(np.array([0, 0, 0, 1, 1])))
     assert found[:2] == [(4, 0.75), (1, 1.0)]
     assert found[2][0] == 0 and np.isnan(found[2][1])
-
-
-def judged(
-    n: int,
-    lost: int = 0,
-    won: int = 0,
-    changed: int = 0,
-    *,
-    keras: Labels | None = None,
-    **gate: Any,
-) -> verify.Verification:
-    truth, reference, other = answers(n, lost, won, changed)
-    keras_says = saying(reference if keras is None else keras)
-    outputs = verify.Outputs(truth, keras_says, saying(reference), saying(other), 0.001)
-    return verify.judge(("a", "b", "c"), outputs, Gate(**gate))
-
-
-def test_the_gate_passes_equal_models() -> None:
-    assert judged(488).passed
-    assert judged(1).passed
-    assert judged(488, won=14).passed
-
-
-def test_the_gate_fails_a_loss_of_more_than_a_point() -> None:
-    assert judged(488, lost=4).passed
-    verification = judged(488, lost=5)
-    assert not verification.passed
-    (failure,) = verification.failures
-    assert "int8 loses 1.02 points" in failure and "1.00" in failure
-
-
-def test_what_is_won_counts_against_what_is_lost() -> None:
-    assert judged(488, lost=6, won=3).passed
-    assert judged(488, lost=7, won=7).passed
-    assert not judged(488, lost=9, won=4).passed
-
-
-def test_the_gate_forgives_one_photo_of_a_small_part() -> None:
-    """One of 20 photos is 5 points, and proves nothing."""
-    assert judged(20, lost=1).passed
-    assert not judged(20, lost=2).passed
-    assert not judged(20, lost=1, max_loss_points=1, always_allowed_losses=0).passed
-
-
-def test_the_gate_fails_models_that_disagree_though_none_is_better() -> None:
-    assert judged(488, changed=14).passed
-    (failure,) = judged(488, changed=15).failures
-    assert "int8 agrees with float on 96.93%" in failure
-    assert judged(20, changed=2).passed
-    assert not judged(20, changed=3).passed
-
-
-def test_the_gate_fails_a_float_model_that_is_not_the_trained_one() -> None:
-    truth = np.arange(488, dtype=np.int64) % 3
-    keras = truth.copy()
-    keras[:2] = (keras[:2] + 1) % 3
-    assert judged(488, keras=keras).passed
-    keras[2] = (keras[2] + 1) % 3
-    (failure,) = judged(488, keras=keras).failures
-    assert "float TFLite agrees with Keras" in failure
-
-
-@pytest.mark.parametrize(
-    ("counts", "gate"),
-    [
-        ({"lost": 3}, {"max_loss_points": 0.5}),
-        ({"changed": 6}, {"min_agreement": 0.99}),
-        ({"changed": 1}, {"min_agreement": 1.0, "always_allowed_disagreements": 0}),
-        ({"lost": 1}, {"max_loss_points": 0.0, "always_allowed_losses": 0}),
-    ],
-)
-def test_limits_can_be_set(counts: dict[str, int], gate: dict[str, float]) -> None:
-    assert judged(488, **counts).passed
-    assert not judged(488, **counts, **gate).passed
-
-
-def test_the_record_says_all_that_was_measured() -> None:
-    verification = judged(488, lost=5, won=1, changed=3)
-    models = {"model_int8.tflite": b"int8", "model_float32.tflite": b"float"}
-    record = verify.record(verification, models, "some photos", allow_regression=True)
-    assert record["n"] == 488
-    assert record["float_accuracy"] == pytest.approx(484 / 488)
-    assert record["int8_accuracy"] == pytest.approx(480 / 488)
-    assert record["agreement"] == pytest.approx(479 / 488)
-    assert record["mcnemar_p"] == pytest.approx(float(exact_p(5, 1)))
-    assert record["float_interval"] == pytest.approx(list(wilson(484, 488)))
-    assert record["int8_interval"] == pytest.approx(list(wilson(480, 488)))
-    assert record["keras_accuracy"] == record["float_accuracy"]
-    assert record["loss_points"] == pytest.approx(100 * 4 / 488)
-    assert record["passed"] is verification.passed
-    assert record["allow_regression"] is True
-    assert record["data"] == "some photos"
-    assert [row["n"] for row in record["per_class"]] == [163, 163, 162]
-    assert set(record["model_sha256"]) == set(models)
-
-
-def test_the_table_shows_the_verdict_and_every_class() -> None:
-    passed, failed = verify.table(judged(488)), verify.table(judged(488, lost=20))
-    assert "gate PASSED" in passed
-    assert "gate FAILED: int8 loses 4.10 points" in failed
-    for text in (passed, failed):
-        assert all(f"\n{label} " in text for label in "abc")
-        assert "95%" in text and "McNemar" in text

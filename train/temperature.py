@@ -13,8 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
-from sklearn.calibration import calibration_curve
+from scipy.special import log_softmax
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
@@ -22,7 +21,6 @@ Labels = npt.NDArray[np.int64]
 HEAD = "class_map"
 LEAST, MOST = 0.05, 20.0
 """Temperatures tried."""
-BINS = 10
 LEAST_PROBABILITY = 1e-30
 
 
@@ -115,19 +113,5 @@ def log_loss(logits: Floats, labels: Labels) -> float:
     return float(-chosen.mean())
 
 
-def expected_error(probabilities: Floats, labels: Labels) -> float:
-    """Expected calibration error of the highest probabilities, in bins of equal mass, 0..1.
-
-    How far the share of right answers is from the mean probability, averaged over the bins
-    (Naeini et al. 2015; equal mass: Nixon et al. 2019, "Measuring Calibration in Deep Learning").
-    """
-    right = probabilities.argmax(axis=1) == labels
-    shares, means = calibration_curve(
-        right, probabilities.max(axis=1).clip(0, 1), n_bins=BINS, strategy="quantile"
-    )
-    return float(np.abs(shares - means).mean())
-
-
 def _measure(logits: Floats, labels: Labels) -> dict[str, float]:
-    error = expected_error(softmax(logits, axis=1), labels)
-    return {"log_loss": log_loss(logits, labels), "expected_calibration_error": error}
+    return {"log_loss": log_loss(logits, labels)}
