@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -83,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service until a signal ends it."""
+    # Until the service listens for it: its settings are not read yet.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     # Imported here: the other commands do without its threads and start the sooner.
     from device.service import Service
 

@@ -5,6 +5,7 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from device import picamera
 from device.config import CameraConfig
 from device.errors import SourceError
 from device.sources import Frame
-from device.streams import V4l2Camera
+from device.streams import V4l2Camera, pyav
 
 DEVICES = Path("/dev")
 QUERY_CAPABILITIES = 0x80685600
@@ -57,6 +58,13 @@ class AutoCamera:
         if node is None:
             raise SourceError("no camera found, neither CSI (picamera2) nor /dev/video*")
         yield from V4l2Camera(node.path, self.config).frames()
+
+
+def load() -> None:
+    """Import what `AutoCamera` will need."""
+    if not picamera.load():
+        with suppress(SourceError):
+            pyav()
 
 
 def choose(nodes: Iterable[VideoNode]) -> VideoNode | None:

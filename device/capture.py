@@ -8,16 +8,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from device.config import CameraConfig
 from device.errors import CameraHangsError, SourceError
+from device.preprocess import Pixels
 from device.sources import Frame, FrameSource
-from device.streams import OPEN_TIMEOUT_S
 from device.telemetry import Telemetry
 
 log = logging.getLogger("fieldguide")
 
 FIRST_WAIT_S = 0.25
+ALIVE_S = 1.0
+"""How often a pause says that it is one."""
+IMPORT_LIMIT_S = 120.0
+"""For importing a camera's library: from a slow card at boot it takes many seconds."""
 MAX_HANGING = 4
 """Abandoned threads that may hang at once; with more, a new process is cleaner."""
 
@@ -38,6 +43,8 @@ class LiveCapture:
         self._config = config
         self._telemetry = telemetry
         self._closed = threading.Event()
+        # Nothing is opened and nothing told once `close` is through.
+        self._lock = threading.Lock()
         self._hanging: list[Attempt] = []
         self._was_lost = False
         self.alive_s = time.monotonic()
@@ -61,24 +68,47 @@ class LiveCapture:
             self._lost(self._attempt)
             self._pause(wait_s)
             wait_s = min(2 * wait_s, self._config.longest_wait_s)
-            self._attempt = Attempt(self._open, self._telemetry)
+            self._open_anew()
 
     def close(self) -> None:
         """End `frames` within a moment, whatever the camera does."""
-        self._closed.set()
-        self._attempt.abandon()
+        with self._lock:
+            self._closed.set()
+            self._attempt.abandon()
 
     def wait_closed(self, timeout_s: float) -> bool:
-        """Wait for the camera to be given back; false if it hangs."""
-        attempts = [*self._hanging, self._attempt]
+        """Wait for the camera to be given back; false if it is not yet, or hangs."""
         deadline_s = time.monotonic() + timeout_s
-        return all(a.join(max(0.0, deadline_s - time.monotonic())) for a in attempts)
+        return all(a.join(max(0.0, deadline_s - time.monotonic())) for a in self._attempts())
+
+    @property
+    def patience_s(self) -> float:
+        """How long a camera that works may take to notice that it is closed."""
+        return self._limit_s(self._attempt)
+
+    @property
+    def keeps_camera(self) -> bool:
+        """Whether it still has a camera that nobody else in this process can open meanwhile."""
+        return any(a.hang_is_final and not a.join(0) for a in self._attempts())
+
+    def _attempts(self) -> list["Attempt"]:
+        return [*self._hanging, self._attempt]
+
+    def _open_anew(self) -> None:
+        with self._lock:
+            if not self._closed.is_set():
+                self._attempt = Attempt(self._open, self._telemetry)
+
+    def _tell(self, **facts: Any) -> None:
+        with self._lock:
+            if not self._closed.is_set():
+                self._telemetry.camera(**facts)
 
     def _frames_of(self, attempt: "Attempt") -> Iterator[Frame]:
         first = True
         while not self._closed.is_set():
             self.alive_s = time.monotonic()
-            frame = attempt.take(timeout_s=min(0.5, self._config.stall_timeout_s / 4))
+            frame = attempt.take(timeout_s=min(0.5, self._config.stall_limit_s / 4))
             if frame is not None:
                 if first:
                     self._found()
@@ -88,21 +118,24 @@ class LiveCapture:
                 return
 
     def _stalled(self, attempt: "Attempt") -> bool:
-        started = attempt.last_frame_s is not None
-        limit_s = self._config.stall_timeout_s if started else OPEN_TIMEOUT_S
-        since_s = attempt.last_frame_s if started else attempt.started_s
-        if time.monotonic() - (since_s or 0.0) < limit_s:
+        limit_s = self._limit_s(attempt)
+        if time.monotonic() - attempt.since_s < limit_s:
             return False
-        attempt.problem = f"no frame for {limit_s:g} s"
-        self._telemetry.camera(count="stalls_total")
+        attempt.problem = f"no frame for {limit_s:.3g} s"
+        self._tell(count="stalls_total")
         return True
+
+    def _limit_s(self, attempt: "Attempt") -> float:
+        if not attempt.opened:
+            return IMPORT_LIMIT_S
+        return self._config.stall_limit_s if attempt.has_frames else self._config.open_limit_s
 
     def _found(self) -> None:
         if self._was_lost:
             log.info("camera: frames are back")
-            self._telemetry.camera(count="reconnects_total")
+            self._tell(count="reconnects_total")
         self._was_lost = False
-        self._telemetry.camera(state="streaming", problem="")
+        self._tell(state="streaming", problem="")
 
     def _lost(self, attempt: "Attempt") -> None:
         attempt.abandon()
@@ -110,7 +143,7 @@ class LiveCapture:
         if self._telemetry.snapshot().camera.problem != problem:
             log.warning("camera: %s; trying again", problem)
         self._was_lost = True
-        self._telemetry.camera(state="lost", problem=problem)
+        self._tell(state="lost", problem=problem)
         if not attempt.join(0.5):
             self._hanging.append(attempt)
             if attempt.hang_is_final:
@@ -122,8 +155,11 @@ class LiveCapture:
             )
 
     def _pause(self, wait_s: float) -> None:
-        self.alive_s = time.monotonic()
-        self._closed.wait(wait_s)
+        end_s = time.monotonic() + wait_s
+        while (rest_s := end_s - time.monotonic()) > 0 and not self._closed.is_set():
+            # In pieces: who waits for a camera is alive, however long.
+            self.alive_s = time.monotonic()
+            self._closed.wait(min(rest_s, ALIVE_S))
 
 
 class Attempt:
@@ -135,8 +171,9 @@ class Attempt:
         self._ready = threading.Condition()
         self._newest: Frame | None = None
         self._abandoned = False
-        self.started_s = time.monotonic()
-        self.last_frame_s: float | None = None
+        self.since_s = time.monotonic()
+        """The newest frame's time; before the first, when whatever is under way began."""
+        self.opened = self.has_frames = False
         self.ended = False
         self.hang_is_final = False
         self.problem = ""
@@ -167,9 +204,12 @@ class Attempt:
         try:
             source = self._open()
             self.hang_is_final = source.hang_is_final
+            self.since_s, self.opened = time.monotonic(), True
+            if self._is_abandoned():
+                return
             frames = source.frames()
             for frame in frames:
-                if self._abandoned:
+                if self._is_abandoned():
                     frames.close()  # type: ignore[attr-defined]
                     return
                 self._put(frame)
@@ -183,16 +223,25 @@ class Attempt:
             self.ended = True
             self._ready.notify_all()
 
+    def _is_abandoned(self) -> bool:
+        return self._abandoned
+
     def _put(self, frame: Frame) -> None:
-        if frame.picture is None:
-            self._telemetry.camera(count="corrupt_total")
-            return
-        height, width = frame.picture.shape[:2]
         with self._ready:
+            if self._abandoned:
+                # It may be another camera's telemetry by now.
+                return
+            if frame.picture is None:
+                self._telemetry.camera(count="corrupt_total")
+                return
             dropped = frame.outdated + (self._newest is not None)
             self._newest = frame
-            self.last_frame_s = frame.captured_s
+            self.since_s, self.has_frames = frame.captured_s, True
             self._ready.notify()
+            self._count(frame, frame.picture, dropped)
+
+    def _count(self, frame: Frame, picture: Pixels, dropped: int) -> None:
+        height, width = picture.shape[:2]
         self._telemetry.camera(
             count="frames_total",
             by=1 + frame.outdated,

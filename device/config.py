@@ -12,6 +12,10 @@ from device import settings
 from device.errors import ConfigError
 from device.settings import setting
 
+OPEN_TIMEOUT_S = 8.0
+"""For connecting and finding out what a stream is; a dead server is noticed after this."""
+FIRST_FRAMES = 10
+"""A CSI camera keeps about so many to itself until exposure and colours are right."""
 EXAMPLE = Path(__file__).with_name("fieldguide.example.toml")
 MIN_TOKEN_CHARACTERS = 16
 
@@ -34,12 +38,22 @@ class CameraConfig:
     """Asked of CSI and V4L2 cameras; streams and files come as they are."""
     height_px: int = setting(480, low=16, high=8192)
     fps: float = setting(30.0, low=0.1, high=1000)
-    """Asked of CSI and V4L2 cameras."""
+    """Asked of CSI and V4L2 cameras, and how often single pictures are fetched."""
     region: tuple[float, float, float, float] = setting((0.0, 0.0, 1.0, 1.0), low=0, high=1)
     stall_timeout_s: float = setting(5.0, low=0.2, high=600)
     """Without a frame for this long the camera counts as stalled and is opened anew."""
     longest_wait_s: float = setting(5.0, low=0.1, high=600)
     """Between attempts to open a lost camera."""
+
+    @property
+    def stall_limit_s(self) -> float:
+        """`stall_timeout_s`, but never less than two frames of a slow camera take."""
+        return max(self.stall_timeout_s, 2 / self.fps)
+
+    @property
+    def open_limit_s(self) -> float:
+        """How long an opened camera may take to its first frame."""
+        return OPEN_TIMEOUT_S + FIRST_FRAMES / self.fps
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from device import __version__
-from device.config import CameraConfig
+from device.config import OPEN_TIMEOUT_S, CameraConfig
 from device.errors import PhotoError, SourceError
 from device.multipart import MAX_PICTURE_BYTES, Parts
 from device.preprocess import Preprocessing, decode
 from device.sources import Frame
-from device.streams import OPEN_TIMEOUT_S, NetworkStream, without_password
+from device.streams import NetworkStream, without_password
 
 STREAM = "multipart/x-mixed-replace"
 PICTURES = ("image/jpeg", "image/jpg", "image/pjpeg")
@@ -56,7 +56,7 @@ class HttpCamera:
             with self._open() as answer:
                 kind = answer.headers.get_content_type()
                 if kind == STREAM:
-                    pictures = _streamed(answer, self.config.stall_timeout_s)
+                    pictures = _streamed(answer, self.config.stall_limit_s)
                     yield from _decoded(pictures, shown)
                     raise SourceError("the stream ended")
             if kind in PICTURES:
@@ -69,7 +69,7 @@ class HttpCamera:
         url = urlsplit(self.address)
         host = url.netloc.rpartition("@")[2]
         handlers: list[request.BaseHandler] = [
-            _Connector(self.config.stall_timeout_s),
+            _Connector(self.config.stall_limit_s),
             request.HTTPRedirectHandler(),
             request.HTTPErrorProcessor(),
             request.HTTPDefaultErrorHandler(),

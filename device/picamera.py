@@ -50,8 +50,20 @@ class PiCamera:
         except (RuntimeError, OSError) as error:
             raise SourceError(f"picamera2: {_one_line(error)}") from error
         finally:
-            camera.stop()
-            camera.close()
+            try:
+                camera.stop()
+            finally:
+                # In any case: what is not closed nobody can open again.
+                camera.close()
+
+
+def load() -> bool:
+    """Import picamera2, which takes a board that just started many seconds; false if it is not."""
+    try:
+        _picamera2()
+    except SourceError:
+        return False
+    return True
 
 
 def cameras() -> int:

@@ -40,12 +40,17 @@ class Pipeline:
         notifier: Notifier,
         finished: Callable[[BaseException | None], None],
         *,
-        number: int = 0,
+        after: "Pipeline | None" = None,
     ) -> None:
-        """Start at once; `finished` is called with the fault, or None at the source's end."""
+        """Start at once; `finished` is called with the fault, or None at the source's end.
+
+        Args:
+            after: a closed pipeline of the same model, which may still be inside of it; its frames'
+                numbers go on.
+        """
         self.config, self.sinks = config, sinks
         self.pace = Pace(config.inference.max_fps)
-        self.number = number
+        self.number, self._after = 0, after
         self._source, self._telemetry, self._notifier = source, telemetry, notifier
         self._finished = finished
         self._lock = threading.Lock()
@@ -76,16 +81,12 @@ class Pipeline:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
-                try:
-                    prepared = self._preparer.take(TAKE_S)
-                except queue.Empty:
-                    self._show_that_it_can()
-                    continue
-                if prepared is None:
-                    self._telemetry.camera(state="ended")
-                    break
-                self._take(infer(self.number, prepared))
+            if self._after is not None:
+                # Two threads inside of one interpreter would be the end of both.
+                self._after._thread.join()
+                self.number, self._after = self._after.number, None
+            while not self._stop.is_set() and self._step():
+                pass
             fault = None
         except Exception as error:
             # Whatever it is, the main thread must learn of it: there it ends the service.
@@ -93,10 +94,30 @@ class Pipeline:
         if not self._stop.is_set():
             self._finished(fault)
 
+    def _step(self) -> bool:
+        """Classify the next frame, if it comes soon; false at the source's end."""
+        try:
+            prepared = self._preparer.take(TAKE_S)
+        except queue.Empty:
+            self._show_that_it_can()
+            return True
+        if self._stop.is_set():
+            return False
+        if prepared is None:
+            self._telemetry.camera(state="ended")
+            return False
+        self._take(infer(self.number, prepared))
+        return True
+
     def _take(self, result: Result) -> None:
+        if self._stop.is_set():
+            # It took so long that another pipeline's frames may be next.
+            return
         if not self._source.live:
             self._count(result)
         if result.prediction is None:
+            # A whole folder of them is no dead service either.
+            self._show_that_it_can()
             return
         observation = self._observe(result, self._model_of(result))
         self.number += 1

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,9 +18,9 @@ from typing import Any
 from device import config as configuration
 from device import outputs
 from device.board import Board, must_slow
-from device.capture import LiveCapture
+from device.capture import MAX_HANGING, LiveCapture
 from device.config import CameraConfig, Config
-from device.errors import FieldguideError, OutputError, SourceError
+from device.errors import CameraHangsError, OutputError, SourceError
 from device.guard import Model
 from device.models import ModelWatcher
 from device.observation import BoardStatus, Observation
@@ -39,7 +40,7 @@ STATUS_INTERVAL_S = 5.0
 SINKS_CLOSE_S = 0.8
 CAMERA_CLOSE_S = 0.3
 
-STOP, RELOAD, MODEL, FINISHED = "stop", "reload", "model", "finished"
+STOP, RELOAD, MODEL, FINISHED, REFUSED = "stop", "reload", "model", "finished", "refused"
 
 
 class Service:
@@ -61,10 +62,13 @@ class Service:
         self._pipeline: Pipeline | None = None
         self._model: Model | None = None
         self._hanging = False
+        self._leaving: list[tuple[LiveCapture, float]] = []
+        """Closed captures that still have their cameras, and until when they may."""
+        self._run_number = 0
         self._board_s = self._status_s = float("-inf")
         self._sinks = self._start_sinks(self._config, {})
         self._capture = self._start_capture(self._config.camera)
-        self._models = ModelWatcher(self._config, self._telemetry, self._accept, self._finish)
+        self._models = ModelWatcher(self._config, self._telemetry, self._accept, self._refuse)
 
     @property
     def hangs(self) -> bool:
@@ -101,15 +105,23 @@ class Service:
         if event == STOP:
             return False
         if event == FINISHED:
-            if value is not None:
-                raise value
-            self._judge_end()
-            return False
+            return self._handle_end(*value)
+        if event == REFUSED:
+            raise value
         if event == RELOAD:
             self._reload()
         elif event == MODEL:
             self._take_model(value)
         return True
+
+    def _handle_end(self, run_number: int, fault: BaseException | None) -> bool:
+        if run_number != self._run_number:
+            # Of a source that the settings do not name any more.
+            return True
+        if fault is not None:
+            raise fault
+        self._judge_end()
+        return False
 
     def _judge_end(self) -> None:
         """Tell of what a folder or film had that was no picture; raise if it had no other."""
@@ -125,26 +137,32 @@ class Service:
     def _accept(self, model: Model) -> None:
         self._events.put((MODEL, model))
 
-    def _finish(self, fault: BaseException | None) -> None:
-        self._events.put((FINISHED, fault))
+    def _refuse(self, fault: BaseException) -> None:
+        # Without a first model there is nothing to run, whatever the source.
+        self._events.put((REFUSED, fault))
+
+    def _finish(self, run_number: int, fault: BaseException | None) -> None:
+        self._events.put((FINISHED, (run_number, fault)))
 
     def _take_model(self, model: Model) -> None:
         self._model = model
         if self._pipeline is not None:
             self._pipeline.swap(model)
             return
-        source = self._source(model)
+        source = self._capture or self._open_files(self._config.camera)
         # First: the pipeline feeds the watchdog, which a manager counts from here on.
         self._notifier.ready()
         self._start_pipeline(model, source)
 
-    def _source(self, model: Model) -> FrameSource:
-        if self._capture is not None:
-            return self._capture
-        camera = self._config.camera
-        return open_source(camera.source, model.classifier.preprocessing, camera)
+    def _open_files(self, camera: CameraConfig) -> FrameSource:
+        model = self._model
+        rules = Preprocessing() if model is None else model.classifier.preprocessing
+        return open_source(camera.source, rules, camera)
 
-    def _start_pipeline(self, model: Model, source: FrameSource, number: int = 0) -> None:
+    def _start_pipeline(
+        self, model: Model, source: FrameSource, after: Pipeline | None = None
+    ) -> None:
+        self._run_number += 1
         self._pipeline = Pipeline(
             source,
             model,
@@ -152,8 +170,8 @@ class Service:
             tuple(self._sinks.values()),
             self._telemetry,
             self._notifier,
-            self._finish,
-            number=number,
+            partial(self._finish, self._run_number),
+            after=after,
         )
 
     def _start_capture(self, camera: CameraConfig) -> LiveCapture | None:
@@ -172,9 +190,11 @@ class Service:
             self._notifier.reloading()
         try:
             self._apply(configuration.load(self._path))
-        except FieldguideError as error:
-            log.error("settings not taken, the old ones stay: %s", error)
-            self._telemetry.reloaded(str(error))
+        except Exception as error:
+            # Whatever it is: what ran with the old settings goes on.
+            problem = " ".join(str(error).split()) or type(error).__name__
+            log.error("settings not taken, the old ones stay: %s", problem)
+            self._telemetry.reloaded(problem)
         else:
             log.info("settings reloaded")
             self._telemetry.reloaded()
@@ -186,27 +206,32 @@ class Service:
         old = self._config
         # The region is read anew for each frame.
         other_camera = replace(new.camera, region=old.camera.region) != old.camera
+        files = None
         if other_camera and not is_camera(new.camera.source):
             # Before anything is closed: where nothing can be opened, what runs must go on.
-            open_source(new.camera.source, Preprocessing(), new.camera)
+            files = self._open_files(new.camera)
         self._sinks = self._changed_sinks(old, new)
         self._config = new
         if self._pipeline is not None:
             self._pipeline.sinks = tuple(self._sinks.values())
             self._pipeline.config = new
         if other_camera:
-            self._reopen_camera()
+            self._change_source(files)
         self._models.reconfigure(new)
         self._board_s = float("-inf")
 
-    def _reopen_camera(self) -> None:
-        pipeline, self._pipeline = self._pipeline, None
-        self._close_capture(pipeline)
-        source = without_password(self._config.camera.source)
-        self._telemetry.camera(source=source, state="connecting", problem="")
+    def _change_source(self, files: FrameSource | None) -> None:
+        """Go on with another camera, or with files that were found to be there."""
+        before, self._pipeline = self._pipeline, None
+        # What the old source still has to say is not of interest any more.
+        self._run_number += 1
+        self._close_capture(before)
+        shown = without_password(self._config.camera.source)
+        self._telemetry.camera(source=shown, state="connecting", problem="")
         self._capture = self._start_capture(self._config.camera)
-        if pipeline is not None and self._model is not None:
-            self._start_pipeline(self._model, self._source(self._model), pipeline.number)
+        source = self._capture or files
+        if before is not None and self._model is not None and source is not None:
+            self._start_pipeline(self._model, source, before)
 
     def _changed_sinks(self, old: Config, new: Config) -> dict[str, SinkThread]:
         """Close what changed, then build it anew; on failure as it was before."""
@@ -222,7 +247,7 @@ class Service:
         self._close_sinks([self._sinks.pop(name) for name in gone])
         try:
             return self._start_sinks(new, self._sinks)
-        except FieldguideError:
+        except Exception:
             self._sinks = self._start_sinks(old, self._sinks)
             if self._pipeline is not None:
                 self._pipeline.sinks = tuple(self._sinks.values())
@@ -236,7 +261,7 @@ class Service:
         try:
             for name in missing:
                 built.append(outputs.FACTORIES[name](context))
-        except FieldguideError:
+        except Exception:
             # A connection that nobody owns would answer to the same name as the next one.
             for sink in built:
                 sink.close()
@@ -253,12 +278,24 @@ class Service:
 
     def _look_around(self) -> None:
         now_s = time.monotonic()
+        self._mind_the_leaving(now_s)
         if now_s >= self._board_s + BOARD_INTERVAL_S:
             self._board_s = now_s
             self._mind_the_heat()
         if now_s >= self._status_s + STATUS_INTERVAL_S:
             self._status_s = now_s
             self._notifier.status(self._summary())
+
+    def _mind_the_leaving(self, now_s: float) -> None:
+        """End where a closed camera cannot be had back by this process.
+
+        Raises:
+            CameraHangsError: so that a new process opens what the settings name now.
+        """
+        self._leaving = [(c, until_s) for c, until_s in self._leaving if not c.wait_closed(0)]
+        hanging = [capture for capture, until_s in self._leaving if now_s > until_s]
+        if len(hanging) > MAX_HANGING or any(capture.keeps_camera for capture in hanging):
+            raise CameraHangsError("camera: the old one hangs: a new process is needed")
 
     def _mind_the_heat(self) -> None:
         settings, board = self._config.inference, self._board
@@ -292,6 +329,8 @@ class Service:
             self._hanging = True
         if self._capture is not None and not self._capture.wait_closed(CAMERA_CLOSE_S):
             self._hanging = True
+            until_s = time.monotonic() + self._capture.patience_s
+            self._leaving.append((self._capture, until_s))
 
     def _close_sinks(self, threads: list[SinkThread]) -> None:
         for thread in threads:

@@ -1,7 +1,8 @@
 """Where frames come from: the protocol, folders of photos, and which source an address means."""
 
+import stat
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -58,16 +59,25 @@ class FolderSource:
     hang_is_final = False
 
     def frames(self) -> Iterator[Frame]:
-        """Yield one frame per photo; a damaged photo gives a frame with an error."""
-        for path in photos_below(self.folder):
-            started_s = time.perf_counter()
-            picture, problem = None, ""
-            try:
-                picture = np.asarray(decode(read_photo(path), self.preprocessing))
-            except PhotoError as error:
-                problem = str(error)
-            decode_s = time.perf_counter() - started_s
-            yield Frame(str(path), picture, problem, time.monotonic(), decode_s)
+        """Yield one frame per photo; what cannot be read gives a frame with an error.
+
+        That are damaged photos, and at the end the subfolders that nobody may look into.
+        """
+        closed: list[OSError] = []
+        for path in photos_below(self.folder, closed=closed.append):
+            yield self._frame(path)
+        for error in closed:
+            yield Frame(str(error.filename), None, error.strerror or str(error), time.monotonic())
+
+    def _frame(self, path: Path) -> Frame:
+        started_s = time.perf_counter()
+        picture, problem = None, ""
+        try:
+            picture = np.asarray(decode(read_photo(path), self.preprocessing))
+        except PhotoError as error:
+            problem = str(error)
+        decode_s = time.perf_counter() - started_s
+        return Frame(str(path), picture, problem, time.monotonic(), decode_s)
 
 
 def open_source(
@@ -87,20 +97,33 @@ def open_source(
     config = config or CameraConfig()
     if not address:
         raise SourceError("no source: name a folder of photos, a video file or a camera")
-    path = Path(address)
     if is_camera(address):
         return _camera(address, config)
-    if path.is_dir():
-        if next(photos_below(path), None) is None:
-            raise SourceError(f"{address}: no photos in this folder ({_suffixes()})")
+    path = Path(address)
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceError(f"{address}: no such folder, video file or camera") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceError(f"{address}: {reason}") from error
+    if is_folder:
+        _check_photos(path)
         return FolderSource(path, preprocessing)
-    if not path.exists():
-        raise SourceError(f"{address}: no such folder, video file or camera")
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise SourceError(f"{address}: neither a folder of photos nor a known kind of video file")
     from device.streams import VideoFile
 
     return VideoFile(path)
+
+
+def _check_photos(folder: Path) -> None:
+    closed: list[OSError] = []
+    if next(photos_below(folder, closed=closed.append), None) is not None:
+        return
+    if closed:
+        raise SourceError(f"{closed[0].filename}: {closed[0].strerror}")
+    raise SourceError(f"{folder}: no photos in this folder ({_suffixes()})")
 
 
 def is_camera(address: str) -> bool:
@@ -110,33 +133,62 @@ def is_camera(address: str) -> bool:
 
 def _camera(address: str, config: CameraConfig) -> FrameSource:
     # Each imported only where it is used: Pillow alone must do for a folder.
+    # Here and not with the first frame: a slow import is no camera that hangs.
     if address == AUTO:
-        from device.cameras import AutoCamera
+        from device import cameras
 
-        return AutoCamera(config)
+        cameras.load()
+        return cameras.AutoCamera(config)
     if address == PICAMERA2:
-        from device.picamera import PiCamera
+        from device import picamera
 
-        return PiCamera(config)
+        picamera.load()
+        return picamera.PiCamera(config)
     if address.startswith(("http://", "https://")):
         from device.http_camera import HttpCamera
 
         return HttpCamera(address, config)
-    from device.streams import NetworkStream, V4l2Camera
+    from device.streams import NetworkStream, V4l2Camera, pyav
 
     if address.startswith("/dev/"):
+        pyav()
         return V4l2Camera(address, config)
     return NetworkStream(address, config)
 
 
-def photos_below(folder: Path, suffixes: Set[str] = PHOTO_SUFFIXES) -> Iterator[Path]:
-    """Photo files in a folder and its subfolders, by name; hidden ones are passed over."""
-    for path in sorted(folder.iterdir()):
+def photos_below(
+    folder: Path,
+    suffixes: Set[str] = PHOTO_SUFFIXES,
+    *,
+    closed: Callable[[OSError], object] | None = None,
+) -> Iterator[Path]:
+    """Photo files in a folder and its subfolders, by name; hidden ones are passed over.
+
+    Args:
+        folder: to look into.
+        suffixes: of photos, in small letters.
+        closed: called for what cannot be looked into; without it the error is raised.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        if closed is None:
+            raise
+        closed(error)
+        return
+    for path in paths:
         if path.name.startswith("."):
             continue
-        if path.is_dir():
-            if not path.is_symlink():
-                yield from photos_below(path, suffixes)
+        try:
+            is_folder, is_link = path.is_dir(), path.is_symlink()
+        except OSError as error:
+            if closed is None:
+                raise
+            closed(error)
+            continue
+        if is_folder:
+            if not is_link:
+                yield from photos_below(path, suffixes, closed=closed)
         elif path.suffix.lower() in suffixes:
             yield path
 

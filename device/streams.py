@@ -11,8 +11,6 @@ from device.config import CameraConfig
 from device.errors import SourceError
 from device.sources import Frame
 
-OPEN_TIMEOUT_S = 8.0
-"""For connecting and finding out what a stream is; a dead server is noticed after this."""
 MAX_FRAMES_BEFORE_KEY = 300
 """Some cameras refresh the picture bit by bit and never send a key frame."""
 LOW_LATENCY = {
@@ -55,7 +53,9 @@ class V4l2Camera:
     device: str
     config: CameraConfig
     live = True
-    hang_is_final = False
+    # FFmpeg waits for a frame inside of the driver, past every time limit, and what waits there
+    # keeps the device: each further attempt would find it busy.
+    hang_is_final = True
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as they come.
@@ -106,7 +106,7 @@ def _live(
 ) -> Iterator[Frame]:
     shown = without_password(address)
     try:
-        timeout = (OPEN_TIMEOUT_S, config.stall_timeout_s)
+        timeout = (config.open_limit_s, config.stall_limit_s)
         with av.open(address, format=kind, options=options, timeout=timeout) as container:
             yield from _decoded(av, container, shown, strict=address.startswith("http"))
     except IndexError as error:

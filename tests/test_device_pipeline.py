@@ -245,6 +245,17 @@ def test_a_frame_every_few_minutes_does_not_starve_the_watchdog_and_a_source_tha
     gate.set()
 
 
+def test_damaged_pictures_alone_do_not_starve_the_watchdog_however_many(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.pipeline.IDLE_INFERENCE_S", 0.05)
+    scene = Scene(iter([None] * 10**6))
+    scene.live = False
+    _, sink, fed, ends = start(scene)
+    eventually(lambda: fed.meals > 5)
+    assert not sink.seen and not ends
+
+
 @pytest.mark.parametrize("address", ["@fieldguide-test", "{folder}/notify"])
 def test_messages_reach_the_manager_s_socket(address: str, tmp_path: Path) -> None:
     import socket
