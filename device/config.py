@@ -33,7 +33,7 @@ class BundleConfig:
 class CameraConfig:
     """Where frames come from (`device.cameras`)."""
 
-    source: str = "auto"
+    source: str = setting("auto", secret=True)
     width_px: int = setting(640, low=16, high=8192)
     """Asked of CSI and V4L2 cameras; streams and files come as they are."""
     height_px: int = setting(480, low=16, high=8192)
@@ -104,7 +104,7 @@ class MqttConfig:
     host: str = "localhost"
     port: int = setting(1883, low=1, high=65535)
     user: str = ""
-    password: str = ""
+    password: str = setting("", secret=True)
     tls: bool = False
     """Encrypted, the broker's certificate checked; brokers have it on port 8883."""
     ca_file: str = ""
@@ -124,7 +124,7 @@ class ServerConfig:
     """To listen at; another than loopback needs a token."""
     port: int = setting(8080, low=0, high=65535)
     """0 takes any free one."""
-    token: str = ""
+    token: str = setting("", secret=True)
     """At least 16 characters."""
     hosts: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from device.config import MqttConfig
-from device.observation import UNKNOWN, Status
+from device.observation import UNKNOWN, Status, told_rate
 
 ONLINE, OFFLINE = "online", "offline"
 SUPPORT_NAME = "Fieldguide"
@@ -148,7 +148,7 @@ def health(status: Status) -> dict[str, Any]:
     return {
         "camera": status.camera.state,
         "camera_problem": status.camera.problem,
-        "fps": round(status.fps, 1),
+        "fps": told_rate(status.fps),
         "temperature_c": status.board.temperature_c,
         "throttled": status.board.throttled,
         "slowed": status.board.slowed,

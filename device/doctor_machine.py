@@ -34,7 +34,9 @@ def cameras(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Findin
     local = source in (AUTO, PICAMERA2) or source.startswith("/dev/")
     nodes = host.video_nodes()
     if source.startswith("/dev/"):
-        nodes = [node for node in nodes if node == host.root / source.lstrip("/")]
+        # Names that outlive a restart, as /dev/v4l/by-id/..., are links to one of them.
+        meant = os.path.realpath(host.root / source.lstrip("/"))
+        nodes = [node for node in nodes if os.path.realpath(node) == meant]
     if not local:
         yield other_source(source)
     elif not nodes:

@@ -51,5 +51,11 @@ class ConfigError(FieldguideError):
     exit_status = 2
 
 
+class SettingsUnreadError(ConfigError):
+    """Settings cannot be read just now: a later try may, so that a manager is to restart."""
+
+    exit_status = 1
+
+
 class OutputError(FieldguideError):
     """An observation could not be delivered: the user checks the broker, disk or receiver."""

@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from device import discovery
 from device.config import MqttConfig
 from device.discovery import OFFLINE, ONLINE
-from device.errors import ConfigError, OutputError
+from device.errors import ConfigError, OutputError, SettingsUnreadError
 from device.observation import Observation, Status
 
 log = logging.getLogger("fieldguide")
@@ -48,7 +48,8 @@ class Mqtt:
         """Start to connect; a broker that is not there yet is waited for.
 
         Raises:
-            ConfigError: if the certificates cannot be read.
+            ConfigError: if what the settings name has no certificates.
+            SettingsUnreadError: if it cannot be read just now.
         """
         self._config, self._topics = config, discovery.topics(config)
         self._problem = f"no connection to {config.host} port {config.port} yet"
@@ -145,9 +146,12 @@ class Mqtt:
         if config.tls:
             try:
                 client.tls_set(ca_certs=config.ca_file or None)
-            except (OSError, ssl.SSLError) as error:
+            except OSError as error:
+                # One that is not there may be soon, on a disk that comes up after the service.
+                wrong = isinstance(error, ssl.SSLError)
+                kind = ConfigError if wrong else SettingsUnreadError
                 reason = error.strerror or error
-                raise ConfigError(f"output.mqtt.ca_file={config.ca_file!r}: {reason}") from error
+                raise kind(f"output.mqtt.ca_file={config.ca_file!r}: {reason}") from error
         client.will_set(self._topics.availability, OFFLINE, qos=IN_FORCE, retain=True)
         client.reconnect_delay_set(FIRST_WAIT_S, LONGEST_WAIT_S)
         client.max_queued_messages_set(MAX_WAITING_MESSAGES)

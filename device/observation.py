@@ -85,6 +85,11 @@ class Observation:
         }
 
 
+def told_rate(fps: float) -> float:
+    """A rate as people get it: one decimal, below 1 two digits."""
+    return round(fps, 1) if fps >= 1 else float(f"{fps:.2g}")
+
+
 @dataclass(frozen=True)
 class CameraStatus:
     """How the camera does."""
@@ -154,7 +159,7 @@ class Status:
     overhead_s_total: float
     latency_s_total: float
     fps: float
-    """Classified frames a second over the last seconds."""
+    """Classified frames a second over the last seconds, or frames; 0 when they stopped."""
     reloads_total: int
     config_problem: str
     """Why the newest settings were not taken; else empty."""

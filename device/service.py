@@ -23,7 +23,7 @@ from device.config import CameraConfig, Config
 from device.errors import CameraHangsError, OutputError, SourceError
 from device.guard import Model
 from device.models import ModelWatcher
-from device.observation import BoardStatus, Observation
+from device.observation import BoardStatus, Observation, told_rate
 from device.pipeline import Pipeline
 from device.preprocess import Preprocessing
 from device.sinks import Context, Keeper, Sink, SinkThread
@@ -314,7 +314,9 @@ class Service:
     def _summary(self) -> str:
         status = self._telemetry.snapshot()
         camera = status.camera.state + (f": {status.camera.problem}" * bool(status.camera.problem))
-        return f"{status.fps:.1f} frames/s, camera {camera}"
+        count = status.inferences_total
+        labels = f"{count} label{'s' * (count != 1)}"
+        return f"{labels}, {told_rate(status.fps)} frames/s, camera {camera}"
 
     def _close(self) -> None:
         self._notifier.stopping()

@@ -1,5 +1,6 @@
 """Strict reading of settings: a TOML table becomes a frozen dataclass, or one clear line."""
 
+import codecs
 import difflib
 import tomllib
 import types
@@ -9,7 +10,7 @@ from dataclasses import field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from device.errors import ConfigError
+from device.errors import ConfigError, SettingsUnreadError
 
 T = TypeVar("T")
 
@@ -22,16 +23,22 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    secret: bool = False,
 ) -> Any:
-    """A dataclass field with a range (both ends allowed) or a list of allowed words."""
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices})
+    """A dataclass field with a range (both ends allowed) or a list of allowed words.
+
+    The value of a secret one is in no message.
+    """
+    limits = {"low": low, "high": high, "choices": choices, "secret": secret}
+    return field(default=default, metadata=limits)
 
 
 def read_file(cls: type[T], path: Path) -> T:
     """Read a TOML file into a dataclass of sections.
 
     Raises:
-        ConfigError: if it cannot be read, is no TOML, or has an unknown or impossible setting.
+        ConfigError: if there is none, it is no TOML, or has an unknown or impossible setting.
+        SettingsUnreadError: if it cannot be read just now.
     """
     try:
         with path.open("rb") as file:
@@ -40,18 +47,32 @@ def read_file(cls: type[T], path: Path) -> T:
         raise ConfigError(
             f"{path}: no such settings; begin with a copy of fieldguide.example.toml"
         ) from error
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise ConfigError(f"{path}: {error.strerror}; name the settings' file") from error
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        raise SettingsUnreadError(f"{path}: {error.strerror}") from error
     if len(data) > MAX_CONFIG_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_CONFIG_BYTES:,} bytes")
     try:
-        return read(cls, tomllib.loads(data.decode("utf-8")))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text") from error
+        return read(cls, tomllib.loads(_text(data)))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _text(data: bytes) -> str:
+    if b"\0" in data or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigError("not UTF-8 text but UTF-16, or no text at all: save it as UTF-8")
+    try:
+        # Windows' editors begin a file with a mark; TOML has none.
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"line {line}: a letter that is not UTF-8, as in Latin-1 or Windows-1252 text: "
+            "save the file as UTF-8"
+        ) from error
 
 
 def read(cls: type[T], table: Mapping[str, Any], section: str = "") -> T:
@@ -102,11 +123,11 @@ def _value(hint: Any, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
 
 def _tuple(hints: tuple[Any, ...], value: Any, name: str, limits: Mapping[str, Any]) -> Any:
     if not isinstance(value, list):
-        raise ConfigError(f"{name}={_shown(value)}: write a list, like [..., ...]")
+        raise ConfigError(f"{_shown(name, value, limits)}: write a list, like [..., ...]")
     if hints[-1] is Ellipsis:
         hints = (hints[0],) * len(value)
     if len(value) != len(hints):
-        raise ConfigError(f"{name}={_shown(value)}: write {len(hints)} values")
+        raise ConfigError(f"{_shown(name, value, limits)}: write {len(hints)} values")
     pairs = enumerate(zip(hints, value, strict=True))
     return tuple(_scalar(hint, item, f"{name}[{i}]", limits) for i, (hint, item) in pairs)
 
@@ -115,13 +136,13 @@ def _scalar(hint: Any, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
     if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint:
-        raise ConfigError(f"{name}={_shown(value)}: write {_WORDS[hint]}")
+        raise ConfigError(f"{_shown(name, value, limits)}: write {_WORDS[hint]}")
     low, high, choices = limits.get("low"), limits.get("high"), limits.get("choices")
     # `not >=`, not `<`: a NaN is outside of every range.
     if (low is not None and not value >= low) or (high is not None and not value <= high):
-        raise ConfigError(f"{name}={_shown(value)}: must be {_range(low, high)}")
+        raise ConfigError(f"{_shown(name, value, limits)}: must be {_range(low, high)}")
     if choices and value not in choices:
-        raise ConfigError(f"{name}={_shown(value)}: choose {', '.join(choices)}")
+        raise ConfigError(f"{_shown(name, value, limits)}: choose {', '.join(choices)}")
     return value
 
 
@@ -133,9 +154,11 @@ _WORDS = {
 }
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any, limits: Mapping[str, Any]) -> str:
+    if limits.get("secret"):
+        return name
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return f"{name}={text}" if len(text) <= 60 else f"{name}={text[:57]}..."
 
 
 def _range(low: float | None, high: float | None) -> str:

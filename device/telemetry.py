@@ -18,6 +18,8 @@ from device.observation import (
 )
 
 FPS_WINDOW_S = 5.0
+FEWEST_FPS_SAMPLES = 3
+"""However old they are: a service may be told to classify a frame every 100 s."""
 MAX_FPS_SAMPLES = 2000
 
 
@@ -110,9 +112,14 @@ class Telemetry:
 
 
 def _rate(moments: "deque[float]", now_s: float) -> float:
-    while moments and moments[0] < now_s - FPS_WINDOW_S:
+    """Frames a second over the last seconds, or the last frames if those are further apart."""
+    while len(moments) > FEWEST_FPS_SAMPLES and moments[0] < now_s - FPS_WINDOW_S:
         moments.popleft()
     if len(moments) < 2:
         return 0.0
-    # Up to now, not to the last frame: the rate falls when frames stop.
-    return (len(moments) - 1) / max(now_s - moments[0], 1e-9)
+    took_s = moments[-1] - moments[0]
+    overdue_s = now_s - moments[-1] - took_s / (len(moments) - 1)
+    if overdue_s > max(FPS_WINDOW_S, took_s):
+        return 0.0
+    # From when the next frame is overdue the rate falls.
+    return (len(moments) - 1) / max(took_s + max(overdue_s, 0.0), 1e-9)

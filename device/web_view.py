@@ -19,7 +19,7 @@ from device import bundle
 from device.board import explain
 from device.classifier import Scores
 from device.errors import FieldguideError
-from device.observation import ModelInfo, Observation, Status
+from device.observation import ModelInfo, Observation, Status, told_rate
 from device.preprocess import Pixels
 from device.streams import without_password
 
@@ -179,7 +179,7 @@ def health(
     return {
         "version": status.version,
         "uptime_s": round(status.uptime_s),
-        "fps": round(status.fps, 1),
+        "fps": told_rate(status.fps),
         "camera": {
             "source": without_password(camera.source),
             "state": camera.state,

@@ -1,6 +1,7 @@
 """What `python -m device serve` promises, seen from outside: lines, signals, faults, its end."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -231,6 +232,26 @@ def test_the_manager_hears_ready_watchdog_reload_and_stop_in_order(
         eventually(lambda: "STOPPING=1" in messages)
     assert messages.index("READY=1") < messages.index("WATCHDOG=1")
     assert any(m.startswith("STATUS=") for m in messages)
+
+
+def test_a_rollout_sees_the_labels_of_a_service_that_gives_one_every_20_seconds(
+    camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    health = (ROOT / "device" / "deploy" / "tasks" / "health.yml").read_text()
+    (pattern,) = set(re.findall(r"search\('(StatusText=.*?)'\)", health))
+    text = settings(tiny_bundle, camera.url, "[inference]\nmax_fps = 0.05\n")
+
+    def told(messages: list[str]) -> list[str]:
+        return [f"StatusText={m.removeprefix('STATUS=')}" for m in messages if "STATUS=" in m]
+
+    with (
+        manager(tmp_path) as (address, messages),
+        running(tmp_path, text, NOTIFY_SOCKET=address) as service,
+    ):
+        eventually(lambda: told(messages))
+        assert not re.search(pattern, told(messages)[0]), "nothing was seen yet"
+        eventually(lambda: re.search(pattern, told(messages)[-1]), 20)
+        assert len(service.lines) == 1
 
 
 def test_the_watchdog_is_fed_while_the_camera_is_gone(tiny_bundle: Path, tmp_path: Path) -> None:

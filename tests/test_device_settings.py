@@ -1,5 +1,7 @@
 """What `fieldguide.toml` promises: every setting documented, every mistake one clear line."""
 
+import errno
+import os
 import tomllib
 from pathlib import Path
 
@@ -73,6 +75,70 @@ def test_a_file_that_is_no_toml_is_one_line_with_its_name(data: bytes, tmp_path:
     with pytest.raises(ConfigError, match=r"fieldguide\.toml") as error:
         config.load(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_settings_that_a_windows_editor_saved_are_read(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_bytes("[camera]\r\nsource = '/dev/ü'\r\n".encode(encoding))
+    assert config.load(path).camera.source == "/dev/ü"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("utf-16", "save it as UTF-8"),
+        ("utf-16-le", "save it as UTF-8"),
+        ("utf-32", "save it as UTF-8"),
+        ("latin-1", "line 2: a letter that is not UTF-8"),
+        ("cp1252", "line 2: a letter that is not UTF-8"),
+    ],
+)
+def test_settings_in_another_alphabet_say_how_to_save_them(
+    encoding: str, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_bytes("[camera]\nsource = '/dev/ü'\n".encode(encoding))
+    with pytest.raises(ConfigError, match=words) as error:
+        config.load(path)
+    assert error.value.exit_status == 2 and "ü" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ENFILE])
+def test_settings_that_cannot_be_read_just_now_are_no_wrong_settings(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A manager starts the service again then; status 2 would keep it down."""
+
+    def fail(path: Path, *_: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(ConfigError, match=os.strerror(number)) as error:
+        config.load(tmp_path / "fieldguide.toml")
+    assert error.value.exit_status == 1
+
+
+def test_a_folder_in_place_of_settings_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="name the settings' file") as error:
+        config.load(tmp_path)
+    assert error.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[output.mqtt]\npassword = 3141592",
+        "[output.mqtt]\npassword = ['3141592']",
+        "[output.web]\ntoken = 3141592",
+        "[output.prometheus]\ntoken = 31415.92",
+        "[camera]\nsource = ['rtsp://pi:3141592@garden/']",
+    ],
+)
+def test_a_mistake_in_a_secret_does_not_show_it(text: str) -> None:
+    with pytest.raises(ConfigError, match='write a text in "quotes"') as error:
+        read(text)
+    assert "31415" not in str(error.value)
 
 
 def test_a_region_inside_out_is_refused(tmp_path: Path) -> None:

@@ -53,6 +53,26 @@ def test_a_missing_node_of_the_settings_is_named(machine: Machine) -> None:
     assert finding.state == FAILED and "/dev/video7" in finding.found
 
 
+@pytest.mark.parametrize("name", ["dev/v4l/by-id/usb-046d_HD-index0", "dev/char/81:0", "dev/cam"])
+def test_a_camera_may_be_named_by_a_link_that_outlives_a_restart(
+    name: str, machine: Machine
+) -> None:
+    node, link = machine.write("dev/video2"), machine.root / name
+    machine.write("dev/video0")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(os.path.relpath(node, link.parent))
+    machine.process(411, "motion", "motion -n", "/dev/video2")
+    found = cameras(machine.host(), f"/{name}")
+    assert the(found, "camera").state == OK
+    assert "motion (process 411)" in the(found, "camera holder").found
+    node.unlink()
+    (finding,) = cameras(machine.host(), f"/{name}")
+    assert finding.state == FAILED and "is not there" in finding.found
+    link.unlink()
+    link.symlink_to(link.name)
+    assert states(cameras(machine.host(), f"/{name}")) == {"camera": FAILED}
+
+
 @pytest.mark.parametrize(
     ("groups", "cure"), [((), "sudo usermod -aG video pi"), (("video",), "udev rule")]
 )

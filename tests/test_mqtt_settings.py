@@ -16,6 +16,7 @@ from device.mqtt import Mqtt
     ("wrong", "words"),
     [
         ({"tls": True, "ca_file": "/nowhere/ca.pem"}, "ca_file='/nowhere/ca.pem'"),
+        ({"tls": True, "ca_file": __file__}, "ca_file="),
         ({"ca_file": "ca.pem"}, "set tls = true"),
         ({"topic_prefix": "a/#"}, "topic_prefix='a/#'"),
         ({"topic_prefix": ""}, "must not be empty"),
@@ -44,3 +45,11 @@ def test_a_missing_package_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPa
     for name, package in (("mqtt", "paho-mqtt"), ("prometheus", "prometheus-client")):
         with pytest.raises(ConfigError, match=f"{package} is not installed: pip install"):
             outputs.FACTORIES[name](Surroundings().context())
+
+
+def test_a_certificate_that_is_not_there_yet_is_waited_for_and_a_wrong_one_is_not() -> None:
+    """By the manager, which starts the service again unless the status is 2."""
+    for path, status in (("/nowhere/ca.pem", 1), (__file__, 2)):
+        with pytest.raises(ConfigError) as caught:
+            Mqtt(MqttConfig(tls=True, ca_file=path))
+        assert caught.value.exit_status == status
