@@ -7,29 +7,27 @@ Uncertainty sampling by the margin of the two best scores (Scheffer, Decomain an
 """
 
 import errno
-import hashlib
-import io
 import logging
 import math
 import os
-import platform
 import re
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from device import __version__
+from device import clock, snapshot
 from device.config import CollectConfig
-from device.errors import OutputError
+from device.errors import ClassNameError, OutputError
+from device.names import MAX_NAME_BYTES, name_problem, settled
 from device.observation import UNKNOWN, Observation, Status
-from device.preprocess import Pixels
-from device.provenance import REVIEW, Provenance
+from device.provenance import REVIEW
 
 log = logging.getLogger("fieldguide")
 
@@ -38,29 +36,34 @@ RESCAN_S = 600.0
 """How often the folder is read anew: files age, and people take them away."""
 PROBE_S = 10.0
 """How often a full disk is tried again."""
+TELL_S = 60.0
+"""How often the log tells of photos that were removed, at most."""
 SHRINK_TO = 0.95
 """A folder that is too large shrinks to this share of its limit, so that it seldom has to."""
 BLOCK_BYTES = 4096
 EARLIEST_S = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 """A photo from before was saved by a clock that was not set yet: its age is unknown."""
+UNDATED_S = 0.0
+"""The file's time of what is saved while nobody knows how late it is."""
+AHEAD_S = 86400.0
+"""A photo from this far in the future was saved by a clock that was wrong."""
 NAME = re.compile(r"\.?\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}\.jpg")
 """Only files with such names are ever counted or removed; a dot means not whole yet."""
 REMEMBERED = 32
-THUMBNAIL_PX = 16
 SAME_PICTURE = 4.0
 """Thumbnails whose grey values differ by less than this on average show the same thing."""
 LABELLED, CHANGED, UNCERTAIN = "labelled", "changed", "uncertain"
-MAX_LABEL_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Saved:
-    """One file in the folder."""
+    """One file in the folder; its name begins with the time that the device's clock had."""
 
     path: Path
     bytes: int
     """On disk, about."""
     modified_s: float
+    """Of an unlabelled one, since when it is known to be there; long ago if that is not known."""
     labelled: bool
 
 
@@ -81,7 +84,9 @@ class Collector:
         self._lock = threading.Lock()
         self._interval_s = 60 / config.max_per_minute
         self._next_save_s = self._next_probe_s = self._next_scan_s = float("-inf")
-        self._used_bytes = 0
+        self._next_trade_s = self._next_tell_s = float("-inf")
+        self._used_bytes = self._saved_total = self._removed_total = 0
+        self._untold: dict[str, int] = {}
         self._recent: list[npt.NDArray[np.float32]] = []
         self._problem = ""
         self._refused_bytes = 0
@@ -91,6 +96,15 @@ class Collector:
     def wants_pictures(self) -> bool:
         """Only while one could be saved."""
         return not self._problem and time.monotonic() >= self._next_save_s
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """Photos saved and removed since the start, and what all of them take."""
+        return {
+            "photos_saved_total": self._saved_total,
+            "photos_removed_total": self._removed_total,
+            "used_bytes": self._used_bytes,
+        }
 
     def publish(self, observation: Observation) -> None:
         """Save the observation's picture if it is worth it, and its turn.
@@ -105,32 +119,34 @@ class Collector:
         reason = why_save(observation, threshold, self._config)
         if not reason:
             return
-        pixels = _seen(observation)
-        small = _thumbnail(pixels)
+        small = snapshot.thumbnail(snapshot.seen(observation))
         if any(float(np.abs(small - other).mean()) < SAME_PICTURE for other in self._recent):
             return
         predicted = observation.model.labels[int(observation.scores.argmax())]
-        self._save(observation, pixels, reason, predicted)
+        self._save(observation, reason, predicted, Path(REVIEW, folder_name(predicted)))
         self._next_save_s = time.monotonic() + self._interval_s
         self._recent = [*self._recent, small][-REMEMBERED:]
 
     def keep(self, observation: Observation, label: str) -> str:
         """Save the observation's picture as an example of `label`; called from any thread.
 
-        The same frame under another label takes the place of the one before.
+        A class that is there already keeps its spelling. The same frame under another label takes
+        the place of the one before.
 
         Returns:
             The file's name, with its class folder.
 
         Raises:
-            OutputError: if there is no picture, no room, or the label is no folder's name.
+            ClassNameError: if the label is no class's name (`device.names`).
+            OutputError: if there is no picture, or no room.
         """
         if observation.picture is None:
             raise OutputError("this frame has no picture any more; try the next one")
-        problem = label_problem(label)
+        label = self._spelled(label, observation.model.labels)
+        problem = name_problem(label)
         if problem:
-            raise OutputError(f"label {label!r}: {problem}")
-        name = self._save(observation, _seen(observation), LABELLED, label)
+            raise ClassNameError(f"the class's name {problem}")
+        name = self._save(observation, LABELLED, label, Path(label))
         with self._lock:
             frame, before = self._kept
             if frame == observation.monotonic_s and before != name:
@@ -150,26 +166,38 @@ class Collector:
                 self._tidy(self._config.max_mb * MB)
             if self._problem and time.monotonic() >= self._next_probe_s:
                 self._probe()
+            if time.monotonic() >= self._next_tell_s:
+                self._tell_removed()
         self._raise_problem()
 
     def close(self) -> None:
-        """Nothing to do: each photo is whole as soon as it has its name."""
+        """Tell what was removed; each photo is whole as soon as it has its name."""
+        with self._lock:
+            self._tell_removed()
 
     def _raise_problem(self) -> None:
         if self._problem:
             raise OutputError(self._problem)
 
-    def _save(self, observation: Observation, pixels: Pixels, reason: str, label: str) -> str:
-        data = _jpeg(pixels, _provenance(observation, reason, label), self._config.jpeg_quality)
-        folder = Path(label) if reason == LABELLED else Path(REVIEW, folder_name(label))
-        name = folder / _file_name(observation, data)
+    def _spelled(self, label: str, labels: Sequence[str]) -> str:
+        """A class as the model spells it, else as its folder is called, else as it was given."""
+        spelled = settled(label, labels)
+        if spelled in labels or not self._folder.is_dir():
+            return spelled
+        return settled(label, [entry.name for entry in self._folder.iterdir() if entry.is_dir()])
+
+    def _save(self, observation: Observation, reason: str, label: str, folder: Path) -> str:
+        data = snapshot.photo(observation, reason, label, self._config.jpeg_quality)
+        name = folder / snapshot.file_name(observation, data)
+        undated = reason != LABELLED and not clock.is_synchronized()
         with self._lock:
             try:
                 self._make_room(len(data))
-                _write(self._folder / name, data)
+                _write(self._folder / name, data, undated=undated)
             except OSError as error:
                 self._refuse(error, len(data))
             self._used_bytes += _on_disk(len(data))
+            self._saved_total += 1
             self._problem = ""
         return name.as_posix()
 
@@ -182,7 +210,7 @@ class Collector:
     def _probe(self) -> None:
         """Write as much as was refused, and take it away again."""
         self._next_probe_s = time.monotonic() + PROBE_S
-        path = self._folder / REVIEW / f"{_stamp(0)}-00000000.jpg"
+        path = self._folder / REVIEW / f"{snapshot.stamp(0)}-00000000.jpg"
         try:
             self._make_room(self._refused_bytes)
             _write(path, bytes(self._refused_bytes))
@@ -192,27 +220,40 @@ class Collector:
             self._problem = f"{self._folder}: {error.strerror or error}; nothing is saved"
 
     def _make_room(self, wanted_bytes: int) -> None:
-        """Let the oldest go until there is room inside the folder's limit and on the disk.
+        """Let the oldest doubts go until there is room inside the folder's limit and on the disk.
 
         Raises:
-            OSError: if the disk is too full however many go, or one photo is above the limit.
+            OSError: if the disk or the folder is too full however many go, or one photo is above
+                the limit; then none goes.
         """
         if time.monotonic() >= self._next_scan_s:
             self._tidy(self._config.max_mb * MB)
         limit = self._config.max_mb * MB - _on_disk(wanted_bytes)
         if limit < 0:
             raise OSError(errno.EFBIG, f"a photo is larger than max_mb = {self._config.max_mb}")
+        for share in (SHRINK_TO, 1):
+            if self._used_bytes > limit:
+                self._tidy(int(limit * share))
         if self._used_bytes > limit:
-            self._tidy(int(limit * SHRINK_TO))
+            full = f"labelled photos fill max_mb = {self._config.max_mb}: fetch them, or raise it"
+            raise OSError(errno.EDQUOT, full)
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_room_on_disk(wanted_bytes)
+
+    def _make_room_on_disk(self, wanted_bytes: int) -> None:
         lacking = self._lacking(wanted_bytes)
-        if lacking > 0:
-            # On a disk that others filled only doubts make way: labels are a person's work.
-            doubts = [file for file in _files(self._folder) if not file.labelled]
-            self._remove(_oldest(doubts, lacking))
-            if self._lacking(wanted_bytes) > 0:
-                problem = f"no room on its disk (min_free_mb = {self._config.min_free_mb})"
-                raise OSError(errno.ENOSPC, problem)
+        if lacking <= 0:
+            return
+        doubts = [file for file in _files(self._folder) if not file.labelled]
+        # Some file systems give room back later, or not at all: then more would go for nothing.
+        trade = time.monotonic() >= self._next_trade_s
+        if trade and sum(file.bytes for file in doubts) >= lacking:
+            self._remove(_oldest(doubts, lacking), "for room on the disk")
+            if self._lacking(wanted_bytes) <= 0:
+                return
+            self._next_trade_s = time.monotonic() + RESCAN_S
+        problem = f"no room on its disk (min_free_mb = {self._config.min_free_mb})"
+        raise OSError(errno.ENOSPC, problem)
 
     def _lacking(self, wanted_bytes: int) -> int:
         disk = os.statvfs(self._folder)
@@ -223,22 +264,26 @@ class Collector:
         """Remove unlabelled photos that are too old, then the oldest ones above the limit."""
         self._next_scan_s = time.monotonic() + RESCAN_S
         files = _files(self._folder)
-        gone = too_many(files, limit_bytes, time.time() - self._config.max_age_days * 86400)
         self._used_bytes = sum(f.bytes for f in files)
-        self._remove(gone)
-        labelled = sum(f.labelled for f in gone)
-        if labelled:
-            log.warning(
-                "output.collect: %d labelled photos gone, the oldest, to stay below %d MB: "
-                "fetch them earlier, or raise max_mb",
-                labelled,
-                self._config.max_mb,
-            )
+        if clock.is_synchronized():
+            _date(files)
+            old = too_old(files, time.time() - self._config.max_age_days * 86400)
+            self._remove(old, f"older than max_age_days = {self._config.max_age_days:g}")
+            files = [file for file in files if file not in set(old)]
+        self._remove(too_many(files, limit_bytes), f"above max_mb = {self._config.max_mb}")
 
-    def _remove(self, files: list[Saved]) -> None:
+    def _remove(self, files: list[Saved], why: str) -> None:
         for file in files:
             file.path.unlink(missing_ok=True)
             self._used_bytes -= file.bytes
+            self._removed_total += 1
+            self._untold[why] = self._untold.get(why, 0) + 1
+
+    def _tell_removed(self) -> None:
+        self._next_tell_s = time.monotonic() + TELL_S
+        for why, count in self._untold.items():
+            log.info("output.collect: removed %d photos that nobody had labelled, %s", count, why)
+        self._untold.clear()
 
 
 def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:
@@ -259,47 +304,45 @@ def why_save(observation: Observation, threshold: float, config: CollectConfig) 
     return UNCERTAIN if near_second or near_threshold else ""
 
 
-def too_many(files: list[Saved], limit_bytes: int, oldest_s: float) -> list[Saved]:
-    """Which files go: unlabelled ones from before `oldest_s`, then the oldest above the limit.
-
-    Labelled ones go last, and only for room, never for age.
-    """
-    gone: list[Saved] = []
-    left: list[Saved] = []
-    for file in files:
-        too_old = not file.labelled and EARLIEST_S <= file.modified_s < oldest_s
-        (gone if too_old else left).append(file)
-    return gone + _oldest(left, sum(f.bytes for f in left) - limit_bytes)
+def too_old(files: Sequence[Saved], oldest_s: float) -> list[Saved]:
+    """Which unlabelled files are known to be from before `oldest_s`."""
+    return [f for f in files if not f.labelled and EARLIEST_S <= f.modified_s < oldest_s]
 
 
-def label_problem(label: str) -> str:
-    """Why a label cannot be the name of a class folder; empty if it can."""
-    if not label or label != label.strip() or not label.isprintable():
-        return "write some letters, without spaces around them"
-    if label[0] in "._" or "/" in label or "\\" in label:
-        return "must not begin with . or _, nor hold a slash"
-    if len(label.encode()) > MAX_LABEL_BYTES:
-        return f"longer than {MAX_LABEL_BYTES} bytes"
-    return ""
+def too_many(files: Sequence[Saved], limit_bytes: int) -> list[Saved]:
+    """Which unlabelled files go so that all stay below a limit; none if that is not enough."""
+    doubts = [file for file in files if not file.labelled]
+    surplus_bytes = sum(f.bytes for f in files) - limit_bytes
+    return _oldest(doubts, surplus_bytes) if sum(f.bytes for f in doubts) >= surplus_bytes else []
 
 
 def folder_name(predicted: str) -> str:
     """A class of the model as the name of a folder; the class itself wherever that can be one."""
-    if not label_problem(predicted):
+    if not name_problem(predicted):
         return predicted
-    letters = "".join(c if c.isalnum() else "-" for c in predicted[: MAX_LABEL_BYTES // 5])
+    letters = "".join(c if c.isalnum() else "-" for c in predicted[: MAX_NAME_BYTES // 5])
     return f"class {letters}".strip()
 
 
-def _oldest(files: list[Saved], wanted_bytes: int) -> list[Saved]:
-    """The files to remove to gain so many bytes: unlabelled before labelled, then by age."""
+def _oldest(doubts: list[Saved], wanted_bytes: int) -> list[Saved]:
+    """The files to remove to gain so many bytes, by the time in their names."""
     gone, gained = [], 0
-    for file in sorted(files, key=lambda f: (f.labelled, f.modified_s, f.path)):
+    for file in sorted(doubts, key=lambda f: (f.path.name, f.path)):
         if gained >= wanted_bytes:
             break
         gone.append(file)
         gained += file.bytes
     return gone
+
+
+def _date(files: Sequence[Saved]) -> None:
+    """Let unlabelled photos age from now on that a wrong clock saved."""
+    now_s = time.time()
+    for file in files:
+        if not file.labelled and not EARLIEST_S <= file.modified_s <= now_s + AHEAD_S:
+            # Someone may have fetched it meanwhile.
+            with suppress(FileNotFoundError):
+                os.utime(file.path, (now_s, now_s))
 
 
 def _files(folder: Path) -> list[Saved]:
@@ -324,52 +367,7 @@ def _on_disk(size_bytes: int) -> int:
     return math.ceil(size_bytes / BLOCK_BYTES) * BLOCK_BYTES
 
 
-def _seen(observation: Observation) -> Pixels:
-    """The part of the picture that the model saw: what is judged is what is learned from."""
-    assert observation.picture is not None
-    left, upper, right, lower = observation.crop_box
-    return observation.picture[upper:lower, left:right]
-
-
-def _thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """Grey values (16, 16) of a picture, 0..255."""
-    image = Image.fromarray(pixels).convert("L")
-    size = (THUMBNAIL_PX, THUMBNAIL_PX)
-    return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32)
-
-
-def _provenance(observation: Observation, reason: str, label: str) -> Provenance:
-    order = np.argsort(-observation.scores, kind="stable")[:5]
-    names = observation.model.labels
-    return Provenance(
-        reason=reason,
-        label=label,
-        top={names[i]: round(float(observation.scores[i]), 4) for i in order},
-        time=datetime.fromtimestamp(observation.unix_s, UTC).isoformat(timespec="milliseconds"),
-        device=platform.node(),
-        model_sha256=observation.model.sha256,
-        source=observation.source,
-    )
-
-
-def _jpeg(pixels: Pixels, provenance: Provenance, quality: int) -> bytes:
-    data = io.BytesIO()
-    exif = provenance.exif(f"Fieldguide {__version__}")
-    Image.fromarray(pixels).save(data, "JPEG", quality=quality, exif=exif)
-    return data.getvalue()
-
-
-def _file_name(observation: Observation, data: bytes) -> str:
-    """Sorted by time; the digest keeps apart what two devices, or a clock set back, save."""
-    return f"{_stamp(observation.unix_s)}-{hashlib.sha256(data).hexdigest()[:8]}.jpg"
-
-
-def _stamp(unix_s: float) -> str:
-    moment = datetime.fromtimestamp(unix_s, UTC)
-    return moment.strftime("%Y%m%dT%H%M%S") + f".{moment.microsecond // 1000:03}Z"
-
-
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, *, undated: bool = False) -> None:
     """Write a whole file that survives a power cut, or none; half of one stays hidden."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}")
@@ -378,6 +376,8 @@ def _write(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if undated:
+            os.utime(part, (UNDATED_S, UNDATED_S))
         part.rename(path)
     finally:
         part.unlink(missing_ok=True)

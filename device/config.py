@@ -154,9 +154,9 @@ class CollectConfig:
     """Also frames in which the label changed."""
     max_per_minute: float = setting(6.0, low=0.01, high=600)
     max_mb: int = setting(500, low=1, high=10_000_000)
-    """Of the folder; the oldest go first, those that a person labelled last."""
+    """Of the folder; the oldest that nobody labelled go, labelled ones never."""
     max_age_days: float = setting(30.0, low=0.01, high=36500)
-    """Of photos that nobody labelled."""
+    """Of photos that nobody labelled, by a clock that was set (`device.clock`)."""
     min_free_mb: int = setting(500, low=0, high=10_000_000)
     """Left free on the disk, whoever fills it."""
     jpeg_quality: int = setting(90, low=50, high=95)

@@ -59,3 +59,7 @@ class SettingsUnreadError(ConfigError):
 
 class OutputError(FieldguideError):
     """An observation could not be delivered: the user checks the broker, disk or receiver."""
+
+
+class ClassNameError(OutputError):
+    """A frame cannot be saved under this name: the user chooses another."""

@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from device import collect, provenance
-from device.collect import MB, Collector, Saved, folder_name, label_problem, too_many, why_save
+from device import clock, collect, provenance
+from device.collect import MB, Collector, Saved, folder_name, too_many, too_old, why_save
 from device.config import CollectConfig
-from device.errors import OutputError
+from device.errors import ClassNameError, OutputError
+from device.names import name_problem
 from device.observation import UNKNOWN, ModelInfo, Observation
 from device.sources import photos_below
 
@@ -153,10 +154,10 @@ def test_a_photo_tells_where_it_comes_from_wherever_it_is_moved(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "label", ["", "..", "a/b", "_review", ".x", "a\nb", " a", "x" * 101, "a\\b"]
+    "label", ["", "..", "a/b", "_review", ".x", "a\nb", " a", "x" * 201, "a\\b"]
 )
 def test_a_label_that_leads_elsewhere_is_refused(tmp_path: Path, label: str) -> None:
-    with pytest.raises(OutputError):
+    with pytest.raises(ClassNameError):
         collector(tmp_path).keep(observed(), label)
     assert list(tmp_path.iterdir()) == []
 
@@ -164,8 +165,24 @@ def test_a_label_that_leads_elsewhere_is_refused(tmp_path: Path, label: str) -> 
 @given(st.text(max_size=300))
 def test_a_forged_class_name_stays_inside_the_folder(label: str) -> None:
     name = folder_name(label)
-    assert label_problem(name) == ""
-    assert name == label or label_problem(label)
+    assert name_problem(name) == ""
+    assert name == label or name_problem(label)
+
+
+@pytest.mark.parametrize(
+    ("written", "saved_as"),
+    [("RED", "red"), ("Moss rose", "moss rose"), ("ga\u0308nse", "g\u00e4nse"), ("Red ", "")],
+)
+def test_a_class_that_is_there_keeps_its_spelling(
+    tmp_path: Path, written: str, saved_as: str
+) -> None:
+    (tmp_path / "moss rose").mkdir()
+    (tmp_path / "Red").mkdir()
+    sink = collector(tmp_path)
+    if not saved_as:
+        # Spaces at the ends are no other class, but the model's.
+        saved_as = "red"
+    assert Path(sink.keep(observed(3), written)).parent == Path(saved_as)
 
 
 def test_a_frame_without_its_picture_cannot_be_kept(tmp_path: Path) -> None:
@@ -192,27 +209,32 @@ def test_other_photos_have_no_record() -> None:
 
 FILES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 20), st.booleans()), max_size=30).map(
     lambda rows: [
-        Saved(Path(str(i)), size, collect.EARLIEST_S + age, labelled)
+        Saved(Path(f"{age:02}-{i}"), size, collect.EARLIEST_S + age, labelled)
         for i, (size, age, labelled) in enumerate(rows)
     ]
 )
 
 
-@given(FILES, st.integers(0, 100), st.integers(0, 20))
-def test_the_folder_stays_in_its_bounds_and_labels_go_last(
-    files: list[Saved], limit: int, oldest: int
-) -> None:
-    oldest_s = collect.EARLIEST_S + oldest
-    gone = too_many(files, limit, oldest_s)
+@given(FILES, st.integers(0, 100))
+def test_the_folder_stays_in_its_bounds_and_labels_never_go(files: list[Saved], limit: int) -> None:
+    gone = too_many(files, limit)
     left = [file for file in files if file not in gone]
-    assert sum(file.bytes for file in left) <= limit
-    assert all(file.labelled or file.modified_s >= oldest_s for file in left)
-    if any(file.labelled for file in gone):
-        assert all(file.labelled for file in left)
-    for kind in (True, False):
-        ages_gone = [f.modified_s for f in gone if f.labelled is kind]
-        ages_left = [f.modified_s for f in left if f.labelled is kind]
-        assert max(ages_gone, default=0) <= min(ages_left, default=float("inf"))
+    assert not any(file.labelled for file in gone)
+    doubts_left = [f.modified_s for f in left if not f.labelled]
+    assert max((f.modified_s for f in gone), default=0) <= min(doubts_left, default=float("inf"))
+    if sum(file.bytes for file in files if file.labelled) <= limit:
+        assert sum(file.bytes for file in left) <= limit
+    else:
+        # Not for nothing.
+        assert gone == []
+
+
+@given(FILES, st.integers(0, 20))
+def test_only_doubts_of_a_known_age_grow_too_old(files: list[Saved], oldest: int) -> None:
+    oldest_s = collect.EARLIEST_S + oldest
+    undated = [replace(file, modified_s=collect.UNDATED_S) for file in files]
+    gone = too_old([*files, *undated], oldest_s)
+    assert gone == [f for f in files if not f.labelled and f.modified_s < oldest_s]
 
 
 def test_a_long_run_never_outgrows_the_folder(tmp_path: Path) -> None:
@@ -249,25 +271,86 @@ def test_only_its_own_files_are_ever_removed(tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size == 2 * MB
 
 
-def test_old_doubts_go_and_labels_stay(tmp_path: Path) -> None:
+def scan(sink: Collector) -> None:
+    sink._next_scan_s = sink._next_tell_s = float("-inf")
+    sink.tick(None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    return lambda known: monkeypatch.setattr(clock, "is_synchronized", lambda: known)
+
+
+def test_old_doubts_go_and_labels_stay_and_the_log_says_so(
+    tmp_path: Path, set_clock: Callable[[bool], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    set_clock(True)
     sink = collector(tmp_path, max_age_days=30)
     kept = sink.keep(observed(), "red")
     sink.publish(observed(1))
     for path in photos_below(tmp_path):
         os.utime(path, (time.time() - 31 * 86400,) * 2)
-    sink._next_scan_s = float("-inf")
-    sink.tick(None)  # type: ignore[arg-type]
+    scan(sink)
     assert saved(tmp_path) == [kept]
+    assert "removed 1 photos that nobody had labelled, older than max_age_days = 30" in caplog.text
+    assert sink.figures["photos_removed_total"] == 1 and sink.figures["photos_saved_total"] == 2
 
 
-def test_a_clock_that_was_not_set_ages_nothing(tmp_path: Path) -> None:
+def test_by_a_clock_that_no_server_has_set_nothing_is_too_old(
+    tmp_path: Path, set_clock: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(True)
     sink = collector(tmp_path, max_age_days=1)
-    sink.publish(observed(1, unix_s=12.0))
+    sink.publish(observed(1))
+    set_clock(False)
+    real = time.time
+    monkeypatch.setattr(collect.time, "time", lambda: real() + 3650 * 86400)
+    scan(sink)
+    assert len(saved(tmp_path)) == 1
+
+
+def test_what_a_late_clock_saved_ages_from_when_it_is_set(
+    tmp_path: Path, set_clock: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(False)
+    sink = collector(tmp_path, max_age_days=30)
+    sink.publish(observed(1))
     (path,) = photos_below(tmp_path)
-    os.utime(path, (12, 12))
-    sink._next_scan_s = float("-inf")
-    sink.tick(None)  # type: ignore[arg-type]
-    assert path.exists()
+    # How late that clock was nobody knew; now a server has set it.
+    assert path.stat().st_mtime == collect.UNDATED_S
+    set_clock(True)
+    scan(sink)
+    assert path.exists() and abs(path.stat().st_mtime - time.time()) < 60
+    real = time.time
+    monkeypatch.setattr(collect.time, "time", lambda: real() + 31 * 86400)
+    scan(sink)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("wrong_s", [12.0, 4e9])
+def test_photos_from_no_time_that_can_be_age_from_now(
+    tmp_path: Path, set_clock: Callable[[bool], None], wrong_s: float
+) -> None:
+    set_clock(True)
+    sink = collector(tmp_path, max_age_days=1)
+    sink.publish(observed(1, unix_s=wrong_s))
+    kept = tmp_path / sink.keep(observed(2), "red")
+    (path,) = photos_below(tmp_path / "_review")
+    os.utime(path, (wrong_s, wrong_s))
+    os.utime(kept, (wrong_s, wrong_s))
+    scan(sink)
+    assert abs(path.stat().st_mtime - time.time()) < 60
+    assert kept.stat().st_mtime == wrong_s
+
+
+def test_the_kernel_is_asked_about_its_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "SYNCHRONIZED", tmp_path / "synchronized")
+    assert clock.is_synchronized() == clock._kernel_says_so()
+    (tmp_path / "synchronized").touch()
+    assert clock.is_synchronized()
 
 
 def test_what_a_kill_left_half_written_is_not_a_photo_and_goes(tmp_path: Path) -> None:
@@ -323,10 +406,51 @@ def test_free_space_is_left_and_doubts_make_way_before_labels(
     free[0] = MB
     publish_all(sink, 5)
     assert kept in saved(tmp_path)
+    waiting = saved(tmp_path)
     free[0] = 0
-    with pytest.raises(OutputError, match="no room on its disk"):
-        publish_all(sink, 9)
-    assert saved(tmp_path) == [kept]
+    # All of them together would not be enough: none goes, now and at each later try.
+    for _ in range(3):
+        sink._next_probe_s = float("-inf")
+        with pytest.raises(OutputError, match="no room on its disk"):
+            publish_all(sink, 9)
+        with pytest.raises(OutputError, match="no room on its disk"):
+            sink.tick(None)  # type: ignore[arg-type]
+    assert saved(tmp_path) == waiting
+
+
+def test_where_removing_gives_no_room_it_ends_after_the_first_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = collector(tmp_path, min_free_mb=1)
+    publish_all(sink, 20)
+    stuck = os.statvfs_result((1, 1, 0, 0, MB, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(collect.os, "statvfs", lambda _: stuck)
+    for number in range(5):
+        sink._problem = ""
+        with pytest.raises(OutputError, match="no room on its disk"):
+            publish_all(sink, number + 30)
+    assert len(saved(tmp_path)) >= 17
+
+
+def test_labelled_photos_are_never_given_up_for_others(tmp_path: Path) -> None:
+    sink = collector(tmp_path, max_mb=1)
+    rng = np.random.default_rng(0)
+
+    def noise(number: int) -> Observation:
+        pixels = rng.integers(0, 256, (240, 240, 3), np.uint8)
+        return replace(observed(number), picture=pixels, crop_box=(0, 0, 240, 240))
+
+    doubt = noise(1)
+    sink.publish(doubt)
+    kept = []
+    with pytest.raises(OutputError, match="labelled photos fill max_mb = 1: fetch them"):
+        for number in range(2, 100):
+            kept.append(sink.keep(noise(number), "red"))
+    assert len(kept) > 5 and saved(tmp_path) == sorted(kept)
+    sink._problem, sink._next_save_s, sink._recent = "", float("-inf"), []
+    with pytest.raises(OutputError, match="labelled photos fill"):
+        sink.publish(noise(200))
+    assert saved(tmp_path) == sorted(kept)
 
 
 def test_a_disk_that_is_really_full_keeps_whole_photos_only(tmp_path: Path) -> None:
