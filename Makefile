@@ -179,6 +179,19 @@ micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers, taught by our
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on the networks of BUILDS
 	@$(PY) -m convert.bench_quant $(BUILDS) --out $(BUILD)/bench
 
+# Seeds beside that of BUILD have builds of their own: build, build1, build2.
+FIGURE_BUILDS := $(BUILD) $(BUILD)1 $(BUILD)2
+figures: $(READY) ## every table of the README once more, on three seeds: build/figures.md (an hour and more)
+	@for seed in 0 1 2; do \
+	  $(MAKE) --no-print-directory SEED=$$seed BUILD="$(BUILD)$${seed#0}" bundle; \
+	done
+	@{ $(PY) -m convert figures $(FIGURE_BUILDS); \
+	  $(MAKE) --no-print-directory SEED=0 bench-train; \
+	  $(MAKE) --no-print-directory SEED=0 BUILDS="$(FIGURE_BUILDS)" bench-quant; \
+	  $(MAKE) --no-print-directory SEED=0 micro; \
+	  $(PY) -m convert summary --training $(MICRO)/train --bundle $(MICRO)/bundle; \
+	  $(MAKE) --no-print-directory SEED=0 bench bench-device; } | tee $(BUILD)/figures.md
+
 bench-device: $(BUNDLE) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
 	@PYTHONPATH=. $(PY) tests/bench_device.py --bundle $(BUILD)/bundle \
 	  --plain-python $(BUILD)/venv-bench/bin/python

@@ -18,6 +18,7 @@ from convert import edgetpu, metadata, micro, package, preflight, probe, toleran
 from convert.calibration import choose
 from convert.config import ConvertConfig, Gate
 from convert.errors import GateError
+from convert.figures import accuracy_table, header, load_build, scores_table
 from convert.flatbuffer import read_facts
 from convert.models import (
     CALIBRATION,
@@ -265,6 +266,13 @@ def summary(options: argparse.Namespace) -> int:
     return 0
 
 
+def figures(options: argparse.Namespace) -> int:
+    """Print the README's tables of accuracy and scores."""
+    builds = [load_build(folder) for folder in options.builds]
+    print(f"{header()}\n\n{accuracy_table(builds)}\n\n{scores_table(builds)}")
+    return 0
+
+
 def _classify(
     training: Training,
     network: Any,
@@ -352,6 +360,10 @@ def _parser() -> argparse.ArgumentParser:
         "bundle", parents=[shared, models, measured], help="pack the bundle"
     )
     command.set_defaults(command=bundle)
+
+    command = commands.add_parser("figures", help="the README's tables, from several builds")
+    command.add_argument("builds", nargs="+", type=Path)
+    command.set_defaults(command=figures)
 
     command = commands.add_parser("runtimes", help="measure the operator versions of runtimes")
     command.add_argument("--model", type=Path, default=Path("build/convert") / contract.MODEL)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from convert.calibration import choose
 from convert.errors import ConversionError
 from convert.flatbuffer import read_facts
-from convert.statistics import Labels, Probabilities, Share, compare
+from convert.statistics import Labels, Probabilities, Share, compare, effective_n
 from convert.training import Training, load_network, read
 from device.classifier import Classifier
 from device.console import guarded, quiet_native_stderr
@@ -63,6 +63,8 @@ class Build:
     network: Any
     photos: dict[str, Pixels]
     truth: dict[str, Labels]
+    sha256: dict[str, tuple[str, ...]]
+    """Of the photos: another build's part may hold some of them, too."""
     exact: dict[str, Answers]
 
 
@@ -117,7 +119,8 @@ def load_build(folder: Path) -> Build:
     truth = {
         part: np.array([photo.label for photo in training.photos[part]], np.int64) for part in PARTS
     }
-    return Build(training, network, photos, truth, _answers(training, reference, photos))
+    hashes = {part: tuple(photo.sha256 for photo in training.photos[part]) for part in PARTS}
+    return Build(training, network, photos, truth, hashes, _answers(training, reference, photos))
 
 
 def measure(rival: Rival, build: Build) -> Measured | str:
@@ -182,7 +185,7 @@ def _invoke_ms(training: Training, model: bytes, photo: Pixels) -> float:
 def summarise(
     name: str, builds: Sequence[Build], found: Sequence[Measured | str]
 ) -> dict[str, Any]:
-    """A row as a JSON object, pooled over builds: photos are counted once per build."""
+    """A row as a JSON object, pooled over builds."""
     measured = [one for one in found if isinstance(one, Measured)]
     if len(measured) < len(found):
         return {"name": name, "refused": next(one for one in found if isinstance(one, str))}
@@ -200,13 +203,15 @@ def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: str) ->
     found = [one.answers[part] for one in measured]
     reference = np.concatenate([one.probabilities for one in exact])
     other = np.concatenate([one.probabilities for one in found])
-    c = compare(truth, reference, other)
+    photos = [sha256 for build in builds for sha256 in build.sha256[part]]
+    c = compare(truth, reference, other, effective_n(photos))
     signal = sum(float((one.logits**2).sum()) for one in exact)
     noise = sum(
         float(((a.logits - b.logits) ** 2).sum()) for a, b in zip(exact, found, strict=True)
     )
     return {
         "n": len(truth),
+        "photos": len(set(photos)),
         "float": Share.of(reference.argmax(axis=1) == truth).value,
         "int8": Share.of(other.argmax(axis=1) == truth).value,
         "loss_points": c.loss_points,
@@ -238,8 +243,13 @@ def table(records: Sequence[dict[str, Any]]) -> str:
             f"| {record['seconds']:.0f} s | {record['invoke_ms'] / measured[0]['invoke_ms']:.2f} |"
         )
     if measured:
-        n = measured[0]["val"]["n"], measured[0]["test"]["n"]
-        lines += ["", f"n = {n[0]} (val), {n[1]} (test), pooled over the builds."]
+        val, test = measured[0]["val"], measured[0]["test"]
+        lines += [
+            "",
+            f"n = {val['n']:,} answers on {val['photos']:,} photos (val), {test['n']:,} on "
+            f"{test['photos']:,} (test), pooled over the builds; intervals allow for photos that "
+            "recur.",
+        ]
     return "\n".join(lines)
 
 

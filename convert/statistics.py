@@ -4,6 +4,7 @@ Float and int8 see the same photos, so they are compared photo by photo: two sep
 with intervals of several points would hide a loss of one.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,11 +29,16 @@ class Share:
     high: float
 
     @classmethod
-    def of(cls, hits: npt.NDArray[np.bool_]) -> "Share":
-        """The share of true values in a non-empty boolean array (n,)."""
+    def of(cls, hits: npt.NDArray[np.bool_], effective: float | None = None) -> "Share":
+        """The share of true values in a non-empty boolean array (n,).
+
+        Args:
+            hits: which photos are counted.
+            effective: for how many photos the interval counts them, if some recur.
+        """
         count, n = int(hits.sum()), len(hits)
-        interval = binomtest(count, n).proportion_ci(CONFIDENCE, method="wilson")
-        return cls(count, n, count / n, float(interval.low), float(interval.high))
+        low, high = wilson(count / n, n if effective is None else effective)
+        return cls(count, n, count / n, low, high)
 
     def record(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -61,14 +67,18 @@ class Comparison:
     """Of single probabilities, absolute, 0..1."""
 
 
-def compare(truth: Labels, reference: Probabilities, other: Probabilities) -> Comparison:
+def compare(
+    truth: Labels, reference: Probabilities, other: Probabilities, effective: float | None = None
+) -> Comparison:
     """Compare two models photo by photo.
 
     Args:
         truth: int64 (n,), the true classes.
         reference: float32 (n, classes), rows summing to about 1.
         other: the same shape.
+        effective: for how many photos the intervals count them, if some recur.
     """
+    counted = len(truth) if effective is None else effective
     named, other_named = reference.argmax(axis=1), other.argmax(axis=1)
     right, other_right = named == truth, other_named == truth
     lost, won = int((right & ~other_right).sum()), int((~right & other_right).sum())
@@ -79,8 +89,10 @@ def compare(truth: Labels, reference: Probabilities, other: Probabilities) -> Co
         only_other_right=won,
         mcnemar_p=mcnemar_p(lost, won),
         loss_points=100 * (lost - won) / len(truth),
-        loss_interval_points=paired_interval_points(lost, won, len(truth)),
-        agreement=Share.of(named == other_named),
+        loss_interval_points=paired_interval_points(
+            lost * counted / len(truth), won * counted / len(truth), counted
+        ),
+        agreement=Share.of(named == other_named, effective),
         mean_divergence=float(divergence.mean()),
         max_divergence=float(divergence.max()),
         mean_difference=float(difference.mean()),
@@ -94,7 +106,21 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
 
 
-def paired_interval_points(lost: int, won: int, n: int) -> tuple[float, float]:
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """95% score interval of a share of n photos (Wilson 1927), within 0..1."""
+    z2 = float(norm.ppf((1 + CONFIDENCE) / 2)) ** 2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
+    return min(max(0.0, float(centre - half)), share), max(min(1.0, float(centre + half)), share)
+
+
+def effective_n(photos: Sequence[str]) -> float:
+    """How many photos answers count for if some photos recur (Kish 1965), at most their number."""
+    counts = np.unique(photos, return_counts=True)[1]
+    return float(len(photos) ** 2 / (counts**2).sum())
+
+
+def paired_interval_points(lost: float, won: float, n: float) -> tuple[float, float]:
     """95% interval of (lost - won) / n in points: Wald with half a photo added to each cell."""
     a, b, size = lost + 0.5, won + 0.5, n + 2
     centre = (a - b) / size

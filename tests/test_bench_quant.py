@@ -116,10 +116,18 @@ def answers(right: list[bool], size: float = 2.0) -> dict[str, Answers]:
     return {"val": one, "test": one}
 
 
-def build(count: int) -> Build:
+def build(count: int, name: str = "a") -> Build:
     truth = np.zeros(count, np.int64)
     both = {"val": truth, "test": truth}
-    return Build(training=None, network=None, photos={}, truth=both, exact=answers([True] * count))  # type: ignore[arg-type]
+    hashes = tuple(f"{name}{number}" for number in range(count))
+    return Build(
+        training=None,  # type: ignore[arg-type]
+        network=None,
+        photos={},
+        truth=both,
+        sha256={"val": hashes, "test": hashes},
+        exact=answers([True] * count),
+    )
 
 
 def measured(count: int, lost: int, size: float = 2.0) -> Measured:
@@ -131,6 +139,17 @@ def test_losses_are_pooled_over_photos_not_over_builds() -> None:
     assert record["test"]["n"] == 40
     assert record["test"]["loss_points"] == pytest.approx(7.5)
     assert record["test"]["agreement"] == pytest.approx(37 / 40)
+
+
+def test_a_photo_that_two_builds_share_makes_no_interval_narrower() -> None:
+    def interval(*builds: Build) -> list[float]:
+        record = summarise("a", builds, [measured(30, 3)] * len(builds))
+        return list(record["test"]["loss_interval_points"])
+
+    assert interval(build(30), build(30)) == pytest.approx(interval(build(30)))
+    low, high = interval(build(30, "a"), build(30, "b"))
+    alone = interval(build(30))
+    assert high - low < 0.8 * (alone[1] - alone[0])
 
 
 def test_logit_noise_is_measured_against_the_float_logits() -> None:
@@ -146,7 +165,7 @@ def test_a_rival_that_failed_on_one_build_says_so_in_the_table() -> None:
     ]
     text = table(records)
     assert f"| b | {refusal} |" in text
-    assert "n = 20 (val), 20 (test)" in text
+    assert "n = 20 answers on 10 photos (val), 20 on 10 (test)" in text
 
 
 @pytest.mark.slow
@@ -157,7 +176,7 @@ def test_the_whole_comparison_runs_on_trained_networks(
     assert main([folder, folder, "--only", "the default, 20", "--out", str(tmp_path)]) == 0
     test = len([row for row in trained.rows() if row["part"] == "test"])
     out = capsys.readouterr().out
-    assert "| the default, 20 photos |" in out and f"{2 * test} (test)" in out
+    assert "| the default, 20 photos |" in out and f"{2 * test} on {test} (test)" in out
     assert (tmp_path / "quantizers.md").read_text() == out
 
 
