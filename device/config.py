@@ -10,6 +10,7 @@ from pathlib import Path
 
 from device import settings
 from device.errors import ConfigError
+from device.preprocess import MAX_FRAME_PIXELS
 from device.settings import setting
 
 OPEN_TIMEOUT_S = 8.0
@@ -202,6 +203,12 @@ def _check(config: Config) -> None:
     left, top, right, bottom = config.camera.region
     if left >= right or top >= bottom:
         raise ConfigError("camera.region: left < right and top < bottom")
+    width_px, height_px = config.camera.width_px, config.camera.height_px
+    if width_px * height_px > MAX_FRAME_PIXELS:
+        raise ConfigError(
+            f"camera.width_px={width_px}, height_px={height_px}: at most {MAX_FRAME_PIXELS:,} "
+            "pixels together, as of 4096x2160"
+        )
     output = config.output
     places = {
         "bundle.path": config.bundle.path,

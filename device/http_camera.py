@@ -13,13 +13,10 @@ from typing import Any
 from urllib import request
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
-
-from device import __version__
+from device import __version__, preprocess
 from device.config import OPEN_TIMEOUT_S, CameraConfig
 from device.errors import PhotoError, SourceError
 from device.multipart import MAX_PICTURE_BYTES, Parts
-from device.preprocess import Preprocessing, decode
 from device.sources import Frame
 from device.streams import NetworkStream, without_password
 
@@ -29,10 +26,6 @@ FILMS = ("video/", "application/")
 START_OF_JPEG = b"\xff\xd8"
 POLL_PAUSE_S = 0.25
 READ_BYTES = 256 * 1024
-MAX_FRAME_PIXELS = 4096 * 4096
-"""Twice those of a 4K camera; while it is decoded, such a frame takes 110 MB."""
-WHOLE = Preprocessing(jpeg_decode_scale=4096)
-"""Frames are decoded as large as they are: a small region of them may be wanted."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +101,7 @@ def decode_frame(name: str, data: bytes, outdated: int = 0) -> Frame:
         data = data.lstrip(b"\r\n")
         if not data.startswith(START_OF_JPEG):
             raise PhotoError("no JPEG")
-        picture = np.asarray(decode(data, WHOLE, max_pixels=MAX_FRAME_PIXELS))
+        picture = preprocess.decode_frame(data)
     except PhotoError as error:
         problem = f"damaged frame: {error}"
     decode_s = time.perf_counter() - started_s

@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from device.capture import LiveCapture
 from device.config import Config
@@ -119,11 +120,15 @@ class Pipeline:
             # A whole folder of them is no dead service either.
             self._show_that_it_can()
             return
-        observation = self._observe(result, self._model_of(result))
+        sinks = self.sinks
+        watching = [sink for sink in sinks if sink.sink.wants_pictures]
+        observation = self._observe(result, self._model_of(result), with_picture=bool(watching))
         self.number += 1
         self._inferred_s = time.monotonic()
-        for sink in self.sinks:
-            sink.put(observation)
+        # Who has no use for pictures shall not hold on to them while it is slow.
+        bare = replace(observation, picture=None, class_map=None) if watching else observation
+        for sink in sinks:
+            sink.put(observation if sink in watching else bare)
         self._telemetry.inferred(observation)
         self._notifier.feed_watchdog()
 
@@ -149,12 +154,12 @@ class Pipeline:
             self._models = models[index:]
             return models[index]
 
-    def _observe(self, result: Result, model: Model) -> Observation:
+    def _observe(self, result: Result, model: Model, *, with_picture: bool) -> Observation:
         assert result.prediction is not None
         started_s = time.perf_counter()
         smoothed = self._smooth(result, model)
         picture, class_map = None, None
-        if any(sink.sink.wants_pictures for sink in self.sinks):
+        if with_picture:
             picture = result.frame.picture
             class_map = model.classifier.class_map() if model.classifier.has_class_map else None
         labels, now_s = model.info.labels, time.monotonic()

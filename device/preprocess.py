@@ -11,14 +11,14 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from device.errors import BundleError, PhotoError
@@ -30,6 +30,8 @@ Box = tuple[int, int, int, int]
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
 MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 """Of a picture as it is decoded: Pillow's own guard against decompression bombs, never lifted."""
+MAX_FRAME_PIXELS = 4096 * 2160
+"""Of a camera's frame as the service keeps it, 27 MB: ten of them fit into its memory."""
 MAX_REDUCTION = 4
 """A JPEG may have so many times more pixels, if its decoder makes it small enough on the way."""
 
@@ -40,6 +42,7 @@ PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".mpo"}
 )
 
+_STRIP_PX = 64
 _JPEG = b"\xff\xd8\xff"
 _FOREIGN = (
     ("HEIC picture", re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)),
@@ -170,20 +173,43 @@ def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:
     return np.asarray(cropped.resize(size, Image.Resampling.BILINEAR))
 
 
-def decode(data: bytes, rules: Preprocessing, *, max_pixels: int = MAX_PHOTO_PIXELS) -> Image.Image:
+def decode(data: bytes, rules: Preprocessing) -> Image.Image:
     """Decode the bytes of a photo file to an upright RGB picture.
 
     A JPEG may come out smaller than it is (`jpeg_decode_scale`); of an animation the first frame
     is taken; 16-bit grey keeps its upper 8 bits; transparency is laid over white.
 
-    Args:
-        data: the file.
-        rules: the preprocessing record.
-        max_pixels: of the picture as it comes out of the decoder.
-
     Raises:
         PhotoError: if the bytes are no whole picture of a known format, or too large.
     """
+    least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
+    return _decoded(data, lambda _: (least, least), MAX_PHOTO_PIXELS)
+
+
+def decode_frame(data: bytes) -> Pixels:
+    """Decode a camera's picture as large as it is: a small region of it may be wanted.
+
+    One above `MAX_FRAME_PIXELS` comes at 1/2, 1/4 or 1/8, as a JPEG's decoder makes them.
+
+    Raises:
+        PhotoError: as `decode`.
+    """
+    return pixels(_decoded(data, _size_of_frame, MAX_FRAME_PIXELS))
+
+
+def pixels(image: Image.Image) -> Pixels:
+    """An RGB picture as an array; as `numpy.asarray`, which takes twice the memory on the way."""
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP_PX):
+        bottom = min(image.height, top + _STRIP_PX)
+        out[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return out
+
+
+def _decoded(
+    data: bytes, least: Callable[[Image.Image], tuple[int, int]], max_pixels: int
+) -> Image.Image:
+    """An upright RGB picture; a JPEG not below a size that its own size decides."""
     if not data:
         raise PhotoError("the file is empty")
     try:
@@ -192,9 +218,12 @@ def decode(data: bytes, rules: Preprocessing, *, max_pixels: int = MAX_PHOTO_PIX
             # its limit, raising from two; one is our limit.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             image = _opened(data)
-            _make_small(image, rules, max_pixels)
+            _make_small(image, least(image), max_pixels)
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                # Only then: it copies the picture in any case.
+                image = ImageOps.exif_transpose(image)
+            return _to_rgb(image)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -217,16 +246,22 @@ def _opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=PHOTO_FORMATS)
 
 
-def _make_small(image: Image.Image, rules: Preprocessing, max_pixels: int) -> None:
+def _make_small(image: Image.Image, least: tuple[int, int], max_pixels: int) -> None:
     """Have a JPEG decoded at a smaller scale; refuse what is too large before memory is taken."""
     width, height = image.size
-    least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
-    image.draft(None, (least, least))
+    image.draft(None, least)
     whole, decoded = width * height, image.width * image.height
     if decoded > max_pixels or whole > MAX_REDUCTION * max_pixels:
         most = max_pixels if decoded > max_pixels else MAX_REDUCTION * max_pixels
         advice = "save it smaller" if image.format == "JPEG" else "save it smaller, or as JPEG"
         raise PhotoError(f"{width}x{height} pixels are more than {most:,}: {advice}")
+
+
+def _size_of_frame(image: Image.Image) -> tuple[int, int]:
+    scale = 1
+    while scale < 8 and image.width * image.height > MAX_FRAME_PIXELS * scale**2:
+        scale *= 2
+    return (image.width // scale, image.height // scale)
 
 
 def _foreign(data: bytes) -> str:

@@ -160,8 +160,11 @@ class SinkThread:
         while True:
             closing = self._closing.is_set()
             observation = self._mailbox.take(0 if closing else POLL_S)
+            empty = observation is None
             delivered = observation is None or self._deliver(observation)
-            if closing and (observation is None or not delivered):
+            # Its picture shall not stay in memory until the next one comes.
+            observation = None
+            if closing and (empty or not delivered):
                 break
             if time.monotonic() >= next_tick_s:
                 next_tick_s = time.monotonic() + TICK_S

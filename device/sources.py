@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from device.config import CameraConfig
 from device.errors import PhotoError, SourceError
-from device.preprocess import PHOTO_SUFFIXES, Pixels, Preprocessing, decode, read_photo
+from device.preprocess import PHOTO_SUFFIXES, Pixels, Preprocessing, decode, pixels, read_photo
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
@@ -73,7 +71,7 @@ class FolderSource:
         started_s = time.perf_counter()
         picture, problem = None, ""
         try:
-            picture = np.asarray(decode(read_photo(path), self.preprocessing))
+            picture = pixels(decode(read_photo(path), self.preprocessing))
         except PhotoError as error:
             problem = str(error)
         decode_s = time.perf_counter() - started_s

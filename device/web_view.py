@@ -24,6 +24,9 @@ from device.preprocess import Pixels
 from device.streams import without_password
 
 MAX_SIDE_PX = 1280
+MAX_KEPT_PIXELS = 1440 * 1440
+"""Of what a viewer can save; more is halved, as often as it takes."""
+STRIP_PX = 64
 JPEG_QUALITY = 80
 MIN_SPAN = 3.0
 """The least range of log odds that shades are spread over: a factor of 20 in the odds."""
@@ -37,6 +40,7 @@ class Shot:
     """One frame as viewers get it: encoded once for all of them."""
 
     observation: Observation
+    """Its picture is what the model saw of the frame."""
     body: bytes
     """multipart/form-data (RFC 7578): `state`, JSON; `picture`, JPEG."""
     content_type: str
@@ -59,7 +63,20 @@ def shoot(observation: Observation) -> Shot:
         for name, (kind, data) in parts.items()
     )
     body += f"--{boundary}--\r\n".encode()
-    return Shot(observation, body, f"multipart/form-data; boundary={boundary}")
+    return Shot(_classified(observation), body, f"multipart/form-data; boundary={boundary}")
+
+
+def _classified(observation: Observation) -> Observation:
+    """With the part of the picture alone that can be saved: each viewer holds on to one."""
+    assert observation.picture is not None
+    left, upper, right, lower = observation.crop_box
+    part = observation.picture[upper:lower, left:right]
+    factor = 1
+    while part.size > 3 * MAX_KEPT_PIXELS * factor**2:
+        factor *= 2
+    part = reduced(part, factor)
+    box = (0, 0, part.shape[1], part.shape[0])
+    return replace(observation, picture=part, crop_box=box, class_map=None)
 
 
 def jpeg(picture: Pixels) -> bytes:
@@ -68,13 +85,22 @@ def jpeg(picture: Pixels) -> bytes:
     Args:
         picture: uint8 (h, w, 3), R, G, B.
     """
-    image = Image.fromarray(picture)
-    factor = math.ceil(max(image.size) / MAX_SIDE_PX)
-    if factor > 1:
-        image = image.reduce(factor)
+    factor = math.ceil(max(picture.shape[:2]) / MAX_SIDE_PX)
     data = io.BytesIO()
-    image.save(data, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(reduced(picture, factor)).save(data, "JPEG", quality=JPEG_QUALITY)
     return data.getvalue()
+
+
+def reduced(picture: Pixels, factor: int) -> Pixels:
+    """A copy whose pixels are means of `factor` x `factor`, as `Image.reduce` makes them.
+
+    In strips: as one image, a whole frame would be in memory twice over.
+    """
+    if factor == 1:
+        return picture.copy()
+    rows = range(0, len(picture), factor * STRIP_PX)
+    strips = (Image.fromarray(picture[top : top + rows.step]).reduce(factor) for top in rows)
+    return np.concatenate([np.asarray(strip) for strip in strips])
 
 
 def seen(observation: Observation) -> dict[str, Any]:

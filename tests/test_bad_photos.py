@@ -159,7 +159,8 @@ def test_a_jpeg_has_the_same_pixels_below_and_above_the_limit(
     same = ImageOps.exif_transpose(opened).convert("RGB")
     np.testing.assert_array_equal(below, np.asarray(same))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", width * height // 4)
-    above = decode(KINDS[kind], small, max_pixels=width * height // 4 + 1)
+    monkeypatch.setattr(preprocess, "MAX_PHOTO_PIXELS", width * height // 4 + 1)
+    above = decode(KINDS[kind], small)
     np.testing.assert_array_equal(below, np.asarray(above))
 
 

@@ -117,6 +117,18 @@ def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> No
     assert last.class_map is not None and last.class_map.shape[2] == 3
 
 
+def test_a_sink_without_use_for_pictures_gets_none_of_another_s(model: Model) -> None:
+    """It would keep them while it is slow."""
+    wants, other = Collected(wants_pictures=True), Collected()
+    arguments: Any = (Scene(forever(0)), model, Config(), (wants, other), Telemetry(), Fed(), print)
+    pipeline = Pipeline(*arguments)
+    eventually(lambda: len(other.seen) > 2)
+    pipeline.close()
+    assert all(seen.picture is not None for seen in wants.seen)
+    assert all(seen.picture is None and seen.class_map is None for seen in other.seen)
+    assert [seen.number for seen in other.seen] == list(range(len(other.seen)))
+
+
 def test_the_region_of_interest_is_what_the_model_sees(model: Model, start: Start) -> None:
     left, right = picture(0, 1, 160, 120), picture(2, 1, 160, 120)
     both = np.concatenate([left, right], axis=1)

@@ -141,6 +141,15 @@ def test_a_mistake_in_a_secret_does_not_show_it(text: str) -> None:
     assert "31415" not in str(error.value)
 
 
+def test_a_camera_is_asked_for_no_more_than_memory_has_room_for(tmp_path: Path) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_text("[camera]\nwidth_px = 4096\nheight_px = 2160")
+    assert config.load(path).camera.width_px == 4096
+    path.write_text("[camera]\nwidth_px = 8192\nheight_px = 8192")
+    with pytest.raises(ConfigError, match=r"camera\.width_px=8192.*at most 8,847,360 pixels"):
+        config.load(path)
+
+
 def test_a_region_inside_out_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "fieldguide.toml"
     path.write_text("[camera]\nregion = [0.5, 0.0, 0.4, 1.0]")

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import re
 import ssl
 import subprocess
@@ -19,11 +20,13 @@ from cameras import jpeg
 from helpers import encoded, picture
 from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from device.config import CameraConfig
 from device.errors import SourceError
-from device.http_camera import MAX_FRAME_PIXELS, HttpCamera, decode_frame
+from device.http_camera import HttpCamera, decode_frame
 from device.multipart import MAX_HEAD_BYTES, MAX_PICTURE_BYTES, Parts
+from device.preprocess import MAX_FRAME_PIXELS
 from device.sources import Frame
 
 QUICK = CameraConfig(stall_timeout_s=0.6, fps=100)
@@ -151,6 +154,22 @@ def test_a_frame_of_too_many_pixels_is_not_decoded() -> None:
     assert MAX_FRAME_PIXELS < 0x2000 * 0x2000
     frame = decode_frame("camera#1", huge)
     assert frame.picture is None and "more than" in frame.error
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scale"),
+    [(4096, 2160, 1), (2974, 2975, 1), (4056, 3040, 2), (4096, 4096, 2), (5900, 5900, 2)],
+)
+def test_a_frame_above_4k_comes_at_its_decoder_s_half(width: int, height: int, scale: int) -> None:
+    grey = np.linspace(0, 255, width, dtype=np.uint8)[np.newaxis].repeat(height, axis=0)
+    data = encoded(Image.fromarray(grey), "JPEG")
+    frame = decode_frame("camera#1", data)
+    assert frame.picture is not None
+    assert frame.picture.shape == (-(-height // scale), -(-width // scale), 3)
+    assert frame.picture.size <= 3 * MAX_FRAME_PIXELS
+    image = Image.open(io.BytesIO(data))
+    image.draft(None, (width // scale, height // scale))
+    np.testing.assert_array_equal(frame.picture, np.asarray(image.convert("RGB")))
 
 
 # --- the connection -----------------------------------------------------------------------------

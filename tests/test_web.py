@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from cameras import eventually
 from helpers import picture
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sights import MODEL, Surroundings, publish_until, sight
 from visitor import Visitor, parts
@@ -162,6 +164,26 @@ def test_pictures_are_let_go_when_nobody_looks_any_more(
 def test_large_frames_go_out_smaller() -> None:
     image = Image.open(io.BytesIO(web_view.jpeg(np.zeros((1944, 2592, 3), np.uint8))))
     assert max(image.size) <= web_view.MAX_SIDE_PX
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 5))
+def test_a_picture_is_made_smaller_strip_by_strip_as_it_is_in_one(
+    width: int, height: int, factor: int
+) -> None:
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+    whole = np.asarray(Image.fromarray(pixels).reduce(factor))
+    np.testing.assert_array_equal(web_view.reduced(pixels, factor), whole)
+
+
+@pytest.mark.parametrize(("side", "kept"), [(1440, 1440), (2160, 1080), (2974, 744)])
+def test_a_viewer_holds_on_to_what_can_be_saved_and_no_more(side: int, kept: int) -> None:
+    frame = np.zeros((side, side + 1000, 3), np.uint8)
+    frame[:, 500 : side + 500] = 200
+    held = web_view.shoot(replace(sight(0), picture=frame, crop_box=(500, 0, side + 500, side)))
+    got = held.observation.picture
+    assert got is not None and got.shape == (kept, kept, 3) and got.min() == 200
+    assert got.base is None or got.base.size <= got.size, "no view of the whole frame"
+    assert held.observation.crop_box == (0, 0, kept, kept)
 
 
 # --- saving -----------------------------------------------------------------------------------
