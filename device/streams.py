@@ -9,10 +9,13 @@ from typing import Any
 
 from device.config import CameraConfig
 from device.errors import SourceError
+from device.preprocess import MAX_FRAME_PIXELS, Pixels
 from device.sources import Frame
 
 MAX_FRAMES_BEFORE_KEY = 300
 """Some cameras refresh the picture bit by bit and never send a key frame."""
+MAX_STREAM_PIXELS = 2 * MAX_FRAME_PIXELS
+"""Of a film's frame: its decoder keeps several."""
 LOW_LATENCY = {
     "fflags": "nobuffer",
     "flags": "low_delay",
@@ -146,12 +149,28 @@ def _decoded(av: Any, container: Any, name: str, *, strict: bool) -> Iterator[Fr
                 # Joined in the middle of a film: differences to what was never seen, all grey.
                 before_key += 1
                 continue
-            picture = None if frame.is_corrupt else frame.to_ndarray(format="rgb24")
+            picture = None if frame.is_corrupt else _pixels(frame, name)
             problem = "damaged frame" if picture is None else ""
             decode_s = time.perf_counter() - started_s
             yield Frame(f"{name}#{number}", picture, problem, time.monotonic(), decode_s)
             number += 1
             started_s = time.perf_counter()
+
+
+def _pixels(frame: Any, name: str) -> Pixels:
+    """A decoded frame as R, G, B; at half size above `MAX_FRAME_PIXELS`.
+
+    Raises:
+        SourceError: if the decoder alone, which keeps several of them, would fill the memory.
+    """
+    width, height = frame.width, frame.height
+    if width * height > MAX_STREAM_PIXELS:
+        size = f"{width}x{height} pixels are more than {MAX_STREAM_PIXELS:,}"
+        raise SourceError(f"{name}: {size}: choose a smaller stream of the camera")
+    if width * height > MAX_FRAME_PIXELS:
+        frame = frame.reformat(width=width // 2, height=height // 2, format="rgb24")
+    pixels: Pixels = frame.to_ndarray(format="rgb24")
+    return pixels
 
 
 def pyav() -> Any:

@@ -210,6 +210,33 @@ def test_rtsp_is_seen_from_its_first_key_frame_and_comes_back(
         eventually(lambda: watching.status.stalls_total >= 1)
 
 
+@pytest.mark.parametrize(
+    ("most", "shape"), [(128 * 96, (96, 128, 3)), (128 * 96 - 1, (48, 64, 3)), (128 * 48 - 1, None)]
+)
+def test_a_film_s_frames_above_4k_come_at_half_size_and_far_above_are_refused(
+    most: int, shape: tuple[int, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for number in range(3):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0, number, 128, 96))))
+        film.mux(stream.encode())
+    monkeypatch.setattr("device.streams.MAX_FRAME_PIXELS", most)
+    monkeypatch.setattr("device.streams.MAX_STREAM_PIXELS", 2 * most)
+    frames = open_source(str(path), RULES).frames()
+    if shape is None:
+        with pytest.raises(SourceError, match=r"128x96 pixels are more than .* smaller stream"):
+            list(frames)
+        return
+    got = [frame.picture for frame in frames]
+    assert [each.shape for each in got if each is not None] == [shape] * 3
+    middle = got[0][shape[0] // 2 - 4 : shape[0] // 2 + 4, shape[1] // 2].mean(axis=0)
+    assert middle[0] > middle[2] + 80, "the disc is red"
+
+
 # --- calls that never come back -------------------------------------------------------------------
 
 
