@@ -254,7 +254,7 @@ def samples(options: argparse.Namespace) -> int:
     chosen = package.one_class_after_another(training.photos["test"])
     for number, photo in enumerate(chosen[: SAMPLES_PER_CLASS * len(training.labels)]):
         source = training.data_folder / photo.path
-        name = f"{number:03d}_{source.parent.name}{source.suffix.lower()}"
+        name = f"{number:03d}_{training.labels[photo.label]}{source.suffix.lower()}"
         shutil.copyfile(source, options.out / name)
     return 0
 

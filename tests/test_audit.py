@@ -281,3 +281,75 @@ def test_a_recompressed_photo_in_another_class_is_a_contradiction() -> None:
     features = np.ones((2, 4), np.float32) / 2
     (found,) = alike([row(0, "rose"), row(1, "tulip")], thumbs, features)
     assert found.kind == "contradiction"
+
+
+# --- photos that devices saved ------------------------------------------------------------------
+
+
+def garden_with_devices(seed: int, saved: int) -> tuple[list[Row], list[Row], Floats, Floats]:
+    """A user's photos, some of them near-copies; the same with devices' photos like some of them.
+
+    Returns:
+        The user's rows, all rows, and of those the thumbnails and features.
+    """
+    rng = np.random.default_rng(seed)
+    parts = ("train", "train", "val", "test")
+    own = [row(i, LABELS[i // 50], parts[i % 4]) for i in range(150)]
+    thumbs, features = rng.normal(size=(150, 768)), rng.normal(size=(150, 64))
+    for _ in range(4):
+        i, j = rng.choice(150, 2, replace=False)
+        thumbs[j], features[j] = thumbs[i], features[i]
+    like = rng.integers(0, 150, saved)
+    devices = [
+        replace(
+            row(1000 + n, LABELS[rng.integers(3)], rng.choice(["train", LEFT_OUT])), collected=True
+        )
+        for n in range(saved)
+    ]
+    # Like two of the user's photos, so that these hang together by it.
+    middle = thumbs[like] + 0.15 * thumbs[rng.integers(0, 150, saved)]
+    all_thumbs = unit(np.concatenate([thumbs, middle]))
+    return own, own + devices, all_thumbs, unit(np.concatenate([features, features[like]]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 60))
+def test_photos_of_devices_change_nothing_of_what_cleaning_takes_from_the_users_own(
+    seed: int, saved: int
+) -> None:
+    own, rows, thumbs, features = garden_with_devices(seed, saved)
+    alone = removals(own, alike(own, thumbs[:150], features[:150]))
+    gone = removals(rows, alike(rows, thumbs, features))
+    mine = {r.path for r in own}
+    assert [r for r in gone if r.path in mine] == alone
+    used = {r.path for r in rows if r.part != LEFT_OUT}
+    assert all(r.path in used for r in gone)
+
+
+def test_a_device_photo_in_the_wrong_class_goes_and_not_the_photo_it_resembles() -> None:
+    rng = np.random.default_rng(3)
+    rows = [*many("rose"), *many("tulip"), replace(row(1, "tulip"), collected=True)]
+    thumbs, features = unit(rng.normal(size=(81, 768))), unit(rng.normal(size=(81, 64)))
+    thumbs[80], features[80] = thumbs[0], features[0]
+    (gone,) = removals(rows, alike(rows, thumbs, features))
+    assert gone.path == rows[80].path and gone.kind == "contradiction"
+    left_out = [*rows[:80], replace(rows[80], part=LEFT_OUT)]
+    assert removals(left_out, alike(left_out, thumbs, features)) == []
+
+
+def test_devices_photos_do_not_teach_the_judge() -> None:
+    rows, features = garden({0: "rose"})
+    devices = [replace(row(1000 + i, "tulip"), collected=True) for i in range(40)]
+    around = np.repeat(features[1:2], 40, axis=0)
+    found, _ = mislabels(rows, LABELS, features)
+    more, _ = mislabels([*rows, *devices], LABELS, np.concatenate([features, around]))
+    mine = {r.path for r in rows}
+    assert [f for f in more if f.paths[0] in mine] == found
+
+
+@pytest.mark.parametrize("size", [3, 10, 19, 20])
+def test_of_a_small_class_no_photo_goes_if_it_is_more_than_5_percent(size: int) -> None:
+    rows = [row(i, "rose") for i in range(size)] + many("tulip")
+    found = [Finding("contradiction", (rows[0].path, rows[-1].path), 0.99)]
+    gone = {removal.path for removal in removals(rows, found)}
+    assert gone == ({rows[-1].path} if size < 20 else {rows[0].path, rows[-1].path})

@@ -287,6 +287,20 @@ def test_rendered_pictures_can_be_asked_for(
     assert len(rendered) == 1
 
 
+def test_what_was_rendered_once_hides_no_photos(tmp_path: Path, rendered: list[Path]) -> None:
+    photos.locate(photos.RENDERED, tmp_path)
+    (tmp_path / "flower_photos").mkdir()
+    assert photos.locate(None, tmp_path) == tmp_path / "flower_photos"
+
+
+def test_the_official_photos_are_asked_for_again_after_a_time_without_network(
+    tmp_path: Path, rendered: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert photos.locate(None, tmp_path) == tmp_path / "rendered_flowers"
+    monkeypatch.setattr(photos, "fetch_flowers", lambda store: store / "flower_photos")
+    assert photos.locate(None, tmp_path) == tmp_path / "flower_photos"
+
+
 @pytest.mark.parametrize("kind", ["missing", "a file"])
 def test_data_that_is_no_folder_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "photos"

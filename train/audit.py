@@ -1,7 +1,8 @@
 """The audit: what in a folder of photos would spoil training, or the figures afterwards.
 
 Pure functions from split rows, thumbnails and frozen features to findings. All that is learned is
-learned from the training part alone: labels of the test part decide about no photo.
+learned from the training part alone: labels of the test part decide about no photo. What devices
+saved decides about no photo but such ones.
 """
 
 import warnings
@@ -162,13 +163,12 @@ def mislabels(
         The findings, and "n" and "accuracy" of the judge on the training part (cross-validated);
         nothing of either if a class has fewer than `LEAST_JUDGED` different training photos.
     """
-    train = np.array([row.part == "train" for row in rows])
+    train = _teach(rows)
     truth = np.array([labels.index(row.label) for row in rows], np.int64)
     groups = [row.group for row in rows]
     # By groups: a burst may be all of a class, and then no fold is left to learn it from.
-    different = Counter(
-        label for label, _ in {(r.label, r.group) for r in rows if r.part == "train"}
-    )
+    taught = {(r.label, r.group) for r, teaches in zip(rows, train, strict=True) if teaches}
+    different = Counter(label for label, _ in taught)
     if min(different[label] for label in labels) < LEAST_JUDGED:
         return [], {}
     probabilities = judge(features, truth, groups, train)
@@ -191,6 +191,10 @@ def mislabels(
     return sorted(found, key=lambda f: (-f.score, f.paths)), quality
 
 
+def _teach(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
+    return np.array([row.part == "train" and not row.collected for row in rows])
+
+
 def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
     """The photos least like any training photos: where to look for what is in no class."""
     train = np.array([row.part == "train" for row in rows])
@@ -203,7 +207,11 @@ def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
 
 
 def alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Finding]:
-    """Copies, contradictions, other photos of the same picture, and bursts, each as a group."""
+    """Copies, contradictions, other photos of the same picture, and bursts, each as a group.
+
+    Of a group with photos that devices saved, or that the split leaves out, there is also the
+    group without them: what the others are without their help.
+    """
     same = _same_bytes(rows) + [
         pair
         for pair in _few_pairs(thumbnails, SAME_PICTURE_CORRELATION)
@@ -212,6 +220,11 @@ def alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Fin
     near = [pair for pair in _neighbours_by_number(rows) if _cosine(features, pair) >= BURST_COSINE]
     scene = same + _few_pairs(features, SAME_SCENE_COSINE) + near
     found = [_named(rows, features, members) for members in _components(len(rows), same)]
+    told = {frozenset(finding.paths) for finding in found}
+    counts = [row.part != LEFT_OUT and not row.collected for row in rows]
+    own = [pair for pair in same if counts[pair[0]] and counts[pair[1]]]
+    inner = [_named(rows, features, members) for members in _components(len(rows), own)]
+    found += [finding for finding in inner if frozenset(finding.paths) not in told]
     told = {frozenset(finding.paths) for finding in found}
     bursts = [_group("burst", rows, features, members) for members in _components(len(rows), scene)]
     found += [finding for finding in bursts if frozenset(finding.paths) not in told]
@@ -287,20 +300,37 @@ def removals(rows: Sequence[Row], findings: Iterable[Finding]) -> list[Removal]:
 
 def _removed(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, str, str]]:
     """Path, kind and reason of each photo that may go."""
-    paths = finding.paths
+    # What the split leaves out contradicts nobody, and is nobody's first copy.
+    rows = [by_path[path] for path in finding.paths if by_path[path].part != LEFT_OUT]
     if finding.kind in (COPY, "same_picture"):
         first_of: dict[str, str] = {}
-        for path in paths:
-            first = first_of.setdefault(by_path[path].sha256, path)
-            if first != path:
-                yield path, COPY, f"the same bytes as {first}"
+        for row in rows:
+            first = first_of.setdefault(row.sha256, row.path)
+            if first != row.path:
+                yield row.path, COPY, f"the same bytes as {first}"
     elif finding.kind == "contradiction":
-        labels = ", ".join(sorted({by_path[path].label for path in paths}))
-        reason = f"the same picture stands in the classes {labels}"
-        yield from ((path, finding.kind, reason) for path in paths)
-    elif finding.kind == "mislabel" and by_path[paths[0]].part == "train" and _sure(finding):
+        reason = "the same picture stands in the classes "
+        reason += ", ".join(sorted({row.label for row in rows}))
+        whole = len(rows) == len(finding.paths)
+        yield from ((row.path, finding.kind, reason) for row in _contradicting(rows, whole))
+    elif finding.kind == "mislabel" and rows and rows[0].part == "train" and _sure(finding):
         reason = f"likely a {finding.suggested} (margin {finding.score:.2f})"
-        yield paths[0], finding.kind, reason
+        yield rows[0].path, finding.kind, reason
+
+
+def _contradicting(rows: Sequence[Row], whole: bool) -> list[Row]:
+    """Of one picture in several classes, which photos go: a user's own for no device's photo.
+
+    A group that is not `whole`, or holds devices' photos, may hang together by those alone; what
+    the user's photos are by themselves is a finding of its own.
+    """
+    own = {row.label for row in rows if not row.collected}
+    saved = [row for row in rows if row.collected]
+    if saved:
+        return (
+            [row for row in saved if own != {row.label}] if len({r.label for r in rows}) > 1 else []
+        )
+    return list(rows) if whole else []
 
 
 def _sure(finding: Finding) -> bool:
@@ -308,15 +338,21 @@ def _sure(finding: Finding) -> bool:
 
 
 def _modest(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Removal]:
-    """Without the removals that would take too much of a class, per kind; copies always may go."""
+    """Without the removals that would take too much of a class, per kind; copies always may go.
+
+    What devices saved is counted by itself, so that it changes nothing for a user's own photos.
+    """
     chosen = sorted(chosen, key=lambda removal: removal.path)
     by_path = {row.path: row for row in rows}
-    sizes = Counter(row.label for row in rows if row.part != LEFT_OUT)
-    taken = Counter((by_path[removal.path].label, removal.kind) for removal in chosen)
+    used = [row for row in rows if row.part != LEFT_OUT]
+    sizes = Counter((row.label, False) for row in used if not row.collected)
+    sizes.update((row.label, True) for row in used)
+    gone = [(by_path[removal.path], removal) for removal in chosen]
+    taken = Counter((row.label, row.collected, removal.kind) for row, removal in gone)
     return [
         removal
-        for removal in chosen
-        for label in (by_path[removal.path].label,)
+        for row, removal in gone
         if removal.kind == COPY
-        or taken[label, removal.kind] <= max(1, REMOVED_SHARE * sizes[label])
+        or taken[row.label, row.collected, removal.kind]
+        <= REMOVED_SHARE * sizes[row.label, row.collected]
     ]

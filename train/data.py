@@ -71,7 +71,8 @@ def locate(data: str | None, store: Path) -> Path:
     """The folder to train on.
 
     `data` if given; else `store`/flower_photos; else the official flowers, if they can be
-    fetched; else pictures that the project renders itself.
+    fetched; else pictures that the project renders itself. What was rendered once hides neither:
+    without DATA= the official flowers are asked for each time.
 
     Raises:
         DataError: if `data` is no folder.
@@ -83,7 +84,7 @@ def locate(data: str | None, store: Path) -> Path:
             raise DataError(f"DATA={data}: no such folder; it must hold one folder per class")
         return folder
     rendered = store / "rendered_flowers"
-    if data == RENDERED or (rendered / RENDERED_MARK).exists():
+    if data == RENDERED:
         render_data_set(rendered)
         return rendered
     try:

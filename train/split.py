@@ -10,7 +10,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,8 @@ class Row:
     """The first 12 digits of the smallest SHA-256 among the photos of this picture."""
     reason: str
     """Why it was left out; empty otherwise."""
+    collected: bool = field(default=False, compare=False)
+    """Whether a device saved it; the photo itself says so, and not the file."""
 
 
 def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
@@ -160,7 +162,8 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
         reason = problem or leaks.get(photo.path, "")
         group = group_of.get(photo.path, photo.sha256[:12])
         part = LEFT_OUT if reason else "train" if photo.collected else part_of[group]
-        rows.append(Row(photo.path, photo.label, part, photo.sha256, group, reason))
+        facts = (photo.path, photo.label, part, photo.sha256, group, reason)
+        rows.append(Row(*facts, photo.collected))
     return rows
 
 

@@ -1,0 +1,27 @@
+"""Promises of the sample frames that `make` tries a bundle on."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from convert import __main__ as command
+from convert.training import LabelledPhoto, Training
+from device.preprocess import Preprocessing
+
+
+def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = []
+    for number, path in enumerate(("robin/2024/day1/1.JPG", "wren/2.png")):
+        (tmp_path / "data" / path).parent.mkdir(parents=True)
+        (tmp_path / "data" / path).write_bytes(b"photo")
+        photos.append(LabelledPhoto(path, number, f"{number:064x}"))
+    training = Training(
+        tmp_path, tmp_path / "data", ("robin", "wren"), Preprocessing(), {"test": tuple(photos)}, {}
+    )
+    monkeypatch.setattr(command, "read", lambda _: training)
+    command.samples(argparse.Namespace(training=tmp_path, out=tmp_path / "samples"))
+    names = sorted(path.name for path in (tmp_path / "samples").iterdir())
+    assert names == ["000_robin.jpg", "001_wren.png"]
