@@ -9,15 +9,18 @@ import hashlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qs, urlsplit
 
 from device.config import ServerConfig
 from device.http_server import Request, Response, text
 
-COOKIE = "fieldguide"
 COOKIE_LIFE_S = 180 * 24 * 3600
+MAX_FORM_FIELDS = 4
+FOREIGN = (
+    "Only the device's own page may ask for this. If that is where you are, add the name in its "
+    "address to `hosts` in fieldguide.toml, or let the proxy pass Host on."
+)
 
 
 class Access:
@@ -26,16 +29,19 @@ class Access:
     def __init__(self, config: ServerConfig) -> None:
         """Take settings that were checked (`config.check_server`)."""
         self._token = config.token
+        self._hosts = {name.lower() for name in config.hosts}
         own = socket.gethostname().lower()
-        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in config.hosts)}
+        self._names = {"localhost", own, f"{own}.local", *self._hosts}
+        # Cookies know no ports: devices that one address stands for must not share a name.
+        self._cookie = f"fieldguide-{self._digest('cookie name')[:12]}"
 
     def refuse(self, request: Request) -> Response | None:
         """The answer to a request that must not pass; None if it may."""
         host = request.headers.get("host", "")
         if not self.knows(host):
             return text(421, "Not a name of this device; add it to `hosts` in fieldguide.toml.")
-        if _from_elsewhere(request.headers, host) and not _opens_page(request):
-            return text(403, "Only the device's own page may ask for this.")
+        if self._from_elsewhere(request.headers) and not _opens_page(request):
+            return text(403, FOREIGN)
         if not self.admits(request):
             challenge = {"WWW-Authenticate": "Bearer"}
             return Response(401, b"The token is missing or wrong.\n", headers=challenge)
@@ -43,12 +49,7 @@ class Access:
 
     def knows(self, host: str) -> bool:
         """Whether a Host header names this device; addresses cannot be rebound, names can."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            if "@" in host or "/" in host or not name:
-                return False
-        except ValueError:
-            return False
+        name = "" if "@" in host or "/" in host else _name(host)
         return name in self._names or _is_address(name)
 
     def admits(self, request: Request) -> bool:
@@ -57,24 +58,53 @@ class Access:
             return True
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         bearer = scheme.lower() == "bearer" and _equal(token.strip(), self._token)
-        return bearer or _equal(_cookie(request.headers), self._session())
+        session = self._digest("cookie")
+        cookies = _cookies(request.headers.get("cookie", ""))
+        return bearer or any(_equal(v, session) for name, v in cookies if name == self._cookie)
 
-    def sign_in(self, request: Request) -> Mapping[str, str] | None:
-        """The header that sets the cookie, if the request's address has the token."""
-        if not self._token or not _equal(request.query.get("token", ""), self._token):
+    def sign_in(self, request: Request, *, framed: bool = False) -> Mapping[str, str] | None:
+        """The header that sets the cookie, if the request has the token.
+
+        Args:
+            request: with the token in its address, or in a form.
+            framed: whether the page may be shown in a frame of other sites' pages.
+        """
+        if not self._token or not _equal(offered_token(request), self._token):
             return None
-        rules = f"Max-Age={COOKIE_LIFE_S}; Path=/; HttpOnly; SameSite=Strict"
-        return {"Set-Cookie": f"{COOKIE}={self._session()}; {rules}"}
+        # Without a path it is for the page's own folder: a proxy's other pages do not get it.
+        rules = f"Max-Age={COOKIE_LIFE_S}; HttpOnly; {_reach(request.headers, framed)}"
+        return {"Set-Cookie": f"{self._cookie}={self._digest('cookie')}; {rules}"}
 
-    def _session(self) -> str:
+    def is_own_page(self, request: Request) -> bool:
+        """Whether a request that changes something was made by a script of this server's page."""
+        return self._is_own(request.headers.get("origin", ""), request.headers.get("host", ""))
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Whether an origin is this server's; proxies may change Host, but not what is set."""
+        netloc = _netloc(origin)
+        return bool(netloc) and (netloc == host.lower() or _name(netloc) in self._hosts)
+
+    def _from_elsewhere(self, headers: Mapping[str, str]) -> bool:
+        """Whether the browser says that another site's page asks."""
+        site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
+        foreign = origin is not None and not self._is_own(origin, headers.get("host", ""))
+        return foreign or site not in ("none", "same-origin")
+
+    def _digest(self, purpose: str) -> str:
         # Survives a restart, ends with the token, and does not give it away.
-        return hmac.new(self._token.encode(), b"fieldguide cookie", hashlib.sha256).hexdigest()
+        words = f"fieldguide {purpose}".encode()
+        return hmac.new(self._token.encode(), words, hashlib.sha256).hexdigest()
 
 
-def is_own_page(request: Request) -> bool:
-    """Whether a request that changes something was made by a script of this server's page."""
-    host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
-    return bool(host) and _netloc(origin) == host.lower()
+def offered_token(request: Request) -> str:
+    """What a request gives as the token, in its address or as a form's field; empty if nothing."""
+    if request.method == "POST":
+        try:
+            fields = parse_qs(request.body.decode("latin-1"), max_num_fields=MAX_FORM_FIELDS)
+        except ValueError:
+            return ""
+        return fields.get("token", [""])[0]
+    return request.query.get("token", "")
 
 
 def _is_address(name: str) -> bool:
@@ -85,11 +115,12 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _from_elsewhere(headers: Mapping[str, str], host: str) -> bool:
-    """Whether the browser says that another site's page asks."""
-    site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
-    foreign = origin is not None and _netloc(origin) != host.lower()
-    return foreign or site not in ("none", "same-origin")
+def _name(netloc: str) -> str:
+    """Of a host with or without a port; empty if it is none."""
+    try:
+        return urlsplit(f"//{netloc}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _netloc(origin: str) -> str:
@@ -105,12 +136,27 @@ def _opens_page(request: Request) -> bool:
     return request.method in ("GET", "HEAD") and request.path == "/"
 
 
-def _cookie(headers: Mapping[str, str]) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+def _cookies(header: str) -> Iterator[tuple[str, str]]:
+    """Names and values as they are: other pages' cookies follow no rule, and must not matter."""
+    for pair in header.split(";"):
+        name, _, value = pair.partition("=")
+        yield name.strip(), value.strip()
+
+
+def _reach(headers: Mapping[str, str], framed: bool) -> str:
+    """To whom the browser sends the cookie."""
+    if not _is_encrypted(headers):
+        return "SameSite=Lax"
+    # In frames of other sites browsers keep none but such, and only encrypted.
+    return "SameSite=None; Secure; Partitioned" if framed else "SameSite=Lax; Secure"
+
+
+def _is_encrypted(headers: Mapping[str, str]) -> bool:
+    """Whether the browser reached a proxy by https: in its own words, or else in the proxy's."""
+    scheme, _, rest = headers.get("origin", "").partition("://")
+    if rest:
+        return scheme == "https"
+    return headers.get("x-forwarded-proto", "").split(",")[0].strip().lower() == "https"
 
 
 def _equal(given: str, wanted: str) -> bool:

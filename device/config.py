@@ -5,6 +5,7 @@ said here is what it leaves out.
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ FIRST_FRAMES = 10
 """A CSI camera keeps about so many to itself until exposure and colours are right."""
 EXAMPLE = Path(__file__).with_name("fieldguide.example.toml")
 MIN_TOKEN_CHARACTERS = 16
+ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,9 @@ class PrometheusConfig(ServerConfig):
 class WebConfig(ServerConfig):
     """A page with the live picture (`device.web`)."""
 
+    frame_ancestors: tuple[str, ...] = ()
+    """Origins of pages that may show it in a frame."""
+
 
 @dataclass(frozen=True)
 class CollectConfig:
@@ -223,8 +228,23 @@ def _check(config: Config) -> None:
     for name, server in (("output.web", output.web), ("output.prometheus", output.prometheus)):
         if server.enabled:
             check_server(name, server)
+    check_frame_ancestors(output.web.frame_ancestors)
     if output.mqtt.enabled:
         check_mqtt(output.mqtt)
+
+
+def check_frame_ancestors(origins: tuple[str, ...]) -> None:
+    """Check that each is one origin: anything else would let in more pages, or none.
+
+    Raises:
+        ConfigError: naming the setting and what to write.
+    """
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"output.web.frame_ancestors: {origin!r}: write the beginning of the other page's "
+                'address, without a path: "http://homeassistant.local:8123"'
+            )
 
 
 def check_server(section: str, config: ServerConfig) -> None:

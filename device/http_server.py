@@ -1,8 +1,8 @@
 """A small HTTP/1.1 server, bounded in everything that a client can ask of the device.
 
 One thread with an asyncio loop, whatever the number of clients; every wait has an end, every
-message a greatest size, and there is a greatest number of connections. It knows GET, HEAD and
-POST with a Content-Length (RFC 9112), which is all that its pages need.
+message a greatest size, and there is a greatest number of connections (`device.places`). It knows
+GET, HEAD and POST with a Content-Length (RFC 9112), which is all that its pages need.
 """
 
 import asyncio
@@ -19,20 +19,24 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from device.errors import OutputError
+from device.places import MAX_TRUSTED, Place, Places
 
 log = logging.getLogger("fieldguide")
 
-MAX_CONNECTIONS = 32
-MAX_REFUSALS = 32
-"""Connections beyond those that are told why at the same time; all others are just closed."""
-MAX_HEAD_BYTES = 8192
+MAX_HEAD_BYTES = 32768
+"""Browsers send the cookies of all pages on the same host, whatever their port."""
 MAX_BODY_BYTES = 4096
+MAX_TRUSTED_BODY_BYTES = 2_000_000
+"""Of a request that shows the token: it may hold a picture."""
 MAX_QUERY_FIELDS = 16
 REQUEST_TIMEOUT_S = 5.0
-"""From the end of an answer, or the connection, to the last byte of the next request."""
+"""From the end of an answer, or the connection, to the end of the next request's headers; also
+for its body, if that is a short one."""
+LONG_BODY_TIMEOUT_S = 30.0
 SEND_TIMEOUT_S = 5.0
-REFUSAL_TIMEOUT_S = 0.5
 CLOSE_S = 0.5
+REFUSALS = frozenset({401, 403, 421})
+"""Answers after which the connection ends: who is refused shall not hold it."""
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 NOT_TWICE = frozenset({"host", "content-length", "authorization", "origin", "cookie"})
@@ -45,7 +49,7 @@ ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Headers of every answer; an answer's own go before them."""
+"""Headers of every answer; an answer's own go before them, and an empty one takes it away."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class Response:
 class BadRequestError(Exception):
     """The client does not speak HTTP as this server knows it, or says too much."""
 
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status.phrase)
+    def __init__(self, status: HTTPStatus, words: str = "") -> None:
+        super().__init__(words or status.phrase)
         self.status = status
 
 
@@ -105,7 +109,8 @@ def _target(target: str) -> tuple[str, dict[str, str]]:
     if not target.startswith("/"):
         raise BadRequestError(HTTPStatus.BAD_REQUEST)
     try:
-        url = urlsplit(target)
+        # Some proxies leave two slashes where they strip a prefix.
+        url = urlsplit("/" + target.lstrip("/"))
         return url.path, dict(parse_qsl(url.query, max_num_fields=MAX_QUERY_FIELDS))
     except ValueError as error:
         raise BadRequestError(HTTPStatus.BAD_REQUEST) from error
@@ -123,8 +128,8 @@ def _headers(lines: list[str]) -> dict[str, str]:
     return headers
 
 
-def body_length(headers: Mapping[str, str]) -> int:
-    """Bytes of a request's body.
+def body_length(headers: Mapping[str, str], longest: int = MAX_BODY_BYTES) -> int:
+    """Bytes of a request's body, which may have `longest` at most.
 
     Raises:
         BadRequestError: if it is too long, or comes in pieces.
@@ -134,7 +139,7 @@ def body_length(headers: Mapping[str, str]) -> int:
     length = headers.get("content-length", "0")
     if not re.fullmatch(r"[0-9]{1,18}", length):
         raise BadRequestError(HTTPStatus.BAD_REQUEST)
-    if int(length) > MAX_BODY_BYTES:
+    if int(length) > longest:
         raise BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return int(length)
 
@@ -149,7 +154,7 @@ def encode(response: Response, *, keep: bool, head_only: bool = False) -> bytes:
         **response.headers,
     }
     lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"{name}: {value}" for name, value in headers.items() if value]
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
     return head if head_only else head + response.body
 
@@ -158,14 +163,21 @@ class HttpServer:
     """Answers requests on a thread of its own, which lives from `start` to `close`.
 
     `answer` is a coroutine function and runs on that thread; what it raises becomes a 500.
+    `trusts` says of a request without its body whether it shows the token: then its connection
+    keeps its place, and its body may be a long one.
     """
 
-    def __init__(self, name: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        answer: Callable[[Request], Awaitable[Response]],
+        trusts: Callable[[Request], bool] = lambda _: True,
+    ) -> None:
         self.name = name
         self.port = 0
         """The port that it listens at; 0 before `start`."""
-        self._answer = answer
-        self._open = 0
+        self._answer, self._trusts = answer, trusts
+        self._places = Places()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -230,40 +242,53 @@ class HttpServer:
             await asyncio.wait(self._tasks, timeout=CLOSE_S / 2)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= MAX_CONNECTIONS + MAX_REFUSALS:
-            writer.transport.abort()
-            return
-        serve = self._serve if self._open < MAX_CONNECTIONS else _refuse
+        address = (writer.get_extra_info("peername") or ("",))[0]
         # Here, not in the task: a whole backlog is accepted before the first task runs.
-        self._open += 1
-        task = self._loop.create_task(self._hold(serve(reader, writer), writer))
+        place = self._places.take(address, writer.transport.abort)
+        task = self._loop.create_task(self._hold(place, reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _hold(self, work: Coroutine[Any, Any, None], writer: asyncio.StreamWriter) -> None:
+    async def _hold(
+        self, place: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         # With nothing buffered here, what `drain` waits for is the client.
         writer.transport.set_write_buffer_limits(high=0)
         try:
-            await work
-        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-            # The client went away, is too slow, or says too much.
+            await self._serve(place, reader, writer)
+        except (OSError, EOFError, TimeoutError):
+            # The client went away, is too slow, or has lost its place.
             writer.transport.abort()
         finally:
-            self._open -= 1
+            self._places.leave(place)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, place: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         keep = True
         while keep:
             try:
-                async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                    request = await _read(reader)
+                request = await self._receive(place, reader)
             except BadRequestError as error:
                 await _send(writer, encode(text(error.status, str(error)), keep=False))
                 return
-            keep = request.headers.get("connection", "").lower() != "close"
             response = await self._respond(request)
+            asked = request.headers.get("connection", "").lower() != "close"
+            keep = asked and response.status not in REFUSALS
             await _send(writer, encode(response, keep=keep, head_only=request.method == "HEAD"))
+
+    async def _receive(self, place: Place, reader: asyncio.StreamReader) -> Request:
+        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            request = await _head(reader)
+        trusted = self._trusts(request)
+        if trusted and not self._places.trust(place):
+            words = f"{MAX_TRUSTED} connections are open already; try again later."
+            raise BadRequestError(HTTPStatus.SERVICE_UNAVAILABLE, words)
+        length = body_length(request.headers, MAX_TRUSTED_BODY_BYTES if trusted else MAX_BODY_BYTES)
+        timeout_s = LONG_BODY_TIMEOUT_S if length > MAX_BODY_BYTES else REQUEST_TIMEOUT_S
+        async with asyncio.timeout(timeout_s):
+            return replace(request, body=await reader.readexactly(length))
 
     async def _respond(self, request: Request) -> Response:
         try:
@@ -274,23 +299,14 @@ class HttpServer:
             return text(500, "Something failed here; the service's log has the details.")
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
+async def _head(reader: asyncio.StreamReader) -> Request:
     try:
-        request = parse_head(await reader.readuntil(b"\r\n\r\n"))
+        return parse_head(await reader.readuntil(b"\r\n\r\n"))
     except asyncio.LimitOverrunError as error:
         raise BadRequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) from error
-    return replace(request, body=await reader.readexactly(body_length(request.headers)))
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(data)
     async with asyncio.timeout(SEND_TIMEOUT_S):
         await writer.drain()
-
-
-async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    async with asyncio.timeout(REFUSAL_TIMEOUT_S):
-        # Unread bytes would make the kernel take the answer back.
-        await reader.read(MAX_HEAD_BYTES)
-    busy = text(503, f"{MAX_CONNECTIONS} connections are open already; try again later.")
-    await _send(writer, encode(busy, keep=False))

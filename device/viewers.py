@@ -28,6 +28,9 @@ class Viewers:
         self._newest: Shot | None = None
         self._arrival = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._viewers)
+
     def find(self, name: str) -> Viewer | None:
         """The viewer of this name, if it is still here; shows that it is."""
         now_s = time.monotonic()

@@ -13,18 +13,19 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from device import web_view
-from device.access import Access, is_own_page
-from device.errors import OutputError
+from device import held, web_view
+from device.access import Access, offered_token
+from device.errors import ClassNameError, OutputError
 from device.http_server import HttpServer, Request, Response, text
+from device.names import name_problem, settled
 from device.observation import ModelInfo, Observation, Status
 from device.sinks import Context
 from device.viewers import MAX_VIEWERS, Viewers
-from device.web_view import History, Shot
+from device.web_view import History
 
 PAGE = Path(__file__).with_name("page.html")
 SIGN_IN = Path(__file__).with_name("sign_in.html")
@@ -37,9 +38,14 @@ LINGER_S = 2.0
 """How long after its last request a viewer's next one is waited for with pictures ready."""
 NAME = re.compile(r"[0-9a-f]{16,64}")
 """What a page calls itself: random."""
-NEW_LABEL = re.compile(r"[^\W_][\w -]{0,63}")
-"""A class that the model does not know yet; it becomes the name of a folder."""
 CSRF_MARK = b"{{csrf}}"
+NONE = "'none'"
+SIGNED_IN = "signed-in"
+WRONG_TOKEN = "That token is wrong."
+NO_COOKIE = (
+    "Your browser kept no cookie: allow them for this page. In a frame of another page it takes "
+    "https, too."
+)
 
 
 class Web:
@@ -56,15 +62,19 @@ class Web:
         self._accuracy: tuple[ModelInfo | None, Mapping[str, Any] | None] = (None, None)
         self._watched_until_s = self._next_picture_s = float("-inf")
         self._saving = False
-        self._page, self._policy = _page(PAGE)
         self._viewers = Viewers()
-        self._server = HttpServer(self.name, self._answer)
+        self._server = HttpServer(self.name, self._answer, self._trusts)
 
     @property
     def wants_pictures(self) -> bool:
         """While someone looks, and not more often than pictures go out."""
         now_s = time.monotonic()
         return self._next_picture_s <= now_s < self._watched_until_s
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """How many look."""
+        return {"viewers": len(self._viewers)}
 
     @property
     def port(self) -> int:
@@ -98,13 +108,16 @@ class Web:
 
     # --- on the server's thread ---------------------------------------------------------------
 
+    def _trusts(self, request: Request) -> bool:
+        return self._access.refuse(request) is None
+
     async def _answer(self, request: Request) -> Response:
         refusal = self._access.refuse(request)
+        if request.path == "/" and (refusal is None or refusal.status == 401):
+            return self._front(request, signed_in=refusal is None)
         if refusal is not None:
-            return self._ask_to_sign_in(request, refusal) if request.path == "/" else refusal
+            return refusal
         route = (request.method.replace("HEAD", "GET"), request.path)
-        if route == ("GET", "/"):
-            return self._show_page(request)
         if route == ("GET", "/live"):
             return await self._live(request)
         if route == ("GET", "/health"):
@@ -113,23 +126,32 @@ class Web:
             return await self._save(request)
         return text(404, "There is no such page.")
 
-    def _ask_to_sign_in(self, request: Request, refusal: Response) -> Response:
-        if refusal.status != 401:
-            return refusal
-        cookie = self._access.sign_in(request)
-        if cookie is not None:
-            return _to_page(cookie)
-        page, policy = _page(SIGN_IN)
-        wrong = b"That token is wrong." if "token" in request.query else b""
-        body = page.replace(b"{{problem}}", wrong)
-        return _html(401, body, {**refusal.headers, "Content-Security-Policy": policy})
+    def _front(self, request: Request, *, signed_in: bool) -> Response:
+        """The page, the way to it, or what leads from a token to it."""
+        if request.method == "POST" or offered_token(request):
+            cookie = self._access.sign_in(request, framed=bool(self._config.frame_ancestors))
+            if cookie is None and not signed_in:
+                return self._show(SIGN_IN, 401, problem=WRONG_TOKEN)
+            # Relative, as the page may be below a proxy's path; out of the address bar it is, too.
+            return Response(303, headers={"Location": f"?{SIGNED_IN}=1", **(cookie or {})})
+        if not signed_in:
+            return self._show(SIGN_IN, 401, problem=NO_COOKIE if SIGNED_IN in request.query else "")
+        return self._show(PAGE, 200)
 
-    def _show_page(self, request: Request) -> Response:
-        if "token" in request.query:
-            # Out of the address bar and the history.
-            return _to_page(self._access.sign_in(request) or {})
-        body = self._page.replace(CSRF_MARK, self._csrf.encode())
-        return _html(200, body, {"Content-Security-Policy": self._policy})
+    def _show(self, path: Path, status: int, *, problem: str = "") -> Response:
+        page, rules = _page(path)
+        ancestors = self._config.frame_ancestors
+        body = page.replace(CSRF_MARK, self._csrf.encode()).replace(
+            b"{{problem}}", problem.encode()
+        )
+        headers = {
+            "Content-Security-Policy": f"{rules}; frame-ancestors {' '.join(ancestors) or NONE}",
+            # A form's Origin header tells pages apart, and "no-referrer" would leave it out.
+            "Referrer-Policy": "strict-origin",
+            **({"X-Frame-Options": ""} if ancestors else {}),
+            **({"WWW-Authenticate": "Bearer"} if status == 401 else {}),
+        }
+        return Response(status, body, "text/html; charset=utf-8", headers)
 
     async def _live(self, request: Request) -> Response:
         name = request.query.get("viewer", "")
@@ -151,37 +173,57 @@ class Web:
         self._viewers.find(request.query.get("viewer", ""))
         threshold = self._context.config.smoothing.threshold
         record = web_view.health(self._context.status(), self._accuracy[1], threshold)
-        return _json({**record, "history": self._history.record()})
+        # The token: a page that outlived a restart has the one of before.
+        return _json({**record, "history": self._history.record(), "csrf": self._csrf})
 
     async def _save(self, request: Request) -> Response:
         if not self._made_by_page(request):
             return text(403, "Only the device's own page may save frames; load it anew.")
         wanted = _object(request.body)
-        viewer = self._viewers.find(str(wanted.get("viewer", "")))
-        shot = viewer.shot if viewer else None
-        if shot is None or shot.observation.number != wanted.get("frame"):
-            return text(409, "That frame is gone; hold another one.")
-        label = str(wanted.get("label", ""))
-        if not _is_label(label, shot):
-            return text(422, "Name the class with letters, digits, spaces or hyphens, 64 at most.")
         if self._saving:
             return text(429, "Another frame is being saved; try again.")
         self._saving = True
         try:
-            file = await asyncio.to_thread(self._context.keep, shot.observation, label)
-        except (OutputError, OSError) as error:
-            return text(507, f"Not saved: {error}")
+            return await self._save_wanted(wanted)
         finally:
             self._saving = False
+
+    async def _save_wanted(self, wanted: Mapping[str, Any]) -> Response:
+        observation = await self._wanted(wanted)
+        if observation is None:
+            return text(409, "That frame is gone; hold another one.")
+        label = wanted.get("label")
+        problem = name_problem(label) if isinstance(label, str) else "is no text"
+        if problem:
+            return text(422, f"Not saved: the class's name {problem}.")
+        model = self._context.status().model
+        spelled = settled(str(label), model.labels if model else ())
+        try:
+            file = await asyncio.to_thread(self._context.keep, observation, spelled)
+        except ClassNameError as error:
+            return text(422, f"Not saved: {error}.")
+        except (OutputError, OSError) as error:
+            return text(507, f"Not saved: {error}")
         return _json({"file": file})
+
+    async def _wanted(self, wanted: Mapping[str, Any]) -> Observation | None:
+        """The frame that the page holds: as it was sent, or else as the page sends it back."""
+        viewer = self._viewers.find(str(wanted.get("viewer", "")))
+        shot = viewer.shot if viewer else None
+        if shot is not None and shot.observation.number == wanted.get("frame"):
+            return shot.observation
+        if "picture" not in wanted:
+            return None
+        return await asyncio.to_thread(held.restore, wanted.get("state"), wanted["picture"])
 
     def _made_by_page(self, request: Request) -> bool:
         given = request.headers.get("x-fieldguide-csrf", "").encode("utf-8", "replace")
         is_json = request.headers.get("content-type", "").split(";")[0] == "application/json"
         genuine = secrets.compare_digest(given, self._csrf.encode())
-        return genuine and is_json and is_own_page(request)
+        return genuine and is_json and self._access.is_own_page(request)
 
 
+@cache
 def _page(path: Path) -> tuple[bytes, str]:
     """A page, and the policy that lets run what is written in it and nothing else."""
     page = path.read_bytes()
@@ -192,19 +234,9 @@ def _page(path: Path) -> tuple[bytes, str]:
         )
         for kind, tag in (("style-src", b"style"), ("script-src", b"script"))
     }
-    rules = [f"{kind} {hashes or chr(39) + 'none' + chr(39)}" for kind, hashes in sources.items()]
+    rules = [f"{kind} {hashes or NONE}" for kind, hashes in sources.items()]
     fixed = "default-src 'none'; connect-src 'self'; img-src blob: data:; form-action 'self'"
-    return page, "; ".join([fixed, *rules, "base-uri 'none'; frame-ancestors 'none'"])
-
-
-def _html(status: int, body: bytes, headers: Mapping[str, str]) -> Response:
-    return Response(status, body, "text/html; charset=utf-8", headers)
-
-
-def _to_page(headers: Mapping[str, str]) -> Response:
-    # No redirection: browsers keep a strict cookie back from one that began on another site.
-    body = b'<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>Fieldguide</title>'
-    return _html(200, body, headers)
+    return page, "; ".join([fixed, *rules, "base-uri 'none'"])
 
 
 def _json(record: Mapping[str, Any]) -> Response:
@@ -221,8 +253,3 @@ def _object(body: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _is_label(label: str, shot: Shot) -> bool:
-    known = label in shot.observation.model.labels
-    return known or NEW_LABEL.fullmatch(label) is not None

@@ -19,11 +19,11 @@ from device import bundle
 from device.board import explain
 from device.classifier import Scores
 from device.errors import FieldguideError
+from device.held import MAX_SIDE_PX
 from device.observation import ModelInfo, Observation, Status, told_rate
 from device.preprocess import Pixels
 from device.streams import without_password
 
-MAX_SIDE_PX = 1280
 MAX_KEPT_PIXELS = 1440 * 1440
 """Of what a viewer can save; more is halved, as often as it takes."""
 STRIP_PX = 64
@@ -111,6 +111,9 @@ def seen(observation: Observation) -> dict[str, Any]:
     box = [left / width, upper / height, right / width, lower / height] if width and height else []
     return {
         "frame": observation.number,
+        "time": observation.unix_s,
+        "source": without_password(observation.source),
+        "model_sha256": observation.model.sha256,
         "label": observation.label,
         "score": round(observation.score, 4),
         "top": [[name, round(score, 4)] for name, score in observation.top],
@@ -226,6 +229,7 @@ def health(
         else (status.model.threshold),
         "model_problem": status.model_problem,
         "config_problem": status.config_problem,
+        "saves": "collect" in status.sinks,
         "outputs": {name: sink.problem for name, sink in sorted(status.sinks.items())},
     }
 

@@ -27,7 +27,12 @@ class Browser:
             # A window cannot be that narrow.
             metrics = {"width": width, "height": height, "pixelRatio": 2}
             options["mobileEmulation"] = {"deviceMetrics": metrics}  # type: ignore[assignment]
-        always = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        always = {
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"},
+            # A proxy of a test has a certificate of its own making.
+            "acceptInsecureCerts": True,
+        }
         session = self._call("POST", "/session", {"capabilities": {"alwaysMatch": always}})
         self._session = f"/session/{session['sessionId']}"
 
@@ -37,6 +42,19 @@ class Browser:
     def run(self, script: str) -> Any:
         """The value that a script returns, or its promise's."""
         return self._call("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
+
+    def enter(self, frame: int | None) -> None:
+        """Look into a frame of the page, by its number; None: at the whole page again."""
+        self._call("POST", f"{self._session}/frame", {"id": frame})
+
+    def cookies(self) -> list[dict[str, Any]]:
+        """What the browser would send to the page that is open."""
+        found: list[dict[str, Any]] = self._call("GET", f"{self._session}/cookie")
+        return found
+
+    def forget(self) -> None:
+        """Delete all cookies of all pages."""
+        self._cdp("Network.clearBrowserCookies", {})
 
     def problems(self) -> list[str]:
         """Errors and warnings on the console since the last call."""

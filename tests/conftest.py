@@ -5,11 +5,14 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browser import driver
+from film import Browsers, Film
 from helpers import (
     LABELS,
     ROOT,
@@ -24,10 +27,13 @@ from helpers import (
     write_video,
 )
 from hypothesis import settings
+from sights import Surroundings
 
 from device import bundle as contract
 from device.__main__ import main
 from device.classifier import Classifier
+from device.config import WebConfig
+from device.web import Web
 
 if TYPE_CHECKING:
     from pipeline import Build
@@ -269,3 +275,38 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     return write_video(tmp_path / "clip.avi", "mpeg4")
+
+
+@pytest.fixture
+def surroundings() -> Surroundings:
+    return Surroundings()
+
+
+@pytest.fixture
+def page(surroundings: Surroundings) -> Iterator[Web]:
+    page = Web(surroundings.context(web=WebConfig(enabled=True, port=0)))
+    page.tick(surroundings.status())
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def film(page: Web) -> Iterator[Film]:
+    film = Film(page)
+    film.show(0)
+    yield film
+    film.end()
+
+
+@pytest.fixture
+def crowd() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def browsers() -> Iterator[Browsers]:
+    with driver() as address:
+        browsers = Browsers(address)
+        yield browsers
+        browsers.close()

@@ -73,10 +73,12 @@ class Surroundings:
     def __init__(self, bundle: str = "/nowhere", threshold: float | None = None) -> None:
         self.telemetry = Telemetry("http://user:secret@garden/stream")
         self.telemetry.model(MODEL)
+        self.telemetry.sink("collect")
         self.telemetry.camera(
             count="frames_total", state="streaming", last_frame_s=time.monotonic()
         )
         self.kept: list[tuple[int, str]] = []
+        self.observations: list[Observation] = []
         self.cannot_keep = ""
         self._bundle, self._threshold = BundleConfig(path=bundle), threshold
 
@@ -96,6 +98,7 @@ class Surroundings:
         if self.cannot_keep:
             raise OutputError(self.cannot_keep)
         self.kept.append((observation.number, label))
+        self.observations.append(observation)
         return f"{label}/{observation.number}.jpg"
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.access import Access, is_own_page
-from device.config import ServerConfig, check_server
+from device.access import Access, offered_token
+from device.config import ServerConfig, check_frame_ancestors, check_server
 from device.errors import ConfigError
 from device.http_server import Request
 
@@ -90,8 +90,8 @@ def test_other_sites_pages_get_nothing_but_may_link_to_the_page() -> None:
 
 @pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://127.0.0.1:9999"])
 def test_only_the_own_page_s_origin_may_change_anything(origin: str) -> None:
-    assert not is_own_page(request("/save", "POST", origin=origin))
-    assert is_own_page(request("/save", "POST", origin="http://127.0.0.1:8080"))
+    assert not OPEN.is_own_page(request("/save", "POST", origin=origin))
+    assert OPEN.is_own_page(request("/save", "POST", origin="http://127.0.0.1:8080"))
 
 
 def test_without_the_token_nothing_is_shown() -> None:
@@ -115,7 +115,9 @@ def test_the_token_in_the_address_becomes_a_cookie_that_scripts_and_sites_do_not
     headers = CLOSED.sign_in(request("/", token=TOKEN))
     assert headers is not None
     cookie, *rules = headers["Set-Cookie"].split("; ")
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(rules)
+    assert {"HttpOnly", "SameSite=Lax"} <= set(rules)
+    # For its own folder: other pages of a proxy do not get it.
+    assert not any(rule.startswith("Path") for rule in rules)
     assert TOKEN not in cookie
     assert refused(CLOSED, request(cookie=f"other=1; {cookie}")) is None
     # The address alone opens nothing but the sign-in.
@@ -139,3 +141,112 @@ def test_another_token_ends_old_cookies() -> None:
 @given(st.text())
 def test_any_cookie_header_is_read_without_a_fault(cookie: str) -> None:
     assert refused(CLOSED, request(cookie=cookie)) == 401
+
+
+def cookie_of(access: Access, framed: bool = False, **headers: str) -> str:
+    signed = access.sign_in(request("/", token=TOKEN, **headers), framed=framed)
+    assert signed is not None
+    return signed["Set-Cookie"]
+
+
+PAIR = st.text(st.characters(codec="latin-1", exclude_characters=";\n\r\0"), max_size=40)
+
+
+@given(st.lists(PAIR, max_size=5), st.lists(PAIR, max_size=5), st.sampled_from([";", "; ", ";  "]))
+def test_cookies_of_other_pages_sign_nobody_out(
+    before: list[str], after: list[str], sign: str
+) -> None:
+    own = cookie_of(CLOSED).split(";")[0]
+    assert refused(CLOSED, request(cookie=sign.join([*before, own, *after]))) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    ['prefs={"theme":"dark"}', "flag", "a b=c d", "name=ü", '"', 'x="a', "=", "==;;", "$Version=1"],
+)
+def test_an_odd_cookie_signs_nobody_out(other: str) -> None:
+    own = cookie_of(CLOSED).split(";")[0]
+    for header in (f"{other}; {own}", f"{own}; {other}", f"{other};{own};{other}"):
+        assert refused(CLOSED, request(cookie=header)) is None
+
+
+def test_a_cookie_of_the_same_name_from_another_path_does_not_hide_the_right_one() -> None:
+    own = cookie_of(CLOSED).split(";")[0]
+    old = own.split("=")[0] + "=old"
+    assert refused(CLOSED, request(cookie=f"{old}; {own}")) is None
+    assert refused(CLOSED, request(cookie=old)) == 401
+
+
+def test_devices_at_one_name_keep_cookies_of_their_own() -> None:
+    other = Access(ServerConfig(address="0.0.0.0", token=TOKEN[::-1]))
+    reversed_token = other.sign_in(request("/", token=TOKEN[::-1]))
+    assert reversed_token is not None
+    names = {c.split("=")[0] for c in (cookie_of(CLOSED), reversed_token["Set-Cookie"])}
+    assert len(names) == 2
+    both = "; ".join(c.split(";")[0] for c in (cookie_of(CLOSED), reversed_token["Set-Cookie"]))
+    assert refused(CLOSED, request(cookie=both)) is refused(other, request(cookie=both)) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "framed", "rules"),
+    [
+        ({}, False, {"SameSite=Lax"}),
+        ({}, True, {"SameSite=Lax"}),
+        ({"x_forwarded_proto": "https"}, False, {"SameSite=Lax", "Secure"}),
+        ({"x_forwarded_proto": "https, http"}, False, {"SameSite=Lax", "Secure"}),
+        ({"x_forwarded_proto": "http"}, False, {"SameSite=Lax"}),
+        ({"x_forwarded_proto": "https", "origin": "http://a"}, False, {"SameSite=Lax"}),
+        ({"origin": "https://a"}, False, {"SameSite=Lax", "Secure"}),
+        ({"origin": "https://a"}, True, {"SameSite=None", "Secure", "Partitioned"}),
+    ],
+)
+def test_the_cookie_goes_as_far_as_it_must(
+    headers: dict[str, str], framed: bool, rules: set[str]
+) -> None:
+    cookie = cookie_of(CLOSED, framed, **headers)
+    named = {rule.strip() for rule in cookie.split(";")[1:]}
+    assert {r for r in named if r.startswith("SameSite") or r in ("Secure", "Partitioned")} == rules
+
+
+def test_a_form_has_the_token_in_its_body_alone() -> None:
+    form = Request("POST", "/", {"token": TOKEN}, {}, f"token={TOKEN}x&more=1".encode())
+    assert offered_token(form) == TOKEN + "x"
+    assert offered_token(Request("POST", "/", {"token": TOKEN}, {}, b"")) == ""
+
+
+@given(st.binary(max_size=300))
+def test_any_form_is_read_without_a_fault(body: bytes) -> None:
+    assert CLOSED.sign_in(Request("POST", "/", {}, {}, body)) is None
+
+
+def test_behind_a_proxy_the_page_is_known_by_the_name_in_the_settings() -> None:
+    # nginx as it comes sends its own name for the device as Host; many guides drop the port.
+    for host in ("127.0.0.1:8080", "garden.lan"):
+        for origin in ("https://garden.lan", "https://garden.lan:8443"):
+            asked = request(
+                "/save", "POST", host=host, origin=origin, authorization=f"Bearer {TOKEN}"
+            )
+            assert refused(CLOSED, asked) is None and CLOSED.is_own_page(asked)
+        for origin in ("https://evil.lan", "https://garden.lan.evil.example", "null", "https://"):
+            asked = request(
+                "/save", "POST", host=host, origin=origin, authorization=f"Bearer {TOKEN}"
+            )
+            assert refused(CLOSED, asked) == 403 and not CLOSED.is_own_page(asked)
+    other_port = request("/save", "POST", origin="https://garden.lan:1", sec_fetch_site="same-site")
+    assert refused(CLOSED, other_port) == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://homeassistant.local:8123", "https://ha.example", "http://[fd00::1]:8123"]
+)
+def test_pages_that_may_frame_it_are_named_by_their_origins(origin: str) -> None:
+    check_frame_ancestors((origin,))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https:", "ha.local", "http://ha.local/", "https://a b", "https://a; x", "'self'"],
+)
+def test_anything_else_is_a_settings_error(origin: str) -> None:
+    with pytest.raises(ConfigError, match=r"frame_ancestors.*write the beginning"):
+        check_frame_ancestors((origin,))

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -12,7 +13,7 @@ from cameras import eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device import http_server
+from device import http_server, places
 from device.errors import OutputError
 from device.http_server import BadRequestError, HttpServer, Request, Response, text
 
@@ -105,7 +106,7 @@ def test_every_answer_forbids_framing_sniffing_and_storing(server: HttpServer) -
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
         (b"DELETE / HTTP/1.1\r\n\r\n", 501),
-        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 431),
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n", 431),
     ],
 )
 def test_what_is_no_proper_request_is_refused_and_the_connection_closed(
@@ -158,23 +159,118 @@ def test_a_client_that_does_not_read_is_dropped_in_time(
     monkeypatch.setattr(http_server, "SEND_TIMEOUT_S", 0.3)
     with closing(link(server)) as connection:
         connection.sendall(b"GET /huge HTTP/1.1\r\n\r\n")
-        eventually(lambda: server._open == 1)
-        eventually(lambda: server._open == 0, within_s=3)
+        eventually(lambda: len(server._places) == 1)
+        eventually(lambda: len(server._places) == 0, within_s=3)
         assert len(everything(connection)) < len(HUGE)
 
 
 def test_connections_beyond_the_limit_are_told_so_and_served_again_later(
     server: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(places, "MAX_TRUSTED", 3)
     held = [link(server) for _ in range(3)]
-    eventually(lambda: server._open == 3)
+    for connection in held:
+        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    eventually(lambda: sum(place.trusted for place in server._places._places) == 3)
     response = ask(server, "/")
-    assert response.status == 503 and b"3 connections are open already" in response.read()
+    assert response.status == 503 and b"connections are open already" in response.read()
     for connection in held:
         connection.close()
-    eventually(lambda: server._open == 0)
+    eventually(lambda: len(server._places) == 0)
     assert ask(server, "/").status == 200
+
+
+@pytest.fixture
+def owned() -> Iterator[HttpServer]:
+    """A server with a token, for `/`; all else is refused."""
+
+    async def guarded(request: Request) -> Response:
+        return await answer(request) if trusts(request) else text(401, "no")
+
+    def trusts(request: Request) -> bool:
+        return request.headers.get("authorization") == "Bearer owner"
+
+    server = HttpServer("owned", guarded, trusts)
+    server.start("127.0.0.1", 0)
+    yield server
+    server.close()
+
+
+def owner(server: HttpServer) -> int:
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with closing(client):
+        client.request("GET", "/", headers={"Authorization": "Bearer owner"})
+        return client.getresponse().status
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [b"", b"GET / HT", b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"],
+    ids=["silent", "half a request", "refused", "half a body"],
+)
+def test_strangers_do_not_lock_the_owner_out(owned: HttpServer, habit: bytes) -> None:
+    stop, answers = threading.Event(), list[int]()
+
+    def strangers() -> None:
+        held = list[socket.socket]()
+        while not stop.is_set():
+            # Forty at a time, and as soon as one is thrown out it comes again.
+            held = [*held[-39:], link(owned)]
+            with suppress(OSError):
+                held[-1].sendall(habit)
+            time.sleep(0.005)
+        for connection in held:
+            connection.close()
+
+    crowd = threading.Thread(target=strangers)
+    crowd.start()
+    try:
+        time.sleep(0.5)
+        answers = [owner(owned) for _ in range(20)]
+    finally:
+        stop.set()
+        crowd.join()
+    assert answers == [200] * 20
+
+
+def test_who_is_refused_does_not_keep_the_connection(owned: HttpServer) -> None:
+    assert b"Connection: close" in reply(owned, b"GET / HTTP/1.1\r\n\r\n")
+
+
+def test_who_has_the_token_keeps_the_connection_whoever_comes(owned: HttpServer) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", owned.port, timeout=10)
+    with closing(client):
+        for _ in range(3):
+            client.request("GET", "/", headers={"Authorization": "Bearer owner"})
+            assert client.getresponse().read()
+            local = client.sock.getsockname()
+            crowd = [link(owned) for _ in range(40)]
+            eventually(lambda: len(owned._places) <= 17)
+            for connection in crowd:
+                connection.close()
+            assert client.sock.getsockname() == local
+
+
+def test_only_with_the_token_a_body_may_be_long(owned: HttpServer) -> None:
+    body = b"x" * 1_500_000
+    post = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n"
+    head = post % len(body) + b"Authorization: Bearer owner\r\n\r\n"
+    assert b"POST / {} 1500000" in reply(owned, head + body)
+    assert reply(owned, post % len(body) + b"\r\n").startswith(b"HTTP/1.1 413 ")
+    longer = post % 2_000_001 + b"Authorization: Bearer owner\r\n\r\n"
+    assert reply(owned, longer).startswith(b"HTTP/1.1 413 ")
+
+
+def test_large_cookies_of_other_pages_pass(server: HttpServer) -> None:
+    cookies = b"Cookie: " + b"; ".join(b"other%d=%s" % (i, b"x" * 4000) for i in range(7))
+    request = b"GET / HTTP/1.1\r\nConnection: close\r\n" + cookies + b"\r\n\r\n"
+    assert reply(server, request).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("target", [b"//live", b"///live", b"/live"])
+def test_slashes_that_a_proxy_leaves_over_do_not_matter(server: HttpServer, target: bytes) -> None:
+    request = b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n\r\n"
+    assert b"GET /live " in reply(server, request)
 
 
 def test_a_taken_port_is_an_error_of_now_and_can_be_tried_again() -> None:
@@ -193,10 +289,10 @@ def test_a_taken_port_is_an_error_of_now_and_can_be_tried_again() -> None:
 def test_closing_takes_under_a_second_whatever_clients_do() -> None:
     server = HttpServer("test", answer)
     server.start("127.0.0.1", 0)
-    connections = [link(server) for _ in range(10)]
+    connections = [link(server) for _ in range(8)]
     for connection in connections:
         connection.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
-    eventually(lambda: server._open == 10)
+    eventually(lambda: sum(place.trusted for place in server._places._places) == 8)
     started_s = time.monotonic()
     server.close()
     assert time.monotonic() - started_s < 1

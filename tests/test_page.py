@@ -1,21 +1,18 @@
 """The web page in a real browser: what people see, by sight, by keyboard and by ear."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import DESKTOP, OVERFLOW, PHONE, Browser, driver
+from browser import DESKTOP, OVERFLOW, PHONE, Browser
 from cameras import eventually
+from film import Browsers, Film, click, text
 from sights import Surroundings, sight
 
 from device import viewers
 from device.config import WebConfig
-from device.observation import Observation
 from device.web import Web
 
 PIXEL = """
@@ -47,100 +44,9 @@ CONTRAST = """
 """
 
 
-class Film:
-    """Frames for a page, as `scene` says."""
-
-    def __init__(self, page: Web) -> None:
-        self.scene: Callable[[int], Observation] = sight
-        self.running = threading.Event()
-        self.running.set()
-        self._page, self._stop = page, threading.Event()
-        self._thread = threading.Thread(target=self._roll, daemon=True)
-        self._thread.start()
-
-    def show(self, label: int | None) -> None:
-        """From now on this, beginning with a change."""
-        first = threading.Event()
-
-        def scene(number: int) -> Observation:
-            changed = not first.is_set()
-            first.set()
-            return sight(number, label, changed=changed)
-
-        self.scene = scene
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _roll(self) -> None:
-        number = 0
-        while not self._stop.wait(0.03):
-            if self.running.is_set():
-                observation = self.scene(number)
-                if not self._page.wants_pictures:
-                    observation = replace(observation, picture=None, class_map=None)
-                self._page.publish(observation)
-                number += 1
-
-
-class Browsers:
-    """One browser of each size, for all tests: to start one takes a second or more."""
-
-    def __init__(self, address: str) -> None:
-        self._address, self._open = address, dict[tuple[int, int], Browser]()
-
-    @contextmanager
-    def visit(self, page: Web, size: tuple[int, int] = DESKTOP) -> Iterator[Browser]:
-        if size not in self._open:
-            self._open[size] = Browser(self._address, *size)
-        browser = self._open[size]
-        browser.problems()
-        browser.open(f"http://127.0.0.1:{page.port}/")
-        yield browser
-        browser.emulate()
-        browser.open("about:blank")
-
-    def close(self) -> None:
-        for browser in self._open.values():
-            browser.close()
-
-
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[Browsers]:
-    with driver() as address:
-        browsers = Browsers(address)
-        yield browsers
-        browsers.close()
-
-
 @pytest.fixture
 def surroundings() -> Surroundings:
     return Surroundings(threshold=0.5)
-
-
-@pytest.fixture
-def page(surroundings: Surroundings) -> Iterator[Web]:
-    page = Web(surroundings.context(web=WebConfig(enabled=True, port=0)))
-    page.tick(surroundings.status())
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def film(page: Web) -> Iterator[Film]:
-    film = Film(page)
-    film.show(0)
-    yield film
-    film.end()
-
-
-def text(browser: Browser, element: str) -> str:
-    return str(browser.run(f"return document.getElementById('{element}').textContent"))
-
-
-def click(browser: Browser, element: str) -> None:
-    browser.run(f"document.getElementById('{element}').click()")
 
 
 def pixel(browser: Browser, x: float, y: float) -> list[int]:

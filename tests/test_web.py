@@ -8,12 +8,10 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,43 +21,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sights import MODEL, Surroundings, publish_until, sight
-from visitor import Visitor, parts
+from visitor import Visitor, parts, shown
 
-from device import bundle, http_server, viewers, web, web_view
+from device import bundle, places, viewers, web, web_view
 from device.config import WebConfig
 from device.observation import Observation
 from device.viewers import MAX_VIEWERS
 from device.web import Web
 
 TOKEN = "0123456789abcdef"
-
-
-@pytest.fixture
-def surroundings() -> Surroundings:
-    return Surroundings()
-
-
-@pytest.fixture
-def page(surroundings: Surroundings) -> Iterator[Web]:
-    page = Web(surroundings.context(web=WebConfig(enabled=True, port=0)))
-    page.tick(surroundings.status())
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def crowd() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(16) as executor:
-        yield executor
-
-
-def shown(page: Web, visitor: Visitor, crowd: ThreadPoolExecutor, **more: Any) -> dict[str, Any]:
-    """What a visitor sees next, while frames come."""
-    answer = crowd.submit(visitor.live)
-    publish_until(page, answer.done, lambda number: sight(number, **more))
-    status, headers, body = answer.result()
-    assert status == 200
-    return parts(headers, body)[0]
 
 
 def test_a_viewer_gets_the_picture_with_what_was_seen_in_it(
@@ -186,73 +156,6 @@ def test_a_viewer_holds_on_to_what_can_be_saved_and_no_more(side: int, kept: int
     assert held.observation.crop_box == (0, 0, kept, kept)
 
 
-# --- saving -----------------------------------------------------------------------------------
-
-
-def test_the_frame_that_was_shown_is_the_one_that_is_saved(
-    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor
-) -> None:
-    visitor, other = Visitor(page, 1), Visitor(page, 2)
-    frame = shown(page, visitor, crowd)["frame"]
-    # Meanwhile others see newer ones.
-    later = shown(page, other, crowd)["frame"]
-    assert visitor.save(frame, "green") == (200, json.dumps({"file": f"green/{frame}.jpg"}))
-    assert visitor.save(frame, "poppy red")[0] == 200
-    assert surroundings.kept == [(frame, "green"), (frame, "poppy red")]
-    if later != frame:
-        assert visitor.save(later, "green")[0] == 409
-
-
-def test_only_the_own_page_can_save(
-    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor
-) -> None:
-    visitor = Visitor(page)
-    frame = shown(page, visitor, crowd)["frame"]
-    for forged in (
-        {"Origin": "http://evil.example"},
-        {"Origin": "null"},
-        {"Origin": "http://127.0.0.1:1"},
-        {"X_Fieldguide_CSRF": "guessed"},
-        {"X_Fieldguide_CSRF": ""},
-        {"Content_Type": "text/plain"},
-        {"Content_Type": "application/x-www-form-urlencoded"},
-        {"Sec_Fetch_Site": "cross-site"},
-    ):
-        assert visitor.save(frame, "green", **forged)[0] == 403, forged
-    assert visitor.save(frame, "green", Host="evil.example")[0] == 421
-    assert surroundings.kept == []
-
-
-@pytest.mark.parametrize(
-    "label", ["", ".", "..", "../x", "a/b", "/etc", "a\\b", "-x", "_x", "a\nb", "x" * 65, None, 7.5]
-)
-def test_a_class_that_is_no_good_name_of_a_folder_is_refused(
-    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor, label: Any
-) -> None:
-    visitor = Visitor(page)
-    frame = shown(page, visitor, crowd)["frame"]
-    status, _ = visitor.save(frame, label)
-    assert status == 422 or label in (None, 7.5)
-    assert all("/" not in name and len(name) <= 64 for _, name in surroundings.kept)
-
-
-def test_why_a_frame_was_not_saved_is_shown(
-    page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor
-) -> None:
-    surroundings.cannot_keep = "the disk is full"
-    visitor = Visitor(page)
-    frame = shown(page, visitor, crowd)["frame"]
-    assert visitor.save(frame, "green") == (507, "Not saved: the disk is full\n")
-
-
-def test_nonsense_is_no_fault(page: Web) -> None:
-    headers = {"Origin": f"http://127.0.0.1:{page.port}", "Content_Type": "application/json"}
-    csrf = Visitor(page).csrf()
-    for body in (b"", b"[]", b"{", b"[" * 4000, b'{"frame": "x", "viewer": []}', b"\xff"):
-        status, _, _ = Visitor(page).ask("/save", "POST", body, X_Fieldguide_CSRF=csrf, **headers)
-        assert status == 409
-
-
 # --- history, health, access ------------------------------------------------------------------
 
 
@@ -329,17 +232,60 @@ def test_on_the_network_one_visit_with_the_token_opens_the_page(
         status, headers, body = stranger.ask("/?token=wrong")
         assert status == 401 and b"That token is wrong" in body and "Set-Cookie" not in headers
         status, headers, body = stranger.ask(f"/?token={TOKEN}")
-        assert status == 200 and b"csrf" not in body
+        assert status == 303 and headers["Location"] == "?signed-in=1" and body == b""
         guest = Visitor(page, Cookie=headers["Set-Cookie"].split(";")[0])
         assert guest.ask("/")[0] == 200 and guest.health()["version"]
         # Once signed in, the token does not stay in the address bar.
-        assert b"csrf" not in guest.ask(f"/?token={TOKEN}")[2]
+        assert guest.ask(f"/?token={TOKEN}")[:1] == (303,)
     finally:
         page.close()
 
 
+def test_the_form_signs_in_by_post_and_only_from_the_own_page(surroundings: Surroundings) -> None:
+    page = Web(surroundings.context(web=WebConfig(address="0.0.0.0", port=0, token=TOKEN)))
+    page.tick(surroundings.status())
+    own = {"Origin": f"http://127.0.0.1:{page.port}"}
+    form = f"token={TOKEN}".encode()
+    try:
+        stranger = Visitor(page)
+        _, headers, body = stranger.ask("/")
+        assert b'action="?" method="post"' in body
+        # "no-referrer" would make browsers send "Origin: null" with the form.
+        assert headers["Referrer-Policy"] == "strict-origin"
+        status, headers, body = stranger.ask("/", "POST", b"token=wrong", **own)
+        assert status == 401 and b"That token is wrong" in body and "Set-Cookie" not in headers
+        assert stranger.ask("/", "POST", form, Origin="http://evil.example")[0] == 403
+        status, headers, _ = stranger.ask("/", "POST", form, **own)
+        assert status == 303 and headers["Location"] == "?signed-in=1"
+        guest = Visitor(page, Cookie=headers["Set-Cookie"].split(";")[0])
+        assert guest.ask("/?signed-in=1")[0] == 200
+        # A browser that keeps no cookie is told so, and not asked again without a word.
+        status, _, body = stranger.ask("/?signed-in=1")
+        assert status == 401 and b"kept no cookie" in body
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_pages_elsewhere_may_frame_it_only_where_the_settings_name_them(
+    surroundings: Surroundings, page: Web, path: str
+) -> None:
+    headers = Visitor(page).ask(path)[1]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    card = "http://homeassistant.local:8123"
+    framed = Web(surroundings.context(web=WebConfig(port=0, frame_ancestors=(card,))))
+    framed.tick(surroundings.status())
+    try:
+        headers = Visitor(framed).ask("/")[1]
+        assert "X-Frame-Options" not in headers
+        assert f"frame-ancestors {card}" in headers["Content-Security-Policy"]
+    finally:
+        framed.close()
+
+
 def test_unknown_paths_and_methods_are_404(page: Web) -> None:
-    for path in ("/index.html", "/../etc/passwd", "/live/", "/page.html", "/%2e%2e/x", "//"):
+    for path in ("/index.html", "/../etc/passwd", "/live/", "/page.html", "/%2e%2e/x", "/x/"):
         assert Visitor(page).ask(path)[0] == 404
     assert Visitor(page).ask("/live", "POST", b"")[0] == 404
     assert Visitor(page).ask("/save")[0] == 404
@@ -375,12 +321,11 @@ def test_a_hundred_stuck_clients_are_refused_or_dropped_and_frames_go_on(
             before, started_s = frames, time.monotonic()
             time.sleep(1)
             rate = (frames - before) / (time.monotonic() - started_s)
-            limit = http_server.MAX_CONNECTIONS + http_server.MAX_REFUSALS
-            assert page._server._open <= limit
+            assert len(page._server._places) <= places.MAX_TRUSTED + places.MAX_STRANGERS
             assert len(page._viewers._viewers) <= MAX_VIEWERS
             assert rate > 50
             # They cost the others their places for seconds only.
-            eventually(lambda: page._server._open == 0, within_s=12)
+            eventually(lambda: len(page._server._places) == 0, within_s=12)
         assert Visitor(page).health()["version"]
     finally:
         stop.set()

@@ -5,8 +5,12 @@ import email.policy
 import http.client
 import json
 import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
+
+from sights import publish_until, sight
 
 from device.web import Web
 
@@ -39,14 +43,16 @@ class Visitor:
         assert found is not None
         return found[1].decode()
 
-    def save(self, frame: int, label: Any, **changed: str) -> tuple[int, str]:
+    def save(
+        self, frame: int, label: Any, *, more: Mapping[str, Any] | None = None, **changed: str
+    ) -> tuple[int, str]:
         headers = {
             "Origin": f"http://127.0.0.1:{self._page.port}",
             "Content_Type": "application/json",
             "X_Fieldguide_CSRF": self.csrf(),
             **changed,
         }
-        wanted = {"viewer": self.name, "frame": frame, "label": label}
+        wanted = {"viewer": self.name, "frame": frame, "label": label, **(more or {})}
         status, _, body = self.ask("/save", "POST", json.dumps(wanted).encode(), **headers)
         return status, body.decode()
 
@@ -57,3 +63,12 @@ def parts(headers: Any, body: bytes) -> tuple[dict[str, Any], bytes]:
     message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
     found = {part.get_filename(): part.get_payload(decode=True) for part in message.iter_parts()}
     return json.loads(found["state"]), found["picture"]
+
+
+def shown(page: Web, visitor: Visitor, crowd: ThreadPoolExecutor, **more: Any) -> dict[str, Any]:
+    """What a visitor sees next, while frames come."""
+    answer = crowd.submit(visitor.live)
+    publish_until(page, answer.done, lambda number: sight(number, **more))
+    status, headers, body = answer.result()
+    assert status == 200
+    return parts(headers, body)[0]
