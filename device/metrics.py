@@ -5,10 +5,11 @@ shares go from 0 to 1, and no metric has a label that grows with the frames.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -28,6 +29,8 @@ from device.sinks import Context
 PREFIX = "fieldguide_"
 MAX_LABELS = 100
 """Classes with a score of their own, the best ones; each is a time series."""
+OTHERS = "(other)"
+"""Counts the changes to labels beyond the first `MAX_LABELS`."""
 
 
 class Metrics:
@@ -43,6 +46,9 @@ class Metrics:
         self._newest: Observation | None = None
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(self._collect))
+        # Memory, processor time and open files, under the names that all exporters give them.
+        ProcessCollector(registry=self._registry)
+        self._changes: Counter[str] = Counter()
         self._server = HttpServer(self.name, self._answer)
 
     @property
@@ -51,8 +57,11 @@ class Metrics:
         return self._server.port
 
     def publish(self, observation: Observation) -> None:
-        """Remember the newest scores."""
+        """Remember the newest scores, and count a change."""
         self._newest = observation
+        if observation.changed:
+            known = observation.label in self._changes or len(self._changes) < MAX_LABELS
+            self._changes[observation.label if known else OTHERS] += 1
 
     def tick(self, status: Status) -> None:
         """Open the port.
@@ -81,6 +90,8 @@ class Metrics:
         yield from camera(status.camera)
         yield from board(status)
         yield from outputs(status)
+        yield from figures(status)
+        yield changes(self._changes)
         if self._newest is not None and status.camera.state == "streaming":
             # Scores of a lost camera would look like news.
             yield from scores(self._newest)
@@ -177,6 +188,24 @@ def outputs(status: Status) -> Iterator[Metric]:
         for output, sink in status.sinks.items():
             family.add_metric([output], getattr(sink, field))
         yield family
+
+
+def figures(status: Status) -> Iterator[Metric]:
+    """What sinks count of their own."""
+    for output, sink in status.sinks.items():
+        for name, value in sink.figures.items():
+            make = _counter if name.endswith("_total") else _gauge
+            yield make(f"{output}_{name}", f"Of the output {output}", value)
+
+
+def changes(counts: Mapping[str, int]) -> Metric:
+    """How often each label came up."""
+    words = "Times that the label became this one"
+    family = CounterMetricFamily(f"{PREFIX}label_changes", words, labels=["label"])
+    # A copy: the sink's own thread counts meanwhile.
+    for label, count in sorted(dict(counts).items()):
+        family.add_metric([label], count)
+    return family
 
 
 def scores(observation: Observation) -> Iterator[Metric]:

@@ -137,6 +137,8 @@ class SinkStatus:
     errors_total: int = 0
     problem: str = ""
     """The last error, one line; empty since the last success."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Its own (`sinks.Counting`), as of its last tick."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -68,6 +68,16 @@ class Keeper(Protocol):
         Raises:
             OutputError: if there is no picture, or no room for it.
         """
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A sink with figures of its own; read on its thread."""
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """By name, as Prometheus spells names: with a unit, and with `_total` if it only grows."""
         ...
 
 
@@ -169,6 +179,8 @@ class SinkThread:
             if time.monotonic() >= next_tick_s:
                 next_tick_s = time.monotonic() + TICK_S
                 self._attempt("tick", lambda: self.sink.tick(self._telemetry.snapshot()))
+                if isinstance(self.sink, Counting):
+                    self._telemetry.sink(self.sink.name, figures=dict(self.sink.figures))
             if not delivered:
                 self._closing.wait(RETRY_S)
         self._attempt("close", self.sink.close)

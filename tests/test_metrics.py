@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cameras import eventually
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from sights import MODEL, Surroundings, sight
@@ -15,6 +16,7 @@ from device.errors import OutputError
 from device.metrics import MAX_LABELS, Metrics
 from device.observation import BoardStatus
 from device.telemetry import Telemetry
+from device.web import Web
 
 BASE_UNITS = ("seconds", "celsius", "ratio", "hertz", "bytes")
 
@@ -90,7 +92,7 @@ def test_names_follow_the_conventions(surroundings: Surroundings, metrics: Metri
     metrics.publish(sight(0))
     _, text = get(metrics)
     for family in text_string_to_metric_families(text):
-        assert family.name.startswith("fieldguide")
+        assert family.name.startswith(("fieldguide", "process"))
         assert family.documentation
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
@@ -118,6 +120,39 @@ def test_many_classes_make_a_bounded_number_of_series(metrics: Metrics) -> None:
     ratios = [s for s in samples(metrics) if s.name == "fieldguide_score_ratio"]
     assert len(ratios) == MAX_LABELS
     assert min(s.value for s in ratios) >= scores[-MAX_LABELS]
+
+
+def test_each_label_s_changes_are_counted_in_a_bounded_number_of_series(metrics: Metrics) -> None:
+    for number, label in enumerate([0, 1, 1, None, 1]):
+        metrics.publish(sight(number, label, changed=number != 2))
+    found = values(metrics)
+    assert found["label_changes_total red"] == 1 and found["label_changes_total green"] == 2
+    assert found["label_changes_total unknown"] == 1
+    for number in range(2 * MAX_LABELS):
+        metrics.publish(replace(sight(number, changed=True), label=f"class {number}"))
+    counts = [s.value for s in samples(metrics) if s.name == "fieldguide_label_changes_total"]
+    assert len(counts) == MAX_LABELS + 1 and sum(counts) == 4 + 2 * MAX_LABELS
+
+
+def test_sinks_have_figures_of_their_own(
+    surroundings: Surroundings, metrics: Metrics, page: Web
+) -> None:
+    page._viewers.admit("0" * 16)
+    sink = surroundings.run(page)
+    try:
+        eventually(lambda: values(metrics).get("web_viewers") == 1)
+    finally:
+        sink.start_closing()
+        assert sink.join(2)
+    surroundings.telemetry.sink("collect", figures={"photos_saved_total": 3, "used_bytes": 4096})
+    found = values(metrics)
+    assert found["collect_photos_saved_total"] == 3 and found["collect_used_bytes"] == 4096
+
+
+def test_memory_and_processor_time_are_the_process_s(metrics: Metrics) -> None:
+    found = values(metrics)
+    assert found["process_resident_memory_bytes"] > 10_000_000
+    assert found["process_cpu_seconds_total"] > 0
 
 
 def test_a_label_may_have_any_signs(metrics: Metrics) -> None:
