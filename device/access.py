@@ -77,18 +77,22 @@ class Access:
 
     def is_own_page(self, request: Request) -> bool:
         """Whether a request that changes something was made by a script of this server's page."""
-        return self._is_own(request.headers.get("origin", ""), request.headers.get("host", ""))
-
-    def _is_own(self, origin: str, host: str) -> bool:
-        """Whether an origin is this server's; proxies may change Host, but not what is set."""
-        netloc = _netloc(origin)
-        return bool(netloc) and (netloc == host.lower() or _name(netloc) in self._hosts)
+        site = request.headers.get("sec-fetch-site")
+        # The browser's own word: it holds also where a proxy changes Host.
+        return self._has_own_origin(request.headers) if site is None else site == "same-origin"
 
     def _from_elsewhere(self, headers: Mapping[str, str]) -> bool:
         """Whether the browser says that another site's page asks."""
-        site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
-        foreign = origin is not None and not self._is_own(origin, headers.get("host", ""))
-        return foreign or site not in ("none", "same-origin")
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site not in ("none", "same-origin")
+        return "origin" in headers and not self._has_own_origin(headers)
+
+    def _has_own_origin(self, headers: Mapping[str, str]) -> bool:
+        """The same for browsers that have no such word, as they have none for pages without TLS."""
+        netloc = _netloc(headers.get("origin", ""))
+        own = netloc == headers.get("host", "").lower() or _name(netloc) in self._hosts
+        return bool(netloc) and own
 
     def _digest(self, purpose: str) -> str:
         # Survives a restart, ends with the token, and does not give it away.

@@ -1,5 +1,7 @@
 """Who gets the device's pages: nobody from the network without the token, no foreign page."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -232,6 +234,10 @@ def test_behind_a_proxy_the_page_is_known_by_the_name_in_the_settings() -> None:
                 "/save", "POST", host=host, origin=origin, authorization=f"Bearer {TOKEN}"
             )
             assert refused(CLOSED, asked) == 403 and not CLOSED.is_own_page(asked)
+    encrypted = request("/save", "POST", origin="https://nas.lan", sec_fetch_site="same-origin")
+    assert refused(OPEN, encrypted) is None and OPEN.is_own_page(encrypted)
+    rebound = replace(encrypted, headers={**encrypted.headers, "host": "evil.example"})
+    assert refused(OPEN, rebound) == 421
     other_port = request("/save", "POST", origin="https://garden.lan:1", sec_fetch_site="same-site")
     assert refused(CLOSED, other_port) == 403
 

@@ -90,14 +90,19 @@ def test_below_a_path_the_link_with_the_token_leads_to_the_page(
     ["", "proxy_set_header Host $host; proxy_set_header X-Forwarded-Host $http_host;"],
     ids=["as nginx comes", "without the port"],
 )
-def test_where_a_proxy_does_not_pass_the_host_on_its_name_in_the_settings_will_do(
-    browsers: Browsers, surroundings: Surroundings, tmp_path: Path, more: str
+@pytest.mark.parametrize("encrypted", [False, True], ids=["http", "https"])
+def test_a_proxy_that_does_not_pass_the_host_on_will_do(
+    browsers: Browsers, surroundings: Surroundings, tmp_path: Path, more: str, encrypted: bool
 ) -> None:
-    config = WebConfig(address="0.0.0.0", port=0, token=TOKEN, hosts=("127.0.0.1",))
+    # Without encryption browsers do not say whose page asks: the settings name it.
+    hosts = () if encrypted else ("localhost",)
+    config = WebConfig(address="0.0.0.0", port=0, token=TOKEN, hosts=hosts)
     with (
         shown(surroundings, config) as page,
-        nginx(tmp_path / "n", PLAIN.format(port=page.port, more=more), encrypted=True) as proxy,
-        browsers.visit(page, address=proxy.address) as browser,
+        nginx(
+            tmp_path / "n", PLAIN.format(port=page.port, more=more), encrypted=encrypted
+        ) as proxy,
+        browsers.visit(page, address=proxy.address.replace("127.0.0.1", "localhost")) as browser,
     ):
         eventually(lambda: browser.run(ASKS))
         browser.run(SIGN_IN)
