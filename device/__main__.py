@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from device import __version__, benchmark, breakdown, bundle, loop, selftest, sl
 from device.classifier import Classifier
 from device.console import exit_at_once, guarded, show_log
 from device.errors import PhotoError, SourceError
+from device.folders import Why, photos_below
 from device.runtime import AUTO, CHOICES, find
-from device.sources import open_source, photos_below
+from device.sources import open_source
 
 EXAMPLES = """examples:
   python -m device classify --bundle build/bundle photo.jpg
@@ -223,12 +224,27 @@ def _photos(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         if not path.is_dir():
             yield path, "" if path.exists() else "no such file"
             continue
+        problems: list[tuple[Path, str]] = []
         empty = True
-        for photo in photos_below(path):
+        for photo in photos_below(path, closed=_closed(problems), passed=_passed(problems)):
             empty = False
             yield photo, ""
-        if empty:
-            yield path, "no photos in this folder"
+        if empty and not problems:
+            problems = [(path, "no photos in this folder")]
+        yield from problems
+
+
+def _closed(problems: list[tuple[Path, str]]) -> Callable[[OSError], None]:
+    return lambda error: problems.append((Path(error.filename), error.strerror or str(error)))
+
+
+def _passed(problems: list[tuple[Path, str]]) -> Callable[[Path, Why], None]:
+    """Notes what may be missed; no documents, nor what systems keep for themselves."""
+    said = {
+        Why.RAW: "a camera's raw picture, which is not read: convert it to JPEG",
+        Why.NOWHERE: "a link that leads nowhere",
+    }
+    return lambda path, why: problems.extend([(path, said[why])] if why in said else [])
 
 
 def _print_record(record: dict[str, Any], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ A name may be spelled as people of any script spell it; what is refused is what 
 cannot be, what hides files or means options, and what turns text around.
 """
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Signs that turn the direction of all text behind them; no spelling needs them."""
 _JOINING = frozenset("\u200c\u200d")
 """Signs without a width of their own that change how letters look: Persian and Indic scripts."""
+_JOINS_NOTHING = re.compile("(?<![^\\0-\\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\\0-\\x7f])")
+"""Joiners at an end of the name, or beside a letter that none of them changes."""
 
 
 def name_problem(name: str) -> str:
@@ -34,12 +37,23 @@ def name_problem(name: str) -> str:
 def look_alike_key(name: str) -> str:
     """Equal for names that people, or some file systems, cannot tell apart.
 
-    They differ by case, by Unicode composition, by kind or number of spaces, or by signs that
-    cannot be seen.
+    They differ by case, by Unicode composition, by kind or number of spaces, by dots at the end,
+    by the width of East Asian letters, or by signs that cannot be seen.
     """
-    seen = (c for c in name if c in _JOINING or unicodedata.category(c) != "Cf")
-    words = " ".join("".join(seen).split())
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", words).lower())
+    before, key = None, name
+    # What one step takes away may lay bare what another takes.
+    while key != before:
+        before = key
+        plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", key).lower())
+        seen = (_in_one_width(c) for c in plain if c in _JOINING or unicodedata.category(c) != "Cf")
+        words = " ".join(_JOINS_NOTHING.sub("", "".join(seen)).split())
+        key = unicodedata.normalize("NFC", words.rstrip(". "))
+    return key
+
+
+def _in_one_width(letter: str) -> str:
+    is_other = unicodedata.decomposition(letter).startswith(("<wide>", "<narrow>"))
+    return unicodedata.normalize("NFKC", letter) if is_other else letter
 
 
 def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:

@@ -7,9 +7,7 @@ the model; what leaves this module is raw RGB bytes.
 """
 
 import hashlib
-import io
 import json
-import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -19,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from PIL.JpegImagePlugin import JpegImageFile
 
 from device.errors import BundleError, PhotoError
+from device.formats import foreign, opened
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
@@ -35,23 +33,7 @@ MAX_FRAME_PIXELS = 4096 * 2160
 MAX_REDUCTION = 4
 """A JPEG may have so many times more pixels, if its decoder makes it small enough on the way."""
 
-PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
-"""Decoders a photo may reach, the common ones first: Pillow loads the last two only on need."""
-
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".mpo"}
-)
-
 _STRIP_PX = 64
-_JPEG = b"\xff\xd8\xff"
-_FOREIGN = (
-    ("HEIC picture", re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)),
-    ("AVIF picture", re.compile(rb"....ftypavi[fs]", re.DOTALL)),
-    ("JPEG XL picture", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL ")),
-    ("film", re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL)),
-    ("web page", re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)),
-)
-"""What photos that were renamed, or not really downloaded, turn out to be."""
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -217,7 +199,7 @@ def _decoded(
             # Pillow warns of damaged metadata, which costs nothing, and of sizes from one times
             # its limit, raising from two; one is our limit.
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            image = _opened(data)
+            image = opened(data)
             _make_small(image, least(image), max_pixels)
             image.load()
             if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
@@ -229,7 +211,7 @@ def _decoded(
     except Image.DecompressionBombError as error:
         raise PhotoError(f"more than {MAX_PHOTO_PIXELS:,} pixels: save it smaller") from error
     except (UnidentifiedImageError, SyntaxError) as error:
-        raise PhotoError(_foreign(data)) from error
+        raise PhotoError(foreign(data)) from error
     except MemoryError as error:
         raise PhotoError("not enough memory to decode it") from error
     except Exception as error:
@@ -237,13 +219,6 @@ def _decoded(
         # struct.error, IndexError, EOFError ...): all of it means that the picture is damaged.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PhotoError(f"damaged picture: {reason}") from error
-
-
-def _opened(data: bytes) -> Image.Image:
-    if data.startswith(_JPEG):
-        # Past `Image.open`, whose guard against bombs does not know how small it will become.
-        return JpegImageFile(io.BytesIO(data))
-    return Image.open(io.BytesIO(data), formats=PHOTO_FORMATS)
 
 
 def _make_small(image: Image.Image, least: tuple[int, int], max_pixels: int) -> None:
@@ -262,14 +237,6 @@ def _size_of_frame(image: Image.Image) -> tuple[int, int]:
     while scale < 8 and image.width * image.height > MAX_FRAME_PIXELS * scale**2:
         scale *= 2
     return (image.width // scale, image.height // scale)
-
-
-def _foreign(data: bytes) -> str:
-    """What to say of bytes that are no picture for us; by name, whatever the file's name says."""
-    for name, start in _FOREIGN:
-        if start.match(data):
-            return f"a {name}, whatever it is called: save it as JPEG"
-    return "not a picture of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)"
 
 
 def load_photo(path: Path, rules: Preprocessing) -> Pixels:

@@ -2,14 +2,16 @@
 
 import stat
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from device.config import CameraConfig
 from device.errors import PhotoError, SourceError
-from device.preprocess import PHOTO_SUFFIXES, Pixels, Preprocessing, decode, pixels, read_photo
+from device.folders import photos_below
+from device.formats import PHOTO_SUFFIXES
+from device.preprocess import Pixels, Preprocessing, decode, pixels, read_photo
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
@@ -152,43 +154,6 @@ def _camera(address: str, config: CameraConfig) -> FrameSource:
         pyav()
         return V4l2Camera(address, config)
     return NetworkStream(address, config)
-
-
-def photos_below(
-    folder: Path,
-    suffixes: Set[str] = PHOTO_SUFFIXES,
-    *,
-    closed: Callable[[OSError], object] | None = None,
-) -> Iterator[Path]:
-    """Photo files in a folder and its subfolders, by name; hidden ones are passed over.
-
-    Args:
-        folder: to look into.
-        suffixes: of photos, in small letters.
-        closed: called for what cannot be looked into; without it the error is raised.
-    """
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        if closed is None:
-            raise
-        closed(error)
-        return
-    for path in paths:
-        if path.name.startswith("."):
-            continue
-        try:
-            is_folder, is_link = path.is_dir(), path.is_symlink()
-        except OSError as error:
-            if closed is None:
-                raise
-            closed(error)
-            continue
-        if is_folder:
-            if not is_link:
-                yield from photos_below(path, suffixes, closed=closed)
-        elif path.suffix.lower() in suffixes:
-            yield path
 
 
 def _suffixes() -> str:

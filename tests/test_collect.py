@@ -19,9 +19,9 @@ from device import clock, collect, provenance
 from device.collect import MB, Collector, Saved, folder_name, too_many, too_old, why_save
 from device.config import CollectConfig
 from device.errors import ClassNameError, OutputError
+from device.folders import photos_below
 from device.names import name_problem
 from device.observation import UNKNOWN, ModelInfo, Observation
-from device.sources import photos_below
 
 MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, 0.0, 0.0)
 CONFIG = CollectConfig(enabled=True, max_per_minute=600, min_free_mb=0)

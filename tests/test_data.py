@@ -96,7 +96,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "truncated.jpg": (WHOLE[: len(WHOLE) // 2], "damaged picture"),
     "empty.jpg": (b"", "the file is empty"),
     "text.jpg": (b"This is no photo.\n" * 20, "not a picture of a known format"),
-    "page.jpg": (b"<!DOCTYPE html><html><body>404</body></html>", "not a picture"),
+    "page.jpg": (b"<!DOCTYPE html><html><body>404</body></html>", "a web page"),
     "huge.png": (gigapixel_png(), "more than 89,478,485"),
     "cut header.png": (encoded(image(51))[:20], "damaged picture"),
 }

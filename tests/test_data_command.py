@@ -49,9 +49,9 @@ def two_photos(folder: Path) -> None:
         (folder / "fern" / f"{number}.jpg").unlink()
 
 
-def telephone_photos(folder: Path) -> None:
+def raw_photos(folder: Path) -> None:
     for path in list((folder / "fern").iterdir()):
-        path.rename(path.with_suffix(".HEIC"))
+        path.rename(path.with_suffix(".NEF"))
 
 
 def no_photo_is_whole(folder: Path) -> None:
@@ -73,16 +73,16 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty": (empty, "it holds no photos"),
     "one class": (one_class, "at least 2 folders"),
     "a class of two": (two_photos, "class 'fern' has 2 usable photos"),
-    "HEIC": (telephone_photos, "fern/0.HEIC: .heic is not read: convert it to JPEG"),
+    "raw": (raw_photos, "fern/0.NEF: .nef is not read: convert it to JPEG"),
     "all damaged": (no_photo_is_whole, "class 'fern' has 0 usable photos (6 are not: fern/0.jpg"),
     "parts": (parts_for_classes, "its folders are parts (train, val) and not classes"),
 }
 
 
 def test_photos_of_kinds_that_are_not_read_are_told_one_by_one(folder: Path) -> None:
-    write(folder / "fern" / "IMG_1.HEIC", b"...")
-    (row,) = [row for row in assign(photos.scan(folder, RULES)) if row.path.endswith("HEIC")]
-    assert (row.part, row.reason) == ("left_out", ".heic is not read: convert it to JPEG")
+    write(folder / "fern" / "IMG_1.NEF", b"...")
+    (row,) = [row for row in assign(photos.scan(folder, RULES)) if row.path.endswith("NEF")]
+    assert (row.part, row.reason) == ("left_out", ".nef is not read: convert it to JPEG")
 
 
 @pytest.mark.parametrize("case", BAD_FOLDERS)

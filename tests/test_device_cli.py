@@ -298,3 +298,23 @@ def test_benchmark_prints_a_table_of_a_given_folder(
     )
     table = dict(line.split(None, 1) for line in stdout.splitlines())
     assert status == 0 and set(table) == BENCHMARK_KEYS and table["threads"] == "2"
+
+
+def test_a_folder_is_classified_by_the_rule_of_training(
+    call: Call, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    folder, disk = tmp_path / "photos", tmp_path / "disk"
+    for path in (folder / "a.jfif", folder / "b", disk / "c.JPE", folder / "@eaDir" / "d.jpg"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(picture(0, 1), "JPEG"))
+    (folder / "link").symlink_to(disk)
+    (folder / "loop").symlink_to(folder)
+    (folder / "raw.NEF").write_bytes(b"II*\0")
+    status, out, err = call("classify", "--bundle", tiny_bundle, folder)
+    assert status == 1
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        str(folder / name) for name in ("a.jfif", "b", "link/c.JPE")
+    ]
+    assert err.splitlines()[1:] == [
+        f"{folder}/raw.NEF: error: a camera's raw picture, which is not read: convert it to JPEG"
+    ]

@@ -86,13 +86,20 @@ def test_composition_spaces_and_invisible_signs_make_no_other_class(name: str) -
         ("moss\u00a0rose", "moss rose"),
         ("rose\u200f", "rose"),
         ("РОЗА", "роза"),
+        ("Rosa sp.", "Rosa sp"),
+        ("rose\u200d", "rose"),
+        ("ro\u200cse", "rose"),
+        ("ｒｏｓｅ", "rose"),
+        ("ﾊﾞﾗ", "バラ"),
     ],
 )
 def test_names_that_look_alike_are_found(one: str, other: str) -> None:
     assert look_alikes([one, "other", other]) == [tuple(sorted((one, other)))]
 
 
-@pytest.mark.parametrize(("one", "other"), [("Masse", "Maße"), ("rose", "rosé"), ("l", "1")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("Masse", "Maße"), ("rose", "rosé"), ("l", "1"), ("گل‌های", "گلهای")]
+)
 def test_other_words_are_other_classes(one: str, other: str) -> None:
     assert look_alikes([one, other]) == []
 

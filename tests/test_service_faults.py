@@ -18,7 +18,7 @@ from service import Running, manager, running, settings
 
 from device import bundle as contract
 from device import provenance
-from device.sources import photos_below
+from device.folders import photos_below
 
 DAMAGED_PICTURES = 10_000
 SOAK_S = float(os.environ.get("FIELDGUIDE_SOAK_S", "30"))

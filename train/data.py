@@ -16,29 +16,23 @@ from rich.progress import track
 
 from device import provenance
 from device.errors import PhotoError
+from device.folders import is_raw
 from device.preprocess import (
-    PHOTO_SUFFIXES,
     Pixels,
     Preprocessing,
     decode,
     load_photo,
     read_photo,
 )
-from device.provenance import REVIEW
-from device.sources import photos_below
+from train import folders
 from train.errors import DataError, DownloadError
 from train.fetch import fetch_flowers
+from train.folders import RENDERED_MARK
 from train.render import render_data_set
 from train.split import LEFT_OUT, PARTS, Photo, Row, thumbnail
 
 RENDERED = "rendered"
 """`DATA=rendered` asks for the rendered set, whatever the network offers."""
-RENDERED_MARK = "RENDERED.txt"
-UNREAD_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
-)
-"""Of telephones and cameras: photos that must not go missing without a word."""
-PART_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 DATA_RECORD = "data.json"
 SPLIT = "split.csv"
 
@@ -101,49 +95,24 @@ def locate(data: str | None, store: Path) -> Path:
 
 
 def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
-    """Read every photo of every class folder once.
+    """Read every photo of every class folder once; what is passed over is told on stderr.
 
     Raises:
-        DataError: if there are no class folders with files in them.
+        DataError: as `train.folders.look` does.
     """
-    classes = sorted(
-        p
-        for p in folder.iterdir()
-        # What devices saved and nobody has sorted yet is not trained on (`train.review`).
-        if p.is_dir() and not p.name.startswith(".") and p.name != REVIEW
-    )
-    _check_layout(folder, classes)
-    every_kind = PHOTO_SUFFIXES | UNREAD_SUFFIXES
-    files = [(path, entry.name) for entry in classes for path in photos_below(entry, every_kind)]
-    if not files:
-        loose = any(p.suffix.lower() in PHOTO_SUFFIXES for p in folder.iterdir())
-        hint = "its photos are not sorted into folders" if loose else "it holds no photos"
-        raise DataError(
-            f"{folder}: {hint}. Expected one folder per class, each with photos "
-            f"({', '.join(sorted(PHOTO_SUFFIXES))})"
-        )
-    bad = [entry.name for entry in classes if not entry.name.isprintable()]
-    if bad:
-        raise DataError(f"class folder {bad[0]!r}: rename it without control characters")
+    contents = folders.look(folder)
+    console = Console(stderr=True)
+    for note in contents.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
 
     def read(item: tuple[Path, str]) -> Photo:
         path, label = item
         return _read(path, path.relative_to(folder).as_posix(), label, rules)
 
+    files = (*contents.photos, *contents.raw)
     with ThreadPoolExecutor(max_workers=2) as pool:
         reading = pool.map(read, files)
-        console = Console(stderr=True)
         return list(track(reading, f"{'reading photos':24}", total=len(files), console=console))
-
-
-def _check_layout(folder: Path, classes: Sequence[Path]) -> None:
-    """Refuse folders of parts: the split is made here, and "train" would be a class."""
-    parts = {path.name.lower() for path in classes}
-    if parts and parts <= PART_FOLDERS and any(p.is_dir() for c in classes for p in c.iterdir()):
-        raise DataError(
-            f"{folder}: its folders are parts ({', '.join(sorted(parts))}) and not classes; put "
-            "the class folders directly below it, with all their photos: the split is made here"
-        )
 
 
 def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
@@ -151,7 +120,7 @@ def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
     if readable != name:
         problem = "its name is no UTF-8 text: rename it"
         return Photo(readable, label, hashlib.sha256(b"").hexdigest(), problem=problem)
-    if path.suffix.lower() in UNREAD_SUFFIXES:
+    if is_raw(path):
         problem = f"{path.suffix.lower()} is not read: convert it to JPEG"
         return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=problem)
     try:
@@ -232,7 +201,7 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
     for label, parts in data_set.counts.items():
         lines.append(f"{label:{width}}" + "".join(f"{parts[column]:10}" for column in columns))
     left_out = [row for row in rows if row.part == LEFT_OUT]
-    lines += [f"left out: {row.path}: {row.reason}" for row in left_out[:20]]
+    lines += [f"left out: {folders.shown(row.path)}: {row.reason}" for row in left_out[:20]]
     if len(left_out) > 20:
         lines.append(f"... and {len(left_out) - 20} more, see {SPLIT}")
     return "\n".join(lines)

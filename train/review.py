@@ -11,9 +11,9 @@ from pathlib import Path
 from device import provenance
 from device.errors import PhotoError
 from device.files import write_text
+from device.folders import photos_below
 from device.preprocess import Preprocessing, decode, read_photo
 from device.provenance import REVIEW, Provenance
-from device.sources import photos_below
 from train.pages import environment
 from train.split import LEFT_OUT, Row
 
