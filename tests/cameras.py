@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from helpers import encoded, picture
+from load import slowdown
 from PIL import Image
 
 BOUNDARY = "frame"
@@ -93,10 +94,14 @@ def mjpeg_camera(fps: float = 40.0, address: str = "127.0.0.1") -> Iterator[Mjpe
 
 
 def eventually(condition: Callable[[], Any], within_s: float = 10.0) -> float:
-    """Wait for a condition; returns how long it took, fails if it takes too long."""
+    """Wait for a condition; returns how long it took, fails if it takes too long.
+
+    On a machine with other work the limit is as many times longer as everything takes there.
+    """
     started_s = time.monotonic()
     while not condition():
-        assert time.monotonic() - started_s < within_s, "it did not happen in time"
+        past_s = time.monotonic() - started_s
+        assert past_s < within_s or past_s < within_s * slowdown(), "it did not happen in time"
         time.sleep(0.02)
     return time.monotonic() - started_s
 

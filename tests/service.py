@@ -16,6 +16,7 @@ from typing import Any
 
 from cameras import eventually
 from helpers import ROOT
+from load import Stopwatch
 
 START_LIMIT_S = 30.0
 
@@ -62,10 +63,10 @@ class Running:
         self.process.send_signal(signal.SIGHUP)
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
-        """Exit status, and how long the end took."""
-        started_s = time.monotonic()
+        """Exit status, and how long the end took, in time of an idle machine."""
+        watch = Stopwatch()
         self.process.send_signal(number)
-        return self.wait(), time.monotonic() - started_s
+        return self.wait(), watch.fair_s
 
     def wait(self, within_s: float = START_LIMIT_S) -> int:
         status = self.process.wait(within_s)

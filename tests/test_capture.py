@@ -185,13 +185,13 @@ def test_a_camera_slower_than_its_stall_limit_is_not_taken_for_lost(
 def test_a_slow_import_of_a_camera_s_library_is_no_camera_that_hangs(
     take: Callable[..., Taking], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("device.config.OPEN_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("device.config.OPEN_TIMEOUT_S", 1.0)
     camera = Camera()
     camera.hang_is_final = True
     camera.here.set()
 
     def slow() -> FrameSource:
-        time.sleep(1.5)
+        time.sleep(2.5)
         return camera
 
     taking = take(slow)
@@ -256,7 +256,7 @@ class Av:
 
     def decode(self) -> list[Any]:
         class Decoded:
-            key_frame, is_corrupt = True, False
+            key_frame, is_corrupt, width, height = True, False, 128, 96
 
             def to_ndarray(self, **_: Any) -> Any:
                 return picture(0, 1)

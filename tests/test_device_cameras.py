@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cameras import FakePicamera2, MjpegCamera, eventually, jpeg, mjpeg_camera
 from helpers import RULES, picture
+from load import Stopwatch, slowdown
 from rtsp import rtsp_camera
 
 from device.cameras import CAPABILITY, AutoCamera, VideoNode, choose, describe, video_nodes
@@ -100,7 +101,7 @@ def test_frames_are_back_soon_after_the_camera_returns(
         time.sleep(1.2)
         seen = len(watching.frames)
         camera.plug_in()
-        assert eventually(lambda n=seen: len(watching.frames) > n) < 5  # type: ignore[misc]
+        assert eventually(lambda n=seen: len(watching.frames) > n) < 5 * slowdown()  # type: ignore[misc]
         assert watching.status.reconnects_total == times
         assert watching.status.state == "streaming"
 
@@ -123,7 +124,7 @@ def test_a_stream_that_stalls_is_counted_and_opened_anew(
     watching = watch(lambda: HttpCamera(camera.url, patient))
     eventually(lambda: watching.frames)
     camera.frame = lambda: None
-    assert eventually(lambda: watching.status.stalls_total == 1) < 3
+    assert eventually(lambda: watching.status.stalls_total == 1) < 3 * slowdown()
     assert watching.status.state == "lost" and "no frame for 0.6 s" in watching.status.problem
     seen = len(watching.frames)
     camera.frame = lambda: jpeg(1)
@@ -203,7 +204,7 @@ def test_rtsp_is_seen_from_its_first_key_frame_and_comes_back(
         camera.label = 2
         seen = len(watching.frames)
         camera.plug_in()
-        assert eventually(lambda: len(watching.frames) > seen) < 5
+        assert eventually(lambda: len(watching.frames) > seen) < 5 * slowdown()
         last = watching.frames[-1].picture
         assert last is not None and last[40:56, 50:60, 2].mean() > 120
         camera.silent = True
@@ -278,11 +279,11 @@ def test_after_too_many_hanging_attempts_only_a_new_process_helps(
 def test_closing_does_not_wait_for_a_camera_that_hangs(watch: Callable[..., Watching]) -> None:
     watching = watch(lambda: Hanging(1))
     eventually(lambda: watching.frames)
-    started_s = time.monotonic()
+    watch = Stopwatch()
     watching.capture.close()
     assert not watching.capture.wait_closed(0.2)
-    watching.thread.join(1)
-    assert not watching.thread.is_alive() and time.monotonic() - started_s < 1
+    watching.thread.join(10)
+    assert not watching.thread.is_alive() and watch.fair_s < 1
 
 
 # --- CSI cameras ----------------------------------------------------------------------------------

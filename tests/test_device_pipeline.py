@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cameras import eventually
 from helpers import RULES, picture
+from load import Stopwatch, slowdown
 
 from device import bundle as contract
 from device.board import Board, explain, must_slow
@@ -165,9 +166,9 @@ def test_the_frame_rate_keeps_below_its_limit_and_follows_it() -> None:
     assert time.monotonic() - started_s >= 10 / 50
     pace.max_fps = 0.01
     threading.Timer(0.1, lambda: setattr(pace, "max_fps", 1000.0)).start()
-    started_s = time.monotonic()
+    watch = Stopwatch()
     pace.wait(stop)
-    assert time.monotonic() - started_s < 2, "not for the 100 s of the old limit"
+    assert watch.fair_s < 2, "not for the 100 s of the old limit"
 
 
 def test_a_clock_that_jumps_disturbs_nothing_but_the_printed_time(
@@ -181,7 +182,7 @@ def test_a_clock_that_jumps_disturbs_nothing_but_the_printed_time(
     eventually(lambda: len(sink.seen) > seen + 3)
     assert [o.changed for o in sink.seen].count(True) == 1
     moments = [o.monotonic_s for o in sink.seen]
-    assert moments == sorted(moments) and all(0 < o.latency_s < 5 for o in sink.seen)
+    assert moments == sorted(moments) and all(0 < o.latency_s < 60 for o in sink.seen)
 
 
 def test_a_fault_in_the_loop_ends_the_service_instead_of_hanging_it(start: Start) -> None:
@@ -340,11 +341,13 @@ def test_vcgencmd_is_asked_where_the_file_is_missing(
 def test_a_slow_model_sees_new_frames_and_none_that_waited_for_it(
     start: Start, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy_s, invoke = 0.1, model.classifier.invoke
+    busy_s, invoke, busy = 0.1 * slowdown(), model.classifier.invoke, []
 
     def slow() -> None:
+        started_s = time.monotonic()
         time.sleep(busy_s)
         invoke()
+        busy.append(time.monotonic() - started_s)
 
     monkeypatch.setattr(model.classifier, "invoke", slow)
     capture = LiveCapture(lambda: Scene(forever(0)), CameraConfig(), Telemetry())
@@ -354,6 +357,7 @@ def test_a_slow_model_sees_new_frames_and_none_that_waited_for_it(
     capture.close()
     seen = sink.seen[4:]
     # Behind a queue of one it would be two inferences and more; as many are seen all the same.
+    busy_s = float(np.median(busy))
     assert float(np.median([s.latency_s for s in seen])) < 1.5 * busy_s
     apart_s = (seen[-1].monotonic_s - seen[0].monotonic_s) / (len(seen) - 1)
     assert apart_s < 1.5 * busy_s

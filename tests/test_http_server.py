@@ -12,6 +12,7 @@ import pytest
 from cameras import eventually
 from hypothesis import given
 from hypothesis import strategies as st
+from load import Stopwatch
 
 from device import http_server, places
 from device.errors import OutputError
@@ -138,11 +139,11 @@ def test_a_client_that_trickles_is_dropped_in_time(
 ) -> None:
     monkeypatch.setattr(http_server, "REQUEST_TIMEOUT_S", 0.5)
     with closing(link(server)) as connection:
-        started_s = time.monotonic()
+        watch, started_s = Stopwatch(), time.monotonic()
         connection.settimeout(0.1)
         dropped = False
         # A byte at a time: each alone would be in time.
-        while not dropped and time.monotonic() < started_s + 5:
+        while not dropped and time.monotonic() < started_s + 20:
             try:
                 connection.sendall(b"G")
                 dropped = connection.recv(1) == b""
@@ -150,7 +151,7 @@ def test_a_client_that_trickles_is_dropped_in_time(
                 continue
             except OSError:
                 dropped = True
-        assert dropped and time.monotonic() - started_s < 2
+        assert dropped and watch.fair_s < 2
 
 
 def test_a_client_that_does_not_read_is_dropped_in_time(
@@ -293,9 +294,9 @@ def test_closing_takes_under_a_second_whatever_clients_do() -> None:
     for connection in connections:
         connection.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
     eventually(lambda: sum(place.trusted for place in server._places._places) == 8)
-    started_s = time.monotonic()
+    watch = Stopwatch()
     server.close()
-    assert time.monotonic() - started_s < 1
+    assert watch.fair_s < 1
     assert not server._thread.is_alive()
     for connection in connections:
         assert everything(connection) == b""

@@ -16,6 +16,7 @@ import pytest
 from broker import Broker, listening, retained
 from cameras import eventually
 from helpers import LABELS, ROOT
+from load import Stopwatch
 from sights import MODEL, Surroundings, sight
 
 from device import mqtt
@@ -321,13 +322,13 @@ def test_a_broker_that_never_answers_holds_nobody_up(make: Make) -> None:
         sink = make(settings)
         connection, _ = mute.accept()
         with closing(connection):
-            started_s = time.monotonic()
+            watch = Stopwatch()
             observation = sight(0)
             for _ in range(100):
                 with suppress(OutputError):
                     sink.publish(observation)
             sink.close()
-            assert time.monotonic() - started_s < 1.5
+            assert watch.fair_s < 1.5
 
 
 # --- who may -----------------------------------------------------------------------------------

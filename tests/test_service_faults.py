@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from cameras import MjpegCamera, eventually, jpeg, mjpeg_camera
 from helpers import ROOT, encoded, picture, read_folder, resealed, write_folder
+from load import slowdown
 from service import Running, manager, running, settings
 
 from device import bundle as contract
@@ -23,11 +24,15 @@ from device.folders import photos_below
 DAMAGED_PICTURES = 10_000
 SOAK_S = float(os.environ.get("FIELDGUIDE_SOAK_S", "30"))
 """`make soak` makes it an hour."""
+LONG_S = 600.0
 WARM_UP_S = 8.0
 MOST_GROWTH_MB, MOST_GROWTH_PER_FAULT_MB = 3.0, 0.002
-"""Between the first and the last quarter after the warm-up: noise of the allocator. One frame
-left behind per fault would be 0.037 MB, a hundred bytes per inference 14 MB in an hour."""
+"""In a long run, between its first and last quarter after the warm-up: noise of the allocator. One
+frame left behind per fault would be 0.037 MB, a hundred bytes per inference 14 MB in an hour."""
 MOST_RESIDENT_MB = 80.0
+MOST_GROWTH_SHARE = 0.15
+"""In a short one, of what it had at first: how soon the allocator comes to rest depends on what
+else the machine does. One frame left behind per inference would be a third."""
 FAULTS_IN_THE_LOG = (
     "camera: frames are back",
     "settings reloaded",
@@ -152,7 +157,7 @@ def test_with_default_settings_a_stall_is_seen_after_5_s_and_frames_are_back_wit
         service.wait_for_lines(2)
         whole, camera.frame = camera.frame, lambda: None
         stalled_s = eventually(lambda: any("trying again" in line for line in service.log), 20)
-        assert 4 < stalled_s < 8
+        assert 4 < stalled_s < 8 * slowdown()
         camera.unplug()
         # Until the pauses between attempts are as long as they get.
         time.sleep(12)
@@ -245,23 +250,21 @@ min_free_mb = 0
         eventually(lambda: "WATCHDOG=1" in messages)
         trouble = Trouble(camera, service, current, text)
         pid, started_s, fed = service.process.pid, time.monotonic(), len(messages)
+        files, first_mb = open_files(pid), resident_mb(pid)
         while (now_s := time.monotonic() - started_s) < SOAK_S:
             trouble.next()
             eventually(lambda: time.monotonic() - started_s > now_s + 1.5)
             assert not service.ended, service.log[-5:]
             samples.append((time.monotonic() - started_s, resident_mb(pid)))
-            if now_s < WARM_UP_S:
-                files = open_files(pid)
-        last_files = open_files(pid)
+        eventually(lambda: abs(open_files(pid) - files) <= 6)
         feedings = messages[fed:].count("WATCHDOG=1")
         assert service.stop()[0] == 0
-    assert feedings > SOAK_S / 3, "inferences went on"
+    assert feedings > SOAK_S / 3 / slowdown(), "inferences went on"
     if trouble.count >= 2 * len(FAULTS_IN_THE_LOG):
         for words in FAULTS_IN_THE_LOG:
             assert any(words in line for line in service.log), words
-    assert abs(last_files - files) <= 6
     assert sum(path.stat().st_size for path in photos_below(tmp_path / "collected")) <= 1_000_000
-    steady = np.array([sample for sample in samples if sample[0] > WARM_UP_S])
+    steady = np.array([sample for sample in samples if sample[0] > min(WARM_UP_S, SOAK_S / 3)])
     quarter = max(1, len(steady) // 4)
     growth_mb = np.median(steady[-quarter:, 1]) - np.median(steady[:quarter, 1])
     slope_mb_per_h = 3600 * np.polyfit(steady[:, 0], steady[:, 1], 1)[0]
@@ -270,5 +273,8 @@ min_free_mb = 0
         f"{steady[0, 1]:.1f} to {steady[-1, 1]:.1f} MB (highest {steady[:, 1].max():.1f}), "
         f"growth {growth_mb:+.2f} MB, slope {slope_mb_per_h:+.2f} MB/h"
     )
-    assert growth_mb < MOST_GROWTH_MB + MOST_GROWTH_PER_FAULT_MB * trouble.count
-    assert steady[:, 1].max() < MOST_RESIDENT_MB
+    if SOAK_S < LONG_S:
+        assert steady[:, 1].max() < first_mb * (1 + MOST_GROWTH_SHARE)
+    else:
+        assert growth_mb < MOST_GROWTH_MB + MOST_GROWTH_PER_FAULT_MB * trouble.count
+        assert steady[:, 1].max() < MOST_RESIDENT_MB
