@@ -38,16 +38,18 @@ class Newer:
 
 
 _NEWER = (
-    Newer("AVIF picture", re.compile(rb"....ftypavi[fs]", re.DOTALL), "AVIF", "PIL", "Pillow 12"),
     Newer(
-        "HEIC picture",
+        "an AVIF picture", re.compile(rb"....ftypavi[fs]", re.DOTALL), "AVIF", "PIL", "Pillow 12"
+    ),
+    Newer(
+        "a HEIC picture",
         re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
         "HEIF",
         "pillow_heif",
         "pillow-heif",
     ),
     Newer(
-        "JPEG XL picture",
+        "a JPEG XL picture",
         re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
         "JXL",
         "pillow_jxl",
@@ -88,11 +90,11 @@ def opened(data: bytes) -> Image.Image:
 
 def _opened_by(kind: Newer, data: bytes) -> Image.Image:
     if not _can_read(kind):
-        raise PhotoError(f"a {kind.name}: install {kind.package} to read it, or save it as JPEG")
+        raise PhotoError(f"{kind.name}: install {kind.package} to read it, or save it as JPEG")
     try:
         return Image.open(io.BytesIO(data), formats=[kind.format])
     except UnidentifiedImageError as error:
-        raise PhotoError(f"damaged picture: no whole {kind.name}") from error
+        raise PhotoError(f"damaged picture: {kind.name} that is not whole") from error
 
 
 @cache
