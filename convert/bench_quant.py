@@ -103,6 +103,8 @@ def rivals() -> list[Rival]:
         Rival("the default, least-error ranges", least),
         Rival("the default, 99.99% ranges", partial(r.planned, find_range=r.percentile_range)),
         Rival("the default, 20 photos", r.planned, 20),
+        Rival("the default, 6 photos", r.planned, 6),
+        Rival("the default, 2 photos", r.planned, 2),
         Rival("the default, fine-tuned in int8", r.distilled),
     ]
 

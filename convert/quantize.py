@@ -1,5 +1,7 @@
 """Post-training quantization of a network, one layer at a time.
 
+All in double precision (`convert.exact`), so that every machine plans the same.
+
 First, channels that will share a scale are made about equally large (`convert.equalize`). Then one
 sweep over the calibration set carries two activations side by side: what the float network computes
 and what the integer one will. At each layer the weights are rounded to their per-channel grid, the
@@ -12,7 +14,7 @@ The result is a `Plan`; `forward` runs a network as the plan says. Converted to 
 int8 model with these very scales.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from convert.equalize import CONVOLUTIONS, channel_scales, inputs, peaks, scaled_weights
+from convert.equalize import channel_scales, headroom, inputs, last_uses, peaks, scaled_weights
 from convert.errors import ConversionError
+from convert.exact import CONVOLUTIONS, apply_layer, round_to_range
 
 Floats = npt.NDArray[np.float32]
 Range = tuple[float, float]
@@ -134,37 +137,35 @@ def make_plan(
     Raises:
         ConversionError: if the network has a layer that this cannot quantize.
     """
-    plan, last_use = Plan(), _last_uses(network)
+    plan, last_use = Plan(), last_uses(network)
     if method.equalize:
         largest = peaks(network, pixels)
-        plan.scales = channel_scales(network, largest, clipped=method.equalize_clipped)
+        plan.scales = channel_scales(
+            network, largest, clipped=method.equalize_clipped, headroom=headroom(len(pixels))
+        )
     chunks = [_Chunk() for _ in range(0, len(pixels), CHUNK_PHOTOS)]
     for index, layer in enumerate(network.layers):
         advance()
-        if index == 0:
+        if index == 0 or isinstance(layer, keras.layers.Softmax):
             continue
         if isinstance(layer, keras.layers.Rescaling):
             plan.ranges[layer.name] = (layer.offset, 255 * layer.scale + layer.offset)
             for number, chunk in enumerate(chunks):
                 start = number * CHUNK_PHOTOS
-                scaled = layer(pixels[start : start + CHUNK_PHOTOS])
+                read = pixels[start : start + CHUNK_PHOTOS].astype(np.float32)
+                scaled = apply_layer(layer, [read]).astype(np.float32)
                 chunk.exact[layer.name] = chunk.rounded[layer.name] = scaled
             continue
-        names = inputs(layer)
+        _plan_layer(layer, plan, chunks, method)
+        finished = [name for name in inputs(layer) if last_use[name] == index]
         for chunk in chunks:
-            chunk.exact[layer.name] = layer(*_as_arguments(chunk.take(chunk.exact, names)))
-        _plan_weights(layer, plan, chunks, method)
-        finished = [name for name in names if last_use[name] == index]
-        for chunk in chunks:
-            value = _apply(layer, plan, chunk.take(chunk.rounded, names))
-            chunk.rounded[layer.name] = value
             chunk.forget(finished)
         if _is_quantized(layer, network):
-            limits = method.find_range(*(chunk.rounded[layer.name].numpy() for chunk in chunks))
+            limits = method.find_range(*(chunk.rounded[layer.name] for chunk in chunks))
             plan.ranges[layer.name] = limits
             for chunk in chunks:
                 value = chunk.rounded[layer.name]
-                chunk.rounded[layer.name] = _fake_quantize(value, limits)
+                chunk.rounded[layer.name] = round_to_range(value, *limits, ACTIVATION_STEPS)
     return plan
 
 
@@ -172,35 +173,36 @@ def make_plan(
 class _Chunk:
     """Some photos' activations, exact and rounded, by layer: only those still to be read."""
 
-    exact: dict[str, Any] = field(default_factory=dict)
-    rounded: dict[str, Any] = field(default_factory=dict)
-
-    def take(self, values: dict[str, Any], names: list[str]) -> list[Any]:
-        return [values[name] for name in names]
+    exact: dict[str, Floats] = field(default_factory=dict)
+    rounded: dict[str, Floats] = field(default_factory=dict)
 
     def forget(self, names: list[str]) -> None:
         for name in names:
             del self.exact[name], self.rounded[name]
 
 
-def _plan_weights(layer: keras.Layer, plan: Plan, chunks: list[_Chunk], method: Method) -> None:
-    if not isinstance(layer, CONVOLUTIONS):
-        return
-    kernel, bias = scaled_weights(layer, plan.scales)
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    plan.kernels[layer.name] = round_weights(kernel, channel_axis=2 if depthwise else 3)
-    plan.biases[layer.name] = bias
-    if not method.correct_biases:
-        return
-    scale, names = plan.scales.get(layer.name, np.float32(1)), inputs(layer)
-    errors = [
-        tf.reduce_mean(
-            chunk.exact[layer.name] * scale - _apply(layer, plan, chunk.take(chunk.rounded, names)),
-            axis=(1, 2),
-        ).numpy()
-        for chunk in chunks
-    ]
-    plan.biases[layer.name] = bias + np.concatenate(errors).mean(axis=0)
+def _plan_layer(layer: keras.Layer, plan: Plan, chunks: list[_Chunk], method: Method) -> None:
+    """Round a layer's weights, correct its bias, and carry both activations through it."""
+    names, weights = inputs(layer), None
+    if isinstance(layer, CONVOLUTIONS):
+        kernel, bias = scaled_weights(layer, plan.scales)
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        kernel = round_weights(kernel, channel_axis=2 if depthwise else 3)
+        weights = plan.kernels[layer.name], plan.biases[layer.name] = kernel, bias
+    scale = plan.scales.get(layer.name, np.float32(1)).astype(np.float64)
+    errors = []
+    for chunk in chunks:
+        exact = apply_layer(layer, [chunk.exact[name] for name in names])
+        found = apply_layer(layer, [chunk.rounded[name] for name in names], weights)
+        if weights and method.correct_biases:
+            errors.append((exact * scale - found).mean(axis=(1, 2)))
+        chunk.exact[layer.name] = exact.astype(np.float32)
+        chunk.rounded[layer.name] = found.astype(np.float32)
+    if errors:
+        correction = np.concatenate(errors).mean(axis=0).astype(np.float32)
+        plan.biases[layer.name] = plan.biases[layer.name] + correction
+        for chunk in chunks:
+            chunk.rounded[layer.name] += correction
 
 
 def _apply(layer: keras.Layer, plan: Plan, values: list[Any]) -> Any:
@@ -238,10 +240,3 @@ def _is_quantized(layer: keras.Layer, network: keras.Model) -> bool:
 
 def _as_arguments(values: list[Any]) -> list[Any]:
     return values if len(values) == 1 else [values]
-
-
-def _last_uses(network: keras.Model) -> Mapping[str, int]:
-    """By layer the index of the last layer that reads it: activations are large."""
-    return {
-        name: index for index, layer in enumerate(network.layers[1:], 1) for name in inputs(layer)
-    }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.equalize import channel_scales, inputs, peaks, scaled_weights
+from convert.equalize import channel_scales, headroom, inputs, peaks, scaled_weights
 from convert.export import int8_model
 from convert.quantize import DEFAULT, Method, Plan, forward, make_plan
 
@@ -70,6 +70,30 @@ def test_no_channel_grows_beyond_its_activation_limit(
     for layer in limited:
         assert (found[layer.name] * scales[layer.name]).max() <= layer.max_value * 1.0001
         assert scales[layer.name].min() >= 1
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_fewer_calibration_photos_leave_more_headroom(one: int, other: int) -> None:
+    few, many = sorted((one, other))
+    assert headroom(few) >= headroom(many) > 1
+    assert headroom(2) >= 6 and headroom(100) <= 1.1
+
+
+def test_headroom_keeps_channels_below_their_limit_when_peaks_were_higher(
+    tiny_network: keras.Model, pixels: npt.NDArray[np.uint8]
+) -> None:
+    found = peaks(tiny_network, pixels)
+    tight, roomy = (channel_scales(tiny_network, found, headroom=room) for room in (1, 3))
+    grown = 0
+    for layer in tiny_network.layers:
+        if isinstance(layer, keras.layers.ReLU):
+            name = layer.name
+            assert (roomy[name] <= tight[name] * 1.0001).all() and roomy[name].min() >= 1
+            # What still grows stays below the limit with peaks three times as high.
+            larger = roomy[name] > 1
+            grown += int(larger.sum())
+            assert (3 * found[name] * roomy[name])[larger].max(initial=0) <= 6.001
+    assert grown
 
 
 def test_what_is_added_shares_one_scale(
