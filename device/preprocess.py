@@ -155,17 +155,22 @@ def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:
     return np.asarray(cropped.resize(size, Image.Resampling.BILINEAR))
 
 
-def decode(data: bytes, rules: Preprocessing) -> Image.Image:
+def decode(data: bytes, rules: Preprocessing, *, max_pixels: int | None = None) -> Image.Image:
     """Decode the bytes of a photo file to an upright RGB picture.
 
     A JPEG may come out smaller than it is (`jpeg_decode_scale`); of an animation the first frame
     is taken; 16-bit grey keeps its upper 8 bits; transparency is laid over white.
 
+    Args:
+        data: the file.
+        rules: the preprocessing record.
+        max_pixels: of the picture as it comes out of the decoder; `MAX_PHOTO_PIXELS` if not given.
+
     Raises:
         PhotoError: if the bytes are no whole picture of a known format, or too large.
     """
     least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
-    return _decoded(data, lambda _: (least, least), MAX_PHOTO_PIXELS)
+    return _decoded(data, lambda _: (least, least), max_pixels or MAX_PHOTO_PIXELS)
 
 
 def decode_frame(data: bytes) -> Pixels:

@@ -11,7 +11,7 @@ from device.config import CameraConfig
 from device.errors import PhotoError, SourceError
 from device.folders import photos_below
 from device.formats import PHOTO_SUFFIXES
-from device.preprocess import Pixels, Preprocessing, decode, pixels, read_photo
+from device.preprocess import MAX_FRAME_PIXELS, Pixels, Preprocessing, decode, pixels, read_photo
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
@@ -55,6 +55,8 @@ class FolderSource:
 
     folder: Path
     preprocessing: Preprocessing
+    max_pixels: int | None = None
+    """As `decode` takes it."""
     live = False
     hang_is_final = False
 
@@ -73,7 +75,9 @@ class FolderSource:
         started_s = time.perf_counter()
         picture, problem = None, ""
         try:
-            picture = pixels(decode(read_photo(path), self.preprocessing))
+            picture = pixels(
+                decode(read_photo(path), self.preprocessing, max_pixels=self.max_pixels)
+            )
         except PhotoError as error:
             problem = str(error)
         decode_s = time.perf_counter() - started_s
@@ -89,11 +93,13 @@ def open_source(
         address: auto, picamera2, /dev/videoN, rtsp:// or http:// (MJPEG), a folder of photos, or
             a video file by its suffix.
         preprocessing: lets photos be decoded smaller.
-        config: size, rate and time limits asked of a camera; the defaults if not given.
+        config: of the service: size, rate and time limits asked of a camera.
 
     Raises:
         SourceError: if there is nothing, or nothing that gives frames.
     """
+    # The service has little memory; JPEGs come small out of their decoder.
+    max_pixels = 2 * MAX_FRAME_PIXELS if config else None
     config = config or CameraConfig()
     if not address:
         raise SourceError("no source: name a folder of photos, a video file or a camera")
@@ -109,7 +115,7 @@ def open_source(
         raise SourceError(f"{address}: {reason}") from error
     if is_folder:
         _check_photos(path)
-        return FolderSource(path, preprocessing)
+        return FolderSource(path, preprocessing, max_pixels)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise SourceError(f"{address}: neither a folder of photos nor a known kind of video file")
     from device.streams import VideoFile

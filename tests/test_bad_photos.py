@@ -13,8 +13,10 @@ from helpers import RULES, encoded, picture
 from PIL import Image, ImageOps
 
 from device import preprocess
+from device.config import CameraConfig
 from device.errors import PhotoError
 from device.preprocess import Preprocessing, decode, load_photo, prepare
+from device.sources import open_source
 
 LONGEST_MESSAGE = 120
 DAMAGED_PER_KIND = 25
@@ -259,6 +261,17 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
             at = rng.integers(head)
             broken[at:at] = rng.bytes(int(rng.integers(1, 16)))
     return bytes(broken)
+
+
+def test_of_a_folder_the_service_takes_no_photo_larger_than_its_memory(tmp_path: Path) -> None:
+    (tmp_path / "small.png").write_bytes(KINDS["png"])
+    (tmp_path / "scan.png").write_bytes(encoded(Image.new("1", (6000, 4000))))
+    (tmp_path / "photo.jpg").write_bytes(encoded(Image.new("L", (6000, 4000)), "JPEG"))
+    service = open_source(str(tmp_path), RULES, CameraConfig()).frames()
+    errors = {Path(frame.name).name: frame.error for frame in service}
+    assert "6000x4000 pixels are more than" in errors.pop("scan.png")
+    assert set(errors.values()) == {""} and len(errors) == 2
+    assert not any(frame.error for frame in open_source(str(tmp_path), RULES).frames())
 
 
 # --- files ------------------------------------------------------------------------------------

@@ -83,7 +83,8 @@ def look(service: Running, port: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("width", "height"), [(3840, 2160), (4096, 2160), (4056, 3040), (4096, 4096), (6560, 5392)]
+    ("width", "height"),
+    [(3840, 2160), (4096, 2160), (2974, 2974), (4056, 3040), (4096, 4096), (6560, 5392)],
 )
 def test_the_largest_frames_fit_beside_viewers_collected_photos_and_a_new_model(
     width: int, height: int, camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path

@@ -1,5 +1,6 @@
 """What a reload promises: no service ends that was well, and nothing of the old source lives on."""
 
+import os
 import queue
 import subprocess
 import sys
@@ -114,10 +115,10 @@ def test_whatever_the_system_says_of_a_source_is_one_line(
 def test_a_folder_that_may_not_be_listed_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: Path) -> Iterator[Path]:
+    def fail(path: Path) -> Any:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "iterdir", fail)
+    monkeypatch.setattr(os, "scandir", fail)
     with pytest.raises(SourceError, match=f"{tmp_path}: Permission denied"):
         open_source(str(tmp_path), RULES)
 
@@ -128,14 +129,14 @@ def test_a_subfolder_that_may_not_be_looked_into_is_told_and_costs_no_other_phot
     folder = photos_in(tmp_path / "photos", 2)
     closed = folder / "closed"
     closed.mkdir()
-    whole = Path.iterdir
+    whole = os.scandir
 
-    def listed(path: Path) -> Iterator[Path]:
+    def listed(path: Path) -> Any:
         if path == closed:
             raise PermissionError(13, "Permission denied", str(path))
         return whole(path)
 
-    monkeypatch.setattr(Path, "iterdir", listed)
+    monkeypatch.setattr(os, "scandir", listed)
     frames = list(open_source(str(folder), RULES).frames())
     assert [frame.name for frame in frames if frame.picture is not None] == [
         str(folder / "0.jpg"),
