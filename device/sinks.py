@@ -81,6 +81,14 @@ class Counting(Protocol):
         ...
 
 
+@runtime_checkable
+class Catching(Protocol):
+    """A sink that treats news and backlog differently."""
+
+    catching_up: bool
+    """Set before each `publish` and `tick`: whether something newer waits already."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a sink is built from."""
@@ -99,6 +107,20 @@ class Mailbox:
         self._ready = threading.Condition()
         self._changes: deque[Observation] = deque()
         self._newest: Observation | None = None
+        self.lost_total = 0
+        """Changes given up so far."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to take."""
+        with self._ready:
+            return bool(self._changes or self._newest)
+
+    @property
+    def waiting_changes(self) -> int:
+        """How many label changes wait."""
+        with self._ready:
+            return len(self._changes)
 
     def put(self, observation: Observation) -> tuple[int, int]:
         """Leave an observation; never waits for the reader.
@@ -118,6 +140,7 @@ class Mailbox:
             if len(self._changes) > MAX_WAITING_CHANGES:
                 self._changes.popleft()
                 lost = 1
+                self.lost_total += 1
             self._ready.notify()
             return replaced, lost
 
@@ -141,10 +164,12 @@ class SinkThread:
 
     def __init__(self, sink: Sink, telemetry: Telemetry) -> None:
         self.sink = sink
+        self._catching = sink if isinstance(sink, Catching) else None
         self._telemetry = telemetry
         self._mailbox = Mailbox()
         self._closing = threading.Event()
         self._problems: dict[str, str] = {}
+        self._losing, self._lost_before = False, 0
         telemetry.sink(sink.name)
         self._thread = threading.Thread(target=self._run, name=f"sink-{sink.name}", daemon=True)
         self._thread.start()
@@ -172,6 +197,7 @@ class SinkThread:
             observation = self._mailbox.take(0 if closing else POLL_S)
             empty = observation is None
             delivered = observation is None or self._deliver(observation)
+            self._tell_lost()
             # Its picture shall not stay in memory until the next one comes.
             observation = None
             if closing and (empty or not delivered):
@@ -184,7 +210,23 @@ class SinkThread:
             if not delivered:
                 self._closing.wait(RETRY_S)
         self._attempt("close", self.sink.close)
+        if left := self._mailbox.waiting_changes:
+            log.warning("output.%s: closed, %d label changes undelivered", self.sink.name, left)
         self._telemetry.forget_sink(self.sink.name)
+
+    def _tell_lost(self) -> None:
+        """One line when the first change is given up, one when all that is left is delivered."""
+        lost = self._mailbox.lost_total - self._lost_before
+        if lost and not self._losing:
+            self._losing = True
+            log.warning(
+                "output.%s: %d label changes wait, the oldest are given up from here on",
+                self.sink.name,
+                MAX_WAITING_CHANGES,
+            )
+        elif self._losing and not self._mailbox.waiting_changes:
+            self._losing, self._lost_before = False, self._mailbox.lost_total
+            log.warning("output.%s: %d label changes were given up", self.sink.name, lost)
 
     def _deliver(self, observation: Observation) -> bool:
         """Publish; false if it is worth another try."""
@@ -197,12 +239,14 @@ class SinkThread:
         return True
 
     def _attempt(self, method: str, call: Callable[[], None]) -> Exception | None:
+        if self._catching is not None:
+            self._catching.catching_up = self._mailbox.waiting
         try:
             call()
         except Exception as error:
             # A sink's fault, whatever it is, must not end its thread: the broker comes back.
             problem = " ".join(str(error).split()) or type(error).__name__
-            if problem != self._problems.get(method):
+            if problem not in self._problems.values():
                 log.warning("output.%s: %s", self.sink.name, problem)
             self._problems[method] = problem
             self._telemetry.sink(self.sink.name, counts={"errors_total": 1}, problem=problem)

@@ -184,6 +184,74 @@ def test_closing_delivers_what_waits(start: Any) -> None:
     assert [o.number for o in sink.seen] == list(range(5))
 
 
+def test_changes_that_are_given_up_are_counted_and_told_once_at_each_end(
+    start: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fieldguide")
+    sink = Recorder()
+    thread, status = start(sink)
+    sink.fault = OutputError("broker")
+    for number in range(MAX_WAITING_CHANGES + 44):
+        thread.put(observation(number, changed=True))
+    eventually(lambda: "the oldest are given up" in caplog.text)
+    sink.fault = None
+    eventually(lambda: "label changes were given up" in caplog.text)
+    kept, lost = len(sink.seen), status().lost_changes_total
+    assert kept + lost == MAX_WAITING_CHANGES + 44 and lost >= 43
+    said = [r.getMessage() for r in caplog.records]
+    assert said.count(f"output.recorder: {lost} label changes were given up") == 1
+    assert sum("given up" in line for line in said) == 2
+
+
+def test_changes_that_wait_at_the_end_are_told(
+    start: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = Recorder()
+    thread, _ = start(sink)
+    sink.fault = OutputError("broker")
+    for number in range(3):
+        thread.put(observation(number, changed=True))
+    thread.start_closing()
+    assert thread.join(5) and sink.closed.is_set()
+    assert "closed, 3 label changes undelivered" in caplog.text
+
+
+def test_a_fault_of_two_methods_stands_in_the_log_once(
+    start: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OutputError("no broker")
+
+    sink = Recorder()
+    monkeypatch.setattr(sink, "tick", fail)
+    monkeypatch.setattr(sink, "publish", fail)
+    thread, status = start(sink)
+    thread.put(observation(1, changed=True))
+    eventually(lambda: status().errors_total >= 4)
+    assert [r.getMessage() for r in caplog.records].count("output.recorder: no broker") == 1
+
+
+def test_a_sink_that_asks_for_it_knows_whether_newer_ones_wait(start: Any) -> None:
+    class Catcher(Recorder):
+        catching_up = False
+
+        def publish(self, observation: Observation) -> None:
+            super().publish(observation)
+            behind.append(self.catching_up)
+
+    behind: list[bool] = []
+    sink = Catcher()
+    thread, _ = start(sink)
+    sink.gate.clear()
+    thread.put(observation(0, changed=True))
+    time.sleep(0.3)
+    for number in range(1, 5):
+        thread.put(observation(number, changed=number < 4))
+    sink.gate.set()
+    eventually(lambda: len(behind) == 5)
+    assert behind == [False, True, True, True, False]
+
+
 # --- JSON lines -----------------------------------------------------------------------------------
 
 
