@@ -6,11 +6,12 @@ said here is what it leaves out.
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from device import settings
 from device.errors import ConfigError
+from device.mqtt_settings import MqttConfig, check_mqtt
 from device.preprocess import MAX_FRAME_PIXELS
 from device.settings import setting
 
@@ -100,25 +101,6 @@ class JsonConfig:
 
 
 @dataclass(frozen=True)
-class MqttConfig:
-    """State and health for a broker, announced to Home Assistant (`device.mqtt`)."""
-
-    enabled: bool = False
-    host: str = "localhost"
-    port: int = setting(1883, low=1, high=65535)
-    user: str = ""
-    password: str = setting("", secret=True)
-    tls: bool = False
-    """Encrypted, the broker's certificate checked; brokers have it on port 8883."""
-    ca_file: str = ""
-    """Certificates to trust instead of the system's."""
-    device_id: str = ""
-    topic_prefix: str = "fieldguide"
-    interval_s: float = setting(1.0, low=0, high=3600)
-    discovery_prefix: str = "homeassistant"
-
-
-@dataclass(frozen=True)
 class ServerConfig:
     """What all servers of the device have (`device.http_server`, `device.access`)."""
 
@@ -173,7 +155,7 @@ class OutputConfig:
     """Sinks; each section is one. A new sink adds its section here and a line in `outputs.py`."""
 
     json: JsonConfig = JsonConfig()
-    mqtt: MqttConfig = MqttConfig()
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
     prometheus: PrometheusConfig = PrometheusConfig()
     web: WebConfig = WebConfig()
     collect: CollectConfig = CollectConfig()
@@ -200,7 +182,7 @@ def load(path: Path) -> Config:
     try:
         _check(config)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     return config
 
 
@@ -271,19 +253,3 @@ def check_server(section: str, config: ServerConfig) -> None:
             f"{section}.token: write {MIN_TOKEN_CHARACTERS} or more letters, digits and signs "
             "without spaces (openssl rand -hex 16)"
         )
-
-
-def check_mqtt(config: MqttConfig) -> None:
-    """Check topics, host and certificates' setting.
-
-    Raises:
-        ConfigError: naming the setting.
-    """
-    for name in ("topic_prefix", "discovery_prefix"):
-        value = getattr(config, name)
-        if set("+#\0") & set(value) or value.startswith("/") or value.endswith("/"):
-            raise ConfigError(f"output.mqtt.{name}={value!r}: no +, no #, no / at its ends")
-    if not config.topic_prefix or not config.host:
-        raise ConfigError("output.mqtt: host and topic_prefix must not be empty")
-    if config.ca_file and not config.tls:
-        raise ConfigError("output.mqtt.ca_file is set, but tls is not: set tls = true")

@@ -1,67 +1,100 @@
 """The sink for an MQTT broker, with Home Assistant's device discovery.
 
-paho keeps the connection on a thread of its own and comes back by itself, waiting longer each
-time. After each connection everything retained is sent anew: the broker may have forgotten it.
+`device.mqtt_connection` keeps the connection. Here it is decided what is said, in which order:
+after each connection health, announcement, state and only then "online", so that nothing old is
+ever taken for new. The state's topic gets the newest state alone, each label change also goes to a
+topic of its own.
 """
 
 import json
 import logging
-import ssl
-import sys
-import threading
+import queue
+import secrets
 import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.client import MQTTMessageInfo
 
 from device import discovery
-from device.config import MqttConfig
+from device.config import WebConfig
 from device.discovery import OFFLINE, ONLINE
-from device.errors import ConfigError, OutputError, SettingsUnreadError
+from device.errors import OutputError
+from device.mqtt_connection import Connection
+from device.mqtt_leftovers import Leftovers
+from device.mqtt_settings import MqttConfig, tls_context
 from device.observation import Observation, Status
 
 log = logging.getLogger("fieldguide")
 
-KEEPALIVE_S = 30
-FIRST_WAIT_S = 1
-LONGEST_WAIT_S = 30
-HEALTH_INTERVAL_S = 10.0
-MAX_WAITING_MESSAGES = 100
-"""For a broker that is connected and takes nothing."""
-CLOSE_S = 0.4
-IN_FORCE = 1
-"""Quality of service: at least once."""
+HEALTH_INTERVAL_S = 60.0
+SETTLE_S = 2.0
+"""Home Assistant's time to take other labels; until then none counts as current."""
+REPEAT_S = 6.0
+"""For so long after an announcement the state is said again: it may have come too early."""
+REPEAT_INTERVAL_S = 1.0
+MIN_SCORE_STEP = 0.01
+"""A smaller change of the score is not told."""
+MAX_UNCONFIRMED = 20
+"""Label changes on their way; more wait in the sink's mailbox."""
+CONFIRM_S = 0.3
+"""How long a label change waits for room among those."""
+SLOW_S = 15.0
+"""A broker that confirms nothing for this long has a problem."""
+RETRY_DENIED_S = 60.0
+GOODBYE_S = 0.35
 
 
 class Mqtt:
-    """Publishes state and health; see `device.discovery` for the topics.
-
-    paho's thread only ever sets `_problem` and `_told`; everything else is the sink's own.
-    """
+    """Publishes state and health; see `device.discovery` for the topics."""
 
     name = "mqtt"
     wants_pictures = False
 
-    def __init__(self, config: MqttConfig) -> None:
+    def __init__(self, config: MqttConfig, web: WebConfig | None = None) -> None:
         """Start to connect; a broker that is not there yet is waited for.
 
+        Args:
+            config: checked settings (`mqtt_settings.check_mqtt`).
+            web: the page that the announcement leads to.
+
         Raises:
-            ConfigError: if what the settings name has no certificates.
-            SettingsUnreadError: if it cannot be read just now.
+            ConfigError: if what the settings name are no certificates.
+            SettingsUnreadError: if those cannot be read just now.
         """
-        self._config, self._topics = config, discovery.topics(config)
-        self._problem = f"no connection to {config.host} port {config.port} yet"
-        self._told = False
-        self._announced: dict[str, Any] | None = None
+        if config.tls:
+            tls_context(config)
+        self.catching_up = False
+        self._config, self._web = config, web
+        self._topics = discovery.topics(config)
+        self._number = 0
         self._newest: Observation | None = None
+        self._first: Observation | None = None
+        self._changes: deque[tuple[str, MQTTMessageInfo]] = deque()
+        self._labels: tuple[str, ...] | None = None
+        self._settled_s = self._blind_s = float("-inf")
+        self._said_again_s = float("-inf")
         self._sent: Observation | None = None
-        self._camera = ""
+        self._state_message: MQTTMessageInfo | None = None
+        self._health_message: MQTTMessageInfo | None = None
         self._next_state_s = self._next_health_s = float("-inf")
-        self._client = self._make_client()
-        self._client.connect_async(config.host, config.port, KEEPALIVE_S)
-        self._client.loop_start()
+        self._next_repeat_s = self._repeat_until_s = float("-inf")
+        self._online = self._state_again = False
+        self._announced: dict[str, Any] | None = None
+        self._health: tuple[Any, ...] = ()
+        self._instance = secrets.token_hex(4)
+        self._heard: queue.SimpleQueue[tuple[str, str, bool]] = queue.SimpleQueue()
+        self._leftovers = Leftovers(config, self._topics)
+        self._connection = Connection(
+            config,
+            discovery.device_id(config),
+            will=(self._topics.availability, OFFLINE),
+            hear=(self._topics.birth,) if self._topics.birth else (),
+            overhear=(self._topics.health, *self._leftovers.hears),
+            heard=lambda *message: self._heard.put(message),
+        )
 
     def publish(self, observation: Observation) -> None:
         """Send a change at once, and scores now and then.
@@ -69,121 +102,185 @@ class Mqtt:
         Raises:
             OutputError: if there is no connection.
         """
+        # It is kept for long, and its picture takes much room.
+        observation = replace(observation, picture=None, class_map=None)
+        if self._first is None or _sight(self._first) != _sight(observation):
+            self._first = observation
         self._newest = observation
         self._begin()
-        if observation.changed or time.monotonic() >= self._next_state_s:
-            self._send_state(observation)
+        if observation.changed:
+            self._send_change(observation)
+        self._send_state()
 
     def tick(self, status: Status) -> None:
-        """Announce the device, send its health, and what could not be sent before.
+        """Say what is to be said, and what could not be said before.
 
         Raises:
-            OutputError: if there is no connection.
+            OutputError: if there is no connection, or something wrong with it.
         """
         self._begin()
-        if self._topics.discovery and status.model is not None:
-            self._announce(discovery.announcement(self._config, status))
+        if status.camera.state != "streaming":
+            self._blind_s = time.monotonic()
         self._send_health(status)
-        if self._newest is not self._sent and time.monotonic() >= self._next_state_s:
-            assert self._newest is not None
-            self._send_state(self._newest)
+        if self._topics.discovery and status.model is not None:
+            self._announce(status)
+        self._send_state()
+        self._send_health(status)
+        if not self._online:
+            self._send(self._topics.availability, ONLINE)
+            self._online = True
+        self._leftovers.remove(self._connection)
+        self._complain()
 
     def close(self) -> None:
         """Say that the device is off, and disconnect."""
-        if not self._problem:
-            message = self._client.publish(
-                self._topics.availability, OFFLINE, qos=IN_FORCE, retain=True
-            )
-            message.wait_for_publish(CLOSE_S)
-        self._client.disconnect()
-        # It waits for paho's thread, which may hang in a connection attempt.
-        end = threading.Thread(target=self._client.loop_stop, daemon=True)
-        end.start()
-        end.join(CLOSE_S)
-
-    # --- messages -----------------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        if self._problem:
-            raise OutputError(self._problem)
-        if not self._told:
-            self._told = True
-            self._send(self._topics.availability, ONLINE)
-            self._announced = self._sent = None
-            self._next_state_s = self._next_health_s = float("-inf")
-
-    def _announce(self, message: dict[str, Any]) -> None:
-        if message != self._announced:
-            self._send(self._topics.discovery, json.dumps(message))
-            self._announced = message
-
-    def _send_state(self, observation: Observation) -> None:
-        self._send(self._topics.state, json.dumps(discovery.state(observation.record())))
-        self._sent = observation
-        self._next_state_s = time.monotonic() + self._config.interval_s
-
-    def _send_health(self, status: Status) -> None:
-        record = discovery.health(status)
-        # The camera's state makes the label available or not: no waiting with that.
-        if record["camera"] != self._camera or time.monotonic() >= self._next_health_s:
-            self._send(self._topics.health, json.dumps(record))
-            self._camera = record["camera"]
-            self._next_health_s = time.monotonic() + HEALTH_INTERVAL_S
-
-    def _send(self, topic: str, payload: str) -> None:
-        message = self._client.publish(topic, payload, qos=IN_FORCE, retain=True)
-        # Without a connection by now, paho sends it as soon as there is one.
-        if message.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
-            raise OutputError(f"the broker takes nothing: {paho.error_string(message.rc)}")
+        try:
+            with suppress(OutputError, ValueError, RuntimeError):
+                message = self._send(self._topics.availability, OFFLINE)
+                message.wait_for_publish(GOODBYE_S)
+        finally:
+            self._connection.close()
+            if left := sum(not message.is_published() for _, message in self._changes):
+                log.warning("output.mqtt: closed, %d label changes unconfirmed", left)
 
     # --- connection ---------------------------------------------------------------------------
 
-    def _make_client(self) -> paho.Client:
-        config = self._config
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=discovery.device_id(config))
-        if config.user:
-            client.username_pw_set(config.user, config.password or None)
-        if config.tls:
-            try:
-                client.tls_set(ca_certs=config.ca_file or None)
-            except OSError as error:
-                # One that is not there may be soon, on a disk that comes up after the service.
-                wrong = isinstance(error, ssl.SSLError)
-                kind = ConfigError if wrong else SettingsUnreadError
-                reason = error.strerror or error
-                raise kind(f"output.mqtt.ca_file={config.ca_file!r}: {reason}") from error
-        client.will_set(self._topics.availability, OFFLINE, qos=IN_FORCE, retain=True)
-        client.reconnect_delay_set(FIRST_WAIT_S, LONGEST_WAIT_S)
-        client.max_queued_messages_set(MAX_WAITING_MESSAGES)
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        return client
+    def _begin(self) -> None:
+        """Raise if there is no connection; after a new one everything is said anew."""
+        number = self._connection.number
+        if number != self._number:
+            self._sent = self._state_message = self._health_message = None
+            self._say_all_again()
+            self._leftovers.begin_again()
+            self._changes = deque(self._hand_over(payload) for payload, _ in self._changes)
+            self._number = number
+        with suppress(queue.Empty):
+            while True:
+                self._hear(*self._heard.get_nowait())
 
-    def _on_connect(self, client: Any, _data: Any, _flags: Any, code: ReasonCode, _: Any) -> None:
-        if code.is_failure:
-            self._problem = f"{self._broker} refuses the connection: {code}"
+    def _hear(self, topic: str, message: str, retained: bool) -> None:
+        if topic == self._topics.birth and message == ONLINE:
+            self._say_all_again()
+        elif topic == self._topics.health:
+            # What the first connection finds is of the run before.
+            first = retained and self._number == 1
+            if not first and discovery.who(message)[1] not in ("", self._instance):
+                self._connection.note_rival()
+        self._leftovers.hear(topic, message)
+
+    def _say_all_again(self) -> None:
+        self._online, self._state_again = False, True
+        self._announced, self._health = None, ()
+
+    def _complain(self) -> None:
+        waited_s = self._connection.waits_s()
+        if waited_s > SLOW_S:
+            raise OutputError(f"the broker has confirmed nothing for {SLOW_S:.0f} s")
+        self._say_denied_again()
+        if self._connection.trouble is not None:
+            raise OutputError(str(self._connection.trouble))
+
+    def _say_denied_again(self) -> None:
+        """What is said once is said again: the access list may have been mended."""
+        once = (self._topics.availability, self._topics.discovery)
+        now_s = time.monotonic()
+        if any(map(self._connection.is_denied, once)) and now_s > self._said_again_s:
+            self._said_again_s = now_s + RETRY_DENIED_S
+            self._online, self._announced = False, None
+
+    # --- messages -----------------------------------------------------------------------------
+
+    def _announce(self, status: Status) -> None:
+        assert status.model is not None
+        message = discovery.announcement(self._config, status, self._web)
+        if message == self._announced:
             return
-        if self._topics.birth:
-            client.subscribe(self._topics.birth, qos=IN_FORCE)
-        self._told, self._problem = False, ""
+        now_s = time.monotonic()
+        if status.model.labels != self._labels:
+            # Home Assistant refuses a label that its list does not have, also the one it shows.
+            self._settled_s = now_s + SETTLE_S
+            self._send_health(status)
+        self._send(self._topics.discovery, json.dumps(message))
+        self._announced, self._labels = message, status.model.labels
+        self._state_again, self._repeat_until_s = True, now_s + REPEAT_S
 
-    def _on_connect_fail(self, _client: Any, _data: Any) -> None:
-        # paho calls this while it handles the exception, and tells it in no other way.
-        reason = sys.exc_info()[1]
-        self._problem = f"{self._broker} cannot be reached: {reason}"
+    def _send_change(self, observation: Observation) -> None:
+        while self._changes and self._changes[0][1].is_published():
+            self._changes.popleft()
+        if len(self._changes) >= MAX_UNCONFIRMED:
+            self._changes[0][1].wait_for_publish(CONFIRM_S)
+            if not self._changes[0][1].is_published():
+                raise OutputError(
+                    f"{MAX_UNCONFIRMED} label changes are on their way, not confirmed by the broker"
+                )
+        self._changes.append(self._hand_over(json.dumps(discovery.change(observation))))
 
-    def _on_disconnect(
-        self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _: Any
-    ) -> None:
-        if not self._problem:
-            self._problem = f"{self._broker} ended the connection: {code}"
+    def _hand_over(self, payload: str) -> tuple[str, MQTTMessageInfo]:
+        return payload, self._connection.publish(self._topics.changes, payload, retain=False)
 
-    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        if message.topic == self._topics.birth and message.payload == ONLINE.encode():
-            self._told = False
+    def _send_state(self) -> None:
+        newest, first = self._newest, self._first
+        if newest is None or first is None or not self._state_is_due(newest):
+            return
+        payload = json.dumps(discovery.state(newest, first))
+        self._state_message = self._send(self._topics.state, payload)
+        self._sent, self._state_again = newest, False
+        now_s = time.monotonic()
+        self._next_state_s = now_s + self._config.interval_s
+        self._next_repeat_s = now_s + REPEAT_INTERVAL_S
 
-    @property
-    def _broker(self) -> str:
-        return f"the broker at {self._config.host} port {self._config.port}"
+    def _state_is_due(self, newest: Observation) -> bool:
+        sent, now_s = self._sent, time.monotonic()
+        # Behind something newer, or behind one that the broker has not taken yet: then the next.
+        if self.catching_up or not self._health or not _is_through(self._state_message):
+            return False
+        if not self._is_announced(newest):
+            return False
+        if sent is None or self._state_again or _sight(sent) != _sight(newest):
+            return True
+        if sent.monotonic_s <= self._blind_s < newest.monotonic_s:
+            return True
+        if self._next_repeat_s <= now_s < self._repeat_until_s:
+            return True
+        if newest is sent or now_s < self._next_state_s:
+            return False
+        return abs(newest.score - sent.score) >= MIN_SCORE_STEP or not self._config.interval_s
+
+    def _is_announced(self, observation: Observation) -> bool:
+        return not self._topics.discovery or self._labels == observation.model.labels
+
+    def _label_is_current(self) -> bool:
+        """Whether what the state's topic has was seen since the camera came, and is understood."""
+        sent = self._sent
+        return (
+            sent is not None
+            and self._is_announced(sent)
+            and sent.monotonic_s > self._blind_s
+            and time.monotonic() >= self._settled_s
+        )
+
+    def _send_health(self, status: Status) -> None:
+        now_s = time.monotonic()
+        current = self._label_is_current()
+        record = discovery.health(status, self._instance, label_is_current=current)
+        # These make the label available or not: no waiting with that.
+        urgent = (record["camera"], record["label_is_current"], record["slowed"])
+        if urgent == self._health and (
+            now_s < self._next_health_s or not _is_through(self._health_message)
+        ):
+            return
+        self._health_message = self._send(self._topics.health, json.dumps(record))
+        self._health = urgent
+        self._next_health_s = now_s + HEALTH_INTERVAL_S
+
+    def _send(self, topic: str, payload: str) -> MQTTMessageInfo:
+        return self._connection.publish(topic, payload, retain=True)
+
+
+def _is_through(message: MQTTMessageInfo | None) -> bool:
+    return message is None or message.is_published()
+
+
+def _sight(observation: Observation) -> tuple[str, tuple[str, ...]]:
+    """What makes a label another one: its name, and the classes that it is one of."""
+    return observation.label, observation.model.labels

@@ -29,7 +29,7 @@ def _json(context: Context) -> Sink:
 def _mqtt(context: Context) -> Sink:
     with _needs("paho-mqtt"):
         from device.mqtt import Mqtt
-    return Mqtt(context.config.output.mqtt)
+    return Mqtt(context.config.output.mqtt, context.config.output.web)
 
 
 def _prometheus(context: Context) -> Sink:

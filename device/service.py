@@ -237,7 +237,7 @@ class Service:
         """Close what changed, then build it anew; on failure as it was before."""
         before, after = outputs.enabled(old.output), outputs.enabled(new.output)
         # Sinks are built from these, too.
-        shared = [(c.bundle.path, c.smoothing.threshold) for c in (old, new)]
+        shared = [(c.bundle.path, c.smoothing.threshold, c.output.web) for c in (old, new)]
         same = shared[0] == shared[1]
         gone = [name for name in self._sinks if not same or before.get(name) != after.get(name)]
         if self._pipeline is not None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -52,8 +53,24 @@ class Broker:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)
             self._process.wait(10)
             self._process = None
+
+    def reread(self) -> None:
+        """Have it read passwords and access lists anew."""
+        self.signal(signal.SIGHUP)
+
+    def freeze(self) -> None:
+        """Answer no more, as a board does whose network is gone."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def _listens(self) -> bool:
         assert self._process is not None and self._process.poll() is None, "it ended"
@@ -89,6 +106,10 @@ class Listener:
 
     def say(self, topic: str, payload: str) -> None:
         self._client.publish(topic, payload, qos=1).wait_for_publish(5)
+
+    def keep(self, topic: str, payload: str) -> None:
+        """Say something that the broker retains."""
+        self._client.publish(topic, payload, qos=1, retain=True).wait_for_publish(5)
 
     def close(self) -> None:
         self._client.disconnect()

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from convert.quantize import Plan
     from convert.training import LabelledPhoto, Training
 
+pytest.register_assert_rewrite("mqtt_sinks")
+
 # Run in the background of a script, a process ignores Ctrl-C, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

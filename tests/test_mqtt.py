@@ -1,102 +1,27 @@
 """What MQTT and Home Assistant are promised, on a real broker that comes and goes."""
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 from broker import Broker, listening, retained
 from cameras import eventually
 from helpers import LABELS, ROOT
 from load import Stopwatch
+from mqtt_sinks import ANNOUNCED, OWN, Make, config, connect, problem_of, settle
 from sights import MODEL, Surroundings, sight
 
-from device import mqtt
 from device.config import MqttConfig
 from device.errors import OutputError
-from device.mqtt import Mqtt
 from device.observation import BoardStatus
 
-OWN = "fieldguide/garden"
-ANNOUNCED = "homeassistant/device/garden/config"
-Make = Callable[..., Mqtt]
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "FIRST_WAIT_S", 0.1)
-    monkeypatch.setattr(mqtt, "LONGEST_WAIT_S", 0.2)
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
-def surroundings() -> Surroundings:
-    return Surroundings()
-
-
-def config(broker: Broker, **more: Any) -> MqttConfig:
-    settings = {"host": "127.0.0.1", "device_id": "garden", "interval_s": 0.0, **more}
-    return MqttConfig(enabled=True, port=broker.port, **settings)
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    sinks: list[Mqtt] = []
-
-    def start(settings: MqttConfig) -> Mqtt:
-        sinks.append(Mqtt(settings))
-        return sinks[-1]
-
-    yield start
-    for sink in sinks:
-        sink.close()
-
-
-def works(call: Callable[[], None]) -> bool:
-    try:
-        call()
-    except OutputError:
-        return False
-    return True
-
-
-def connect(sink: Mqtt, surroundings: Surroundings) -> None:
-    eventually(lambda: works(lambda: sink.tick(surroundings.status())))
-    settle(sink)
-
-
-def settle(sink: Mqtt) -> None:
-    """Wait until the broker has confirmed everything."""
-    eventually(lambda: not sink._client._out_messages)
-
-
-def problem_of(sink: Mqtt, surroundings: Surroundings, words: str) -> str:
-    """The problem that the sink comes to name."""
-    found: list[str] = []
-
-    def named() -> bool:
-        with pytest.raises(OutputError) as caught:
-            sink.tick(surroundings.status())
-        found.append(str(caught.value))
-        return words in found[-1]
-
-    eventually(named)
-    return found[-1]
+pytest_plugins = ["mqtt_sinks"]
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def test_home_assistant_finds_the_device_in_one_retained_message(
@@ -115,7 +40,7 @@ def test_home_assistant_finds_the_device_in_one_retained_message(
     assert len(set(identities)) == len(identities)
     assert all(i.startswith("garden_") for i in identities)
     # A fixed set of states must name them all, and have no unit.
-    assert components["label"]["ops"] == [*LABELS, "unknown"]
+    assert components["label"]["ops"] == [*LABELS, "nothing known"]
     assert components["label"]["dev_cla"] == "enum" and "unit_of_meas" not in components["label"]
 
 
@@ -147,9 +72,10 @@ def test_state_and_health_are_json_with_what_the_templates_read(
     assert state["score"] == pytest.approx(0.8) and next(iter(state["top"])) == "green"
     assert health["camera"] == "streaming" and health["model_sha256"] == MODEL.sha256
     read = json.dumps(json.loads(told[ANNOUNCED]))
-    for field in ("label", "score", "top"):
+    for field in ("label", "score", "since"):
         assert f"value_json.{field}" in read and field in state
-    for field in ("camera", "slowed", "fps"):
+    assert set(state["since"]) == {"time", "score", "top"}
+    for field in ("camera", "slowed", "fps", "label_is_current"):
         assert f"value_json.{field}" in read and field in health
     # Where the pictures come from is nobody's business there.
     assert "garden/stream" not in json.dumps([state, health]) and "source" not in state
@@ -203,7 +129,7 @@ def test_another_model_s_classes_are_announced(
     sink.tick(surroundings.status())
     settle(sink)
     found = json.loads(retained(broker)[ANNOUNCED])
-    assert found["cmps"]["label"]["ops"] == ["oak", "elm", "unknown"]
+    assert found["cmps"]["label"]["ops"] == ["oak", "elm", "nothing known"]
 
 
 def test_without_a_discovery_prefix_nothing_is_announced(
@@ -275,7 +201,7 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for(
     assert retained(broker)[f"{OWN}/availability"] == "online"
 
 
-def test_after_an_outage_every_change_and_the_latest_state_are_there_in_order(
+def test_after_an_outage_the_state_is_the_newest_alone_and_each_change_comes_late_elsewhere(
     broker: Broker, make: Make, surroundings: Surroundings
 ) -> None:
     sink = make(config(broker))
@@ -284,16 +210,22 @@ def test_after_an_outage_every_change_and_the_latest_state_are_there_in_order(
     thread.put(sight(0, changed=True))
     broker.stop()
     eventually(lambda: surroundings.status().sinks["mqtt"].errors_total > 0)
+    times = {}
     for number in range(1, 60):
-        thread.put(sight(number, label=number // 10 % 3, changed=number in (10, 20, 30)))
+        seen = sight(number, label=number // 10 % 3, changed=number in (10, 20, 30))
+        times[number] = round(seen.unix_s, 3)
+        thread.put(seen)
     broker.start()
     with listening(broker) as listener:
         eventually(lambda: [r["frame"] for r in listener.records("state")][-1:] == [59])
-        frames = [r["frame"] for r in listener.records("state")]
-        assert frames == sorted(frames) and {10, 20, 30, 59} <= set(frames)
+        assert [r["frame"] for r in listener.records("state")] == [59]
+        # The first was on its way when the broker went.
+        late = [r for r in listener.records("changes") if r["frame"]]
+        assert [r["frame"] for r in late] == [10, 20, 30]
+        assert [r["time"] for r in late] == sorted(times[r["frame"]] for r in late)
         eventually(lambda: listener.payloads(ANNOUNCED))
     told = retained(broker)
-    assert told[f"{OWN}/availability"] == "online"
+    assert told[f"{OWN}/availability"] == "online" and f"{OWN}/changes" not in told
     assert json.loads(told[f"{OWN}/state"])["frame"] == 59
     assert surroundings.status().sinks["mqtt"].lost_changes_total == 0
     thread.start_closing()
@@ -329,52 +261,3 @@ def test_a_broker_that_never_answers_holds_nobody_up(make: Make) -> None:
                     sink.publish(observation)
             sink.close()
             assert watch.fair_s < 1.5
-
-
-# --- who may -----------------------------------------------------------------------------------
-
-
-def test_user_and_password_are_used_and_wrong_ones_named(
-    tmp_path: Path, make: Make, surroundings: Surroundings
-) -> None:
-    program = shutil.which("mosquitto_passwd")
-    if program is None:
-        pytest.skip("no mosquitto_passwd: apt-get install mosquitto")
-    passwords = tmp_path / "passwords"
-    subprocess.run([program, "-b", "-c", str(passwords), "garden", "right"], check=True)
-    broker = Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}")
-    broker.start()
-    try:
-        wrong = make(config(broker, user="garden", password="wrong", device_id="x"))
-        problem = problem_of(wrong, surroundings, "refuses")
-        assert "uthori" in problem and "wrong" not in problem
-        connect(make(config(broker, user="garden", password="right")), surroundings)
-        login = {"username": "garden", "password": "right"}
-        assert retained(broker, **login)[f"{OWN}/availability"] == "online"
-    finally:
-        broker.stop()
-
-
-def test_tls_is_spoken_and_a_certificate_of_someone_else_refused(
-    tmp_path: Path, make: Make, surroundings: Surroundings
-) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make certificates with")
-    for name in ("ours", "theirs"):
-        subprocess.run(
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-            f"-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 "
-            f"-keyout {name}.key -out {name}.pem".split(),
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-        )
-    certificates = f"certfile {tmp_path}/ours.pem\nkeyfile {tmp_path}/ours.key"
-    broker = Broker(tmp_path, f"{certificates}\nallow_anonymous true")
-    broker.start()
-    try:
-        other = make(config(broker, tls=True, ca_file=str(tmp_path / "theirs.pem")))
-        assert "certificate" in problem_of(other, surroundings, "cannot be reached")
-        connect(make(config(broker, tls=True, ca_file=str(tmp_path / "ours.pem"))), surroundings)
-    finally:
-        broker.stop()
