@@ -15,9 +15,11 @@ from device.board import Board
 from device.cameras import choose, video_nodes
 from device.config import Config
 from device.errors import ConfigError
-from device.findings import FAILED, OK, Finding
+from device.findings import FAILED, OK, WARNING, Finding
 from device.host import Host
+from device.settings import secrets
 from device.sources import AUTO, PICAMERA2
+from device.streams import without_password
 
 
 def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
@@ -55,10 +57,26 @@ def cameras(source: str, host: Host) -> Iterator[Finding]:
     yield from machine.cameras(source, host, usb=usb, csi=csi)
 
 
+def secrecy(path: Path, settings: Config) -> Finding:
+    """Whether settings that hold a password are nobody else's to read."""
+    # A camera's address is a secret only if it holds one.
+    held = [
+        name
+        for name, value in secrets(settings)
+        if name != "camera.source" or without_password(value) != value
+    ]
+    if held and path.stat().st_mode & 0o004:
+        found = f"{path} holds {', '.join(held)}, and every user of this machine may read it"
+        fix = f"sudo chgrp fieldguide {path} && sudo chmod 640 {path}"
+        return Finding("settings", WARNING, found, fix)
+    return Finding("settings", OK, str(path))
+
+
 def config_file(path: Path) -> tuple[Config, Finding]:
     """Whether the settings are right; if not, the defaults go on to be checked."""
     try:
-        return configuration.load(path), Finding("settings", OK, str(path))
+        settings = configuration.load(path)
+        return settings, secrecy(path, settings)
     except ConfigError as error:
         fix = f"mend the file; {configuration.EXAMPLE} explains every setting"
         if isinstance(error.__cause__, FileNotFoundError):

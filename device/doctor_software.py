@@ -28,7 +28,7 @@ IMPORT_TIMEOUT_S = 30
 SYSTEM_PACKAGES = Path("/usr/lib/python3/dist-packages")
 """Where apt puts Python packages."""
 NO_CAMERA = "no CSI camera is connected"
-AS_SERVICE = "ask as the service's user: sudo -u fieldguide"
+AS_SERVICE = "ask as who may: sudo -u fieldguide /opt/fieldguide/venv/bin/fieldguide doctor"
 CSI_CAMERA = f"""
 import sys, picamera2
 sys.exit(not picamera2.Picamera2.global_camera_info() and {NO_CAMERA!r})

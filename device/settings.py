@@ -108,6 +108,16 @@ def names(cls: Any, section: str = "") -> Iterator[str]:
             yield name
 
 
+def secrets(config: Any, section: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values of the secret settings that are set."""
+    for f in fields(config):
+        name, value = f"{section}.{f.name}" if section else f.name, getattr(config, f.name)
+        if is_dataclass(value):
+            yield from secrets(value, name)
+        elif f.metadata.get("secret") and value != f.default:
+            yield name, value
+
+
 def _value(hint: Any, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
     if is_dataclass(hint):
         if not isinstance(value, dict):

@@ -1,17 +1,24 @@
 """Promises of what goes on a board: a unit known to systemd and hardened, wheels that fit."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import yaml
 from helpers import ROOT
 
 from device.config import BundleConfig, CollectConfig
 from device.deploy import fetch_wheels
+from device.image import archive, payload
+from device.service import Service
+from device.telemetry import Telemetry
 
 DEPLOY = ROOT / "device" / "deploy"
 UNIT = DEPLOY / "fieldguide.service"
@@ -109,6 +116,97 @@ def test_the_folders_are_the_service_s_own(tmp_path: Path) -> None:
     for path in (CollectConfig().path, BundleConfig().path):
         assert Path(path).is_relative_to("/var/lib/fieldguide")
     assert settings(UNIT.read_text())["StateDirectory"] == ["fieldguide"]
+
+
+# --- settings hold passwords ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another group")
+def test_settings_that_are_there_are_closed_to_everybody_else(tmp_path: Path) -> None:
+    sysusers, tmpfiles = tool("systemd-sysusers"), tool("systemd-tmpfiles")
+    path = tmp_path / "etc/fieldguide/fieldguide.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("# mine\n")
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    assert run(sysusers, f"--root={tmp_path}", DEPLOY / "sysusers.conf").returncode == 0
+    run(tmpfiles, "--create", f"--root={tmp_path}", DEPLOY / "tmpfiles.conf")
+    group = re.search(r"(?m)^fieldguide:[^:]*:(\d+):", (tmp_path / "etc/group").read_text())
+    assert group is not None and path.read_text() == "# mine\n"
+    for place, mode in ((path.parent, 0o750), (path, 0o640)):
+        found = place.stat()
+        assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, 0, int(group[1]))
+
+
+def test_settings_that_a_deployment_makes_are_closed_from_the_start() -> None:
+    tasks = tasks_of("system.yml")
+    names = [task["name"] for task in tasks]
+    copied = tasks[names.index("Make the settings, if there are none")]["ansible.builtin.copy"]
+    assert (copied["mode"], copied["group"]) == ("0640", "fieldguide")
+    # Its group is there by then, and no other step opens its folder again.
+    assert names.index("Make the service's user") < names.index(
+        "Make the settings, if there are none"
+    )
+    opened = tasks[names.index("Make folders for what follows")]["loop"]
+    assert "/etc/fieldguide" not in opened
+
+
+def test_settings_on_a_card_are_closed_from_the_start(tmp_path: Path) -> None:
+    payload._configure(tmp_path)
+    modes = {info.name: info.mode for info, _ in map(payload._guarded, archive.of_tree(tmp_path))}
+    assert modes["etc/fieldguide/fieldguide.toml"] == 0o640 and modes["etc/fieldguide"] == 0o750
+    assert modes["etc/systemd/system/fieldguide.service"] == 0o644
+
+
+def tasks_of(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "tasks" / name).read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy"),
+    [
+        ("1 label, 0.05 frames/s, camera streaming", True),
+        ("1234 labels, 29.9 frames/s, camera streaming", True),
+        ("7 labels, 0.1 frames/s, camera ended", True),
+        ("0 labels, 0.0 frames/s, camera streaming", False),
+        ("0 labels, 0.0 frames/s, camera connecting", False),
+        # It worked once, and the camera is gone.
+        ("1234 labels, 0.0 frames/s, camera lost: no frame for 5 s", False),
+        ("", False),
+    ],
+)
+def test_a_board_is_well_that_gives_labels_however_slowly(status: str, healthy: bool) -> None:
+    wait, judge = tasks_of("health.yml")
+    for text in (wait["until"], judge["ansible.builtin.assert"]["that"][1]):
+        (pattern,) = re.findall(r"is search\('([^']+)'\)", text)
+        shown = f"ActiveState=active\nSubState=running\nStatusText={status}\n"
+        assert (re.search(pattern, shown) is not None) == healthy
+
+
+def test_the_service_tells_its_manager_what_a_deployment_looks_for() -> None:
+    telemetry = Telemetry()
+    telemetry.camera(state="streaming")
+    seen = SimpleNamespace(invoke_s=0.01, overhead_s=0.0, latency_s=0.02)
+    telemetry.inferred(seen)  # type: ignore[arg-type]
+    told = Service._summary(SimpleNamespace(_telemetry=telemetry))  # type: ignore[arg-type]
+    (pattern,) = re.findall(r"is search\('([^']+)'\)", tasks_of("health.yml")[0]["until"])
+    assert re.search(pattern, f"StatusText={told}"), told
+
+
+def test_root_on_a_board_imports_nothing_from_where_it_stands() -> None:
+    texts = [path.read_text() for path in DEPLOY.rglob("*.yml")]
+    texts += [path.read_text() for path in (ROOT / "device/image/recipe").iterdir()]
+    calls = [
+        line
+        for line in "\n".join(texts).splitlines()
+        if re.search(r"python3? -", line) and not line.lstrip().startswith("#")
+    ]
+    assert calls and all(re.search(r"python3? -[IP] ", line) for line in calls), calls
+
+
+def test_a_self_test_that_is_too_large_does_not_end_the_service() -> None:
+    assert settings(UNIT.read_text())["OOMPolicy"] == ["continue"]
 
 
 # --- wheels of a board --------------------------------------------------------------------------

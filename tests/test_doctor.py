@@ -11,7 +11,7 @@ from machine import the
 
 from device import bundle as contract
 from device import doctor, findings
-from device.findings import FAILED, OK, Finding
+from device.findings import FAILED, OK, WARNING, Finding
 
 
 def settings_file(tmp_path: Path, bundle: Path) -> Path:
@@ -79,6 +79,34 @@ def test_who_may_not_read_the_settings_learns_who_may(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "open", closed)
     _, finding = doctor.config_file(Path("/etc/fieldguide/fieldguide.toml"))
     assert "Permission denied" in finding.found and "sudo -u fieldguide" in finding.fix
+
+
+SECRETS = {
+    "output.mqtt.password": '[output.mqtt]\npassword = "s3cret"\n',
+    "output.web.token": '[output.web]\ntoken = "0123456789abcdef"\n',
+    "output.prometheus.token": '[output.prometheus]\ntoken = "0123456789abcdef"\n',
+    "camera.source": '[camera]\nsource = "rtsp://admin:s3cret@10.0.0.2/live"\n',
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_password_that_everybody_may_read_is_told(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_text(SECRETS[name])
+    path.chmod(0o644)
+    _, finding = doctor.config_file(path)
+    assert finding.state == WARNING and name in finding.found and "s3cret" not in finding.found
+    assert f"chmod 640 {path}" in finding.fix
+    path.chmod(0o640)
+    assert doctor.config_file(path)[1].state == OK
+
+
+@pytest.mark.parametrize("source", ["auto", "picamera2", "http://10.0.0.2/stream", "/dev/video0"])
+def test_settings_without_a_password_are_for_everybody(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_text(f'[camera]\nsource = "{source}"\n')
+    path.chmod(0o644)
+    assert doctor.config_file(path)[1].state == OK
 
 
 def test_each_finding_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

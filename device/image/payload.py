@@ -43,6 +43,9 @@ executable = /usr/bin/python{PYTHON}
 """
 
 
+GUARDED = {"etc/fieldguide": 0o750, "etc/fieldguide/fieldguide.toml": 0o640}
+"""Settings hold passwords. Only root may read them until the first boot gives the service's group,
+whose number is not known here, its share (tmpfiles.conf)."""
 INSTALLED = {
     UNIT: DEPLOY / "fieldguide.service",
     "etc/sysusers.d/fieldguide.conf": DEPLOY / "sysusers.conf",
@@ -76,7 +79,7 @@ def write_software(native: Native, wheels: Path, requirements: Path, out: Path) 
         _install(wheels, requirements, stage)
         native.compile_python(stage / VENV, stage)
         _configure(stage)
-        archive.write(out, archive.of_tree(stage))
+        archive.write(out, map(_guarded, archive.of_tree(stage)))
 
 
 def write_state(bundle: Path, out: Path) -> None:
@@ -142,6 +145,12 @@ def _target(platforms: list[str]) -> list[str]:
 
 def _platform(wheel: Path) -> str:
     return wheel.stem.rsplit("-", 1)[-1].split(".")[0]
+
+
+def _guarded(entry: archive.Entry) -> archive.Entry:
+    info, data = entry
+    info.mode = GUARDED.get(info.name, info.mode)
+    return info, data
 
 
 def _configure(stage: Path) -> None:

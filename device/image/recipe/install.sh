@@ -3,7 +3,7 @@
 # the first boot. Running it again does no harm.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
-if ! python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then
+if ! python3 -I -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then
   echo "fieldguide: this system has no Python 3.13: take Raspberry Pi OS Trixie, 64-bit" >&2
   exit 1
 fi
