@@ -10,13 +10,13 @@ import json
 import re
 import string
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from convert.errors import GateError, InputError
 from convert.flatbuffer import read_facts
+from device import child
 from device.bundle import GOLDEN, MODEL, Bundle
 
 TIME_LIMIT_S = 300
@@ -109,7 +109,7 @@ def measure(bundle: Bundle) -> Measurement:
 
 
 def _run(folder: str, arena_bytes: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", _RUN, folder, str(arena_bytes)]
+    command = child.command("-c", _RUN, folder, str(arena_bytes))
     try:
         return subprocess.run(
             command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False

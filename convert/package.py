@@ -1,5 +1,6 @@
 """Packaging: the verified model with all that a device needs, as a folder and as a tar."""
 
+import ctypes
 import io
 import json
 import shutil
@@ -22,6 +23,8 @@ from device import __version__
 from device import bundle as contract
 from device.classifier import Classifier
 
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Of renameat2(2)."""
 VERIFICATION = "verification.json"
 _NOT_CLAIMS = ("evidence", "threshold")
 """Parts of the verification that the manifest leaves out, or has in a place of their own."""
@@ -122,18 +125,36 @@ def build(
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put a complete folder in the place of the old one; a kill leaves one of both."""
+    """Put a complete folder in the place of the old one; a kill leaves either of the two there.
+
+    Where the system cannot exchange two folders in one step (Linux can, on most file systems), a
+    kill between two renames leaves the old one beside its place; the next call puts it back.
+    """
     fresh, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for name, data in files.items():
         (fresh / name).write_bytes(data)
     contract.load(fresh)
+    if not folder.exists() and old.exists():
+        old.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
+        if exchange(fresh, folder):
+            shutil.rmtree(fresh, ignore_errors=True)
+            return
         folder.replace(old)
     fresh.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; False where that cannot be done."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    return bool(rename(AT_FDCWD, bytes(one), AT_FDCWD, bytes(other), RENAME_EXCHANGE) == 0)
 
 
 def tar_bytes(files: Mapping[str, bytes]) -> bytes:

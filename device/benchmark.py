@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from device import child
 from device.bundle import Bundle
 from device.classifier import Classifier
 from device.errors import SourceError
@@ -125,12 +125,13 @@ def write_camera_frames(bundle: Bundle, folder: Path) -> None:
 
 def first_label_s(bundle_path: Path, photo: Path, runtime: str) -> float:
     """Seconds from starting `device classify` in a new process to its first line."""
-    command = [sys.executable, "-m", "device", "classify", "--bundle", str(bundle_path)]
+    command = child.command("-m", "device", "classify", "--bundle", str(bundle_path))
     started = time.perf_counter()
     with subprocess.Popen(
         [*command, "--runtime", runtime, "--json", str(photo)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=child.environment(),
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from device import slots
+from device import child, slots
 from device.bundle import Bundle
 from device.bundle import load as load_bundle
 from device.config import Config
@@ -50,9 +50,12 @@ def installed(name: str) -> str:
 
 def in_child(statement: str) -> str:
     """Run a statement in a new Python; the last line of what went wrong, or nothing."""
+    begin = f"from device.child import end_with_parent; end_with_parent({os.getpid()})"
     try:
         run = subprocess.run(
-            [sys.executable, "-c", statement],
+            child.command("-c", f"{begin}\n{statement}"),
+            env=child.environment(),
+            preexec_fn=child.tie(),
             capture_output=True,
             text=True,
             errors="replace",

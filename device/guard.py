@@ -17,12 +17,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from device import selftest
+from device import child, selftest
 from device.bundle import EDGETPU_MODEL, MODEL, Bundle
 from device.classifier import Classifier
 from device.config import InferenceConfig
@@ -114,16 +113,18 @@ class Guard:
         with self._lock:
             if self._stopped:
                 raise SelfTestError("stopped")
-            self._child = child = _spawn()
+            self._child = process = _spawn()
         try:
-            output, _ = child.communicate(request, timeout=config.load_timeout_s)
+            output, _ = process.communicate(request, timeout=config.load_timeout_s)
         except subprocess.TimeoutExpired as error:
-            child.kill()
-            child.communicate()
             raise SelfTestError(
                 f"the self-test took longer than {config.load_timeout_s:g} s"
             ) from error
-        return _answer(output, child.returncode)
+        finally:
+            # Also where Ctrl-C ends the wait; nothing where the child has ended.
+            process.kill()
+            process.communicate()
+        return _answer(output, process.returncode)
 
     def stop(self) -> None:
         """End the running child, and start no other."""
@@ -160,14 +161,13 @@ def _load(bundle: Bundle, name: str, check: Check) -> Model:
 
 
 def _spawn() -> "subprocess.Popen[bytes]":
-    above = str(Path(__file__).resolve().parent.parent)
-    paths = [above, *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
-        [sys.executable, "-m", "device.guard"],
+        child.command("-m", "device.guard", str(os.getpid())),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env=child.environment(),
+        preexec_fn=child.tie(),
         # Ctrl-C reaches the whole group of a terminal; the parent decides what it means.
         start_new_session=True,
     )
@@ -228,6 +228,7 @@ class Still:
 
 
 def _child() -> None:
+    child.end_with_parent(int(sys.argv[1]))
     bundle, runtime, threads = pickle.load(sys.stdin.buffer)
     try:
         answer = asdict(_measure(bundle, runtime, threads))

@@ -2,16 +2,23 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from device import bundle
+from device import bundle, slots
 from device.config import BundleConfig, Config, InferenceConfig
+from device.errors import FieldguideError
 from device.guard import Guard, Model
 from device.telemetry import Telemetry
 
 log = logging.getLogger("fieldguide")
+
+CONFIRM_AFTER_S = 600.0
+"""A bundle that has given labels for so long is one to go back to."""
+RETRY_S, LONGEST_RETRY_S = 60.0, 3600.0
+"""A bundle that was refused is tried again after the first, then at pauses that double."""
 
 Identity = tuple[tuple[str, int, int, int], ...]
 """Name, inode, modification time and size of each file."""
@@ -36,6 +43,10 @@ class ModelWatcher:
         self._guard = Guard()
         self._poke = threading.Event()
         self._stopped = False
+        self._refused: tuple[float, float] | None = None
+        """When the bundle was refused (monotonic), and how long to wait before the next try."""
+        self._accepted_s: float | None = None
+        """When the model that runs was accepted (monotonic); none once its bundle is confirmed."""
         self._thread = threading.Thread(target=self._run, name="models", daemon=True)
         self._thread.start()
 
@@ -62,9 +73,32 @@ class ModelWatcher:
             self._poke.clear()
             now = (self._settings, identity(Path(self._settings[0].path)))
             # Twice the same: whoever copies a bundle into place has finished.
-            if not self._stopped and now != tried and (now == seen or poked):
+            changed = now != tried and (now == seen or poked)
+            if not self._stopped and (changed or self._is_due(poked)):
                 now = tried = self._attempt(first=False)
             seen = now
+            self._confirm()
+
+    def _is_due(self, poked: bool) -> bool:
+        """Whether to try a refused bundle again: what refused it may have passed."""
+        if self._refused is None:
+            return False
+        refused_s, pause_s = self._refused
+        return poked or time.monotonic() >= refused_s + pause_s
+
+    def _confirm(self) -> None:
+        """Confirm the slot whose bundle has worked for a while; it is a way back from now on."""
+        if self._accepted_s is None or time.monotonic() < self._accepted_s + CONFIRM_AFTER_S:
+            return
+        status = self._telemetry.snapshot()
+        if status.model is None or not status.inferences_total:
+            return
+        try:
+            slots.confirm_running(Path(self._settings[0].path), status.model.sha256)
+        except FieldguideError as error:
+            log.debug("model: not confirmed yet: %s", error)
+        else:
+            self._accepted_s = None
 
     def _attempt(self, *, first: bool) -> tuple[tuple[BundleConfig, InferenceConfig], Identity]:
         settings = self._settings
@@ -87,6 +121,8 @@ class ModelWatcher:
         if first:
             self._refuse(error)
             return
+        pause_s = RETRY_S if self._refused is None else 2 * self._refused[1]
+        self._refused = (time.monotonic(), min(pause_s, LONGEST_RETRY_S))
         log.warning("model: %s; the one before goes on", error)
         self._telemetry.model_problem(str(error))
 
@@ -96,6 +132,7 @@ class ModelWatcher:
         about = (info.name, info.runtime, info.threads, invoke_ms)
         log.info("model: %s (%s, threads: %d, %.1f ms)", *about)
         self._accept(model)
+        self._refused, self._accepted_s = None, time.monotonic()
         self._telemetry.model(info)
 
 
@@ -111,6 +148,7 @@ def identity(path: Path) -> Identity:
         target = path.resolve(strict=True)
         files = sorted(target.iterdir()) if target.is_dir() else [target]
         stats = [(str(file), file.stat()) for file in files]
-    except OSError:
+    except (OSError, RuntimeError):
+        # RuntimeError is what Python up to 3.12 makes of a loop of links.
         return ()
     return tuple((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in stats)

@@ -2,18 +2,20 @@
 
     root/slots/a, root/slots/b    a bundle folder each
     root/current                  a relative link to one of them, the only thing that is live
-    root/confirmed                the same to the one that was last seen at work, if any was
+    root/confirmed                the same to the one that is kept, if any is
 
 A slot that is confirmed stays as it is until the other one is: whatever becomes of an update, there
-is a way back. Nothing becomes current before its hashes and its self-test; a kill, a full disk or a
-power cut at any point leaves a current slot that was verified. Only the names that a manifest lists
-are ever written: where a tar says that its members go does not matter.
+is a way back. An update on trial is confirmed once it was seen at work, by whoever looked or by the
+service itself; what a person installs is confirmed at once, for nobody comes back to judge it.
+Nothing becomes current before its hashes and its self-test; a kill, a full disk or a power cut at
+any point leaves a current slot that was verified. Only the names that a manifest lists are ever
+written: where a tar says that its members go does not matter.
 """
 
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ ROOT = Path("/var/lib/fieldguide")
 NAMES = ("a", "b")
 SLOTS, CURRENT, CONFIRMED = "slots", "current", "confirmed"
 _FRESH = "new"
+
+Action = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -92,30 +96,53 @@ def named(root: Path, what: str) -> str:
     raise SlotError(f"{link} is no link to {SLOTS}/a or {SLOTS}/b: move it away, then try again")
 
 
-def install(path: Path, root: Path) -> Installed:
+def install(
+    path: Path, root: Path, *, trial: bool = False, before_writing: Action = lambda: None
+) -> Installed:
     """Put a bundle into the slot that is not confirmed, and make that one current.
 
     If none is confirmed, into the one that is not current. If the current slot holds the very same
     bundle nothing is written; it is tested all the same.
+
+    Args:
+        path: the bundle, a folder or a tar.
+        root: the slots' folder.
+        trial: whether somebody will `confirm` or `revert` it; otherwise it is confirmed now.
+        before_writing: called when the bundle was read, and `root` not yet touched.
 
     Raises:
         FieldguideError: if it cannot be; what was current still is.
     """
     files = bundle.read_files(path)
     loaded = bundle.from_files(files)
+    before_writing()
     with _explained(root), _alone(root):
         current = named(root, CURRENT)
         runtime = _tested(loaded)
-        if _holds(root, current, files):
-            return Installed(Slot(current, True, loaded, ""), runtime, changed=False)
-        kept = _confirmed(root)
+        changed = not _holds(root, current, files)
+        name = _replace(root, current, files) if changed else current
+        if not trial and named(root, CONFIRMED) != name:
+            # First: a cut between the two must not leave it as an update that nobody judged.
+            _point(root, CONFIRMED, name)
+        if changed:
+            _point(root, CURRENT, name)
+        return Installed(Slot(name, True, loaded, ""), runtime, changed)
+
+
+def _replace(root: Path, current: str, files: Mapping[str, bytes]) -> str:
+    """Write a bundle into the slot that is not kept; returns its name."""
+    kept = _confirmed(root)
+    with _written(root, files) as fresh:
         if kept and kept != current:
             # What is current was never seen at work, and is to be written over.
             _point(root, CURRENT, kept)
         name = _other(kept or current)
-        _fill(root, name, files)
-        _point(root, CURRENT, name)
-        return Installed(Slot(name, True, loaded, ""), runtime, changed=True)
+        slot = root / SLOTS / name
+        if slot.exists():
+            shutil.rmtree(slot)
+        fresh.rename(slot)
+        _sync(slot.parent)
+    return name
 
 
 def confirm(root: Path) -> Slot:
@@ -135,10 +162,37 @@ def confirm(root: Path) -> Slot:
         return slot
 
 
+def confirm_running(path: Path, sha256: str) -> bool:
+    """Confirm a bundle that has worked for a while, if that is what is current in slots.
+
+    Args:
+        path: where the service reads its bundle: the link `CURRENT`, or anything else.
+        sha256: of the model that runs.
+
+    Returns:
+        Whether it is confirmed now.
+
+    Raises:
+        SlotError: if another update is running, or the disk refuses.
+    """
+    root = path.parent
+    if path.name != CURRENT or not path.is_symlink() or not (root / SLOTS).is_dir():
+        return False
+    name = named(root, CURRENT)
+    if name == named(root, CONFIRMED):
+        return True
+    found = _look(root, name, name).bundle
+    if found is None or found.manifest["files"][bundle.MODEL]["sha256"] != sha256:
+        return False
+    confirm(root)
+    return True
+
+
 def revert(root: Path) -> Slot | None:
     """Go back to what is confirmed and empty the slot that was not; None if nothing was done.
 
-    So what was never seen at work is not what `rollback` later goes to.
+    So what was never seen at work is not what `rollback` later goes to. Where nothing is current,
+    what is confirmed becomes so, and nothing is emptied.
 
     Raises:
         SlotError: if it cannot be done.
@@ -148,7 +202,8 @@ def revert(root: Path) -> Slot | None:
         if not kept or kept == name:
             return None
         _point(root, CURRENT, kept)
-        shutil.rmtree(root / SLOTS / name, ignore_errors=True)
+        if name:
+            shutil.rmtree(root / SLOTS / name, ignore_errors=True)
         return _look(root, kept, kept)
 
 
@@ -204,17 +259,15 @@ def _tested(loaded: bundle.Bundle) -> str:
         raise SlotError(f"{error}; nothing was changed") from error
 
 
-def _fill(root: Path, name: str, files: Mapping[str, bytes]) -> None:
-    """Make a slot hold these files; what it held stays until they are all on the disk."""
-    slot, fresh = root / SLOTS / name, root / SLOTS / _FRESH
+@contextmanager
+def _written(root: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A folder with these files, all on the disk; what is still there in the end is removed."""
+    fresh = root / SLOTS / _FRESH
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         _write_folder(fresh, files)
         bundle.load(fresh)
-        if slot.exists():
-            shutil.rmtree(slot)
-        fresh.rename(slot)
-        _sync(slot.parent)
+        yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -80,7 +80,7 @@ def everything(folder: Path) -> dict[str, str | bytes]:
 def test_the_first_bundle_goes_into_slot_a(root: Path, files: Files) -> None:
     assert os.readlink(root / "current") == "slots/a"
     assert read_folder(root / "current") == files
-    assert sorted(path.name for path in root.iterdir()) == ["current", "slots"]
+    assert sorted(path.name for path in root.iterdir()) == ["confirmed", "current", "slots"]
 
 
 def test_updates_take_turns_and_the_same_bundle_again_changes_nothing(

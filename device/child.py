@@ -1,0 +1,64 @@
+"""Starting Python anew: for what may crash, hang, or must be timed from the start.
+
+A new process must run this very code. By itself, `python -m` and `python -c` look for modules in
+the current directory first: root, asked to test a bundle in somebody's folder, would run what lies
+there.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of a Python that imports nothing from the current directory.
+
+    Args:
+        arguments: such as "-m" and a module's name.
+    """
+    return [sys.executable, "-P", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment in which such a Python finds the packages that are running now."""
+    here = str(Path(__file__).resolve().parent.parent)
+    # An empty entry means the current directory.
+    others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([here, *others])}
+
+
+def tie() -> Callable[[], None] | None:
+    """For `subprocess`' preexec_fn: ties a child to this process before its program begins.
+
+    None where other threads run here: what comes between fork and exec could wait for ever for a
+    lock that one of them held. Such a child ties itself, with `end_with_parent`.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return None
+    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
+    return partial(_tie, prctl, parent)
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends, however that ends.
+
+    Args:
+        parent: the parent's process number, as the parent itself knows it.
+    """
+    if sys.platform == "linux":
+        _tie(ctypes.CDLL(None).prctl, parent)
+
+
+def _tie(prctl: Callable[..., int], parent: int) -> None:
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        # It ended before the kernel was asked.
+        os._exit(1)
