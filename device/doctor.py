@@ -10,6 +10,7 @@ from pathlib import Path
 
 from device import config as configuration
 from device import doctor_machine as machine
+from device import doctor_network as network
 from device import doctor_software as software
 from device.board import Board
 from device.cameras import choose, video_nodes
@@ -40,7 +41,10 @@ def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
     yield machine.clock(host, time.time())
     yield from machine.disk(host, settings)
     yield from machine.ports(host, settings)
-    yield from machine.brokers(settings, machine.connect)
+    if settings.output.mqtt.enabled:
+        yield from network.broker(settings.output.mqtt)
+    if "://" in settings.camera.source:
+        yield network.camera(settings.camera)
     yield software.runtime(software.in_child)
     yield from software.bundle(settings)
 

@@ -1,8 +1,7 @@
 """Checks of `device.doctor` that concern the machine: camera, Edge TPU, board, disk, network."""
 
 import os
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from device.streams import without_password
 
 EARLIEST_YEAR = 2025
 MIN_FREE_MB = 100
-CONNECT_TIMEOUT_S = 3.0
 
 # --- camera -----------------------------------------------------------------------------------
 
@@ -51,10 +49,10 @@ def cameras(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Findin
 
 
 def other_source(source: str) -> Finding:
-    """A stream, file or folder; streams are not tried."""
+    """A stream, file or folder; `doctor_network.camera` tries a stream."""
     remote = "://" in source
     if remote or os.path.exists(source):
-        return Finding("camera", OK, without_password(source) + " (not tried)" * remote)
+        return Finding("camera", OK, without_password(source))
     return Finding("camera", FAILED, f"{source} is not there", "mend camera.source")
 
 
@@ -209,31 +207,3 @@ def ports(host: Host, settings: Config) -> Iterator[Finding]:
         else:
             fix = "sudo shows who; if it is not the service, set another port"
             yield Finding(f"port of {name}", WARNING, f"{port} is taken", fix)
-
-
-def brokers(settings: Config, connect: Callable[[str, int], str]) -> Iterator[Finding]:
-    """Whether the servers that outputs send to can be reached.
-
-    Args:
-        settings: of which every output with a host and a port counts.
-        connect: tries it; returns the problem, empty if there is none.
-    """
-    for name, section in outputs.enabled(settings.output).items():
-        if not hasattr(section, "host"):
-            continue
-        where = f"{section.host}:{section.port}"
-        problem = connect(section.host, section.port)
-        fix = f"check output.{name}.host and port, and that the broker runs and lets others in"
-        if problem:
-            yield Finding(f"{name} broker", FAILED, f"{where}: {problem}", fix)
-        else:
-            yield Finding(f"{name} broker", OK, f"{where} answers")
-
-
-def connect(host: str, port: int) -> str:
-    """Open and close a TCP connection; returns the problem, empty if there is none."""
-    try:
-        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
-            return ""
-    except OSError as error:
-        return error.strerror or str(error)

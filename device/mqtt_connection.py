@@ -83,6 +83,8 @@ class Connection:
         self._config, self._name, self._will = config, name, will
         self._hear, self._overhear, self._heard = hear, overhear, heard
         self._problem: Trouble | None = Trouble(f"no connection to {trouble.broker(config)} yet")
+        self.attempts = 0
+        """How many have ended."""
         self._number = 0
         self._link: _Link | None = None
         self._protocol = MQTTProtocolVersion.MQTTv5
@@ -92,6 +94,11 @@ class Connection:
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._thread.start()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a connection now."""
+        return self._problem is None
 
     @property
     def number(self) -> int:
@@ -185,6 +192,7 @@ class Connection:
                 if link is not None:
                     link.client.disconnect()
                     link.client.loop_stop()
+            self.attempts += 1
             self._closed.wait(self._pause_s(link))
 
     def _hold(self, link: _Link) -> None:
@@ -192,7 +200,10 @@ class Connection:
         config = self._config
         link.client.connect(config.host, config.port, KEEPALIVE_S)
         link.client.loop_start()
-        if not link.answered.wait(ANSWER_S):
+        answered = link.answered.wait(ANSWER_S)
+        if self._closed.is_set():
+            return
+        if not answered:
             self._try_other_protocol()
             self._problem = trouble.of_silence(config)
         elif link.refusal is not None:

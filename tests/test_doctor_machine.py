@@ -269,17 +269,3 @@ def test_the_kernel_s_list_of_listeners_is_read() -> None:
         holder = Host().listener(port)
         assert holder is not None and holder.pid == os.getpid()
     assert not Host().is_listening(port)
-
-
-def test_a_broker_that_does_not_answer_is_told(outputs: None) -> None:
-    good = list(doctor_machine.brokers(Config(), lambda host, port: ""))
-    assert states(good) == {"mqtt broker": OK}
-    (bad,) = doctor_machine.brokers(Config(), lambda host, port: "Connection refused")
-    assert bad.state == FAILED and bad.found == "broker:1883: Connection refused"
-
-
-def test_a_connection_is_really_tried() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert doctor_machine.connect("127.0.0.1", port) == ""
-    assert "refused" in doctor_machine.connect("127.0.0.1", port)
