@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,19 +19,12 @@ from convert.config import ConvertConfig, Gate
 from convert.errors import GateError
 from convert.figures import accuracy_table, header, load_build, scores_table
 from convert.flatbuffer import read_facts
-from convert.models import (
-    CALIBRATION,
-    EQUALIZATION,
-    FLOAT_MODEL,
-    read_calibration,
-    read_model,
-    read_scales,
-    scales_file,
-)
+from convert.models import Export, read_export, read_model
 from convert.summary import summarise
 from convert.training import REPORT, Training, load_network, read
 from device import bundle as contract
 from device.classifier import Classifier
+from device.commit import commit
 from device.console import guarded, quiet_native_stderr
 from device.errors import UsageError
 from device.files import write_bytes
@@ -54,7 +46,7 @@ def export(options: argparse.Namespace) -> int:
     """Write the float32 and the int8 model."""
     if options.calibration_photos < 1:
         raise UsageError(f"--calibration-photos {options.calibration_photos}: at least 1")
-    training = read(options.training)
+    training, made_by = read(options.training), commit()
     network = load_network(training.model_path)
     with quiet_native_stderr():
         from convert.export import float_model, int8_model
@@ -62,19 +54,14 @@ def export(options: argparse.Namespace) -> int:
 
     photos = choose(training.photos["train"], options.calibration_photos, options.seed)
     pixels = np.stack([training.pixels(photo) for photo in photos])
-    options.out.mkdir(parents=True, exist_ok=True)
-    calibration = {"seed": options.seed, "photos": [photo.path for photo in photos]}
-    with quiet_native_stderr():
-        write_bytes(options.out / FLOAT_MODEL, float_model(network))
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"{'quantizing layers':24}", total=len(network.layers))
         plan = make_plan(network, pixels, lambda: progress.advance(task))
     with quiet_native_stderr():
+        reference = float_model(network)
         model = metadata.embed(int8_model(network, plan), _description(training))
     preflight.oldest(read_facts(model).operators, preflight.read_table())
-    write_bytes(options.out / contract.MODEL, model)
-    write_bytes(options.out / EQUALIZATION, scales_file(plan.scales))
-    write_bytes(options.out / CALIBRATION, (json.dumps(calibration, indent=1) + "\n").encode())
+    Export(reference, model, plan.scales, options.seed, photos, made_by).write(options.out)
     print(f"exported {options.out / contract.MODEL}, calibrated on {len(photos)} photos")
     return 0
 
@@ -96,9 +83,10 @@ def verify_models(options: argparse.Namespace) -> int:
         allow_regression=options.allow_regression,
         allow_cpu_operators=options.allow_cpu_operators,
     )
-    training = read(options.training)
+    training, made_by = read(options.training), commit()
     before, behind = training.page()
-    models = {name: read_model(options.models / name) for name in (FLOAT_MODEL, contract.MODEL)}
+    exported = read_export(options.models, training)
+    models = exported.models
     preflight.oldest(read_facts(models[contract.MODEL]).operators, preflight.read_table())
     network = load_network(training.model_path)
     float32, int8 = (
@@ -109,18 +97,19 @@ def verify_models(options: argparse.Namespace) -> int:
             _classify(training, network, float32, int8, part, progress) for part in ("test", "val")
         )
         verification = verify.judge(training.labels, outputs, config.gate, validation)
-        model, scales = models[contract.MODEL], read_scales(options.models / EQUALIZATION)
-        evidence = _gather(training, network, model, scales, int8, outputs, validation, progress)
+        evidence = _gather(training, network, exported, int8, outputs, validation, progress)
     description = training.metrics["data"]["description"]
     record = verify.record(
         verification, models, description, allow_regression=config.allow_regression
     )
     edge_tpu = _judge_edge_tpu(models[contract.MODEL], options.models, config)
     record |= {"threshold": evidence.threshold.record(), "evidence": evidence.record()}
-    record |= {"edge_tpu": edge_tpu}
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_bytes(options.out / package.VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
+    record |= {"edge_tpu": edge_tpu, "commit": made_by}
+    # Beside the models: the bundle keeps that of the model in it, whatever is said of this one.
+    verification_file = options.models / package.VERIFICATION
+    write_bytes(verification_file, (json.dumps(record, indent=2) + "\n").encode())
     report_path = options.out.with_name(REPORT)
+    report_path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(report_path, f"{before}{_section(training, record)}{behind}".encode())
     print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
     print(f"{edge_tpu['summary']}\nreport: {report_path}")
@@ -157,8 +146,7 @@ def _section(training: Training, record: dict[str, Any]) -> str:
 def _gather(
     training: Training,
     network: Any,
-    model: bytes,
-    scales: Mapping[str, Any],
+    exported: Export,
     int8: Classifier,
     outputs: verify.Outputs,
     validation: verify.Outputs,
@@ -169,6 +157,7 @@ def _gather(
 
     task = progress.add_task(f"{'layers and probabilities':24}", total=steps(training))
     advance = partial(progress.advance, task)
+    model, scales = exported.int8_model, exported.scales
     return gather(training, network, model, scales, int8, outputs, validation, advance)
 
 
@@ -185,10 +174,11 @@ def _judge_edge_tpu(model: bytes, models: Path, config: ConvertConfig) -> dict[s
 def bundle(options: argparse.Namespace) -> int:
     """Write the bundle folder and the tar."""
     training = read(options.training)
-    model = read_model(options.models / contract.MODEL)
-    verification = package.read_verification(options.out / package.VERIFICATION, model)
-    calibration = read_calibration(options.models / CALIBRATION, training)
-    config = ConvertConfig(seed=calibration[0])
+    exported = read_export(options.models, training)
+    model = exported.int8_model
+    verification_file = options.models / package.VERIFICATION
+    verification = package.read_verification(verification_file, model)
+    config = ConvertConfig(seed=exported.seed)
     classifier = Classifier(model, training.labels, training.preprocessing)
     compiled = options.models / contract.EDGETPU_MODEL
     edgetpu_model = compiled.read_bytes() if compiled.exists() else None
@@ -197,13 +187,14 @@ def bundle(options: argparse.Namespace) -> int:
         classifier,
         model,
         verification,
-        calibration[1],
+        exported.photos,
         config,
         edgetpu_model,
         tolerance.read_table(options.measured),
+        exported.commit,
     )
-    evidence = (options.out / package.VERIFICATION).read_bytes()
-    package.write_folder(options.out, {**files, package.VERIFICATION: evidence})
+    proof = {package.VERIFICATION: verification_file.read_bytes()}
+    package.write_folder(options.out, {**files, **proof})
     tar = options.out.with_name(f"{options.out.name}.tar")
     write_bytes(tar, package.tar_bytes(files))
     size = sum(map(len, files.values())) / 2**20
@@ -253,9 +244,8 @@ def samples(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True)
     chosen = package.one_class_after_another(training.photos["test"])
     for number, photo in enumerate(chosen[: SAMPLES_PER_CLASS * len(training.labels)]):
-        source = training.data_folder / photo.path
-        name = f"{number:03d}_{training.labels[photo.label]}{source.suffix.lower()}"
-        shutil.copyfile(source, options.out / name)
+        name = f"{number:03d}_{training.labels[photo.label]}{Path(photo.path).suffix.lower()}"
+        (options.out / name).write_bytes(training.content(photo))
     return 0
 
 

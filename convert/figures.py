@@ -19,11 +19,12 @@ import numpy as np
 
 from convert.errors import InputError
 from convert.models import FLOAT_MODEL, read_model
-from convert.package import VERIFICATION, commit
+from convert.package import VERIFICATION
 from convert.statistics import Comparison, Labels, Probabilities, Share, compare, effective_n
 from convert.training import Training, read
 from device import bundle as contract
 from device.classifier import Classifier
+from device.commit import commit
 
 
 @dataclass(frozen=True)

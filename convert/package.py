@@ -4,7 +4,6 @@ import ctypes
 import io
 import json
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from convert.training import LabelledPhoto, Training
 from device import __version__
 from device import bundle as contract
 from device.classifier import Classifier
+from device.commit import UNKNOWN, commit
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Of renameat2(2)."""
@@ -67,14 +67,21 @@ def manifest(
     config: ConvertConfig,
     files: Mapping[str, bytes],
     measured: Sequence[Measured] = (),
+    exported_by: str = UNKNOWN,
 ) -> dict[str, Any]:
     """Everything that `manifest.json` says, without its own digest."""
     rules = training.preprocessing
-    runtime = classifier.runtime
+    runtime, packed_by = classifier.runtime, commit()
     return {
         "schema": contract.SCHEMA,
         "fieldguide": __version__,
-        "commit": commit(),
+        "commit": packed_by,
+        "commits": {
+            "training": training.commit,
+            "export": exported_by,
+            "verification": verification.get("commit", UNKNOWN),
+            "bundle": packed_by,
+        },
         "name": training.metrics["data"]["name"],
         "data": training.metrics["data"],
         "architecture": training.metrics["config"]["architecture"],
@@ -108,11 +115,13 @@ def build(
     config: ConvertConfig,
     edgetpu_model: bytes | None = None,
     measured: Sequence[Measured] = (),
+    exported_by: str = UNKNOWN,
 ) -> dict[str, bytes]:
     """All files of the bundle by name, manifest included; the same inputs give the same bytes.
 
     Args:
         measured: how far runtimes are from the golden outputs, besides the table's rows.
+        exported_by: the commit that quantized the model.
     """
     labels = ("\n".join(training.labels) + "\n").encode()
     golden = golden_file(training, classifier, config.golden_photos)
@@ -120,7 +129,10 @@ def build(
     if edgetpu_model is not None:
         files[contract.EDGETPU_MODEL] = edgetpu_model
     files[contract.MODEL_CARD] = model_card(training, verification, model).encode()
-    body = manifest(training, classifier, model, verification, calibration, config, files, measured)
+    body = manifest(
+        *(training, classifier, model, verification, calibration, config, files, measured),
+        exported_by,
+    )
     return {**files, contract.MANIFEST: contract.seal_manifest(body)}
 
 
@@ -168,17 +180,6 @@ def tar_bytes(files: Mapping[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def commit() -> str:
-    """The commit this runs from, "-dirty" if files differ from it, or "unknown"."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
-
-
 def read_verification(path: Path, model: bytes) -> dict[str, Any]:
     """`verification.json`, if it lets this model ship.
 
@@ -194,10 +195,14 @@ def read_verification(path: Path, model: bytes) -> dict[str, Any]:
         allowed &= not edge_tpu["failures"] or edge_tpu["cpu_operators_allowed"]
         failures = "; ".join(record["failures"] + edge_tpu["failures"])
         _ = record["threshold"]["coverage"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no verification ({error}); run `make verify` first") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run `make verify` first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: no verification ({error}); remove it and run `make verify`"
+        ) from error
     if not same:
-        raise InputError(f"{path} is of another model; run `make verify` again")
+        raise InputError(f"{path} is of another model; remove it and run `make verify`")
     if not allowed:
         raise GateError(f"{path}: the gate failed ({failures})")
     return record

@@ -1,16 +1,20 @@
 """What training left for us: the files of `build/train`, read and checked."""
 
 import csv
+import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convert.errors import InputError
+from device.commit import UNKNOWN
 from device.console import quiet_native_stderr
 from device.errors import BundleError, PhotoError
-from device.preprocess import Pixels, Preprocessing, load_photo
+from device.preprocess import Pixels, Preprocessing, decode, prepare, read_photo
 
 MODEL = "model.keras"
 REPORT = "report.html"
@@ -40,6 +44,8 @@ class Training:
     photos: dict[str, tuple[LabelledPhoto, ...]]
     """By part: train, val, test."""
     metrics: dict[str, Any]
+    commit: str = UNKNOWN
+    """Of this project, that trained."""
 
     @property
     def model_path(self) -> Path:
@@ -69,10 +75,26 @@ class Training:
         """A photo as the device prepares it.
 
         Raises:
-            InputError: if it vanished or changed for the worse since the split.
+            InputError: if it vanished or was exchanged since the split.
         """
+        with self._listed(photo):
+            return prepare(decode(self._read(photo), self.preprocessing), self.preprocessing)
+
+    def content(self, photo: LabelledPhoto) -> bytes:
+        """The bytes of a photo; raises as `pixels` does."""
+        with self._listed(photo):
+            return self._read(photo)
+
+    def _read(self, photo: LabelledPhoto) -> bytes:
+        data = read_photo(self.data_folder / photo.path)
+        if hashlib.sha256(data).hexdigest() != photo.sha256:
+            raise PhotoError("its bytes are others than those that were scanned")
+        return data
+
+    @contextmanager
+    def _listed(self, photo: LabelledPhoto) -> Iterator[None]:
         try:
-            return load_photo(self.data_folder / photo.path, self.preprocessing)
+            yield
         except PhotoError as error:
             raise InputError(
                 f"{photo.path}: {error}, though the split lists it; run `make data` again"
@@ -94,13 +116,14 @@ def read(folder: Path) -> Training:
         _ = metrics["calibration"]["test"]["after"]["log_loss"]
         data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
         photos = _read_split(folder / "split.csv", labels)
+        commit = json.loads((folder / "timings.json").read_text("utf-8")).get("commit", UNKNOWN)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename} is missing; run `make train` first") from error
-    except (ValueError, KeyError, TypeError, BundleError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, BundleError) as error:
         raise InputError(f"{folder}: damaged ({error}); remove it and run `make train`") from error
     if not (folder / MODEL).exists():
         raise InputError(f"{folder / MODEL} is missing; run `make train` first")
-    return Training(folder, data_folder, labels, rules, photos, metrics)
+    return Training(folder, data_folder, labels, rules, photos, metrics, commit)
 
 
 def _read_split(path: Path, labels: tuple[str, ...]) -> dict[str, tuple[LabelledPhoto, ...]]:

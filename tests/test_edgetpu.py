@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import convert.__main__ as conversion
@@ -23,7 +22,7 @@ from convert.config import Gate
 from convert.edgetpu import COMPILER, MAPPED, STRANDED, compile_model, failures, judge, parse_log
 from convert.errors import GateError
 from convert.flatbuffer import operator_name, pack, parse
-from convert.models import EQUALIZATION, FLOAT_MODEL
+from convert.models import FLOAT_MODEL, Export
 from convert.quantize import Plan
 from convert.training import Training
 from device import bundle as contract
@@ -322,18 +321,18 @@ def verify(
     tiny_plan: Plan,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Path]:
-    """`convert verify` on the tiny models; gives the folder of the record."""
+    """`convert verify` on the tiny models; gives the folder of models and record."""
 
     def run(*options: str) -> Path:
-        for name, data in tiny_models.items():
-            (tmp_path / name).write_bytes(data)
-        np.savez(tmp_path / EQUALIZATION, **tiny_plan.scales)
+        photos = tiny_training.photos["train"]
+        models = [tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL)]
+        Export(*models, tiny_plan.scales, 0, photos, "tested").write(tmp_path)
         monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
         monkeypatch.setattr(conversion, "load_network", lambda path: tiny_network)
-        out = tmp_path / "bundle"
-        arguments = ["verify", "--models", str(tmp_path), "--out", str(out), *options]
+        out = str(tmp_path / "bundle")
+        arguments = ["verify", "--models", str(tmp_path), "--out", out, *options]
         conversion.verify_models(conversion._parser().parse_args(arguments))
-        return out
+        return tmp_path
 
     return run
 
@@ -350,7 +349,7 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
     with pytest.raises(GateError, match=r"1 SOFTMAX: .*ALLOW_CPU_OPERATORS=1") as caught:
         verify()
     assert caught.value.exit_status != 0
-    path = tmp_path / "bundle" / package.VERIFICATION
+    path = tmp_path / package.VERIFICATION
     with pytest.raises(GateError, match="SOFTMAX"):
         package.read_verification(path, model)
     out = verify("--allow-cpu-operators")
@@ -362,10 +361,10 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
 def test_a_failed_gate_and_operators_left_on_the_cpu_are_told_at_once(
     model: bytes, verify: Verify, compiler: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversion, "Gate", partial(Gate, always_allowed_losses=-1000))
+    monkeypatch.setattr(conversion, "Gate", partial(Gate, max_mean_divergence_bits=-1.0))
     compiler(leaves_the_softmax(model))
     with pytest.raises(GateError, match=r"Most noise comes from .*1 SOFTMAX: "):
-        verify("--max-loss-points", "-101")
+        verify()
 
 
 def test_the_compiled_model_is_in_the_bundle_under_its_hash(

@@ -32,6 +32,35 @@ def test_a_photo_that_vanished_is_one_line_with_its_name(trained: Build, tmp_pat
     assert gone in only_error(err)
 
 
+def test_a_photo_that_was_exchanged_is_one_line_with_its_name(build: Build, tmp_path: Path) -> None:
+    again = copy(build, tmp_path, "train", "convert", "bundle")
+    record = again.json("train/data.json")
+    moved = Path(shutil.copytree(record["folder"], tmp_path / "moved"))
+    (again.train / "data.json").write_text(json.dumps({**record, "folder": str(moved)}))
+    # The smallest digest of a part: one that the golden outputs are of, too.
+    train, test = (
+        min((row["sha256"], row["path"]) for row in again.rows() if row["part"] == part)[1]
+        for part in ("train", "test")
+    )
+    shutil.copyfile(moved / train, moved / test)
+    for command in ("verify", "bundle"):
+        status, _, err = again.convert(command)
+        assert status == 1
+        assert f"{test}: its bytes are others" in only_error(err)
+        assert "run `make data` again" in only_error(err)
+
+
+NEWER_RECIPE = "from train import views\nviews.LEAST_AREA = 0.2"
+
+
+def test_a_newer_recipe_does_not_take_the_older_ones_views(trained: Build, tmp_path: Path) -> None:
+    build = begun(trained, tmp_path)
+    older = {path.name for path in (build.folder / "cache").glob("*.f16")}
+    succeeded(build.fit(NEWER_RECIPE))
+    newer = {path.name for path in (build.folder / "cache").glob("*.f16")}
+    assert older and len(newer) == len(older) and not newer & older
+
+
 # --- the gate -------------------------------------------------------------------------------------
 
 
@@ -39,14 +68,17 @@ def test_a_failing_gate_stops_the_bundle_and_leaves_the_old_one(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again = copy(build, tmp_path, "train", "convert", "bundle")
-    before = contract.load(again.bundle)
+    before, verification = contract.load(again.bundle), again.bundle / "verification.json"
+    verified = verification.read_bytes()
     monkeypatch.setattr(conversion, "Gate", partial(Gate, max_mean_divergence_bits=-1.0))
     status, out, err = again.convert("verify")
     assert status == GateError.exit_status == 3
     assert "may not ship" in only_error(err) and "Most noise comes from" in only_error(err)
     assert "gate FAILED" in out and "The gate failed" in (tmp_path / "report.html").read_text()
-    record = again.json("bundle/verification.json")
+    record = again.json("convert/verification.json")
     assert record["passed"] is False and record["failures"]
+    # What is said of the new model is not said of the one in the bundle.
+    assert verification.read_bytes() == verified
     assert contract.load(again.bundle).manifest == before.manifest
     status, _, err = again.convert("bundle")
     assert status == 3
@@ -79,7 +111,7 @@ def test_another_model_than_the_verified_one_is_not_bundled(build: Build, tmp_pa
     succeeded(again.export("--seed", "7"))
     status, _, err = again.convert("bundle")
     assert status == 1
-    assert "run `make verify` again" in only_error(err)
+    assert "is of another model; remove it and run `make verify`" in only_error(err)
     assert contract.load(again.bundle).manifest == contract.load(build.bundle).manifest
 
 
@@ -112,7 +144,7 @@ DAMAGES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "list for metrics": ("bundle", "train/metrics.json", write(b"[]")),
     "no report": ("verify", "train/report.html", Path.unlink),
     "other report": ("verify", "train/report.html", write(b"<html></html>")),
-    "verification without threshold": ("bundle", "bundle/verification.json", without("threshold")),
+    "verification without threshold": ("bundle", "convert/verification.json", without("threshold")),
     "truncated data record": ("export", "train/data.json", cut),
     "list for data record": ("export", "train/data.json", write(b"[]")),
     "other labels": ("export", "train/labels.txt", write(b"rose\ntulip\n")),
@@ -125,9 +157,14 @@ DAMAGES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "truncated int8 model": ("verify", "convert/model_int8.tflite", cut),
     "no float model": ("verify", "convert/model_float32.tflite", Path.unlink),
     "edited int8 model": ("bundle", "convert/model_int8.tflite", cut),
-    "list for verification": ("bundle", "bundle/verification.json", write(b"[]")),
-    "truncated verification": ("bundle", "bundle/verification.json", cut),
-    "no verification": ("bundle", "bundle/verification.json", Path.unlink),
+    "list for verification": ("bundle", "convert/verification.json", write(b"[]")),
+    "truncated verification": ("bundle", "convert/verification.json", cut),
+    "no verification": ("bundle", "convert/verification.json", Path.unlink),
+    "no timings": ("export", "train/timings.json", Path.unlink),
+    "list for timings": ("export", "train/timings.json", write(b"[]")),
+    "truncated equalization": ("verify", "convert/equalization.npz", cut),
+    "no equalization": ("bundle", "convert/equalization.npz", Path.unlink),
+    "no calibration": ("verify", "convert/calibration.json", Path.unlink),
     "other calibration": ("bundle", "convert/calibration.json", write(b'{"seed": 0}')),
     "list for calibration": ("bundle", "convert/calibration.json", write(b"[]")),
 }

@@ -24,7 +24,7 @@ def data(options: argparse.Namespace) -> int:
     from train import review
     from train.split import assign, to_csv
 
-    folder = photos.locate(options.data, options.store)
+    folder = _photos(options)
     found = photos.scan(folder, Preprocessing())
     rows = assign(found, options.seed)
     collected = {photo.path for photo in found if photo.collected}
@@ -46,12 +46,22 @@ def data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _photos(options: argparse.Namespace) -> Path:
+    """The folder of photos; its stamp is of before they are read, so that none comes unnoticed."""
+    from train import stamps
+    from train.data import locate
+
+    folder = locate(options.data, options.store)
+    if options.stamp:
+        stamps.keep(options.stamp, stamps.photos_digest(options.data or "", str(options.store)))
+    return folder
+
+
 def audit(options: argparse.Namespace) -> int:
     """Look for what would spoil training; write audit.json and audit.html."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from train import data as photos
 
-    folder = photos.locate(options.data, options.store)
+    folder = _photos(options)
     with quiet_native_stderr():
         from train.audit_page import run
 
@@ -64,8 +74,11 @@ def _weights_source(given: str) -> str:
     from train.backbone import KERAS_DOWNLOAD
     from train.fetch import fetch_weights
 
-    folder = given != KERAS_DOWNLOAD and Path(given).is_dir()
-    return str(fetch_weights(Path(given))) if folder else given
+    if given == KERAS_DOWNLOAD:
+        return given
+    # No shell has seen a "~" behind WEIGHTS=.
+    path = Path(os.path.expanduser(given))
+    return str(fetch_weights(path) if path.is_dir() else path)
 
 
 def weights(options: argparse.Namespace) -> int:
@@ -152,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         "official flower photos, or rendered ones without network)",
     )
     command.add_argument("--store", type=Path, default=Path("data"), help="default: data")
+    command.add_argument("--stamp", type=Path, help="where make keeps the state of the photos")
     command.add_argument("--seed", type=int, default=0, help="another seed, another split")
     command.add_argument("--clean", type=Path, help="audit.json whose safe removals to apply")
     command.add_argument("--out", type=Path, default=Path("build/train"))
@@ -160,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("audit", help="look for photos that would spoil training")
     command.add_argument("--data", help="as for data")
     command.add_argument("--store", type=Path, default=Path("data"), help="default: data")
+    command.add_argument("--stamp", type=Path, help="where make keeps the state of the photos")
     command.add_argument("--weights", default="build/weights", help="as for fit")
     command.add_argument("--seed", type=int, default=0, help="of the split")
     command.add_argument("--out", type=Path, default=Path("build/train"))

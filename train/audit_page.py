@@ -10,10 +10,10 @@ import numpy as np
 
 from device.errors import PhotoError
 from device.files import write_text
-from device.preprocess import Pixels, Preprocessing, load_photo
+from device.preprocess import Pixels, Preprocessing, decode, prepare
 from train import audit
 from train.audit import Finding, Removal
-from train.data import DataSet, describe, scan
+from train.data import DataSet, describe, read_same, scan
 from train.features import frozen_features
 from train.pages import environment
 from train.pictures import Picture, photo
@@ -103,7 +103,12 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
     found = look(folder, weights, seed, out.parent / CACHE_FOLDER)
     rules = Preprocessing()
     out.mkdir(parents=True, exist_ok=True)
-    page = render(found, lambda path: load_photo(folder / path, rules))
+    digests = {row.path: row.sha256 for row in found.rows}
+
+    def load(path: str) -> Pixels:
+        return prepare(decode(read_same(folder / path, digests[path]), rules), rules)
+
+    page = render(found, load)
     write_text(out / PAGE, page)
     write_text(out / RECORD, json.dumps(found.record(), indent=2) + "\n")
     return f"{summary(found)}\nlook at {out / PAGE}"

@@ -21,7 +21,7 @@ from device.preprocess import (
     Pixels,
     Preprocessing,
     decode,
-    load_photo,
+    prepare,
     read_photo,
 )
 from train import folders
@@ -73,7 +73,7 @@ def locate(data: str | None, store: Path) -> Path:
     """
     if data and data != RENDERED:
         # No shell has seen a "~" behind DATA=.
-        folder = Path(data).expanduser()
+        folder = Path(os.path.expanduser(data))
         if not folder.is_dir():
             raise DataError(f"DATA={data}: no such folder; it must hold one folder per class")
         return folder
@@ -86,7 +86,8 @@ def locate(data: str | None, store: Path) -> Path:
     except DownloadError as error:
         Console(stderr=True).print(
             f"The official flower photos cannot be fetched ({error}).\n"
-            "Rendering a small stand-in set instead; use your own photos with DATA=folder.",
+            "Rendering a small stand-in set instead; use your own photos with DATA=folder.\n"
+            f"To ask for the official ones again: remove {rendered}, then `make`.",
             highlight=False,
             markup=False,
         )
@@ -136,25 +137,37 @@ def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
         return Photo(name, label, digest, problem=str(error), collected=collected)
 
 
+def read_same(path: Path, sha256: str) -> bytes:
+    """The bytes of a photo file, which must be those that were scanned.
+
+    Raises:
+        PhotoError: if it cannot be read, or is another picture by now.
+    """
+    data = read_photo(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PhotoError("its bytes are others than those that were scanned")
+    return data
+
+
 @contextmanager
-def listed(path: Path) -> Iterator[Path]:
-    """Work on a photo of the split; say which one it is that vanished or was damaged since.
+def listed(path: Path, sha256: str) -> Iterator[bytes]:
+    """Work on the bytes of a photo of the split; say which one vanished or was exchanged since.
 
     Raises:
         DataError: in place of a `PhotoError`.
     """
     try:
-        yield path
+        yield read_same(path, sha256)
     except PhotoError as error:
         raise DataError(
             f"{path}: {error}, though the split lists it; run `make data` again"
         ) from error
 
 
-def load_listed(path: Path, rules: Preprocessing) -> Pixels:
+def load_listed(path: Path, sha256: str, rules: Preprocessing) -> Pixels:
     """A photo of the split as uint8 (height_px, width_px, 3); raises as `listed` does."""
-    with listed(path):
-        return load_photo(path, rules)
+    with listed(path, sha256) as data:
+        return prepare(decode(data, rules), rules)
 
 
 def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset()) -> DataSet:

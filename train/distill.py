@@ -23,6 +23,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress
 
+from device.commit import commit
 from device.files import replacing, write_text
 from device.preprocess import Preprocessing
 from train.backbone import Architecture
@@ -95,8 +96,9 @@ def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
 
     Raises:
         BuildFolderError: if the teacher is missing or damaged.
-        DataError: if its photos are gone.
+        DataError: if its photos are gone or were exchanged.
     """
+    made_by = commit()
     keras.utils.set_random_seed(config.seed)
     started = time.perf_counter()
     metrics, teacher = read_training(training)
@@ -133,7 +135,7 @@ def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
         "history": history,
     }
     seconds = time.perf_counter() - started
-    _write(out, training, pupil, config, pupil_metrics, seconds)
+    _write(out, training, pupil, config, pupil_metrics, seconds, made_by)
     return pupil_metrics
 
 
@@ -142,7 +144,7 @@ def _numbers(rows: Sequence[Row], labels: tuple[str, ...]) -> npt.NDArray[np.int
 
 
 def _load(folder: Path, rows: Sequence[Row], rules: Preprocessing) -> npt.NDArray[np.uint8]:
-    return np.stack([load_listed(folder / row.path, rules) for row in rows])
+    return np.stack([load_listed(folder / row.path, row.sha256, rules) for row in rows])
 
 
 def _train(
@@ -260,12 +262,17 @@ def _write(
     config: DistillConfig,
     metrics: dict[str, Any],
     seconds: float,
+    made_by: str,
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in (SPLIT, DATA_RECORD, "labels.txt"):
         shutil.copyfile(training / name, out / name)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timings = {"seconds": {"distillation": round(seconds, 2)}, "peak_memory_mib": round(peak_mib)}
+    timings = {
+        "commit": made_by,
+        "seconds": {"distillation": round(seconds, 2)},
+        "peak_memory_mib": round(peak_mib),
+    }
     for file, value in (
         ("preprocess.json", config.preprocessing.record()),
         ("metrics.json", metrics),

@@ -17,8 +17,10 @@ from device.preprocess import Preprocessing
 from train.activations import Activations, cached, keep_only
 from train.backbone import Architecture, build, load_weights
 from train.data import load_listed
-from train.frozen import Frozen
+from train.frozen import FROZEN_CODE, Frozen
 from train.split import Photo
+from train.stamps import code_digest
+from train.views import look_of_views
 from train.weights import Convolution, weights_sha256
 
 
@@ -37,7 +39,7 @@ def frozen_features(
         float32 (len(photos), 1280). Dot products of rows are cosines, 0 to 1.
 
     Raises:
-        DataError: if a photo vanished or was damaged since it was listed.
+        DataError: if a photo vanished or was exchanged since it was listed.
         WeightsError: if the weights cannot be read.
     """
     first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
@@ -51,7 +53,7 @@ def frozen_features(
     look = Frozen(keras.Model(network.input, pooled))
     rows = cached(
         path,
-        [partial(_look, look, folder / first[digest].path, rules) for digest in digests],
+        [partial(_look, look, folder / first[digest].path, digest, rules) for digest in digests],
         look.output_shape,
         "looking at photos",
     )
@@ -60,11 +62,12 @@ def frozen_features(
     return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-6))
 
 
-def _look(look: Frozen, path: Path, rules: Preprocessing) -> Activations:
-    return look(load_listed(path, rules))
+def _look(look: Frozen, path: Path, sha256: str, rules: Preprocessing) -> Activations:
+    return look(load_listed(path, sha256, rules))
 
 
 def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:
     """Names the file by all that its content depends on."""
-    parts = (weights_sha256(convolutions), rules.sha256(), *digests)
+    code = (code_digest((*FROZEN_CODE, "train/features.py")), look_of_views(rules))
+    parts = (weights_sha256(convolutions), rules.sha256(), *code, *digests)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

@@ -19,25 +19,31 @@ import tensorflow as tf
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from device.commit import commit
 from device.files import write_text
-from device.preprocess import decode, read_photo
+from device.preprocess import decode
 from train.activations import Activations, Views, cached, groups, keep_only
 from train.backbone import between, build, classifier, load_weights
 from train.config import TrainConfig
 from train.data import DATA_RECORD, SPLIT, DataSet, listed, load_listed, read_record
 from train.errors import DataError
 from train.finetune import FineTuner, Labels, Progressed, fit_head
-from train.frozen import Frozen
+from train.frozen import FROZEN_CODE, Frozen
 from train.layers import weight_changes
 from train.publish import save_network, write_report
 from train.split import PARTS, Row, part, read_csv
+from train.stamps import code_digest
 from train.temperature import Calibrated, calibrate
-from train.views import view
+from train.views import look_of_views, view
 from train.weights import weights_sha256
 
 PREDICT_BATCH = 32
 MISTAKES_KEPT = 24
 CACHE_FOLDER = "cache"
+VIEWS_CODE = (*FROZEN_CODE, "train/views.py")
+"""Whose change may change activations."""
+FIT_CODE = (*VIEWS_CODE, *(f"train/{name}.py" for name in ("config", "finetune", "fit", "split")))
+"""Whose change may change the state of fine-tuning."""
 LOG_FOLDER = "tensorboard"
 
 
@@ -96,21 +102,23 @@ def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
     """
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    watch = _Stopwatch()
+    watch, made_by = _Stopwatch(), commit()
     data_set = read_record(out / DATA_RECORD)
     photos = _read_photos(data_set, out)
     convolutions = load_weights(weights, config.architecture)
     weights_digest = weights_sha256(convolutions)
     network = classifier(build(config.architecture, convolutions), len(photos.labels))
     cache = out.parent / CACHE_FOLDER
-    inputs = _digest(weights_digest, (out / SPLIT).read_bytes(), config.preprocessing.sha256())
+    rules = config.preprocessing
+    inputs = _digest(weights_digest, (out / SPLIT).read_bytes(), rules.sha256())
+    views_key = _digest(inputs, code_digest(VIEWS_CODE), look_of_views(rules))
     with watch.step("first_features"):
-        views, val = _activations(network, config, photos, cache, inputs)
+        views, val = _activations(network, config, photos, cache, views_key)
         _ = views[0]
     with watch.step("head"):
         _fit_head(network, config, photos, views[0], val)
     with watch.step("fine_tuning"):
-        state = cache / f"{_digest(inputs, config.record())}.state.npz"
+        state = cache / f"{_digest(views_key, config.record(), code_digest(FIT_CODE))}.state.npz"
         progressed, logits = _fine_tune(network, config, photos, views, val, state, out, watch)
     calibrated = calibrate(network, logits, photos.numbers("val"))
     with watch.step("evaluation"):
@@ -118,7 +126,7 @@ def run(config: TrainConfig, weights: str, out: Path) -> dict[str, Any]:
             network, config, photos, data_set, progressed, weights_digest, calibrated
         )
         metrics["weight_change"] = weight_changes(network, convolutions)
-    _write(out, network, photos, config, metrics, watch)
+    _write(out, network, photos, config, metrics, watch, made_by)
     return metrics
 
 
@@ -167,8 +175,8 @@ def _row(stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row
     """float16 (views, ...): what the frozen part makes of some views of a photo."""
     rules = config.preprocessing
     seed = int(row.sha256[:12], 16) ^ config.seed
-    with listed(path):
-        image = decode(read_photo(path), rules)
+    with listed(path, row.sha256) as data:
+        image = decode(data, rules)
     return np.stack([stem(view(image, rules, number, seed)) for number in numbers])
 
 
@@ -247,7 +255,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     """The kept network on the test part, from files through the whole model."""
     rows, truth = photos.rows["test"], photos.numbers("test")
-    probabilities = _predict(network, [photos.path(row) for row in rows], config)
+    probabilities = _predict(network, photos, rows, config)
     predicted = probabilities.argmax(axis=1)
     numbers = range(len(photos.labels))
     precision, recall, f1, count = precision_recall_fscore_support(
@@ -306,15 +314,16 @@ def accuracy(right: int, n: int) -> dict[str, Any]:
 
 
 def _predict(
-    network: keras.Model, paths: Sequence[Path], config: TrainConfig
+    network: keras.Model, photos: _Photos, rows: Sequence[Row], config: TrainConfig
 ) -> npt.NDArray[np.float32]:
     predict = tf.function(
         lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
     )
     results = []
-    for start in range(0, len(paths), PREDICT_BATCH):
+    for start in range(0, len(rows), PREDICT_BATCH):
         batch = [
-            load_listed(path, config.preprocessing) for path in paths[start : start + PREDICT_BATCH]
+            load_listed(photos.path(row), row.sha256, config.preprocessing)
+            for row in rows[start : start + PREDICT_BATCH]
         ]
         results.append(predict(np.stack(batch)).numpy())
     return np.concatenate(results)
@@ -327,6 +336,7 @@ def _write(
     config: TrainConfig,
     metrics: dict[str, Any],
     watch: _Stopwatch,
+    made_by: str,
 ) -> None:
     # The network first: whatever goes wrong behind it, the training is not lost.
     save_network(network, out / "model.keras")
@@ -337,6 +347,7 @@ def _write(
         write_report(out, network, metrics)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     timings = {
+        "commit": made_by,
         "seconds": watch.seconds,
         "epochs_ended_s": watch.epochs_ended_s,
         "epochs_ended_processor_s": watch.epochs_ended_processor_s,

@@ -18,6 +18,12 @@ from device.preprocess import Pixels
 from device.runtime import find
 from train.activations import Activations
 
+FROZEN_CODE = (
+    *(f"train/{name}.py" for name in ("activations", "backbone", "frozen", "weights")),
+    *(f"device/{name}.py" for name in ("formats", "preprocess", "runtime")),
+)
+"""Whose change may change what the frozen network makes of a photo."""
+
 
 class Frozen:
     """A Keras model from pixels to one output, with the weights that it has now."""

@@ -18,7 +18,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress
 
-from device.preprocess import Pixels, Preprocessing, decode, read_photo
+from device.preprocess import Pixels, Preprocessing, decode
 from train.data import listed
 from train.split import Row
 from train.views import view
@@ -61,7 +61,7 @@ def take_lessons(
         seed: of the views.
 
     Raises:
-        DataError: if a photo is gone.
+        DataError: if a photo is gone or was exchanged.
     """
     outputs = [teacher.get_layer(name).output for name in ("logits", FEATURES)]
     lessons = _empty(outputs, len(rows), small, views)
@@ -101,8 +101,8 @@ def _look(
     folder: Path, sizes: Sequence[Preprocessing], number: int, seed: int, row: Row
 ) -> list[Pixels]:
     """One view of a photo, small and large."""
-    with listed(folder / row.path) as path:
-        image = decode(read_photo(path), sizes[-1])
+    with listed(folder / row.path, row.sha256) as data:
+        image = decode(data, sizes[-1])
         own_seed = int(row.sha256[:12], 16) ^ seed
         return [view(image, rules, number, own_seed) for rules in sizes]
 

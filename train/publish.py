@@ -13,9 +13,9 @@ import keras
 
 from device.errors import PhotoError
 from device.files import replacing, write_text
-from device.preprocess import Pixels, Preprocessing, load_photo
+from device.preprocess import Pixels, Preprocessing, decode, prepare
 from train import chapter, report
-from train.data import DATA_RECORD, SPLIT, read_record
+from train.data import DATA_RECORD, SPLIT, read_record, read_same
 from train.errors import BuildFolderError, DataError
 from train.eyes import Candidate
 from train.split import Row, part, read_csv
@@ -78,8 +78,10 @@ def write_report(out: Path, network: keras.Model, metrics: Mapping[str, Any]) ->
     size_px = network.inputs[0].shape[1]
     rules = Preprocessing(height_px=size_px, width_px=size_px)
 
+    digests = {row.path: row.sha256 for row in rows}
+
     def load(path: str) -> Pixels:
-        return load_photo(folder / path, rules)
+        return prepare(decode(read_same(folder / path, digests[path]), rules), rules)
 
     candidates = list(_candidates(rows, metrics["labels"], load))
     if not candidates:

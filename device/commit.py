@@ -1,0 +1,25 @@
+"""Which commit of this project runs."""
+
+import subprocess
+from pathlib import Path
+
+UNKNOWN = "unknown"
+
+
+def commit() -> str:
+    """The commit's hash, "-dirty" behind it if the files are others, or "unknown"."""
+    head = _git("describe", "--always", "--dirty", "--exclude=*", "--abbrev=40")
+    if not head:
+        return UNKNOWN
+    new = _git("ls-files", "--others", "--exclude-standard", "*.py")
+    return f"{head.removesuffix('-dirty')}-dirty" if new else head
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the folder with the packages; nothing if it cannot."""
+    command = ["git", "-C", str(Path(__file__).resolve().parent.parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,163 @@
+"""What the dates that make compares cannot tell: which photos there are, and which code.
+
+Every `make` runs this, so it needs the standard library alone. A stamp is a small file below
+`build/.vars` that is written anew, and so gets a new date, only when what it stands for changed.
+"""
+
+import glob
+import hashlib
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+RENDERED = "rendered"
+STORE = "data"
+"""Where the project keeps photos that nobody named with DATA=."""
+PHOTOS = "photos"
+YOUNG_NS = 20_000_000
+"""File systems count time in steps of up to 10 ms: a file that changes again within one looks as
+before, so one that goes on changing is seen anew by the next `make`."""
+YOUNG = b" young"
+LIBRARIES = (
+    *("pillow", "numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu"),
+    *("ai-edge-litert", "pillow-heif", "pillow-jxl-plugin"),
+)
+"""Those that make the numbers, or say which photos can be read."""
+
+
+def _of_device(*modules: str) -> tuple[str, ...]:
+    return tuple(f"device/{module}.py" for module in modules)
+
+
+CODE = {
+    "code-data": (
+        "train/*.py",
+        *_of_device("folders", "formats", "names", "preprocess", "provenance"),
+    ),
+    "code-train": ("train/*.py", "train/*.j2", *_of_device("formats", "preprocess", "runtime")),
+    "code-micro": (
+        *(f"train/{name}.py" for name in ("backbone", "config", "distill", "lessons", "shrink")),
+        *(f"train/{name}.py" for name in ("split", "temperature", "views", "weights")),
+        *_of_device("formats", "preprocess"),
+    ),
+    "code-convert": (
+        *("convert/*.py", "convert/*.j2", "convert/runtimes.json"),
+        *_of_device("bundle", "classifier", "formats", "preprocess", "runtime"),
+    ),
+    "code-bundle": ("convert/tolerances.json", "device/__init__.py"),
+}
+"""The files that each stamp of code stands for."""
+EXEMPT = ("bench", "figures", "rivals")
+"""Benchmarks and tables make nothing that ships."""
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def folders(data: str, store: str = STORE) -> list[str]:
+    """Where `train.data.locate` may find the photos of `DATA=`."""
+    if data and data != RENDERED:
+        return [os.path.expanduser(data)]
+    names = ["rendered_flowers"] if data == RENDERED else ["flower_photos", "rendered_flowers"]
+    return [os.path.join(store, name) for name in names]
+
+
+def photos_digest(data: str, store: str = STORE) -> str:
+    """Changes whenever a file below the photos' folder comes, goes, moves or is written.
+
+    Looks at names, sizes, times and inodes; of a link at what it leads to.
+    """
+    lines = list(_lines(data, store))
+    if any(line.endswith(YOUNG) for line in lines):
+        time.sleep(YOUNG_NS / 1e9)
+        lines = list(_lines(data, store))
+    return hashlib.sha256(b"\0".join(lines)).hexdigest()
+
+
+def _lines(data: str, store: str) -> Iterator[bytes]:
+    for folder in folders(data, store):
+        yield os.fsencode(os.path.realpath(folder))
+        yield from _listing(os.fsencode(folder))
+
+
+def _listing(root: bytes) -> Iterator[bytes]:
+    """One line for everything below a folder, each folder once, however many links lead there."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [root]
+    now_ns = time.time_ns()
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield b"%s: %d" % (folder, error.errno or 0)
+            continue
+        for entry in inside:
+            try:
+                status = entry.stat()
+            except OSError as error:
+                yield b"%s: %d" % (entry.path, error.errno or 0)
+                continue
+            yield b"%s %d %d" % (entry.path.removeprefix(root), status.st_mode, status.st_ino)
+            if not stat.S_ISDIR(status.st_mode):
+                changed = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                young = 0 <= now_ns - status.st_ctime_ns < YOUNG_NS
+                yield b"%d %d %d" % changed + (YOUNG if young else b"")
+            elif (place := (status.st_dev, status.st_ino)) not in seen:
+                seen.add(place)
+                waiting.append(entry.path)
+
+
+def file_state(path: str) -> str:
+    """Changes whenever a file is written or exchanged; what is no file has none."""
+    try:
+        status = os.stat(os.path.expanduser(path))
+    except (OSError, ValueError):
+        return path
+    return f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
+def code_digest(patterns: Iterable[str], root: Path = ROOT) -> str:
+    """Of the source files that the patterns name, and of the libraries that make numbers."""
+    digest = hashlib.sha256("\n".join(_versions()).encode())
+    for pattern in patterns:
+        for path in sorted(glob.glob(pattern, root_dir=root)):
+            if not os.path.basename(path).startswith(EXEMPT):
+                content = (root / path).read_bytes()
+                digest.update(f"{path} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _versions() -> Iterator[str]:
+    for library in LIBRARIES:
+        try:
+            yield f"{library} {version(library)}"
+        except PackageNotFoundError:
+            yield f"{library} none"
+
+
+def keep(path: Path, content: str) -> None:
+    """Write a stamp if it says something else."""
+    try:
+        if path.read_text("utf-8", "surrogateescape") == content:
+            return
+    except (OSError, ValueError):
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, "utf-8", "surrogateescape")
+
+
+def main(arguments: list[str]) -> None:
+    """Bring the stamps of a folder up to date: `FOLDER DATA WEIGHTS`."""
+    folder, data, weights = arguments
+    keep(Path(folder, PHOTOS), photos_digest(data))
+    keep(Path(folder, "weights"), file_state(weights))
+    for name, patterns in CODE.items():
+        keep(Path(folder, name), code_digest(patterns))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
