@@ -1,6 +1,11 @@
 # Fieldguide: photos -> trained network -> verified int8 bundle -> predictions.
 # Every artifact is a file under $(BUILD); run `make help`.
 
+# An older make reads rules below as other rules.
+ifneq ($(filter 3.% 4.0 4.0.% 4.1 4.1.% 4.2 4.2.%,$(MAKE_VERSION))$(if $(filter grouped-target,$(.FEATURES)),,old),)
+$(error GNU make 4.3 or newer is needed, this is $(MAKE_VERSION); on a Mac: brew install make, then gmake instead of make)
+endif
+
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -83,7 +88,13 @@ PYTEST ?=
 # the Python to make .venv with (3.11 to 3.13); found when empty
 PYTHON ?=
 
-$(if $(word 2,$(BUILD)),$(error BUILD="$(BUILD)" must not contain spaces))
+# Neither make's rules nor the shell may read anything into the names of what is made.
+odd := $$ % : ; | & < > ( ) [ ] { } * ? ! = ~ ' " ` \ \#
+$(if $(value BUILD),,$(error BUILD= must name a folder))
+$(if $(filter 1,$(words [$(value BUILD)])),,$(error BUILD="$(value BUILD)" must not contain spaces))
+$(if $(strip $(foreach c,$(odd),$(findstring $(c),$(value BUILD)))$(filter -%,$(value BUILD))),$(error BUILD="$(value BUILD)" must not contain any of $(odd) nor begin with -))
+# A value as it was given, for the shell: $(call given,NAME). Paths of users get into no rule.
+given = '$(subst ','\'',$(value $(1)))'
 
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): strict, or nothing))
 
@@ -113,22 +124,26 @@ export PYTHONUTF8 := 1
 
 SCANNED := $(BUILD)/train/scanned
 SPLIT := $(BUILD)/train/split.csv
+RECORD := $(BUILD)/train/data.json
 AUDIT := $(BUILD)/train/audit.json
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
-TRAINED := $(NETWORK) $(addprefix $(BUILD)/train/,labels.txt preprocess.json metrics.json report.html)
+# what one training leaves
+NAMES := labels.txt preprocess.json metrics.json report.html
+TRAINED := $(NETWORK) $(addprefix $(BUILD)/train/,$(NAMES))
 # written last, at the end of every training
 TIMINGS := $(BUILD)/train/timings.json
-EXPORTED := $(BUILD)/convert/model_int8.tflite
-VERIFIED := $(BUILD)/convert/verified
+EXPORTED := $(addprefix $(BUILD)/convert/,model_int8.tflite model_float32.tflite equalization.npz calibration.json)
+VERIFIED := $(BUILD)/convert/verified $(BUILD)/convert/verification.json $(BUILD)/report.html
 BUNDLE := $(BUILD)/bundle.tar
+PACKED := $(BUNDLE) $(BUILD)/bundle/manifest.json
 SAMPLES := $(BUILD)/samples/ready
 MICRO := $(BUILD)/micro
 
 # Every target that `make help` lists is phony.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-all: $(BUNDLE) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
+all: $(PACKED) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
 	@$(MAKE) --no-print-directory run summary
 
 help: ## list targets and variables
@@ -139,8 +154,8 @@ help: ## list targets and variables
 	  $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## make .venv with everything that a workstation needs
-data: $(SPLIT) ## find the photos, split them: build/train/split.csv
-audit: $(AUDIT) ## look for photos that would spoil training: build/train/audit.html
+data: $(SPLIT) $(RECORD) ## find the photos, split them: build/train/split.csv
+audit: $(AUDIT) $(AUDIT:.json=.html) ## look for photos that would spoil training: build/train/audit.html
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
 train: $(TRAINED) ## fine-tune: build/train/model.keras, metrics.json, report.html
 report: $(NETWORK) ## write build/train/report.html again, without training
@@ -148,22 +163,24 @@ report: $(NETWORK) ## write build/train/report.html again, without training
 
 convert: $(EXPORTED) ## quantize: build/convert/model_int8.tflite
 verify: $(VERIFIED) ## compare Keras, float and int8 on the test part: build/report.html; fails if too much is lost
-bundle: $(BUNDLE) ## pack what goes on the device: build/bundle and build/bundle.tar
+bundle: $(PACKED) ## pack what goes on the device: build/bundle and build/bundle.tar
 	@for made in $(BUILD)/bundle $(BUNDLE); do \
 	  $(PY) -m device selftest --bundle $$made >/dev/null 2>&1 \
-	    || { rm -f $(VERIFIED) $(BUNDLE); $(MAKE) --no-print-directory $(BUNDLE); break; }; \
+	    || { rm -f $(PACKED); $(MAKE) --no-print-directory $(PACKED); break; }; \
 	done
 
-run: $(BUNDLE) $(SAMPLES) ## classify the frames of SOURCE, one JSON line each
-	@$(PY) -m device run --bundle $(BUILD)/bundle --source "$(SOURCE)" --runtime $(RUNTIME)
+run: $(PACKED) $(SAMPLES) ## classify the frames of SOURCE, one JSON line each
+	@$(PY) -m device run --bundle $(BUILD)/bundle --source $(source) --runtime $(RUNTIME)
 
-selftest: $(BUNDLE) ## check the bundle's golden outputs on this machine
+source = $(if $(filter file,$(origin SOURCE)),$(SOURCE),$(call given,SOURCE))
+
+selftest: $(PACKED) ## check the bundle's golden outputs on this machine
 	@$(PY) -m device selftest --bundle $(BUILD)/bundle --runtime $(RUNTIME)
 
-summary: $(BUNDLE) ## print the figures of the last build
+summary: $(PACKED) ## print the figures of the last build
 	@$(PY) -m convert summary --training $(BUILD)/train --bundle $(BUILD)/bundle
 
-bench: $(BUNDLE) ## measure speed and memory of the frame loop
+bench: $(PACKED) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
 
 bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today: takes about 20 minutes
@@ -192,7 +209,7 @@ figures: $(READY) ## every table of the README once more, on three seeds: build/
 	  $(PY) -m convert summary --training $(MICRO)/train --bundle $(MICRO)/bundle; \
 	  $(MAKE) --no-print-directory SEED=0 bench bench-device; } | tee $(BUILD)/figures.md
 
-bench-device: $(BUNDLE) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
+bench-device: $(PACKED) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
 	@PYTHONPATH=. $(PY) tests/bench_device.py --bundle $(BUILD)/bundle \
 	  --plain-python $(BUILD)/venv-bench/bin/python
 
@@ -242,7 +259,7 @@ touch $@
 endef
 
 runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure anew which operators runtimes have: convert/runtimes.json
-	@$(PY) -m convert runtimes --model $(EXPORTED) --python $(BUILD)/venv-tflite/bin/python \
+	@$(PY) -m convert runtimes --model $(firstword $(EXPORTED)) --python $(BUILD)/venv-tflite/bin/python \
 	  --python $(BUILD)/venv-litert-oldest/bin/python --python $(BUILD)/venv-device/bin/python
 
 # What a user would install today instead: the same runtime, and OpenCV.
@@ -285,40 +302,46 @@ $(VARS)/$(1): force
 	@printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$(subst ','\'',$(2))' > $$@
 endef
 .PHONY: force
-$(eval $(call stamp,data,$(DATA) $(SEED) $(CLEAN)))
-$(eval $(call stamp,audit,$(DATA) $(SEED) $(WEIGHTS)))
-$(eval $(call stamp,train,$(WEIGHTS) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
+$(eval $(call stamp,data,$(SEED) $(CLEAN)))
+$(eval $(call stamp,audit,$(SEED)))
+$(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 
-# A photo added or removed changes its folder.
-DATA_FOLDERS := $(if $(wildcard $(DATA)),$(shell find -L "$(DATA)" -maxdepth 4 -type d -not -name '.*' | sed 's/ /\\ /g'))
+# So with what dates do not tell: the photos, a file of weights, the code of each step.
+$(addprefix $(VARS)/,photos weights code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
+	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS)
+photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
+weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(BUILD)/weights)
+FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 
-.PRECIOUS: $(SPLIT) $(TRAINED) $(TIMINGS) $(EXPORTED) $(BUNDLE) $(MICRO)/train/model.keras
+# Files of one step are a group (&:): if one is missing, or older than what they are made from, all
+# are made again. So a step that was cut short is not taken for a whole one.
+MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv data.json timings.json)
+.PRECIOUS: $(SPLIT) $(RECORD) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED) $(MICRO_TRAINED)
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
-$(SCANNED): $(VARS)/data $(DATA_FOLDERS) $(CLEANING) | $(READY)
-	@$(PY) -m train data $(if $(DATA),--data "$(DATA)") --seed $(SEED) --out $(@D) \
+$(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/code-data $(CLEANING) | $(READY)
+	@$(PY) -m train data $(photos) --seed $(SEED) --out $(@D) \
 	  $(if $(CLEANING),--clean $(CLEANING))
 	@touch $@
 
-# Written only when it changes: photos that wait for review make nothing train again.
-$(SPLIT): $(SCANNED)
-	@test -e $@ || { rm $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+# Written only when they change: photos that wait for review make nothing train again.
+$(SPLIT) $(RECORD) &: $(SCANNED)
+	@test -e $(SPLIT) -a -e $(RECORD) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
-$(AUDIT): $(VARS)/audit $(DATA_FOLDERS) $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
-	@$(PY) -m train audit $(if $(DATA),--data "$(DATA)") --seed $(SEED) --out $(@D) \
-	  --weights "$(or $(WEIGHTS),$(BUILD)/weights)"
+$(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
+	@$(PY) -m train audit $(photos) --seed $(SEED) --out $(@D) $(weights)
 
 $(WEIGHTS_READY): | $(READY)
 	@$(PY) -m train weights --out $(@D)
 	@touch $@
 
 # One run makes them all: what a Ctrl-C left out is made good, from the state of the last epoch.
-$(TIMINGS): $(SPLIT) $(VARS)/train $(if $(WEIGHTS),,$(WEIGHTS_READY)) | $(READY)
-	@$(PY) -m train fit --out $(BUILD)/train --weights "$(or $(WEIGHTS),$(BUILD)/weights)" \
+$(TIMINGS): $(SPLIT) $(RECORD) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
+	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
 	  --alpha $(ALPHA) --size $(SIZE) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
 
 # A network that is as before keeps its date: a report made good makes nothing export again.
@@ -328,27 +351,27 @@ $(TRAINED) &: $(TIMINGS)
 	done
 
 # Whatever makes training run again may change which photos calibrate and verify.
-$(EXPORTED): $(NETWORK) $(SPLIT) $(VARS)/train $(VARS)/convert | $(READY) $(TRAINED)
-	@$(PY) -m convert export --training $(BUILD)/train --out $(@D) \
+$(EXPORTED) &: $(NETWORK) $(SPLIT) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
+	@$(PY) -m convert export --training $(BUILD)/train --out $(BUILD)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 
-$(VERIFIED): $(EXPORTED) $(VARS)/verify | $(READY)
+$(VERIFIED) &: $(EXPORTED) $(VARS)/verify | $(READY)
 	@$(PY) -m convert verify --training $(BUILD)/train --models $(BUILD)/convert \
 	  --out $(BUILD)/bundle $(allowed)
-	@touch $@
+	@touch $(firstword $(VERIFIED))
 allowed = $(if $(GATE),--strict) $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression) \
   $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators)
 
 # Packed again when `make test-arm` has measured something new.
-$(BUNDLE): $(VERIFIED) $(wildcard $(BUILD)/arm/tolerances.json) | $(READY)
+$(PACKED) &: $(VERIFIED) $(VARS)/code-bundle $(wildcard $(BUILD)/arm/tolerances.json) | $(READY)
 	@$(PY) -m convert bundle --training $(BUILD)/train --models $(BUILD)/convert \
 	  --out $(BUILD)/bundle --measured $(BUILD)/arm/tolerances.json
 
-$(MICRO)/train/model.keras: $(NETWORK) $(SPLIT) $(VARS)/micro | $(READY)
-	@$(PY) -m train distill --training $(BUILD)/train --out $(@D) \
+$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
+	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
 	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
 
-$(MICRO)/cpp/ready: $(MICRO)/train/model.keras $(VARS)/convert $(VARS)/verify | $(READY)
+$(MICRO)/cpp/ready: $(MICRO_TRAINED) $(addprefix $(VARS)/,convert verify code-convert code-bundle) | $(READY)
 	@$(PY) -m convert export --training $(MICRO)/train --out $(MICRO)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 	@$(PY) -m convert verify --training $(MICRO)/train --models $(MICRO)/convert \
@@ -358,7 +381,7 @@ $(MICRO)/cpp/ready: $(MICRO)/train/model.keras $(VARS)/convert $(VARS)/verify | 
 	@$(PY) -m convert micro --bundle $(MICRO)/bundle --out $(@D)
 	@touch $@
 
-$(SAMPLES): $(SPLIT) | $(READY)
+$(SAMPLES): $(SPLIT) | $(READY) $(TRAINED)
 	@$(PY) -m convert samples --training $(BUILD)/train --out $(@D)
 	@touch $@
 
@@ -376,7 +399,7 @@ deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## bundle and package onto HOST 
 	  -e settings=$(call quoted,"$(SETTINGS)") \
 	  -e edgetpu=$(if $(filter %.deb,$(EDGETPU)),$(call quoted,"$(EDGETPU)"),"$(EDGETPU)")
 # Ansible wants whole paths, and splits values at spaces as a shell would.
-quoted = "'$$(realpath -m $(1))'"
+quoted = "'$$($(PY) -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' $(1))'"
 
 rollback: $(DEPLOYER) ## make the bundle before the current one again on HOST or HOSTS
 	@$(playbook)
@@ -398,7 +421,7 @@ export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WE
 IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
 
 # What is there already is kept by its content; the rest takes seconds.
-image: $(BUNDLE) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
+image: $(PACKED) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
 	@$(PY) -m device.image make --bundle $(BUNDLE) --wheel $(BUILD)/wheel \
 	  --requirements requirements-device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
 	  --mirror "$(DEBIAN_MIRROR)" --security-mirror "$(DEBIAN_SECURITY)"
@@ -412,7 +435,7 @@ flash: $(READY) ## write build/image/fieldguide.img to the card DISK=/dev/sdX, a
 test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready $(BUILD)/venv-readers/ready $(BUILD)/wheel/ready $(WEIGHTS_READY) ## set up and run the tests
 	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST)
 
-test-arm: $(BUNDLE) $(SAMPLES) $(BUILD)/wheel/ready $(BUILD)/venv-tflite/ready ## the bundle on emulated Raspberry Pis: build/arm/report.json; its manifest records what differs
+test-arm: $(PACKED) $(SAMPLES) $(BUILD)/wheel/ready $(BUILD)/venv-tflite/ready ## the bundle on emulated Raspberry Pis: build/arm/report.json; its manifest records what differs
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_CORES="$(CORES)" DEBIAN_MIRROR="$(DEBIAN_MIRROR)" \
 	  $(PY) -m pytest tests/test_arm.py $(PYTEST)
 	@$(MAKE) --no-print-directory bundle

@@ -37,6 +37,7 @@ from device.web import Web
 
 if TYPE_CHECKING:
     from pipeline import Build
+    from workshop import Workshop
 
     from convert.quantize import Plan
     from convert.training import LabelledPhoto, Training
@@ -240,6 +241,14 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> "Build":
     from pipeline import whole_build
 
     return whole_build(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> "Workshop":
+    """The Makefile on a build folder of its own, with a stand-in for Python."""
+    from workshop import Workshop
+
+    return Workshop(tmp_path)
 
 
 @pytest.fixture

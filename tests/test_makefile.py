@@ -1,92 +1,13 @@
 """Promises of the Makefile, run with a stand-in for Python: what is needed is made, once."""
 
 import os
-import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from helpers import ROOT
-
-STAND_IN = f"""#!{sys.executable}
-import sys
-from pathlib import Path
-
-arguments = sys.argv[1:]
-out = Path(arguments[arguments.index("--out") + 1]) if "--out" in arguments else Path()
-made = {{
-    ("train", "data"): ["split.csv", "data.json"],
-    ("train", "audit"): ["audit.json"],
-    ("train", "weights"): [],
-    ("train", "fit"): [
-        "labels.txt", "preprocess.json", "metrics.json", "report.html", "timings.json",
-    ],
-    ("convert", "export"): ["model_int8.tflite"],
-    ("convert", "verify"): ["verification.json"],
-    ("convert", "bundle"): ["../bundle.tar"],
-    ("convert", "samples"): [],
-}}
-command = tuple(arguments[1:3])
-if command == ("device", "selftest"):
-    sys.exit(Path(arguments[-1] + ".damaged").exists())
-out.mkdir(parents=True, exist_ok=True)
-# As the real ones: a split or a network that is as before keeps its date.
-contents = dict.fromkeys(made.get(command, ()), "made")
-if command == ("train", "fit"):
-    contents = {{"model.keras": " ".join(arguments), **contents}}
-for name, content in contents.items():
-    path = out / name
-    if name not in ("split.csv", "model.keras") or not path.exists() or path.read_text() != content:
-        path.write_text(content)
-with Path(__file__).with_name("log").open("a") as log:
-    print(*command, file=log)
-"""
-
-
-def environment() -> dict[str, str]:
-    """Neither the variables of a make around the tests nor its job server."""
-    return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
-
-
-class Workshop:
-    """The Makefile on a build folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.build = folder / "build"
-        self._venv, self._log = folder / "venv", folder / "venv/bin/log"
-        python = self._venv / "bin" / "python"
-        python.parent.mkdir(parents=True)
-        python.write_text(STAND_IN)
-        python.chmod(python.stat().st_mode | stat.S_IXUSR)
-        (self._venv / "ready").touch()
-
-    def make(self, *arguments: str) -> list[str]:
-        """Run make; the commands that it started, in order."""
-        self._log.write_text("")
-        places = (f"BUILD={self.build}", f"VENV={self._venv}")
-        time.sleep(0.02)  # file systems count time in steps
-        done = subprocess.run(
-            ["make", "--no-print-directory", *places, *arguments],
-            cwd=ROOT,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return self._log.read_text().splitlines()
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path)
-
-
-FIRST = ["train data", "train weights", "train fit", "convert export"]
-REST = ["convert verify", "convert bundle"]
+from workshop import FIRST, REST, Workshop, environment
 
 
 def test_a_bundle_is_made_step_by_step_and_nothing_runs_twice(workshop: Workshop) -> None:
@@ -171,4 +92,4 @@ def test_a_folder_with_an_apostrophe_is_scanned_once(workshop: Workshop, tmp_pat
 def test_make_bundle_makes_good_a_bundle_that_is_damaged(workshop: Workshop, damaged: str) -> None:
     workshop.make("bundle")
     (workshop.build / f"{damaged}.damaged").touch()
-    assert workshop.make("bundle") == REST
+    assert workshop.make("bundle") == ["convert bundle"]
