@@ -12,7 +12,7 @@ from pathlib import Path
 from device import picamera
 from device.config import CameraConfig
 from device.errors import SourceError
-from device.sources import Frame
+from device.sources import ALWAYS, Demand, Frame
 from device.streams import V4l2Camera, pyav
 
 DEVICES = Path("/dev")
@@ -42,6 +42,7 @@ class AutoCamera:
     """The first camera there is at the time: CSI, then V4L2; looked for at each attempt."""
 
     config: CameraConfig
+    demand: Demand = ALWAYS
     live = True
     hang_is_final = True
 
@@ -57,7 +58,7 @@ class AutoCamera:
         node = choose(video_nodes())
         if node is None:
             raise SourceError("no camera found, neither CSI (picamera2) nor /dev/video*")
-        yield from V4l2Camera(node.path, self.config).frames()
+        yield from V4l2Camera(node.path, self.config, self.demand).frames()
 
 
 def load() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from device.config import CameraConfig
 from device.errors import CameraHangsError, SourceError
-from device.preprocess import Pixels
 from device.sources import Frame, FrameSource
 from device.telemetry import Telemetry
 
@@ -143,7 +142,7 @@ class LiveCapture:
         if self._telemetry.snapshot().camera.problem != problem:
             log.warning("camera: %s; trying again", problem)
         self._was_lost = True
-        self._tell(state="lost", problem=problem)
+        self._tell(state="lost", problem=problem, lag_s=0.0)
         if not attempt.join(0.5):
             self._hanging.append(attempt)
             if attempt.hang_is_final:
@@ -231,23 +230,23 @@ class Attempt:
             if self._abandoned:
                 # It may be another camera's telemetry by now.
                 return
-            if frame.picture is None:
+            if frame.error:
                 self._telemetry.camera(count="corrupt_total")
                 return
-            dropped = frame.outdated + (self._newest is not None)
-            self._newest = frame
-            self.since_s, self.has_frames = frame.captured_s, True
-            self._ready.notify()
-            self._count(frame, frame.picture, dropped)
+            # Now, and not when it was captured: late frames are no stalled camera.
+            self.since_s = time.monotonic()
+            dropped = frame.outdated
+            if frame.picture is not None:
+                dropped += self._newest is not None
+                self._newest, self.has_frames = frame, True
+                self._ready.notify()
+            self._count(frame, dropped)
 
-    def _count(self, frame: Frame, picture: Pixels, dropped: int) -> None:
-        height, width = picture.shape[:2]
-        self._telemetry.camera(
-            count="frames_total",
-            by=1 + frame.outdated,
-            last_frame_s=frame.captured_s,
-            width_px=width,
-            height_px=height,
-        )
+    def _count(self, frame: Frame, dropped: int) -> None:
+        facts: dict[str, Any] = {"last_frame_s": frame.captured_s, "lag_s": frame.lag_s}
+        if frame.picture is not None:
+            facts["height_px"], facts["width_px"] = frame.picture.shape[:2]
+        came = frame.outdated + (frame.picture is not None)
+        self._telemetry.camera(count="frames_total", by=came, **facts)
         if dropped:
             self._telemetry.camera(count="dropped_total", by=dropped)

@@ -17,7 +17,7 @@ from device import __version__, preprocess
 from device.config import OPEN_TIMEOUT_S, CameraConfig
 from device.errors import PhotoError, SourceError
 from device.multipart import MAX_PICTURE_BYTES, Parts
-from device.sources import Frame
+from device.sources import ALWAYS, Demand, Frame
 from device.streams import NetworkStream, without_password
 
 STREAM = "multipart/x-mixed-replace"
@@ -35,6 +35,7 @@ class HttpCamera:
     address: str
     """http or https, with user and password if the camera asks for them (Basic or Digest)."""
     config: CameraConfig
+    demand: Demand = ALWAYS
     live = True
     hang_is_final = False
 
@@ -56,7 +57,7 @@ class HttpCamera:
                 yield from _decoded(self._polled(), shown)
             if not kind.startswith(FILMS):
                 raise SourceError(f"it sends {kind}, no pictures")
-        yield from NetworkStream(self.address, self.config).frames()
+        yield from NetworkStream(self.address, self.config, self.demand).frames()
 
     def _open(self) -> HTTPResponse:
         url = urlsplit(self.address)

@@ -66,6 +66,10 @@ class Pace:
         self.max_fps = max_fps
         self._last_s = float("-inf")
 
+    def restart(self, max_fps: float) -> None:
+        """Begin anew: the next frame may be taken at once."""
+        self.max_fps, self._last_s = max_fps, float("-inf")
+
     @property
     def due_s(self) -> float:
         """`time.monotonic()` from which the next frame may be taken."""
@@ -76,10 +80,10 @@ class Pace:
         while not stop.is_set():
             rest_s = self.due_s - time.monotonic()
             if rest_s <= 0:
-                break
+                self._last_s = time.monotonic()
+                return
             # In pieces: the limit may be raised meanwhile.
             stop.wait(min(rest_s, 0.25))
-        self._last_s = time.monotonic()
 
 
 class _Nothing:
@@ -157,6 +161,8 @@ class Preparer:
                 if frame is None:
                     self._hand_over(None)
                     return
+                if frame.is_passed_over:
+                    continue
                 self._hand_over(self._prepare(frame))
         except Exception as error:
             # Raised again where frames are taken: here it would only end this thread.

@@ -142,6 +142,8 @@ def camera(status: CameraStatus) -> Iterator[Metric]:
     if status.last_frame_s is not None:
         age_s = time.monotonic() - status.last_frame_s
         yield _gauge("camera_frame_age_seconds", "Age of the newest frame", age_s)
+    words = "How far decoding is behind the camera's stream"
+    yield _gauge("camera_lag_seconds", words, status.lag_s)
     counts = {
         "frames": ("Frames from the camera", status.frames_total),
         "corrupt_frames": ("Frames that could not be decoded", status.corrupt_total),

@@ -60,9 +60,11 @@ class Observation:
     overhead_s: float
     """Work on this frame besides capture and invoke: prepare, copy, dequantize, smooth."""
     latency_s: float
-    """From the captured frame to its scores, waiting included."""
+    """From the captured frame to its scores, waiting and `lag_s` included."""
     picture: Pixels | None = field(default=None, repr=False)
     """uint8 (h, w, 3) R, G, B: the whole frame; only while a sink wants pictures."""
+    lag_s: float = 0.0
+    """How far behind a camera's stream the frame was when it was decoded."""
     crop_box: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Left, upper, right, lower of the classified part, in pixels of the whole frame."""
     class_map: Scores | None = field(default=None, repr=False)
@@ -82,6 +84,7 @@ class Observation:
             "invoke_ms": round(self.invoke_s * 1e3, 3),
             "overhead_ms": round(self.overhead_s * 1e3, 3),
             "latency_ms": round(self.latency_s * 1e3, 3),
+            "lag_ms": round(self.lag_s * 1e3, 3),
         }
 
 
@@ -112,6 +115,8 @@ class CameraStatus:
     height_px: int = 0
     last_frame_s: float | None = None
     """`time.monotonic()` of the newest frame."""
+    lag_s: float = 0.0
+    """How far that one is behind what the camera has sent by then."""
 
 
 @dataclass(frozen=True)

@@ -42,15 +42,18 @@ class Pipeline:
         finished: Callable[[BaseException | None], None],
         *,
         after: "Pipeline | None" = None,
+        pace: Pace | None = None,
     ) -> None:
         """Start at once; `finished` is called with the fault, or None at the source's end.
 
         Args:
             after: a closed pipeline of the same model, which may still be inside of it; its frames'
                 numbers go on.
+            pace: by which the source knows when a frame is wanted; one of its own if not given.
         """
         self.config, self.sinks = config, sinks
-        self.pace = Pace(config.inference.max_fps)
+        self.pace = pace or Pace()
+        self.pace.restart(config.inference.max_fps)
         self.number, self._after = 0, after
         self._source, self._telemetry, self._notifier = source, telemetry, notifier
         self._finished = finished
@@ -178,6 +181,7 @@ class Pipeline:
             invoke_s=result.invoke_s,
             overhead_s=result.overhead_s + time.perf_counter() - started_s,
             latency_s=now_s - result.frame.captured_s,
+            lag_s=result.frame.lag_s,
             picture=picture,
             crop_box=result.crop_box,
             class_map=class_map,

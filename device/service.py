@@ -22,6 +22,7 @@ from device.capture import MAX_HANGING, LiveCapture
 from device.config import CameraConfig, Config
 from device.errors import CameraHangsError, OutputError, SourceError
 from device.guard import Model
+from device.loop import Pace
 from device.models import ModelWatcher
 from device.observation import BoardStatus, Observation, told_rate
 from device.pipeline import Pipeline
@@ -61,6 +62,8 @@ class Service:
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._pipeline: Pipeline | None = None
         self._model: Model | None = None
+        # Outlives pipelines: a camera asks it, too, when the next frame is wanted.
+        self._pace = Pace()
         self._hanging = False
         self._leaving: list[tuple[LiveCapture, float]] = []
         """Closed captures that still have their cameras, and until when they may."""
@@ -172,13 +175,16 @@ class Service:
             self._notifier,
             partial(self._finish, self._run_number),
             after=after,
+            pace=self._pace,
         )
 
     def _start_capture(self, camera: CameraConfig) -> LiveCapture | None:
         if not is_camera(camera.source):
             return None
         return LiveCapture(
-            lambda: open_source(camera.source, Preprocessing(), camera), camera, self._telemetry
+            lambda: open_source(camera.source, Preprocessing(), camera, self._pace),
+            camera,
+            self._telemetry,
         )
 
     # --- settings -----------------------------------------------------------------------------
@@ -309,7 +315,7 @@ class Service:
         self._telemetry.board(BoardStatus(temperature_c, throttled, slowed))
         if self._pipeline is not None:
             limit = min(settings.hot_fps, settings.max_fps) if slowed else settings.max_fps
-            self._pipeline.pace.max_fps = limit
+            self._pace.max_fps = limit
 
     def _summary(self) -> str:
         status = self._telemetry.snapshot()

@@ -34,6 +34,31 @@ class Frame:
     """Time to read and decode it, seconds; waiting for a camera is not counted."""
     outdated: int = 0
     """How many of a camera's frames before it were passed over, for it had come already."""
+    lag_s: float = 0.0
+    """How far behind a camera's stream it is; `captured_s` is as long ago as well."""
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether it only says that the camera sends: nobody wanted this frame decoded."""
+        return self.picture is None and not self.error
+
+
+class Demand(Protocol):
+    """Who looks at a camera's frames."""
+
+    @property
+    def due_s(self) -> float:
+        """`time.monotonic()` from which the next frame is wanted; before that none is."""
+        ...
+
+
+class Always:
+    """Every frame is wanted."""
+
+    due_s = float("-inf")
+
+
+ALWAYS = Always()
 
 
 class FrameSource(Protocol):
@@ -85,7 +110,10 @@ class FolderSource:
 
 
 def open_source(
-    address: str, preprocessing: Preprocessing, config: CameraConfig | None = None
+    address: str,
+    preprocessing: Preprocessing,
+    config: CameraConfig | None = None,
+    demand: Demand = ALWAYS,
 ) -> FrameSource:
     """The source for an address; a camera is not touched before its first frame is asked for.
 
@@ -94,6 +122,7 @@ def open_source(
             a video file by its suffix.
         preprocessing: lets photos be decoded smaller.
         config: of the service: size, rate and time limits asked of a camera.
+        demand: lets a camera's frames go undecoded while nobody wants one.
 
     Raises:
         SourceError: if there is nothing, or nothing that gives frames.
@@ -104,7 +133,7 @@ def open_source(
     if not address:
         raise SourceError("no source: name a folder of photos, a video file or a camera")
     if is_camera(address):
-        return _camera(address, config)
+        return _camera(address, config, demand)
     path = Path(address)
     try:
         is_folder = stat.S_ISDIR(path.stat().st_mode)
@@ -137,14 +166,14 @@ def is_camera(address: str) -> bool:
     return address in (AUTO, PICAMERA2) or address.startswith(("/dev/", *STREAM_SCHEMES))
 
 
-def _camera(address: str, config: CameraConfig) -> FrameSource:
+def _camera(address: str, config: CameraConfig, demand: Demand) -> FrameSource:
     # Each imported only where it is used: Pillow alone must do for a folder.
     # Here and not with the first frame: a slow import is no camera that hangs.
     if address == AUTO:
         from device import cameras
 
         cameras.load()
-        return cameras.AutoCamera(config)
+        return cameras.AutoCamera(config, demand)
     if address == PICAMERA2:
         from device import picamera
 
@@ -153,13 +182,13 @@ def _camera(address: str, config: CameraConfig) -> FrameSource:
     if address.startswith(("http://", "https://")):
         from device.http_camera import HttpCamera
 
-        return HttpCamera(address, config)
+        return HttpCamera(address, config, demand)
     from device.streams import NetworkStream, V4l2Camera, pyav
 
     if address.startswith("/dev/"):
         pyav()
-        return V4l2Camera(address, config)
-    return NetworkStream(address, config)
+        return V4l2Camera(address, config, demand)
+    return NetworkStream(address, config, demand)
 
 
 def _suffixes() -> str:

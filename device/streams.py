@@ -9,15 +9,12 @@ from typing import Any
 
 from device.config import CameraConfig
 from device.errors import SourceError
-from device.preprocess import MAX_FRAME_PIXELS, Pixels
-from device.sources import Frame
+from device.follow import Choice, Follower
+from device.pictures import Decoder, telling_damage, whole
+from device.sources import ALWAYS, Demand, Frame
 
-MAX_FRAMES_BEFORE_KEY = 300
-"""Some cameras refresh the picture bit by bit and never send a key frame."""
-MAX_STREAM_PIXELS = 2 * MAX_FRAME_PIXELS
-"""Of a film's frame: its decoder keeps several."""
+ALMOST = 0.95
 LOW_LATENCY = {
-    "fflags": "nobuffer",
     "flags": "low_delay",
     # Finding out what a stream is may not wait for more of it than a camera sends in a moment.
     "probesize": "500000",
@@ -42,7 +39,10 @@ class VideoFile:
         av = pyav()
         try:
             with av.open(str(self.path)) as container:
-                yield from _decoded(av, container, str(self.path), strict=True)
+                context = _context(container, strict=True)
+                packets = container.demux(container.streams.video[0])
+                choices = (Choice(packet, time.monotonic(), 0.0) for packet in packets)
+                yield from Decoder(av, context, str(self.path)).frames(choices)
         except IndexError as error:
             raise SourceError(f"{self.path}: no video in it") from error
         except av.FFmpegError as error:
@@ -55,6 +55,7 @@ class V4l2Camera:
 
     device: str
     config: CameraConfig
+    demand: Demand = ALWAYS
     live = True
     # FFmpeg waits for a frame inside of the driver, past every time limit, and what waits there
     # keeps the device: each further attempt would find it busy.
@@ -66,14 +67,17 @@ class V4l2Camera:
         Raises:
             SourceError: if it cannot be opened, or goes away.
         """
-        av = pyav()
+        pyav()
         if not Path(self.device).exists():
             raise SourceError(f"{self.device}: no such camera; is it plugged in?")
         options = {
             "video_size": f"{self.config.width_px}x{self.config.height_px}",
             "framerate": f"{self.config.fps:g}",
         }
-        yield from _live(av, self.device, self.config, options, "v4l2")
+        limit_s = self.config.open_limit_s
+        yield from _live(
+            self.device, self.config, self.demand, options, kind="v4l2", limit_s=limit_s
+        )
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class NetworkStream:
 
     address: str
     config: CameraConfig
+    demand: Demand = ALWAYS
     live = True
     hang_is_final = False
 
@@ -91,11 +96,39 @@ class NetworkStream:
         Raises:
             SourceError: if it cannot be reached, stops sending, or ends.
         """
-        options = dict(LOW_LATENCY)
         if self.address.startswith("rtsp"):
-            # UDP loses packets, and a firewall in between loses all of them.
-            options["rtsp_transport"] = "tcp"
-        yield from _live(pyav(), self.address, self.config, options, None)
+            yield from self._over_rtsp()
+        else:
+            yield from self._over(self.config.open_limit_s)
+
+    def _over(self, limit_s: float, **options: str) -> Iterator[Frame]:
+        options = {**LOW_LATENCY, **options}
+        return _live(self.address, self.config, self.demand, options, limit_s=limit_s)
+
+    def _over_rtsp(self) -> Iterator[Frame]:
+        limit_s = self.config.open_limit_s
+        try:
+            # First what loses nothing and passes every firewall that RTSP passes.
+            yield from self._over(limit_s, rtsp_transport="tcp")
+        except _NotOpenedError as error:
+            if error.final:
+                raise
+            tcp = error
+        try:
+            # Sooner than whoever waits for frames gives up, or nobody would learn of it.
+            yield from self._over(limit_s / 2, rtsp_transport="udp")
+        except _NotOpenedError as udp:
+            both = f"over TCP: {tcp.reason}; over UDP: {udp.reason}"
+            raise SourceError(f"{without_password(self.address)}: {both}") from udp
+
+
+class _NotOpenedError(SourceError):
+    """A stream that could not be opened."""
+
+    def __init__(self, shown: str, reason: str, *, final: bool) -> None:
+        """Say why; `final` if another transport will not do any better."""
+        super().__init__(f"{shown}: {reason}")
+        self.reason, self.final = reason, final
 
 
 def without_password(address: str) -> str:
@@ -105,72 +138,91 @@ def without_password(address: str) -> str:
 
 
 def _live(
-    av: Any, address: str, config: CameraConfig, options: dict[str, str], kind: str | None
+    address: str,
+    config: CameraConfig,
+    demand: Demand,
+    options: dict[str, str],
+    *,
+    kind: str | None = None,
+    limit_s: float,
 ) -> Iterator[Frame]:
-    shown = without_password(address)
-    try:
-        timeout = (config.open_limit_s, config.stall_limit_s)
-        with av.open(address, format=kind, options=options, timeout=timeout) as container:
-            yield from _decoded(av, container, shown, strict=address.startswith("http"))
-    except IndexError as error:
-        raise SourceError(f"{shown}: no video in it") from error
-    except av.FFmpegError as error:
-        reason = error.strerror or str(error)
-        if isinstance(error, av.ExitError):
-            reason = "it does not answer any more"
-        raise SourceError(f"{shown}: {without_password(reason)}") from error
+    av, shown = pyav(), without_password(address)
+    strict = address.startswith("http")
+    with _opened(av, address, options, kind, (limit_s, config.stall_limit_s)) as container:
+        began = False
+        try:
+            limit_s = config.stall_limit_s
+            for frame in _followed(av, container, shown, limit_s, demand, strict=strict):
+                began = True
+                yield frame
+        except IndexError as error:
+            raise SourceError(f"{shown}: no video in it") from error
+        except av.FFmpegError as error:
+            if not began:
+                raise _NotOpenedError(shown, _reason(av, error), final=True) from error
+            raise SourceError(f"{shown}: {_reason(av, error)}") from error
     raise SourceError(f"{shown}: the stream ended")
 
 
-def _decoded(av: Any, container: Any, name: str, *, strict: bool) -> Iterator[Frame]:
-    """Frames of a container's first video stream; a corrupt one costs itself alone.
+def _opened(
+    av: Any, address: str, options: dict[str, str], kind: str | None, limits_s: tuple[float, float]
+) -> Any:
+    try:
+        return av.open(address, format=kind, options=options, timeout=limits_s)
+    except av.FFmpegError as error:
+        # It is not there, or does not want us.
+        final = (
+            av.ExitError,
+            av.ConnectionRefusedError,
+            av.HTTPUnauthorizedError,
+            av.HTTPForbiddenError,
+            av.HTTPNotFoundError,
+        )
+        shown, reason = without_password(address), _reason(av, error)
+        raise _NotOpenedError(shown, reason, final=isinstance(error, final)) from error
+
+
+def _reason(av: Any, error: Any) -> str:
+    if isinstance(error, av.ExitError):
+        return "it does not answer any more"
+    return without_password(error.strerror or str(error))
+
+
+def _followed(
+    av: Any, container: Any, name: str, limit_s: float, demand: Demand, *, strict: bool
+) -> Iterator[Frame]:
+    """Frames of a live container's first video stream, as close behind it as can be."""
+    context = _context(container, strict=strict)
+    packets = _unstalled(container.demux(container.streams.video[0]), name, limit_s)
+    follower = Follower(demand)
+    choices = follower.choose(whole(av, packets, context.name))
+    yield from telling_damage(Decoder(av, context, name, follower.wants).frames(choices))
+
+
+def _context(container: Any, *, strict: bool) -> Any:
+    """The decoder of the first video stream.
 
     Args:
-        av: the module.
         container: an open one.
-        name: of the source, for the frames' names.
         strict: also refuse frames that the decoder could patch up, such as the upper half of a
             JPEG. Not for cameras whose frames are never quite right.
     """
-    stream = container.streams.video[0]
+    context = container.streams.video[0].codec_context
     if strict:
-        stream.codec_context.options = {"err_detect": "explode"}
-    number, before_key = 0, 0
-    for packet in container.demux(stream):
-        started_s = time.perf_counter()
-        try:
-            decoded = packet.decode()
-        except av.InvalidDataError as error:
-            yield Frame(f"{name}#{number}", None, f"damaged frame: {error.strerror}")
-            number += 1
-            continue
-        for frame in decoded:
-            if not (frame.key_frame or number or before_key >= MAX_FRAMES_BEFORE_KEY):
-                # Joined in the middle of a film: differences to what was never seen, all grey.
-                before_key += 1
-                continue
-            picture = None if frame.is_corrupt else _pixels(frame, name)
-            problem = "damaged frame" if picture is None else ""
-            decode_s = time.perf_counter() - started_s
-            yield Frame(f"{name}#{number}", picture, problem, time.monotonic(), decode_s)
-            number += 1
-            started_s = time.perf_counter()
+        context.options = {"err_detect": "explode"}
+    return context
 
 
-def _pixels(frame: Any, name: str) -> Pixels:
-    """A decoded frame as R, G, B; at half size above `MAX_FRAME_PIXELS`.
-
-    Raises:
-        SourceError: if the decoder alone, which keeps several of them, would fill the memory.
-    """
-    width, height = frame.width, frame.height
-    if width * height > MAX_STREAM_PIXELS:
-        size = f"{width}x{height} pixels are more than {MAX_STREAM_PIXELS:,}"
-        raise SourceError(f"{name}: {size}: choose a smaller stream of the camera")
-    if width * height > MAX_FRAME_PIXELS:
-        frame = frame.reformat(width=width // 2, height=height // 2, format="rgb24")
-    pixels: Pixels = frame.to_ndarray(format="rgb24")
-    return pixels
+def _unstalled(packets: Iterator[Any], name: str, limit_s: float) -> Iterator[Any]:
+    """Packets; when FFmpeg has waited too long it first hands out what it still had."""
+    while True:
+        asked_s = time.monotonic()
+        packet = next(packets, None)
+        if time.monotonic() - asked_s >= ALMOST * limit_s:
+            raise SourceError(f"{name}: no frame for {limit_s:.3g} s")
+        if packet is None:
+            return
+        yield packet
 
 
 def pyav() -> Any:

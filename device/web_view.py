@@ -215,6 +215,7 @@ def health(
             "problem": camera.problem,
             "size_px": [camera.width_px, camera.height_px],
             "frame_age_s": None if age_s is None else round(age_s, 1),
+            "lag_s": round(camera.lag_s, 1),
             "reconnects": camera.reconnects_total,
             "corrupt": camera.corrupt_total,
         },

@@ -228,6 +228,8 @@ class Av:
     class InvalidDataError(FFmpegError):
         pass
 
+    name, is_keyframe, dts, pts = "rawvideo", True, None, None
+
     def __init__(self) -> None:
         self.device = threading.Lock()
 
@@ -250,13 +252,18 @@ class Av:
     def video(self) -> "list[Av]":
         return [self]
 
+    @property
+    def codec_context(self) -> "Av":
+        return self
+
     def demux(self, _: Any) -> "Iterator[Av]":
         yield from [self] * 5
         threading.Event().wait()
 
-    def decode(self) -> list[Any]:
+    def decode(self, _: Any) -> list[Any]:
         class Decoded:
-            key_frame, is_corrupt, width, height = True, False, 128, 96
+            key_frame, is_corrupt, side_data = True, False, ()
+            width, height = 128, 96
 
             def to_ndarray(self, **_: Any) -> Any:
                 return picture(0, 1)

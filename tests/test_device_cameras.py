@@ -225,8 +225,8 @@ def test_a_film_s_frames_above_4k_come_at_half_size_and_far_above_are_refused(
         for number in range(3):
             film.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0, number, 128, 96))))
         film.mux(stream.encode())
-    monkeypatch.setattr("device.streams.MAX_FRAME_PIXELS", most)
-    monkeypatch.setattr("device.streams.MAX_STREAM_PIXELS", 2 * most)
+    monkeypatch.setattr("device.pictures.MAX_FRAME_PIXELS", most)
+    monkeypatch.setattr("device.pictures.MAX_STREAM_PIXELS", 2 * most)
     frames = open_source(str(path), RULES).frames()
     if shape is None:
         with pytest.raises(SourceError, match=r"128x96 pixels are more than .* smaller stream"):

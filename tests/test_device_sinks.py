@@ -271,6 +271,7 @@ def test_a_line_has_exactly_the_promised_fields(tmp_path: Path) -> None:
         "invoke_ms": 4.0,
         "overhead_ms": 1.0,
         "latency_ms": 6.0,
+        "lag_ms": 0.0,
     }
 
 
