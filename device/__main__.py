@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from device.classifier import Classifier
 from device.console import exit_at_once, guarded, show_log
 from device.errors import PhotoError, SourceError
 from device.folders import Why, photos_below
-from device.owner import become_owner_of
 from device.runtime import AUTO, CHOICES, find
 from device.sources import open_source
 
@@ -110,8 +108,7 @@ def examine(options: argparse.Namespace) -> int:
 
 def install_bundle(options: argparse.Namespace) -> int:
     """Put a bundle into the slot that is not current, and make that one current."""
-    become = partial(become_owner_of, options.root)
-    done = slots.install(options.tar, options.root, trial=options.trial, before_writing=become)
+    done = slots.install(options.tar, options.root, trial=options.trial)
     said = "installed" if done.changed else "already current"
     print(f"{said}: {done.slot}, self-test passed on {done.runtime}")
     return 0
@@ -119,21 +116,18 @@ def install_bundle(options: argparse.Namespace) -> int:
 
 def roll_back(options: argparse.Namespace) -> int:
     """Make the other slot current."""
-    become_owner_of(options.root)
     print(f"went back: {slots.rollback(options.root)}")
     return 0
 
 
 def confirm_bundle(options: argparse.Namespace) -> int:
     """Note that the current slot was seen at work."""
-    become_owner_of(options.root)
     print(f"confirmed: {slots.confirm(options.root)}")
     return 0
 
 
 def revert_bundle(options: argparse.Namespace) -> int:
     """Go back to the slot that was confirmed."""
-    become_owner_of(options.root)
     slot = slots.revert(options.root)
     print(f"went back: {slot}" if slot else "nothing to go back from")
     return 0

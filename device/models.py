@@ -9,19 +9,24 @@ from pathlib import Path
 
 from device import bundle, slots
 from device.config import BundleConfig, Config, InferenceConfig
-from device.errors import FieldguideError
+from device.errors import BundleError, FieldguideError
 from device.guard import Guard, Model
 from device.telemetry import Telemetry
 
 log = logging.getLogger("fieldguide")
 
-CONFIRM_AFTER_S = 600.0
-"""A bundle that has given labels for so long is one to go back to."""
+CONFIRM_AFTER_S, FEWEST_LABELS = 600.0, 3
+"""A bundle that was live for so long and gave so many labels is one to go back to."""
 RETRY_S, LONGEST_RETRY_S = 60.0, 3600.0
 """A bundle that was refused is tried again after the first, then at pauses that double."""
 
+UNREADABLE = (OSError, RuntimeError, ValueError)
+"""Of paths: RuntimeError is what Python up to 3.12 makes of a loop of links, ValueError of NUL."""
+
 Identity = tuple[tuple[str, int, int, int], ...]
 """Name, inode, modification time and size of each file."""
+Seen = tuple[tuple[BundleConfig, InferenceConfig], Identity]
+"""The settings and what was there under them."""
 
 
 class ModelWatcher:
@@ -45,8 +50,9 @@ class ModelWatcher:
         self._stopped = False
         self._refused: tuple[float, float] | None = None
         """When the bundle was refused (monotonic), and how long to wait before the next try."""
-        self._accepted_s: float | None = None
-        """When the model that runs was accepted (monotonic); none once its bundle is confirmed."""
+        self._accepted: tuple[float, int] | None = None
+        """When the model that runs was accepted (monotonic), and how many labels there were then;
+        none once its bundle is confirmed."""
         self._thread = threading.Thread(target=self._run, name="models", daemon=True)
         self._thread.start()
 
@@ -71,13 +77,24 @@ class ModelWatcher:
         while not self._stopped:
             poked = self._poke.wait(self._settings[0].check_interval_s)
             self._poke.clear()
-            now = (self._settings, identity(Path(self._settings[0].path)))
-            # Twice the same: whoever copies a bundle into place has finished.
-            changed = now != tried and (now == seen or poked)
-            if not self._stopped and (changed or self._is_due(poked)):
-                now = tried = self._attempt(first=False)
-            seen = now
+            try:
+                tried, seen = self._look_again(tried, seen, poked=poked)
+            except Exception as error:
+                # Without this thread no bundle would be taken ever again.
+                log.warning("model: %s: %s", type(error).__name__, error)
+
+    def _look_again(self, tried: Seen, seen: Seen, *, poked: bool) -> tuple[Seen, Seen]:
+        """Take what is there if it is to be; returns what was tried last and what is there now."""
+        now = (self._settings, identity(Path(self._settings[0].path)))
+        # Twice the same: whoever copies a bundle into place has finished.
+        changed = now != tried and (now == seen or poked)
+        if changed:
+            self._refused = None
+        if not self._stopped and (changed or self._is_due(poked)):
+            now = tried = self._attempt(first=False)
+        elif now == tried:
             self._confirm()
+        return tried, now
 
     def _is_due(self, poked: bool) -> bool:
         """Whether to try a refused bundle again: what refused it may have passed."""
@@ -88,26 +105,29 @@ class ModelWatcher:
 
     def _confirm(self) -> None:
         """Confirm the slot whose bundle has worked for a while; it is a way back from now on."""
-        if self._accepted_s is None or time.monotonic() < self._accepted_s + CONFIRM_AFTER_S:
+        if self._accepted is None or self._refused is not None:
             return
+        accepted_s, labels = self._accepted
         status = self._telemetry.snapshot()
-        if status.model is None or not status.inferences_total:
+        if status.model is None or status.inferences_total < labels + FEWEST_LABELS:
+            return
+        if time.monotonic() < accepted_s + CONFIRM_AFTER_S:
             return
         try:
             slots.confirm_running(Path(self._settings[0].path), status.model.sha256)
-        except FieldguideError as error:
+        except (FieldguideError, OSError) as error:
             log.debug("model: not confirmed yet: %s", error)
+            self._accepted = (time.monotonic(), labels)
         else:
-            self._accepted_s = None
+            self._accepted = None
 
-    def _attempt(self, *, first: bool) -> tuple[tuple[BundleConfig, InferenceConfig], Identity]:
+    def _attempt(self, *, first: bool) -> Seen:
         settings = self._settings
         path = Path(settings[0].path)
         # Before reading: what changes after it is found changed.
         tried = (settings, identity(path))
         try:
-            # Resolved: a link swapped half-way must not mix the files of two bundles.
-            model = self._guard.load(bundle.load(path.resolve()), settings[1])
+            model = self._guard.load(bundle.load(resolved(path)), settings[1])
         except Exception as error:
             # Not FieldguideError alone: this thread must live on, or say that it cannot.
             if not self._stopped:
@@ -132,7 +152,8 @@ class ModelWatcher:
         about = (info.name, info.runtime, info.threads, invoke_ms)
         log.info("model: %s (%s, threads: %d, %.1f ms)", *about)
         self._accept(model)
-        self._refused, self._accepted_s = None, time.monotonic()
+        self._refused = None
+        self._accepted = (time.monotonic(), self._telemetry.snapshot().inferences_total)
         self._telemetry.model(info)
 
 
@@ -142,13 +163,24 @@ def loading(config: InferenceConfig) -> InferenceConfig:
     return replace(config, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
 
 
+def resolved(path: Path) -> Path:
+    """Where a path leads: a link swapped half-way must not mix the files of two bundles.
+
+    Raises:
+        BundleError: if it leads nowhere.
+    """
+    try:
+        return path.resolve()
+    except UNREADABLE as error:
+        raise BundleError(f"{path}: leads nowhere ({error})") from error
+
+
 def identity(path: Path) -> Identity:
     """What tells a replaced bundle from the old one, through any links; empty if it is gone."""
     try:
         target = path.resolve(strict=True)
         files = sorted(target.iterdir()) if target.is_dir() else [target]
         stats = [(str(file), file.stat()) for file in files]
-    except (OSError, RuntimeError):
-        # RuntimeError is what Python up to 3.12 makes of a loop of links.
+    except UNREADABLE:
         return ()
     return tuple((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in stats)

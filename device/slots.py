@@ -9,14 +9,15 @@ is a way back. An update on trial is confirmed once it was seen at work, by whoe
 service itself; what a person installs is confirmed at once, for nobody comes back to judge it.
 Nothing becomes current before its hashes and its self-test; a kill, a full disk or a power cut at
 any point leaves a current slot that was verified. Only the names that a manifest lists are ever
-written: where a tar says that its members go does not matter.
+written: where a tar says that its members go does not matter. All of it happens as the user who
+owns the root: root itself never follows a link that the service's user made.
 """
 
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,12 @@ from device import bundle
 from device.config import InferenceConfig
 from device.errors import BundleError, FieldguideError, SlotError
 from device.guard import Guard
+from device.owner import acting_as_owner
 
 ROOT = Path("/var/lib/fieldguide")
 NAMES = ("a", "b")
 SLOTS, CURRENT, CONFIRMED = "slots", "current", "confirmed"
 _FRESH = "new"
-
-Action = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ def status(root: Path) -> tuple[Slot, ...]:
         SlotError: if `current` is something that this module does not make.
     """
     _check_folder(root)
-    current = named(root, CURRENT)
-    return tuple(_look(root, name, current) for name in NAMES)
+    with acting_as_owner(root):
+        current = named(root, CURRENT)
+        return tuple(_look(root, name, current) for name in NAMES)
 
 
 def named(root: Path, what: str) -> str:
@@ -96,9 +97,7 @@ def named(root: Path, what: str) -> str:
     raise SlotError(f"{link} is no link to {SLOTS}/a or {SLOTS}/b: move it away, then try again")
 
 
-def install(
-    path: Path, root: Path, *, trial: bool = False, before_writing: Action = lambda: None
-) -> Installed:
+def install(path: Path, root: Path, *, trial: bool = False) -> Installed:
     """Put a bundle into the slot that is not confirmed, and make that one current.
 
     If none is confirmed, into the one that is not current. If the current slot holds the very same
@@ -108,17 +107,17 @@ def install(
         path: the bundle, a folder or a tar.
         root: the slots' folder.
         trial: whether somebody will `confirm` or `revert` it; otherwise it is confirmed now.
-        before_writing: called when the bundle was read, and `root` not yet touched.
 
     Raises:
-        FieldguideError: if it cannot be; what was current still is.
+        FieldguideError: if it cannot be; it says what is current if that is another than before.
     """
     files = bundle.read_files(path)
     loaded = bundle.from_files(files)
-    before_writing()
-    with _explained(root), _alone(root):
+    _check_folder(root)
+    # Before root becomes the owner, who need not be able to run this Python.
+    runtime = _tested(loaded)
+    with _changing(root):
         current = named(root, CURRENT)
-        runtime = _tested(loaded)
         changed = not _holds(root, current, files)
         name = _replace(root, current, files) if changed else current
         if not trial and named(root, CONFIRMED) != name:
@@ -137,7 +136,7 @@ def _replace(root: Path, current: str, files: Mapping[str, bytes]) -> str:
             # What is current was never seen at work, and is to be written over.
             _point(root, CURRENT, kept)
         name = _other(kept or current)
-        slot = root / SLOTS / name
+        slot = _folder(root, name)
         if slot.exists():
             shutil.rmtree(slot)
         fresh.rename(slot)
@@ -151,7 +150,7 @@ def confirm(root: Path) -> Slot:
     Raises:
         SlotError: if nothing whole is current.
     """
-    with _explained(root), _alone(root):
+    with _changing(root):
         name = named(root, CURRENT)
         if not name:
             raise SlotError("nothing to confirm: no slot is current")
@@ -174,9 +173,13 @@ def confirm_running(path: Path, sha256: str) -> bool:
 
     Raises:
         SlotError: if another update is running, or the disk refuses.
+        OSError: if the folder may not be looked into.
     """
     root = path.parent
     if path.name != CURRENT or not path.is_symlink() or not (root / SLOTS).is_dir():
+        return False
+    if root.stat().st_uid != os.geteuid():
+        # Another's; and a service that has threads at work must not become that user for a while.
         return False
     name = named(root, CURRENT)
     if name == named(root, CONFIRMED):
@@ -197,13 +200,13 @@ def revert(root: Path) -> Slot | None:
     Raises:
         SlotError: if it cannot be done.
     """
-    with _explained(root), _alone(root):
+    with _changing(root):
         name, kept = named(root, CURRENT), _confirmed(root)
         if not kept or kept == name:
             return None
         _point(root, CURRENT, kept)
         if name:
-            shutil.rmtree(root / SLOTS / name, ignore_errors=True)
+            shutil.rmtree(_folder(root, name), ignore_errors=True)
         return _look(root, kept, kept)
 
 
@@ -216,7 +219,7 @@ def rollback(root: Path) -> Slot:
     Raises:
         SlotError: if the other slot holds no whole bundle.
     """
-    with _explained(root), _alone(root):
+    with _changing(root):
         name = _other(named(root, CURRENT))
         slot = _look(root, name, name)
         if slot.problem:
@@ -234,8 +237,15 @@ def _confirmed(root: Path) -> str:
     return "" if not name or _look(root, name, "").problem else name
 
 
+def _folder(root: Path, name: str) -> Path:
+    """The folder of a slot; never that of both, to which no name would lead."""
+    if name not in NAMES:
+        raise ValueError(f"no slot is called {name!r}")
+    return root / SLOTS / name
+
+
 def _look(root: Path, name: str, current: str) -> Slot:
-    folder = root / SLOTS / name
+    folder = _folder(root, name)
     if not folder.exists():
         return Slot(name, name == current, None, "empty")
     try:
@@ -247,7 +257,7 @@ def _look(root: Path, name: str, current: str) -> Slot:
 
 def _holds(root: Path, name: str, files: Mapping[str, bytes]) -> bool:
     try:
-        return bool(name) and bundle.read_files(root / SLOTS / name) == files
+        return bool(name) and bundle.read_files(_folder(root, name)) == files
     except FieldguideError:
         return False
 
@@ -317,12 +327,26 @@ def _check_folder(root: Path) -> None:
 
 
 @contextmanager
+def _changing(root: Path) -> Iterator[None]:
+    """As the owner and alone; of a full or read-only disk it is said what it leaves behind."""
+    _check_folder(root)
+    with acting_as_owner(root), _alone(root):
+        before = named(root, CURRENT)
+        try:
+            yield
+        except OSError as error:
+            raise SlotError(f"{_said(error, root)}; {_left(root, before)}") from error
+
+
+@contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Two at once would fill the same slot; the kernel drops the lock of whoever is killed."""
     folder = root / SLOTS
-    _check_folder(root)
-    folder.mkdir(mode=0o755, exist_ok=True)
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        folder.mkdir(mode=0o755, exist_ok=True)
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise SlotError(f"{_said(error, root)}; nothing was changed") from error
     try:
         _lock(number, folder)
         yield
@@ -337,11 +361,14 @@ def _lock(number: int, folder: Path) -> None:
         raise SlotError(f"{folder}: another update is running; wait for it") from error
 
 
-@contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    """Say of a full or read-only disk what it leaves behind."""
-    try:
-        yield
-    except OSError as error:
-        said = f"{error.filename or root}: {error.strerror or error}"
-        raise SlotError(f"{said}; what was current still is") from error
+def _said(error: OSError, root: Path) -> str:
+    return f"{error.filename or root}: {error.strerror or error}"
+
+
+def _left(root: Path, before: str) -> str:
+    """What is current after something failed."""
+    with suppress(OSError, SlotError):
+        now = named(root, CURRENT)
+        if now != before:
+            return f"now {SLOTS}/{now} is current"
+    return "what was current still is"

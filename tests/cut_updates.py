@@ -63,7 +63,6 @@ class Cutter:
         self.root = root
         self.tars = {bundle.load(tar).manifest["manifest_sha256"]: tar for tar in tars}
         slots.install(tars[0], root)
-        slots.confirm(root)
 
     def current(self) -> str:
         """Which bundle is current; it loads, or this raises."""
@@ -71,15 +70,16 @@ class Cutter:
         assert digest in self.tars
         return digest
 
-    def update(self) -> None:
+    def update(self, *, trial: bool = True) -> None:
         """Install the bundle that is not current."""
         current = self.current()
-        slots.install(next(t for digest, t in self.tars.items() if digest != current), self.root)
+        other = next(tar for digest, tar in self.tars.items() if digest != current)
+        slots.install(other, self.root, trial=trial)
 
-    def at_each_step(self) -> int:
+    def at_each_step(self, *, trial: bool) -> int:
         """Cut updates before their first, second, ... step, until one comes through."""
         for step in count(1):
-            child = fork(lambda step=step: (die_at(step), self.update()))
+            child = fork(lambda step=step: (die_at(step), self.update(trial=trial)))
             if not was_killed(child):
                 return step - 1
             self.current()
@@ -105,7 +105,8 @@ def main(root: Path, tars: list[Path], kills: int) -> None:
     cutter = Cutter(root, tars)
     # The self-test reads and writes nothing there; without it, every kill hits the disk's part.
     slots._tested = lambda _bundle: "none"
-    steps = cutter.at_each_step()
+    # From what is kept, from a trial, and by a person from a trial.
+    steps = sum(cutter.at_each_step(trial=trial) for trial in (True, True, False))
     moments, cut = random.Random(0), 0
     for number in range(kills):
         slots._tested = TESTED if number % 4 == 0 else lambda _bundle: "none"

@@ -122,7 +122,7 @@ def test_a_bundle_at_work_is_confirmed_after_a_while_and_not_before_it_gave_labe
         monkeypatch.setattr(
             found.telemetry,
             "snapshot",
-            lambda: replace(snapshot(), inferences_total=1),
+            lambda: replace(snapshot(), inferences_total=models.FEWEST_LABELS),
         )
         eventually(lambda: slots.named(tmp_path, slots.CONFIRMED) == "a", 20)
     finally:

@@ -6,14 +6,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from helpers import ROOT, Call, assert_one_error_line, read_folder, resealed, write_folder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from device import bundle as contract
 from device import slots
-from device.errors import SlotError
+from device.errors import BundleError, SlotError
 
 Files = dict[str, bytes]
 
@@ -167,6 +171,30 @@ def test_a_disk_that_fills_leaves_what_is_current_though_it_is_not_confirmed(
         assert slots.named(root, slots.CONFIRMED) == "a"
 
 
+def test_installing_what_is_tried_by_hand_keeps_it(
+    root: Path, other: Files, tmp_path: Path
+) -> None:
+    tar = write_folder(tmp_path / "b", other)
+    slots.install(tar, root, trial=True)
+    assert not slots.install(tar, root).changed
+    assert slots.revert(root) is None and read_folder(root / "current") == other
+
+
+def test_a_disk_that_fails_later_is_told_with_what_is_current_then(
+    root: Path, files: Files, other: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots.install(write_folder(tmp_path / "b", other), root, trial=True)
+
+    def fails(_folder: Path, **_: object) -> None:
+        if _folder.name == "b":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(shutil, "rmtree", fails)
+    with pytest.raises(SlotError, match=r"Input/output error; now slots/a is current$"):
+        slots.install(write_folder(tmp_path / "c", resealed(files, name="third")), root)
+    assert read_folder(root / "current") == files
+
+
 # --- what the service has seen at work --------------------------------------------------------
 
 
@@ -182,6 +210,56 @@ def test_an_update_that_worked_for_a_while_is_confirmed_by_the_service(
     assert slots.confirm_running(root / "current", runs)
     assert slots.named(root, slots.CONFIRMED) == "b"
     assert slots.revert(root) is None
+
+
+# --- any order ---------------------------------------------------------------------------
+
+COMMANDS = ("install", "install --trial", "confirm", "revert", "rollback", "status")
+
+
+@given(
+    commands=st.lists(
+        st.sampled_from([*COMMANDS, "no current", "no confirmed"]), min_size=1, max_size=8
+    )
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_order_of_commands_loses_the_bundle_that_is_to_be_kept(
+    commands: list[str], tiny_bundle: Path, files: Files
+) -> None:
+    """Whatever was whole and confirmed before a command is whole somewhere after it."""
+    with TemporaryDirectory() as name:
+        root = Path(name) / "root"
+        root.mkdir()
+        slots.install(tiny_bundle, root)
+        for number, command in enumerate(commands):
+            kept = slots._confirmed(root)
+            digest = kept and digest_of(root, kept)
+            act(root, command, files, number)
+            if kept and command in ("install --trial", "confirm", "revert", "status"):
+                assert digest in {digest_of(root, slot.name) for slot in slots.status(root)}
+            if kept and command == "revert":
+                assert digest_of(root, slots.CURRENT) == digest
+
+
+def act(root: Path, command: str, files: Files, number: int) -> None:
+    if command.startswith("no "):
+        (root / command.removeprefix("no ")).unlink(missing_ok=True)
+        return
+    verb, _, option = command.partition(" ")
+    if verb == "install":
+        bundle = write_folder(root.parent / f"b{number}", resealed(files, name=f"bundle {number}"))
+        slots.install(bundle, root, trial=bool(option))
+        return
+    with suppress(SlotError):
+        getattr(slots, verb)(root)
+
+
+def digest_of(root: Path, slot: str) -> str:
+    folder = root / slot if slot == slots.CURRENT else root / "slots" / slot
+    try:
+        return str(contract.load(folder).manifest["manifest_sha256"])
+    except BundleError:
+        return ""
 
 
 # --- whose folder it is -----------------------------------------------------------------------
