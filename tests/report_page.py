@@ -98,6 +98,8 @@ def metrics_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dic
             "description": f"4,380 photos in {len(labels)} classes, folder 'garden'",
             "fingerprint": "ab" * 32,
             "counts": {label: dict(parts) for label in labels},
+            "correlations": {"0.94": 4330, "0.997": 50},
+            "edited_copies": 7,
         },
         "config": {
             "architecture": {"name": "mobilenet_v2", "alpha": 1.0, "size_px": 224},

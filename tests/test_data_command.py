@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, encoded
+from PIL import Image, ImageOps
 from pipeline import only_error
-from test_data import RULES, two_classes, write
+from test_data import RULES, image, jpeg, two_classes, write
 
 from train import data as photos
 from train.__main__ import main
@@ -142,3 +144,26 @@ def test_a_process_gives_status_and_line_as_well(folder: Path, tmp_path: Path) -
     assert done.returncode == 1
     assert "no such folder" in only_error(done.stderr)
     assert done.stdout == ""
+
+
+def test_what_is_grouped_otherwise_than_most_is_told_and_recorded(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2, 20):
+        write(folder / "fern" / f"more_{number}.jpg", jpeg(image(2000 + number)))
+    mirrored = ImageOps.mirror(image(0))
+    write(folder / "fern" / "mirrored.jpg", jpeg(mirrored))
+    shaken = np.asarray(image(5000)).astype(int)
+    for number in range(14):
+        noise = np.random.default_rng(number).normal(0, 3, shaken.shape)
+        frame = Image.fromarray((shaken + noise).clip(0, 255).astype(np.uint8))
+        write(folder / "moss" / f"burst_{number}.png", encoded(frame))
+    out = tmp_path / "train"
+    assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "edited copy, in one part: fern/mirrored.jpg of fern/0.jpg" in said
+    assert "alike as of one camera: 14 photos" in said and "of all others by 0.94" in said
+    record = photos.read_record(out / photos.DATA_RECORD)
+    assert record.edited_copies == 1
+    assert record.correlations["0.94"] == 12 + 18 + 1
+    assert sum(record.correlations.values()) == 12 + 18 + 1 + 14

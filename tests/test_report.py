@@ -36,6 +36,13 @@ def test_report_says_which_data_it_was_made_from(metrics: dict[str, Any]) -> Non
     assert "ab" * 32 in page.text
 
 
+def test_report_says_what_was_grouped_and_from_which_correlation(metrics: dict[str, Any]) -> None:
+    text = page_of(metrics).text
+    assert re.search("nearly identical from correlation 0.94 on ?4,330 photos", text)
+    assert re.search("nearly identical from correlation 0.997 on ?50 photos", text)
+    assert re.search("edited copies, grouped ?7 photos", text)
+
+
 def test_report_of_rendered_data_says_so(metrics: dict[str, Any]) -> None:
     metrics["data"]["kind"] = "rendered"
     text = page_of(metrics).text

@@ -16,18 +16,17 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from train.errors import DataError
+from train.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical_pairs
 from train.render import CLASS_NAMES, render_flower
 from train.split import (
     LEFT_OUT,
     MIN_PHOTOS_PER_CLASS,
-    NEAR_IDENTICAL_CORRELATIONS,
     PARTS,
     SHARES,
     THUMBNAIL_PX,
     Photo,
     Row,
     assign,
-    near_identical_pairs,
     part,
     read_csv,
     thumbnail,
@@ -77,7 +76,7 @@ class Album:
         return photo
 
     def damage(self, label: str, problem: str) -> Photo:
-        photo = Photo(self.new_path(label), label, self.rng.bytes(32).hex(), None, problem)
+        photo = Photo(self.new_path(label), label, self.rng.bytes(32).hex(), problem=problem)
         self.photos.append(photo)
         return photo
 

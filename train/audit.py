@@ -20,7 +20,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from train.split import LEFT_OUT, MAX_PAIRS_PER_PHOTO, Row, connected, near_identical_pairs
+from train.copies import joined
+from train.groups import MAX_PAIRS_PER_PHOTO, near_identical_pairs
+from train.split import LEFT_OUT, Row
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -263,7 +265,8 @@ def _neighbours_by_number(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
 
 def _components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     members: dict[int, list[int]] = defaultdict(list)
-    for i, root in enumerate(connected(count, pairs)):
+    ends = np.array(list(pairs), np.int64).reshape(-1, 2).T
+    for i, root in enumerate(joined(np.arange(count), ends).tolist()):
         members[root].append(i)
     return [group for group in members.values() if len(group) > 1]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from device.preprocess import (
     read_photo,
 )
 from train import folders
+from train.copies import detail
 from train.errors import DataError, DownloadError
 from train.fetch import fetch_flowers
 from train.folders import RENDERED_MARK
@@ -51,6 +52,11 @@ class DataSet:
     """SHA-256 over the sorted digests and classes of all files."""
     counts: dict[str, dict[str, int]]
     """Photos by class and part."""
+    correlations: dict[str, int] = field(default_factory=dict)
+    """How many of the photos that judge and teach were grouped with what is from this correlation
+    on nearly identical to them."""
+    edited_copies: int = 0
+    """Photos grouped with another that they are an edited copy of, or that is one of them."""
 
     def record(self) -> dict[str, Any]:
         """As the JSON object of `data.json`."""
@@ -131,8 +137,9 @@ def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
     digest = hashlib.sha256(data).hexdigest()
     collected = provenance.read(data) is not None
     try:
-        small = thumbnail(decode(data, rules))
-        return Photo(name, label, digest, thumbnail=small, collected=collected)
+        picture = decode(data, rules)
+        looks = thumbnail(picture), detail(picture)
+        return Photo(name, label, digest, *looks, collected=collected)
     except PhotoError as error:
         return Photo(name, label, digest, problem=str(error), collected=collected)
 
@@ -191,7 +198,13 @@ def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset(
         description=f"{len(used):,} photos in {len(labels)} classes, folder {name!r}{saved}{note}",
         fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
         counts=counts,
+        correlations={f"{key:g}": count for key, count in sorted(_correlations(rows).items())},
+        edited_copies=sum(bool(row.copy_of) for row in rows),
     )
+
+
+def _correlations(rows: Sequence[Row]) -> Counter[float]:
+    return Counter(row.correlation for row in rows if row.part != LEFT_OUT and not row.collected)
 
 
 def read_record(path: Path) -> DataSet:
@@ -213,8 +226,28 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
     lines = [f"{'':{width}}" + "".join(f"{column:>10}" for column in columns)]
     for label, parts in data_set.counts.items():
         lines.append(f"{label:{width}}" + "".join(f"{parts[column]:10}" for column in columns))
+    lines += _grouping(data_set, rows)
     left_out = [row for row in rows if row.part == LEFT_OUT]
     lines += [f"left out: {folders.shown(row.path)}: {row.reason}" for row in left_out[:20]]
     if len(left_out) > 20:
         lines.append(f"... and {len(left_out) - 20} more, see {SPLIT}")
     return "\n".join(lines)
+
+
+def _grouping(data_set: DataSet, rows: Sequence[Row]) -> list[str]:
+    """What was grouped in another way than most photos are."""
+    lines = []
+    usual, *stricter = data_set.correlations.items() or [("", 0)]
+    for correlation, count in stricter:
+        lines.append(
+            f"alike as of one camera: {count:,} photos; of these one picture are those that "
+            f"correlate by {correlation}, of all others by {usual[0]}"
+        )
+    edited = [row for row in rows if row.copy_of]
+    lines += [
+        f"edited copy, in one part: {folders.shown(row.path)} of {folders.shown(row.copy_of)}"
+        for row in edited[:20]
+    ]
+    if len(edited) > 20:
+        lines.append(f"... and {len(edited) - 20} more, see the groups in {SPLIT}")
+    return lines

@@ -1,8 +1,8 @@
 """The split: which photo trains, validates or tests, decided by content.
 
 Pure functions from photo records to rows; the same photos give the same rows whatever their
-file order or names. Photos that show nearly the same picture form a *group*, and a group never
-stands on two sides.
+file order or names. Photos that show nearly the same picture, or of which one is an edited copy of
+the other, form a *group*, and a group never stands on two sides.
 """
 
 import csv
@@ -10,33 +10,25 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from train.copies import copies_of
 from train.errors import DataError
+from train.groups import NEAR_IDENTICAL_CORRELATIONS, Grouping
+from train.groups import group as group_photos
 
 PARTS = ("train", "val", "test")
 SHARES = (0.70, 0.15, 0.15)
 LEFT_OUT = "left_out"
 
 THUMBNAIL_PX = 16
-NEAR_IDENTICAL_CORRELATIONS = (0.94, 0.97, 0.99, 0.997)
-"""Two thumbnails at least this correlated are taken for the same picture.
-
-The first value is right for photos of all kinds. Behind a fixed camera every photo resembles
-every other; then the next value is taken, until no group holds more than `MAX_GROUP_SHARE`.
-"""
-
-MAX_GROUP_SHARE = 0.1
-MAX_BURST_PHOTOS = 12
-"""A burst of so many is no fixed camera, however small the set, up to `MAX_BURST_SHARE`."""
-MAX_BURST_SHARE = 1 / 3
-MAX_PAIRS_PER_PHOTO = 20
-
+FEW_COPIES = 0.02
+"""Of the photos, in groups with edited copies."""
 MIN_PHOTOS_PER_CLASS = len(PARTS)
 """A class needs one photo to learn from, one to choose by and one to test on."""
 
@@ -51,6 +43,8 @@ class Photo:
     sha256: str
     thumbnail: npt.NDArray[np.float32] | None = None
     """Zero mean, unit length, from `thumbnail`; None if the file is no usable photo."""
+    detail: npt.NDArray[np.uint8] | None = None
+    """From `train.copies.detail`; edited copies are looked for if all usable photos have it."""
     problem: str = ""
     """Why it cannot be used; empty for a good photo."""
     collected: bool = False
@@ -71,7 +65,11 @@ class Row:
     reason: str
     """Why it was left out; empty otherwise."""
     collected: bool = field(default=False, compare=False)
-    """Whether a device saved it; the photo itself says so, and not the file."""
+    """Whether a device saved it. This and what follows is not in the file."""
+    correlation: float = field(default=NEAR_IDENTICAL_CORRELATIONS[0], compare=False)
+    """From which on another thumbnail is taken for the same picture as this one."""
+    copy_of: str = field(default="", compare=False)
+    """Path of the photo of its group that it is an edited copy of."""
 
 
 def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
@@ -91,42 +89,6 @@ def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
     values = (values - values.mean(axis=(0, 1))).ravel()
     length = float(np.linalg.norm(values))
     return values / length if length > 1e-3 else np.zeros_like(values)
-
-
-def near_identical_pairs(
-    thumbnails: npt.NDArray[np.float32], threshold: float, most: int | None = None
-) -> list[tuple[int, int]]:
-    """All pairs (i, j), i < j, whose thumbnails correlate by at least `threshold`.
-
-    Compares every photo with every other, 1,024 rows at a time: exact, and for 10,000 photos
-    40 MB and a few seconds. Gives no more than `most` + 1 pairs, however alike all photos are.
-    """
-    pairs: list[tuple[int, int]] = []
-    for start in range(0, len(thumbnails), 1024):
-        block = thumbnails[start : start + 1024]
-        similar = block @ thumbnails[start:].T >= threshold
-        rows, columns = np.nonzero(np.triu(similar, k=1))
-        room = None if most is None else most + 1 - len(pairs)
-        rows, columns = rows[:room] + start, columns[:room] + start
-        pairs += zip(rows.tolist(), columns.tolist(), strict=True)
-        if room == len(rows):
-            break
-    return pairs
-
-
-def connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Union-find: for each of `count` items the root of its connected component."""
-    parent = list(range(count))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i, j in pairs:
-        parent[root(i)] = root(j)
-    return [root(i) for i in range(count)]
 
 
 def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
@@ -151,35 +113,58 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
     usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
     good = [photo for photo in usable if not photo.collected]
     _check_classes(photos, good)
-    groups, threshold = _groups(good)
-    part_of = _parts_of_groups(good, groups, seed)
+    groups, found = _groups(good)
+    part_of = _parts(good, groups, found, seed)
     _check_parts(good, [part_of[group] for group in groups])
-    group_of = {photo.path: group for photo, group in zip(good, groups, strict=True)}
-    held_out = [photo for photo in good if part_of[group_of[photo.path]] != "train"]
-    leaks = _leaks([photo for photo in usable if photo.collected], held_out, threshold)
+    held_out = [i for i, group in enumerate(groups) if part_of[group] != "train"]
+    fresh = [photo for photo in usable if photo.collected]
+    leaks = _leaks(fresh, [good[i] for i in held_out], found.thresholds[held_out])
+    names = {photo.path: i for i, photo in enumerate(good)}
+    copies = {max(c.first, c.second): min(c.first, c.second) for c in found.copies}
     rows = []
     for photo, problem in zip(photos, reasons, strict=True):
         reason = problem or leaks.get(photo.path, "")
-        group = group_of.get(photo.path, photo.sha256[:12])
+        number = names.get(photo.path)
+        group = photo.sha256[:12] if number is None else groups[number]
         part = LEFT_OUT if reason else "train" if photo.collected else part_of[group]
-        facts = (photo.path, photo.label, part, photo.sha256, group, reason)
-        rows.append(Row(*facts, photo.collected))
+        row = Row(photo.path, photo.label, part, photo.sha256, group, reason, photo.collected)
+        if number is not None:
+            other = good[copies[number]].path if number in copies else ""
+            row = replace(row, correlation=float(found.thresholds[number]), copy_of=other)
+        rows.append(row)
     return rows
 
 
-def _leaks(fresh: Sequence[Photo], held_out: Sequence[Photo], threshold: float) -> dict[str, str]:
+def _leaks(
+    fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: npt.NDArray[np.float64]
+) -> dict[str, str]:
     """By path, why a device's photo must be left out: it shows what a held-out photo shows."""
     if not fresh:
         return {}
-    thumbnails = [photo.thumbnail for photo in (*fresh, *held_out) if photo.thumbnail is not None]
-    new, old = np.stack(thumbnails[: len(fresh)]), np.stack(thumbnails[len(fresh) :])
+    new, old = _thumbnails(fresh), _thumbnails(held_out)
+    said = "a device's photo, {} the held-out {}"
     leaks = {}
     for photo, row in zip(fresh, new, strict=True):
-        correlations = old @ row
-        nearest = held_out[int(correlations.argmax())]
-        if correlations.max() >= threshold:
-            leaks[photo.path] = f"a device's photo, nearly the same as the held-out {nearest.path}"
+        # How far above what counts as the same picture as each.
+        above = old @ row - thresholds
+        if above.max() >= 0:
+            path = held_out[int(above.argmax())].path
+            leaks[photo.path] = said.format("nearly the same as", path)
+    new_details, old_details = _details(fresh), _details(held_out)
+    if new_details is not None and old_details is not None:
+        for copy in copies_of(new_details, old_details):
+            path = held_out[copy.second].path
+            leaks.setdefault(fresh[copy.first].path, said.format("an edited copy of", path))
     return leaks
+
+
+def _thumbnails(photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
+    return np.stack([photo.thumbnail for photo in photos if photo.thumbnail is not None])
+
+
+def _details(photos: Sequence[Photo]) -> npt.NDArray[np.uint8] | None:
+    details = [photo.detail for photo in photos if photo.detail is not None]
+    return np.stack(details) if len(details) == len(photos) else None
 
 
 def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
@@ -226,33 +211,36 @@ def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:
         )
 
 
-def _groups(photos: Sequence[Photo]) -> tuple[list[str], float]:
-    """For each photo the name of its group, and the first threshold that leaves groups small."""
-    thumbnails = np.stack([photo.thumbnail for photo in photos if photo.thumbnail is not None])
+def _parts(
+    photos: Sequence[Photo], groups: Sequence[str], found: Grouping, seed: int
+) -> dict[str, str]:
+    """The part of each group.
+
+    Where there are few edited copies the split is made without them, and they come to the photo
+    that their group is named after: so they move no other photo.
+    """
+    of_copies = {found.roots[copy.first] for copy in found.copies}
+    if np.isin(found.roots, list(of_copies)).mean() <= FEW_COPIES:
+        part_of = _parts_of_groups(photos, _names(photos, found.plain), seed)
+        places = {(photo.label, part_of[g]) for photo, g in zip(photos, groups, strict=True)}
+        if len(places) == len(PARTS) * len({photo.label for photo in photos}):
+            return part_of
+    return _parts_of_groups(photos, groups, seed)
+
+
+def _groups(photos: Sequence[Photo]) -> tuple[list[str], Grouping]:
+    """For each photo the name of its group, and how it was found."""
     first_of: dict[str, int] = {}
-    same_bytes = [(first_of.setdefault(p.sha256, i), i) for i, p in enumerate(photos)]
-    most = MAX_PAIRS_PER_PHOTO * len(photos)
-    roots = connected(len(photos), same_bytes)
-    for threshold in NEAR_IDENTICAL_CORRELATIONS:
-        pairs = near_identical_pairs(thumbnails, threshold, most)
-        if len(pairs) > most:
-            continue
-        joined = connected(len(photos), same_bytes + pairs)
-        if np.bincount(joined).max() <= _largest_group(len(photos), threshold):
-            roots = joined
-            break
+    same_bytes = [first_of.setdefault(photo.sha256, i) for i, photo in enumerate(photos)]
+    found = group_photos(_thumbnails(photos), _details(photos), same_bytes)
+    return _names(photos, found.roots), found
+
+
+def _names(photos: Sequence[Photo], roots: npt.NDArray[np.int64]) -> list[str]:
     smallest: dict[int, str] = {}
-    for photo, root in zip(photos, roots, strict=True):
+    for photo, root in zip(photos, roots.tolist(), strict=True):
         smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
-    return [smallest[root][:12] for root in roots], threshold
-
-
-def _largest_group(photos: int, threshold: float) -> float:
-    """How many photos may form one group before they are taken for a fixed camera's."""
-    burst = MAX_BURST_SHARE * photos
-    if threshold != NEAR_IDENTICAL_CORRELATIONS[-1]:
-        burst = max(MAX_GROUP_SHARE * photos, min(MAX_BURST_PHOTOS, burst))
-    return max(MIN_PHOTOS_PER_CLASS, burst)
+    return [smallest[root][:12] for root in roots.tolist()]
 
 
 def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) -> dict[str, str]:
