@@ -1,5 +1,6 @@
 """Frames through PyAV (the `video` extra): video files, V4L2 cameras, RTSP and other streams."""
 
+import errno
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from device.pictures import Decoder, telling_damage, whole
 from device.sources import ALWAYS, Demand, Frame
 
 ALMOST = 0.95
+TEAR_DOWN_S = 0.5
+"""For a server to be done with one connection before the next."""
 LOW_LATENCY = {
     "flags": "low_delay",
     # Finding out what a stream is may not wait for more of it than a camera sends in a moment.
@@ -96,9 +99,10 @@ class NetworkStream:
         Raises:
             SourceError: if it cannot be reached, stops sending, or ends.
         """
-        if self.address.startswith("rtsp"):
+        if self.address.startswith("rtsp://"):
             yield from self._over_rtsp()
         else:
+            # Encrypted RTSP is TCP alone.
             yield from self._over(self.config.open_limit_s)
 
     def _over(self, limit_s: float, **options: str) -> Iterator[Frame]:
@@ -106,29 +110,52 @@ class NetworkStream:
         return _live(self.address, self.config, self.demand, options, limit_s=limit_s)
 
     def _over_rtsp(self) -> Iterator[Frame]:
-        limit_s = self.config.open_limit_s
+        """First what loses nothing and passes every firewall that RTSP passes, then UDP."""
+        # Sooner than whoever waits for frames gives up, or nobody would learn of the reason.
+        limit_s = 0.75 * self.config.open_limit_s
         try:
-            # First what loses nothing and passes every firewall that RTSP passes.
-            yield from self._over(limit_s, rtsp_transport="tcp")
+            # Of one connection: right after one was closed many servers refuse the next.
+            both = {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp"}
+            yield from self._over(limit_s, **both)
         except _NotOpenedError as error:
-            if error.final:
+            if isinstance(error.cause, pyav().ExitError):
+                raise error.with_hint(
+                    "neither over TCP nor, if it refuses that, over UDP (a firewall?)"
+                ) from error
+            if error.cause.errno == errno.EPROTONOSUPPORT:
+                raise error.with_hint("it takes neither TCP nor UDP") from error
+            if error.is_final:
                 raise
             tcp = error
+        # FFmpeg takes one refusal alone (461) for a reason to go on.
+        time.sleep(TEAR_DOWN_S)
         try:
-            # Sooner than whoever waits for frames gives up, or nobody would learn of it.
             yield from self._over(limit_s / 2, rtsp_transport="udp")
         except _NotOpenedError as udp:
-            both = f"over TCP: {tcp.reason}; over UDP: {udp.reason}"
-            raise SourceError(f"{without_password(self.address)}: {both}") from udp
+            reasons = f"over TCP: {tcp.reason}; over UDP: {udp.reason}"
+            raise SourceError(f"{without_password(self.address)}: {reasons}") from udp
 
 
 class _NotOpenedError(SourceError):
-    """A stream that could not be opened."""
+    """A stream of which nothing came."""
 
-    def __init__(self, shown: str, reason: str, *, final: bool) -> None:
-        """Say why; `final` if another transport will not do any better."""
-        super().__init__(f"{shown}: {reason}")
-        self.reason, self.final = reason, final
+    def __init__(self, shown: str, av: Any, cause: Any) -> None:
+        """Take FFmpeg's error."""
+        self.shown, self.cause, self.reason = shown, cause, _reason(av, cause)
+        # It is not there, or does not want us: another transport will not do any better.
+        self.is_final = isinstance(
+            cause,
+            av.ExitError
+            | av.ConnectionRefusedError
+            | av.HTTPUnauthorizedError
+            | av.HTTPForbiddenError
+            | av.HTTPNotFoundError,
+        )
+        super().__init__(f"{shown}: {self.reason}")
+
+    def with_hint(self, hint: str) -> SourceError:
+        """The same, and what it means."""
+        return SourceError(f"{self.shown}: {self.reason}: {hint}")
 
 
 def without_password(address: str) -> str:
@@ -159,7 +186,7 @@ def _live(
             raise SourceError(f"{shown}: no video in it") from error
         except av.FFmpegError as error:
             if not began:
-                raise _NotOpenedError(shown, _reason(av, error), final=True) from error
+                raise _NotOpenedError(shown, av, error) from error
             raise SourceError(f"{shown}: {_reason(av, error)}") from error
     raise SourceError(f"{shown}: the stream ended")
 
@@ -170,16 +197,7 @@ def _opened(
     try:
         return av.open(address, format=kind, options=options, timeout=limits_s)
     except av.FFmpegError as error:
-        # It is not there, or does not want us.
-        final = (
-            av.ExitError,
-            av.ConnectionRefusedError,
-            av.HTTPUnauthorizedError,
-            av.HTTPForbiddenError,
-            av.HTTPNotFoundError,
-        )
-        shown, reason = without_password(address), _reason(av, error)
-        raise _NotOpenedError(shown, reason, final=isinstance(error, final)) from error
+        raise _NotOpenedError(without_password(address), av, error) from error
 
 
 def _reason(av: Any, error: Any) -> str:

@@ -68,6 +68,7 @@ class RtspCamera:
         self.label, self.silent = 0, False
         self.loses: Callable[[], bool] = lambda: False
         self.setups: list[str] = []
+        self.connections = 0
         self._port = 0
         self._clients: list[Callable[[bytes], Any]] = []
         self._connections: list[socket.socket] = []
@@ -105,6 +106,7 @@ class RtspCamera:
             while True:
                 client, _ = server.accept()
                 self._connections.append(client)
+                self.connections += 1
                 threading.Thread(target=self._converse, args=(client,), daemon=True).start()
 
     def _converse(self, client: socket.socket) -> None:

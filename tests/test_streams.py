@@ -60,11 +60,19 @@ def test_udp_is_tried_however_a_camera_refuses_tcp(refusal: str) -> None:
         assert whole_pictures(camera.url, 1)
 
 
-def test_a_camera_that_takes_neither_transport_is_told_with_both_reasons() -> None:
-    with rtsp_camera(Habits(transports=())) as camera:
-        with pytest.raises(SourceError, match=r"over TCP: .*not supported; over UDP: .*not supp"):
+@pytest.mark.parametrize("refusal", ["461 Unsupported Transport", "400 Bad Request", ""])
+def test_a_camera_that_takes_neither_transport_is_told_with_both(refusal: str) -> None:
+    with rtsp_camera(Habits(transports=(), refusal=refusal)) as camera:
+        with pytest.raises(SourceError) as fault:
             next(NetworkStream(camera.url, CONFIG).frames())
+        assert "TCP" in str(fault.value) and "UDP" in str(fault.value)
         assert camera.setups == ["TCP", "UDP"]
+
+
+def test_where_tcp_is_refused_properly_udp_is_had_over_the_same_connection() -> None:
+    with rtsp_camera(Habits(transports=("UDP",))) as camera:
+        assert whole_pictures(camera.url, 1)
+        assert camera.connections == 1
 
 
 def test_udp_that_a_firewall_swallows_is_told_before_the_camera_is_given_up() -> None:
@@ -77,7 +85,7 @@ def test_udp_that_a_firewall_swallows_is_told_before_the_camera_is_given_up() ->
         eventually(lambda: telemetry.snapshot().camera.problem, within_s=30)
         problem = telemetry.snapshot().camera.problem
         capture.close()
-        assert "over TCP" in problem and "over UDP: it does not answer" in problem
+        assert "UDP (a firewall?)" in problem
 
 
 def test_an_absent_camera_is_not_asked_twice() -> None:
