@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 try:
     import numpy  # noqa: F401
@@ -20,8 +20,9 @@ except ImportError as error:
     )
 
 from device import __version__, benchmark, breakdown, bundle, loop, selftest, slots
+from device.address import safe
 from device.classifier import Classifier
-from device.console import exit_at_once, guarded, show_log
+from device.console import exit_at_once, guarded, say, show_faults, show_log
 from device.errors import PhotoError, SourceError
 from device.folders import Why, photos_below
 from device.runtime import AUTO, CHOICES, find
@@ -39,6 +40,14 @@ EXAMPLES = """examples:
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose complaints repeat no password of a mistyped command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the complaint; exit with 2."""
+        super().error(safe(message))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
@@ -50,7 +59,7 @@ def classify(options: argparse.Namespace) -> int:
     loaded = bundle.load(options.bundle)
     classifier = _classifier(options, loaded)
     if not options.json:
-        print(f"# {loaded.name}, made from {loaded.data}", file=sys.stderr)
+        say(f"# {loaded.name}, made from {loaded.data}", error=True)
     failed = False
     for path, problem in _photos(options.paths):
         try:
@@ -68,13 +77,14 @@ def run(options: argparse.Namespace) -> int:
     """Classify a source's frames, one JSON line each."""
     loaded = bundle.load(options.bundle)
     classifier = _classifier(options, loaded)
+    show_faults()
     source = open_source(options.source, loaded.preprocessing)
     failed = False
     for result in loop.results(source, classifier, options.frames):
         record = {"frame": result.number, "source": result.frame.name, "time": time.time()}
         if result.prediction is None:
             failed = True
-            record["error"] = result.frame.error
+            record["error"] = safe(result.frame.error)
         else:
             record |= result.prediction.record()
             record["invoke_ms"] = round(result.invoke_s * 1e3, 3)
@@ -110,26 +120,26 @@ def install_bundle(options: argparse.Namespace) -> int:
     """Put a bundle into the slot that is not current, and make that one current."""
     done = slots.install(options.tar, options.root, trial=options.trial)
     said = "installed" if done.changed else "already current"
-    print(f"{said}: {done.slot}, self-test passed on {done.runtime}")
+    say(f"{said}: {done.slot}, self-test passed on {done.runtime}")
     return 0
 
 
 def roll_back(options: argparse.Namespace) -> int:
     """Make the other slot current."""
-    print(f"went back: {slots.rollback(options.root)}")
+    say(f"went back: {slots.rollback(options.root)}")
     return 0
 
 
 def confirm_bundle(options: argparse.Namespace) -> int:
     """Note that the current slot was seen at work."""
-    print(f"confirmed: {slots.confirm(options.root)}")
+    say(f"confirmed: {slots.confirm(options.root)}")
     return 0
 
 
 def revert_bundle(options: argparse.Namespace) -> int:
     """Go back to the slot that was confirmed."""
     slot = slots.revert(options.root)
-    print(f"went back: {slot}" if slot else "nothing to go back from")
+    say(f"went back: {slot}" if slot else "nothing to go back from")
     return 0
 
 
@@ -140,7 +150,7 @@ def show_slots(options: argparse.Namespace) -> int:
         print(json.dumps([slot.record() for slot in found]))
     else:
         for slot in found:
-            print(("* " if slot.current else "  ") + str(slot))
+            say(("* " if slot.current else "  ") + str(slot))
     return int(not any(slot.current and slot.bundle for slot in found))
 
 
@@ -149,7 +159,7 @@ def self_test(options: argparse.Namespace) -> int:
     loaded = bundle.load(options.bundle)
     classifier = _classifier(options, loaded)
     result = selftest.run(loaded, classifier)
-    print(
+    say(
         f"self-test passed: {result.photos} golden photos on {result.runtime} "
         f"{classifier.runtime.version}, largest difference "
         f"{result.largest_difference_steps} steps, top-1 equal on {result.same_top1}"
@@ -196,7 +206,7 @@ def _measure(
         print(json.dumps(measured.record()))
     else:
         for name, value in measured.record().items():
-            print(f"{name:20} {value}")
+            say(f"{name:20} {value}")
 
 
 def _break_down(
@@ -251,11 +261,11 @@ def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(record), flush=True)
     elif "error" in record:
-        print(f"{record['path']}: error: {record['error']}", file=sys.stderr, flush=True)
+        say(f"{record['path']}: error: {record['error']}", error=True)
     else:
         best = f"{record['label']} {record['score']:.1%}"
         said = f"unknown (at most {best})" if record["unknown"] else best
-        print(f"{record['path']}: {said}", flush=True)
+        say(f"{record['path']}: {said}")
 
 
 def _positive(text: str) -> int:
@@ -271,8 +281,8 @@ def _threads(text: str) -> int:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m device",
         description="Run a Fieldguide bundle: classify photos and camera frames.",
         epilog=EXAMPLES,
@@ -280,7 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fieldguide {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--bundle", type=Path, required=True, help="bundle folder or tar")
     shared.add_argument("--runtime", default=AUTO, help=f"TFLite runtime: {', '.join(CHOICES)}")
     shared.add_argument("--threads", type=_threads, help="threads of the interpreter")
@@ -326,7 +336,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_slots(parser: argparse.ArgumentParser) -> None:
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--root", type=Path, default=slots.ROOT, help=f"default: {slots.ROOT}")
     commands = parser.add_subparsers(required=True, metavar="ACTION")
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from device.address import safe
 from device.config import CameraConfig
 from device.errors import CameraHangsError, SourceError
 from device.sources import Frame, FrameSource
@@ -213,10 +214,10 @@ class Attempt:
                     return
                 self._put(frame)
         except SourceError as error:
-            problem = str(error)
+            problem = safe(str(error))
         except Exception as error:
             # Drivers and decoders raise what they like; whatever it is, the next attempt may do.
-            problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            problem = safe(f"{type(error).__name__}: {error}")
         with self._ready:
             self.problem = self.problem or problem
             self.ended = True

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device import settings
+from device import address, settings
 from device.errors import ConfigError
 from device.mqtt_settings import MqttConfig, check_mqtt
 from device.preprocess import MAX_FRAME_PIXELS
@@ -179,11 +179,20 @@ def load(path: Path) -> Config:
         ConfigError: naming the file, the setting and what it may be.
     """
     config = settings.read_file(Config, path)
+    _remember(config)
     try:
         _check(config)
     except ConfigError as error:
         raise type(error)(f"{path}: {error}") from error
     return config
+
+
+def _remember(config: Config) -> None:
+    """Before anybody can say anything about them."""
+    for name, secret in settings.secrets(config):
+        # A source need not be an address, and "auto" is no secret.
+        keep = address.remember if name == "camera.source" else address.remember_secret
+        keep(secret)
 
 
 def _check(config: Config) -> None:
@@ -196,6 +205,8 @@ def _check(config: Config) -> None:
             f"camera.width_px={width_px}, height_px={height_px}: at most {MAX_FRAME_PIXELS:,} "
             "pixels together, as of 4096x2160"
         )
+    if wrong := address.problem(config.camera.source):
+        raise ConfigError(f"camera.source: {wrong}")
     output = config.output
     places = {
         "bundle.path": config.bundle.path,

@@ -4,11 +4,16 @@ import io
 import logging
 import os
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
 from typing import NoReturn
 
+from device.address import hide
 from device.errors import FieldguideError
+from device.safe_text import printable
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -25,7 +30,7 @@ def guarded(command: Callable[[], int]) -> int:
             sys.stdout.flush()
         return status
     except FieldguideError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return error.exit_status
     except BrokenPipeError:
         # The reader (head, a closed terminal) has gone; Python would complain at exit.
@@ -33,20 +38,62 @@ def guarded(command: Callable[[], int]) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        say(f"error: {where}{error.strerror or error}", error=True)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
+def say(text: str, *, error: bool = False) -> None:
+    """Print text for people: without secrets, and with nothing that a terminal obeys."""
+    print(_shown(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def show_log() -> None:
-    """Print the log of a service on stderr, one line each; the journal adds the time."""
+    """Print the log of a service on stderr, one line each; the journal adds the time.
+
+    Libraries' warnings and tracebacks, too: whatever they repeat, no secret is in it.
+    """
+    formatter = _Formatter("%(levelname)s: %(message)s")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(formatter)
     log = logging.getLogger("fieldguide")
     log.handlers, log.propagate = [handler], False
     log.setLevel(logging.INFO)
+    if logging.lastResort is not None:
+        # It prints the warnings of everybody else.
+        logging.lastResort.setFormatter(formatter)
+    show_faults()
+
+
+def show_faults() -> None:
+    """Print what nobody caught without secrets: an exception's text may repeat an address."""
+    sys.excepthook = _show_fault
+    threading.excepthook = lambda args: _show_fault(
+        args.exc_type, args.exc_value, args.exc_traceback
+    )
+
+
+def _show_fault(
+    kind: type[BaseException], fault: BaseException | None, where: TracebackType | None
+) -> None:
+    if kind is not SystemExit:
+        print(_shown("".join(traceback.format_exception(kind, fault, where))), file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    return "\n".join(printable(line) for line in hide(text).rstrip("\n").split("\n"))
+
+
+class _Formatter(logging.Formatter):
+    """The last one to see what goes into the log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(hide(super().formatMessage(record)))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _shown(super().format(record))
 
 
 def exit_at_once(status: int) -> NoReturn:

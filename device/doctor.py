@@ -12,6 +12,7 @@ from device import config as configuration
 from device import doctor_machine as machine
 from device import doctor_network as network
 from device import doctor_software as software
+from device.address import shown
 from device.board import Board
 from device.cameras import choose, video_nodes
 from device.config import Config
@@ -20,7 +21,6 @@ from device.findings import FAILED, OK, WARNING, Finding
 from device.host import Host
 from device.settings import secrets
 from device.sources import AUTO, PICAMERA2
-from device.streams import without_password
 
 
 def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ def secrecy(path: Path, settings: Config) -> Finding:
     held = [
         name
         for name, value in secrets(settings)
-        if name != "camera.source" or without_password(value) != value
+        if name != "camera.source" or shown(value) != value
     ]
     if held and path.stat().st_mode & 0o004:
         found = f"{path} holds {', '.join(held)}, and every user of this machine may read it"

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from device import outputs
+from device.address import shown
 from device.board import NOW, Board, explain
 from device.config import Config
 from device.findings import FAILED, OK, WARNING, Finding
 from device.host import Host, nearest
 from device.runtime import EDGETPU_NEEDS
 from device.sources import AUTO, PICAMERA2
-from device.streams import without_password
 
 EARLIEST_YEAR = 2025
 MIN_FREE_MB = 100
@@ -52,8 +52,8 @@ def other_source(source: str) -> Finding:
     """A stream, file or folder; `doctor_network.camera` tries a stream."""
     remote = "://" in source
     if remote or os.path.exists(source):
-        return Finding("camera", OK, without_password(source))
-    return Finding("camera", FAILED, f"{source} is not there", "mend camera.source")
+        return Finding("camera", OK, shown(source))
+    return Finding("camera", FAILED, f"{shown(source)} is not there", "mend camera.source")
 
 
 def camera_found(source: str, *, usb: bool, csi: bool) -> Finding:

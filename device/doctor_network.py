@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from device import discovery
+from device.address import shown
 from device.config import CameraConfig
 from device.errors import FieldguideError
 from device.findings import FAILED, OK, Finding
 from device.mqtt_settings import MqttConfig
 from device.preprocess import Preprocessing
 from device.sources import Frame, open_source
-from device.streams import without_password
 
 if TYPE_CHECKING:
     from device.mqtt_connection import Connection
@@ -86,7 +86,7 @@ def camera(config: CameraConfig) -> Finding:
     try:
         answer = answers.get(timeout=CAMERA_S)
     except queue.Empty:
-        found = f"{without_password(config.source)}: no picture within {CAMERA_S:.0f} s"
+        found = f"{shown(config.source)}: no picture within {CAMERA_S:.0f} s"
         return Finding("camera picture", FAILED, found, fix)
     if isinstance(answer, Exception):
         return Finding("camera picture", FAILED, str(answer), fix)
@@ -99,7 +99,7 @@ def camera(config: CameraConfig) -> Finding:
 
 def _first_frame(config: CameraConfig) -> Frame | Exception:
     """The first whole frame, else the last damaged one."""
-    frame: Frame | Exception = FieldguideError(f"{without_password(config.source)}: no picture")
+    frame: Frame | Exception = FieldguideError(f"{shown(config.source)}: no picture")
     try:
         for frame in open_source(config.source, Preprocessing(), config).frames():
             if frame.picture is not None:
@@ -108,7 +108,7 @@ def _first_frame(config: CameraConfig) -> Frame | Exception:
         return error
     except Exception as error:
         # A library's fault is a finding, too.
-        return FieldguideError(f"{without_password(config.source)}: {type(error).__name__}")
+        return FieldguideError(f"{shown(config.source)}: {type(error).__name__}")
     return frame
 
 

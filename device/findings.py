@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from device.address import safe
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
@@ -25,7 +27,12 @@ class Finding:
     def line(self) -> str:
         """For people; one line whatever it was made from."""
         text = f"{self.check}: {self.found}" + f" -> {self.fix}" * bool(self.fix)
-        return f"{MARKS[self.state]}  {' '.join(text.split())}"
+        return f"{MARKS[self.state]}  {safe(text)}"
+
+    def record(self) -> dict[str, str]:
+        """For programs."""
+        found, fix = safe(self.found), safe(self.fix)
+        return {"check": self.check, "state": self.state, "found": found, "fix": fix}
 
 
 def report(findings: Iterable[Finding], *, as_json: bool) -> int:
@@ -37,7 +44,7 @@ def report(findings: Iterable[Finding], *, as_json: bool) -> int:
             print(finding.line(), flush=True)
     failed = sum(finding.state == FAILED for finding in seen)
     if as_json:
-        print(json.dumps({"healthy": not failed, "findings": [asdict(f) for f in seen]}))
+        print(json.dumps({"healthy": not failed, "findings": [f.record() for f in seen]}))
     else:
         print(f"{failed} failed" if failed else "nothing failed", file=sys.stderr)
     return int(failed > 0)

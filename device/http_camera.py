@@ -7,18 +7,18 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib import request
-from urllib.parse import unquote, urlsplit
 
 from device import __version__, preprocess
+from device.address import parse, safe, shown
 from device.config import OPEN_TIMEOUT_S, CameraConfig
 from device.errors import PhotoError, SourceError
 from device.multipart import MAX_PICTURE_BYTES, Parts
 from device.sources import ALWAYS, Demand, Frame
-from device.streams import NetworkStream, without_password
+from device.streams import NetworkStream
 
 STREAM = "multipart/x-mixed-replace"
 PICTURES = ("image/jpeg", "image/jpg", "image/pjpeg")
@@ -32,7 +32,7 @@ READ_BYTES = 256 * 1024
 class HttpCamera:
     """A camera on the network that sends JPEG; whatever else its address gives is PyAV's."""
 
-    address: str
+    address: str = field(repr=False)
     """http or https, with user and password if the camera asks for them (Basic or Digest)."""
     config: CameraConfig
     demand: Demand = ALWAYS
@@ -45,23 +45,23 @@ class HttpCamera:
         Raises:
             SourceError: if it cannot be reached, stops sending, ends, or sends no pictures.
         """
-        shown = without_password(self.address)
-        with _problems_of(shown):
+        name = shown(self.address)
+        with _problems_of(name):
             with self._open() as answer:
                 kind = answer.headers.get_content_type()
                 if kind == STREAM:
                     pictures = _streamed(answer, self.config.stall_limit_s)
-                    yield from _decoded(pictures, shown)
+                    yield from _decoded(pictures, name)
                     raise SourceError("the stream ended")
             if kind in PICTURES:
-                yield from _decoded(self._polled(), shown)
+                yield from _decoded(self._polled(), name)
             if not kind.startswith(FILMS):
                 raise SourceError(f"it sends {kind}, no pictures")
         yield from NetworkStream(self.address, self.config, self.demand).frames()
 
     def _open(self) -> HTTPResponse:
-        url = urlsplit(self.address)
-        host = url.netloc.rpartition("@")[2]
+        address = parse(self.address)
+        origin = f"{address.scheme}://{address.host}:{address.port}"
         handlers: list[request.BaseHandler] = [
             _Connector(self.config.stall_limit_s),
             request.HTTPRedirectHandler(),
@@ -69,19 +69,18 @@ class HttpCamera:
             request.HTTPDefaultErrorHandler(),
             request.UnknownHandler(),
         ]
-        if url.username is not None:
+        if address.user is not None:
             passwords = request.HTTPPasswordMgrWithDefaultRealm()
             # For all of this host, but no other: an answer may send us elsewhere.
-            user, password = unquote(url.username), unquote(url.password or "")
-            passwords.add_password(None, f"{url.scheme}://{host}/", user, password)
+            user, password = address.user.decode(), address.password.decode()
+            passwords.add_password(None, f"{origin}/", user, password)
             handlers.append(request.HTTPDigestAuthHandler(passwords))
             handlers.append(request.HTTPBasicAuthHandler(passwords))
         opener = request.OpenerDirector()
         for handler in handlers:
             opener.add_handler(handler)
         opener.addheaders = [("User-Agent", f"fieldguide/{__version__}")]
-        plain = url._replace(netloc=host).geturl()
-        answer: HTTPResponse = opener.open(plain, timeout=OPEN_TIMEOUT_S)
+        answer: HTTPResponse = opener.open(origin + address.target, timeout=OPEN_TIMEOUT_S)
         return answer
 
     def _polled(self) -> Iterator[list[bytes]]:
@@ -109,12 +108,12 @@ def decode_frame(name: str, data: bytes, outdated: int = 0) -> Frame:
     return Frame(name, picture, problem, time.monotonic(), decode_s, outdated)
 
 
-def _decoded(pictures: Iterator[list[bytes]], shown: str) -> Iterator[Frame]:
+def _decoded(pictures: Iterator[list[bytes]], name: str) -> Iterator[Frame]:
     """The newest picture each time: those that waited with it are out of date."""
     number = -1
     for waiting in pictures:
         number += len(waiting)
-        yield decode_frame(f"{shown}#{number}", waiting[-1], len(waiting) - 1)
+        yield decode_frame(f"{name}#{number}", waiting[-1], len(waiting) - 1)
 
 
 def _streamed(answer: HTTPResponse, limit_s: float) -> Iterator[list[bytes]]:
@@ -130,14 +129,14 @@ def _streamed(answer: HTTPResponse, limit_s: float) -> Iterator[list[bytes]]:
 
 
 @contextmanager
-def _problems_of(shown: str) -> Iterator[None]:
+def _problems_of(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, HTTPException, ValueError, SourceError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, TimeoutError):
             reason = "it does not answer any more"
-        raise SourceError(f"{shown}: {without_password(reason)}") from error
+        raise SourceError(f"{name}: {safe(reason)}") from error
 
 
 class _Patience:

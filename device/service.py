@@ -29,7 +29,6 @@ from device.pipeline import Pipeline
 from device.preprocess import Preprocessing
 from device.sinks import Context, Keeper, Sink, SinkThread
 from device.sources import FrameSource, is_camera, open_source
-from device.streams import without_password
 from device.systemd import Notifier
 from device.telemetry import Telemetry
 
@@ -56,7 +55,7 @@ class Service:
         self._path = path
         self._config = configuration.load(path)
         self._board = board or Board()
-        self._telemetry = Telemetry(without_password(self._config.camera.source))
+        self._telemetry = Telemetry(self._config.camera.source)
         self._notifier = Notifier()
         # Not an Event: a signal handler may interrupt this very thread inside of one.
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -232,8 +231,7 @@ class Service:
         # What the old source still has to say is not of interest any more.
         self._run_number += 1
         self._close_capture(before)
-        shown = without_password(self._config.camera.source)
-        self._telemetry.camera(source=shown, state="connecting", problem="")
+        self._telemetry.camera(source=self._config.camera.source, state="connecting", problem="")
         self._capture = self._start_capture(self._config.camera)
         source = self._capture or files
         if before is not None and self._model is not None and source is not None:

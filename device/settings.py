@@ -27,10 +27,10 @@ def setting(
 ) -> Any:
     """A dataclass field with a range (both ends allowed) or a list of allowed words.
 
-    The value of a secret one is in no message.
+    The value of a secret one is in no message, and `secrets` finds it.
     """
     limits = {"low": low, "high": high, "choices": choices, "secret": secret}
-    return field(default=default, metadata=limits)
+    return field(default=default, metadata=limits, repr=not secret)
 
 
 def read_file(cls: type[T], path: Path) -> T:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from device import address as addresses
 from device.config import CameraConfig
 from device.errors import PhotoError, SourceError
 from device.folders import photos_below
@@ -14,7 +15,6 @@ from device.formats import PHOTO_SUFFIXES
 from device.preprocess import MAX_FRAME_PIXELS, Pixels, Preprocessing, decode, pixels, read_photo
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
-STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 PICAMERA2 = "picamera2"
 AUTO = "auto"
 
@@ -132,21 +132,25 @@ def open_source(
     config = config or CameraConfig()
     if not address:
         raise SourceError("no source: name a folder of photos, a video file or a camera")
+    addresses.remember(address)
+    name = addresses.shown(address)
+    if wrong := addresses.problem(address):
+        raise SourceError(f"{name}: {wrong}")
     if is_camera(address):
         return _camera(address, config, demand)
     path = Path(address)
     try:
         is_folder = stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceError(f"{address}: no such folder, video file or camera") from error
+        raise SourceError(f"{name}: no such folder, video file or camera") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SourceError(f"{address}: {reason}") from error
+        raise SourceError(f"{name}: {reason}") from error
     if is_folder:
         _check_photos(path)
         return FolderSource(path, preprocessing, max_pixels)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise SourceError(f"{address}: neither a folder of photos nor a known kind of video file")
+        raise SourceError(f"{name}: neither a folder of photos nor a known kind of video file")
     from device.streams import VideoFile
 
     return VideoFile(path)
@@ -163,7 +167,8 @@ def _check_photos(folder: Path) -> None:
 
 def is_camera(address: str) -> bool:
     """Whether an address means something live, that comes and goes."""
-    return address in (AUTO, PICAMERA2) or address.startswith(("/dev/", *STREAM_SCHEMES))
+    local = address in (AUTO, PICAMERA2) or address.startswith("/dev/")
+    return local or addresses.is_camera(address)
 
 
 def _camera(address: str, config: CameraConfig, demand: Demand) -> FrameSource:
@@ -179,6 +184,7 @@ def _camera(address: str, config: CameraConfig, demand: Demand) -> FrameSource:
 
         picamera.load()
         return picamera.PiCamera(config)
+    address = addresses.with_plain_scheme(address)
     if address.startswith(("http://", "https://")):
         from device.http_camera import HttpCamera
 

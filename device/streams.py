@@ -1,13 +1,13 @@
 """Frames through PyAV (the `video` extra): video files, V4L2 cameras, RTSP and other streams."""
 
 import errno
-import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from device.address import safe, shown
 from device.config import CameraConfig
 from device.errors import SourceError
 from device.follow import Choice, Follower
@@ -87,7 +87,7 @@ class V4l2Camera:
 class NetworkStream:
     """A camera on the network: RTSP, or films over HTTP; JPEG over HTTP is `HttpCamera`'s."""
 
-    address: str
+    address: str = field(repr=False)
     config: CameraConfig
     demand: Demand = ALWAYS
     live = True
@@ -133,7 +133,7 @@ class NetworkStream:
             yield from self._over(limit_s / 2, rtsp_transport="udp")
         except _NotOpenedError as udp:
             reasons = f"over TCP: {tcp.reason}; over UDP: {udp.reason}"
-            raise SourceError(f"{without_password(self.address)}: {reasons}") from udp
+            raise SourceError(f"{shown(self.address)}: {reasons}") from udp
 
 
 class _NotOpenedError(SourceError):
@@ -158,12 +158,6 @@ class _NotOpenedError(SourceError):
         return SourceError(f"{self.shown}: {self.reason}: {hint}")
 
 
-def without_password(address: str) -> str:
-    """An address as it may be shown: user and password of a URL replaced by dots."""
-    # Up to the last @, as FFmpeg reads it: a password may have one, too.
-    return re.sub(r"(?<=://)[^/?#]*@", "...@", address)
-
-
 def _live(
     address: str,
     config: CameraConfig,
@@ -173,22 +167,22 @@ def _live(
     kind: str | None = None,
     limit_s: float,
 ) -> Iterator[Frame]:
-    av, shown = pyav(), without_password(address)
+    av, name = pyav(), shown(address)
     strict = address.startswith("http")
     with _opened(av, address, options, kind, (limit_s, config.stall_limit_s)) as container:
         began = False
         try:
             limit_s = config.stall_limit_s
-            for frame in _followed(av, container, shown, limit_s, demand, strict=strict):
+            for frame in _followed(av, container, name, limit_s, demand, strict=strict):
                 began = True
                 yield frame
         except IndexError as error:
-            raise SourceError(f"{shown}: no video in it") from error
+            raise SourceError(f"{name}: no video in it") from error
         except av.FFmpegError as error:
             if not began:
-                raise _NotOpenedError(shown, av, error) from error
-            raise SourceError(f"{shown}: {_reason(av, error)}") from error
-    raise SourceError(f"{shown}: the stream ended")
+                raise _NotOpenedError(name, av, error) from error
+            raise SourceError(f"{name}: {_reason(av, error)}") from error
+    raise SourceError(f"{name}: the stream ended")
 
 
 def _opened(
@@ -197,13 +191,13 @@ def _opened(
     try:
         return av.open(address, format=kind, options=options, timeout=limits_s)
     except av.FFmpegError as error:
-        raise _NotOpenedError(without_password(address), av, error) from error
+        raise _NotOpenedError(shown(address), av, error) from error
 
 
 def _reason(av: Any, error: Any) -> str:
     if isinstance(error, av.ExitError):
         return "it does not answer any more"
-    return without_password(error.strerror or str(error))
+    return safe(error.strerror or str(error))
 
 
 def _followed(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from device import __version__
+from device.address import safe, shown
 from device.observation import (
     BoardStatus,
     CameraStatus,
@@ -16,6 +17,7 @@ from device.observation import (
     SinkStatus,
     Status,
 )
+from device.safe_text import printable
 
 FPS_WINDOW_S = 5.0
 FEWEST_FPS_SAMPLES = 3
@@ -24,12 +26,16 @@ MAX_FPS_SAMPLES = 2000
 
 
 class Telemetry:
-    """Thread-safe; every method is short enough for the inference thread."""
+    """Thread-safe; every method is short enough for the inference thread.
+
+    Problems come from cameras, brokers and libraries, and go to whoever may look: they are made
+    safe here, once for all outputs.
+    """
 
     def __init__(self, source: str = "") -> None:
         self._lock = threading.Lock()
         self._started_unix_s, self._started_s = time.time(), time.monotonic()
-        self._camera = CameraStatus(source=source)
+        self._camera = CameraStatus(**_shown({"source": source}))
         self._board = BoardStatus()
         self._sinks: dict[str, SinkStatus] = {}
         self._facts: dict[str, Any] = {
@@ -62,6 +68,7 @@ class Telemetry:
 
     def camera(self, *, count: str = "", by: int = 1, **changes: Any) -> None:
         """Change fields of `CameraStatus`, and raise one of its counters."""
+        changes = _shown(changes)
         with self._lock:
             if count:
                 changes[count] = getattr(self._camera, count) + by
@@ -69,6 +76,7 @@ class Telemetry:
 
     def sink(self, name: str, *, counts: Mapping[str, int] | None = None, **changes: Any) -> None:
         """Change fields of one `SinkStatus`, and raise some of its counters."""
+        changes = _shown(changes)
         with self._lock:
             status = self._sinks.get(name, SinkStatus())
             raised = {key: getattr(status, key) + by for key, by in (counts or {}).items()}
@@ -93,12 +101,12 @@ class Telemetry:
     def model_problem(self, problem: str) -> None:
         """A bundle was not taken."""
         with self._lock:
-            self._facts["model_problem"] = problem
+            self._facts["model_problem"] = safe(problem)
 
     def reloaded(self, problem: str = "") -> None:
         """Settings were read anew, or refused."""
         with self._lock:
-            self._facts["config_problem"] = problem
+            self._facts["config_problem"] = safe(problem)
             self._facts["reloads_total"] += not problem
 
     def inferred(self, observation: Observation) -> None:
@@ -109,6 +117,14 @@ class Telemetry:
             self._facts["overhead_s_total"] += observation.overhead_s
             self._facts["latency_s_total"] += observation.latency_s
             self._recent.append(time.monotonic())
+
+
+def _shown(changes: dict[str, Any]) -> dict[str, Any]:
+    if "problem" in changes:
+        changes = {**changes, "problem": safe(changes["problem"])}
+    if "source" in changes:
+        changes = {**changes, "source": printable(shown(changes["source"]))}
+    return changes
 
 
 def _rate(moments: "deque[float]", now_s: float) -> float:

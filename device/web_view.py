@@ -22,7 +22,6 @@ from device.errors import FieldguideError
 from device.held import MAX_SIDE_PX
 from device.observation import ModelInfo, Observation, Status, told_rate
 from device.preprocess import Pixels
-from device.streams import without_password
 
 MAX_KEPT_PIXELS = 1440 * 1440
 """Of what a viewer can save; more is halved, as often as it takes."""
@@ -112,7 +111,7 @@ def seen(observation: Observation) -> dict[str, Any]:
     return {
         "frame": observation.number,
         "time": observation.unix_s,
-        "source": without_password(observation.source),
+        "source": observation.source,
         "model_sha256": observation.model.sha256,
         "label": observation.label,
         "score": round(observation.score, 4),
@@ -210,7 +209,7 @@ def health(
         "uptime_s": round(status.uptime_s),
         "fps": told_rate(status.fps),
         "camera": {
-            "source": without_password(camera.source),
+            "source": camera.source,
             "state": camera.state,
             "problem": camera.problem,
             "size_px": [camera.width_px, camera.height_px],

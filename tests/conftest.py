@@ -4,6 +4,8 @@ import hashlib
 import logging
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +31,7 @@ from helpers import (
 from hypothesis import settings
 from sights import Surroundings
 
+from device import address
 from device import bundle as contract
 from device.__main__ import main
 from device.classifier import Classifier
@@ -54,6 +57,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 ALPHA = 0.35
 PHOTOS_PER_CLASS = {"train": 8, "val": 1, "test": 4}
+
+
+@pytest.fixture(autouse=True)
+def known_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's settings hold is no secret in another's messages."""
+    monkeypatch.setattr(address, "_secrets", address._Secrets())
 
 
 @pytest.fixture(scope="session")
@@ -256,6 +265,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Run the command line in this process; gives exit status, stdout and stderr."""
     log = logging.getLogger("fieldguide")
     before = log.handlers, log.propagate, log.level
+    hooks = sys.excepthook, threading.excepthook
 
     def run(*arguments: str | Path) -> Run:
         capsys.readouterr()
@@ -267,6 +277,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     # A service's log goes to a stderr that ends with the test.
     log.handlers, log.propagate = before[:2]
     log.setLevel(before[2])
+    sys.excepthook, threading.excepthook = hooks
 
 
 @pytest.fixture

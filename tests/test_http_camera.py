@@ -8,130 +8,22 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cameras import jpeg
 from helpers import encoded, picture
-from hypothesis import example, given
-from hypothesis import strategies as st
+from http_servers import QUICK, STREAM, first, parts, pieces, send, server
 from load import Stopwatch
 from PIL import Image
 
-from device.config import CameraConfig
 from device.errors import SourceError
 from device.http_camera import HttpCamera, decode_frame
-from device.multipart import MAX_HEAD_BYTES, MAX_PICTURE_BYTES, Parts
 from device.preprocess import MAX_FRAME_PIXELS
-from device.sources import Frame
-
-QUICK = CameraConfig(stall_timeout_s=0.6, fps=100)
-STREAM = "multipart/x-mixed-replace; boundary=frame"
-
-# --- the parser ---------------------------------------------------------------------------------
-
-bodies = st.lists(st.binary(min_size=1, max_size=80), max_size=6)
-cuts = st.lists(st.integers(1, 40), min_size=1, max_size=20)
-
-
-def pieces(data: bytes, sizes: list[int]) -> Iterator[bytes]:
-    """The data, cut again and again by these sizes."""
-    start = number = 0
-    while start < len(data):
-        end = start + sizes[number % len(sizes)]
-        yield data[start:end]
-        start, number = end, number + 1
-
-
-def parse(data: bytes, sizes: list[int]) -> list[bytes]:
-    parts = Parts()
-    return [body for piece in pieces(data, sizes) for body in parts.feed(piece)]
-
-
-def stream(
-    bodies: list[bytes], line_end: bytes, *, length: bool, gap: bytes, boundary: str
-) -> bytes:
-    data = b""
-    for body in bodies:
-        lines = [boundary.encode(), b"Content-Type: image/jpeg"]
-        if length:
-            lines.append(b"content-LENGTH:%d" % len(body))
-        data += line_end.join([*lines, b"", body]) + gap
-    return data + boundary.encode() + b"--"
-
-
-@given(
-    bodies,
-    cuts,
-    st.sampled_from([b"\r\n", b"\n"]),
-    st.sampled_from([b"", b"\n", b"\r\n", b"\r\n\r\n"]),
-    st.sampled_from(["--frame", "----frame", "--a b", "--=_0.5"]),
-)
-@example([b"\n--frame\n\n", b"--frame"], [1], b"\r\n", b"", "--frame")
-def test_bodies_of_a_stated_length_come_out_as_they_went_in(
-    bodies: list[bytes], sizes: list[int], line_end: bytes, gap: bytes, boundary: str
-) -> None:
-    data = stream(bodies, line_end, length=True, gap=gap, boundary=boundary)
-    assert parse(data, sizes) == bodies
-    assert parse(b"HTTP cameras\r\nsay hello" + b"\r\n" + data, sizes) == bodies
-
-
-@given(bodies, cuts, st.sampled_from([b"\r\n", b"\n"]))
-def test_without_a_length_a_body_ends_at_the_next_boundary(
-    bodies: list[bytes], sizes: list[int], line_end: bytes
-) -> None:
-    # As a JPEG, a body neither ends with the end of a line nor contains a boundary.
-    bodies = [re.sub(rb"-", b"+", body) + b"\xd9" for body in bodies]
-    data = stream(bodies, line_end, length=False, gap=line_end, boundary="--frame")
-    assert parse(data, sizes) == bodies
-
-
-@given(st.binary(max_size=50), st.integers(0, 49), cuts)
-def test_after_a_wrong_length_the_next_part_but_one_is_whole_again(
-    body: bytes, stated: int, sizes: list[int]
-) -> None:
-    body = re.sub(rb"[-\n]", b"+", body)
-    wrong = b"--frame\r\nContent-Length: %d\r\n\r\n%b\r\n" % (stated, body)
-    right = stream([b"first", b"second"], b"\r\n", length=True, gap=b"\r\n", boundary="--frame")
-    assert parse(wrong + right, sizes)[-1] == b"second"
-
-
-@given(
-    st.lists(st.binary(max_size=200) | st.sampled_from([b"\n--a\n\n", b"\r\n\r\n", b"--"])), cuts
-)
-def test_no_bytes_make_the_parser_fail_or_keep_much(data: list[bytes], sizes: list[int]) -> None:
-    assert sum(map(len, parse(b"".join(data), sizes))) <= sum(map(len, data))
-
-
-@pytest.mark.parametrize(
-    ("head", "body"),
-    [
-        (b"--frame\r\nX: ", b"x" * 1000),
-        (b"--frame\r\n", b"X: y\r\n" * 200),
-        (b"--frame\r\n\r\n", b"x" * 1_000_000),
-        (b"--frame\r\nContent-Length: 99999999999\r\n\r\n", b"x"),
-    ],
-)
-def test_a_part_without_end_is_refused_at_a_limit(head: bytes, body: bytes) -> None:
-    parts = Parts()
-    parts.feed(head[:-1])
-    with pytest.raises(SourceError, match="has more than"):
-        parts.feed(head[-1:])
-        for _ in range((MAX_HEAD_BYTES + MAX_PICTURE_BYTES) // len(body) + 2):
-            parts.feed(body)
-
-
-def test_what_stands_before_the_first_boundary_is_not_kept() -> None:
-    parts = Parts()
-    for _ in range(2 * MAX_PICTURE_BYTES // 1_000_000):
-        assert parts.feed(b"x" * 1_000_000) == []
-    assert parts.feed(b"\n--frame\nContent-Length: 3\n\nabc") == [b"abc"]
-
 
 # --- the decoder --------------------------------------------------------------------------------
 
@@ -174,49 +66,6 @@ def test_a_frame_above_4k_comes_at_its_decoder_s_half(width: int, height: int, s
 
 
 # --- the connection -----------------------------------------------------------------------------
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-@contextmanager
-def server(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A server on loopback that gives this answer to every GET."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        if context:
-            http.socket = context.wrap_socket(http.socket, server_side=True)
-        threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
-        scheme = "https" if context else "http"
-        try:
-            yield f"{scheme}://127.0.0.1:{http.server_address[1]}/camera"
-        finally:
-            http.shutdown()
-
-
-def send(handler: BaseHTTPRequestHandler, kind: str, data: bytes, status: int = 200) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Type", kind)
-    handler.end_headers()
-    handler.wfile.write(data)
-
-
-def parts(count: int) -> bytes:
-    return stream([jpeg(0)] * count, b"\r\n", length=True, gap=b"\r\n", boundary="--frame")
-
-
-def first(address: str, config: CameraConfig = QUICK) -> Frame:
-    frames = HttpCamera(address, config).frames()
-    frame = next(frames)
-    frames.close()  # type: ignore[attr-defined]
-    return frame
 
 
 def test_of_pictures_that_came_together_the_newest_is_decoded() -> None:

@@ -1,0 +1,325 @@
+"""Addresses of cameras: what they mean, and how they are shown without what is secret in them.
+
+User, password and query of an address are for the camera alone, and a token may stand anywhere
+behind its path. So an address is shown as scheme, host and path up to the first sign that may
+begin a secret. What a library says of an address is not ours to compose: `hide` takes known
+secrets, and whatever looks like an address, out of any text.
+"""
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
+
+from device.safe_text import one_line, printable
+
+HIDDEN = "..."
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+"""Of cameras, in lower case; people write them in any."""
+PORTS = {"http": 80, "https": 443}
+SHORTEST_SECRET = 4
+"""A shorter one is in half of all words; it is hidden inside of addresses alone."""
+LONG_VALUE = 8
+"""Values of a query that are this long are taken for secret, whatever they are called."""
+
+_KNOWN = "rtsp[stu]?|rtmp[st]?|https?|mqtts?|wss?|srt|rtp|tcp|udp|tls|ftps?|onvif|mms"
+_START = re.compile(rf"(?i)[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?|[/\\]{{2,}}(?=.*@)")
+_START_IN_TEXT = re.compile(
+    # Without two slashes only with an @: "http: ..." may begin any message.
+    rf"(?i)(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?(?=\S*@))"
+    # Without a scheme: user:password@host.
+    r"|(?<![^\s'\"(<\[=])(?=[^\s@:/\\.'\"(<\[][^\s@:]*:(?![/\\]{2})\S*@)"
+)
+_HOST = r"(?:\[[0-9A-Fa-f:.]*(?:%\w+)?\]|[\w.-]*)"
+_PLACE = re.compile(
+    rf"{_HOST}(?::\d{{0,5}}(?=[/?#\\]|$))?(?:[/\\](?:[^?#=;&:%]|%(?!2[356]|3[abdf]|40))*)?", re.I
+)
+"""Host, port and path, up to the first sign, plain or encoded, that may begin a secret."""
+_PLACE_IN_TEXT = re.compile(
+    rf"{_HOST}(?::\d{{0,5}}(?![^\s/?#\\:,;.)'\"]))?"
+    r"(?:[/\\](?:[^?#=;&:%\s]|%(?!2[356]|3[abdf]|40)|:(?=\s|$))*)?",
+    re.I,
+)
+_DONE = re.compile(r"(?:[?#=;&:]\.\.\.)?(?:#\d+)?(?=[:;,.)'\"\]]*$)")
+"""What `shown` leaves of it, perhaps with the number of a frame."""
+_END = re.compile(r"[:;,.)'\"\]]*$")
+_SECRET_KEY = re.compile(r"pass|pwd|psw|token|key|auth|secret|sig|session|sid|cred", re.I)
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address taken apart, for those who connect to it themselves."""
+
+    scheme: str
+    """One of `SCHEMES`."""
+    host: str
+    """As in the address: an IPv6 one in brackets."""
+    port: int
+    """0: none is given, and the scheme has no usual one."""
+    target: str
+    """Path and query, percent-encoded where it must be."""
+    user: bytes | None = field(repr=False)
+    """Percent-decoded; None if the address has neither user nor password."""
+    password: bytes = field(repr=False)
+
+
+def is_camera(address: str) -> bool:
+    """Whether it has the scheme of a camera on the network."""
+    return address.partition("://")[0].lower() in SCHEMES and "://" in address
+
+
+def with_plain_scheme(address: str) -> str:
+    """The same address with its scheme in lower case, as FFmpeg knows it."""
+    scheme, colon, rest = address.partition(":")
+    return scheme.lower() + colon + rest
+
+
+def parse(address: str) -> Address:
+    """Take an address of a camera apart.
+
+    Raises:
+        ValueError: if it cannot be one; its text says what to write, and nothing secret.
+    """
+    wrong = problem(address)
+    if wrong or not is_camera(address):
+        raise ValueError(wrong or "no address of a camera")
+    scheme, _, rest = address.partition("://")
+    authority, tail = _split(rest)
+    userinfo, at, place = authority.rpartition("@")
+    host, port = _host_and_port(place)
+    user, _, password = userinfo.partition(":")
+    target = quote(tail if tail.startswith("/") else f"/{tail}", safe="%!$&'()*+,/:;=?@[]~|{}^`")
+    return Address(
+        scheme=scheme.lower(),
+        host=host,
+        port=int(port) if port else PORTS.get(scheme.lower(), 0),
+        target=target,
+        user=unquote_to_bytes(user) if at else None,
+        password=unquote_to_bytes(password),
+    )
+
+
+def problem(address: str) -> str:
+    """What is certainly wrong with an address of a camera, and what to write; else empty.
+
+    Nothing of the address is in it but its scheme and single signs.
+
+    Args:
+        address: a camera's, or anything else, which is not judged.
+    """
+    start = re.match(r"(?i)([a-z][a-z0-9+.-]*):([/\\]*)", address)
+    if start is None:
+        return ""
+    scheme, slashes = start[1].lower(), start[2]
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{known}://" for known in SCHEMES)
+        return f"{scheme}:// is no camera's: write {known}" if "//" in slashes else ""
+    if slashes[:2] != "//":
+        return f"write {scheme}:// with two slashes"
+    authority, tail = _split(address.partition("://")[2])
+    wrong = _unencoded(authority, tail) or _bad_place(authority.rpartition("@")[2])
+    if not wrong and scheme.startswith("http") and "#" in tail:
+        # It would never reach the camera.
+        wrong = "write # as %23, or leave out what stands behind it"
+    return wrong
+
+
+def shown(address: str) -> str:
+    """An address as anybody may see it; a path to local files stays as it is."""
+    start = _START.match(address)
+    if start is None and address[:1] in ("/", ".", "~") and not re.search(":.*@", address):
+        return address
+    rest = address[start.end() :] if start else address
+    _, at, tail = rest.rpartition("@")
+    before = (start[0] if start else "") + (HIDDEN + at) * bool(at)
+    if start is None and not at:
+        # A folder, perhaps of an odd name, or an address without its beginning.
+        path, mark, _ = address.partition("?")
+        return path + (mark + HIDDEN) * bool(mark)
+    return before + _cut(tail, _PLACE)
+
+
+def hide(text: str) -> str:
+    """Any text without the secrets that are known, and without those of addresses in it.
+
+    Where a password and the text around it cannot be told apart, more than the password goes.
+    """
+    return "\n".join(_hide_in_line(line) for line in _secrets.take_out(text).split("\n"))
+
+
+def safe(text: str) -> str:
+    """One line for logs, terminals and pages: without secrets, and with nothing to obey."""
+    return one_line(hide(text))
+
+
+def remember(address: str) -> None:
+    """Let `hide` know the secrets in an address, in whatever form a library repeats them."""
+    _secrets.add(dict(_secrets_of(address)))
+
+
+def remember_secret(secret: str) -> None:
+    """The same for a password or token of its own."""
+    _secrets.add({form: HIDDEN for form in _forms(secret)})
+
+
+class _Secrets:
+    """What must not be seen, each with what is seen instead; any thread may add and read.
+
+    For the process, as its log is: whoever makes a message cannot be handed what is secret in it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shown: tuple[tuple[str, str], ...] = ()
+
+    def add(self, shown: dict[str, str]) -> None:
+        with self._lock:
+            every = {**dict(self._shown), **shown}
+            # The longest first: a whole address, before the password in it.
+            self._shown = tuple(sorted(every.items(), key=lambda pair: (-len(pair[0]), pair)))
+
+    def take_out(self, text: str) -> str:
+        for secret, seen in self._shown:
+            text = text.replace(secret, seen)
+        return text
+
+
+_secrets = _Secrets()
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """Authority, and what follows it, of an address without its scheme."""
+    end = re.search("[/?#]", rest)
+    return (rest, "") if end is None else (rest[: end.start()], rest[end.start() :])
+
+
+def _host_and_port(place: str) -> tuple[str, str]:
+    host, _, port = place.partition(":")
+    if place.startswith("["):
+        host, bracket, port = place.partition("]")
+        return host + bracket, port.removeprefix(":")
+    return host, port
+
+
+def _bad_place(place: str) -> str:
+    host, port = _host_and_port(place)
+    if place.startswith("[") and not re.fullmatch(rf"{_HOST}(?::.*)?", place, re.S):
+        return "its IPv6 address has no closing bracket"
+    if ":" in port and not place.startswith("["):
+        return "write an IPv6 address in brackets, and @ between password and host"
+    if port and not (port.isascii() and port.isdigit() and int(port) < 65536):
+        return "its port is no number; between password and host stands an @"
+    if not host or re.search(r"[\s\x00-\x1f\x7f]", host):
+        return "it names no host"
+    return ""
+
+
+def _unencoded(authority: str, tail: str) -> str:
+    """What to write in place of signs that end an authority, where they stand before its @."""
+    secret, at, _ = tail.rpartition("@")
+    if not at:
+        return ""
+    _, colon, port = authority.rpartition("@")[2].rpartition(":")
+    is_password = "#" in secret or (bool(colon) and not re.fullmatch(r"\d*[\d\]]", port))
+    in_path = "@" in re.split(r"[?#]", tail)[0]
+    # An @ in a query is at home there, behind a name and "=".
+    if not (is_password or in_path) and "=" in secret:
+        return ""
+    signs = {"#": "%23", "/": "%2F", "?": "%3F"}
+    found = " and ".join(f"{sign} as {code}" for sign, code in signs.items() if sign in secret)
+    return f"in a password write {found}" + ", in a path @ as %40" * (not is_password and in_path)
+
+
+def _cut(tail: str, place: re.Pattern[str]) -> str:
+    found = place.match(tail)
+    assert found is not None
+    rest = tail[found.end() :]
+    if not rest:
+        return found[0]
+    return found[0] + (rest[0] if rest[0] in "?#=;&:" else "") + HIDDEN
+
+
+def _hide_in_line(line: str) -> str:
+    start = _START_IN_TEXT.search(line)
+    if start is None:
+        return line
+    rest = line[start.end() :]
+    _, at, tail = rest.rpartition("@")
+    word = re.match(r"\S*", tail)
+    assert word is not None
+    found = _PLACE_IN_TEXT.match(word[0])
+    assert found is not None
+    hidden = found[0] + _hide_end(word[0][found.end() :])
+    behind = tail[word.end() :]
+    before = line[: start.end()] + (HIDDEN + at) * bool(at)
+    return before + hidden + _hide_in_line(behind)
+
+
+def _hide_end(rest: str) -> str:
+    """What follows a place in a text: hidden but for the sign that begins it, and a sentence's."""
+    if _DONE.match(rest):
+        return rest
+    end = _END.search(rest)
+    assert end is not None
+    return (rest[0] if rest[0] in "?#=;&:" else "") + HIDDEN + end[0]
+
+
+def _secrets_of(address: str) -> Iterator[tuple[str, str]]:
+    """What is secret in an address, with what may be seen instead."""
+    start = _START.match(address)
+    if start is None and shown(address) == address:
+        return
+    userinfo, _, tail = address[start.end() if start else 0 :].rpartition("@")
+    cut = _cut(tail, _PLACE)
+    query = tail[len(cut.removesuffix(HIDDEN)) :]
+    if userinfo or query:
+        yield from ((form, shown(address)) for form in _forms(address))
+    user, colon, password = userinfo.partition(":")
+    # What takes an address apart by other rules than ours repeats pieces.
+    secrets = [userinfo, password, *re.split("[/?#@:]", password)]
+    secrets += [query] * _is_telling(query) + [user] * (not colon and _is_telling(user))
+    if cut.endswith(f":{HIDDEN}"):
+        # In a port's place: a password without its @.
+        secrets += re.split("[/?#]", query)[:1]
+    for key, value in _values(query):
+        secrets += [f"{key}={value}"] * bool(key)
+        secrets += [value] * (_is_telling(value) or _SECRET_KEY.search(key) is not None)
+    yield from ((form, HIDDEN) for secret in secrets for form in _forms(secret))
+    plain = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    yield base64.b64encode(plain).decode(), HIDDEN
+
+
+def _values(query: str) -> Iterator[tuple[str, str]]:
+    """Names and values; some cameras put an underscore where others have &."""
+    for pair in re.split(r"[&;#]|_(?=[A-Za-z]+=)", query):
+        key, equals, value = pair.partition("=")
+        yield (key, value) if equals else ("", key)
+
+
+def _is_telling(value: str) -> bool:
+    """Whether a text is no word that may as well stand in any message."""
+    return len(value) >= LONG_VALUE or "=" in value
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How a secret may be written: with and without its percent signs, escaped, and so on."""
+    plain = {secret, unquote(secret), unquote_plus(secret)}
+    encoded = {form for text in plain for form in (quote(text, safe=""), quote(text))}
+    encoded |= {quote_plus(text, safe="") for text in plain}
+    encoded |= {re.sub("%..", lambda found: found[0].lower(), text) for text in encoded}
+    for text in plain | encoded:
+        yield from _escaped(text)
+
+
+def _escaped(text: str) -> Iterator[str]:
+    forms = {text, " ".join(text.split()), printable(text), one_line(text), repr(text)[1:-1]}
+    forms |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    forms |= {text.encode("ascii", "backslashreplace").decode()}
+    # UTF-8 that was read as Latin-1.
+    forms |= {text.encode("utf-8", "surrogatepass").decode("latin-1")}
+    for form in forms:
+        if len(form) >= SHORTEST_SECRET and form.strip("."):
+            yield form
