@@ -72,6 +72,8 @@ SSH_KEY ?=
 WIFI_SSID ?=
 WIFI_PASSWORD ?=
 WIFI_COUNTRY ?=
+# 1 for a network that does not tell its name
+WIFI_HIDDEN ?=
 WEB_TOKEN ?=
 # a stock Raspberry Pi OS for `make image` to start from (.img or .img.xz); empty: Debian
 BASE ?=
@@ -417,7 +419,8 @@ $(DEPLOYER): requirements-deploy.txt | $(READY)
 # As they were given: make would take a $ in them for the start of a variable.
 override WIFI_SSID := $(value WIFI_SSID)
 override WIFI_PASSWORD := $(value WIFI_PASSWORD)
-export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WEB_TOKEN
+override WEB_TOKEN := $(value WEB_TOKEN)
+export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WIFI_HIDDEN WEB_TOKEN
 IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
 
 # What is there already is kept by its content; the rest takes seconds.

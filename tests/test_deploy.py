@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,6 +204,32 @@ def test_root_on_a_board_imports_nothing_from_where_it_stands() -> None:
         if re.search(r"python3? -", line) and not line.lstrip().startswith("#")
     ]
     assert calls and all(re.search(r"python3? -[IP] ", line) for line in calls), calls
+
+
+def test_the_service_cannot_read_a_card_s_first_boot_settings() -> None:
+    assert settings(UNIT.read_text())["InaccessiblePaths"] == ["-/boot"]
+
+
+def test_a_stock_system_s_first_boot_fills_the_slots_as_the_service_s_user(tmp_path: Path) -> None:
+    """The very line of the script, as another user, in a folder of that user's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    script = (ROOT / "device/image/recipe/install.sh").read_text().splitlines()
+    (line,) = [line for line in script if "/var/lib/fieldguide" in line]
+    with tempfile.TemporaryDirectory() as name:
+        state, packed = Path(name) / "state", tmp_path / "state.tar"
+        Path(name).chmod(0o755)
+        (state / "slots").mkdir(parents=True)
+        for path in (state, state / "slots"):
+            os.chown(path, 65534, 65534)
+        files = {"slots/a/labels.txt": "red\n", "slots/a/manifest.json": "{}"}
+        links = [archive.link("current", "slots/a")]
+        archive.write(packed, [*archive.of_files(files), *links])
+        line = line.replace("/var/lib/fieldguide", str(state)).replace("$here", str(tmp_path))
+        done = run("sh", "-c", line.replace("-u fieldguide", "-u nobody"))
+        assert done.returncode == 0, done.stderr
+        assert (state / "current/labels.txt").read_text() == "red\n"
+        assert {path.lstat().st_uid for path in state.rglob("*")} == {65534}
 
 
 def test_a_self_test_that_is_too_large_does_not_end_the_service() -> None:

@@ -1,11 +1,13 @@
 """Promises of the card's settings: cloud-init gets what was asked for, mistakes are told."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from device.config import load as load_config
@@ -89,11 +91,105 @@ def test_no_interface_holds_up_the_boot() -> None:
         ({**WIFI, "WIFI_COUNTRY": "Germany"}, "WIFI_COUNTRY"),
         ({"WEB_TOKEN": "short"}, "WEB_TOKEN"),
         ({"WEB_TOKEN": 'sixteen or more"""'}, "WEB_TOKEN"),
+        ({"WEB_TOKEN": "schlüsselzumgarten"}, "WEB_TOKEN"),
+        ({"WEB_TOKEN": "\u9375" * 16}, "WEB_TOKEN"),
+        ({"IMAGE_USER": "9lives"}, "IMAGE_USER"),
+        ({"IMAGE_USER": "systemd-network"}, "IMAGE_USER"),
+        ({**WIFI, "WIFI_PASSWORD": "x" * 64}, "WIFI_PASSWORD"),
+        ({**WIFI, "WIFI_PASSWORD": "ü" * 32}, "WIFI_PASSWORD"),
+        ({**WIFI, "WIFI_PASSWORD": "password\n}"}, "WIFI_PASSWORD"),
+        ({**WIFI, "WIFI_SSID": "two\nlines"}, "WIFI_SSID"),
+        ({**WIFI, "WIFI_SSID": "ü" * 17}, "WIFI_SSID"),
+        ({**WIFI, "WIFI_SSID": "caf\udce9"}, "WIFI_SSID"),
+        ({**WIFI, "WIFI_PASSWORD": "geheimnis\udce9"}, "WIFI_PASSWORD"),
+        ({**WIFI, "WIFI_HIDDEN": "yes"}, "WIFI_HIDDEN"),
+        ({"WIFI_HIDDEN": "1"}, "WIFI_HIDDEN"),
     ],
 )
 def test_a_mistake_names_its_variable(environment: dict[str, str], named: str) -> None:
     with pytest.raises(ImageError, match=f"^{named}: "):
         of_environment(environment)
+
+
+@pytest.mark.parametrize("name", ["passwd", "group"])
+def test_no_user_or_group_that_debian_begins_with_is_taken_for_a_person(name: str) -> None:
+    master = Path(f"/usr/share/base-passwd/{name}.master")
+    if not master.exists():
+        pytest.skip("no Debian: its lists of users and groups are not here")
+    known = [line.split(":")[0] for line in master.read_text().splitlines()]
+    assert "backup" in known
+    for user in known:
+        with pytest.raises(ImageError, match=r"^IMAGE_USER: "):
+            of_environment({"IMAGE_USER": user})
+
+
+def test_no_user_or_group_of_a_package_here_is_taken_for_a_person() -> None:
+    files = sorted(Path("/usr/lib/sysusers.d").glob("*.conf"))
+    lines = [line.split() for file in files for line in file.read_text().splitlines()]
+    known = {words[1] for words in lines if words and words[0].rstrip("!") in ("u", "g")}
+    if not known:
+        pytest.skip("no package here makes users by sysusers.d")
+    for user in known:
+        with pytest.raises(ImageError, match=r"^IMAGE_USER: "):
+            of_environment({"IMAGE_USER": user})
+
+
+KEY_HEX = "0123456789abcdefABCDEF0123456789" * 2
+
+
+def point(environment: dict[str, str]) -> dict[str, Any]:
+    text = seed(of_environment(environment))["network-config"]
+    (found,) = parsed(text)["network"]["wifis"]["wlan0"]["access-points"].values()
+    answer: dict[str, Any] = found
+    return answer
+
+
+def test_a_key_of_64_hexadecimal_digits_is_taken_as_it_is() -> None:
+    assert point({**WIFI, "WIFI_PASSWORD": KEY_HEX}) == {"password": KEY_HEX}
+
+
+def test_a_network_that_hides_its_name_is_asked_for_by_it() -> None:
+    assert point({**WIFI, "WIFI_HIDDEN": "1"}) == {
+        "password": WIFI["WIFI_PASSWORD"],
+        "hidden": True,
+    }
+    assert point({**WIFI, "WIFI_PASSWORD": "", "WIFI_HIDDEN": "1"}) == {"hidden": True}
+    assert "hidden" not in point({**WIFI, "WIFI_HIDDEN": "0"})
+
+
+# Everything but control characters and halves of characters.
+TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")))
+
+
+@given(TEXT.filter(lambda text: 0 < len(text.encode()) <= 32), TEXT)
+@example("\u2028name\u2029\ufeff\ufffe", "")
+@example('"\\": {#', "")
+def test_every_name_of_a_network_comes_through_yaml_as_it_is(ssid: str, ending: str) -> None:
+    password = ("password" + ending).encode()[:63].decode(errors="ignore")
+    environment = {"WIFI_SSID": ssid, "WIFI_PASSWORD": password, "WIFI_COUNTRY": "DE"}
+    text = seed(of_environment(environment))["network-config"]
+    wifi = yaml.safe_load(text)["network"]["wifis"]["wlan0"]
+    assert wifi["access-points"] == {ssid: {"password": password}}
+
+
+@given(st.text(st.characters(codec="ascii"), min_size=0, max_size=40) | st.text(max_size=24))
+@example('sixteen"quotes\\and#')
+@example("üüüüüüüüüüüüüüüü")
+def test_a_token_that_an_image_takes_is_one_that_the_service_takes(token: str) -> None:
+    try:
+        identity = of_environment({"WEB_TOKEN": token})
+    except ImageError as error:
+        assert str(error).startswith("WEB_TOKEN: ")
+        assert len(token) < 8 or token not in str(error)
+        return
+    if not token:
+        return
+    (file,) = yaml.safe_load(seed(identity)["user-data"])["write_files"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fieldguide.toml"
+        path.write_text(file["content"])
+        output = load_config(path).output
+    assert output.web.token == output.prometheus.token == token
 
 
 def test_the_private_half_of_a_key_never_gets_on_the_card(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from device.image.identity import of_environment
 from device.image.tools import archive_of_apt
 
 EXAMPLES = """Whose board it is comes from the environment: IMAGE_HOSTNAME, IMAGE_USER, SSH_KEY,
-WIFI_SSID, WIFI_PASSWORD, WIFI_COUNTRY, WEB_TOKEN. See `make help`.
+WIFI_SSID, WIFI_PASSWORD, WIFI_COUNTRY, WIFI_HIDDEN, WEB_TOKEN. See `make help`.
 """
 
 

@@ -7,19 +7,39 @@ first boot. They hold secrets in clear text, as long as the card is in a pocket.
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from device import config
+from device.config import WebConfig
+from device.errors import ConfigError
 from device.image.errors import ImageError
 
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 USER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-TAKEN = ("root", "fieldguide", "daemon", "nobody")
+SYSTEM_NAMES = """
+adm audio backup bin cdrom daemon dialout dip disk fax floppy games irc kmem list lp mail man news
+nobody nogroup operator plugdev proxy root sasl shadow src staff sudo sync sys tape tty users utmp
+uucp video voice www-data
+avahi bluetooth clock colord crontab dhcpcd dnsmasq geoclue gnats gpio i2c input kvm lightdm lpadmin
+messagebus netdev ntpsec pipewire polkitd pulse rdma render rtkit saned sgx spi ssh sshd ssl-cert
+statd tcpdump tss usbmux uuidd vnc wheel
+apex fieldguide
+"""
+"""Users and groups that Debian begins with (passwd.master and group.master of base-passwd), that
+packages of the image, of Raspberry Pi OS or of a desktop make, and ours. cloud-init leaves a user
+that is there as it is, and useradd refuses the name of a group: either way nobody could log in."""
+TAKEN_PREFIXES = ("systemd-", "nm-")
 SSH_KEY = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\n]*)?")
 COUNTRY = re.compile(r"[A-Z]{2}")
-SHORTEST_TOKEN = 16
+EVERY_NETWORK = "0.0.0.0"
+RAW_KEY = re.compile(r"[0-9A-Fa-f]{64}")
+"""What routers show as the network's key, and netplan hands on as it is."""
+UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What YAML takes for the end of a line, or refuses, where JSON leaves it as it is."""
 
 Json = dict[str, Any]
 
@@ -34,6 +54,8 @@ class Identity:
     wifi_ssid: str = ""
     wifi_password: str = ""
     wifi_country: str = ""
+    wifi_hidden: bool = False
+    """Whether the network does not tell its name, and is to be asked for by it."""
     web_token: str = ""
 
     def __post_init__(self) -> None:
@@ -44,31 +66,56 @@ class Identity:
         """
         for problem in self._problems():
             raise ImageError(problem)
+        if self.web_token:
+            _check_token(self.web_token)
 
     def _problems(self) -> list[str]:
         checks = {
             "IMAGE_HOSTNAME: small letters, digits and dashes, at most 63": HOSTNAME.fullmatch(
                 self.hostname
             ),
-            f"IMAGE_USER: small letters and digits, and none of {', '.join(TAKEN)}": (
-                USER.fullmatch(self.user) and self.user not in TAKEN
+            "IMAGE_USER: small letters and digits, beginning with a letter": USER.fullmatch(
+                self.user
+            ),
+            f"IMAGE_USER: {self.user} is a user or group of the system already: take another": (
+                self.user not in SYSTEM_NAMES.split() and not self.user.startswith(TAKEN_PREFIXES)
             ),
             "SSH_KEY: a public key, or a file with one": (
                 not self.ssh_key or SSH_KEY.fullmatch(self.ssh_key)
             ),
-            "WIFI_SSID: at most 32 bytes": len(self.wifi_ssid.encode()) <= 32,
-            "WIFI_PASSWORD: 8 to 63 characters, with a WIFI_SSID": (
-                not self.wifi_password or (8 <= len(self.wifi_password) <= 63 and self.wifi_ssid)
+            "WIFI_SSID: at most 32 bytes, without control characters": (
+                len(self.wifi_ssid.encode()) <= 32 and not _has_controls(self.wifi_ssid)
             ),
+            "WIFI_PASSWORD: a password of 8 to 63 bytes without control characters, or a key of 64 "
+            "hexadecimal digits": not self.wifi_password or _is_password(self.wifi_password),
+            "WIFI_PASSWORD: of which network? Set WIFI_SSID": (
+                self.wifi_ssid or not self.wifi_password
+            ),
+            "WIFI_HIDDEN: which network? Set WIFI_SSID": self.wifi_ssid or not self.wifi_hidden,
             "WIFI_COUNTRY: two capital letters, and needed for Wi-Fi": (
                 COUNTRY.fullmatch(self.wifi_country) or not (self.wifi_country or self.wifi_ssid)
             ),
-            f"WEB_TOKEN: at least {SHORTEST_TOKEN} letters and digits": (
-                not self.web_token
-                or (self.web_token.isalnum() and len(self.web_token) >= SHORTEST_TOKEN)
-            ),
         }
         return [problem for problem, passed in checks.items() if not passed]
+
+
+def _check_token(token: str) -> None:
+    """By the very check that the service makes, which would else end at its first start."""
+    try:
+        config.check_server("web", WebConfig(enabled=True, address=EVERY_NETWORK, token=token))
+    except ConfigError as error:
+        raise ImageError(str(error).replace("web.token", "WEB_TOKEN")) from None
+
+
+def _has_controls(text: str) -> bool:
+    return any(unicodedata.category(letter) == "Cc" for letter in text)
+
+
+def _is_password(text: str) -> bool:
+    """Whether wpa_supplicant takes it, as a password or as the key that it would make of one."""
+    if RAW_KEY.fullmatch(text):
+        return True
+    return 8 <= len(text.encode()) <= 63 and not _has_controls(text)
 
 
 def of_environment(environment: Mapping[str, str]) -> Identity:
@@ -86,9 +133,26 @@ def of_environment(environment: Mapping[str, str]) -> Identity:
         "wifi_country": "WIFI_COUNTRY",
         "web_token": "WEB_TOKEN",
     }
-    given = {field: environment.get(name, "") for field, name in names.items()}
+    given = {field: _text(environment, name) for field, name in names.items()}
     given["ssh_key"] = _ssh_key(given["ssh_key"])
-    return Identity(**{field: value for field, value in given.items() if value})
+    texts = {field: value for field, value in given.items() if value}
+    return Identity(**texts, wifi_hidden=_flag(environment, "WIFI_HIDDEN"))
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name, "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ImageError(f"{name}: not UTF-8: type it in a terminal that is set to it") from None
+    return text
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "")
+    if text not in ("", "0", "1"):
+        raise ImageError(f"{name}: 1, or 0 or nothing")
+    return text == "1"
 
 
 def _ssh_key(given: str) -> str:
@@ -120,7 +184,12 @@ def seed(identity: Identity, each_boot: str = "") -> dict[str, str]:
 
 def _yaml(heading: str, data: Json) -> str:
     """JSON is YAML, and quotes what YAML would guess at; but an emoji must not be escaped."""
-    return f"{heading}\n{json.dumps(data, indent=2, ensure_ascii=False)}\n"
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return f"{heading}\n{UNSAFE.sub(_escaped, text)}\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _user_data(identity: Identity, each_boot: str) -> Json:
@@ -155,6 +224,8 @@ def _user_data(identity: Identity, each_boot: str) -> Json:
 
 
 def _settings(token: str) -> Json:
+    # JSON's quotes are TOML's.
+    quoted = json.dumps(token)
     return {
         "path": "/etc/fieldguide/fieldguide.toml",
         "permissions": "0640",
@@ -165,13 +236,13 @@ def _settings(token: str) -> Json:
                 "# All settings: /opt/fieldguide/venv/lib/python3*/site-packages/device/*.toml",
                 "[output.web]",
                 "enabled = true",
-                'address = "0.0.0.0"',
-                f'token = "{token}"',
+                f'address = "{EVERY_NETWORK}"',
+                f"token = {quoted}",
                 "",
                 "[output.prometheus]",
                 "enabled = true",
-                'address = "0.0.0.0"',
-                f'token = "{token}"',
+                f'address = "{EVERY_NETWORK}"',
+                f"token = {quoted}",
                 "",
             ]
         ),
@@ -185,7 +256,9 @@ def _network(identity: Identity) -> Json:
         "ethernets": {"wired": {"match": {"name": "e*"}, "dhcp4": True, "optional": True}},
     }
     if identity.wifi_ssid:
-        point = {"password": identity.wifi_password} if identity.wifi_password else {}
+        point: Json = {"password": identity.wifi_password} if identity.wifi_password else {}
+        if identity.wifi_hidden:
+            point["hidden"] = True
         network["wifis"] = {
             "wlan0": {
                 "dhcp4": True,

@@ -9,9 +9,9 @@ if ! python3 -I -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then
 fi
 tar -xzf "$here/software.tar.gz" -C / --keep-directory-symlink
 systemd-sysusers fieldguide.conf
-mkdir -p /var/lib/fieldguide
-tar -xf "$here/state.tar" -C /var/lib/fieldguide
 systemd-tmpfiles --create fieldguide.conf
+# As the service's user, whose folder it is: there root would follow any link that lies there.
+runuser -u fieldguide -- tar -xf - -C /var/lib/fieldguide < "$here/state.tar"
 sync
 touch /opt/fieldguide/installed
 systemctl daemon-reload
