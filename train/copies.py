@@ -14,8 +14,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from threadpoolctl import threadpool_limits
 
 from train.overlay import Floats, fitted, halved, laid_out
 
@@ -94,11 +93,12 @@ def edited_copies(details: Details, roots: Numbers) -> list[Copy]:
     Returns:
         So many pairs that all copies of a photo hang together with its group.
     """
-    looks = _Looks.of(details)
+    small = halved(details)
+    looks = _Looks.of(small)
     rows = np.flatnonzero(np.bincount(roots)[roots] <= max(12, len(roots) // 10))
     found: list[Copy] = []
     for _ in range(ROUNDS):
-        new = _confirmed(details, details, looks.nearest(rows, roots))
+        new = _confirmed((details, small), (details, small), looks.nearest(rows, roots))
         if not new:
             break
         found += new
@@ -111,11 +111,13 @@ def edited_copies(details: Details, roots: Numbers) -> list[Copy]:
 
 def copies_of(new: Details, known: Details) -> list[Copy]:
     """Of each of the `new` photos the one of `known` that it is an edited copy of, if any is."""
-    looks = _Looks.of(np.concatenate([new, known]))
+    small, small_known = halved(new), halved(known)
+    looks = _Looks.of(np.concatenate([small, small_known]))
     count = len(new)
     sides = tuple((turn, scale, look[count:]) for turn, scale, look in looks.sides)
-    pairs = _Looks(looks.whole[:count], sides).nearest(np.arange(count), None)
-    return _confirmed(new, known, pairs)
+    with threadpool_limits(1, "blas"):
+        pairs = _Looks(looks.whole[:count], sides).nearest(np.arange(count), None)
+        return _confirmed((new, small), (known, small_known), pairs)
 
 
 def joined(roots: Numbers, pairs: Numbers) -> Numbers:
@@ -128,11 +130,19 @@ def joined(roots: Numbers, pairs: Numbers) -> Numbers:
     Returns:
         (n,), of each photo the first one of its group.
     """
-    size = int(roots.max(initial=0)) + 1
+    names = np.arange(int(roots.max(initial=0)) + 1)
     ends = (roots[pairs[0]], roots[pairs[1]])
-    links = coo_array((np.ones(pairs.shape[1], bool), ends), (size, size))
-    names = connected_components(links, directed=False)[1][roots]
-    _, first, which = np.unique(names, return_index=True, return_inverse=True)
+    while True:
+        # Both ends of each pair take the smaller name, and names lead on to their own names.
+        lower = np.minimum(names[ends[0]], names[ends[1]])
+        before = names.copy()
+        for end in ends:
+            np.minimum.at(names, names[end], lower)
+            np.minimum.at(names, end, lower)
+        names = names[names]
+        if np.array_equal(names, before):
+            break
+    _, first, which = np.unique(names[roots], return_index=True, return_inverse=True)
     return first[which]
 
 
@@ -146,8 +156,7 @@ class _Looks:
     """Orientation, scale and looks (n, k) to compare with."""
 
     @classmethod
-    def of(cls, details: Details) -> "_Looks":
-        pictures = details.astype(np.float32)
+    def of(cls, pictures: Floats) -> "_Looks":
         whole, middle = (_windowed(_shrunk(pictures, share)) for share in (1.0, CENTRE))
         flat = whole.reshape(len(whole), -1)
         basis = np.linalg.eigh(flat.T @ flat)[1][:, -LOOK_NUMBERS:]
@@ -197,15 +206,16 @@ def _own(block: Numbers, roots: Numbers) -> tuple[Numbers, Numbers]:
     return lines, order[np.repeat(starts, sizes) + offsets]
 
 
-def _shrunk(details: Floats, share: float) -> Floats:
+def _shrunk(pictures: Floats, share: float) -> Floats:
     """The middle `share` of each side of the pictures, as (n, `LOOK_PX`, `LOOK_PX`, 3)."""
-    side = share * DETAIL_PX / LOOK_PX
-    starts = (1 - share) / 2 * DETAIL_PX + np.arange(LOOK_PX)[:, None] * side
-    pixels = np.arange(DETAIL_PX)
+    px = pictures.shape[1]
+    side = share * px / LOOK_PX
+    starts = (1 - share) / 2 * px + np.arange(LOOK_PX)[:, None] * side
+    pixels = np.arange(px)
     # Each square is the mean of the pixels that it covers, by how much of them.
     cover = (np.minimum(starts + side, pixels + 1) - np.maximum(starts, pixels)).clip(0) / side
     weights = cover.astype(np.float32)
-    return laid_out(details, weights, weights).reshape(-1, LOOK_PX, LOOK_PX, 3)
+    return laid_out(pictures, weights, weights).reshape(-1, LOOK_PX, LOOK_PX, 3)
 
 
 def _windowed(pictures: Floats) -> Floats:
@@ -225,21 +235,32 @@ def _projected(looks: Floats, basis: Floats) -> Floats:
     return projected
 
 
-def _confirmed(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> list[Copy]:
-    """Those of the pairs whose pictures lie on each other."""
+def _confirmed(
+    firsts: tuple[Details, Floats], seconds: tuple[Details, Floats], pairs: Sequence[Pair]
+) -> list[Copy]:
+    """Those of the pairs whose pictures, given whole and halved, lie on each other."""
     if not pairs:
         return []
+    maps = np.eye(2, 3, dtype=np.float32) * np.array([[[p.scale]] for p in pairs], np.float32)
+    laid = _laid_ready(firsts[1], seconds[1], pairs)
+    maps, likeness, _ = fitted(*laid, maps, COARSE_POINTS, COARSE_STEPS)
+    kept = np.flatnonzero(likeness >= COARSE_LIKENESS)
+    pairs = [pairs[i] for i in kept.tolist()]
+    if not pairs:
+        return []
+    laid = _laid_ready(firsts[0], seconds[0], pairs)
+    _, likeness, structure = fitted(*laid, maps[kept], FINE_POINTS, FINE_STEPS)
+    same = np.flatnonzero((likeness >= SAME_LIKENESS) & (structure >= SAME_STRUCTURE))
+    return [Copy(pairs[i].first, pairs[i].second, float(likeness[i])) for i in same.tolist()]
+
+
+def _laid_ready(
+    firsts: Pictures, seconds: Pictures, pairs: Sequence[Pair]
+) -> tuple[Floats, Floats]:
+    """Both pictures of each pair, the second turned as the first is."""
     first = firsts[[pair.first for pair in pairs]].astype(np.float32)
     second = np.empty_like(first)
     turns = np.array([pair.turn for pair in pairs], np.int64)
     for turn, picture in enumerate(turned(seconds[[pair.second for pair in pairs]])):
         second[turns == turn] = picture[turns == turn]
-    maps = np.eye(2, 3, dtype=np.float32) * np.array([[[p.scale]] for p in pairs], np.float32)
-    maps, likeness, _ = fitted(halved(first), halved(second), maps, COARSE_POINTS, COARSE_STEPS)
-    kept = np.flatnonzero(likeness >= COARSE_LIKENESS)
-    if not len(kept):
-        return []
-    _, likeness, structure = fitted(first[kept], second[kept], maps[kept], FINE_POINTS, FINE_STEPS)
-    same = np.flatnonzero((likeness >= SAME_LIKENESS) & (structure >= SAME_STRUCTURE))
-    chosen = ((pairs[kept[i]], likeness[i]) for i in same)
-    return [Copy(pair.first, pair.second, float(like)) for pair, like in chosen]
+    return first, second

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from train.copies import Copy, Details, edited_copies, joined
 
@@ -54,7 +55,12 @@ def group(thumbnails: Floats, details: Details | None, same_bytes: Sequence[int]
         details: of each photo what `train.copies.detail` gives; None: edits are not looked for.
         same_bytes: (n,), of each photo the first one of its bytes.
     """
-    bytes_ = np.asarray(same_bytes, np.int64)
+    with threadpool_limits(1, "blas"):
+        # The same sums on any number of cores; and threads that wait for others' work wait long.
+        return _grouped(thumbnails, details, np.asarray(same_bytes, np.int64))
+
+
+def _grouped(thumbnails: Floats, details: Details | None, bytes_: Numbers) -> Grouping:
     alike = joined(bytes_, near_identical(thumbnails, NEAR_IDENTICAL_CORRELATIONS[0]))
     copies = () if details is None else tuple(edited_copies(details, alike))
     plain, thresholds = _modest(thumbnails, bytes_, alike, ())

@@ -6,7 +6,6 @@ Gauss-Newton on the template's places, inverse compositional (Baker and Matthews
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
 
 Floats = npt.NDArray[np.float32]
 
@@ -16,10 +15,10 @@ INSIDE = 0.97
 """So much of the template must lie on the other picture."""
 
 
-def halved(pictures: Floats) -> Floats:
+def halved(pictures: npt.NDArray[np.uint8]) -> Floats:
     """Pictures (n, px, px, channels) at half their size; px is even."""
-    rows = pictures[:, ::2] + pictures[:, 1::2]
-    quarter: Floats = rows[:, :, ::2] + rows[:, :, 1::2]
+    rows = pictures[:, ::2].astype(np.uint16) + pictures[:, 1::2]
+    quarter: Floats = (rows[:, :, ::2] + rows[:, :, 1::2]).astype(np.float32)
     return quarter * np.float32(0.25)
 
 
@@ -151,11 +150,16 @@ def _composed(maps: Floats, change: Floats) -> Floats:
 
 def _structure(template: Floats, laid: Floats, points: int) -> Floats:
     """The correlation (n,) of both without what is smooth over a fifth of their sides."""
-    fine = [
-        (picture - uniform_filter(picture, (1, points // 5 | 1, points // 5 | 1, 1)))
-        for picture in (v.reshape(-1, points, points, 3) for v in (template, laid))
-    ]
-    flat = [picture.reshape(len(picture), -1) for picture in fine]
-    lengths = [np.linalg.norm(values, axis=1).clip(1e-6) for values in flat]
-    likeness: Floats = (flat[0] * flat[1]).sum(1) / (lengths[0] * lengths[1])
+    away = abs(np.subtract.outer(np.arange(points), np.arange(points)))
+    smooth = (away <= points // 10).astype(np.float32)
+    smooth /= smooth.sum(1, keepdims=True)
+    pictures = (values.reshape(-1, points, points, 3) for values in (template, laid))
+    one, other = (
+        (picture.reshape(len(picture), -1, 3) - laid_out(picture, smooth, smooth)).reshape(
+            len(picture), -1
+        )
+        for picture in pictures
+    )
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    likeness: Floats = (one * other).sum(1) / lengths.clip(1e-6)
     return likeness
