@@ -14,7 +14,7 @@ from helpers import RULES, picture
 from load import Stopwatch, slowdown
 
 from device import bundle as contract
-from device.board import Board, explain, must_slow
+from device import web_view
 from device.capture import LiveCapture
 from device.config import CameraConfig, Config
 from device.guard import Model
@@ -292,49 +292,6 @@ def test_without_a_manager_or_with_a_dead_one_nothing_happens(tmp_path: Path) ->
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).feed_watchdog()
 
 
-# --- heat -----------------------------------------------------------------------------------------
-
-
-def test_the_rate_drops_while_the_firmware_throttles_or_the_soc_is_hot() -> None:
-    assert not must_slow(60.0, 0, 80.0, slowed=False)
-    assert must_slow(80.0, 0, 80.0, slowed=False)
-    assert must_slow(None, 0x4, 80.0, slowed=False)
-    assert must_slow(40.0, 0x50001, 80.0, slowed=False)
-    assert not must_slow(40.0, 0x50000, 80.0, slowed=True), "once since boot is not now"
-    assert must_slow(76.0, 0, 80.0, slowed=True), "not at once back"
-    assert not must_slow(74.9, 0, 80.0, slowed=True)
-    assert not must_slow(None, None, 80.0, slowed=False)
-
-
-def test_the_board_is_read_from_its_files(tmp_path: Path) -> None:
-    for zone, value in (("thermal_zone0", "48312\n"), ("thermal_zone1", "51000\n")):
-        (tmp_path / zone).mkdir()
-        (tmp_path / zone / "temp").write_text(value)
-    (tmp_path / "throttled").write_text("50005\n")
-    board = Board(tmp_path, tmp_path / "throttled")
-    assert board.temperature_c() == 51.0 and board.throttled() == 0x50005
-    assert explain(0x50005) == [
-        "under-voltage",
-        "throttled",
-        "under-voltage since boot",
-        "throttled since boot",
-    ]
-    (tmp_path / "thermal_zone1" / "temp").write_text("")
-    assert board.temperature_c() == pytest.approx(48.312)
-    nothing = Board(tmp_path / "none", tmp_path / "none")
-    assert nothing.temperature_c() is None and nothing.throttled() is None
-
-
-def test_vcgencmd_is_asked_where_the_file_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = tmp_path / "vcgencmd"
-    command.write_text("#!/bin/sh\necho throttled=0x20002\n")
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert Board(tmp_path, tmp_path / "none").throttled() == 0x20002
-
-
 # --- the newest frame ----------------------------------------------------------------------------
 
 
@@ -369,3 +326,41 @@ def test_of_a_file_no_frame_is_lost(start: Start) -> None:
     _, sink, _, ends = start(scene)
     eventually(lambda: ends)
     assert [s.source for s in sink.seen] == [f"#{n}" for n in range(20)]
+
+
+def test_a_late_stream_makes_labels_late_and_says_so(start: Start) -> None:
+    class Late(Scene):
+        def frames(self) -> Iterator[Frame]:
+            for frame in super().frames():
+                yield replace(frame, captured_s=frame.captured_s - 7, lag_s=7.0)
+
+    capture = LiveCapture(lambda: Late(forever(0)), CameraConfig(stall_timeout_s=1), Telemetry())
+    _, sink, *_ = start(capture)
+    eventually(lambda: len(sink.seen) > 3)
+    status = capture._telemetry.snapshot().camera
+    capture.close()
+    record = sink.seen[-1].record()
+    assert record["lag_ms"] == 7000 and record["latency_ms"] >= 7000
+    assert abs(time.time() - record["time"]) >= 6.9
+    assert status.lag_s == 7 and status.stalls_total == 0
+    assert web_view.health(replace(Telemetry().snapshot(), camera=status), None, None)["camera"][
+        "lag_s"
+    ] == pytest.approx(7)
+
+
+def test_frames_that_nobody_wanted_reach_no_model_and_are_no_damage(start: Start) -> None:
+    class Resting(Scene):
+        def frames(self) -> Iterator[Frame]:
+            for number, frame in enumerate(super().frames()):
+                yield frame if number % 4 == 0 else replace(frame, picture=None, outdated=1)
+
+    telemetry = Telemetry()
+    capture = LiveCapture(lambda: Resting(forever(0)), CameraConfig(), telemetry)
+    _, sink, *_ = start(capture)
+    eventually(lambda: len(sink.seen) > 10)
+    capture.close()
+    status = telemetry.snapshot().camera
+    assert status.corrupt_total == 0 and status.dropped_total >= 0.7 * status.frames_total > 20
+    _, sink, *_ = start(Resting(forever(0)))
+    eventually(lambda: len(sink.seen) > 10)
+    assert all(int(observation.source[1:]) % 4 == 0 for observation in sink.seen)

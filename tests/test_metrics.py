@@ -58,7 +58,7 @@ def values(metrics: Metrics) -> dict[str, float]:
 
 def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Metrics) -> None:
     telemetry = surroundings.telemetry
-    telemetry.camera(count="stalls_total", by=2)
+    telemetry.camera(count="stalls_total", by=2, lag_s=1.5)
     telemetry.board(BoardStatus(temperature_c=61.5, throttled=0x50005, slowed=True))
     telemetry.sink("mqtt", counts={"errors_total": 3}, problem="no broker")
     for number in range(4):
@@ -69,6 +69,7 @@ def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Metri
     assert found["invoke_seconds_sum"] == pytest.approx(4 * 0.004)
     assert found["latency_seconds_sum"] == pytest.approx(4 * 0.006)
     assert found["camera_frames_total"] == 1 and found["camera_stalls_total"] == 2
+    assert found["camera_lag_seconds"] == 1.5
     assert found["camera_up"] == 1 and 0 <= found["camera_frame_age_seconds"] < 60
     assert found["board_temperature_celsius"] == 61.5 and found["board_slowed"] == 1
     assert found["board_throttled under-voltage"] == 1

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from cameras import FakePicamera2, MjpegCamera, eventually, jpeg, mjpeg_camera
 from helpers import ROOT, RULES, encoded, picture
+from rtsp import Habits, rtsp_camera
 from service import running, settings
 
 from device import config as configuration
+from device import pictures
 from device.config import CameraConfig
 from device.errors import CameraHangsError, SourceError
 from device.service import FINISHED, MODEL, Service
@@ -316,3 +318,26 @@ sys.exit(__main__.main(["serve", "--config", "any.toml"]))
 """
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False)
     assert run.returncode == 0
+
+
+# --- what the camera learns of the settings -------------------------------------------------------
+
+
+def test_a_stream_s_pictures_are_made_at_the_rate_of_the_settings_and_a_reload_changes_it(
+    hold: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    upright = pictures.upright
+    monkeypatch.setattr(pictures, "upright", lambda *given: made.append(1) or upright(*given))
+    with rtsp_camera(Habits("libx264", fps=25)) as camera:
+        seldom = settings(tiny_bundle, camera.url, "[inference]\nmax_fps = 0.05")
+        held = hold(seldom)
+        eventually(lambda: held.status.inferences_total == 1)
+        before, frames = len(made), held.status.camera.frames_total
+        eventually(lambda: held.status.camera.frames_total > frames + 100)
+        assert len(made) - before < 10
+        held.reload(seldom.replace("0.05", "100"))
+        held.service._mind_the_heat()
+        before = len(made)
+        eventually(lambda: len(made) > before + 50)
+        assert held.status.camera.reconnects_total == 0
