@@ -12,7 +12,7 @@ from typing import Any
 
 from device.address import safe
 from device.config import CameraConfig
-from device.errors import CameraHangsError, SourceError
+from device.errors import CameraHangsError, SourceError, StalledError
 from device.sources import Frame, FrameSource
 from device.telemetry import Telemetry
 
@@ -121,8 +121,7 @@ class LiveCapture:
         limit_s = self._limit_s(attempt)
         if time.monotonic() - attempt.since_s < limit_s:
             return False
-        attempt.problem = f"no frame for {limit_s:.3g} s"
-        self._tell(count="stalls_total")
+        attempt.problem, attempt.stalled = f"no frame for {limit_s:.3g} s", True
         return True
 
     def _limit_s(self, attempt: "Attempt") -> float:
@@ -139,6 +138,8 @@ class LiveCapture:
 
     def _lost(self, attempt: "Attempt") -> None:
         attempt.abandon()
+        if attempt.stalled:
+            self._tell(count="stalls_total")
         problem = attempt.problem or "the stream ended"
         if self._telemetry.snapshot().camera.problem != problem:
             log.warning("camera: %s; trying again", problem)
@@ -173,7 +174,7 @@ class Attempt:
         self._abandoned = False
         self.since_s = time.monotonic()
         """The newest frame's time; before the first, when whatever is under way began."""
-        self.opened = self.has_frames = False
+        self.opened = self.has_frames = self.stalled = False
         self.ended = False
         self.hang_is_final = False
         self.problem = ""
@@ -215,6 +216,7 @@ class Attempt:
                 self._put(frame)
         except SourceError as error:
             problem = safe(str(error))
+            self.stalled = self.stalled or isinstance(error, StalledError)
         except Exception as error:
             # Drivers and decoders raise what they like; whatever it is, the next attempt may do.
             problem = safe(f"{type(error).__name__}: {error}")

@@ -25,6 +25,10 @@ class SourceError(FieldguideError):
     """Frames cannot be had: the user checks the camera, file or folder."""
 
 
+class StalledError(SourceError):
+    """A camera that sent pictures sends none any more, though nothing says that it is gone."""
+
+
 class CameraHangsError(SourceError):
     """A call into the camera never came back: only a new process helps, so the service ends."""
 

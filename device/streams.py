@@ -9,7 +9,7 @@ from typing import Any
 
 from device.address import safe, shown
 from device.config import CameraConfig
-from device.errors import SourceError
+from device.errors import SourceError, StalledError
 from device.follow import Choice, Follower
 from device.pictures import Decoder, telling_damage, whole
 from device.sources import ALWAYS, Demand, Frame
@@ -181,7 +181,8 @@ def _live(
         except av.FFmpegError as error:
             if not began:
                 raise _NotOpenedError(name, av, error) from error
-            raise SourceError(f"{name}: {_reason(av, error)}") from error
+            fault = StalledError if isinstance(error, av.ExitError) else SourceError
+            raise fault(f"{name}: {_reason(av, error)}") from error
     raise SourceError(f"{name}: the stream ended")
 
 
@@ -231,7 +232,7 @@ def _unstalled(packets: Iterator[Any], name: str, limit_s: float) -> Iterator[An
         asked_s = time.monotonic()
         packet = next(packets, None)
         if time.monotonic() - asked_s >= ALMOST * limit_s:
-            raise SourceError(f"{name}: no frame for {limit_s:.3g} s")
+            raise StalledError(f"{name}: no frame for {limit_s:.3g} s")
         if packet is None:
             return
         yield packet
