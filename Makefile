@@ -260,6 +260,18 @@ done; \
 touch $@
 endef
 
+# The real Home Assistant, as a test peer; without a Python 3.13, its tests say so and skip.
+$(BUILD)/venv-ha/ready: requirements-home-assistant.txt | $(READY)
+	@rm -rf $(@D); mkdir -p $(@D); \
+	for p in $(or $(PYTHON),python3) python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13*/bin/python; do \
+	  if "$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
+	    "$$p" -m venv $(@D); \
+	    $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
+	    break; \
+	  fi; \
+	done; \
+	touch $@
+
 runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure anew which operators runtimes have: convert/runtimes.json
 	@$(PY) -m convert runtimes --model $(firstword $(EXPORTED)) --python $(BUILD)/venv-tflite/bin/python \
 	  --python $(BUILD)/venv-litert-oldest/bin/python --python $(BUILD)/venv-device/bin/python
@@ -288,6 +300,8 @@ lock: $(READY) ## resolve the locks anew (needs uv)
 	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
 	@$(compile) pyproject.toml --extra litert --extra video --extra outputs \
 	  -o requirements-device.txt
+	@$(subst 3.11,3.13,$(compile)) --group pyproject.toml:home-assistant \
+	  -o requirements-home-assistant.txt
 	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs \
 	  -o requirements-device-tflite.txt
 # Neither an index address nor a folder of this machine may get into a lock.
@@ -446,6 +460,9 @@ test-arm: $(PACKED) $(SAMPLES) $(BUILD)/wheel/ready $(BUILD)/venv-tflite/ready #
 tolerances: $(READY) ## keep what `make test-arm` measured for networks that were not: convert/tolerances.json
 	@$(PY) -m convert tolerances --measured $(BUILD)/arm/tolerances.json
 
+test-ha: $(READY) $(BUILD)/venv-ha/ready ## a real Home Assistant and MQTT broker beside what the device says (two minutes, and two to install)
+	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest -s tests/test_home_assistant.py $(PYTEST)
+
 test-deploy: $(READY) $(DEPLOYER) $(BUILD)/wheel/ready ## deploy for real to systems that boot in containers (root; minutes)
 	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) tests/test_boards.py
 
@@ -453,7 +470,7 @@ test-image: image ## boot the image on emulated machines (BOOTS), cut its power,
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_BOOTS="$(BOOTS)" FIELDGUIDE_CUTS="$(CUTS)" \
 	  $(PY) -m pytest -v tests/test_image_boot.py
 
-test-all: test test-arm test-image test-deploy ## all of them, on every core and machine (root; an hour and more)
+test-all: test test-ha test-arm test-image test-deploy ## all of them, on every core and machine (root; an hour and more)
 
 soak: $(READY) ## an hour of faults for the service, and a thousand updates that are cut short
 	@FIELDGUIDE_SOAK_S=3600 FIELDGUIDE_KILLS=1000 $(PY) -m pytest -s -k "long_life or killed_anywhere" \

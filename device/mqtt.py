@@ -219,28 +219,28 @@ class Mqtt:
         return payload, self._connection.publish(self._topics.changes, payload, retain=False)
 
     def _send_state(self) -> None:
-        newest, first = self._newest, self._first
-        if newest is None or first is None or not self._state_is_due(newest):
-            return
-        payload = json.dumps(discovery.state(newest, first))
-        self._state_message = self._send(self._topics.state, payload)
-        self._sent, self._state_again = newest, False
-        now_s = time.monotonic()
-        self._next_state_s = now_s + self._config.interval_s
-        self._next_repeat_s = now_s + REPEAT_INTERVAL_S
-
-    def _state_is_due(self, newest: Observation) -> bool:
-        sent, now_s = self._sent, time.monotonic()
+        newest, first, now_s = self._newest, self._first, time.monotonic()
         # Behind something newer, or behind one that the broker has not taken yet: then the next.
         if self.catching_up or not self._health or not _is_through(self._state_message):
-            return False
-        if not self._is_announced(newest):
-            return False
+            return
+        if newest is None or first is None or not self._is_announced(newest):
+            return
+        if self._is_due(newest, now_s):
+            self._sent, self._state_again = newest, False
+            self._next_state_s = now_s + self._config.interval_s
+        elif not self._next_repeat_s <= now_s < self._repeat_until_s:
+            return
+        # Where it is only said once more, it is the very same: another would cost another row.
+        assert self._sent is not None
+        self._next_repeat_s = now_s + REPEAT_INTERVAL_S
+        payload = json.dumps(discovery.state(self._sent, first))
+        self._state_message = self._send(self._topics.state, payload)
+
+    def _is_due(self, newest: Observation, now_s: float) -> bool:
+        sent = self._sent
         if sent is None or self._state_again or _sight(sent) != _sight(newest):
             return True
         if sent.monotonic_s <= self._blind_s < newest.monotonic_s:
-            return True
-        if self._next_repeat_s <= now_s < self._repeat_until_s:
             return True
         if newest is sent or now_s < self._next_state_s:
             return False

@@ -54,8 +54,8 @@ def make() -> Iterator[Make]:
 
 
 def config(broker: Broker, **more: Any) -> MqttConfig:
-    settings = {"host": "127.0.0.1", "device_id": "garden", "interval_s": 0.0, **more}
-    return MqttConfig(enabled=True, port=broker.port, **settings)
+    defaults = {"host": "127.0.0.1", "port": broker.port, "device_id": "garden", "interval_s": 0.0}
+    return MqttConfig(enabled=True, **{**defaults, **more})
 
 
 def works(call: Callable[[], None]) -> bool:

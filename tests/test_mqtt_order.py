@@ -318,3 +318,17 @@ def test_home_assistant_is_spared_scores_that_hardly_move(
         told = [r for r in listener.records("state") if r["frame"] in (1, 2, 4)]
         kept = {json.dumps(r["since"]) for r in listener.records("state")}
     assert told == [] and len(kept) == 1
+
+
+def test_what_is_said_again_after_an_announcement_is_the_very_same(
+    broker: Broker, make: Make, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "REPEAT_INTERVAL_S", 0.1)
+    sink = make(config(broker, interval_s=60.0))
+    with listening(broker) as listener:
+        connect(sink, surroundings)
+        for number in range(30):
+            sink.publish(sight(number, score=0.5 + number / 100))
+            time.sleep(0.05)
+        eventually(lambda: len(listener.payloads("state")) > 3)
+        assert len(set(listener.payloads("state"))) == 1
