@@ -42,7 +42,7 @@ MISTAKES_KEPT = 24
 CACHE_FOLDER = "cache"
 VIEWS_CODE = (*FROZEN_CODE, "train/views.py")
 """Whose change may change activations."""
-FIT_CODE = (*VIEWS_CODE, *(f"train/{name}.py" for name in ("config", "finetune", "fit", "split")))
+FIT_CODE = (*VIEWS_CODE, *(f"train/{name}.py" for name in ("config", "finetune", "fit")))
 """Whose change may change the state of fine-tuning."""
 LOG_FOLDER = "tensorboard"
 

@@ -41,7 +41,7 @@ CODE = {
     "code-train": ("train/*.py", "train/*.j2", *_of_device("formats", "preprocess", "runtime")),
     "code-micro": (
         *(f"train/{name}.py" for name in ("backbone", "config", "distill", "lessons", "shrink")),
-        *(f"train/{name}.py" for name in ("split", "temperature", "views", "weights")),
+        *(f"train/{name}.py" for name in ("temperature", "views", "weights")),
         *_of_device("formats", "preprocess"),
     ),
     "code-convert": (
