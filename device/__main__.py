@@ -27,6 +27,7 @@ from device.errors import PhotoError, SourceError
 from device.folders import Why, photos_below
 from device.runtime import AUTO, CHOICES, find
 from device.sources import open_source
+from device.threads import Way
 
 EXAMPLES = """examples:
   python -m device classify --bundle build/bundle photo.jpg
@@ -171,7 +172,9 @@ def run_benchmark(options: argparse.Namespace) -> int:
     """Measure the frame loop and print a table or JSON."""
     loaded = bundle.load(options.bundle)
     # First, so that what keeps it from being made is said here and not lost in the new process.
-    classifier = _classifier(options, loaded)
+    runtime = find(options.runtime)
+    way = benchmark.best_way(loaded, runtime.name, options.threads)
+    classifier = Classifier.from_bundle(loaded, runtime=runtime, threads=way.threads)
     synthetic = None if options.source else benchmark.temporary_frames(loaded)
     folder = Path(synthetic.name if synthetic else options.source)
     try:
@@ -179,7 +182,7 @@ def run_benchmark(options: argparse.Namespace) -> int:
         if photo is None:
             raise SourceError(f"{folder}: not a folder with photos")
         measure = _break_down if options.breakdown else _measure
-        measure(options, loaded, classifier, folder, photo)
+        measure(options, loaded, classifier, way, folder, photo)
     finally:
         if synthetic:
             synthetic.cleanup()
@@ -190,6 +193,7 @@ def _measure(
     options: argparse.Namespace,
     loaded: bundle.Bundle,
     classifier: Classifier,
+    way: Way,
     folder: Path,
     photo: Path,
 ) -> None:
@@ -199,7 +203,7 @@ def _measure(
         classifier,
         folder,
         frames=options.frames,
-        threads=options.threads,
+        way=way,
         first_label_s=started_s,
     )
     if options.json:
@@ -213,15 +217,16 @@ def _break_down(
     options: argparse.Namespace,
     loaded: bundle.Bundle,
     classifier: Classifier,
+    way: Way,
     folder: Path,
     _photo: Path,
 ) -> None:
     source = benchmark.Repeated(lambda: open_source(str(folder), loaded.preprocessing))
-    stages = breakdown.measure(source, classifier, options.frames)
+    stages = breakdown.measure(source, classifier, options.frames, ahead=way.ahead)
     if options.json:
         print(json.dumps([asdict(stage) for stage in stages]))
     else:
-        print(breakdown.table(stages))
+        print(breakdown.table(stages, way))
 
 
 def _classifier(options: argparse.Namespace, loaded: bundle.Bundle) -> Classifier:

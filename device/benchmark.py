@@ -1,6 +1,6 @@
 """How fast the device is, measured on the loop that it really runs."""
 
-import io
+import math
 import subprocess
 import tempfile
 import time
@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from device import child
 from device.bundle import Bundle
 from device.classifier import Classifier
+from device.config import InferenceConfig
 from device.errors import SourceError
+from device.guard import Guard
 from device.loop import results
 from device.sources import FrameSource, open_source
+from device.threads import Demand, Way, camera_jpeg
 
 WARM_UP_FRAMES = 5
-CAMERA_SIZE_PX = (640, 480)
 SYNTHETIC_FRAMES = 64
-JPEG_QUALITY = 90
 START_TIMEOUT_S = 120
 
 
@@ -32,7 +32,9 @@ class Measurement:
 
     frames: int
     runtime: str
-    threads: int | None
+    threads: int
+    ahead: bool
+    """Whether the next frame is prepared while the model runs."""
     invoke_p50_ms: float
     invoke_p95_ms: float
     frame_p50_ms: float
@@ -42,7 +44,7 @@ class Measurement:
     """The same without invoke."""
     overhead_p95_ms: float
     fps: float
-    """Frames per second of the loop, which prepares the next frame while it infers."""
+    """Frames per second of the loop."""
     resident_mib: float
     resident_peak_mib: float
     first_label_s: float
@@ -53,13 +55,24 @@ class Measurement:
         return {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
 
 
+def best_way(bundle: Bundle, runtime: str, threads: int | None) -> Way:
+    """How the service would run the loop if frames came as fast as it takes them.
+
+    Raises:
+        SelfTestError: if the model cannot run at all.
+    """
+    demand = Demand(max_fps=math.inf)
+    check = Guard().check(bundle, runtime, InferenceConfig(threads=threads or 0), demand)
+    return Way(check.threads, check.ahead)
+
+
 def measure(
     bundle: Bundle,
     classifier: Classifier,
     folder: Path,
     *,
     frames: int,
-    threads: int | None,
+    way: Way,
     first_label_s: float,
 ) -> Measurement:
     """Run the frame loop over a folder, again and again until `frames` frames are done.
@@ -70,7 +83,7 @@ def measure(
     invokes, overheads = [], []
     source = Repeated(lambda: open_source(str(folder), bundle.preprocessing))
     started = time.perf_counter()
-    for result in results(source, classifier, limit=frames + WARM_UP_FRAMES):
+    for result in results(source, classifier, frames + WARM_UP_FRAMES, ahead=way.ahead):
         if result.number == WARM_UP_FRAMES:
             started = time.perf_counter()
         if result.prediction is not None and result.number >= WARM_UP_FRAMES:
@@ -84,7 +97,8 @@ def measure(
     return Measurement(
         frames=len(invokes),
         runtime=f"{classifier.runtime.name} {classifier.runtime.version}",
-        threads=threads,
+        threads=way.threads,
+        ahead=way.ahead,
         **_percentiles("invoke", invoke),
         **_percentiles("frame", invoke + overhead),
         **_percentiles("overhead", overhead),
@@ -114,13 +128,8 @@ def write_camera_frames(bundle: Bundle, folder: Path) -> None:
     rng = np.random.default_rng(0)
     inputs = bundle.golden_arrays()["inputs"]
     for i in range(SYNTHETIC_FRAMES):
-        picture = Image.fromarray(inputs[i % len(inputs)])
-        frame = np.asarray(picture.resize(CAMERA_SIZE_PX, Image.Resampling.BICUBIC), np.int16)
-        # A camera's noise: enlarged pictures alone are smoother, and decode faster, than frames.
-        noisy = np.clip(frame + rng.normal(0, 6, frame.shape), 0, 255).astype(np.uint8)
-        data = io.BytesIO()
-        Image.fromarray(noisy).save(data, "JPEG", quality=JPEG_QUALITY)
-        (folder / f"frame_{i:03d}.jpg").write_bytes(data.getvalue())
+        jpeg = camera_jpeg(inputs[i % len(inputs)], rng)
+        (folder / f"frame_{i:03d}.jpg").write_bytes(jpeg)
 
 
 def first_label_s(bundle_path: Path, photo: Path, runtime: str) -> float:

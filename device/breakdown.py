@@ -13,6 +13,7 @@ from device.errors import SourceError
 from device.loop import Result, results
 from device.smoothing import Smoothed, step
 from device.sources import FrameSource
+from device.threads import Way
 
 WARM_UP_FRAMES = 5
 STAGES = {
@@ -38,13 +39,25 @@ class Stage:
     """Of all work on a frame, 0..1."""
 
 
-def measure(source: FrameSource, classifier: Classifier, frames: int) -> list[Stage]:
+def measure(
+    source: FrameSource, classifier: Classifier, frames: int, *, ahead: bool
+) -> list[Stage]:
     """Classify frames and time every stage of each.
+
+    Args:
+        source: of the frames.
+        classifier: of the model.
+        frames: how many of them.
+        ahead: whether the next frame is prepared while the model runs.
 
     Raises:
         SourceError: if the source gives none.
     """
-    times = np.array([*_timed(source, classifier, frames + WARM_UP_FRAMES)][WARM_UP_FRAMES:])
+    times = np.array(
+        [*_timed(results(source, classifier, frames + WARM_UP_FRAMES, ahead=ahead))][
+            WARM_UP_FRAMES:
+        ]
+    )
     if not len(times):
         raise SourceError("not one photo could be used")
     p50, p95 = np.percentile(times, (50, 95), axis=0) * 1e6
@@ -53,7 +66,7 @@ def measure(source: FrameSource, classifier: Classifier, frames: int) -> list[St
     return [Stage(name, *about, *map(float, figures)) for (name, about), *figures in rows]
 
 
-def table(stages: list[Stage]) -> str:
+def table(stages: list[Stage], way: Way) -> str:
     """The stages as text, in order, with bars."""
     lines = [f"{'stage':8} {'thread':10} {'p50 us':>8} {'p95 us':>8} {'share':>6}"]
     for s in stages:
@@ -65,16 +78,15 @@ def table(stages: list[Stage]) -> str:
     total = sum(s.p50_us for s in stages)
     invoke = next(s.p50_us for s in stages if s.name == "invoke")
     rest = total - invoke - stages[0].p50_us
-    about = f"of it {rest:.0f} us besides decode and invoke; the two threads overlap"
+    about = f"of it {rest:.0f} us besides decode and invoke; "
+    about += "the two threads overlap" if way.ahead else "one thread waits for the other"
     lines.append(f"{'sum':8} {'':10} {total:8.0f} {about}")
     return "\n".join(lines)
 
 
-def _timed(
-    source: FrameSource, classifier: Classifier, limit: int
-) -> Iterator[npt.NDArray[np.float64]]:
+def _timed(loop: Iterator[Result]) -> Iterator[npt.NDArray[np.float64]]:
     state: Smoothed | None = None
-    for result in results(source, classifier, limit):
+    for result in loop:
         if result.prediction is None:
             continue
         started_s = time.perf_counter()

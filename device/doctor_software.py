@@ -22,6 +22,7 @@ from device.errors import BundleError, FieldguideError
 from device.findings import FAILED, OK, WARNING, Finding
 from device.guard import Guard, candidates
 from device.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
+from device.threads import demand
 
 SUPPORTED = ((3, 11), (3, 13))
 IMPORT_TIMEOUT_S = 30
@@ -194,7 +195,7 @@ def self_tests(loaded: Bundle, settings: Config, guard: Guard) -> Iterator[Findi
     problems, passed = {}, []
     for name in candidates(loaded, settings.inference.runtime):
         try:
-            check = guard.check(loaded, name, settings.inference)
+            check = guard.check(loaded, name, settings.inference, demand(settings))
         except FieldguideError as error:
             problems[name] = str(error)
             continue

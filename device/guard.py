@@ -14,32 +14,23 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-import numpy as np
-
-from device import child, selftest
+from device import child, selftest, threads
 from device.bundle import EDGETPU_MODEL, MODEL, Bundle
 from device.classifier import Classifier
 from device.config import InferenceConfig
 from device.errors import BundleError, FieldguideError, SelfTestError
-from device.loop import results
 from device.observation import ModelInfo
 from device.runtime import AUTO, EDGETPU, MODULES, find, is_installed
-from device.sources import Frame
+from device.threads import USUAL, Demand
 
 log = logging.getLogger("fieldguide")
 
 T = TypeVar("T")
 
-MEASURED_FRAMES = 8
-MAX_MEASURED_THREADS = 8
-STILL_SHAPE = (480, 640, 3)
-THREAD_COST = 1.1
-"""How much faster each further thread must make the loop: they all take from the rest."""
 ORDER = (EDGETPU, *MODULES)
 
 
@@ -49,6 +40,8 @@ class Model:
 
     info: ModelInfo
     classifier: Classifier
+    ahead: bool = True
+    """Whether the next frame is prepared while it runs."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +50,10 @@ class Check:
 
     threads: int
     """The number that was worth it."""
+    ahead: bool
+    """Whether it is worth it to prepare the next frame meanwhile."""
     invoke_s: float
-    """One invoke with it, the quickest of a few."""
+    """One invoke with it, as a rule."""
     frame_s: float
     """From one frame to the next, when they come as fast as they are taken."""
 
@@ -71,13 +66,13 @@ class Guard:
         self._child: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def load(self, bundle: Bundle, config: InferenceConfig) -> Model:
+    def load(self, bundle: Bundle, config: InferenceConfig, demand: Demand = USUAL) -> Model:
         """Check a bundle on the first runtime that passes its self-test, and load it.
 
         Raises:
             BundleError: if it passes on none; with the reason for each.
         """
-        return self._first(bundle, config, _load)
+        return self._first(bundle, config, demand, _load)
 
     def passes(self, bundle: Bundle, config: InferenceConfig) -> str:
         """The first runtime on which a bundle passes its self-test.
@@ -85,31 +80,34 @@ class Guard:
         Raises:
             BundleError: if it passes on none; with the reason for each.
         """
-        return self._first(bundle, config, lambda _bundle, name, _check: name)
+        return self._first(bundle, config, USUAL, lambda _bundle, name, _check: name)
 
     def _first(
         self,
         bundle: Bundle,
         config: InferenceConfig,
+        demand: Demand,
         use: Callable[[Bundle, str, Check], T],
     ) -> T:
         failures = []
         for name in candidates(bundle, config.runtime):
             try:
-                return use(bundle, name, self.check(bundle, name, config))
+                return use(bundle, name, self.check(bundle, name, config, demand))
             except FieldguideError as error:
                 failures.append(f"{name}: {error}")
                 log.warning("model: %s", failures[-1])
         reasons = "; ".join(failures) or "none is installed"
         raise BundleError(f"the model runs on no TFLite runtime here ({reasons})")
 
-    def check(self, bundle: Bundle, runtime: str, config: InferenceConfig) -> Check:
+    def check(
+        self, bundle: Bundle, runtime: str, config: InferenceConfig, demand: Demand = USUAL
+    ) -> Check:
         """Load, self-test and time a bundle in a child process.
 
         Raises:
             SelfTestError: if the child fails, crashes or takes too long.
         """
-        request = pickle.dumps((bundle, runtime, config.threads))
+        request = pickle.dumps((bundle, runtime, config.threads, demand))
         with self._lock:
             if self._stopped:
                 raise SelfTestError("stopped")
@@ -157,7 +155,7 @@ def _load(bundle: Bundle, name: str, check: Check) -> Model:
         threshold=bundle.threshold,
         checked_invoke_s=check.invoke_s,
     )
-    return Model(info, classifier)
+    return Model(info, classifier, check.ahead)
 
 
 def _spawn() -> "subprocess.Popen[bytes]":
@@ -187,51 +185,29 @@ def _answer(output: bytes, status: int) -> Check:
     return Check(**record)
 
 
-def _measure(bundle: Bundle, runtime: str, threads: int) -> Check:
-    """Self-test, then find the number of threads that is worth it.
-
-    The whole loop is timed: while one frame is classified the next is prepared, and a thread of
-    inference more may cost that more than it gains.
-    """
-    cores = min(len(os.sched_getaffinity(0)), MAX_MEASURED_THREADS)
-    numbers = [threads] if threads else [1] if runtime == EDGETPU else range(1, cores + 1)
+def _measure(bundle: Bundle, runtime: str, number: int, demand: Demand) -> Check:
+    """Self-test, then find the way to run the loop that is worth it."""
+    cores = min(len(os.sched_getaffinity(0)), threads.MOST_THREADS)
+    numbers = [number] if number else [1] if runtime == EDGETPU else range(1, cores + 1)
     found = find(runtime)
-    checks: list[Check] = []
-    for number in numbers:
-        classifier = Classifier.from_bundle(bundle, runtime=found, threads=number)
-        if not checks:
-            selftest.run(bundle, classifier)
-        checks.append(_timed(classifier, number))
-    return min(checks, key=lambda check: check.frame_s * THREAD_COST ** (check.threads - 1))
+    first = Classifier.from_bundle(bundle, runtime=found, threads=numbers[0])
+    selftest.run(bundle, first)
 
+    def classifier(number: int) -> Classifier:
+        if number == numbers[0]:
+            return first
+        return Classifier.from_bundle(bundle, runtime=found, threads=number)
 
-def _timed(classifier: Classifier, threads: int) -> Check:
-    ends_s, invokes_s = [], []
-    for result in results(Still(), classifier):
-        ends_s.append(time.perf_counter())
-        invokes_s.append(result.invoke_s)
-    return Check(threads, min(invokes_s), float(np.median(np.diff(ends_s))))
-
-
-@dataclass(frozen=True)
-class Still:
-    """A camera that shows one black picture a few times."""
-
-    live = False
-    hang_is_final = False
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield it."""
-        picture = np.zeros(STILL_SHAPE, np.uint8)
-        for _ in range(MEASURED_FRAMES):
-            yield Frame("still", picture, captured_s=time.monotonic())
+    example = bundle.golden_arrays()["inputs"][0]
+    best = threads.measure_best(classifier, numbers, demand, example)
+    return Check(best.way.threads, best.way.ahead, best.invoke_s, best.frame_s)
 
 
 def _child() -> None:
     child.end_with_parent(int(sys.argv[1]))
-    bundle, runtime, threads = pickle.load(sys.stdin.buffer)
+    request = pickle.load(sys.stdin.buffer)
     try:
-        answer = asdict(_measure(bundle, runtime, threads))
+        answer = asdict(_measure(*request))
     except FieldguideError as error:
         answer = {"error": str(error)}
     except Exception as error:

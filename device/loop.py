@@ -1,15 +1,16 @@
 """The frame loop: one thread captures and prepares, the other infers and publishes.
 
-The preparing thread stays one frame ahead. Decoding, preparing and inference all run outside of
-Python's lock, so on two cores they overlap. Files lose no frame; of a live camera `device.capture`
-hands over the newest, and it is asked only when the model is about to be free: a frame that waits
-for a slow model is an old one.
+The preparing thread stays one frame ahead, or waits until the model is free where that is faster
+(`device.threads`). Decoding, preparing and inference all run outside of Python's lock, so on two
+cores they may overlap. Files lose no frame; of a live camera `device.capture` hands over the
+newest, and it is asked only when the model is about to be free: a frame that waits for a slow model
+is an old one.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,7 +95,7 @@ NOTHING: Final = _Nothing()
 
 
 class Preparer:
-    """Takes frames of a source and prepares them, one ahead, on a thread of its own."""
+    """Takes frames of a source and prepares them on a thread of its own, one ahead or in turn."""
 
     def __init__(
         self,
@@ -103,6 +104,7 @@ class Preparer:
         *,
         region: Callable[[], tuple[float, float, float, float]] = lambda: WHOLE,
         pace: Pace | None = None,
+        ahead: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start preparing.
 
@@ -111,9 +113,11 @@ class Preparer:
             classifier: the model of the moment, asked for before each frame.
             region: what part of the frame to classify, in fractions; asked for the same way.
             pace: limits the frame rate.
+            ahead: whether frames are prepared while the model is busy; asked for the same way.
         """
         self._source = source
         self._classifier, self._region, self._pace = classifier, region, pace or Pace()
+        self._works_ahead = ahead
         self._turn = threading.Condition()
         self._ahead: Prepared | BaseException | _Nothing | None = NOTHING
         # Of the model: whether it waits for a frame, since when it has its last one, and how long
@@ -171,18 +175,21 @@ class Preparer:
     def _may_go_on(self) -> bool:
         """Wait until the next frame may be asked for; false if nobody wants it any more."""
         self._pace.wait(self._stop)
-        if self._source.live:
+        ahead = self._works_ahead()
+        if self._source.live or not ahead:
             with self._turn:
-                while not self._stop.is_set() and (rest_s := self._too_early_s()) > 0:
+                while not self._stop.is_set() and (rest_s := self._too_early_s(ahead)) > 0:
                     self._turn.wait(rest_s)
         return not self._stop.is_set()
 
-    def _too_early_s(self) -> float:
+    def _too_early_s(self, ahead: bool) -> float:
         """How long the model will not be free yet, as far as its last frames tell."""
         if self._ahead is not NOTHING:
             return threading.TIMEOUT_MAX
         if self._idle:
             return 0.0
+        if not ahead:
+            return threading.TIMEOUT_MAX
         # The shorter of two: too late costs frames, too early only makes this one older.
         free_s = self._taken_s + min(self._busy_s)
         return free_s - time.monotonic() - max(EARLY_S, 1.5 * self._prepare_s)
@@ -249,14 +256,17 @@ def infer(number: int, prepared: Prepared) -> Result:
 
 
 def results(
-    source: FrameSource, classifier: Classifier, limit: int | None = None
-) -> Iterator[Result]:
+    source: FrameSource, classifier: Classifier, limit: int | None = None, *, ahead: bool = True
+) -> Generator[Result, None, None]:
     """Classify each frame of a source, at most `limit` of them.
+
+    Args:
+        ahead: whether the next frame is prepared while the model runs.
 
     Raises:
         SourceError: when the source fails; results before that have been yielded.
     """
-    preparer = Preparer(source, lambda: classifier)
+    preparer = Preparer(source, lambda: classifier, ahead=lambda: ahead)
     try:
         number = 0
         while (limit is None or number < limit) and (prepared := preparer.take()) is not None:

@@ -12,6 +12,7 @@ from device.config import BundleConfig, Config, InferenceConfig
 from device.errors import BundleError, FieldguideError
 from device.guard import Guard, Model
 from device.telemetry import Telemetry
+from device.threads import Demand, demand
 
 log = logging.getLogger("fieldguide")
 
@@ -25,7 +26,8 @@ UNREADABLE = (OSError, RuntimeError, ValueError)
 
 Identity = tuple[tuple[str, int, int, int], ...]
 """Name, inode, modification time and size of each file."""
-Seen = tuple[tuple[BundleConfig, InferenceConfig], Identity]
+Settings = tuple[BundleConfig, InferenceConfig, Demand]
+Seen = tuple[Settings, Identity]
 """The settings and what was there under them."""
 
 
@@ -43,7 +45,7 @@ class ModelWatcher:
         accept: Callable[[Model], None],
         refuse: Callable[[Exception], None],
     ) -> None:
-        self._settings = (config.bundle, loading(config.inference))
+        self._settings = _loading(config)
         self._telemetry, self._accept, self._refuse = telemetry, accept, refuse
         self._guard = Guard()
         self._poke = threading.Event()
@@ -62,7 +64,7 @@ class ModelWatcher:
 
     def reconfigure(self, config: Config) -> None:
         """Take new settings; other ones for loading load the bundle anew."""
-        self._settings = (config.bundle, loading(config.inference))
+        self._settings = _loading(config)
         self._poke.set()
 
     def stop(self) -> None:
@@ -127,7 +129,7 @@ class ModelWatcher:
         # Before reading: what changes after it is found changed.
         tried = (settings, identity(path))
         try:
-            model = self._guard.load(bundle.load(resolved(path)), settings[1])
+            model = self._guard.load(bundle.load(resolved(path)), *settings[1:])
         except Exception as error:
             # Not FieldguideError alone: this thread must live on, or say that it cannot.
             if not self._stopped:
@@ -149,18 +151,21 @@ class ModelWatcher:
     def _passed(self, model: Model) -> None:
         info = model.info
         invoke_ms = info.checked_invoke_s * 1e3
-        about = (info.name, info.runtime, info.threads, invoke_ms)
-        log.info("model: %s (%s, threads: %d, %.1f ms)", *about)
+        order = "ahead" if model.ahead else "in turn"
+        about = (info.name, info.runtime, info.threads, order, invoke_ms)
+        log.info("model: %s (%s, threads: %d, frames prepared %s, %.1f ms)", *about)
         self._accept(model)
         self._refused = None
         self._accepted = (time.monotonic(), self._telemetry.snapshot().inferences_total)
         self._telemetry.model(info)
 
 
-def loading(config: InferenceConfig) -> InferenceConfig:
+def _loading(config: Config) -> Settings:
     """The settings of which a change needs the model to be loaded anew; the others as default."""
-    fresh = InferenceConfig()
-    return replace(config, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
+    inference, fresh = config.inference, InferenceConfig()
+    inference = replace(inference, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
+    # A camera's rate and size tell how many threads are worth it.
+    return config.bundle, inference, demand(config)
 
 
 def resolved(path: Path) -> Path:

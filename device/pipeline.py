@@ -67,6 +67,7 @@ class Pipeline:
             lambda: self._models[-1].classifier,
             region=lambda: self.config.camera.region,
             pace=self.pace,
+            ahead=lambda: self._models[-1].ahead,
         )
         self._thread = threading.Thread(target=self._run, name="infer", daemon=True)
         self._thread.start()

@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import plain_loop
 from cameras import mjpeg_camera
 from PIL import Image
 from service import running
 
 import device
-from device import benchmark, bundle
+from device import benchmark, bundle, preprocess
 from device.config import Config, InferenceConfig, JsonConfig
 from device.guard import Guard, Model
 from device.json_lines import JsonLines
@@ -35,18 +36,20 @@ from device.sinks import SinkThread
 from device.sources import Frame
 from device.systemd import Notifier
 from device.telemetry import Telemetry
+from device.threads import MOST_THREADS, Demand
 
 CAMERA_FPS = 30
 STARTS = 5
 WARM_UP = 10
 SERVICE_FRAMES = 300
+MAX_FPS = 1000
 UNIT = Path(device.__file__).parent / "deploy" / "fieldguide.service"
 
 
 class Camera:
-    """Frames from memory: as fast as they are taken, or at a camera's pace."""
+    """Frames from memory, as a camera gives them: as fast as they are taken, or at a pace."""
 
-    live = False
+    live = True
     hang_is_final = False
 
     def __init__(self, frames: npt.NDArray[np.uint8], count: int, fps: float | None) -> None:
@@ -79,7 +82,7 @@ def ours(model: Model, frames: npt.NDArray[np.uint8], count: int, fps: float | N
     ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     telemetry, tap = Telemetry(), Tap()
     sink = SinkThread(JsonLines(JsonConfig(path="/dev/null")), telemetry)
-    config = Config(inference=InferenceConfig(max_fps=1000))
+    config = Config(inference=InferenceConfig(max_fps=MAX_FPS))
     camera: Any = Camera(frames, count + WARM_UP, fps)
     sinks: Any = (sink, tap)
     pipeline = Pipeline(camera, model, config, sinks, telemetry, Notifier({}), ends.put)
@@ -148,9 +151,9 @@ def camera_frames(loaded: bundle.Bundle, folder: Path) -> tuple[npt.NDArray[np.u
 
 def loops() -> dict[str, tuple[str, int]]:
     """The loops beside ours, by name: what `plain_loop.py` does, on how many threads."""
-    cores = len(os.sched_getaffinity(0))
-    bare = {f"bare {threads}": ("bare", threads) for threads in range(1, cores + 1)}
-    return {**bare, "opencv": ("opencv", cores), "pillow": ("pillow", cores)}
+    numbers = range(1, min(len(os.sched_getaffinity(0)), MOST_THREADS) + 1)
+    kinds = ("bare", "opencv", "pillow")
+    return {f"{kind} {threads}": (kind, threads) for kind in kinds for threads in numbers}
 
 
 def main() -> None:
@@ -161,8 +164,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     loaded = bundle.load(options.bundle)
-    model = Guard().load(loaded, InferenceConfig())
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in ("ours", *loops())}
+    model = Guard().load(loaded, InferenceConfig(), Demand(MAX_FPS, encoded=False))
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in ("ours", *loops())}
     with tempfile.TemporaryDirectory() as name:
         jpeg_folder = Path(name) / "jpeg"
         jpeg_folder.mkdir()
@@ -174,7 +177,7 @@ def main() -> None:
                 where = options.plain_python, what, options.bundle, file
                 rounds[loop].append(plain(*where, threads, options.frames))
             rounds["ours"].append(our_round(model, frames, options.frames))
-        report(rounds, model.info.threads)
+        report(rounds, model)
         report_service("a folder", *service(options.bundle, str(many(jpeg_folder))))
         number = iter(range(10**9))
         with mjpeg_camera(CAMERA_FPS) as camera:
@@ -182,13 +185,17 @@ def main() -> None:
             report_service("HTTP", *service(options.bundle, camera.url))
 
 
-def our_round(model: Model, frames: npt.NDArray[np.uint8], count: int) -> dict[str, float]:
+def our_round(model: Model, frames: npt.NDArray[np.uint8], count: int) -> dict[str, Any]:
     fast = ours(model, frames, count, None)
     paced = ours(model, frames, count // 2, CAMERA_FPS)
     return {
         "fps": throughput(fast),
         "invoke_p50_ms": float(np.median([seen.invoke_s for _, seen in fast.seen]) * 1e3),
         "added_p95_ms": added_p95_ms(paced),
+        "pixels": plain_loop.digest(
+            preprocess.prepare_frame(frame, model.classifier.preprocessing)
+            for frame in frames[: plain_loop.COMPARED]
+        ),
     }
 
 
@@ -200,18 +207,40 @@ def many(folder: Path) -> Path:
     return folder
 
 
-def report(rounds: dict[str, list[dict[str, float]]], threads: int) -> None:
-    print(f"640x480 frames, medians of {len(rounds['ours'])} rounds; ours chose {threads} threads")
-    print(f"{'loop':8} {'frames/s':>9} {'of bare':>8} {'invoke p50 ms':>14} {'added p95 ms':>13}")
-    bare = [figures for name, figures in rounds.items() if name.startswith("bare")]
-    best = [max(f["fps"] for f in figures) for figures in zip(*bare, strict=True)]
+def report(rounds: dict[str, list[dict[str, Any]]], model: Model) -> None:
+    order, cores = "ahead" if model.ahead else "in turn", len(os.sched_getaffinity(0))
+    print(
+        f"640x480 frames, medians of {len(rounds['ours'])} rounds on {cores} cores; "
+        f"ours chose threads: {model.info.threads}, frames prepared {order}"
+    )
+    columns = ("frames/s", "of bare", "invoke p50 ms", "added p95 ms")
+    print(f"{'loop':9} {columns[0]:>9} {columns[1]:>8} {columns[2]:>14} {columns[3]:>13}  pixels")
+    best = fastest(rounds, [name for name in rounds if name.startswith("bare")])
+    same = [name for name in rounds if name != "ours" and has_our_pixels(rounds, name)]
     for name, figures in rounds.items():
-        ratio = statistics.median(f["fps"] / b for f, b in zip(figures, best, strict=True))
         fps, invoke, added = (
             statistics.median(f[key] for f in figures)
             for key in ("fps", "invoke_p50_ms", "added_p95_ms")
         )
-        print(f"{name:8} {fps:9.1f} {ratio:8.1%} {invoke:14.2f} {added:13.2f}")
+        share = ratio(figures, best)
+        pixels = "the same" if name in same else "others" if figures[0]["pixels"] else "none"
+        pixels = "ours" if name == "ours" else pixels
+        print(f"{name:9} {fps:9.1f} {share:8.1%} {invoke:14.2f} {added:13.2f}  {pixels}")
+    share = ratio(rounds["ours"], fastest(rounds, same))
+    print(f"ours / best plain loop with the same pixels: {share:.2f}")
+
+
+def fastest(rounds: dict[str, list[dict[str, Any]]], names: list[str]) -> list[float]:
+    """Frames a second of the fastest of some loops, in each round."""
+    return [max(f["fps"] for f in turn) for turn in zip(*map(rounds.get, names), strict=True)]
+
+
+def ratio(figures: list[dict[str, Any]], best: list[float]) -> float:
+    return statistics.median(f["fps"] / b for f, b in zip(figures, best, strict=True))
+
+
+def has_our_pixels(rounds: dict[str, list[dict[str, Any]]], name: str) -> bool:
+    return bool(rounds[name][0]["pixels"] == rounds["ours"][0]["pixels"])
 
 
 def report_service(source: str, first_label_s: float, resident_mib: float) -> None:

@@ -19,7 +19,7 @@ from device.bundle import Bundle
 from device.classifier import Classifier
 from device.config import InferenceConfig
 from device.errors import BundleError, RuntimeUnavailableError, SelfTestError
-from device.guard import Check, Guard, candidates
+from device.guard import Guard, candidates
 from device.runtime import EDGETPU, Runtime, find
 
 QUICK = InferenceConfig(load_timeout_s=20)
@@ -56,17 +56,6 @@ def test_a_good_model_is_tested_timed_and_loaded(bundle: Bundle) -> None:
     pixels = bundle.golden_arrays()["inputs"][0]
     expected = Classifier.from_bundle(bundle).classify(pixels).scores
     assert (model.classifier.classify(pixels).scores == expected).all()
-
-
-@pytest.mark.parametrize(("of_one_s", "of_two_s", "chosen"), [(3, 4, 1), (4, 3, 2), (4, 3.9, 1)])
-def test_threads_that_do_not_make_the_whole_loop_faster_are_not_taken(
-    of_one_s: float, of_two_s: float, chosen: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times_s = {1: of_one_s, 2: of_two_s}
-    quicker = {threads: Check(threads, 1 / threads, times_s[threads]) for threads in times_s}
-    monkeypatch.setattr(guard, "_timed", lambda _, threads: quicker[threads])
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    assert guard._measure(bundle, "ai-edge-litert", 0).threads == chosen
 
 
 def test_the_asked_number_of_threads_is_taken(bundle: Bundle) -> None:

@@ -13,6 +13,7 @@ from device.config import Config, InferenceConfig
 from device.errors import SelfTestError
 from device.findings import FAILED, OK, WARNING
 from device.guard import Check
+from device.threads import Demand
 
 # --- picamera2 ------------------------------------------------------------------------------------
 
@@ -131,10 +132,10 @@ class Guarded:
     def __init__(self, **problems: str) -> None:
         self.problems = problems
 
-    def check(self, bundle: object, name: str, config: InferenceConfig) -> Check:
+    def check(self, bundle: object, name: str, config: InferenceConfig, demand: Demand) -> Check:
         if name in self.problems:
             raise SelfTestError(self.problems[name])
-        return Check(2, 0.003, 0.004)
+        return Check(2, ahead=True, invoke_s=0.003, frame_s=0.004)
 
 
 def test_a_failing_edge_tpu_is_a_warning_while_the_cpu_passes(

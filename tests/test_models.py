@@ -36,7 +36,7 @@ class Watch:
     def _accept(self, model: Any) -> None:
         self.taken.append(model.info.name)
 
-    def load(self, bundle: contract.Bundle, _config: object) -> Any:
+    def load(self, bundle: contract.Bundle, _config: object, _demand: object) -> Any:
         self.tried += 1
         if self.problem:
             raise BundleError(self.problem)
@@ -44,7 +44,7 @@ class Watch:
         info = SimpleNamespace(
             name=bundle.name, sha256=digest, runtime="none", threads=1, checked_invoke_s=0.1
         )
-        return SimpleNamespace(info=info)
+        return SimpleNamespace(info=info, ahead=True)
 
 
 @pytest.fixture
