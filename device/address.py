@@ -55,8 +55,10 @@ class Address:
 
     scheme: str
     """One of `SCHEMES`."""
+    place: str
+    """Host and port as they are in the address."""
     host: str
-    """As in the address: an IPv6 one in brackets."""
+    """An IPv6 one in brackets."""
     port: int
     """0: none is given, and the scheme has no usual one."""
     target: str
@@ -94,6 +96,7 @@ def parse(address: str) -> Address:
     target = quote(tail if tail.startswith("/") else f"/{tail}", safe="%!$&'()*+,/:;=?@[]~|{}^`")
     return Address(
         scheme=scheme.lower(),
+        place=place.removesuffix(":"),
         host=host,
         port=int(port) if port else PORTS.get(scheme.lower(), 0),
         target=target,

@@ -3,29 +3,23 @@
 The standard library and Pillow read them: PyAV, which other streams need, takes 19 MiB of memory.
 """
 
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any
-from urllib import request
+from http.client import HTTPException, HTTPResponse
 
-from device import __version__, preprocess
-from device.address import parse, safe, shown
-from device.config import OPEN_TIMEOUT_S, CameraConfig
+from device import preprocess
+from device.address import safe, shown
+from device.config import CameraConfig
 from device.errors import PhotoError, SourceError
-from device.multipart import MAX_PICTURE_BYTES, Parts
+from device.http_body import START_OF_JPEG, Body, Film, Kind, kind_of
+from device.http_client import HttpClient
+from device.multipart import MAX_PICTURE_BYTES, Parts, Pictures
 from device.sources import ALWAYS, Demand, Frame
 from device.streams import NetworkStream
 
-STREAM = "multipart/x-mixed-replace"
-PICTURES = ("image/jpeg", "image/jpg", "image/pjpeg")
-FILMS = ("video/", "application/")
-START_OF_JPEG = b"\xff\xd8"
 POLL_PAUSE_S = 0.25
-READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class HttpCamera:
     """A camera on the network that sends JPEG; whatever else its address gives is PyAV's."""
 
     address: str = field(repr=False)
-    """http or https, with user and password if the camera asks for them (Basic or Digest)."""
+    """http or https, with user and password if the camera asks for them (Digest or Basic)."""
     config: CameraConfig
     demand: Demand = ALWAYS
     live = True
@@ -47,50 +41,46 @@ class HttpCamera:
         """
         name = shown(self.address)
         with _problems_of(name):
-            with self._open() as answer:
-                kind = answer.headers.get_content_type()
-                if kind == STREAM:
-                    pictures = _streamed(answer, self.config.stall_limit_s)
-                    yield from _decoded(pictures, name)
+            client = HttpClient(self.address, self.config.stall_limit_s)
+            with client.open() as answer:
+                body, declared = Body(answer, self.config.stall_limit_s), _declared(answer)
+                kind = kind_of(body.first(), declared)
+                if kind is Kind.NONE:
+                    raise SourceError(f"it sends {declared or 'something'}, no pictures")
+                if kind is Kind.PARTS:
+                    yield from _decoded(_streamed(body, Parts(_boundary(answer))), name)
                     raise SourceError("the stream ended")
-            if kind in PICTURES:
-                yield from _decoded(self._polled(), name)
-            if not kind.startswith(FILMS):
-                raise SourceError(f"it sends {kind}, no pictures")
-        yield from NetworkStream(self.address, self.config, self.demand).frames()
+                if kind is Kind.JPEG:
+                    yield from _decoded(self._single(body, client), name)
+                if kind is Kind.FILM:
+                    yield from self._film(body)
+            yield from NetworkStream(self.address, self.config, self.demand).frames()
 
-    def _open(self) -> HTTPResponse:
-        address = parse(self.address)
-        origin = f"{address.scheme}://{address.host}:{address.port}"
-        handlers: list[request.BaseHandler] = [
-            _Connector(self.config.stall_limit_s),
-            request.HTTPRedirectHandler(),
-            request.HTTPErrorProcessor(),
-            request.HTTPDefaultErrorHandler(),
-            request.UnknownHandler(),
-        ]
-        if address.user is not None:
-            passwords = request.HTTPPasswordMgrWithDefaultRealm()
-            # For all of this host, but no other: an answer may send us elsewhere.
-            user, password = address.user.decode(), address.password.decode()
-            passwords.add_password(None, f"{origin}/", user, password)
-            handlers.append(request.HTTPDigestAuthHandler(passwords))
-            handlers.append(request.HTTPBasicAuthHandler(passwords))
-        opener = request.OpenerDirector()
-        for handler in handlers:
-            opener.add_handler(handler)
-        opener.addheaders = [("User-Agent", f"fieldguide/{__version__}")]
-        answer: HTTPResponse = opener.open(origin + address.target, timeout=OPEN_TIMEOUT_S)
-        return answer
+    def _film(self, body: Body) -> Iterator[Frame]:
+        """Over the same connection: some servers have but one."""
+        body.limit_s = self.config.open_limit_s
+        stream = NetworkStream(self.address, self.config, self.demand, Film(body))
+        for frame in stream.frames():
+            yield frame
+            body.came_whole()
 
-    def _polled(self) -> Iterator[list[bytes]]:
+    def _single(self, body: Body, client: HttpClient) -> Iterator[list[bytes]]:
+        """A picture, then by further requests the next ones; or a stream of bare pictures."""
+        pictures, count = Pictures(), 0
+        for waiting in _streamed(body, pictures):
+            yield waiting
+            count += len(waiting)
+        yield [pictures.rest()]
+        if count:
+            # Its end alone tells a single picture from a stream.
+            raise SourceError("the stream ended")
         while True:
-            with self._open() as answer:
+            time.sleep(max(POLL_PAUSE_S, 1 / self.config.fps))
+            with client.open() as answer:
                 data = answer.read(MAX_PICTURE_BYTES + 1)
             if len(data) > MAX_PICTURE_BYTES:
                 raise SourceError(f"a picture has more than {MAX_PICTURE_BYTES // 2**20} MiB")
             yield [data]
-            time.sleep(max(POLL_PAUSE_S, 1 / self.config.fps))
 
 
 def decode_frame(name: str, data: bytes, outdated: int = 0) -> Frame:
@@ -108,6 +98,16 @@ def decode_frame(name: str, data: bytes, outdated: int = 0) -> Frame:
     return Frame(name, picture, problem, time.monotonic(), decode_s, outdated)
 
 
+def _declared(answer: HTTPResponse) -> str:
+    """Its Content-Type; not the one that Python gives what has none."""
+    return answer.headers.get_content_type() if "Content-Type" in answer.headers else ""
+
+
+def _boundary(answer: HTTPResponse) -> str:
+    boundary = answer.headers.get_param("boundary", "")
+    return boundary if isinstance(boundary, str) else ""
+
+
 def _decoded(pictures: Iterator[list[bytes]], name: str) -> Iterator[Frame]:
     """The newest picture each time: those that waited with it are out of date."""
     number = -1
@@ -116,16 +116,13 @@ def _decoded(pictures: Iterator[list[bytes]], name: str) -> Iterator[Frame]:
         yield decode_frame(f"{name}#{number}", waiting[-1], len(waiting) - 1)
 
 
-def _streamed(answer: HTTPResponse, limit_s: float) -> Iterator[list[bytes]]:
-    parts = Parts()
-    last_s = time.monotonic()
-    while data := answer.read1(READ_BYTES):
-        if pictures := parts.feed(data):
+def _streamed(body: Body, splitter: Parts | Pictures) -> Iterator[list[bytes]]:
+    while data := body.read():
+        if pictures := splitter.feed(data):
             yield pictures
-            last_s = time.monotonic()
-        elif time.monotonic() - last_s > limit_s:
-            # The socket's own limit does not see a camera that sends byte by byte.
-            raise SourceError(f"no picture for {limit_s:g} s")
+            body.came_whole()
+        else:
+            body.check()
 
 
 @contextmanager
@@ -133,43 +130,7 @@ def _problems_of(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, HTTPException, ValueError, SourceError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = str(error).removeprefix(f"{name}: ") or type(error).__name__
         if isinstance(error, TimeoutError):
             reason = "it does not answer any more"
         raise SourceError(f"{name}: {safe(reason)}") from error
-
-
-class _Patience:
-    """Other time limits for what follows an answer's header than for all before."""
-
-    stall_timeout_s: float
-    sock: Any
-
-    def getresponse(self) -> HTTPResponse:
-        # An answer may take the socket with it.
-        sock = self.sock
-        answer: HTTPResponse = super().getresponse()  # type: ignore[misc]
-        sock.settimeout(self.stall_timeout_s)
-        return answer
-
-
-class _Connector(request.AbstractHTTPHandler):
-    """Opens http and https addresses, without a proxy: cameras are near."""
-
-    http_request = https_request = request.AbstractHTTPHandler.do_request_
-
-    def __init__(self, stall_timeout_s: float) -> None:
-        super().__init__()
-        limit = {"stall_timeout_s": stall_timeout_s}
-        self._plain: Any = type("Plain", (_Patience, HTTPConnection), limit)
-        self._secure: Any = type("Secure", (_Patience, HTTPSConnection), limit)
-
-    def http_open(self, wanted: request.Request) -> HTTPResponse:
-        """Called by urllib."""
-        return self.do_open(self._plain, wanted)
-
-    def https_open(self, wanted: request.Request) -> HTTPResponse:
-        """Called by urllib; certificates are not checked: those of cameras are their own."""
-        trusting = ssl.create_default_context()
-        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-        return self.do_open(self._secure, wanted, context=trusting)

@@ -1,4 +1,4 @@
-"""Pictures out of a multipart/x-mixed-replace stream, as network cameras send MJPEG."""
+"""Pictures out of streams as network cameras send them, mostly multipart/x-mixed-replace."""
 
 import re
 
@@ -6,10 +6,13 @@ from device.errors import SourceError
 
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
 MAX_HEAD_BYTES = 16 * 1024
+MAX_GAP_BYTES = 1024
 ANY_BOUNDARY = b"\n--"
 
-_HEAD = re.compile(rb"\n(--[^\n]*)\n((?:[^\r\n][^\n]*\n)*)\r?\n")
+_HEAD = re.compile(rb"\n([^\n]+)\n((?:[^\r\n][^\n]*\n)*)\r?\n")
 """A boundary's line, header lines, an empty line; lines may end without a carriage return."""
+_GAP = re.compile(rb"\xff\xd9[\t\r\n\x20-\x7e]{0,%d}(?=\xff\xd8\xff)" % MAX_GAP_BYTES)
+"""From one picture's end to the next one's beginning; inside of one, other bytes are between."""
 _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,12})[ \t]*\r?$", re.I | re.M)
 
 
@@ -20,8 +23,15 @@ class Parts:
     stream; lengths are missing or wrong, so after each body the boundary is looked for again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, declared: str = "") -> None:
+        """Begin.
+
+        Args:
+            declared: the boundary that the header names; it counts where the stream's have no
+                dashes.
+        """
         self._boundary = ANY_BOUNDARY
+        self._declared = b"\n" + declared.strip().encode("latin-1", "replace")
         self._data = bytearray(b"\n")
         """What is not given back yet, behind the end of a line."""
 
@@ -39,7 +49,7 @@ class Parts:
 
     def _next(self) -> bytes | None:
         self._skip_to_boundary()
-        head = _HEAD.match(self._data)
+        head = _HEAD.match(self._data) if self._data.startswith(self._boundary) else None
         if (head.end() if head else len(self._data)) > MAX_HEAD_BYTES:
             raise SourceError(f"the header of a picture has more than {MAX_HEAD_BYTES} bytes")
         if head is None:
@@ -59,10 +69,46 @@ class Parts:
 
     def _skip_to_boundary(self) -> None:
         found = self._data.find(self._boundary)
+        if self._boundary == ANY_BOUNDARY and len(self._declared) > 1:
+            bare = self._data.find(self._declared)
+            if bare >= 0 and (found < 0 or bare < found):
+                self._boundary, found = self._declared, bare
         # Not found, its beginning may be there.
-        del self._data[: max(0, len(self._data) - len(self._boundary)) if found < 0 else found]
+        kept = max(len(self._boundary), len(self._declared))
+        del self._data[: max(0, len(self._data) - kept) if found < 0 else found]
 
     def _end_before_boundary(self, start: int) -> int | None:
         # Of an empty body the line before the boundary is the header's last.
         found = self._data.find(self._boundary, start - 1)
         return max(start, found) if found >= 0 else None
+
+
+class Pictures:
+    """The same for JPEGs with nothing between them, or with lines of text that say nothing."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._looked = 0
+        """How much of it holds no end."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The pictures behind which these bytes begin another one, in order.
+
+        Raises:
+            SourceError: if a picture is too large.
+        """
+        self._data += data
+        pictures, start = [], 0
+        for gap in _GAP.finditer(self._data, self._looked):
+            # The end's mark belongs to it.
+            pictures.append(bytes(self._data[start : gap.start() + 2]))
+            start = gap.end()
+        del self._data[:start]
+        if len(self._data) > MAX_PICTURE_BYTES:
+            raise SourceError(f"a picture has more than {MAX_PICTURE_BYTES // 2**20} MiB")
+        self._looked = max(0, len(self._data) - MAX_GAP_BYTES - 5)
+        return pictures
+
+    def rest(self) -> bytes:
+        """What came behind the last end: at the end of all, a picture."""
+        return bytes(self._data)

@@ -90,6 +90,8 @@ class NetworkStream:
     address: str = field(repr=False)
     config: CameraConfig
     demand: Demand = ALWAYS
+    opened: Any = None
+    """What has a `read` for the stream's bytes, where somebody has connected already."""
     live = True
     hang_is_final = False
 
@@ -107,7 +109,9 @@ class NetworkStream:
 
     def _over(self, limit_s: float, **options: str) -> Iterator[Frame]:
         options = {**LOW_LATENCY, **options}
-        return _live(self.address, self.config, self.demand, options, limit_s=limit_s)
+        return _live(
+            self.address, self.config, self.demand, options, limit_s=limit_s, opened=self.opened
+        )
 
     def _over_rtsp(self) -> Iterator[Frame]:
         """First what loses nothing and passes every firewall that RTSP passes, then UDP."""
@@ -166,10 +170,12 @@ def _live(
     *,
     kind: str | None = None,
     limit_s: float,
+    opened: Any = None,
 ) -> Iterator[Frame]:
     av, name = pyav(), shown(address)
     strict = address.startswith("http")
-    with _opened(av, address, options, kind, (limit_s, config.stall_limit_s)) as container:
+    limits_s = (limit_s, config.stall_limit_s)
+    with _opened(av, opened or address, name, options, kind, limits_s) as container:
         began = False
         try:
             limit_s = config.stall_limit_s
@@ -187,12 +193,17 @@ def _live(
 
 
 def _opened(
-    av: Any, address: str, options: dict[str, str], kind: str | None, limits_s: tuple[float, float]
+    av: Any,
+    file: Any,
+    name: str,
+    options: dict[str, str],
+    kind: str | None,
+    limits_s: tuple[float, float],
 ) -> Any:
     try:
-        return av.open(address, format=kind, options=options, timeout=limits_s)
+        return av.open(file, format=kind, options=options, timeout=limits_s)
     except av.FFmpegError as error:
-        raise _NotOpenedError(shown(address), av, error) from error
+        raise _NotOpenedError(name, av, error) from error
 
 
 def _reason(av: Any, error: Any) -> str:

@@ -1,15 +1,10 @@
 """What `device` promises of cameras that send JPEG over HTTP."""
 
-import base64
-import hashlib
 import io
-import re
 import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -90,7 +85,7 @@ def test_an_address_of_single_pictures_is_asked_again_and_again() -> None:
         pictures = [next(frames).picture for _ in range(3)]
     assert all(picture is not None for picture in pictures)
     assert not np.array_equal(pictures[0], pictures[1])
-    assert asked[3] - asked[1] > 0.4, "a camera is not asked as fast as it can"
+    assert asked[2] - asked[0] > 0.4, "a camera is not asked as fast as it can"
 
 
 def test_a_chunked_stream_is_read() -> None:
@@ -106,63 +101,6 @@ def test_a_chunked_stream_is_read() -> None:
 
     with server(answer) as address:
         assert first(address).picture is not None
-
-
-def basic(handler: BaseHTTPRequestHandler) -> tuple[str, bool]:
-    expected = "Basic " + base64.b64encode(b"gar den:s@cret").decode()
-    return 'Basic realm="x"', handler.headers["Authorization"] == expected
-
-
-def digest(handler: BaseHTTPRequestHandler) -> tuple[str, bool]:
-    given = dict(re.findall(r'(\w+)="([^"]*)"', handler.headers["Authorization"] or ""))
-
-    def md5(text: str) -> str:
-        return hashlib.md5(text.encode()).hexdigest()
-
-    secret = md5("gar den:x:s@cret") + ":n:" + md5("GET:/camera")
-    return 'Digest realm="x", nonce="n"', given.get("response") == md5(secret)
-
-
-@pytest.mark.parametrize("check", [basic, digest])
-def test_user_and_password_of_the_address_are_given_when_asked_for(
-    check: Callable[[BaseHTTPRequestHandler], tuple[str, bool]],
-) -> None:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        demand, allowed = check(handler)
-        if allowed:
-            return send(handler, STREAM, parts(2))
-        handler.send_response(401)
-        handler.send_header("WWW-Authenticate", demand)
-        handler.end_headers()
-
-    with server(answer) as address:
-        assert first(address.replace("//", "//gar%20den:s%40cret@")).picture is not None
-        with pytest.raises(SourceError, match="401") as raised:
-            first(address.replace("//", "//gar%20den:wrong@"))
-        assert "wrong" not in str(raised.value)
-        with pytest.raises(SourceError, match="401"):
-            first(address)
-
-
-def test_another_host_that_an_answer_sends_us_to_never_sees_the_password() -> None:
-    asked = []
-
-    def other(handler: BaseHTTPRequestHandler) -> None:
-        asked.append(handler.headers["Authorization"])
-        handler.send_response(401)
-        handler.send_header("WWW-Authenticate", 'Basic realm="x"')
-        handler.end_headers()
-
-    with server(other) as elsewhere:
-
-        def answer(handler: BaseHTTPRequestHandler) -> None:
-            handler.send_response(302)
-            handler.send_header("Location", elsewhere)
-            handler.end_headers()
-
-        with server(answer) as address, pytest.raises(SourceError, match="401"):
-            first(address.replace("//", "//user:secret@"))
-    assert asked == [None]
 
 
 def test_https_with_the_camera_s_own_certificate_is_read(tmp_path: Path) -> None:
@@ -196,20 +134,6 @@ def test_an_address_without_pictures_is_one_line(status: int, kind: str, words: 
 def test_an_address_that_is_none_is_one_line(address: str) -> None:
     with pytest.raises(SourceError):
         first(address)
-
-
-def test_other_streams_over_http_are_pyav_s(tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
-    film = tmp_path / "film.ts"
-    with av.open(str(film), "w") as container:
-        video = container.add_stream("mpeg2video", rate=25)
-        video.width, video.height = 128, 96
-        for _ in range(50):
-            shown = av.VideoFrame.from_ndarray(picture(0, 1, 128, 96), format="rgb24")
-            container.mux(video.encode(shown))
-        container.mux(video.encode())
-    with server(lambda handler: send(handler, "video/mp2t", film.read_bytes())) as address:
-        assert first(address, replace(QUICK, stall_timeout_s=5)).picture is not None
 
 
 def test_a_camera_that_sends_byte_by_byte_counts_as_stalled() -> None:

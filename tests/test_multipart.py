@@ -1,14 +1,18 @@
 """What `device` promises of multipart streams, as cameras send MJPEG."""
 
+import io
 import re
 
 import pytest
+from cameras import jpeg
+from helpers import encoded
 from http_servers import pieces, stream
 from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from device.errors import SourceError
-from device.multipart import MAX_HEAD_BYTES, MAX_PICTURE_BYTES, Parts
+from device.multipart import MAX_HEAD_BYTES, MAX_PICTURE_BYTES, Parts, Pictures
 
 bodies = st.lists(st.binary(min_size=1, max_size=80), max_size=6)
 cuts = st.lists(st.integers(1, 40), min_size=1, max_size=20)
@@ -85,3 +89,49 @@ def test_what_stands_before_the_first_boundary_is_not_kept() -> None:
     for _ in range(2 * MAX_PICTURE_BYTES // 1_000_000):
         assert parts.feed(b"x" * 1_000_000) == []
     assert parts.feed(b"\n--frame\nContent-Length: 3\n\nabc") == [b"abc"]
+
+
+@given(bodies, cuts, st.sampled_from(["frame", "my boundary", "7b3cc56e5f51db803f790dad720ed50a"]))
+def test_boundaries_without_dashes_are_those_that_the_header_declares(
+    bodies: list[bytes], sizes: list[int], boundary: str
+) -> None:
+    bodies = [body + b"\xd9" for body in bodies]
+    data = stream(bodies, b"\r\n", length=True, gap=b"\r\n", boundary=boundary)
+    for start in (b"", b"\r\n", b"hello\r\n"):
+        parts = Parts(boundary)
+        assert [b for piece in pieces(start + data, sizes) for b in parts.feed(piece)] == bodies
+
+
+@given(bodies, cuts, st.sampled_from(["frame", "--frame", "x"]))
+def test_a_declared_boundary_that_is_not_the_stream_s_does_no_harm(
+    bodies: list[bytes], sizes: list[int], declared: str
+) -> None:
+    data = stream(bodies, b"\r\n", length=True, gap=b"\r\n", boundary="--frame")
+    parts = Parts(declared)
+    assert [body for piece in pieces(data, sizes) for body in parts.feed(piece)] == bodies
+
+
+def with_thumbnail() -> bytes:
+    image = Image.open(io.BytesIO(jpeg(0)))
+    exif = image.getexif().tobytes() + jpeg(1, 16, 16)
+    return encoded(image, "JPEG", exif=exif)
+
+
+GAPS = (b"", b"\r\n", b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n")
+
+
+@given(st.sampled_from(GAPS), cuts, st.integers(1, 4))
+def test_pictures_with_nothing_between_them_come_out_as_they_went_in(
+    gap: bytes, sizes: list[int], count: int
+) -> None:
+    sent, sizes = [with_thumbnail(), jpeg(2), jpeg(1)] * count, [97 * size for size in sizes]
+    pictures = Pictures()
+    got = [b for piece in pieces(gap.join(sent), sizes) for b in pictures.feed(piece)]
+    assert [*got, pictures.rest()] == sent
+
+
+def test_a_picture_without_end_is_refused_at_a_limit() -> None:
+    pictures = Pictures()
+    with pytest.raises(SourceError, match="has more than"):
+        for _ in range(MAX_PICTURE_BYTES // 1_000_000 + 2):
+            pictures.feed(b"\xff\xd8" + bytes(1_000_000))
