@@ -3,6 +3,7 @@
 The standard library and Pillow read them: PyAV, which other streams need, takes 19 MiB of memory.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,13 +49,28 @@ class HttpCamera:
                 if kind is Kind.NONE:
                     raise SourceError(f"it sends {declared or 'something'}, no pictures")
                 if kind is Kind.PARTS:
-                    yield from _decoded(_streamed(body, Parts(_boundary(answer))), name)
+                    yield from self._decoded(_streamed(body, Parts(_boundary(answer))), name)
                     raise SourceError("the stream ended")
                 if kind is Kind.JPEG:
-                    yield from _decoded(self._single(body, client), name)
+                    yield from self._decoded(self._single(body, client), name)
                 if kind is Kind.FILM:
                     yield from self._film(body)
             yield from NetworkStream(self.address, self.config, self.demand).frames()
+
+    def _decoded(self, pictures: Iterator[list[bytes]], name: str) -> Iterator[Frame]:
+        """The newest picture each time: those that waited with it are out of date.
+
+        None is decoded while more will come before anybody wants one.
+        """
+        number, last_s = -1, -math.inf
+        for waiting in pictures:
+            number += len(waiting)
+            now_s = time.monotonic()
+            gap_s, last_s = now_s - last_s, now_s
+            if self.demand.due_s - now_s > 2 * gap_s:
+                yield Frame(f"{name}#{number}", None, captured_s=now_s, outdated=len(waiting))
+            else:
+                yield decode_frame(f"{name}#{number}", waiting[-1], len(waiting) - 1)
 
     def _film(self, body: Body) -> Iterator[Frame]:
         """Over the same connection: some servers have but one."""
@@ -106,14 +122,6 @@ def _declared(answer: HTTPResponse) -> str:
 def _boundary(answer: HTTPResponse) -> str:
     boundary = answer.headers.get_param("boundary", "")
     return boundary if isinstance(boundary, str) else ""
-
-
-def _decoded(pictures: Iterator[list[bytes]], name: str) -> Iterator[Frame]:
-    """The newest picture each time: those that waited with it are out of date."""
-    number = -1
-    for waiting in pictures:
-        number += len(waiting)
-        yield decode_frame(f"{name}#{number}", waiting[-1], len(waiting) - 1)
 
 
 def _streamed(body: Body, splitter: Parts | Pictures) -> Iterator[list[bytes]]:

@@ -11,13 +11,15 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from cameras import eventually
+from cameras import eventually, mjpeg_camera
 from helpers import picture
 from rtsp import Habits, age_s, rtsp_camera
 
+from device import preprocess
 from device.capture import LiveCapture
 from device.config import CameraConfig
 from device.errors import SourceError
+from device.http_camera import HttpCamera
 from device.loop import Pace
 from device.preprocess import Pixels
 from device.sources import Demand, Frame
@@ -231,6 +233,23 @@ def test_pictures_that_nobody_wants_are_not_made(monkeypatch: pytest.MonkeyPatch
         frames = NetworkStream(camera.url, CONFIG, Later()).frames()
         seen = list(itertools.islice(frames, 100))
     assert all(frame.is_passed_over for frame in seen) and not made
+
+
+def test_jpegs_that_nobody_wants_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+    decode = preprocess.decode_frame
+    monkeypatch.setattr(preprocess, "decode_frame", lambda d: decoded.append(d) or decode(d))
+    pace = Pace(1.0)
+    with mjpeg_camera() as camera:
+        shown = []
+        for frame in HttpCamera(camera.url, CONFIG, pace).frames():
+            shown.append(frame)
+            if frame.picture is not None and time.monotonic() >= pace.due_s:
+                pace.wait(threading.Event())
+            if len(shown) == 150:
+                break
+    assert 2 <= len(decoded) < 50 and sum(f.is_passed_over for f in shown) > 100
+    assert all(not frame.error for frame in shown)
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
