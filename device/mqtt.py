@@ -25,7 +25,7 @@ from device.errors import OutputError
 from device.mqtt_connection import Connection
 from device.mqtt_leftovers import Leftovers
 from device.mqtt_settings import MqttConfig, tls_context
-from device.observation import Observation, Status
+from device.observation import ModelInfo, Observation, Status
 
 log = logging.getLogger("fieldguide")
 
@@ -122,8 +122,9 @@ class Mqtt:
         if status.camera.state != "streaming":
             self._blind_s = time.monotonic()
         self._send_health(status)
-        if self._topics.discovery and status.model is not None:
-            self._announce(status)
+        model = self._model_to_announce(status)
+        if self._topics.discovery and model is not None:
+            self._announce(replace(status, model=model), model.labels)
         self._send_state()
         self._send_health(status)
         if not self._online:
@@ -177,8 +178,13 @@ class Mqtt:
         if waited_s > SLOW_S:
             raise OutputError(f"the broker has confirmed nothing for {SLOW_S:.0f} s")
         self._say_denied_again()
-        if self._connection.trouble is not None:
-            raise OutputError(str(self._connection.trouble))
+        if self._problem:
+            raise OutputError(self._problem)
+
+    @property
+    def _problem(self) -> str:
+        """Why there is no connection, or what is wrong with the one there is."""
+        return str(self._connection.trouble or "")
 
     def _say_denied_again(self) -> None:
         """What is said once is said again: the access list may have been mended."""
@@ -190,18 +196,23 @@ class Mqtt:
 
     # --- messages -----------------------------------------------------------------------------
 
-    def _announce(self, status: Status) -> None:
-        assert status.model is not None
+    def _model_to_announce(self, status: Status) -> ModelInfo | None:
+        """That of what is seen; before anything is, and behind a backlog, the service's own."""
+        if self._newest is None or self.catching_up:
+            return status.model
+        return self._newest.model
+
+    def _announce(self, status: Status, labels: tuple[str, ...]) -> None:
         message = discovery.announcement(self._config, status, self._web)
         if message == self._announced:
             return
         now_s = time.monotonic()
-        if status.model.labels != self._labels:
+        if labels != self._labels:
             # Home Assistant refuses a label that its list does not have, also the one it shows.
             self._settled_s = now_s + SETTLE_S
             self._send_health(status)
         self._send(self._topics.discovery, json.dumps(message))
-        self._announced, self._labels = message, status.model.labels
+        self._announced, self._labels = message, labels
         self._state_again, self._repeat_until_s = True, now_s + REPEAT_S
 
     def _send_change(self, observation: Observation) -> None:

@@ -141,6 +141,20 @@ def test_other_labels_are_announced_before_the_first_of_them_is_said(
     assert len(states) > 1
 
 
+def test_what_is_announced_follows_what_is_seen(
+    broker: Broker, make: Make, surroundings: Surroundings
+) -> None:
+    other = replace(MODEL, labels=("oak", "elm", "ash"))
+    sink = make(config(broker))
+    with listening(broker) as listener:
+        connect(sink, surroundings)
+        # The service does not know yet, or not any more, what the frame loop is at.
+        sink.publish(sight(0, changed=True, model=other))
+        connect(sink, surroundings)
+        eventually(lambda: "oak" in listener.payloads(ANNOUNCED)[-1])
+        eventually(lambda: "oak" in listener.payloads("state")[-1])
+
+
 # --- outages ----------------------------------------------------------------------------------
 
 
