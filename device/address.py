@@ -31,7 +31,7 @@ _START_IN_TEXT = re.compile(
     # Without two slashes only with an @: "http: ..." may begin any message.
     rf"(?i)(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?(?=\S*@))"
     # Without a scheme: user:password@host.
-    r"|(?<![^\s'\"(<\[=])(?=[^\s@:/\\.'\"(<\[][^\s@:]*:(?![/\\]{2})\S*@)"
+    r"|(?<![^\s'\"(<\[=])(?=[^\s@:/\\.'\"(<\[][^\s@:'\"]*:(?![/\\]{2})\S*@)"
 )
 _HOST = r"(?:\[[0-9A-Fa-f:.]*(?:%\w+)?\]|[\w.-]*)"
 _PLACE = re.compile(

@@ -362,6 +362,17 @@ def test_doctor_shows_no_secrets_of_settings(address: str, tmp_path: Path, call:
         assert_hidden(out, err)
 
 
+@pytest.mark.parametrize("host", ["mqtt://me:Zq7X@broker", "me:Zq7X@broker", "me:Zq7X@broker/x"])
+def test_a_password_in_the_broker_s_name_is_not_repeated(
+    host: str, tmp_path: Path, call: Call
+) -> None:
+    config = tmp_path / "fieldguide.toml"
+    config.write_text(f"[output.mqtt]\nenabled = true\nhost = '{host}'")
+    status, out, err = call("serve", "--config", config)
+    assert status == 2 and "output.mqtt.host='" in err
+    assert_hidden(out, err)
+
+
 def test_settings_with_an_unencoded_password_are_refused_with_what_to_write(tmp_path: Path) -> None:
     config = tmp_path / "fieldguide.toml"
     config.write_text("[camera]\nsource = 'rtsp://admin:Zq#7X@garden/live'")

@@ -1,6 +1,7 @@
 """No secret of the settings leaves a whole service, whatever its camera and broker do."""
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -40,6 +41,16 @@ min_free_mb = 0
 """
 
 
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    started = Broker(tmp_path)
+    started.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
 def asked(port: int, path: str) -> str:
     request = Request(
         f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {TOKEN}"}
@@ -55,10 +66,8 @@ def asked(port: int, path: str) -> str:
     ids=["encoded", "as it is", "none"],
 )
 def test_a_camera_s_secrets_are_in_nothing_that_is_shown_sent_or_stored(
-    secret: str, tiny_bundle: Path, tmp_path: Path
+    secret: str, broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    broker = Broker(tmp_path)
-    broker.start()
     web, metrics = free_port(), free_port()
     (tmp_path / "run").mkdir()
     with mjpeg_camera() as camera, manager(tmp_path) as (notify, messages):
@@ -81,7 +90,6 @@ def test_a_camera_s_secrets_are_in_nothing_that_is_shown_sent_or_stored(
             service.reload(text.replace('user = "garden"', "user = 5"))
             service.wait_for_log("settings not taken")
             assert service.stop()[0] == 0
-    broker.stop()
     sent = [payload for _, payload, _ in listener.messages]
     stored = [
         path.read_bytes().decode("latin-1") for path in (tmp_path / "collected").rglob("*.jpg")
