@@ -186,7 +186,7 @@ def test_a_deployment_that_was_cut_short_is_undone_by_the_next_that_fails(fleet:
     fleet.good("deploy", board)
     # As if the connection had broken before the service was asked for its health.
     board.put(fleet.second, "/opt/fieldguide/second.tar")
-    board.ssh(f"{AS_SERVICE} slots install /opt/fieldguide/second.tar")
+    board.ssh(f"{AS_SERVICE} slots install --trial /opt/fieldguide/second.tar")
     board.ssh("systemctl restart fieldguide")
     assert labels(board) == "rouge vert bleu"
     fleet.camera.unplug()
@@ -194,6 +194,58 @@ def test_a_deployment_that_was_cut_short_is_undone_by_the_next_that_fails(fleet:
     fleet.camera.plug_in()
     assert "no labels within 10 s" in errors(done)[0]
     assert labels(board) == "red green blue"
+
+
+def test_what_a_person_installed_is_what_a_failing_deployment_goes_back_to(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.good("deploy", board)
+    board.put(fleet.second, "/opt/fieldguide/second.tar")
+    board.ssh("/opt/fieldguide/venv/bin/fieldguide slots install /opt/fieldguide/second.tar")
+    # Root leaves nothing there that the service's user could not clear away.
+    assert board.ssh("find /var/lib/fieldguide ! -user fieldguide") == ""
+    forged = fleet.folder / "forged.tar"
+    files = contract.read_files(fleet.first)
+    forged.write_bytes(tar_bytes(resealed({**files, contract.MODEL: files[contract.MODEL][:9999]})))
+    errors(fleet.make("deploy", board, TAR=forged))
+    assert labels(board) == "rouge vert bleu"
+    fleet.camera.unplug()
+    third = fleet.folder / "third.tar"
+    third.write_bytes(tar_bytes(resealed({**files, contract.LABELS: b"1\n2\n3\n"})))
+    done = fleet.make("deploy", board, TAR=third, LABELS_S=10)
+    fleet.camera.plug_in()
+    assert "no labels within 10 s" in errors(done)[0]
+    assert labels(board) == "rouge vert bleu"
+
+
+def test_settings_are_nobody_else_s_to_read_and_the_doctor_says_how(fleet: Fleet) -> None:
+    board, path = fleet.boards[0], "/etc/fieldguide/fieldguide.toml"
+    board.ssh(f"chmod 644 {path}")
+    board.ssh("chmod 755 /etc/fieldguide")
+    fleet.good("deploy", board)
+    assert board.ssh(f"stat -c %a:%U:%G {path} /etc/fieldguide").split() == [
+        "640:root:fieldguide",
+        "750:root:fieldguide",
+    ]
+    doctor = "/opt/fieldguide/venv/bin/fieldguide doctor"
+    board.ssh(f"-u nobody cat {path}", fails=True)
+    said = board.ssh(f"sh -c '{AS_SERVICE.replace('fieldguide --', 'nobody --')} doctor; true'")
+    (line,) = [line for line in said.splitlines() if " settings: " in line]
+    assert line.startswith("FAILED") and f"sudo -u fieldguide {doctor}" in line
+    said = board.ssh(f"sh -c 'sudo -u fieldguide {doctor}; true'")
+    assert any(line.startswith("ok ") and " settings: " in line for line in said.splitlines())
+
+
+def test_a_board_that_is_told_to_be_slow_is_deployed_to(fleet: Fleet) -> None:
+    board, path = fleet.boards[0], "/etc/fieldguide/fieldguide.toml"
+    fleet.good("deploy", board)
+    board.ssh(f"sed -i.before 's/^max_fps = .*/max_fps = 0.1/' {path}")
+    assert "0.1" in board.ssh(f"grep max_fps {path}")
+    before = labels(board)
+    other = fleet.second if before == "red green blue" else fleet.first
+    fleet.good("deploy", board, TAR=other)
+    assert labels(board) != before
+    board.ssh(f"mv {path}.before {path}")
+    fleet.good("deploy", board)
 
 
 def test_a_board_set_up_from_a_card_is_deployed_to_and_keeps_what_it_had(fleet: Fleet) -> None:
