@@ -222,12 +222,16 @@ def report(rounds: dict[str, list[dict[str, Any]]], model: Model) -> None:
             statistics.median(f[key] for f in figures)
             for key in ("fps", "invoke_p50_ms", "added_p95_ms")
         )
-        share = ratio(figures, best)
+        share = statistics.median(ratios(figures, best))
         pixels = "the same" if name in same else "others" if figures[0]["pixels"] else "none"
         pixels = "ours" if name == "ours" else pixels
         print(f"{name:9} {fps:9.1f} {share:8.1%} {invoke:14.2f} {added:13.2f}  {pixels}")
-    share = ratio(rounds["ours"], fastest(rounds, same))
-    print(f"ours / best plain loop with the same pixels: {share:.2f}")
+    shares = ratios(rounds["ours"], fastest(rounds, same))
+    low, high = np.percentile(shares, (25, 75))
+    print(
+        f"ours / best plain loop with the same pixels: {statistics.median(shares):.2f} "
+        f"({low:.2f} to {high:.2f} in half of the rounds)"
+    )
 
 
 def fastest(rounds: dict[str, list[dict[str, Any]]], names: list[str]) -> list[float]:
@@ -235,8 +239,8 @@ def fastest(rounds: dict[str, list[dict[str, Any]]], names: list[str]) -> list[f
     return [max(f["fps"] for f in turn) for turn in zip(*map(rounds.get, names), strict=True)]
 
 
-def ratio(figures: list[dict[str, Any]], best: list[float]) -> float:
-    return statistics.median(f["fps"] / b for f, b in zip(figures, best, strict=True))
+def ratios(figures: list[dict[str, Any]], best: list[float]) -> list[float]:
+    return [f["fps"] / b for f, b in zip(figures, best, strict=True)]
 
 
 def has_our_pixels(rounds: dict[str, list[dict[str, Any]]], name: str) -> bool:
