@@ -1,10 +1,10 @@
 """The frame loop: one thread captures and prepares, the other infers and publishes.
 
-The preparing thread stays one frame ahead, or waits until the model is free where that is faster
-(`device.threads`). Decoding, preparing and inference all run outside of Python's lock, so on two
-cores they may overlap. Files lose no frame; of a live camera `device.capture` hands over the
-newest, and it is asked only when the model is about to be free: a frame that waits for a slow model
-is an old one.
+The preparing thread stays one frame ahead. Where that is slower (`device.threads`) it only gets
+frames, in time for the other to prepare them itself, in turn. Decoding, preparing and inference all
+run outside of Python's lock, so on two cores they may overlap. Files lose no frame; of a live
+camera `device.capture` hands over the newest, and it is asked only when the model is about to be
+free: a frame that waits for a slow model is an old one.
 """
 
 import queue
@@ -95,7 +95,7 @@ NOTHING: Final = _Nothing()
 
 
 class Preparer:
-    """Takes frames of a source and prepares them on a thread of its own, one ahead or in turn."""
+    """Takes frames of a source on a thread of its own; prepares them there, or where they go."""
 
     def __init__(
         self,
@@ -113,13 +113,14 @@ class Preparer:
             classifier: the model of the moment, asked for before each frame.
             region: what part of the frame to classify, in fractions; asked for the same way.
             pace: limits the frame rate.
-            ahead: whether frames are prepared while the model is busy; asked for the same way.
+            ahead: whether frames are prepared while the model is busy, on the own thread; otherwise
+                when they are taken. Asked for the same way.
         """
         self._source = source
         self._classifier, self._region, self._pace = classifier, region, pace or Pace()
         self._works_ahead = ahead
         self._turn = threading.Condition()
-        self._ahead: Prepared | BaseException | _Nothing | None = NOTHING
+        self._ahead: Prepared | Frame | BaseException | _Nothing | None = NOTHING
         # Of the model: whether it waits for a frame, since when it has its last one, and how long
         # it was busy with those before.
         self._idle, self._taken_s, self._busy_s = True, 0.0, (0.0, 0.0)
@@ -148,7 +149,7 @@ class Preparer:
         assert not isinstance(item, _Nothing)
         if isinstance(item, BaseException):
             raise item
-        return item
+        return self._prepare(item) if isinstance(item, Frame) else item
 
     def close(self) -> None:
         """Stop; does not wait for a source that hangs."""
@@ -160,22 +161,21 @@ class Preparer:
     def _run(self) -> None:
         try:
             frames = iter(self._source.frames())
-            while self._may_go_on():
+            while self._may_go_on(ahead := self._works_ahead()):
                 frame = next(frames, None)
                 if frame is None:
                     self._hand_over(None)
                     return
                 if frame.is_passed_over:
                     continue
-                self._hand_over(self._prepare(frame))
+                self._hand_over(self._prepare(frame) if ahead else frame)
         except Exception as error:
             # Raised again where frames are taken: here it would only end this thread.
             self._hand_over(error)
 
-    def _may_go_on(self) -> bool:
+    def _may_go_on(self, ahead: bool) -> bool:
         """Wait until the next frame may be asked for; false if nobody wants it any more."""
         self._pace.wait(self._stop)
-        ahead = self._works_ahead()
         if self._source.live or not ahead:
             with self._turn:
                 while not self._stop.is_set() and (rest_s := self._too_early_s(ahead)) > 0:
@@ -188,11 +188,13 @@ class Preparer:
             return threading.TIMEOUT_MAX
         if self._idle:
             return 0.0
-        if not ahead:
+        if not self._source.live:
+            # In turn: to get a file's frame means to decode it.
             return threading.TIMEOUT_MAX
         # The shorter of two: too late costs frames, too early only makes this one older.
         free_s = self._taken_s + min(self._busy_s)
-        return free_s - time.monotonic() - max(EARLY_S, 1.5 * self._prepare_s)
+        early_s = max(EARLY_S, 1.5 * self._prepare_s) if ahead else EARLY_S
+        return free_s - time.monotonic() - early_s
 
     def _prepare(self, frame: Frame) -> Prepared:
         classifier = self._classifier()
@@ -205,7 +207,7 @@ class Preparer:
         self._prepare_s = time.perf_counter() - started_s
         return Prepared(frame, pixels, classifier, box, self._prepare_s)
 
-    def _hand_over(self, item: Prepared | BaseException | None) -> None:
+    def _hand_over(self, item: Prepared | Frame | BaseException | None) -> None:
         with self._turn:
             self._turn.wait_for(lambda: self._ahead is NOTHING or self._stop.is_set())
             self._ahead = item

@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device import bundle as contract
-from device import guard, threads
+from device import guard, loop, threads
 from device.classifier import Classifier
 from device.config import CameraConfig, Config, InferenceConfig
 from device.guard import Guard
 from device.loop import results
+from device.preprocess import Box, Pixels, Preprocessing, prepare_box
 from device.sources import Frame
 from device.threads import TIE, Demand, Still, Timing, Way, choose, compare, demand, ways
 
@@ -210,6 +212,29 @@ def test_rate_and_size_are_those_of_the_settings(
         inference=InferenceConfig(max_fps=max_fps),
     )
     assert demand(settings) == expected
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+@pytest.mark.parametrize("live", [True, False])
+def test_in_turn_frames_are_prepared_where_they_are_classified(
+    ahead: bool, live: bool, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = contract.load(tiny_bundle)
+    classifier = Classifier.from_bundle(bundle, threads=1)
+    jpeg = threads.camera_jpeg(bundle.golden_arrays()["inputs"][0], np.random.default_rng(0))
+    source = Still((64, 48), b"" if live else jpeg, bundle.preprocessing)
+    where: set[str] = set()
+
+    def prepare(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
+        where.add(threading.current_thread().name)
+        return prepare_box(frame, box, rules)
+
+    monkeypatch.setattr(loop, "prepare_box", prepare)
+    found = [*results(source, classifier, limit=4, ahead=ahead)]
+    here = threading.current_thread().name
+    assert where == {"prepare" if ahead else here} and source.live is live
+    same = {result.prediction.scores.tobytes() for result in found if result.prediction}
+    assert len(found) == 4 and len(same) == 1
 
 
 def test_in_turn_no_frame_is_asked_for_while_the_model_is_busy(tiny_bundle: Path) -> None:
