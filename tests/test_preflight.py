@@ -12,6 +12,7 @@ import convert.__main__ as conversion
 from convert import preflight
 from convert.errors import ConversionError, GateError, InputError
 from convert.flatbuffer import operator_name, pack, parse, read_facts
+from convert.models import FLOAT_MODEL, Export
 from convert.preflight import Support
 from convert.probe import measure, one_operator
 from convert.training import Training
@@ -118,9 +119,9 @@ def test_verify_stops_a_model_that_a_required_runtime_would_not_load(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, data in tiny_models.items():
-        (tmp_path / name).write_bytes(data)
-    (tmp_path / contract.MODEL).write_bytes(raised(model, "CONV_2D", 9))
+    newer = raised(model, "CONV_2D", 9)
+    photos = tiny_training.photos["train"]
+    Export(tiny_models[FLOAT_MODEL], newer, {}, 0, photos, "a commit").write(tmp_path)
     monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
     with pytest.raises(GateError, match=r"CONV_2D up to version 7.*needs version 9"):
         conversion.verify_models(
