@@ -65,23 +65,35 @@ class Pace:
 
     def __init__(self, max_fps: float = float("inf")) -> None:
         self.max_fps = max_fps
-        self._last_s = float("-inf")
+        self._granted_s = self._last_s = float("-inf")
 
     def restart(self, max_fps: float) -> None:
         """Begin anew: the next frame may be taken at once."""
-        self.max_fps, self._last_s = max_fps, float("-inf")
+        self.max_fps, self._granted_s, self._last_s = max_fps, float("-inf"), float("-inf")
 
     @property
     def due_s(self) -> float:
-        """`time.monotonic()` from which the next frame may be taken."""
+        """`time.monotonic()` from which the next frame may be taken.
+
+        In the past while one is waited for: a source that rests between frames must see that.
+        """
         return self._last_s + 1 / self.max_fps
+
+    @property
+    def late_s(self) -> float:
+        """`time.monotonic()` from which on whoever takes frames is late."""
+        return self._granted_s + 1 / self.max_fps
+
+    def taken(self) -> None:
+        """Note that the frame that might be taken was."""
+        self._last_s = self._granted_s
 
     def wait(self, stop: threading.Event) -> None:
         """Wait until the next frame may be taken."""
         while not stop.is_set():
             rest_s = self.due_s - time.monotonic()
             if rest_s <= 0:
-                self._last_s = time.monotonic()
+                self._granted_s = time.monotonic()
                 return
             # In pieces: the limit may be raised meanwhile.
             stop.wait(min(rest_s, 0.25))
@@ -163,6 +175,7 @@ class Preparer:
             frames = iter(self._source.frames())
             while self._may_go_on(ahead := self._works_ahead()):
                 frame = next(frames, None)
+                self._pace.taken()
                 if frame is None:
                     self._hand_over(None)
                     return

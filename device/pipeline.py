@@ -207,7 +207,7 @@ class Pipeline:
         now_s = time.monotonic()
         if now_s - self._inferred_s < IDLE_INFERENCE_S:
             return
-        alive_s = min(now_s, self.pace.due_s)
+        alive_s = min(now_s, self.pace.late_s)
         if isinstance(self._source, LiveCapture):
             alive_s = max(alive_s, self._source.alive_s)
         if now_s - alive_s < CAPTURE_ALIVE_S:

@@ -1,6 +1,7 @@
 """Promises of the sample frames that `make` tries a bundle on."""
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
     photos = []
     for number, path in enumerate(("robin/2024/day1/1.JPG", "wren/2.png")):
         (tmp_path / "data" / path).parent.mkdir(parents=True)
-        (tmp_path / "data" / path).write_bytes(b"photo")
-        photos.append(LabelledPhoto(path, number, f"{number:064x}"))
+        data = f"photo {number}".encode()
+        (tmp_path / "data" / path).write_bytes(data)
+        photos.append(LabelledPhoto(path, number, hashlib.sha256(data).hexdigest()))
     training = Training(
         tmp_path, tmp_path / "data", ("robin", "wren"), Preprocessing(), {"test": tuple(photos)}, {}
     )

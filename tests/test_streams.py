@@ -171,8 +171,9 @@ def test_a_film_s_frames_come_upright_and_with_their_size(name: str, tmp_path: P
 
 def test_a_stream_s_frames_come_upright_too() -> None:
     with rtsp_camera(Habits("libx264", turned="rotate=90")) as camera:
-        # FFmpeg's angle is counterclockwise.
-        for got in whole_pictures(camera.url, 20):
+        # FFmpeg's angle is counterclockwise. The first picture may come without it: this encoder
+        # says it with the picture after the key frame.
+        for got in whole_pictures(camera.url, 20, first=1):
             assert difference(got, np.ascontiguousarray(np.rot90(RED))) < GREY
 
 
@@ -210,12 +211,14 @@ def test_a_rate_below_the_stall_limit_is_no_stall_and_its_frames_are_fresh() -> 
         capture = LiveCapture(source, config, telemetry)
         stop = threading.Event()
         pace.wait(stop)
+        pace.taken()
         for frame in capture.frames():
             assert frame.picture is not None
             ages.append(age_s(frame.picture))
             if len(ages) == 4:
                 break
             pace.wait(stop)
+            pace.taken()
         capture.close()
     status = telemetry.snapshot().camera
     assert status.stalls_total == 0 and status.reconnects_total == 0
@@ -246,6 +249,7 @@ def test_jpegs_that_nobody_wants_are_not_decoded(monkeypatch: pytest.MonkeyPatch
             shown.append(frame)
             if frame.picture is not None and time.monotonic() >= pace.due_s:
                 pace.wait(threading.Event())
+                pace.taken()
             if len(shown) == 150:
                 break
     assert 2 <= len(decoded) < 50 and sum(f.is_passed_over for f in shown) > 100

@@ -86,7 +86,7 @@ def test_each_recipe_runs_in_a_process_of_its_own_and_its_answer_is_kept(
     by_name = {result.recipe: result for result in results}
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        given = dict(zip(command[3::2], command[4::2], strict=True))
+        given = dict(zip(command[4::2], command[5::2], strict=True))
         record = json.dumps(asdict(by_name[given["--recipe"]]))
         write_text(Path(given["--out"]), record)
         return subprocess.CompletedProcess(command, 0)
