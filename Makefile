@@ -186,17 +186,17 @@ bench: $(PACKED) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
 
 bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today: takes about 20 minutes
-	@$(PY) -m train.benchmark --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
+	@$(PY) -m train.bench.recipes --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
 	  --seed $(SEED) --out $(BUILD)/bench/train.json
 
 bench-scale: $(WEIGHTS_READY) ## time and memory of training on up to 10,000 rendered photos
-	@$(PY) -m train.bench_scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
+	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
 
 micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers, taught by ours: build/micro/cpp
 
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on the networks of BUILDS
-	@$(PY) -m convert.bench_quant $(BUILDS) --out $(BUILD)/bench
+	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench
 
 # Seeds beside that of BUILD have builds of their own: build, build1, build2.
 FIGURE_BUILDS := $(BUILD) $(BUILD)1 $(BUILD)2
@@ -212,12 +212,12 @@ figures: $(READY) ## every table of the README once more, on three seeds: build/
 	  $(MAKE) --no-print-directory SEED=0 bench bench-device; } | tee $(BUILD)/figures.md
 
 bench-device: $(PACKED) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
-	@PYTHONPATH=. $(PY) tests/bench_device.py --bundle $(BUILD)/bundle \
+	@$(PY) -m tests.bench.device --bundle $(BUILD)/bundle \
 	  --plain-python $(BUILD)/venv-bench/bin/python
 
 # --- environments -----------------------------------------------------------------------------
 
-LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-workstation-gpu.txt,requirements-workstation.txt)
+LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),train/locks/workstation-gpu.txt,train/locks/workstation.txt)
 
 # The first Python of a supported version that runs and can make environments.
 find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
@@ -236,16 +236,16 @@ $(READY): $(LOCK)
 	@touch $@
 
 # Environments of tests: the device package alone, on each runtime.
-$(BUILD)/venv-device/ready: requirements-device.txt | $(READY)
+$(BUILD)/venv-device/ready: device/locks/device.txt | $(READY)
 	@rm -rf $(@D); $(PY) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # tflite-runtime has no wheel for a Python above 3.11; without one, its tests say so and skip.
-$(BUILD)/venv-tflite/ready: requirements-device-tflite.txt
+$(BUILD)/venv-tflite/ready: device/locks/device-tflite.txt
 # The oldest ai-edge-litert there is, and programs that are not ours; they, too, end at Python 3.11.
-$(BUILD)/venv-litert-oldest/ready: requirements-oldest-litert.txt
-$(BUILD)/venv-readers/ready: requirements-readers.txt
+$(BUILD)/venv-litert-oldest/ready: tests/locks/oldest-litert.txt
+$(BUILD)/venv-readers/ready: tests/locks/readers.txt
 $(BUILD)/venv-litert-oldest/ready $(BUILD)/venv-readers/ready $(BUILD)/venv-tflite/ready: | $(READY)
 	@$(make_on_3_11)
 define make_on_3_11
@@ -261,7 +261,7 @@ touch $@
 endef
 
 # The real Home Assistant, as a test peer; without a Python 3.13, its tests say so and skip.
-$(BUILD)/venv-ha/ready: requirements-home-assistant.txt | $(READY)
+$(BUILD)/venv-ha/ready: tests/locks/home-assistant.txt | $(READY)
 	@rm -rf $(@D); mkdir -p $(@D); \
 	for p in $(or $(PYTHON),python3) python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13*/bin/python; do \
 	  if "$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
@@ -272,20 +272,22 @@ $(BUILD)/venv-ha/ready: requirements-home-assistant.txt | $(READY)
 	done; \
 	touch $@
 
-runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure anew which operators runtimes have: convert/runtimes.json
+runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure anew which operators runtimes have: convert/targets/runtimes.json
 	@$(PY) -m convert runtimes --model $(firstword $(EXPORTED)) --python $(BUILD)/venv-tflite/bin/python \
 	  --python $(BUILD)/venv-litert-oldest/bin/python --python $(BUILD)/venv-device/bin/python
 
 # What a user would install today instead: the same runtime, and OpenCV.
 OPENCV := opencv-python-headless==5.0.0.93
-$(BUILD)/venv-bench/ready: requirements-device.txt | $(READY)
+$(BUILD)/venv-bench/ready: device/locks/device.txt | $(READY)
 	@rm -rf $(@D); $(PY) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(OPENCV)
 	@touch $@
 
+# What the wheel holds, in whatever sub-package.
+DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o \( -name '*.py' -o -name '*.html' -o -name '*.toml' \) -print)
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel
-$(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py device/*.html device/*.toml) LICENSE | $(READY)
+$(BUILD)/wheel/ready: pyproject.toml $(DEVICE_FILES) LICENSE | $(READY)
 	@rm -rf $(@D); mkdir -p $(@D)
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir $(@D) .
@@ -295,15 +297,16 @@ $(BUILD)/wheel/ready: pyproject.toml $(wildcard device/*.py device/*.html device
 lock: $(READY) ## resolve the locks anew (needs uv)
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@for group in workstation workstation-gpu; do \
-	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
-	@for group in oldest-litert readers deploy; do \
-	  $(compile) --group pyproject.toml:$$group -o requirements-$$group.txt; done
+	  $(compile) --group pyproject.toml:$$group -o train/locks/$$group.txt; done
+	@for group in oldest-litert readers; do \
+	  $(compile) --group pyproject.toml:$$group -o tests/locks/$$group.txt; done
+	@$(compile) --group pyproject.toml:deploy -o device/deploy/lock.txt
 	@$(compile) pyproject.toml --extra litert --extra video --extra outputs \
-	  -o requirements-device.txt
+	  -o device/locks/device.txt
 	@$(subst 3.11,3.13,$(compile)) --group pyproject.toml:home-assistant \
-	  -o requirements-home-assistant.txt
+	  -o tests/locks/home-assistant.txt
 	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs \
-	  -o requirements-device-tflite.txt
+	  -o device/locks/device-tflite.txt
 # Neither an index address nor a folder of this machine may get into a lock.
 compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
   --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -411,7 +414,7 @@ comma := ,
 
 deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## bundle and package onto HOST or HOSTS, over ssh
 	@$(playbook) -e bundle=$(call quoted,$(TAR)) -e wheel=$(call quoted,$(BUILD)/wheel/*.whl) \
-	  -e wheels=$(call quoted,$(BUILD)/wheels) -e lock=$(call quoted,requirements-device.txt) \
+	  -e wheels=$(call quoted,$(BUILD)/wheels) -e lock=$(call quoted,device/locks/device.txt) \
 	  -e settings=$(call quoted,"$(SETTINGS)") \
 	  -e edgetpu=$(if $(filter %.deb,$(EDGETPU)),$(call quoted,"$(EDGETPU)"),"$(EDGETPU)")
 # Ansible wants whole paths, and splits values at spaces as a shell would.
@@ -423,7 +426,7 @@ rollback: $(DEPLOYER) ## make the bundle before the current one again on HOST or
 status: $(DEPLOYER) ## tell what HOST or HOSTS run
 	@$(playbook)
 
-$(DEPLOYER): requirements-deploy.txt | $(READY)
+$(DEPLOYER): device/deploy/lock.txt | $(READY)
 	@rm -rf $(@D); $(PY) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -440,7 +443,7 @@ IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
 # What is there already is kept by its content; the rest takes seconds.
 image: $(PACKED) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
 	@$(PY) -m device.image make --bundle $(BUNDLE) --wheel $(BUILD)/wheel \
-	  --requirements requirements-device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
+	  --requirements device/locks/device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
 	  --mirror "$(DEBIAN_MIRROR)" --security-mirror "$(DEBIAN_SECURITY)"
 
 flash: $(READY) ## write build/image/fieldguide.img to the card DISK=/dev/sdX, and compare
@@ -454,27 +457,27 @@ test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/ve
 
 test-arm: $(PACKED) $(SAMPLES) $(BUILD)/wheel/ready $(BUILD)/venv-tflite/ready ## the bundle on emulated Raspberry Pis: build/arm/report.json; its manifest records what differs
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_CORES="$(CORES)" DEBIAN_MIRROR="$(DEBIAN_MIRROR)" \
-	  $(PY) -m pytest tests/test_arm.py $(PYTEST)
+	  $(PY) -m pytest tests/emulated/test_arm.py $(PYTEST)
 	@$(MAKE) --no-print-directory bundle
 
-tolerances: $(READY) ## keep what `make test-arm` measured for networks that were not: convert/tolerances.json
+tolerances: $(READY) ## keep what `make test-arm` measured for networks that were not: convert/targets/tolerances.json
 	@$(PY) -m convert tolerances --measured $(BUILD)/arm/tolerances.json
 
 test-ha: $(READY) $(BUILD)/venv-ha/ready ## a real Home Assistant and MQTT broker beside what the device says (two minutes, and two to install)
-	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest -s tests/test_home_assistant.py $(PYTEST)
+	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest -s tests/emulated/test_home_assistant.py $(PYTEST)
 
 test-deploy: $(READY) $(DEPLOYER) $(BUILD)/wheel/ready ## deploy for real to systems that boot in containers (root; minutes)
-	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) tests/test_boards.py
+	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) tests/emulated/test_deploy_for_real.py
 
 test-image: image ## boot the image on emulated machines (BOOTS), cut its power, look at what it does
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_BOOTS="$(BOOTS)" FIELDGUIDE_CUTS="$(CUTS)" \
-	  $(PY) -m pytest -v tests/test_image_boot.py
+	  $(PY) -m pytest -v tests/emulated/test_image_boot.py
 
 test-all: test test-ha test-arm test-image test-deploy ## all of them, on every core and machine (root; an hour and more)
 
 soak: $(READY) ## an hour of faults for the service, and a thousand updates that are cut short
 	@FIELDGUIDE_SOAK_S=3600 FIELDGUIDE_KILLS=1000 $(PY) -m pytest -s -k "long_life or killed_anywhere" \
-	  tests/test_service_faults.py tests/test_slots.py
+	  tests/device/service/test_faults.py tests/device/update/test_slots.py
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(PY) -m ruff check .

@@ -13,24 +13,28 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from convert import edgetpu, metadata, micro, package, preflight, probe, tolerance, verify
-from convert.calibration import choose
+from convert.artifacts.exported import Export, read_export, read_model
+from convert.artifacts.training import REPORT, Training, load_network, read
+from convert.bench.figures import accuracy_table, header, load_build, scores_table
 from convert.config import ConvertConfig, Gate
 from convert.errors import GateError
-from convert.figures import accuracy_table, header, load_build, scores_table
-from convert.flatbuffer import read_facts
-from convert.models import Export, read_export, read_model
-from convert.summary import summarise
-from convert.training import REPORT, Training, load_network, read
-from device import bundle as contract
-from device.classifier import Classifier
+from convert.pack import bundle as package
+from convert.quantize.calibration import choose
+from convert.report.summary import summarise
+from convert.targets import edgetpu, measure_runtimes, micro, tolerance
+from convert.targets import runtimes as preflight
+from convert.tflite import metadata
+from convert.tflite.flatbuffer import read_facts
+from convert.verify import comparison
 from device.commit import commit
 from device.console import guarded, quiet_native_stderr
+from device.contract import bundle as contract
 from device.errors import UsageError
 from device.files import write_bytes
+from device.inference.classifier import Classifier
 
 if TYPE_CHECKING:
-    from convert.evidence import Evidence
+    from convert.verify.evidence import Evidence
 
 SAMPLES_PER_CLASS = 2
 WORST_LAYERS_NAMED = 3
@@ -49,8 +53,8 @@ def export(options: argparse.Namespace) -> int:
     training, made_by = read(options.training), commit()
     network = load_network(training.model_path)
     with quiet_native_stderr():
-        from convert.export import float_model, int8_model
-        from convert.quantize import make_plan
+        from convert.quantize.export import float_model, int8_model
+        from convert.quantize.plan import make_plan
 
     photos = choose(training.photos["train"], options.calibration_photos, options.seed)
     pixels = np.stack([training.pixels(photo) for photo in photos])
@@ -96,10 +100,10 @@ def verify_models(options: argparse.Namespace) -> int:
         outputs, validation = (
             _classify(training, network, float32, int8, part, progress) for part in ("test", "val")
         )
-        verification = verify.judge(training.labels, outputs, config.gate, validation)
+        verification = comparison.judge(training.labels, outputs, config.gate, validation)
         evidence = _gather(training, network, exported, int8, outputs, validation, progress)
     description = training.metrics["data"]["description"]
-    record = verify.record(
+    record = comparison.record(
         verification, models, description, allow_regression=config.allow_regression
     )
     edge_tpu = _judge_edge_tpu(models[contract.MODEL], options.models, config)
@@ -111,7 +115,7 @@ def verify_models(options: argparse.Namespace) -> int:
     report_path = options.out.with_name(REPORT)
     report_path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(report_path, f"{before}{_section(training, record)}{behind}".encode())
-    print(f"verification on the test part of {description}\n\n{verify.table(verification)}")
+    print(f"verification on the test part of {description}\n\n{comparison.table(verification)}")
     print(f"{edge_tpu['summary']}\nreport: {report_path}")
     problems = []
     if not verification.ships and config.allow_regression:
@@ -135,10 +139,10 @@ def verify_models(options: argparse.Namespace) -> int:
 
 
 def _section(training: Training, record: dict[str, Any]) -> str:
-    from convert import report
+    from convert.report import section
 
     by_path = {photo.path: photo for photo in training.photos["test"]}
-    return report.section(
+    return section.section(
         record, training.metrics["calibration"], lambda name: training.pixels(by_path[name])
     )
 
@@ -148,12 +152,12 @@ def _gather(
     network: Any,
     exported: Export,
     int8: Classifier,
-    outputs: verify.Outputs,
-    validation: verify.Outputs,
+    outputs: comparison.Outputs,
+    validation: comparison.Outputs,
     progress: Progress,
 ) -> "Evidence":
     with quiet_native_stderr():
-        from convert.evidence import gather, steps
+        from convert.verify.evidence import gather, steps
 
     task = progress.add_task(f"{'layers and probabilities':24}", total=steps(training))
     advance = partial(progress.advance, task)
@@ -206,7 +210,7 @@ def runtimes(options: argparse.Namespace) -> int:
     """Measure which operator versions the given environments' runtimes have."""
     model = read_model(options.model)
     operators = sorted(read_facts(model).operators)
-    table = [probe.measure(python, model, operators) for python in options.python]
+    table = [measure_runtimes.measure(python, model, operators) for python in options.python]
     write_bytes(options.out, preflight.table_text(table).encode())
     print("\n".join(f"{support.name}: {support.operators}" for support in table))
     return 0
@@ -270,7 +274,7 @@ def _classify(
     int8: Classifier,
     part: str,
     progress: Progress,
-) -> verify.Outputs:
+) -> comparison.Outputs:
     photos = training.photos[part]
     import tensorflow as tf
 
@@ -278,7 +282,7 @@ def _classify(
         lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
     )
     task = progress.add_task(f"{f'verifying, {part} part':24}", total=len(photos))
-    return verify.classify_all(
+    return comparison.classify_all(
         np.array([photo.label for photo in photos], np.int64),
         [partial(training.pixels, photo) for photo in photos],
         lambda pixels: predict(pixels).numpy(),

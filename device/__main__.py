@@ -19,15 +19,20 @@ except ImportError as error:
         "pip install --force-reinstall numpy; on a Raspberry Pi also apt install libopenblas0"
     )
 
-from device import __version__, benchmark, breakdown, bundle, loop, selftest, slots
-from device.address import safe
-from device.classifier import Classifier
+from device import __version__
+from device.bench import frame_loop
+from device.bench import stages as breakdown
+from device.camera.source import open_source
 from device.console import exit_at_once, guarded, say, show_faults, show_log
+from device.contract import bundle
+from device.contract.folders import Why, photos_below
 from device.errors import PhotoError, SourceError
-from device.folders import Why, photos_below
-from device.runtime import AUTO, CHOICES, find
-from device.sources import open_source
-from device.threads import Way
+from device.inference import loop, selftest
+from device.inference.classifier import Classifier
+from device.inference.runtime import AUTO, CHOICES, find
+from device.inference.threads import Way
+from device.settings.address import safe
+from device.update import slots
 
 EXAMPLES = """examples:
   python -m device classify --bundle build/bundle photo.jpg
@@ -99,7 +104,7 @@ def serve(options: argparse.Namespace) -> int:
     # Until the service listens for it: its settings are not read yet.
     signal.signal(signal.SIGHUP, lambda *_: None)
     # Imported here: the other commands do without its threads and start the sooner.
-    from device.service import Service
+    from device.service.supervisor import Service
 
     show_log()
     service = Service(options.config)
@@ -112,9 +117,10 @@ def serve(options: argparse.Namespace) -> int:
 
 def examine(options: argparse.Namespace) -> int:
     """Check what keeps the service from working here."""
-    from device import doctor, findings
+    from device.doctor import examine as doctor
+    from device.doctor import finding
 
-    return findings.report(doctor.examine(options.config), as_json=options.json)
+    return finding.report(doctor.examine(options.config), as_json=options.json)
 
 
 def install_bundle(options: argparse.Namespace) -> int:
@@ -173,9 +179,9 @@ def run_benchmark(options: argparse.Namespace) -> int:
     loaded = bundle.load(options.bundle)
     # First, so that what keeps it from being made is said here and not lost in the new process.
     runtime = find(options.runtime)
-    way = benchmark.best_way(loaded, runtime.name, options.threads)
+    way = frame_loop.best_way(loaded, runtime.name, options.threads)
     classifier = Classifier.from_bundle(loaded, runtime=runtime, threads=way.threads)
-    synthetic = None if options.source else benchmark.temporary_frames(loaded)
+    synthetic = None if options.source else frame_loop.temporary_frames(loaded)
     folder = Path(synthetic.name if synthetic else options.source)
     try:
         photo = next(photos_below(folder), None) if folder.is_dir() else None
@@ -197,8 +203,8 @@ def _measure(
     folder: Path,
     photo: Path,
 ) -> None:
-    started_s = benchmark.first_label_s(options.bundle, photo, options.runtime)
-    measured = benchmark.measure(
+    started_s = frame_loop.first_label_s(options.bundle, photo, options.runtime)
+    measured = frame_loop.measure(
         loaded,
         classifier,
         folder,
@@ -221,7 +227,7 @@ def _break_down(
     folder: Path,
     _photo: Path,
 ) -> None:
-    source = benchmark.Repeated(lambda: open_source(str(folder), loaded.preprocessing))
+    source = frame_loop.Repeated(lambda: open_source(str(folder), loaded.preprocessing))
     stages = breakdown.measure(source, classifier, options.frames, ahead=way.ahead)
     if options.json:
         print(json.dumps([asdict(stage) for stage in stages]))

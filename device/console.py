@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import NoReturn
 
-from device.address import hide
 from device.errors import FieldguideError
 from device.safe_text import printable
+from device.settings.address import hide
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""

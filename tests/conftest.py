@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from browser import driver
-from film import Browsers, Film
-from helpers import (
+from hypothesis import settings
+
+from device.__main__ import main
+from device.contract import bundle as contract
+from device.inference.classifier import Classifier
+from device.outputs.web.sink import Web
+from device.settings import address
+from device.settings.sections import WebConfig
+from tests.support.helpers import (
     LABELS,
     ROOT,
     RULES,
@@ -28,24 +34,17 @@ from helpers import (
     picture,
     write_video,
 )
-from hypothesis import settings
-from sights import Surroundings
-
-from device import address
-from device import bundle as contract
-from device.__main__ import main
-from device.classifier import Classifier
-from device.config import WebConfig
-from device.web import Web
+from tests.support.observations import Surroundings
+from tests.support.peers.browser import driver
+from tests.support.peers.film import Browsers, Film
 
 if TYPE_CHECKING:
-    from pipeline import Build
-    from workshop import Workshop
+    from convert.artifacts.training import LabelledPhoto, Training
+    from convert.quantize.plan import Plan
+    from tests.support.build_folder import Build
+    from tests.support.workshop import Workshop
 
-    from convert.quantize import Plan
-    from convert.training import LabelledPhoto, Training
-
-pytest.register_assert_rewrite("mqtt_sinks")
+pytest.register_assert_rewrite("tests.support.mqtt_sinks")
 
 # Run in the background of a script, a process ignores Ctrl-C, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -96,7 +95,7 @@ def flowers(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_training(tmp_path_factory: pytest.TempPathFactory) -> "Training":
     """What training would leave, for seeded pictures of `helpers.LABELS`; without model.keras."""
-    from convert.training import REPORT, REPORT_PLACE, LabelledPhoto, Training
+    from convert.artifacts.training import REPORT, REPORT_PLACE, LabelledPhoto, Training
 
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "train").mkdir()
@@ -132,7 +131,7 @@ def tiny_training(tmp_path_factory: pytest.TempPathFactory) -> "Training":
 
 
 def _write_photo(data: Path, part: str, label: int, index: int) -> "LabelledPhoto":
-    from convert.training import LabelledPhoto
+    from convert.artifacts.training import LabelledPhoto
 
     name = f"{LABELS[label]}/{part}_{index}.png"
     content = encoded(picture(label, 100 * len(part) + index))
@@ -150,7 +149,7 @@ def tiny_photos(tiny_training: "Training") -> list[Path]:
 @pytest.fixture(scope="session")
 def tiny_network(tiny_training: "Training") -> Any:
     """A real classifier: random backbone, its head fitted on the tiny training part."""
-    from train.backbone import Architecture, build, classifier
+    from train.network.backbone import Architecture, build, classifier
 
     weights = folded_weights(ALPHA, np.random.default_rng(0))
     backbone = build(Architecture(alpha=ALPHA, size_px=SIZE_PX), weights)
@@ -165,7 +164,7 @@ def tiny_network(tiny_training: "Training") -> Any:
 @pytest.fixture(scope="session")
 def tiny_plan(tiny_network: Any, tiny_training: "Training") -> "Plan":
     """The tiny network's quantization, calibrated on its training part."""
-    from convert.quantize import make_plan
+    from convert.quantize.plan import make_plan
 
     photos = tiny_training.photos["train"]
     return make_plan(tiny_network, np.stack([tiny_training.pixels(photo) for photo in photos]))
@@ -174,9 +173,9 @@ def tiny_plan(tiny_network: Any, tiny_training: "Training") -> "Plan":
 @pytest.fixture(scope="session")
 def tiny_models(tiny_network: Any, tiny_plan: "Plan") -> dict[str, bytes]:
     """The float32 and the int8 TFLite model of the tiny network, by file name."""
-    from convert.export import float_model, int8_model
-    from convert.metadata import Description, embed
-    from convert.models import FLOAT_MODEL
+    from convert.artifacts.exported import FLOAT_MODEL
+    from convert.quantize.export import float_model, int8_model
+    from convert.tflite.metadata import Description, embed
 
     description = Description("tiny", "synthetic pictures", LABELS)
     return {
@@ -192,31 +191,32 @@ def tiny_bundle(
     """A bundle folder of the tiny network, `bundle.tar` beside it; only to be read."""
     from functools import partial
 
-    from convert import package, verify
-    from convert.confidence import measure_threshold
+    from convert.artifacts.exported import FLOAT_MODEL
     from convert.config import ConvertConfig
-    from convert.models import FLOAT_MODEL
+    from convert.pack import bundle
+    from convert.verify import comparison
+    from convert.verify.confidence import measure_threshold
 
     config = ConvertConfig(golden_photos=4)
     float32, int8 = (
         Classifier(tiny_models[name], LABELS, RULES) for name in (FLOAT_MODEL, contract.MODEL)
     )
     photos = tiny_training.photos["test"]
-    outputs = verify.classify_all(
+    outputs = comparison.classify_all(
         np.array([photo.label for photo in photos], np.int64),
         [partial(tiny_training.pixels, photo) for photo in photos],
         lambda pixels: tiny_network(pixels)["probabilities"].numpy(),
         float32,
         int8,
     )
-    verification = verify.record(
-        verify.judge(LABELS, outputs, config.gate),
+    verification = comparison.record(
+        comparison.judge(LABELS, outputs, config.gate),
         tiny_models,
         tiny_training.metrics["data"]["description"],
         allow_regression=False,
     )
     verification["threshold"] = measure_threshold(0.25, outputs.truth, outputs.int8).record()
-    files = package.build(
+    files = bundle.build(
         tiny_training,
         int8,
         tiny_models[contract.MODEL],
@@ -225,8 +225,8 @@ def tiny_bundle(
         config,
     )
     folder = tiny_training.folder.parent / "bundle"
-    package.write_folder(folder, files)
-    folder.with_name("bundle.tar").write_bytes(package.tar_bytes(files))
+    bundle.write_folder(folder, files)
+    folder.with_name("bundle.tar").write_bytes(bundle.tar_bytes(files))
     return folder
 
 
@@ -239,7 +239,7 @@ def tiny_classifier(tiny_bundle: Path) -> Classifier:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> "Build":
     """A real training on rendered pictures; only to be read."""
-    from pipeline import trained_build
+    from tests.support.build_folder import trained_build
 
     return trained_build(tmp_path_factory.getbasetemp())
 
@@ -247,7 +247,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> "Build":
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> "Build":
     """The same with its bundle; only to be read."""
-    from pipeline import whole_build
+    from tests.support.build_folder import whole_build
 
     return whole_build(tmp_path_factory.getbasetemp())
 
@@ -255,7 +255,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> "Build":
 @pytest.fixture
 def workshop(tmp_path: Path) -> "Workshop":
     """The Makefile on a build folder of its own, with a stand-in for Python."""
-    from workshop import Workshop
+    from tests.support.workshop import Workshop
 
     return Workshop(tmp_path)
 

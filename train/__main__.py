@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from device.console import guarded, quiet_native_stderr
+from device.contract.preprocess import Preprocessing
 from device.files import is_text, write_text
-from device.preprocess import Preprocessing
 
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
@@ -20,9 +20,9 @@ def data(options: argparse.Namespace) -> int:
     """Find the photos, split them, write split.csv and data.json."""
     import json
 
-    from train import data as photos
-    from train import review
-    from train.split import assign, to_csv
+    from train.curate import review
+    from train.data import dataset as photos
+    from train.data.split import assign, to_csv
 
     folder = _photos(options)
     found = photos.scan(folder, Preprocessing())
@@ -30,7 +30,7 @@ def data(options: argparse.Namespace) -> int:
     collected = {photo.path for photo in found if photo.collected}
     data_set = photos.describe(folder, rows, collected)
     if options.clean:
-        from train.clean import clean, read_cleaning
+        from train.curate.clean import clean, read_cleaning
 
         rows = clean(rows, read_cleaning(options.clean), data_set.fingerprint, options.seed)
         data_set = photos.describe(folder, rows, collected)
@@ -49,7 +49,7 @@ def data(options: argparse.Namespace) -> int:
 def _photos(options: argparse.Namespace) -> Path:
     """The folder of photos; its stamp is of before they are read, so that none comes unnoticed."""
     from train import stamps
-    from train.data import locate
+    from train.data.dataset import locate
 
     folder = locate(options.data, options.store)
     if options.stamp:
@@ -63,16 +63,16 @@ def audit(options: argparse.Namespace) -> int:
 
     folder = _photos(options)
     with quiet_native_stderr():
-        from train.audit_page import run
+        from train.curate.audit_page import run
 
     print(run(folder, _weights_source(options.weights), options.seed, options.out))
     return 0
 
 
 def _weights_source(given: str) -> str:
-    """What `train.backbone.load_weights` takes; in a folder, the default weights are made sure."""
-    from train.backbone import KERAS_DOWNLOAD
-    from train.fetch import fetch_weights
+    """What `backbone.load_weights` takes; in a folder, the default weights are fetched."""
+    from train.data.fetch import fetch_weights
+    from train.network.backbone import KERAS_DOWNLOAD
 
     if given == KERAS_DOWNLOAD:
         return given
@@ -83,7 +83,7 @@ def _weights_source(given: str) -> str:
 
 def weights(options: argparse.Namespace) -> int:
     """Fetch the default ImageNet weights."""
-    from train.fetch import fetch_weights
+    from train.data.fetch import fetch_weights
 
     print(fetch_weights(options.out))
     return 0
@@ -94,9 +94,9 @@ def fit(options: argparse.Namespace) -> int:
     # TensorFlow takes seconds to import and talks a lot: only where it is needed, and quietly.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_native_stderr():
-        from train.backbone import Architecture
-        from train.config import TrainConfig
-        from train.fit import run
+        from train.network.backbone import Architecture
+        from train.recipe.config import TrainConfig
+        from train.recipe.fit import run
 
     config = TrainConfig(
         architecture=Architecture(options.architecture, options.alpha, options.size),
@@ -120,7 +120,7 @@ def report(options: argparse.Namespace) -> int:
     """Write the report of a finished training again."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_native_stderr():
-        from train.publish import REPORT, read_training, write_report
+        from train.report.publish import REPORT, read_training, write_report
 
     metrics, network = read_training(options.out)
     write_report(options.out, network, metrics)
@@ -131,7 +131,7 @@ def report(options: argparse.Namespace) -> int:
 def distill(options: argparse.Namespace) -> int:
     """Teach a small network for microcontrollers what the trained one knows."""
     with quiet_native_stderr():
-        from train.distill import DistillConfig, run
+        from train.distill.run import DistillConfig, run
     config = DistillConfig(epochs=options.epochs, seed=options.seed)
     metrics = run(config, options.training, options.out)
     test = metrics["test"]

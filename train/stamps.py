@@ -29,35 +29,37 @@ LIBRARIES = (
 """Those that make the numbers, or say which photos can be read."""
 
 
-def _of_device(*modules: str) -> tuple[str, ...]:
-    return tuple(f"device/{module}.py" for module in modules)
-
-
+PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "preprocess"))
+"""What decides which pixels a photo has."""
 CODE = {
     "code-data": (
-        "train/*.py",
-        *_of_device("folders", "formats", "names", "preprocess", "provenance"),
+        "train/**/*.py",
+        *PHOTO_RULES,
+        *(f"device/contract/{name}.py" for name in ("folders", "names", "provenance")),
     ),
-    "code-train": ("train/*.py", "train/*.j2", *_of_device("formats", "preprocess", "runtime")),
+    "code-train": ("train/**/*.py", "train/**/*.j2", *PHOTO_RULES, "device/inference/runtime.py"),
     "code-micro": (
-        *(f"train/{name}.py" for name in ("backbone", "config", "distill", "lessons", "shrink")),
-        *(f"train/{name}.py" for name in ("temperature", "views", "weights")),
-        *_of_device("formats", "preprocess"),
+        *("train/data/augment.py", "train/recipe/config.py"),
+        *(f"train/distill/{name}.py" for name in ("lessons", "narrow", "run")),
+        *(f"train/network/{name}.py" for name in ("backbone", "temperature", "weights")),
+        *PHOTO_RULES,
     ),
     "code-convert": (
-        *("convert/*.py", "convert/*.j2", "convert/runtimes.json"),
-        *_of_device("bundle", "classifier", "formats", "preprocess", "runtime"),
+        *("convert/**/*.py", "convert/**/*.j2", "convert/targets/runtimes.json"),
+        *PHOTO_RULES,
+        "device/contract/bundle.py",
+        *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),
     ),
-    "code-bundle": ("convert/tolerances.json", "device/__init__.py"),
+    "code-bundle": ("convert/targets/tolerances.json", "device/__init__.py"),
 }
 """The files that each stamp of code stands for."""
-EXEMPT = ("bench", "figures", "rivals")
+EXEMPT = ("train/bench/", "convert/bench/")
 """Benchmarks and tables make nothing that ships."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def folders(data: str, store: str = STORE) -> list[str]:
-    """Where `train.data.locate` may find the photos of `DATA=`."""
+    """Where `train.data.dataset.locate` may find the photos of `DATA=`."""
     if data and data != RENDERED:
         return [os.path.expanduser(data)]
     names = ["rendered_flowers"] if data == RENDERED else ["flower_photos", "rendered_flowers"]
@@ -124,8 +126,8 @@ def code_digest(patterns: Iterable[str], root: Path = ROOT) -> str:
     """Of the source files that the patterns name, and of the libraries that make numbers."""
     digest = hashlib.sha256("\n".join(_versions()).encode())
     for pattern in patterns:
-        for path in sorted(glob.glob(pattern, root_dir=root)):
-            if not os.path.basename(path).startswith(EXEMPT):
+        for path in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
+            if not path.startswith(EXEMPT):
                 content = (root / path).read_bytes()
                 digest.update(f"{path} {len(content)}\n".encode() + content)
     return digest.hexdigest()

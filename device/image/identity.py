@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from device import config
-from device.config import WebConfig
 from device.errors import ConfigError
 from device.image.errors import ImageError
+from device.settings import sections
+from device.settings.sections import WebConfig
 
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 USER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -102,7 +102,7 @@ class Identity:
 def _check_token(token: str) -> None:
     """By the very check that the service makes, which would else end at its first start."""
     try:
-        config.check_server("web", WebConfig(enabled=True, address=EVERY_NETWORK, token=token))
+        sections.check_server("web", WebConfig(enabled=True, address=EVERY_NETWORK, token=token))
     except ConfigError as error:
         raise ImageError(str(error).replace("web.token", "WEB_TOKEN")) from None
 

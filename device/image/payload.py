@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from device import bundle as contract
-from device import child, slots
+from device import child
+from device.contract import bundle as contract
 from device.deploy.fetch_wheels import Board, narrowed
 from device.image import archive
 from device.image.native import PYTHON, Native
 from device.image.tools import run
+from device.update import slots
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 SETTINGS = Path(__file__).parent.parent / "fieldguide.example.toml"

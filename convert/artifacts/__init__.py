@@ -1,0 +1,1 @@
+"""The files between the stages: what training left, and what export leaves."""

@@ -1,0 +1,159 @@
+"""What training left for us: the files of `build/train`, read and checked."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.errors import InputError
+from device.commit import UNKNOWN
+from device.console import quiet_native_stderr
+from device.contract.preprocess import Pixels, Preprocessing, decode, prepare, read_photo
+from device.errors import BundleError, PhotoError
+
+MODEL = "model.keras"
+REPORT = "report.html"
+REPORT_PLACE = ("<!-- quantization -->", "<!-- /quantization -->")
+"""Between these, training's report has room for the section on quantization."""
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """One photo of the split."""
+
+    path: str
+    """Relative to the data folder."""
+    label: int
+    """Index into the labels."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """The result of training, apart from the network itself."""
+
+    folder: Path
+    data_folder: Path
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    photos: dict[str, tuple[LabelledPhoto, ...]]
+    """By part: train, val, test."""
+    metrics: dict[str, Any]
+    commit: str = UNKNOWN
+    """Of this project, that trained."""
+
+    @property
+    def model_path(self) -> Path:
+        """The trained network."""
+        return self.folder / MODEL
+
+    def page(self) -> tuple[str, str]:
+        """Training's report before and behind the section on quantization.
+
+        Raises:
+            InputError: if it is missing or has no such place.
+        """
+        path = self.folder / REPORT
+        try:
+            page = path.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read; run `make train` again") from error
+        begin, end = REPORT_PLACE
+        before, behind = page.partition(begin)[0], page.rpartition(end)[2]
+        if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+            raise InputError(
+                f"{path} has no place for verification; remove it and run `make train`"
+            )
+        return before, behind
+
+    def pixels(self, photo: LabelledPhoto) -> Pixels:
+        """A photo as the device prepares it.
+
+        Raises:
+            InputError: if it vanished or was exchanged since the split.
+        """
+        with self._listed(photo):
+            return prepare(decode(self._read(photo), self.preprocessing), self.preprocessing)
+
+    def content(self, photo: LabelledPhoto) -> bytes:
+        """The bytes of a photo; raises as `pixels` does."""
+        with self._listed(photo):
+            return self._read(photo)
+
+    def _read(self, photo: LabelledPhoto) -> bytes:
+        data = read_photo(self.data_folder / photo.path)
+        if hashlib.sha256(data).hexdigest() != photo.sha256:
+            raise PhotoError("its bytes are others than those that were scanned")
+        return data
+
+    @contextmanager
+    def _listed(self, photo: LabelledPhoto) -> Iterator[None]:
+        try:
+            yield
+        except PhotoError as error:
+            raise InputError(
+                f"{photo.path}: {error}, though the split lists it; run `make data` again"
+            ) from error
+
+
+def read(folder: Path) -> Training:
+    """Read `build/train`.
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
+    try:
+        labels = tuple((folder / "labels.txt").read_text("utf-8").removesuffix("\n").split("\n"))
+        rules = Preprocessing.from_record(json.loads((folder / "preprocess.json").read_text()))
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        # What later steps take from it must be there.
+        _ = metrics["data"]["description"], metrics["config"]["architecture"]
+        _ = metrics["calibration"]["test"]["after"]["log_loss"]
+        data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
+        photos = _read_split(folder / "split.csv", labels)
+        commit = json.loads((folder / "timings.json").read_text("utf-8")).get("commit", UNKNOWN)
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename} is missing; run `make train` first") from error
+    except (ValueError, KeyError, TypeError, AttributeError, BundleError) as error:
+        raise InputError(f"{folder}: damaged ({error}); remove it and run `make train`") from error
+    if not (folder / MODEL).exists():
+        raise InputError(f"{folder / MODEL} is missing; run `make train` first")
+    return Training(folder, data_folder, labels, rules, photos, metrics, commit)
+
+
+def _read_split(path: Path, labels: tuple[str, ...]) -> dict[str, tuple[LabelledPhoto, ...]]:
+    parts: dict[str, list[LabelledPhoto]] = {"train": [], "val": [], "test": []}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["part"] in parts:
+                label = labels.index(row["class"])
+                parts[row["part"]].append(LabelledPhoto(row["path"], label, row["sha256"]))
+    for name, photos in parts.items():
+        if not photos:
+            raise ValueError(f"{path.name} lists no {name} photos")
+    return {name: tuple(photos) for name, photos in parts.items()}
+
+
+def load_network(path: Path) -> Any:
+    """The trained Keras model.
+
+    Raises:
+        InputError: if the file is no Keras model.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_native_stderr():
+        import keras
+        import tensorflow  # noqa: F401  keras would load it at its first use, aloud
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: not a whole Keras model ({reason}); remove it and run `make train`"
+        ) from error

@@ -1,0 +1,1 @@
+"""Quantizers side by side, and the tables of figures."""

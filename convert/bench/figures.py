@@ -1,0 +1,191 @@
+"""`make figures`: the README's tables of accuracy and of scores, from builds of several seeds.
+
+Each seed is another split of the same photos, so a photo may stand in several test parts. Its
+answers are not independent: the interval of all counts fewer photos than there are answers (Kish's
+effective sample size, 1965, as if a photo were always answered alike).
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.artifacts.exported import FLOAT_MODEL, read_model
+from convert.artifacts.training import Training, read
+from convert.errors import InputError
+from convert.pack.bundle import VERIFICATION
+from convert.verify.statistics import Comparison, Labels, Probabilities, Share, compare, effective_n
+from device.commit import commit
+from device.contract import bundle as contract
+from device.inference.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What float and int8 say of the test part of one build."""
+
+    photos: tuple[str, ...]
+    """Their SHA-256."""
+    truth: Labels
+    float32: Probabilities
+    int8: Probabilities
+
+
+@dataclass(frozen=True)
+class Build:
+    """One seed's build."""
+
+    name: str
+    training: Training
+    verification: dict[str, Any]
+    answers: Answers
+
+
+def load_build(folder: Path, advance: Callable[[], None] = lambda: None) -> Build:
+    """Read a build and classify its test part with both models.
+
+    Raises:
+        InputError: if a part of the build is missing.
+    """
+    training = read(folder / "train")
+    path = folder / "bundle" / VERIFICATION
+    try:
+        verification = json.loads(path.read_text("utf-8"))
+        _ = verification["evidence"]["calibration"]["untempered"], verification["threshold"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no verification; run `make BUILD={folder}` first") from error
+    photos = training.photos["test"]
+    models = (read_model(folder / "convert" / name) for name in (FLOAT_MODEL, contract.MODEL))
+    rows = []
+    for model in models:
+        classifier = Classifier(model, training.labels, training.preprocessing)
+        load = partial(_scores, training, classifier, advance)
+        rows.append(np.stack([load(photo) for photo in photos]))
+    truth = np.array([photo.label for photo in photos], np.int64)
+    answers = Answers(tuple(photo.sha256 for photo in photos), truth, rows[0], rows[1])
+    return Build(str(folder), training, verification, answers)
+
+
+def _scores(
+    training: Training, classifier: Classifier, advance: Callable[[], None], photo: Any
+) -> Probabilities:
+    advance()
+    return classifier.classify(training.pixels(photo)).scores
+
+
+def pooled(builds: Sequence[Build]) -> tuple[Answers, float]:
+    """All answers as one part, and for how many photos they count."""
+    answers = [build.answers for build in builds]
+    photos = tuple(photo for one in answers for photo in one.photos)
+    joined = Answers(
+        photos,
+        np.concatenate([one.truth for one in answers]),
+        np.concatenate([one.float32 for one in answers]),
+        np.concatenate([one.int8 for one in answers]),
+    )
+    return joined, effective_n(photos)
+
+
+def header() -> str:
+    """When, of which code and on what machine the figures were made."""
+    day = datetime.now(UTC).date().isoformat()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    system = f"{platform.system()} {platform.machine()}, {_processor()}, {cores} cores"
+    return f"{day}, commit {commit()}, {system}, Python {platform.python_version()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "unknown processor")
+
+
+def accuracy_table(builds: Sequence[Build]) -> str:
+    """Float beside int8, a row a build and one for all."""
+    lines = [
+        "| split and training | n | float (95%) | int8 (95%) | int8 loses (paired, 95%) "
+        "| agreement |",
+        "|---|---|---|---|---|---|",
+    ]
+    for build in builds:
+        seed = f"`SEED={build.training.metrics['config']['seed']}`"
+        lines.append(_accuracy_row(seed, build.answers, len(build.answers.truth)))
+    if len(builds) > 1:
+        answers, effective = pooled(builds)
+        lines.append(_accuracy_row("all", answers, effective))
+        lines += ["", _repetition(answers, effective)]
+    return "\n".join(lines)
+
+
+def _repetition(answers: Answers, effective: float) -> str:
+    different = len(set(answers.photos))
+    return (
+        f"All {len(answers.photos):,} answers are about {different:,} photos; the intervals count "
+        f"them as {effective:,.0f}."
+    )
+
+
+def _accuracy_row(name: str, answers: Answers, effective: float) -> str:
+    truth = answers.truth
+    float32 = Share.of(answers.float32.argmax(axis=1) == truth, effective)
+    int8 = Share.of(answers.int8.argmax(axis=1) == truth, effective)
+    c = compare(truth, answers.float32, answers.int8, effective)
+    return (
+        f"| {name} | {len(truth):,} | {_interval(float32)} | {_interval(int8)} | {_loss(c)} "
+        f"| {c.agreement.value:.2%} |"
+    )
+
+
+def _interval(share: Share) -> str:
+    return f"{share.value:.2%} ({100 * share.low:.2f} to {100 * share.high:.2f})"
+
+
+def _loss(c: Comparison) -> str:
+    low, high = c.loss_interval_points
+    return (
+        f"{c.loss_points:+.2f} points ({low:+.2f} to {high:+.2f}); {c.only_reference_right} photos "
+        f"only float, {c.only_other_right} only int8"
+    )
+
+
+def scores_table(builds: Sequence[Build]) -> str:
+    """Temperature, calibration error and threshold, a row a build."""
+    lines = [
+        "| seed | temperature | calibration error before (95%) | float (95%) | int8 (95%) "
+        "| threshold | known photos accepted (95%) | of these right (95%) "
+        "| clutter turned away (95%) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for build in builds:
+        v = build.verification
+        calibration, threshold = v["evidence"]["calibration"], v["threshold"]
+        clutter = v["evidence"]["clutter"]
+        errors = [
+            _percent(one["expected_calibration_error"], one["interval"])
+            for one in (calibration[name] for name in ("untempered", "float", "int8"))
+        ]
+        lines.append(
+            f"| {build.training.metrics['config']['seed']} "
+            f"| {build.training.metrics['calibration']['temperature']:.2f} "
+            f"| {' | '.join(errors)} | {threshold['value']:.1%} "
+            f"| {_percent(threshold['coverage'], threshold['coverage_interval'])} "
+            f"| {_percent(threshold['precision'], threshold['precision_interval'])} "
+            f"| {_percent(clutter['rejected'], clutter['interval'])} |"
+        )
+    return "\n".join(lines)
+
+
+def _percent(value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None or interval is None:
+        return "-"
+    return f"{value:.1%} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"

@@ -1,0 +1,294 @@
+"""`make bench-quant`: quantizers side by side on the same networks and the same photos.
+
+Every model runs as the device runs it. The method to ship is chosen by the validation columns; the
+test columns report what that choice is worth on photos that had no part in it.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convert.artifacts.training import Training, load_network, read
+from convert.errors import ConversionError
+from convert.quantize.calibration import choose
+from convert.tflite.flatbuffer import read_facts
+from convert.verify.statistics import Labels, Probabilities, Share, compare, effective_n
+from device.console import guarded, quiet_native_stderr
+from device.errors import UsageError
+from device.files import write_bytes
+from device.inference.classifier import Classifier
+
+Pixels = npt.NDArray[np.uint8]
+Make = Callable[[Any, Pixels], bytes]
+
+PARTS = ("val", "test")
+PHOTOS = 100
+TIMED_RUNS = 60
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One row of the table."""
+
+    name: str
+    make: Make
+    photos: int = PHOTOS
+    stratified: bool = True
+    """Otherwise the first photos of the list, as a folder gives them."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model says of one part, and how fast."""
+
+    probabilities: Probabilities
+    logits: Probabilities
+    """The average of the class map, less its mean over the classes."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A trained network with its held-out photos and what the float model says of them."""
+
+    training: Training
+    network: Any
+    photos: dict[str, Pixels]
+    truth: dict[str, Labels]
+    sha256: dict[str, tuple[str, ...]]
+    """Of the photos: another build's part may hold some of them, too."""
+    exact: dict[str, Answers]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A rival on one build."""
+
+    answers: dict[str, Answers]
+    seconds: float
+    invoke_ms: float
+
+
+def rivals() -> list[Rival]:
+    """All rows, what ships first: the table's last column is relative to it."""
+    from convert.bench import rivals as r
+
+    edge = r.ai_edge_quantized
+    plain = partial(r.planned, equalize=False, correct_biases=False)
+    least = partial(r.planned, find_range=r.least_error_range)
+    return [
+        Rival("the default", r.planned),
+        Rival("TensorFlow, 100 photos", r.tensorflow_calibrated),
+        Rival("TensorFlow, 20 photos", r.tensorflow_calibrated, 20),
+        Rival("TensorFlow, first 100 photos", r.tensorflow_calibrated, stratified=False),
+        Rival("TensorFlow, 500 photos", r.tensorflow_calibrated, 500),
+        Rival("ai-edge-quantizer, min-max", partial(edge, algorithm="MIN_MAX_UNIFORM_QUANT")),
+        Rival("ai-edge-quantizer, OCTAV", partial(edge, algorithm="OCTAV")),
+        Rival("ai-edge-quantizer, MSE", partial(edge, algorithm="MSE")),
+        Rival("layer-wise, min-max alone", plain),
+        Rival("layer-wise, bias correction", partial(r.planned, equalize=False)),
+        Rival("layer-wise, equalization", partial(r.planned, correct_biases=False)),
+        Rival("layer-wise, bias correction, least-error", partial(least, equalize=False)),
+        Rival(
+            "the default, ReLU6 channels as they are", partial(r.planned, equalize_clipped=False)
+        ),
+        Rival("the default, least-error ranges", least),
+        Rival("the default, 99.99% ranges", partial(r.planned, find_range=r.percentile_range)),
+        Rival("the default, 20 photos", r.planned, 20),
+        Rival("the default, 6 photos", r.planned, 6),
+        Rival("the default, 2 photos", r.planned, 2),
+        Rival("the default, fine-tuned in int8", r.distilled),
+    ]
+
+
+def load_build(folder: Path) -> Build:
+    """What all rivals share on one build."""
+    training = read(folder / "train")
+    network = load_network(training.model_path)
+    with quiet_native_stderr():
+        from convert.quantize.export import float_model
+
+        reference = float_model(network)
+    photos = {part: _pixels(training, training.photos[part]) for part in PARTS}
+    truth = {
+        part: np.array([photo.label for photo in training.photos[part]], np.int64) for part in PARTS
+    }
+    hashes = {part: tuple(photo.sha256 for photo in training.photos[part]) for part in PARTS}
+    return Build(training, network, photos, truth, hashes, _answers(training, reference, photos))
+
+
+def measure(rival: Rival, build: Build) -> Measured | str:
+    """One rival on one build, or why there is nothing to measure."""
+    known = build.training.photos["train"]
+    chosen = choose(known, rival.photos, 0) if rival.stratified else known[: rival.photos]
+    calibration = _pixels(build.training, chosen)
+    started = time.perf_counter()
+    try:
+        with quiet_native_stderr():
+            model = rival.make(build.network, calibration)
+    except (ConversionError, ImportError, RuntimeError, ValueError) as error:
+        return f"failed: {str(error).splitlines()[0][:60]}"
+    seconds = time.perf_counter() - started
+    floats = read_facts(model).float_tensors
+    if floats:
+        return f"not full-integer: {len(floats)} tensors stay float"
+    answers = _answers(build.training, model, build.photos)
+    return Measured(answers, seconds, _invoke_ms(build.training, model, build.photos["val"][0]))
+
+
+def _pixels(training: Training, photos: Sequence[Any]) -> Pixels:
+    return np.stack([training.pixels(photo) for photo in photos])
+
+
+def _answers(training: Training, model: bytes, photos: dict[str, Pixels]) -> dict[str, Answers]:
+    classifier = Classifier(model, training.labels, training.preprocessing)
+    result = {}
+    for part, pixels in photos.items():
+        rows, maps = [], []
+        for photo in _as_input(classifier, pixels):
+            rows.append(classifier.classify(photo).scores)
+            maps.append(classifier.class_map().mean(axis=(0, 1)))
+        logits = np.stack(maps)
+        centred = logits - logits.mean(axis=1, keepdims=True)
+        result[part] = Answers(np.stack(rows), centred)
+    return result
+
+
+def _as_input(classifier: Classifier, pixels: Pixels) -> Pixels:
+    """Bytes as the model wants them: a rival's input scale need not let bytes pass unchanged."""
+    record = classifier.tensor_records()["input"]
+    if record["dtype"] != "int8":
+        return pixels
+    real = pixels.astype(np.float32) / 128 - 1
+    steps = np.round(real / record["scale"]) + record["zero_point"] + 128
+    return np.asarray(np.clip(steps, 0, 255), np.uint8)
+
+
+def _invoke_ms(training: Training, model: bytes, photo: Pixels) -> float:
+    """The fastest of many: other work on the machine only ever adds."""
+    classifier = Classifier(model, training.labels, training.preprocessing)
+    classifier.set_input(photo)
+    times = []
+    for _ in range(TIMED_RUNS):
+        started = time.perf_counter()
+        classifier.invoke()
+        times.append(time.perf_counter() - started)
+    return min(times) * 1e3
+
+
+def summarise(
+    name: str, builds: Sequence[Build], found: Sequence[Measured | str]
+) -> dict[str, Any]:
+    """A row as a JSON object, pooled over builds."""
+    measured = [one for one in found if isinstance(one, Measured)]
+    if len(measured) < len(found):
+        return {"name": name, "refused": next(one for one in found if isinstance(one, str))}
+    return {
+        "name": name,
+        "seconds": float(np.mean([one.seconds for one in measured])),
+        "invoke_ms": float(np.mean([one.invoke_ms for one in measured])),
+        **{part: _pooled(builds, measured, part) for part in PARTS},
+    }
+
+
+def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: str) -> dict[str, Any]:
+    truth: Labels = np.concatenate([build.truth[part] for build in builds])
+    exact = [build.exact[part] for build in builds]
+    found = [one.answers[part] for one in measured]
+    reference = np.concatenate([one.probabilities for one in exact])
+    other = np.concatenate([one.probabilities for one in found])
+    photos = [sha256 for build in builds for sha256 in build.sha256[part]]
+    c = compare(truth, reference, other, effective_n(photos))
+    signal = sum(float((one.logits**2).sum()) for one in exact)
+    noise = sum(
+        float(((a.logits - b.logits) ** 2).sum()) for a, b in zip(exact, found, strict=True)
+    )
+    return {
+        "n": len(truth),
+        "photos": len(set(photos)),
+        "float": Share.of(reference.argmax(axis=1) == truth).value,
+        "int8": Share.of(other.argmax(axis=1) == truth).value,
+        "loss_points": c.loss_points,
+        "loss_interval_points": list(c.loss_interval_points),
+        "agreement": c.agreement.value,
+        "mean_divergence_bits": c.mean_divergence,
+        "logit_sqnr_db": float(10 * np.log10(signal / noise)),
+    }
+
+
+def table(records: Sequence[dict[str, Any]]) -> str:
+    """The records as a Markdown table."""
+    measured = [record for record in records if "val" in record]
+    lines = [
+        "| quantizer | val: agreement | div. | SQNR | test: float | int8 | loses (95%) "
+        "| agreement | div. | SQNR | makes | runs |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for record in records:
+        name = record["name"]
+        if "refused" in record:
+            lines.append(f"| {name} | {record['refused']} |" + " |" * 10)
+            continue
+        val, test = record["val"], record["test"]
+        low, high = test["loss_interval_points"]
+        lines.append(
+            f"| {name} | {_closeness(val)} | {test['float']:.2%} | {test['int8']:.2%} "
+            f"| {test['loss_points']:+.2f} ({low:+.2f} to {high:+.2f}) | {_closeness(test)} "
+            f"| {record['seconds']:.0f} s | {record['invoke_ms'] / measured[0]['invoke_ms']:.2f} |"
+        )
+    if measured:
+        val, test = measured[0]["val"], measured[0]["test"]
+        lines += [
+            "",
+            f"n = {val['n']:,} answers on {val['photos']:,} photos (val), {test['n']:,} on "
+            f"{test['photos']:,} (test), pooled over the builds; intervals allow for photos that "
+            "recur.",
+        ]
+    return "\n".join(lines)
+
+
+def _closeness(part: dict[str, Any]) -> str:
+    return (
+        f"{part['agreement']:.2%} | {1e4 * part['mean_divergence_bits']:.1f}e-4 "
+        f"| {part['logit_sqnr_db']:.1f} dB"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print and write the table."""
+    if not any(options.only in rival.name for rival in rivals()):
+        raise UsageError(f"--only {options.only}: no quantizer has that in its name")
+    builds = [load_build(folder) for folder in options.builds]
+    options.out.mkdir(parents=True, exist_ok=True)
+    records = []
+    for rival in rivals():
+        if options.only in rival.name:
+            print(f"measuring {rival.name}", file=sys.stderr, flush=True)
+            found = [measure(rival, build) for build in builds]
+            records.append(summarise(rival.name, builds, found))
+            content = json.dumps(records, indent=2) + "\n"
+            write_bytes(options.out / "quantizers.json", content.encode())
+            write_bytes(options.out / "quantizers.md", (table(records) + "\n").encode())
+    print(table(records))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the comparison; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m convert.bench.quantizers", description=__doc__)
+    parser.add_argument("builds", nargs="+", type=Path, help="build folders with train/ in them")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--only", default="", help="those whose name has this in it")
+    return guarded(lambda: run(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The bundle: the verified model with all that a device needs, and its model card."""

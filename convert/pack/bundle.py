@@ -1,0 +1,208 @@
+"""Packaging: the verified model with all that a device needs, as a folder and as a tar."""
+
+import ctypes
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.artifacts.training import LabelledPhoto, Training
+from convert.config import ConvertConfig
+from convert.errors import GateError, InputError
+from convert.pack.model_card import model_card
+from convert.targets import runtimes, tolerance
+from convert.targets.tolerance import Measured
+from convert.tflite.flatbuffer import read_facts
+from device import __version__
+from device.commit import UNKNOWN, commit
+from device.contract import bundle as contract
+from device.inference.classifier import Classifier
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Of renameat2(2)."""
+VERIFICATION = "verification.json"
+_NOT_CLAIMS = ("evidence", "threshold")
+"""Parts of the verification that the manifest leaves out, or has in a place of their own."""
+
+
+def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """The photos with each class in turn, smallest SHA-256 first."""
+    turns: dict[int, int] = {}
+    ranked = []
+    for photo in sorted(photos, key=lambda photo: (photo.sha256, photo.path)):
+        turns[photo.label] = turns.get(photo.label, -1) + 1
+        ranked.append((turns[photo.label], photo.label, photo))
+    return [photo for _, _, photo in sorted(ranked, key=lambda item: item[:2])]
+
+
+def golden_file(training: Training, classifier: Classifier, count: int) -> bytes:
+    """`golden.npz`: test photos as prepared pixels, with the raw outputs that int8 gave here."""
+    photos = one_class_after_another(training.photos["test"])[:count]
+    inputs, outputs = [], []
+    for photo in photos:
+        pixels = training.pixels(photo)
+        classifier.set_input(pixels)
+        classifier.invoke()
+        inputs.append(pixels)
+        outputs.append(classifier.raw_outputs())
+    named: dict[str, Any] = {
+        name: np.stack([output[name] for output in outputs]) for name in sorted(outputs[0])
+    }
+    data = io.BytesIO()
+    np.savez_compressed(data, inputs=np.stack(inputs), **named)
+    return data.getvalue()
+
+
+def manifest(
+    training: Training,
+    classifier: Classifier,
+    model: bytes,
+    verification: Mapping[str, Any],
+    calibration: Sequence[LabelledPhoto],
+    config: ConvertConfig,
+    files: Mapping[str, bytes],
+    measured: Sequence[Measured] = (),
+    exported_by: str = UNKNOWN,
+) -> dict[str, Any]:
+    """Everything that `manifest.json` says, without its own digest."""
+    rules = training.preprocessing
+    runtime, packed_by = classifier.runtime, commit()
+    return {
+        "schema": contract.SCHEMA,
+        "fieldguide": __version__,
+        "commit": packed_by,
+        "commits": {
+            "training": training.commit,
+            "export": exported_by,
+            "verification": verification.get("commit", UNKNOWN),
+            "bundle": packed_by,
+        },
+        "name": training.metrics["data"]["name"],
+        "data": training.metrics["data"],
+        "architecture": training.metrics["config"]["architecture"],
+        "files": {name: contract.file_record(data) for name, data in files.items()},
+        **classifier.tensor_records(),
+        "preprocess": rules.record(),
+        "preprocess_sha256": rules.sha256(),
+        "verification": {k: v for k, v in verification.items() if k not in _NOT_CLAIMS},
+        "threshold": verification["threshold"],
+        "regression_allowed": bool(verification["allow_regression"] and verification["failures"]),
+        "calibration": {
+            "policy": "class-stratified sample of the training part, drawn by content",
+            "seed": config.seed,
+            "photos": [{"path": p.path, "sha256": p.sha256} for p in calibration],
+        },
+        **runtimes.record(read_facts(model).operators, runtimes.read_table()),
+        "reference_runtime": f"{runtime.name} {runtime.version}",
+        "tolerance": tolerance.record(
+            contract.file_record(model)["sha256"],
+            tolerance.merged(tolerance.read_table(), measured),
+        ),
+    }
+
+
+def build(
+    training: Training,
+    classifier: Classifier,
+    model: bytes,
+    verification: Mapping[str, Any],
+    calibration: Sequence[LabelledPhoto],
+    config: ConvertConfig,
+    edgetpu_model: bytes | None = None,
+    measured: Sequence[Measured] = (),
+    exported_by: str = UNKNOWN,
+) -> dict[str, bytes]:
+    """All files of the bundle by name, manifest included; the same inputs give the same bytes.
+
+    Args:
+        measured: how far runtimes are from the golden outputs, besides the table's rows.
+        exported_by: the commit that quantized the model.
+    """
+    labels = ("\n".join(training.labels) + "\n").encode()
+    golden = golden_file(training, classifier, config.golden_photos)
+    files = {contract.MODEL: model, contract.LABELS: labels, contract.GOLDEN: golden}
+    if edgetpu_model is not None:
+        files[contract.EDGETPU_MODEL] = edgetpu_model
+    files[contract.MODEL_CARD] = model_card(training, verification, model).encode()
+    body = manifest(
+        *(training, classifier, model, verification, calibration, config, files, measured),
+        exported_by,
+    )
+    return {**files, contract.MANIFEST: contract.seal_manifest(body)}
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put a complete folder in the place of the old one; a kill leaves either of the two there.
+
+    Where the system cannot exchange two folders in one step (Linux can, on most file systems), a
+    kill between two renames leaves the old one beside its place; the next call puts it back.
+    """
+    fresh, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, data in files.items():
+        (fresh / name).write_bytes(data)
+    contract.load(fresh)
+    if not folder.exists() and old.exists():
+        old.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        if exchange(fresh, folder):
+            shutil.rmtree(fresh, ignore_errors=True)
+            return
+        folder.replace(old)
+    fresh.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; False where that cannot be done."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    return bool(rename(AT_FDCWD, bytes(one), AT_FDCWD, bytes(other), RENAME_EXCHANGE) == 0)
+
+
+def tar_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A tar of the files: sorted, no times, no owners, so the same files give the same bytes."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(files[name]), 0o644
+            archive.addfile(member, io.BytesIO(files[name]))
+    return data.getvalue()
+
+
+def read_verification(path: Path, model: bytes) -> dict[str, Any]:
+    """`verification.json`, if it lets this model ship.
+
+    Raises:
+        InputError: if it is missing, damaged, or of another model.
+        GateError: if it says no.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
+        edge_tpu = record["edge_tpu"]
+        allowed = not record["failures"] or record["allow_regression"]
+        allowed &= not edge_tpu["failures"] or edge_tpu["cpu_operators_allowed"]
+        failures = "; ".join(record["failures"] + edge_tpu["failures"])
+        _ = record["threshold"]["coverage"]
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run `make verify` first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: no verification ({error}); remove it and run `make verify`"
+        ) from error
+    if not same:
+        raise InputError(f"{path} is of another model; remove it and run `make verify`")
+    if not allowed:
+        raise GateError(f"{path}: the gate failed ({failures})")
+    return record

@@ -1,0 +1,136 @@
+"""The model card: what the model is for, what it was measured to do, where it ends."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from convert.artifacts.training import Training
+from convert.targets import runtimes
+from convert.tflite.flatbuffer import read_facts
+from convert.verify.confidence import LEAST_PHOTOS
+
+_CARD = """\
+---
+base_model: {base}
+pipeline_tag: image-classification
+datasets:
+- {dataset}
+metrics:
+- accuracy
+---
+
+# {title}
+
+Classifies a picture into {count} classes: {labels}.
+
+- **Made from**: {description} (fingerprint `{fingerprint}`).
+- **Network**: MobileNetV2 {alpha} at {size}x{size}, {made}, full-int8 TFLite, {mib:.1f} MiB.
+- **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`.
+- **Runs on**: {runtime}, or newer.
+
+## Measured on {n} photos that were not trained on
+
+| model | top-1 | 95% interval |
+|---|---|---|
+| float32 | {float_accuracy:.2%} | {float_low:.2%} to {float_high:.2%} |
+| int8 | {int8_accuracy:.2%} | {int8_low:.2%} to {int8_high:.2%} |
+
+int8 names the same class as float32 on {agreement:.2%} of them (McNemar p = {p:.3f}).
+Gate: {verdict}.
+
+| class | photos | float32 recall | int8 recall |
+|---|---|---|---|
+{recalls}
+
+## Limits
+
+{unknown} A picture of something else can score higher, and then gets one of the classes. The
+test photos come from the same collection as the training photos: another camera, season or place
+can be harder. {rendered}It must not be used where a wrong answer can hurt anybody.
+"""
+
+
+def model_card(training: Training, verification: Mapping[str, Any], model: bytes) -> str:
+    """The text of `MODEL_CARD.md`, from measured figures only."""
+    data, v = training.metrics["data"], verification
+    architecture = training.metrics["config"]["architecture"]
+    recalls = "\n".join(
+        f"| {_cell(row['label'])} | {row['n']} | {_percent(row['float'])} "
+        f"| {_percent(row['int8'])} |"
+        for row in v["per_class"]
+    )
+    rendered = "It was made from rendered pictures and knows no real photos. "
+    return _CARD.format(
+        dataset=json.dumps(data["name"]),
+        title=f"Fieldguide classifier: {_cell(data['name'])}",
+        count=len(training.labels),
+        labels=", ".join(_cell(label) for label in training.labels),
+        description=_cell(data["description"]),
+        fingerprint=data["fingerprint"][:16],
+        base=_base(training.metrics),
+        made=_made(training.metrics),
+        alpha=architecture["alpha"],
+        size=architecture["size_px"],
+        mib=len(model) / 2**20,
+        runtime=_runtime(model),
+        n=v["n"],
+        float_accuracy=v["float_accuracy"],
+        float_low=v["float_interval"][0],
+        float_high=v["float_interval"][1],
+        int8_accuracy=v["int8_accuracy"],
+        int8_low=v["int8_interval"][0],
+        int8_high=v["int8_interval"][1],
+        agreement=v["agreement"],
+        p=v["mcnemar_p"],
+        verdict=_verdict(v),
+        recalls=recalls,
+        unknown=_unknown(v["threshold"]),
+        rendered=rendered if data["kind"] == "rendered" else "",
+    )
+
+
+def _base(metrics: Mapping[str, Any]) -> str:
+    """The network that ImageNet weights were in: a pupil has none, its teacher has."""
+    config = metrics["teacher"]["config"] if "teacher" in metrics else metrics["config"]
+    return f"MobileNetV2 {config['architecture']['alpha']}, ImageNet"
+
+
+def _made(metrics: Mapping[str, Any]) -> str:
+    if "teacher" not in metrics:
+        return "fine-tuned"
+    teacher = metrics["teacher"]["config"]["architecture"]
+    return (
+        f"distilled from a fine-tuned MobileNetV2 {teacher['alpha']} at "
+        f"{teacher['size_px']}x{teacher['size_px']}, of whose weights it began with a reduced copy"
+    )
+
+
+def _verdict(v: Mapping[str, Any]) -> str:
+    shipped = f", shipped on request: {'; '.join(v['failures'])}" if v["failures"] else ""
+    return f"{v['verdict']}{shipped} ({v['gate_note']})"
+
+
+def _unknown(threshold: Mapping[str, Any]) -> str:
+    if not threshold["value"]:
+        return (
+            f'The device never says "unknown": fewer than {LEAST_PHOTOS} validation photos are '
+            "too few to choose a threshold."
+        )
+    return (
+        f'Below a score of {threshold["value"]:.1%} the device says "unknown"; that turned away '
+        f"{1 - threshold['coverage']:.1%} of these photos."
+    )
+
+
+def _runtime(model: bytes) -> str:
+    return str(
+        runtimes.record(read_facts(model).operators, runtimes.read_table())["oldest_runtime"]
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"

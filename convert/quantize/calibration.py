@@ -1,0 +1,31 @@
+"""The representative dataset: which photos show the converter what activations look like."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+
+from convert.artifacts.training import LabelledPhoto
+
+
+def choose(photos: Sequence[LabelledPhoto], count: int, seed: int) -> list[LabelledPhoto]:
+    """A class-stratified sample, drawn by content.
+
+    Takes photos of each class in turn, in an order drawn by hash from each photo's bytes and
+    the seed, until there are `count`: the set is as even as the classes allow, whatever the
+    file order. (The first N files of a folder would be N photos of its first class.)
+
+    Returns:
+        At most `count` different photos, fewer only if there are fewer.
+    """
+    by_class: dict[int, list[LabelledPhoto]] = defaultdict(list)
+    for photo in sorted(set(photos), key=lambda p: _draw(p, seed)):
+        by_class[photo.label].append(photo)
+    queues = [by_class[label] for label in sorted(by_class)]
+    longest = max(map(len, queues), default=0)
+    in_turn = [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
+    return in_turn[:count]
+
+
+def _draw(photo: LabelledPhoto, seed: int) -> tuple[str, str]:
+    key = f"{seed}:{photo.sha256}".encode()
+    return hashlib.sha256(key).hexdigest(), photo.path

@@ -1,0 +1,249 @@
+"""Post-training quantization of a network, one layer at a time.
+
+All in double precision (`convert.quantize.exact`), so that every machine plans the same.
+
+First, channels that will share a scale are made about equally large (`convert.quantize.equalize`).
+Then one sweep over the calibration set carries two activations side by side: what the float network
+computes and what the integer one will. At each layer the weights are rounded to their per-channel
+grid, the bias is corrected by the mean error that has built up so far (Nagel et al. 2019, "Data-
+Free Quantization through Weight Equalization and Bias Correction", section 4.2, here measured on
+data), and the output's range is the one observed: the rare large values of the last blocks decide
+between classes, and clipping them for finer steps costs more than it gives.
+
+The result is a `Plan`; `forward` runs a network as the plan says. Converted to TFLite it gives an
+int8 model with these very scales.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from convert.errors import ConversionError
+from convert.quantize.equalize import (
+    channel_scales,
+    headroom,
+    inputs,
+    last_uses,
+    peaks,
+    scaled_weights,
+)
+from convert.quantize.exact import CONVOLUTIONS, apply_layer, round_to_range
+
+Floats = npt.NDArray[np.float32]
+Range = tuple[float, float]
+
+WEIGHT_STEPS = 127
+"""int8 weights use -127..127: symmetric, without -128 (TFLite quantization specification)."""
+ACTIVATION_STEPS = 255
+LEAST_RANGE = 1e-6
+"""A tensor within less is constant zero, and any range will do."""
+CHUNK_PHOTOS = 10
+"""Photos computed at once: what a layer needs beside its input and output stays small."""
+
+
+@dataclass
+class Plan:
+    """A network's quantization: what to compute with and where to round."""
+
+    kernels: dict[str, Floats] = field(default_factory=dict)
+    """By convolution: already rounded to the grid, as float."""
+    biases: dict[str, Floats] = field(default_factory=dict)
+    ranges: dict[str, Range] = field(default_factory=dict)
+    """By layer whose output is an int8 tensor: the real values of -128 and 127, nearly."""
+    scales: dict[str, Floats] = field(default_factory=dict)
+    """By layer with equalized channels, float32 (channels,): its output is the float network's
+    times this."""
+
+
+def round_weights(kernel: Floats, channel_axis: int) -> Floats:
+    """Round a kernel to its symmetric int8 grid, one scale per output channel.
+
+    The largest weight of each channel lies on the grid's end, so the converter finds this grid
+    again when it quantizes the result.
+    """
+    others = tuple(axis for axis in range(kernel.ndim) if axis != channel_axis)
+    largest = np.abs(kernel).max(axis=others, keepdims=True)
+    scale = np.where(largest > 0, largest / WEIGHT_STEPS, 1).astype(np.float32)
+    return (np.round(kernel / scale) * scale).astype(np.float32)
+
+
+def observed_range(*chunks: Floats) -> Range:
+    """From the smallest to the largest value; 0 always lies inside, padding needs it exactly.
+
+    Args:
+        chunks: the tensor's values over the calibration set, in one array or several.
+    """
+    low = min(0.0, *(float(values.min()) for values in chunks))
+    high = max(0.0, *(float(values.max()) for values in chunks))
+    return (low, high) if high - low >= LEAST_RANGE else (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to quantize. The defaults ship; `convert.bench.quantizers` measures the others."""
+
+    equalize: bool = True
+    equalize_clipped: bool = True
+    """Also channels behind a ReLU6."""
+    correct_biases: bool = True
+    find_range: Callable[..., Range] = observed_range
+
+
+DEFAULT = Method()
+
+
+def forward(
+    network: keras.Model,
+    plan: Plan,
+    scaled: Any,
+    visit: Callable[[str, Any], None] = lambda name, value: None,
+) -> dict[str, Any]:
+    """Run a classifier as quantized by a plan, from its scaled input.
+
+    Args:
+        network: the float classifier; gives structure only.
+        plan: kernels, biases and ranges.
+        scaled: float32 (n, h, w, 3) in [-1, 1), the output of the scaling layer.
+        visit: called with each layer's name and quantized output.
+
+    Returns:
+        The outputs by name.
+    """
+    values: dict[str, Any] = {}
+    for layer in network.layers[1:]:
+        if isinstance(layer, keras.layers.Rescaling):
+            value = scaled
+        else:
+            value = _apply(layer, plan, [values[name] for name in inputs(layer)])
+        if layer.name in plan.ranges:
+            value = _fake_quantize(value, plan.ranges[layer.name])
+        values[layer.name] = value
+        visit(layer.name, value)
+    return {name: values[name] for name in ("probabilities", "class_map")}
+
+
+def make_plan(
+    network: keras.Model,
+    pixels: npt.NDArray[np.uint8],
+    advance: Callable[[], None] = lambda: None,
+    method: Method = DEFAULT,
+) -> Plan:
+    """Quantize a classifier on a calibration set.
+
+    Args:
+        network: the float classifier, its BatchNorms folded.
+        pixels: uint8 (n, h, w, 3).
+        advance: called after each of `len(network.layers)` layers.
+        method: how.
+
+    Raises:
+        ConversionError: if the network has a layer that this cannot quantize.
+    """
+    plan, last_use = Plan(), last_uses(network)
+    if method.equalize:
+        largest = peaks(network, pixels)
+        plan.scales = channel_scales(
+            network, largest, clipped=method.equalize_clipped, headroom=headroom(len(pixels))
+        )
+    chunks = [_Chunk() for _ in range(0, len(pixels), CHUNK_PHOTOS)]
+    for index, layer in enumerate(network.layers):
+        advance()
+        if index == 0 or isinstance(layer, keras.layers.Softmax):
+            continue
+        if isinstance(layer, keras.layers.Rescaling):
+            plan.ranges[layer.name] = (layer.offset, 255 * layer.scale + layer.offset)
+            for number, chunk in enumerate(chunks):
+                start = number * CHUNK_PHOTOS
+                read = pixels[start : start + CHUNK_PHOTOS].astype(np.float32)
+                scaled = apply_layer(layer, [read]).astype(np.float32)
+                chunk.exact[layer.name] = chunk.rounded[layer.name] = scaled
+            continue
+        _plan_layer(layer, plan, chunks, method)
+        finished = [name for name in inputs(layer) if last_use[name] == index]
+        for chunk in chunks:
+            chunk.forget(finished)
+        if _is_quantized(layer, network):
+            limits = method.find_range(*(chunk.rounded[layer.name] for chunk in chunks))
+            plan.ranges[layer.name] = limits
+            for chunk in chunks:
+                value = chunk.rounded[layer.name]
+                chunk.rounded[layer.name] = round_to_range(value, *limits, ACTIVATION_STEPS)
+    return plan
+
+
+@dataclass
+class _Chunk:
+    """Some photos' activations, exact and rounded, by layer: only those still to be read."""
+
+    exact: dict[str, Floats] = field(default_factory=dict)
+    rounded: dict[str, Floats] = field(default_factory=dict)
+
+    def forget(self, names: list[str]) -> None:
+        for name in names:
+            del self.exact[name], self.rounded[name]
+
+
+def _plan_layer(layer: keras.Layer, plan: Plan, chunks: list[_Chunk], method: Method) -> None:
+    """Round a layer's weights, correct its bias, and carry both activations through it."""
+    names, weights = inputs(layer), None
+    if isinstance(layer, CONVOLUTIONS):
+        kernel, bias = scaled_weights(layer, plan.scales)
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        kernel = round_weights(kernel, channel_axis=2 if depthwise else 3)
+        weights = plan.kernels[layer.name], plan.biases[layer.name] = kernel, bias
+    scale = plan.scales.get(layer.name, np.float32(1)).astype(np.float64)
+    errors = []
+    for chunk in chunks:
+        exact = apply_layer(layer, [chunk.exact[name] for name in names])
+        found = apply_layer(layer, [chunk.rounded[name] for name in names], weights)
+        if weights and method.correct_biases:
+            errors.append((exact * scale - found).mean(axis=(1, 2)))
+        chunk.exact[layer.name] = exact.astype(np.float32)
+        chunk.rounded[layer.name] = found.astype(np.float32)
+    if errors:
+        correction = np.concatenate(errors).mean(axis=0).astype(np.float32)
+        plan.biases[layer.name] = plan.biases[layer.name] + correction
+        for chunk in chunks:
+            chunk.rounded[layer.name] += correction
+
+
+def _apply(layer: keras.Layer, plan: Plan, values: list[Any]) -> Any:
+    if layer.name not in plan.kernels:
+        return layer(*_as_arguments(values))
+    kernel, bias = plan.kernels[layer.name], plan.biases[layer.name]
+    strides, padding = (1, *layer.strides, 1), layer.padding.upper()
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        result = tf.nn.depthwise_conv2d(values[0], kernel, strides, padding)
+    else:
+        result = tf.nn.conv2d(values[0], kernel, strides, padding)
+    return tf.nn.bias_add(result, bias)
+
+
+def _fake_quantize(value: Any, limits: Range) -> Any:
+    return tf.quantization.fake_quant_with_min_max_args(value, limits[0], limits[1], num_bits=8)
+
+
+def _is_quantized(layer: keras.Layer, network: keras.Model) -> bool:
+    """Whether the layer's output is an int8 tensor of its own.
+
+    A convolution with an activation is one operator, rounded once, behind the activation; a
+    softmax has its fixed range of 0..255/256.
+    """
+    if isinstance(layer, keras.layers.Softmax):
+        return False
+    if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+        consumers = [other for other in network.layers[1:] if layer.name in inputs(other)]
+        return not any(isinstance(other, keras.layers.ReLU) for other in consumers)
+    known = (keras.layers.ReLU, keras.layers.Add, keras.layers.GlobalAveragePooling2D)
+    if not isinstance(layer, known):
+        raise ConversionError(f"{layer.name}: cannot quantize a {type(layer).__name__} layer")
+    return True
+
+
+def _as_arguments(values: list[Any]) -> list[Any]:
+    return values if len(values) == 1 else [values]

@@ -1,0 +1,80 @@
+"""The section on quantization that verification puts into training's report.
+
+It repeats exactly for the same verification and photos, so it holds no date and no random
+id.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from convert.report import plots
+from convert.verify.confidence import LEAST_PHOTOS
+from device.contract.preprocess import Pixels
+
+TEMPLATE = "quantization.html.j2"
+PICTURE_PX = 320
+JPEG_QUALITY = 82
+LAYERS_SHOWN = 8
+
+
+def section(
+    record: Mapping[str, Any],
+    calibration: Mapping[str, Any],
+    load: Callable[[str], Pixels],
+) -> str:
+    """The section as HTML, in the classes and colours of training's page.
+
+    Args:
+        record: as in `verification.json`.
+        calibration: training's record of the folded temperature.
+        load: gives the pixels of a photo by its path in the data folder.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=_percent, decibels=_decibels)
+    evidence = record["evidence"]
+    return environment.get_template(TEMPLATE).render(
+        record,
+        temperature=calibration,
+        least_photos=LEAST_PHOTOS,
+        worst=sorted(evidence["layers"], key=_own_noise)[:LAYERS_SHOWN],
+        layer_plot=plots.layer_plot(evidence["layers"]),
+        reliability_plot=plots.reliability_plot(evidence["calibration"]),
+        threshold_plot=plots.threshold_plot(
+            evidence["threshold_curve"], record["threshold"]["value"]
+        ),
+        pictures=[_picture(load(row["path"])) for row in evidence["disagreements"]],
+    )
+
+
+def _own_noise(layer: Mapping[str, Any]) -> float:
+    value = layer["local_sqnr_db"]
+    return float("inf") if value is None else float(value)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _decibels(value: float | None) -> str:
+    return "exact" if value is None else f"{value:.1f}"
+
+
+def _picture(pixels: Pixels) -> str:
+    """A data URI."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((PICTURE_PX, PICTURE_PX))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,69 @@
+"""The figures of a build, as a few lines."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.artifacts.training import REPORT
+from convert.verify.confidence import LEAST_PHOTOS
+from device.contract import bundle as contract
+from device.inference.classifier import Classifier
+
+
+def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
+    """Names and values, after measuring how long an inference takes here.
+
+    Args:
+        loaded: what is in `bundle`.
+        bundle: its folder.
+        training: the training's folder, for what that took.
+    """
+    v = loaded.manifest["verification"]
+    timings = json.loads((training / "timings.json").read_text("utf-8"))
+    classifier = Classifier.from_bundle(loaded)
+    invoke_ms = _invoke_p50_ms(classifier, loaded)
+    low, high = v["loss_interval_points"]
+    return [
+        ("made from", loaded.data),
+        ("float top-1", _share(v["float_accuracy"], v["float_interval"], v["n"])),
+        ("int8 top-1", _share(v["int8_accuracy"], v["int8_interval"], v["n"])),
+        ("int8 loses", f"{v['loss_points']:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
+        ("agreement", f"{v['agreement']:.2%}, McNemar p = {v['mcnemar_p']:.3f}"),
+        ("unknown", _threshold(loaded.manifest["threshold"])),
+        ("gate", _gate(v)),
+        ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
+        ("training", f"{sum(timings['seconds'].values()):.0f} s, {timings['peak_memory_mib']} MiB"),
+        ("report", str(bundle.with_name(REPORT))),
+        ("bundle", f"{bundle}, {bundle}.tar"),
+    ]
+
+
+def _gate(v: dict[str, Any]) -> str:
+    shipped = ", shipped on request" if v["failures"] else ""
+    return f"{v['verdict']}{shipped}: {v['gate_note']}"
+
+
+def _threshold(record: dict[str, Any]) -> str:
+    if not record["value"]:
+        return f"never: fewer than {LEAST_PHOTOS} validation photos choose no threshold"
+    accepted = f"accepts {record['coverage']:.1%} of known photos"
+    right = "" if record["precision"] is None else f", {record['precision']:.1%} of these right"
+    return f"below a score of {record['value']:.1%}; {accepted}{right}"
+
+
+def _share(value: float, interval: Sequence[float], n: int) -> str:
+    return f"{value:.2%} (95% {interval[0]:.2%} to {interval[1]:.2%}, n = {n})"
+
+
+def _invoke_p50_ms(classifier: Classifier, loaded: contract.Bundle) -> float:
+    classifier.set_input(loaded.golden_arrays()["inputs"][0])
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        classifier.invoke()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1e3

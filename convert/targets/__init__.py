@@ -1,0 +1,1 @@
+"""What the model will run on: runtimes, Edge TPU, microcontrollers."""

@@ -1,0 +1,305 @@
+"""Which operators an Edge TPU would run: judged from the model, and by its compiler where it is.
+
+The rules are the published ones ("TensorFlow models on the Edge TPU", coral.ai, table of
+supported operations, runtime 13 and newer). They say what may be mapped; only `edgetpu_compiler`
+knows what is, since it has limits that it calls "unspecified". Versions have no published table:
+the known ones are those of Coral's own MobileNetV2 models, which it maps as a whole.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from convert.tflite.flatbuffer import holds_data, operator_name, parse
+
+COMPILER = "edgetpu_compiler"
+TIME_LIMIT_S = 300
+MAPPED = "Mapped to Edge TPU"
+STRANDED = "More than one subgraph is not supported"
+KNOWN_VERSIONS = {
+    "ADD": 2,
+    "AVERAGE_POOL_2D": 1,
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "MEAN": 2,
+    "QUANTIZE": 1,
+    "RESHAPE": 1,
+    "SOFTMAX": 2,
+}
+"""Highest version in Coral's compiled-and-published MobileNets, by operator."""
+MAX_SOFTMAX_ELEMENTS = 16_000
+Z_MULTIPLE = 4
+_BYTES = (schema.TensorType.INT8, schema.TensorType.UINT8)
+_CONSTANTS = (*_BYTES, schema.TensorType.INT32)
+_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_ROW = re.compile(r"^([A-Z][A-Z0-9_]*)\s+(\d+)\s+(\S.*?)\s*$", re.MULTILINE)
+_VERSION = re.compile(r"Edge TPU Compiler version (\S+)")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where one operator would run."""
+
+    operator: str
+    output: str
+    """Name of its first output tensor."""
+    reason: str
+    """Why it would be left on the CPU; empty if the Edge TPU runs it."""
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the Edge TPU would run it."""
+        return not self.reason
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What `edgetpu_compiler` made of a model."""
+
+    version: str
+    rows: tuple[tuple[str, int, str], ...]
+    """Operator, count and status, as in its log."""
+    model: bytes | None
+    """The compiled model; None if it gave none."""
+    failure: str
+    """Why it gave none; empty otherwise."""
+
+    @property
+    def left(self) -> list[str]:
+        """The operators that were left on the CPU, with the compiler's reason."""
+        return [
+            f"{count} {name}: {status}" for name, count, status in self.rows if status != MAPPED
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object, without the model."""
+        return {
+            "version": self.version,
+            "failure": self.failure,
+            "operators": [
+                {"operator": name, "count": count, "status": status}
+                for name, count, status in self.rows
+            ],
+        }
+
+
+def judge(model: bytes) -> list[Verdict]:
+    """A verdict on each operator, in order.
+
+    The compiler makes one piece of the graph, so what follows an operator that interrupts the
+    piece stays on the CPU, too. Operators before the piece interrupt nothing.
+
+    Raises:
+        ConversionError: if the bytes are no TFLite model.
+    """
+    tree = parse(model)
+    graph = tree.subgraphs[0]
+    verdicts: list[Verdict] = []
+    in_piece: set[int] = set()
+    behind: set[int] = set()
+    for operator in graph.operators:
+        look = _Operator(tree, graph, operator)
+        inputs = {int(index) for index in operator.inputs}
+        reason = _limitation(look)
+        if inputs & behind:
+            reason = reason or STRANDED
+        outputs = {int(index) for index in operator.outputs}
+        if not reason:
+            in_piece |= outputs
+        elif inputs & (in_piece | behind):
+            behind |= outputs
+        verdicts.append(Verdict(look.name, look.outputs[0].name.decode(), reason))
+    return verdicts
+
+
+class _Operator:
+    """An operator with its tensors at hand."""
+
+    def __init__(self, tree: Any, graph: Any, operator: Any) -> None:
+        code = tree.operatorCodes[operator.opcodeIndex]
+        self.name, self.version = operator_name(code), int(code.version)
+        self.options = operator.builtinOptions
+        tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
+        self.constants = [
+            (t, tree.buffers[t.buffer].data) for t in tensors if holds_data(tree, t.buffer)
+        ]
+        self.inputs = [t for t in tensors if not holds_data(tree, t.buffer)]
+        self.outputs = [graph.tensors[index] for index in operator.outputs]
+
+
+def _limitation(op: _Operator) -> str:
+    if op.name not in KNOWN_VERSIONS:
+        return "not among the operators that this check knows"
+    if op.version > KNOWN_VERSIONS[op.name]:
+        return f"version {op.version}; known to be mapped is {KNOWN_VERSIONS[op.name]}"
+    return _tensor_limitation(op) or _rule(op)
+
+
+def _rule(op: _Operator) -> str:
+    return _RULES[op.name](op) if op.name in _RULES else ""
+
+
+def _tensor_limitation(op: _Operator) -> str:
+    for tensor in (*op.inputs, *op.outputs):
+        name = tensor.name.decode()
+        if tensor.type not in _BYTES:
+            return f"{name} is neither int8 nor uint8"
+        if tensor.shapeSignature is not None and min(tensor.shapeSignature, default=1) < 0:
+            return f"{name} has a size that is known only when it runs"
+        if any(size != 1 for size in tensor.shape[:-3]):
+            return f"{name} has more than its three innermost dimensions above 1"
+    if any(tensor.type not in _CONSTANTS for tensor, _ in op.constants):
+        return "its constants are neither int8, uint8 nor int32"
+    return ""
+
+
+def _convolution(op: _Operator) -> str:
+    if len(op.inputs) != 1:
+        return "its weights are no constants"
+    same = op.options.dilationWFactor == op.options.dilationHFactor
+    return "" if same else "its dilation differs between x and y"
+
+
+def _mean(op: _Operator) -> str:
+    rank = len(op.inputs[0].shape)
+    if not op.constants:
+        return "its axes are no constants"
+    axes = {int(axis) % rank for axis in np.asarray(op.constants[0][1], np.uint8).view(np.int32)}
+    if rank == 4 and 0 in axes:
+        return "it reduces the batch dimension"
+    if rank - 1 in axes and op.inputs[0].shape[-1] % Z_MULTIPLE:
+        return f"it reduces a z dimension that is no multiple of {Z_MULTIPLE}"
+    return ""
+
+
+def _softmax(op: _Operator) -> str:
+    shape = op.inputs[0].shape
+    if any(size != 1 for size in shape[:-1]):
+        return "its input has more than one dimension above 1"
+    too_long = shape[-1] > MAX_SOFTMAX_ELEMENTS
+    return f"its input has more than {MAX_SOFTMAX_ELEMENTS:,} elements" if too_long else ""
+
+
+def _average_pool(op: _Operator) -> str:
+    fused = op.options.fusedActivationFunction != schema.ActivationFunctionType.NONE
+    return "it has a fused activation function" if fused else ""
+
+
+_RULES: Mapping[str, Callable[[_Operator], str]] = {
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
+    "MEAN": _mean,
+    "SOFTMAX": _softmax,
+    "AVERAGE_POOL_2D": _average_pool,
+}
+
+
+def compile_model(model: bytes, time_limit_s: float = TIME_LIMIT_S) -> Compilation | None:
+    """Run `edgetpu_compiler`; None where it is not on the PATH (Linux on x86-64 only).
+
+    Args:
+        model: the int8 model.
+        time_limit_s: after this the compiler and its children are killed.
+    """
+    compiler = shutil.which(COMPILER)
+    if compiler is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "model.tflite")
+        source.write_bytes(model)
+        said, failure = _run([compiler, "-s", "-o", folder, str(source)], time_limit_s)
+        result, log = Path(folder, "model_edgetpu.tflite"), Path(folder, "model_edgetpu.log")
+        if log.exists():
+            said += "\n" + log.read_text("utf-8", "replace")
+        compiled = result.read_bytes() if result.exists() and not failure else None
+    if compiled is None and not failure:
+        failure = "it ended without a model"
+    version, rows = parse_log(said)
+    return Compilation(version, rows, compiled, failure)
+
+
+def parse_log(text: str) -> tuple[str, tuple[tuple[str, int, str], ...]]:
+    """The compiler's version ("unknown" if it does not say) and its table of operators.
+
+    The table stands on its standard output (with `-s`) and in its log file: each row counts once.
+    """
+    version = _VERSION.search(text)
+    rows = dict.fromkeys((name, int(count), why) for name, count, why in _ROW.findall(text))
+    return (version.group(1) if version else "unknown"), tuple(rows)
+
+
+def _run(command: Sequence[str], time_limit_s: float) -> tuple[str, str]:
+    """What it says, and why it failed (empty if it did not)."""
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=time_limit_s)
+        except BaseException as error:
+            # It compiles in children of its own, which would go on.
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return "", f"it did not end within {time_limit_s:.0f} s"
+            raise
+    last = [line for line in said.splitlines() if line.strip()][-1:]
+    return said, "" if process.returncode == 0 else (last or [f"status {process.returncode}"])[0]
+
+
+def failures(verdicts: Sequence[Verdict], compilation: Compilation | None) -> list[str]:
+    """What keeps the model from running on an Edge TPU alone; the compiler has the last word."""
+    if compilation is None:
+        return [f"{v.operator} ({v.output}): {v.reason}" for v in verdicts if not v.mapped]
+    if compilation.failure:
+        return [f"{COMPILER} {compilation.version} failed: {compilation.failure}"]
+    count = sum(number for _, number, _ in compilation.rows)
+    if count != len(verdicts):
+        return [f"{COMPILER}'s log tells of {count} of {len(verdicts)} operators"]
+    return compilation.left
+
+
+def record(
+    verdicts: Sequence[Verdict], compilation: Compilation | None, *, allowed: bool
+) -> dict[str, Any]:
+    """What `verification.json` and the manifest say."""
+    return {
+        "failures": failures(verdicts, compilation),
+        "summary": summary(verdicts, compilation),
+        "cpu_operators_allowed": allowed,
+        "operators": len(verdicts),
+        "static_kinds": [
+            {
+                "operator": name,
+                "count": count,
+                "mapped": sum(v.mapped for v in verdicts if v.operator == name),
+            }
+            for name, count in sorted(Counter(v.operator for v in verdicts).items())
+        ],
+        "static_cpu_operators": [asdict(v) for v in verdicts if not v.mapped],
+        "compiler": compilation.record() if compilation else None,
+    }
+
+
+def summary(verdicts: Sequence[Verdict], compilation: Compilation | None) -> str:
+    """One line for the terminal."""
+    mapped = sum(verdict.mapped for verdict in verdicts)
+    line = f"Edge TPU: by the published rules it runs {mapped} of {len(verdicts)} operators; "
+    if compilation is None:
+        return line + f"{COMPILER} is not installed here, so nothing was compiled"
+    done = sum(count for _, count, status in compilation.rows if status == MAPPED)
+    return line + f"{COMPILER} {compilation.version} mapped {done}"

@@ -1,0 +1,205 @@
+"""A bundle's model for a microcontroller: a C array, and how much memory it needs.
+
+The arena is measured in the `tflite-micro` interpreter itself (the same C++ on this machine), and
+its outputs are held against the bundle's golden ones. Pointers have 8 bytes here and 4 on a
+Cortex-M, so the figure is an upper bound there; kernels tuned for a chip may need scratch memory
+of their own.
+"""
+
+import json
+import re
+import string
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.errors import GateError, InputError
+from convert.tflite.flatbuffer import read_facts
+from device import child
+from device.contract.bundle import GOLDEN, MODEL, Bundle
+
+TIME_LIMIT_S = 300
+TOLERANCE_STEPS = 32
+"""Of 256, from the golden outputs: reference kernels round differently. The largest seen was 26."""
+ARENA_STEP_BYTES = 1024
+BYTES_A_LINE = 16
+PLAIN = (string.ascii_letters + string.digits + " _-.,()").encode()
+"""Bytes that stand for themselves in a C++ string, whatever stands beside them."""
+RESOLVERS = {
+    "ADD": "AddAdd",
+    "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
+    "MEAN": "AddMean",
+    "QUANTIZE": "AddQuantize",
+    "SOFTMAX": "AddSoftmax",
+}
+"""Method of `tflite::MicroMutableOpResolver` by operator."""
+
+_RUN = """
+import json, sys
+import numpy as np
+from tflite_micro import runtime
+from pathlib import Path
+folder, arena_bytes = Path(sys.argv[1]), int(sys.argv[2]) or None
+model = (folder / "model_int8.tflite").read_bytes()
+golden = np.load(folder / "golden.npz", allow_pickle=False)
+interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
+worst = agree = 0
+for number, pixels in enumerate(golden["inputs"]):
+    interpreter.set_input(pixels[None], 0)
+    interpreter.invoke()
+    for index in range(2):
+        array = np.array(interpreter.get_output(index)[0]).astype(int)
+        name = "probabilities" if array.ndim == 1 else "class_map"
+        wanted = golden[name][number].astype(int)
+        worst = max(worst, int(np.abs(array - wanted).max()))
+        if name == "probabilities":
+            agree += int(array.argmax() == wanted.argmax())
+interpreter.print_allocations()
+print(json.dumps({"max_steps": worst, "agree": agree, "n": len(golden["inputs"])}))
+"""
+_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What `tflite-micro` said."""
+
+    arena_bytes: int
+    """The smallest arena that works here, to the next KiB."""
+    max_steps: int
+    """Largest difference from a golden output, in steps of 1/256 of its range."""
+    agree: int
+    """Golden photos with the same best label, of `n`."""
+    n: int
+
+
+def measure(bundle: Bundle) -> Measurement:
+    """Run a bundle's golden photos in the `tflite-micro` interpreter, in a process of its own.
+
+    Raises:
+        InputError: if the interpreter is not installed or cannot run the model.
+        GateError: if its outputs are not the golden ones.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, MODEL).write_bytes(bundle.model)
+        Path(folder, GOLDEN).write_bytes(bundle.golden)
+        said = _run(folder, 0)
+        used = _TOTAL.search(said.stderr + said.stdout)
+        if said.returncode != 0 or used is None:
+            raise InputError(
+                f"tflite-micro does not run the model ({_last_line(said.stderr)}); it is "
+                "installed by `make setup` on Linux x86-64"
+            )
+        # Planning takes a little more than the plan; an arena too small ends the process.
+        arena_bytes = -(-int(used.group(1)) // ARENA_STEP_BYTES) * ARENA_STEP_BYTES
+        while (said := _run(folder, arena_bytes)).returncode != 0:
+            arena_bytes += ARENA_STEP_BYTES
+            if arena_bytes > 2 * int(used.group(1)):
+                raise InputError(f"tflite-micro needs no steady arena ({_last_line(said.stderr)})")
+    (line,) = [line for line in said.stdout.splitlines() if line.startswith("{")]
+    result = Measurement(arena_bytes, **json.loads(line))
+    if result.max_steps > TOLERANCE_STEPS or result.agree < result.n:
+        raise GateError(
+            f"tflite-micro gives other outputs: up to {result.max_steps} steps of 256, the same "
+            f"label on {result.agree} of {result.n} golden photos"
+        )
+    return result
+
+
+def _run(folder: str, arena_bytes: int) -> "subprocess.CompletedProcess[str]":
+    command = child.command("-c", _RUN, folder, str(arena_bytes))
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"tflite-micro did not end within {TIME_LIMIT_S} s") from error
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["without a word"])[-1]
+
+
+def sources(bundle: Bundle, measured: Measurement) -> dict[str, str]:
+    """The files to add to a firmware, by name; the same bundle gives the same text."""
+    operators = sorted(read_facts(bundle.model).operators)
+    return {
+        "model.h": _header(bundle, measured),
+        "model.cc": _array(bundle.model),
+        "README.md": _readme(bundle, measured, operators),
+    }
+
+
+def _header(bundle: Bundle, measured: Measurement) -> str:
+    labels = ", ".join(map(_literal, bundle.labels))
+    return f"""\
+#ifndef FIELDGUIDE_MODEL_H_
+#define FIELDGUIDE_MODEL_H_
+
+#include <cstddef>
+#include <cstdint>
+
+constexpr std::size_t kModelBytes = {len(bundle.model)};
+constexpr std::size_t kArenaBytes = {measured.arena_bytes};
+constexpr int kInputHeight = {bundle.preprocessing.height_px};
+constexpr int kInputWidth = {bundle.preprocessing.width_px};
+constexpr int kLabelCount = {len(bundle.labels)};
+constexpr const char* kLabels[kLabelCount] = {{{labels}}};
+
+extern const std::uint8_t kModel[kModelBytes];
+
+#endif  // FIELDGUIDE_MODEL_H_
+"""
+
+
+def _literal(text: str) -> str:
+    """A C++ string of the UTF-8 bytes, whatever the compiler takes a source file's letters for."""
+    parts = [chr(b) if b in PLAIN else f"\\{b:03o}" for b in text.encode()]
+    return f'"{"".join(parts)}"'
+
+
+def _array(model: bytes) -> str:
+    lines = [
+        "  " + " ".join(f"0x{byte:02x}," for byte in model[start : start + BYTES_A_LINE])
+        for start in range(0, len(model), BYTES_A_LINE)
+    ]
+    # const: it stays in flash. 16 bytes are what the flatbuffer asks for.
+    start = '#include "model.h"\n\nalignas(16) const std::uint8_t kModel[kModelBytes] = {\n'
+    return start + "\n".join(lines) + "\n};\n"
+
+
+def _readme(bundle: Bundle, measured: Measurement, operators: list[str]) -> str:
+    v = bundle.manifest["verification"]
+    low, high = v["int8_interval"]
+    resolvers = "\n".join(f"    resolver.{RESOLVERS[name]}();" for name in operators)
+    outputs = "\n".join(
+        f"- `{name}`: {record['shape']} {record['dtype']}, real value = (raw - "
+        f"{record['zero_point']}) * {record['scale']:.9g}"
+        for name, record in bundle.manifest["outputs"].items()
+    )
+    return f"""\
+# {bundle.name}, for TensorFlow Lite for Microcontrollers
+
+Made from {bundle.data}. Right on {v["int8_accuracy"]:.2%} of {v["n"]} photos that were not
+trained on (95% {low:.2%} to {high:.2%}).
+
+- flash: {len(bundle.model):,} bytes of model (`model.cc`), plus the interpreter
+- arena: {measured.arena_bytes:,} bytes, measured in tflite-micro on a 64-bit machine
+- `tflite-micro` was at most {measured.max_steps} steps of 256 from the golden outputs, with the
+  same label on {measured.agree} of {measured.n} golden photos
+
+Operators:
+
+    tflite::MicroMutableOpResolver<{len(operators)}> resolver;
+{resolvers}
+
+Input: RGB bytes, [1, {bundle.preprocessing.height_px}, {bundle.preprocessing.width_px}, 3] uint8,
+the centred square of the picture; the model scales them itself. Outputs, told apart by their
+number of dimensions:
+
+{outputs}
+
+Labels: `kLabels` in `model.h`.
+"""

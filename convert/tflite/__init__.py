@@ -1,0 +1,1 @@
+"""Reading and writing TFLite files and their metadata."""

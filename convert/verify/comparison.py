@@ -1,0 +1,240 @@
+"""Verification: does the quantized model still tell the truth?
+
+Keras, float TFLite and int8 TFLite classify every photo of the validation and the test part, the
+two TFLite models through the very classes that run on the device. All figures are of the test part;
+the gate rests on both. The verdict and the figures go into `verification.json`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convert.config import Gate
+from convert.verify.gate import Judgement, Verdict, class_losses
+from convert.verify.gate import judge as judge_models
+from convert.verify.statistics import (
+    Comparison,
+    Labels,
+    Probabilities,
+    Share,
+    compare,
+    recall_by_class,
+)
+from device.contract.preprocess import Pixels
+from device.inference.classifier import Classifier
+
+SATURATED = (0, 255)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the three models said of one part of the photos."""
+
+    truth: Labels
+    keras: Probabilities
+    float32: Probabilities
+    int8: Probabilities
+    saturated_map_share: float
+    """Share of int8 class-map values at the end of their range: clipped, or just reaching it."""
+
+    def followed_by(self, other: "Outputs") -> "Outputs":
+        """Both parts as one."""
+        n, more = len(self.truth), len(other.truth)
+        weighted = n * self.saturated_map_share + more * other.saturated_map_share
+        return Outputs(
+            np.concatenate([self.truth, other.truth]),
+            np.concatenate([self.keras, other.keras]),
+            np.concatenate([self.float32, other.float32]),
+            np.concatenate([self.int8, other.int8]),
+            weighted / (n + more),
+        )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The verdict with its evidence."""
+
+    labels: tuple[str, ...]
+    keras: Share
+    float32: Share
+    int8: Share
+    export: Comparison
+    """Keras against float TFLite."""
+    quantization: Comparison
+    """Float TFLite against int8 TFLite."""
+    recall: list[dict[str, Any]]
+    saturated_map_share: float
+    gate: Gate
+    judgement: Judgement
+
+    @property
+    def ships(self) -> bool:
+        """Whether the gate lets the model ship: it passed, or nothing more could be asked."""
+        return not self.judgement.failures
+
+
+def classify_all(
+    truth: Labels,
+    load: Sequence[Callable[[], Pixels]],
+    keras_predict: Callable[[npt.NDArray[np.uint8]], Probabilities],
+    float_classifier: Classifier,
+    int8_classifier: Classifier,
+    advance: Callable[[], None] = lambda: None,
+) -> Outputs:
+    """Run the three models over one part.
+
+    Args:
+        truth: int64 (n,).
+        load: per photo a function that gives its pixels as the device prepares them.
+        keras_predict: from uint8 (n, h, w, 3) to float32 (n, classes).
+        float_classifier: over the float TFLite model.
+        int8_classifier: over the int8 TFLite model.
+        advance: called after each photo.
+    """
+    keras_rows, float_rows, int8_rows, saturated = [], [], [], []
+    for loader in load:
+        pixels = loader()
+        keras_rows.append(keras_predict(pixels[np.newaxis])[0])
+        float_rows.append(float_classifier.classify(pixels).scores)
+        int8_rows.append(int8_classifier.classify(pixels).scores)
+        class_map = int8_classifier.raw_outputs()["class_map"]
+        saturated.append(float(np.isin(class_map, SATURATED).mean()))
+        advance()
+    return Outputs(
+        truth,
+        np.stack(keras_rows),
+        np.stack(float_rows),
+        np.stack(int8_rows),
+        float(np.mean(saturated)),
+    )
+
+
+def judge(
+    labels: Sequence[str], outputs: Outputs, gate: Gate, validation: Outputs | None = None
+) -> Verification:
+    """Compare the three models and hold the result against the gate.
+
+    Args:
+        labels: the classes' names.
+        outputs: of the test part, which gives all figures.
+        gate: the limits.
+        validation: of the validation part. Training chose by it, quantization did not: the gate,
+            which compares float with int8, rests on both parts.
+    """
+    export = compare(outputs.truth, outputs.keras, outputs.float32)
+    quantization = compare(outputs.truth, outputs.float32, outputs.int8)
+    held_out = outputs.followed_by(validation) if validation else outputs
+    recalls = zip(
+        labels,
+        recall_by_class(outputs.truth, outputs.float32),
+        recall_by_class(outputs.truth, outputs.int8),
+        strict=True,
+    )
+    return Verification(
+        labels=tuple(labels),
+        keras=Share.of(outputs.keras.argmax(axis=1) == outputs.truth),
+        float32=Share.of(outputs.float32.argmax(axis=1) == outputs.truth),
+        int8=Share.of(outputs.int8.argmax(axis=1) == outputs.truth),
+        export=export,
+        quantization=quantization,
+        recall=[
+            {"label": label, "n": n, "float": _or_none(f), "int8": _or_none(q)}
+            for label, (n, f), (_, q) in recalls
+        ],
+        saturated_map_share=outputs.saturated_map_share,
+        gate=gate,
+        judgement=_hold(labels, held_out, gate),
+    )
+
+
+def _hold(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Judgement:
+    named, other = outputs.float32.argmax(axis=1), outputs.int8.argmax(axis=1)
+    return judge_models(
+        compare(outputs.truth, outputs.keras, outputs.float32),
+        compare(outputs.truth, outputs.float32, outputs.int8),
+        class_losses(labels, outputs.truth, named, other),
+        gate,
+    )
+
+
+def record(
+    verification: Verification, models: dict[str, bytes], data: str, *, allow_regression: bool
+) -> dict[str, Any]:
+    """The JSON object of `verification.json`."""
+    v = verification
+    return {
+        **v.judgement.record(),
+        "passed": v.judgement.verdict is Verdict.PASSED,
+        "failures": list(v.judgement.failures),
+        "allow_regression": allow_regression,
+        "data": data,
+        "n": v.int8.n,
+        "keras_accuracy": v.keras.value,
+        "keras_interval": [v.keras.low, v.keras.high],
+        "float_accuracy": v.float32.value,
+        "float_interval": [v.float32.low, v.float32.high],
+        "int8_accuracy": v.int8.value,
+        "int8_interval": [v.int8.low, v.int8.high],
+        "loss_points": v.quantization.loss_points,
+        "loss_interval_points": list(v.quantization.loss_interval_points),
+        "agreement": v.quantization.agreement.value,
+        "agreement_interval": [v.quantization.agreement.low, v.quantization.agreement.high],
+        "mcnemar_p": v.quantization.mcnemar_p,
+        "only_float_right": v.quantization.only_reference_right,
+        "only_int8_right": v.quantization.only_other_right,
+        "mean_divergence_bits": v.quantization.mean_divergence,
+        "max_divergence_bits": v.quantization.max_divergence,
+        "max_probability_difference": v.quantization.max_difference,
+        "export_agreement": v.export.agreement.value,
+        "export_max_probability_difference": v.export.max_difference,
+        "saturated_map_share": v.saturated_map_share,
+        "per_class": v.recall,
+        "gate": v.gate.record(),
+        "model_sha256": {
+            name: hashlib.sha256(model).hexdigest() for name, model in sorted(models.items())
+        },
+    }
+
+
+def table(verification: Verification) -> str:
+    """The verdict as a readable table."""
+    v, q = verification, verification.quantization
+    low, high = q.loss_interval_points
+    lines = [f"{'':14}{'top-1':>8}   95% interval       n = {v.int8.n}"]
+    for name, share in (("Keras", v.keras), ("float TFLite", v.float32), ("int8 TFLite", v.int8)):
+        lines.append(f"{name:14}{share.value:8.2%}   {share.low:.2%} to {share.high:.2%}")
+    lines += [
+        "",
+        f"int8 loses {q.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f}), "
+        f"McNemar p = {q.mcnemar_p:.3f} ({q.only_reference_right} photos only float gets right, "
+        f"{q.only_other_right} only int8)",
+        f"agreement {q.agreement.value:.2%} (95% {q.agreement.low:.2%} to {q.agreement.high:.2%}), "
+        f"divergence mean {q.mean_divergence:.4f}, max {q.max_divergence:.3f} bits, "
+        f"largest change of a probability {q.max_difference:.3f}",
+        f"Keras and float TFLite agree on {v.export.agreement.value:.2%}, probabilities within "
+        f"{v.export.max_difference:.1e}; {v.saturated_map_share:.2%} of int8 map values at the "
+        "end of their range",
+        "",
+        f"{'class':24}{'n':>5}{'float':>9}{'int8':>9}{'change':>9}",
+    ]
+    for row in v.recall:
+        lines.append(f"{row['label'][:23]:24}{row['n']:5}" + _recall_columns(row))
+    judgement = v.judgement
+    objections = [] if judgement.verdict is Verdict.NOT_ENOUGH else judgement.failures
+    verdict = ": ".join([judgement.verdict.upper(), *filter(None, ["; ".join(objections)])])
+    return "\n".join([*lines, "", f"gate {verdict}", f"({judgement.note})"])
+
+
+def _recall_columns(row: dict[str, Any]) -> str:
+    if row["float"] is None:
+        return f"{'-':>9}{'-':>9}{'-':>9}"
+    change = 100 * (row["int8"] - row["float"])
+    return f"{row['float']:9.2%}{row['int8']:9.2%}{change:+9.2f}"
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value

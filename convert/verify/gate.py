@@ -1,0 +1,182 @@
+"""The gate: may the int8 model ship, and how much can these photos tell?
+
+A verdict is one of three. A model that loses too much *failed*. One that does not, *passed* only if
+the photos rule out a larger loss; where they are too few for that, the verdict is that there are
+*not enough photos to tell*, for thirty photos without a mistake are no proof of anything.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from scipy.stats import binom
+
+from convert.config import Gate
+from convert.verify.statistics import Comparison, Labels, upper_bound
+
+CHANCE = 0.05
+"""How often a rule may object to a model that is just good enough, or miss one that is not."""
+
+
+class Verdict(StrEnum):
+    """What the gate says."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_ENOUGH = "not enough photos to tell"
+
+
+@dataclass(frozen=True)
+class ClassLoss:
+    """One class on the photos that the gate judges by."""
+
+    label: str
+    n: int
+    lost: int
+    """Photos that only float names right, minus those that only int8 does."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict and what it rests on."""
+
+    verdict: Verdict
+    failures: tuple[str, ...]
+    """What forbids to ship: the rules that objected, and with `strict` too few photos."""
+    n: int
+    """Photos it rests on: those of the validation and the test part."""
+    loss_bound_points: float
+    """What int8 loses is below this, one-sided 95%."""
+    detectable_loss_points: float
+    """A model that truly loses this much passes at most one time in twenty."""
+    note: str
+    """The power of the verdict, as a sentence."""
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "verdict": str(self.verdict),
+            "gate_n": self.n,
+            "loss_bound_points": self.loss_bound_points,
+            "detectable_loss_points": self.detectable_loss_points,
+            "gate_note": self.note,
+        }
+
+
+def judge(
+    export: Comparison, quantization: Comparison, classes: Sequence[ClassLoss], gate: Gate
+) -> Judgement:
+    """Hold two comparisons on the same photos against the gate.
+
+    Args:
+        export: Keras against float TFLite.
+        quantization: float against int8 TFLite.
+        classes: the latter, by true class.
+        gate: the limits.
+    """
+    n = quantization.agreement.n
+    failures = list(_failures(export, quantization, classes, gate))
+    bound = 100 * upper_bound(quantization.only_reference_right, n)
+    detectable = _detectable_points(n, gate)
+    if failures:
+        verdict = Verdict.FAILED
+        note = f"judged by {n:,} photos of the validation and test part"
+    elif bound > gate.loss_to_rule_out_points:
+        verdict = Verdict.NOT_ENOUGH
+        note = (
+            f"with {n:,} photos (validation and test part) int8 may lose up to {bound:.1f} points "
+            f"unseen, and {gate.loss_to_rule_out_points:g} must be ruled out: that takes "
+            f"{photos_needed(gate):,} photos without a lost one"
+        )
+        if gate.strict:
+            failures.append(f"not enough photos to tell: {note}")
+    else:
+        verdict = Verdict.PASSED
+        note = (
+            f"with these {n:,} photos (validation and test part) a model that loses "
+            f"{detectable:.1f} points or more passes at most 1 time in 20"
+        )
+    return Judgement(verdict, tuple(failures), n, bound, detectable, note)
+
+
+def class_losses(
+    labels: Sequence[str], truth: Labels, named: Labels, other_named: Labels
+) -> list[ClassLoss]:
+    """By true class, how many photos the second model loses against the first.
+
+    Args:
+        labels: the classes' names.
+        truth: int64 (n,).
+        named: int64 (n,), what the reference names.
+        other_named: int64 (n,), what the other model names.
+    """
+    change = (named == truth).astype(int) - (other_named == truth).astype(int)
+    return [
+        ClassLoss(label, int((truth == i).sum()), int(change[truth == i].sum()))
+        for i, label in enumerate(labels)
+    ]
+
+
+def photos_needed(gate: Gate) -> int:
+    """How many photos, none of them lost, rule out the loss that the gate names."""
+    return int(np.ceil(np.log(CHANCE) / np.log1p(-gate.loss_to_rule_out_points / 100) - 1e-9))
+
+
+def _failures(
+    export: Comparison, quantization: Comparison, classes: Sequence[ClassLoss], gate: Gate
+) -> Iterator[str]:
+    n = quantization.agreement.n
+    lost = quantization.only_reference_right - quantization.only_other_right
+    if not _may_lose(lost, n, gate):
+        yield (
+            f"int8 loses {quantization.loss_points:.2f} points of top-1 on {n:,} photos "
+            f"(allowed: {gate.max_loss_points:.2f}; McNemar p = {quantization.mcnemar_p:.3f})"
+        )
+    for name, comparison, least in (
+        ("int8 agrees with float", quantization, gate.min_agreement),
+        ("float TFLite agrees with Keras", export, gate.min_export_agreement),
+    ):
+        disagreements = n - comparison.agreement.count
+        if not _within(disagreements, n, 1 - least, gate.always_allowed_disagreements):
+            yield f"{name} on {comparison.agreement.value:.2%} of photos (at least {least:.1%})"
+    if quantization.mean_divergence > gate.max_mean_divergence_bits:
+        yield (
+            f"the probabilities of int8 are {quantization.mean_divergence:.3f} bits from those of "
+            f"float on average (at most {gate.max_mean_divergence_bits:g})"
+        )
+    for one in classes:
+        if _collapsed(one, len(classes), gate):
+            yield f'int8 loses {one.lost} of the {one.n} photos of class "{one.label}"'
+
+
+def _detectable_points(n: int, gate: Gate) -> float:
+    """The upper bound of the loss with as many lost photos as still pass, points."""
+    allowed = int(n * gate.max_loss_points / 100) + gate.always_allowed_losses + 1
+    bounds = [100 * upper_bound(k, n) for k in range(min(allowed, n) + 1) if _may_lose(k, n, gate)]
+    passing = [bound for bound in bounds if bound <= gate.loss_to_rule_out_points]
+    return max(passing, default=bounds[0])
+
+
+def _may_lose(lost: int, n: int, gate: Gate) -> bool:
+    return _within(lost, n, gate.max_loss_points / 100, gate.always_allowed_losses)
+
+
+def _within(count: int, n: int, share: float, always: int) -> bool:
+    """Whether a count of bad photos is no more than a share of them allows.
+
+    In a small part a few are let pass, unless even they would be a rare accident if the true share
+    were the allowed one. With a share of none, none is let pass.
+    """
+    if count <= n * share + 1e-9:
+        return True
+    return share > 0 and count <= always and float(binom.sf(count - 1, n, share)) >= CHANCE
+
+
+def _collapsed(one: ClassLoss, classes: int, gate: Gate) -> bool:
+    """Whether a class loses more than chance explains (Bonferroni over the classes)."""
+    if one.lost <= 0:
+        return False
+    chance = float(binom.sf(one.lost - 1, one.n, gate.max_class_loss_points / 100))
+    return chance < CHANCE / classes

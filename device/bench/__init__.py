@@ -1,0 +1,1 @@
+"""How fast this board is, measured on the frame loop that it really runs."""

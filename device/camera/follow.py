@@ -1,0 +1,231 @@
+"""Which packets of a live stream are decoded: none that are late, none that nobody will look at."""
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from device.camera.source import Demand
+
+log = logging.getLogger("fieldguide")
+
+MAX_FRAMES_BEFORE_KEY = 300
+"""Some cameras refresh the picture bit by bit and never send a key frame."""
+DRIFT = 1e-3
+"""A camera's clock and ours go apart by less than this, seconds a second."""
+LATE_S = 1.0
+"""Further behind than this is too far."""
+HURRY_S = 1.5
+"""So long decoding may try to make up for it, as after a network's hiccup."""
+LIVE_S = 0.25
+"""So near to the newest packet nothing waits any more."""
+MAX_KEY_AGE_S = 3.0
+"""An older key frame is not gone back to: the next one is waited for."""
+MAX_HELD_BYTES = 8 * 2**20
+FUTILE_S = 3.0
+"""If passing over packets for so long does not help, it is not the decoder that is late."""
+MAX_FUTILE = 3
+MAX_REST_S = 10.0
+"""For a key frame that is overdue."""
+KEY_INTERVALS = 5
+LATE_GAP_S = 0.25
+"""So far apart are pictures while decoding is late: making RGB of them takes time, too."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to do with one packet."""
+
+    packet: Any
+    """To decode; None if it is passed over."""
+    arrived_s: float
+    """`time.monotonic()`."""
+    lag_s: float
+    """How far behind the stream it is."""
+    passed: int = 0
+    """How many packets are given up with this decision."""
+    fresh: bool = False
+    """Whether packets before it are missing, so that the decoder must forget what it knows."""
+
+
+class Lag:
+    """How late packets are, by their own times and the clock: 0 is as early as they ever came."""
+
+    def __init__(self) -> None:
+        self._now_s = self._offset_s = 0.0
+        self._least_s = math.inf
+        self._useless = False
+
+    def update(self, now_s: float, time_s: float | None) -> float:
+        """Lag of the packet that is at hand, seconds; 0 if nothing is known of its time.
+
+        Args:
+            now_s: `time.monotonic()`.
+            time_s: the packet's, on the camera's clock.
+        """
+        if time_s is None or self._useless:
+            return 0.0
+        drift_s = DRIFT * (now_s - self._now_s)
+        self._now_s, self._offset_s = now_s, now_s - time_s
+        self._least_s = min(self._offset_s, self._least_s + drift_s)
+        return self._offset_s - self._least_s
+
+    def forgive(self, *, forever: bool) -> None:
+        """Take the lag of now for none."""
+        self._least_s, self._useless = self._offset_s, forever
+
+
+class KeyFrames:
+    """When key frames come, by those that came."""
+
+    def __init__(self) -> None:
+        self.gap_s = 0.0
+        """Between the last two frames."""
+        self._last_s: float | None = None
+        self._key_s: float | None = None
+        self._intervals_s: deque[float] = deque(maxlen=KEY_INTERVALS)
+
+    def see(self, time_s: float, *, is_key: bool) -> None:
+        """One more packet, and its time in seconds."""
+        if self._last_s is not None:
+            self.gap_s = max(0.0, time_s - self._last_s)
+        self._last_s = time_s
+        if is_key:
+            if self._key_s is not None and time_s > self._key_s:
+                self._intervals_s.append(time_s - self._key_s)
+            self._key_s = time_s
+
+    def next_s(self) -> float:
+        """From the last packet to the next key frame, seconds; infinite if nobody knows."""
+        if len(self._intervals_s) < 2 or self._key_s is None or self._last_s is None:
+            return math.inf
+        # The longest: a frame that is wanted may not be missed.
+        longest_s = max(self._intervals_s) * 1.05 + 0.1
+        return max(0.1, self._key_s + longest_s - self._last_s)
+
+
+class Follower:
+    """Follows a live stream as closely as the decoder can, and no closer than anybody looks.
+
+    Packets that come to wait (the decoder is too slow, the process was held up) are passed over up
+    to the newest key frame. Between frames that are wanted, packets are passed over as long as a
+    key frame comes before the next one is.
+    """
+
+    def __init__(self, demand: Demand, clock: Callable[[], float] = time.monotonic) -> None:
+        self._demand, self._clock = demand, clock
+        self._lag, self._keys = Lag(), KeyFrames()
+        self._resting, self._gap = False, False
+        self._late_since_s: float | None = None
+        self._passing: tuple[float, float] | None = None
+        """Since when packets are passed over because they are late, and how late they were."""
+        self._held: deque[Any] = deque()
+        """While passing: the newest key frame and what came after it."""
+        self._live_packets = self._futile = 0
+        self._shown_s = -math.inf
+
+    def wants(self, choice: Choice) -> bool:
+        """Whether somebody will look at a picture before the next but one comes."""
+        now_s = self._clock()
+        if self._demand.due_s - now_s > 2 * self._keys.gap_s:
+            return False
+        if choice.lag_s > LATE_S and now_s - self._shown_s < LATE_GAP_S:
+            return False
+        self._shown_s = now_s
+        return True
+
+    def choose(self, packets: Iterable[Any]) -> Iterator[Choice]:
+        """Decide over each packet when it is its turn: the ones before have been decoded then."""
+        for packet in packets:
+            seen_s = time_of(packet)
+            self._keys.see(self._clock() if seen_s is None else seen_s, is_key=packet.is_keyframe)
+            yield self._judge(packet)
+            while self._held and self._passing is None:
+                yield self._judge(self._held.popleft())
+
+    def _judge(self, packet: Any) -> Choice:
+        now_s = self._clock()
+        lag_s = self._lag.update(now_s, time_of(packet))
+        passed = 0
+        if self._passing is None and self._is_too_late(now_s, lag_s):
+            self._passing, self._resting, self._live_packets = (now_s, lag_s), False, 0
+            passed = len(self._held)
+            self._held.clear()
+        if self._passing is not None:
+            passed += self._hold(packet)
+            self._look_for_the_end(packet, now_s, lag_s)
+        elif self._rests(packet, now_s):
+            passed = 1
+        else:
+            fresh, self._gap = self._gap, False
+            return Choice(packet, now_s, lag_s, fresh=fresh)
+        self._gap = True
+        return Choice(None, now_s, lag_s, passed)
+
+    def _is_too_late(self, now_s: float, lag_s: float) -> bool:
+        if lag_s <= LATE_S:
+            self._late_since_s = None
+            return False
+        if self._late_since_s is None:
+            self._late_since_s = now_s
+        return now_s - self._late_since_s >= HURRY_S
+
+    def _hold(self, packet: Any) -> int:
+        """Keep the newest key frame and what follows it; returns how many packets were let go."""
+        before = len(self._held)
+        too_many = sum(held.size for held in self._held) > MAX_HELD_BYTES
+        if packet.is_keyframe or too_many:
+            self._held.clear()
+        if packet.is_keyframe or self._held:
+            self._held.append(packet)
+        return before + 1 - len(self._held)
+
+    def _look_for_the_end(self, packet: Any, now_s: float, lag_s: float) -> None:
+        """Stop passing over packets when none waits any more, and there is a key frame."""
+        assert self._passing is not None
+        since_s, before_s = self._passing
+        if now_s - since_s >= FUTILE_S and lag_s > max(before_s, LATE_S) / 2:
+            self._forgive(now_s, lag_s)
+            lag_s = 0.0
+        if lag_s > LIVE_S:
+            return
+        self._live_packets += 1
+        key_age_s = lag_s + _between(self._held[0], packet) if self._held else math.inf
+        if key_age_s <= MAX_KEY_AGE_S or self._live_packets > MAX_FRAMES_BEFORE_KEY:
+            self._passing = self._late_since_s = None
+
+    def _forgive(self, now_s: float, lag_s: float) -> None:
+        self._futile += 1
+        self._lag.forgive(forever=self._futile == MAX_FUTILE)
+        self._passing = (now_s, 0.0)
+        if self._futile == 1:
+            log.warning(
+                "camera: its pictures come %.0f s later than their times say, and passing over "
+                "some does not help: its clock jumped, or the network is too slow for it",
+                lag_s,
+            )
+
+    def _rests(self, packet: Any, now_s: float) -> bool:
+        """Whether nobody will look at this packet's picture, nor at any up to the next key frame.
+
+        Rest ends with a key frame; or without, if one is long overdue.
+        """
+        wanted_in_s = self._demand.due_s - now_s
+        if self._resting and not packet.is_keyframe and wanted_in_s > -MAX_REST_S:
+            return True
+        self._resting = wanted_in_s > self._keys.next_s()
+        return self._resting
+
+
+def time_of(packet: Any) -> float | None:
+    """When a packet is to be decoded, on the camera's clock, seconds; None if it does not say."""
+    ticks = packet.pts if packet.dts is None else packet.dts
+    return None if ticks is None else float(ticks * packet.time_base)
+
+
+def _between(before: Any, packet: Any) -> float:
+    before_s, time_s = time_of(before), time_of(packet)
+    return 0.0 if before_s is None or time_s is None else time_s - before_s

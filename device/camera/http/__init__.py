@@ -1,0 +1,1 @@
+"""Cameras that send JPEG over HTTP: connection, sign-in, body, and the pictures in it."""

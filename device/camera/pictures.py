@@ -1,0 +1,227 @@
+"""From a video's packets to upright pictures, through PyAV."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from device.camera.follow import MAX_FRAMES_BEFORE_KEY, Choice
+from device.camera.source import Frame
+from device.contract.preprocess import MAX_FRAME_PIXELS, Pixels
+from device.errors import SourceError
+
+log = logging.getLogger("fieldguide")
+
+CUT_CODECS: dict[str, Callable[[int], bool]] = {
+    "h264": lambda head: head & 0x1F in (7, 8),
+    "hevc": lambda head: (head >> 1) & 0x3F in (32, 33, 34),
+}
+"""Of these FFmpeg looks itself where one picture ends and the next begins; and whether what
+follows such a head byte are parameters."""
+START_CODE = b"\0\0\0\1"
+MAX_STREAM_PIXELS = 2 * MAX_FRAME_PIXELS
+"""Of a film's frame: its decoder keeps several."""
+Matrix = tuple[int, int, int, int]
+"""x' = a x + c y, y' = b x + d y: where a pixel is shown."""
+UPRIGHT: Matrix = (1, 0, 0, 1)
+FEW_DAMAGED = 10
+MANY_DAMAGED = 0.02
+"""From this share on it is told how many frames are damaged."""
+
+
+def whole(av: Any, packets: Iterable[Any], codec: str) -> Iterator[Any]:
+    """Packets of one picture each.
+
+    Where an encoder repeats its parameters before each slice of a picture, FFmpeg takes each
+    slice for a picture of its own, and shows the rest of it grey. Slices of one picture have one
+    time, and so are put together again; it costs one frame's time to know the last one.
+    """
+    if codec not in CUT_CODECS:
+        yield from packets
+        return
+    pieces: list[Any] = []
+    last, cut, waits = None, False, True
+    for packet in packets:
+        if last is not None and _same_picture(last, packet, CUT_CODECS[codec]):
+            if not cut:
+                log.info(
+                    "camera: key frames come in pieces and are put together, one frame later "
+                    "(GStreamer: rtph264pay config-interval=1 instead of -1 saves that)"
+                )
+            cut = waits = True
+        elif pieces:
+            yield _joined(av, pieces)
+            # One whole key frame at the start: this encoder does not do such a thing.
+            waits = cut or not pieces[0].is_keyframe
+            pieces = []
+        last = packet
+        pieces.append(packet)
+        if not waits or not packet.size:
+            yield pieces.pop()
+    if pieces:
+        yield _joined(av, pieces)
+
+
+def _same_picture(before: Any, packet: Any, are_parameters: Callable[[int], bool]) -> bool:
+    # FFmpeg does not know the time of a stream's very first packet.
+    first = before.dts is None and before.is_keyframe and packet.is_keyframe
+    same_time = first or (before.dts, before.pts) == (packet.dts, packet.pts)
+    if packet.dts is None or not packet.size or not same_time:
+        return False
+    start, head = bytes(memoryview(packet)[:4]), bytes(memoryview(packet)[4:5])
+    return start == START_CODE and bool(head) and are_parameters(head[0])
+
+
+def _joined(av: Any, pieces: list[Any]) -> Any:
+    last = pieces[-1]
+    if len(pieces) == 1:
+        return last
+    packet = av.Packet(b"".join(bytes(piece) for piece in pieces))
+    packet.pts, packet.dts, packet.time_base = last.pts, last.dts, last.time_base
+    packet.is_keyframe = pieces[0].is_keyframe
+    return packet
+
+
+class Decoder:
+    """Makes frames of a video's packets; a corrupt one costs itself alone."""
+
+    def __init__(
+        self, av: Any, context: Any, name: str, wants: Callable[[Choice], bool] = lambda _: True
+    ) -> None:
+        """Begin a film or stream.
+
+        Args:
+            av: the module.
+            context: of the codec.
+            name: of the source, for the frames' names.
+            wants: asked before a decoded picture is turned into RGB.
+        """
+        self._av, self._context, self._name, self._wants = av, context, name, wants
+        self._number = self._before_key = 0
+        self._started, self._orientation = False, Orientation()
+
+    def frames(self, choices: Iterable[Choice]) -> Iterator[Frame]:
+        """A frame for each picture and each packet passed over.
+
+        Each packet is asked for when all frames of the one before have been taken.
+        """
+        for choice in choices:
+            if choice.packet is None:
+                yield self._frame(choice, passed=choice.passed)
+                continue
+            if choice.fresh:
+                self._context.flush_buffers()
+            try:
+                yield from self._decoded(choice)
+            except self._av.InvalidDataError as error:
+                yield self._frame(choice, f"damaged frame: {error.strerror}")
+
+    def _decoded(self, choice: Choice) -> Iterator[Frame]:
+        started_s = time.perf_counter()
+        for picture in self._context.decode(choice.packet):
+            if self._is_early(picture):
+                continue
+            matrix = self._orientation.see(picture)
+            if picture.is_corrupt:
+                yield self._frame(choice, "damaged frame")
+            elif self._wants(choice):
+                pixels = upright(_pixels(picture, self._name), matrix)
+                decode_s = time.perf_counter() - started_s
+                yield replace(self._frame(choice), picture=pixels, decode_s=decode_s)
+            else:
+                yield self._frame(choice, passed=1)
+            started_s = time.perf_counter()
+
+    def _is_early(self, picture: Any) -> bool:
+        """Joined in the middle of a film: differences to what was never seen, all grey."""
+        self._before_key += 1
+        self._started = (
+            self._started or picture.key_frame or self._before_key > MAX_FRAMES_BEFORE_KEY
+        )
+        return not self._started
+
+    def _frame(self, choice: Choice, error: str = "", *, passed: int | None = None) -> Frame:
+        self._number += 1 if passed is None else passed
+        return Frame(
+            f"{self._name}#{self._number - 1}",
+            None,
+            error,
+            captured_s=choice.arrived_s - choice.lag_s,
+            outdated=passed or 0,
+            lag_s=choice.lag_s,
+        )
+
+
+def _pixels(frame: Any, name: str) -> Pixels:
+    """A decoded frame as R, G, B; at half size above `MAX_FRAME_PIXELS`.
+
+    Raises:
+        SourceError: if the decoder alone, which keeps several of them, would fill the memory.
+    """
+    width, height = frame.width, frame.height
+    if width * height > MAX_STREAM_PIXELS:
+        size = f"{width}x{height} pixels are more than {MAX_STREAM_PIXELS:,}"
+        raise SourceError(f"{name}: {size}: choose a smaller stream of the camera")
+    if width * height > MAX_FRAME_PIXELS:
+        frame = frame.reformat(width=width // 2, height=height // 2, format="rgb24")
+    pixels: Pixels = frame.to_ndarray(format="rgb24")
+    return pixels
+
+
+def telling_damage(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The same frames; once it is told if many of a stream's are damaged, and what may help."""
+    damaged, told = 0, False
+    for total, frame in enumerate(frames, start=1):
+        damaged += bool(frame.error)
+        if not told and damaged >= max(FEW_DAMAGED, MANY_DAMAGED * total):
+            told = True
+            log.warning(
+                "camera: %d of %d frames are damaged and left out: packets get lost on the way "
+                "(a cable, a lower bit rate or TCP instead of UDP helps), or the encoder does "
+                "something that FFmpeg cannot read (GStreamer: rtph264pay config-interval=1)",
+                damaged,
+                total,
+            )
+        yield frame
+
+
+class Orientation:
+    """How pictures are to be shown; films say it of each, streams about once for a key frame."""
+
+    def __init__(self) -> None:
+        self._matrix, self._named = UPRIGHT, False
+
+    def see(self, picture: Any) -> Matrix:
+        """That of one more picture of PyAV's; whole groups of them without any are upright."""
+        data = next((d for d in picture.side_data if d.type.name == "DISPLAYMATRIX"), None)
+        if data is not None:
+            a, b, _, c, d = (
+                int(number) for number in np.frombuffer(memoryview(data), np.int32)[:5]
+            )
+            self._matrix, self._named = (a, b, c, d), True
+        elif picture.key_frame:
+            # With some encoders it is the picture after the key frame that has it.
+            self._matrix = self._matrix if self._named else UPRIGHT
+            self._named = False
+        return self._matrix
+
+
+def upright(pixels: Pixels, matrix: Matrix) -> Pixels:
+    """Turned and mirrored as the film asks for; a telephone's pixels lie as its sensor does.
+
+    Args:
+        pixels: uint8 (h, w, 3).
+        matrix: any other angle than a quarter is taken for the nearest.
+    """
+    if matrix == UPRIGHT:
+        return pixels
+    a, b, c, d = matrix
+    # Three bytes at a time: four times as fast as one by one.
+    whole_pixels = pixels.view("V3")[..., 0]
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        whole_pixels, a, d = whole_pixels.T, c, b
+    turned = np.ascontiguousarray(whole_pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+    return turned[..., np.newaxis].view(np.uint8)

@@ -1,0 +1,261 @@
+"""Frames through PyAV (the `video` extra): video files, V4L2 cameras, RTSP and other streams."""
+
+import errno
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device.camera.follow import Choice, Follower
+from device.camera.pictures import Decoder, telling_damage, whole
+from device.camera.source import ALWAYS, Demand, Frame
+from device.errors import SourceError, StalledError
+from device.settings.address import safe, shown
+from device.settings.sections import CameraConfig
+
+ALMOST = 0.95
+TEAR_DOWN_S = 0.5
+"""For a server to be done with one connection before the next."""
+LOW_LATENCY = {
+    "flags": "low_delay",
+    # Finding out what a stream is may not wait for more of it than a camera sends in a moment.
+    "probesize": "500000",
+    "analyzeduration": "500000",
+}
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """Every frame of a video file, in order."""
+
+    path: Path
+    live = False
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield every frame; one that is damaged as a frame with an error.
+
+        Raises:
+            SourceError: if PyAV is missing or the file is no readable video.
+        """
+        av = pyav()
+        try:
+            with av.open(str(self.path)) as container:
+                context = _context(container, strict=True)
+                packets = container.demux(container.streams.video[0])
+                choices = (Choice(packet, time.monotonic(), 0.0) for packet in packets)
+                yield from Decoder(av, context, str(self.path)).frames(choices)
+        except IndexError as error:
+            raise SourceError(f"{self.path}: no video in it") from error
+        except av.FFmpegError as error:
+            raise SourceError(f"{self.path}: not a readable video ({error})") from error
+
+
+@dataclass(frozen=True)
+class V4l2Camera:
+    """A USB or other Video4Linux camera."""
+
+    device: str
+    config: CameraConfig
+    demand: Demand = ALWAYS
+    live = True
+    # FFmpeg waits for a frame inside of the driver, past every time limit, and what waits there
+    # keeps the device: each further attempt would find it busy.
+    hang_is_final = True
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames as they come.
+
+        Raises:
+            SourceError: if it cannot be opened, or goes away.
+        """
+        pyav()
+        if not Path(self.device).exists():
+            raise SourceError(f"{self.device}: no such camera; is it plugged in?")
+        options = {
+            "video_size": f"{self.config.width_px}x{self.config.height_px}",
+            "framerate": f"{self.config.fps:g}",
+        }
+        limit_s = self.config.open_limit_s
+        yield from _live(
+            self.device, self.config, self.demand, options, kind="v4l2", limit_s=limit_s
+        )
+
+
+@dataclass(frozen=True)
+class NetworkStream:
+    """A camera on the network: RTSP, or films over HTTP; JPEG over HTTP is `HttpCamera`'s."""
+
+    address: str = field(repr=False)
+    config: CameraConfig
+    demand: Demand = ALWAYS
+    opened: Any = None
+    """What has a `read` for the stream's bytes, where somebody has connected already."""
+    live = True
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames as they come.
+
+        Raises:
+            SourceError: if it cannot be reached, stops sending, or ends.
+        """
+        if self.address.startswith("rtsp://"):
+            yield from self._over_rtsp()
+        else:
+            # Encrypted RTSP is TCP alone.
+            yield from self._over(self.config.open_limit_s)
+
+    def _over(self, limit_s: float, **options: str) -> Iterator[Frame]:
+        options = {**LOW_LATENCY, **options}
+        return _live(
+            self.address, self.config, self.demand, options, limit_s=limit_s, opened=self.opened
+        )
+
+    def _over_rtsp(self) -> Iterator[Frame]:
+        """First what loses nothing and passes every firewall that RTSP passes, then UDP."""
+        # Sooner than whoever waits for frames gives up, or nobody would learn of the reason.
+        limit_s = 0.75 * self.config.open_limit_s
+        try:
+            # Of one connection: right after one was closed many servers refuse the next.
+            both = {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp"}
+            yield from self._over(limit_s, **both)
+        except _NotOpenedError as error:
+            if isinstance(error.cause, pyav().ExitError):
+                raise error.with_hint(
+                    "neither over TCP nor, if it refuses that, over UDP (a firewall?)"
+                ) from error
+            if error.cause.errno == errno.EPROTONOSUPPORT:
+                raise error.with_hint("it takes neither TCP nor UDP") from error
+            if error.is_final:
+                raise
+            tcp = error
+        # FFmpeg takes one refusal alone (461) for a reason to go on.
+        time.sleep(TEAR_DOWN_S)
+        try:
+            yield from self._over(limit_s / 2, rtsp_transport="udp")
+        except _NotOpenedError as udp:
+            reasons = f"over TCP: {tcp.reason}; over UDP: {udp.reason}"
+            raise SourceError(f"{shown(self.address)}: {reasons}") from udp
+
+
+class _NotOpenedError(SourceError):
+    """A stream of which nothing came."""
+
+    def __init__(self, shown: str, av: Any, cause: Any) -> None:
+        """Take FFmpeg's error."""
+        self.shown, self.cause, self.reason = shown, cause, _reason(av, cause)
+        # It is not there, or does not want us: another transport will not do any better.
+        self.is_final = isinstance(
+            cause,
+            av.ExitError
+            | av.ConnectionRefusedError
+            | av.HTTPUnauthorizedError
+            | av.HTTPForbiddenError
+            | av.HTTPNotFoundError,
+        )
+        super().__init__(f"{shown}: {self.reason}")
+
+    def with_hint(self, hint: str) -> SourceError:
+        """The same, and what it means."""
+        return SourceError(f"{self.shown}: {self.reason}: {hint}")
+
+
+def _live(
+    address: str,
+    config: CameraConfig,
+    demand: Demand,
+    options: dict[str, str],
+    *,
+    kind: str | None = None,
+    limit_s: float,
+    opened: Any = None,
+) -> Iterator[Frame]:
+    av, name = pyav(), shown(address)
+    strict = address.startswith("http")
+    limits_s = (limit_s, config.stall_limit_s)
+    with _opened(av, opened or address, name, options, kind, limits_s) as container:
+        began = False
+        try:
+            limit_s = config.stall_limit_s
+            for frame in _followed(av, container, name, limit_s, demand, strict=strict):
+                began = True
+                yield frame
+        except IndexError as error:
+            raise SourceError(f"{name}: no video in it") from error
+        except av.FFmpegError as error:
+            if not began:
+                raise _NotOpenedError(name, av, error) from error
+            fault = StalledError if isinstance(error, av.ExitError) else SourceError
+            raise fault(f"{name}: {_reason(av, error)}") from error
+    raise SourceError(f"{name}: the stream ended")
+
+
+def _opened(
+    av: Any,
+    file: Any,
+    name: str,
+    options: dict[str, str],
+    kind: str | None,
+    limits_s: tuple[float, float],
+) -> Any:
+    try:
+        return av.open(file, format=kind, options=options, timeout=limits_s)
+    except av.FFmpegError as error:
+        raise _NotOpenedError(name, av, error) from error
+
+
+def _reason(av: Any, error: Any) -> str:
+    if isinstance(error, av.ExitError):
+        return "it does not answer any more"
+    return safe(error.strerror or str(error))
+
+
+def _followed(
+    av: Any, container: Any, name: str, limit_s: float, demand: Demand, *, strict: bool
+) -> Iterator[Frame]:
+    """Frames of a live container's first video stream, as close behind it as can be."""
+    context = _context(container, strict=strict)
+    packets = _unstalled(container.demux(container.streams.video[0]), name, limit_s)
+    follower = Follower(demand)
+    choices = follower.choose(whole(av, packets, context.name))
+    yield from telling_damage(Decoder(av, context, name, follower.wants).frames(choices))
+
+
+def _context(container: Any, *, strict: bool) -> Any:
+    """The decoder of the first video stream.
+
+    Args:
+        container: an open one.
+        strict: also refuse frames that the decoder could patch up, such as the upper half of a
+            JPEG. Not for cameras whose frames are never quite right.
+    """
+    context = container.streams.video[0].codec_context
+    if strict:
+        context.options = {"err_detect": "explode"}
+    return context
+
+
+def _unstalled(packets: Iterator[Any], name: str, limit_s: float) -> Iterator[Any]:
+    """Packets; when FFmpeg has waited too long it first hands out what it still had."""
+    while True:
+        asked_s = time.monotonic()
+        packet = next(packets, None)
+        if time.monotonic() - asked_s >= ALMOST * limit_s:
+            raise StalledError(f"{name}: no frame for {limit_s:.3g} s")
+        if packet is None:
+            return
+        yield packet
+
+
+def pyav() -> Any:
+    """The module `av`; raises SourceError if it is missing."""
+    try:
+        import av
+    except ImportError as error:
+        raise SourceError(
+            "films, V4L2, RTSP, and CSI cameras before the Pi 5 need PyAV: pip install av "
+            "(the package's `video` extra)"
+        ) from error
+    return av

@@ -1,0 +1,1 @@
+"""What workstation and board agree on: photos, preprocessing, class names and the bundle."""

@@ -1,0 +1,316 @@
+"""The bundle: what was verified, and proof that this is still it.
+
+A bundle is a folder, or the same as one tar file. `manifest.json` names every other file with its
+SHA-256 and size, and carries a digest of itself. Everything is read once and compared; the
+interpreter is later built from the very bytes that were compared (truncated and flipped models
+load far too often to take "it loads" for proof).
+"""
+
+import hashlib
+import io
+import json
+import stat
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device.contract.preprocess import Preprocessing
+from device.errors import BundleError
+
+SCHEMA = 1
+"""The newest manifest schema that this version reads and the one that it writes."""
+
+MANIFEST = "manifest.json"
+MODEL = "model_int8.tflite"
+EDGETPU_MODEL = "model_edgetpu.tflite"
+LABELS = "labels.txt"
+GOLDEN = "golden.npz"
+MODEL_CARD = "MODEL_CARD.md"
+REQUIRED_FILES = (MODEL, LABELS, GOLDEN, MODEL_CARD)
+OPTIONAL_FILES = (EDGETPU_MODEL,)
+
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+MAX_FILE_BYTES = 512 * 1024 * 1024
+MAX_LABELS = 100_000
+
+_THRESHOLD_INTERVALS = ("coverage_interval", "precision_interval")
+_SELF_DIGEST = "manifest_sha256"
+_REBUILD = "build it again with `make bundle` or copy it again"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose every byte has been compared with its manifest."""
+
+    manifest: Mapping[str, Any]
+    model: bytes
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    golden: bytes
+    """The bytes of `golden.npz`; see `golden_arrays`."""
+    edgetpu_model: bytes = b""
+    """The same model compiled for the Edge TPU; empty if the bundle has none."""
+
+    @property
+    def name(self) -> str:
+        """What the bundle classifies, as given when it was built."""
+        return str(self.manifest.get("name", "unnamed"))
+
+    @property
+    def data(self) -> str:
+        """One line that says which photos it was made from."""
+        return str(self.manifest.get("data", {}).get("description", "unknown data"))
+
+    @property
+    def threshold(self) -> float:
+        """The score below which a picture shows nothing that the model knows, 0..1."""
+        return float(self.manifest["threshold"]["value"])
+
+    def golden_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
+        """The golden inputs ("inputs", (k, h, w, 3)) and raw outputs by output name.
+
+        Raises:
+            BundleError: if the archive is not what convert writes.
+        """
+        try:
+            with np.load(io.BytesIO(self.golden), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except Exception as error:
+            raise BundleError(f"{GOLDEN} cannot be read ({error}); {_REBUILD}") from error
+        counts = {len(array) if array.ndim else 0 for array in arrays.values()}
+        if not {"inputs", "probabilities"} <= set(arrays) or len(counts) != 1 or 0 in counts:
+            raise BundleError(f"{GOLDEN} lacks its inputs or outputs; {_REBUILD}")
+        inputs = arrays["inputs"]
+        if inputs.dtype != np.uint8 or inputs.shape[1:] != self.preprocessing.shape:
+            raise BundleError(f"{GOLDEN}: its inputs are no prepared pictures; {_REBUILD}")
+        return arrays
+
+
+def load(path: Path) -> Bundle:
+    """Read a bundle folder or tar and compare every file with the manifest.
+
+    Raises:
+        BundleError: if anything is missing, truncated, edited or of a newer schema.
+    """
+    return from_files(read_files(path))
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """The bytes of a bundle's files by name, manifest included, each compared with the manifest.
+
+    Raises:
+        BundleError: if anything is missing, truncated, edited or of a newer schema.
+    """
+    read = _reader(path)
+    data = read(MANIFEST, MAX_MANIFEST_BYTES)
+    manifest = parse_manifest(data)
+    names = sorted(manifest["files"])
+    return {MANIFEST: data, **{name: _read_checked(read, name, manifest) for name in names}}
+
+
+def from_files(files: Mapping[str, bytes]) -> Bundle:
+    """The bundle of files that `read_files` gave.
+
+    Raises:
+        BundleError: if labels or preprocessing are not what convert writes.
+    """
+    manifest = parse_manifest(files[MANIFEST])
+    return Bundle(
+        manifest=manifest,
+        model=files[MODEL],
+        labels=parse_labels(files[LABELS]),
+        preprocessing=_preprocessing(manifest),
+        golden=files[GOLDEN],
+        edgetpu_model=files.get(EDGETPU_MODEL, b""),
+    )
+
+
+def parse_manifest(data: bytes) -> dict[str, Any]:
+    """Check a manifest's form, schema and self-digest.
+
+    Raises:
+        BundleError: if it is no manifest of a schema that this version knows, or was edited.
+    """
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{MANIFEST} is not JSON: truncated or edited; {_REBUILD}") from error
+    if not isinstance(manifest, dict) or not _is_count(manifest.get("schema")):
+        raise BundleError(f"{MANIFEST} has no schema number: not a Fieldguide bundle")
+    if manifest["schema"] > SCHEMA:
+        raise BundleError(
+            f"the bundle has schema {manifest['schema']}, this version reads up to {SCHEMA}: "
+            "update the device package"
+        )
+    if manifest.get(_SELF_DIGEST) != manifest_digest(manifest):
+        raise BundleError(f"{MANIFEST} was edited or damaged (its digest differs); {_REBUILD}")
+    _check_files(manifest.get("files"))
+    _check_form(manifest.get("data", {}), manifest.get("tolerance", {}))
+    _check_threshold(manifest.get("threshold"))
+    return manifest
+
+
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of a manifest without its own digest."""
+    body = {key: value for key, value in manifest.items() if key != _SELF_DIGEST}
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def seal_manifest(manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of `manifest.json`: readable, ordered, with its own digest."""
+    sealed = {**manifest, _SELF_DIGEST: manifest_digest(manifest)}
+    return (json.dumps(sealed, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
+
+
+def file_record(data: bytes) -> dict[str, Any]:
+    """What the manifest says of one file."""
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def parse_labels(data: bytes) -> tuple[str, ...]:
+    """The class names of `labels.txt`, one per line.
+
+    Raises:
+        BundleError: if there are none, too many, or they are no UTF-8 text.
+    """
+    try:
+        labels = tuple(data.decode("utf-8").removesuffix("\n").split("\n"))
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{LABELS} is not UTF-8 text") from error
+    if not all(labels) or not 1 <= len(labels) <= MAX_LABELS:
+        raise BundleError(f"{LABELS} has empty lines, or not 1..{MAX_LABELS} of them")
+    return labels
+
+
+def _check_files(files: Any) -> None:
+    known = {*REQUIRED_FILES, *OPTIONAL_FILES}
+    if not isinstance(files, dict) or not set(REQUIRED_FILES) <= set(files) <= known:
+        raise BundleError(f"{MANIFEST} does not list the files of a bundle; {_REBUILD}")
+    for name, record in files.items():
+        whole = isinstance(record, dict) and set(record) == {"sha256", "bytes"}
+        if not whole or not _is_count(record["bytes"], least=0):
+            raise BundleError(f"{MANIFEST}: the record of {name} is damaged; {_REBUILD}")
+
+
+def _check_form(data: Any, tolerance: Any) -> None:
+    if not isinstance(data, dict) or not isinstance(tolerance, dict):
+        raise BundleError(f"{MANIFEST}: the record of data or tolerance is damaged; {_REBUILD}")
+    for runtime, record in tolerance.items():
+        if not _is_tolerance(record):
+            raise BundleError(f"{MANIFEST}: the tolerance of {runtime!r} is damaged; {_REBUILD}")
+
+
+def _is_tolerance(record: Any) -> bool:
+    """Steps that an output may differ by, photos of another class, outputs that may not differ."""
+    if not isinstance(record, dict) or not isinstance(record.get("exact", []), list):
+        return False
+    limits = (record.get("max_steps"), record.get("max_other_top1", 0))
+    names = all(isinstance(name, str) for name in record.get("exact", []))
+    return names and all(_is_count(limit, least=0) for limit in limits)
+
+
+def _check_threshold(record: Any) -> None:
+    """A threshold's record: its value, and what it does to `n` photos not used to choose it."""
+    whole = (
+        isinstance(record, dict)
+        and set(record) == {"value", "n", "coverage", "precision", *_THRESHOLD_INTERVALS}
+        and _is_count(record["n"])
+        and _is_share(record["value"])
+        and _is_share(record["coverage"])
+        and all(_is_interval(record[name]) for name in _THRESHOLD_INTERVALS)
+        and (record["precision"] is None or _is_share(record["precision"]))
+    )
+    if not whole:
+        raise BundleError(f"{MANIFEST}: the record of threshold is damaged; {_REBUILD}")
+
+
+def _is_interval(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_share, value))
+
+
+def _is_share(value: Any) -> bool:
+    # NaN compares false; a bool is an int, and no share.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= 1
+
+
+def _is_count(value: Any, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _read_checked(
+    read: Callable[[str, int], bytes], name: str, manifest: Mapping[str, Any]
+) -> bytes:
+    data, expected = read(name, MAX_FILE_BYTES), manifest["files"][name]
+    if len(data) != expected["bytes"]:
+        raise BundleError(
+            f"{name} has {len(data):,} bytes, the manifest says {expected['bytes']:,}: truncated "
+            f"or edited; {_REBUILD}"
+        )
+    if hashlib.sha256(data).hexdigest() != expected["sha256"]:
+        raise BundleError(f"{name} differs from the manifest (SHA-256); {_REBUILD}")
+    return data
+
+
+def _preprocessing(manifest: Mapping[str, Any]) -> Preprocessing:
+    rules = Preprocessing.from_record(manifest.get("preprocess", {}))
+    if rules.sha256() != manifest.get("preprocess_sha256"):
+        raise BundleError(f"{MANIFEST}: the preprocessing record differs from its digest")
+    return rules
+
+
+def _reader(path: Path) -> Callable[[str, int], bytes]:
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(f"{path}: no such bundle; build one with `make bundle`") from error
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error
+    if stat.S_ISDIR(kind):
+        return lambda name, limit: _read_limited(path / name, name, limit)
+    if stat.S_ISREG(kind):
+        return _tar_reader(path)
+    raise BundleError(f"{path}: neither the folder of a bundle nor its tar")
+
+
+def _read_limited(path: Path, name: str, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise BundleError(f"{path.parent}: {name} is missing; {_REBUILD}") from error
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error
+    if len(data) > limit:
+        raise BundleError(f"{path}: larger than {limit:,} bytes")
+    return data
+
+
+def _tar_reader(path: Path) -> Callable[[str, int], bytes]:
+    contents: dict[str, bytes] = {}
+    known = {MANIFEST, *REQUIRED_FILES, *OPTIONAL_FILES}
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                name = member.name.removeprefix("./")
+                if name in known and member.isfile() and member.size <= MAX_FILE_BYTES:
+                    file = archive.extractfile(member)
+                    contents[name] = file.read() if file else b""
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+        # tarfile lets the errors of its integers through where a header claims absurd sizes.
+        raise BundleError(f"{path}: not a whole bundle tar ({error}); {_REBUILD}") from error
+
+    def read(name: str, limit: int) -> bytes:
+        if name not in contents or len(contents[name]) > limit:
+            raise BundleError(f"{path}: {name} is missing; {_REBUILD}")
+        return contents[name]
+
+    return read

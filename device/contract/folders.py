@@ -1,0 +1,148 @@
+"""Which files of a folder are photos: one rule for training, the folder source and `classify`."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+
+from device.contract.formats import PHOTO_SUFFIXES, is_photo_start
+
+_RAW = re.compile(
+    r"\.(3fr|arw|cr[23w]|dcr|dng|erf|iiq|k25|kdc|mef|mos|mrw|nef|nrw|orf|pef|ptx|raf|raw|rw[2l]"
+    r"|sr[2fw]|x3f)",
+    re.IGNORECASE,
+)
+"""Of cameras' raw pictures: many begin like a TIFF, and hold nothing but a preview for us."""
+
+_SYSTEM = re.compile(
+    r"@eadir|#recycle|#snapshot|@recycle|@recently-snapshot|\.@__thumb|synophoto_thumb.*"
+    r"|.*@syno(eastream|resource)|\$recycle\.bin|system volume information|lost\+found"
+    r"|(eh)?thumbs(_vista)?\.db|desktop\.ini|.*:zone\.identifier|__macosx|\._.*|\.ds_store|icon\r"
+    r"|\.appledouble|\.fseventsd|\.spotlight-.*|network trash folder|temporary items|\.trash.*"
+    r"|\.thumbnails|\.directory|\.nomedia|\.?picasa\.ini",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What systems and network drives put between photos for themselves, thumbnails among it."""
+_START_BYTES = 64
+
+
+class Why(Enum):
+    """Why something in a folder is passed over; the value is said of one or several."""
+
+    SYSTEM = "of the system or the drive"
+    HIDDEN = "hidden"
+    RAW = "of cameras' raw formats, which are not read: convert them to JPEG"
+    OTHER = "no photos"
+    NOWHERE = "links that lead nowhere"
+    AGAIN = "links to folders above them, or read already"
+
+
+def is_system(name: str) -> bool:
+    """Whether a file or folder of this name is a system's or network drive's own."""
+    return _SYSTEM.fullmatch(name) is not None
+
+
+def is_raw(path: Path) -> bool:
+    """Whether a file is a camera's raw picture, by its suffix."""
+    return _RAW.fullmatch(path.suffix) is not None
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file is taken for a photo: by its suffix, or with an unknown one by its bytes."""
+    if path.suffix.lower() in PHOTO_SUFFIXES:
+        return True
+    if is_raw(path) or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return is_photo_start(file.read(_START_BYTES))
+    except OSError:
+        return False
+
+
+def photos_below(
+    folder: Path,
+    *,
+    closed: Callable[[OSError], object] | None = None,
+    passed: Callable[[Path, Why], object] | None = None,
+) -> Iterator[Path]:
+    """Photo files in a folder and its subfolders, by name, those behind links last.
+
+    Links to folders are followed, each folder once and never one that holds `folder`.
+
+    Args:
+        folder: to look into.
+        closed: called for what cannot be looked into; without it the error is raised.
+        passed: called for what is passed over, with the reason.
+    """
+    seen = _above(folder)
+    waiting = [(folder, True)]
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            yield path
+            continue
+        try:
+            where = _identity(path)
+            if where in seen:
+                _tell(passed, path, Why.AGAIN)
+                continue
+            seen.add(where)
+            waiting += reversed(_entries(path, passed))
+        except OSError as error:
+            if closed is None:
+                raise
+            closed(error)
+
+
+def _entries(folder: Path, passed: Callable[[Path, Why], object] | None) -> list[tuple[Path, bool]]:
+    """Photos and subfolders (True), folders behind links last; tells of all else."""
+    found: list[tuple[Path, bool]] = []
+    linked: list[tuple[Path, bool]] = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = folder / entry.name
+        why = _why_passed(entry, path)
+        if why:
+            _tell(passed, path, why)
+        elif entry.is_dir():
+            (linked if entry.is_symlink() else found).append((path, True))
+        else:
+            found.append((path, False))
+    return found + linked
+
+
+def _why_passed(entry: os.DirEntry[str], path: Path) -> Why | None:
+    if is_system(entry.name):
+        return Why.SYSTEM
+    if entry.name.startswith("."):
+        return Why.HIDDEN
+    if entry.is_symlink() and not os.path.exists(path):
+        return Why.NOWHERE
+    if entry.is_dir() or (entry.is_file() and is_photo(path)):
+        return None
+    return Why.RAW if is_raw(path) else Why.OTHER
+
+
+def _tell(passed: Callable[[Path, Why], object] | None, path: Path, why: Why) -> None:
+    if passed is not None:
+        passed(path, why)
+
+
+def _above(folder: Path) -> set[tuple[int, int]]:
+    """The folders that hold a folder, by its name and as it really lies."""
+    named = folder.absolute()
+    found = set()
+    for path in {*named.parents, *Path(os.path.realpath(named)).parents}:
+        try:
+            found.add(_identity(path))
+        except OSError:
+            # What nobody may ask for leads nowhere either.
+            continue
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all names of one folder."""
+    state = os.stat(path)
+    return state.st_dev, state.st_ino

@@ -1,0 +1,1 @@
+"""What keeps the service from working here, and what to do about it."""

@@ -1,0 +1,88 @@
+"""What keeps the service from working here: `python -m device doctor`.
+
+Every check is a small function from facts (`device.doctor.host`, settings, versions) to findings.
+Where a check exists because of an upstream fault, its thread is named there.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from device.camera.auto import choose, video_nodes
+from device.camera.source import AUTO, PICAMERA2
+from device.doctor import machine, network, software
+from device.doctor.finding import FAILED, OK, WARNING, Finding
+from device.doctor.host import Host
+from device.errors import ConfigError
+from device.settings import sections as configuration
+from device.settings.address import shown
+from device.settings.reader import secrets
+from device.settings.sections import Config
+from device.telemetry.board import Board
+
+
+def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
+    """Make all checks, the slow ones last.
+
+    Args:
+        path: the settings file; if it cannot be used, the defaults are checked.
+        host: the machine.
+    """
+    host = host or Host()
+    yield software.python()
+    yield software.numpy_abi(software.installed)
+    settings, finding = config_file(path)
+    yield finding
+    yield from cameras(settings.camera.source, host)
+    yield machine.edgetpu(host, settings.inference.runtime, library=software.edgetpu_library())
+    yield from machine.board(Board(), settings.inference.hot_c)
+    yield machine.clock(host, time.time())
+    yield from machine.disk(host, settings)
+    yield from machine.ports(host, settings)
+    if settings.output.mqtt.enabled:
+        yield from network.broker(settings.output.mqtt)
+    if "://" in settings.camera.source:
+        yield network.camera(settings.camera)
+    yield software.runtime(software.in_child)
+    yield from software.bundle(settings)
+
+
+def cameras(source: str, host: Host) -> Iterator[Finding]:
+    """picamera2 where it matters, then the camera itself."""
+    usb, csi = False, False
+    if source in (AUTO, PICAMERA2):
+        usb = choose(video_nodes(host.root / "dev")) is not None
+        if source == PICAMERA2 or host.is_raspberry_pi():
+            finding = software.picamera2(software.in_child, needed=source == PICAMERA2)
+            csi = finding.state == OK
+            yield finding
+    yield from machine.cameras(source, host, usb=usb, csi=csi)
+
+
+def secrecy(path: Path, settings: Config) -> Finding:
+    """Whether settings that hold a password are nobody else's to read."""
+    # A camera's address is a secret only if it holds one.
+    held = [
+        name
+        for name, value in secrets(settings)
+        if name != "camera.source" or shown(value) != value
+    ]
+    if held and path.stat().st_mode & 0o004:
+        found = f"{path} holds {', '.join(held)}, and every user of this machine may read it"
+        fix = f"sudo chgrp fieldguide {path} && sudo chmod 640 {path}"
+        return Finding("settings", WARNING, found, fix)
+    return Finding("settings", OK, str(path))
+
+
+def config_file(path: Path) -> tuple[Config, Finding]:
+    """Whether the settings are right; if not, the defaults go on to be checked."""
+    try:
+        settings = configuration.load(path)
+        return settings, secrecy(path, settings)
+    except ConfigError as error:
+        fix = f"mend the file; {configuration.EXAMPLE} explains every setting"
+        if isinstance(error.__cause__, FileNotFoundError):
+            fix = f"cp {configuration.EXAMPLE} {path}, or name another with --config"
+        elif isinstance(error.__cause__, PermissionError):
+            fix = software.AS_SERVICE
+        return Config(), Finding("settings", FAILED, str(error), fix)

@@ -1,0 +1,50 @@
+"""What `device.doctor` says: each finding with its cause and its remedy."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from device.settings.address import safe
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+
+MARKS = {OK: "ok     ", WARNING: "warning", FAILED: "FAILED "}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check."""
+
+    check: str
+    state: str
+    """ok, warning (it works, but look at it) or failed."""
+    found: str
+    """What is so; for a failure its cause."""
+    fix: str = ""
+    """What to do about it."""
+
+    def line(self) -> str:
+        """For people; one line whatever it was made from."""
+        text = f"{self.check}: {self.found}" + f" -> {self.fix}" * bool(self.fix)
+        return f"{MARKS[self.state]}  {safe(text)}"
+
+    def record(self) -> dict[str, str]:
+        """For programs."""
+        found, fix = safe(self.found), safe(self.fix)
+        return {"check": self.check, "state": self.state, "found": found, "fix": fix}
+
+
+def report(findings: Iterable[Finding], *, as_json: bool) -> int:
+    """Print findings, for people as they come; returns the exit status, 1 if any failed."""
+    seen = []
+    for finding in findings:
+        seen.append(finding)
+        if not as_json:
+            print(finding.line(), flush=True)
+    failed = sum(finding.state == FAILED for finding in seen)
+    if as_json:
+        print(json.dumps({"healthy": not failed, "findings": [f.record() for f in seen]}))
+    else:
+        print(f"{failed} failed" if failed else "nothing failed", file=sys.stderr)
+    return int(failed > 0)

@@ -1,0 +1,209 @@
+"""Checks of `device.doctor` that concern the machine: camera, Edge TPU, board, disk, network."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from device.camera.source import AUTO, PICAMERA2
+from device.doctor.finding import FAILED, OK, WARNING, Finding
+from device.doctor.host import Host, nearest
+from device.inference.runtime import EDGETPU_NEEDS
+from device.outputs import registry
+from device.settings.address import shown
+from device.settings.sections import Config
+from device.telemetry.board import NOW, Board, explain
+
+EARLIEST_YEAR = 2025
+MIN_FREE_MB = 100
+
+# --- camera -----------------------------------------------------------------------------------
+
+
+def cameras(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Finding]:
+    """Whether the camera of the settings is there, allowed and free.
+
+    Args:
+        source: `camera.source` of the settings.
+        host: the machine.
+        usb: whether a V4L2 node delivers pictures.
+        csi: whether picamera2 sees a camera.
+    """
+    local = source in (AUTO, PICAMERA2) or source.startswith("/dev/")
+    nodes = host.video_nodes()
+    if source.startswith("/dev/"):
+        # Names that outlive a restart, as /dev/v4l/by-id/..., are links to one of them.
+        meant = os.path.realpath(host.root / source.lstrip("/"))
+        nodes = [node for node in nodes if os.path.realpath(node) == meant]
+    if not local:
+        yield other_source(source)
+    elif not nodes:
+        found = f"{source} is not there" if source.startswith("/dev/") else "none below /dev"
+        yield Finding("camera", FAILED, found, "check cable and plug")
+    else:
+        permission = camera_permission(host, nodes)
+        yield permission
+        if permission.state == OK:
+            yield camera_found(source, usb=usb, csi=csi)
+            yield camera_holder(host, nodes)
+
+
+def other_source(source: str) -> Finding:
+    """A stream, file or folder; `doctor_network.camera` tries a stream."""
+    remote = "://" in source
+    if remote or os.path.exists(source):
+        return Finding("camera", OK, shown(source))
+    return Finding("camera", FAILED, f"{shown(source)} is not there", "mend camera.source")
+
+
+def camera_found(source: str, *, usb: bool, csi: bool) -> Finding:
+    """Whether one of the nodes is a camera; a Raspberry Pi has many that are none."""
+    kinds = [name for name, here in (("CSI", csi), ("USB", usb)) if here]
+    if source == PICAMERA2 and not csi:
+        kinds = []
+    if kinds or source.startswith("/dev/"):
+        return Finding("camera", OK, " and ".join(kinds) or source)
+    fix = "check cable and plug; for a CSI camera also rpicam-hello --list-cameras"
+    return Finding("camera", FAILED, "none of the video nodes is a camera that can be used", fix)
+
+
+def camera_permission(host: Host, nodes: list[Path]) -> Finding:
+    """Whether this user may use the camera."""
+    closed = [node.name for node in nodes if not host.usable(node)]
+    if not closed:
+        return Finding("camera permission", OK, f"user {host.user} may use it")
+    if "video" in host.groups:
+        fix = f"a udev rule keeps it from group video: ls -l /dev/{closed[0]}"
+    else:
+        fix = f"sudo usermod -aG video {host.user}, then log in anew or restart the service"
+    return Finding("camera permission", FAILED, f"{host.user} may not use /dev/{closed[0]}", fix)
+
+
+def camera_holder(host: Host, nodes: list[Path]) -> Finding:
+    """Whether another program has the camera (raspberrypi/picamera2#991)."""
+    holders = host.holders(nodes)
+    others = [process for process in holders if not process.is_service]
+    if others:
+        names = ", ".join(f"{process} has {holders[process][0]}" for process in others)
+        pids = " ".join(str(process.pid) for process in others)
+        return Finding("camera holder", FAILED, names, f"end it: sudo kill {pids}")
+    if holders:
+        return Finding("camera holder", OK, "the service itself")
+    hidden = "" if host.user == "root" else ", as far as this user can see (sudo sees all)"
+    return Finding("camera holder", OK, f"nobody{hidden}")
+
+
+# --- Edge TPU -----------------------------------------------------------------------------------
+
+
+def edgetpu(host: Host, wanted: str, *, library: str) -> Finding:
+    """Whether an Edge TPU is there with its library and permission (google-coral/edgetpu#873).
+
+    Args:
+        host: the machine.
+        wanted: `inference.runtime` of the settings.
+        library: where libedgetpu is; empty if it is not.
+    """
+    usb, pcie = host.edgetpu_usb(), host.edgetpu_pcie()
+    if not usb and not pcie:
+        if wanted == "edgetpu":
+            fix = "plug it into a USB 3 port with its own cable, or set inference.runtime"
+            return Finding("edge tpu", FAILED, "none found, but the settings ask for it", fix)
+        return Finding("edge tpu", OK, "none, the CPU does it")
+    if not library:
+        state = FAILED if wanted == "edgetpu" else WARNING
+        fix = f"install {EDGETPU_NEEDS}"
+        return Finding("edge tpu", state, "it is there, but libedgetpu.so.1 is not", fix)
+    closed = [node for node in (*usb, *pcie) if not host.usable(node)]
+    if closed:
+        group = "plugdev" if closed[0] in usb else "apex"
+        fix = (
+            f"sudo usermod -aG {group} {host.user}, and plug it in anew (udev rules of libedgetpu)"
+        )
+        return Finding("edge tpu", FAILED, f"{host.user} may not use {closed[0]}", fix)
+    holders = [p for p in host.holders([*usb, *pcie]) if not p.is_service]
+    if holders:
+        found = f"{holders[0]} holds it"
+        return Finding("edge tpu", FAILED, found, f"end it: sudo kill {holders[0].pid}")
+    return Finding("edge tpu", OK, f"{'USB' if usb else 'PCIe'}, {library}")
+
+
+# --- board ------------------------------------------------------------------------------------
+
+
+def board(board: Board, hot_c: float) -> Iterator[Finding]:
+    """Temperature, and what the firmware says of power and heat, now and since boot."""
+    celsius = board.temperature_c()
+    if celsius is None:
+        yield Finding("temperature", OK, "no sensor")
+    elif celsius >= hot_c:
+        fix = "a heat sink or fan, shade, or a lower inference.max_fps"
+        yield Finding("temperature", WARNING, f"{celsius:.0f} degrees C, frames come slower", fix)
+    else:
+        yield Finding("temperature", OK, f"{celsius:.0f} degrees C")
+    word = board.throttled()
+    if word is None:
+        yield Finding("throttling", OK, "no firmware that tells")
+    elif not explain(word):
+        yield Finding("throttling", OK, "none since boot")
+    else:
+        power = word & 0x10001
+        fix = "a stronger power supply or shorter cable" if power else "a heat sink or fan"
+        state = FAILED if word & NOW else WARNING
+        yield Finding("throttling", state, f"{', '.join(explain(word))} ({word:#x})", fix)
+
+
+def clock(host: Host, now_unix_s: float) -> Finding:
+    """Whether the time can be right; labels come without it, but under wrong times."""
+    now = datetime.fromtimestamp(now_unix_s, UTC)
+    if now.year < EARLIEST_YEAR:
+        fix = "connect it to a network with NTP, or add a clock module; TLS fails until then"
+        return Finding("clock", FAILED, f"it says {now:%Y-%m-%d}", fix)
+    if not host.clock_is_synchronized():
+        fix = "timedatectl set-ntp true, and a network"
+        return Finding("clock", WARNING, f"{now:%Y-%m-%d %H:%M} UTC, set by no time server", fix)
+    return Finding("clock", OK, f"{now:%Y-%m-%d %H:%M} UTC, synchronized")
+
+
+# --- disk and network -------------------------------------------------------------------------
+
+
+def disk(host: Host, settings: Config) -> Iterator[Finding]:
+    """Room for what is written, and the right to write it."""
+    free_mb = host.free_bytes(Path(settings.bundle.path)) // 1_000_000
+    if free_mb < MIN_FREE_MB:
+        fix = "journalctl --vacuum-size=100M, or remove what is not needed"
+        yield Finding("disk", FAILED, f"{free_mb} MB free beside the bundle", fix)
+    else:
+        yield Finding("disk", OK, f"{free_mb:,} MB free beside the bundle")
+    collect = settings.output.collect
+    if not collect.enabled:
+        return
+    folder = Path(collect.path)
+    if not host.usable(nearest(folder)):
+        fix = f"sudo chown -R {host.user} {folder}, or set output.collect.path"
+        yield Finding("collect", FAILED, f"{host.user} may not write {folder}", fix)
+    elif host.free_bytes(folder) < collect.min_free_mb * 1_000_000:
+        fix = "make room, or lower output.collect.min_free_mb"
+        yield Finding("collect", WARNING, "too little room, nothing new is saved", fix)
+    else:
+        yield Finding("collect", OK, str(folder))
+
+
+def ports(host: Host, settings: Config) -> Iterator[Finding]:
+    """Whether the ports that outputs listen at are free, or the service's own."""
+    for name, section in registry.enabled(settings.output).items():
+        port = getattr(section, "port", 0) if hasattr(section, "address") else 0
+        if not port:
+            continue
+        holder = host.listener(port)
+        if not host.is_listening(port):
+            yield Finding(f"port of {name}", OK, f"{port} is free")
+        elif holder is not None and holder.is_service:
+            yield Finding(f"port of {name}", OK, f"{port} is the service's")
+        elif holder is not None:
+            fix = f"end it, or set output.{name}.port"
+            yield Finding(f"port of {name}", FAILED, f"{holder} has port {port}", fix)
+        else:
+            fix = "sudo shows who; if it is not the service, set another port"
+            yield Finding(f"port of {name}", WARNING, f"{port} is taken", fix)

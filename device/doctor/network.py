@@ -1,0 +1,122 @@
+"""Checks of `device.doctor` that make real connections: broker and network camera."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from device.camera.source import Frame, open_source
+from device.contract.preprocess import Preprocessing
+from device.doctor.finding import FAILED, OK, Finding
+from device.errors import FieldguideError
+from device.outputs.mqtt import home_assistant
+from device.settings.address import shown
+from device.settings.mqtt import MqttConfig
+from device.settings.sections import CameraConfig
+
+if TYPE_CHECKING:
+    from device.outputs.mqtt.connection import Connection
+
+BROKER_S = 25.0
+"""For two attempts, as the first may be in a version that the broker does not know."""
+CONFIRM_S = 5.0
+CAMERA_S = 20.0
+LOOK_S = 0.05
+
+
+def broker(config: MqttConfig) -> Iterator[Finding]:
+    """Whether the broker takes the device, and lets it write.
+
+    Connects as the service does, but under an id of its own: the service may be at work.
+    """
+    try:
+        from device.outputs.mqtt.connection import Connection
+    except ImportError:
+        fix = "pip install 'fieldguide-device[outputs]'"
+        yield Finding("mqtt broker", FAILED, "paho-mqtt is not installed", fix)
+        return
+    topics = home_assistant.topics(config)
+    heard: dict[str, str] = {}
+    connection = Connection(
+        config,
+        f"{home_assistant.device_id(config)}-doctor",
+        hear=(topics.birth,) if topics.birth else (),
+        overhear=(topics.availability, topics.health),
+        heard=lambda topic, message, _retained: heard.update({topic: message}),
+    )
+    try:
+        yield _connected(connection, config)
+    finally:
+        connection.close()
+    if topics.health in heard:
+        yield _identity(config, heard.get(topics.availability, ""), heard[topics.health])
+
+
+def _connected(connection: "Connection", config: MqttConfig) -> Finding:
+    _wait(lambda: connection.attempts >= 2 or connection.is_up, BROKER_S)
+    if connection.is_up:
+        # A topic of the device's own, at which nobody listens and of which nothing is kept.
+        topic = home_assistant.topics(config).state.removesuffix("state") + "doctor"
+        connection.publish(topic, "hello", retain=False)
+        if not _wait(lambda: connection.waits_s() == 0, CONFIRM_S):
+            fix = "look into the broker's log"
+            return Finding("mqtt broker", FAILED, "it connects, but confirms nothing", fix)
+    if connection.trouble is not None:
+        return Finding("mqtt broker", FAILED, connection.trouble.what, connection.trouble.fix)
+    return Finding("mqtt broker", OK, f"{config.host}:{config.port} takes messages")
+
+
+def _identity(config: MqttConfig, availability: str, health: str) -> Finding:
+    """Whether the device under this id, if there is one, is this machine's."""
+    name, theirs = home_assistant.device_id(config), home_assistant.who(health)[0]
+    if availability == home_assistant.ONLINE and theirs not in ("", home_assistant.machine()):
+        fix = "give one of the two another output.mqtt.device_id"
+        return Finding("mqtt id", FAILED, f"another device uses the id {name}", fix)
+    return Finding("mqtt id", OK, name)
+
+
+def camera(config: CameraConfig) -> Finding:
+    """Whether a camera on the network gives a picture."""
+    answers: queue.SimpleQueue[Frame | Exception] = queue.SimpleQueue()
+    started_s = time.monotonic()
+    # Left behind where it hangs.
+    threading.Thread(target=lambda: answers.put(_first_frame(config)), daemon=True).start()
+    fix = "check camera.source, user and password in it, and that no other program has the camera"
+    try:
+        answer = answers.get(timeout=CAMERA_S)
+    except queue.Empty:
+        found = f"{shown(config.source)}: no picture within {CAMERA_S:.0f} s"
+        return Finding("camera picture", FAILED, found, fix)
+    if isinstance(answer, Exception):
+        return Finding("camera picture", FAILED, str(answer), fix)
+    if answer.picture is None:
+        return Finding("camera picture", FAILED, f"{answer.name}: {answer.error}", fix)
+    height_px, width_px = answer.picture.shape[:2]
+    took_s = time.monotonic() - started_s
+    return Finding("camera picture", OK, f"{width_px}x{height_px} after {took_s:.1f} s")
+
+
+def _first_frame(config: CameraConfig) -> Frame | Exception:
+    """The first whole frame, else the last damaged one."""
+    frame: Frame | Exception = FieldguideError(f"{shown(config.source)}: no picture")
+    try:
+        for frame in open_source(config.source, Preprocessing(), config).frames():
+            if frame.picture is not None:
+                break
+    except FieldguideError as error:
+        return error
+    except Exception as error:
+        # A library's fault is a finding, too.
+        return FieldguideError(f"{shown(config.source)}: {type(error).__name__}")
+    return frame
+
+
+def _wait(condition: Callable[[], bool], longest_s: float) -> bool:
+    """Wait for it; whether it came about."""
+    deadline_s = time.monotonic() + longest_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(LOOK_S)
+    return True

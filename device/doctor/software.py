@@ -1,0 +1,225 @@
+"""Checks of `device.doctor` that concern software: Python, NumPy, runtimes, bundle.
+
+What may crash is only ever imported or loaded in a child process.
+"""
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from device import child
+from device.contract.bundle import Bundle
+from device.contract.bundle import load as load_bundle
+from device.doctor.finding import FAILED, OK, WARNING, Finding
+from device.errors import BundleError, FieldguideError
+from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
+from device.inference.threads import demand
+from device.inference.trial import Guard, candidates
+from device.settings.sections import Config
+from device.update import slots
+
+SUPPORTED = ((3, 11), (3, 13))
+IMPORT_TIMEOUT_S = 30
+SYSTEM_PACKAGES = Path("/usr/lib/python3/dist-packages")
+"""Where apt puts Python packages."""
+NO_CAMERA = "no CSI camera is connected"
+AS_SERVICE = "ask as who may: sudo -u fieldguide /opt/fieldguide/venv/bin/fieldguide doctor"
+CSI_CAMERA = f"""
+import sys, picamera2
+sys.exit(not picamera2.Picamera2.global_camera_info() and {NO_CAMERA!r})
+"""
+
+Try = Callable[[str], str]
+"""Runs a statement in a new Python; returns its problem, empty if it went well."""
+Version = Callable[[str], str]
+"""The version of an installed distribution, empty if there is none."""
+
+
+def installed(name: str) -> str:
+    """The version of a distribution; empty if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def in_child(statement: str) -> str:
+    """Run a statement in a new Python; the last line of what went wrong, or nothing."""
+    begin = f"from device.child import end_with_parent; end_with_parent({os.getpid()})"
+    try:
+        run = subprocess.run(
+            child.command("-c", f"{begin}\n{statement}"),
+            env=child.environment(),
+            preexec_fn=child.tie(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=IMPORT_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {IMPORT_TIMEOUT_S} s"
+    if run.returncode < 0:
+        return f"it crashed (signal {-run.returncode})"
+    lines = run.stderr.strip().splitlines() or [f"status {run.returncode}"]
+    return lines[-1] if run.returncode else ""
+
+
+def python(version: tuple[int, ...] = tuple(sys.version_info[:2])) -> Finding:
+    """Whether runtimes have wheels for this Python."""
+    text = ".".join(map(str, version))
+    if SUPPORTED[0] <= version <= SUPPORTED[1]:
+        return Finding("python", OK, text)
+    fix = "make the venv with Python 3.11 to 3.13 (Raspberry Pi OS Bookworm or Trixie)"
+    return Finding("python", FAILED, f"{text} is not supported", fix)
+
+
+def numpy_abi(version: Version, numpy: str = np.__version__) -> Finding:
+    """Whether NumPy is one that the runtime was built for (Nachtzuster/BirdNET-Pi#314)."""
+    old = version("tflite-runtime")
+    if old and not version("ai-edge-litert") and int(numpy.partition(".")[0]) >= 2:
+        fix = 'pip install "numpy<2", or ai-edge-litert in place of tflite-runtime'
+        found = f"NumPy {numpy}, but tflite-runtime {old} was built for NumPy 1"
+        return Finding("numpy", FAILED, found, fix)
+    return Finding("numpy", OK, numpy)
+
+
+def runtime(attempt: Try) -> Finding:
+    """Whether any TFLite runtime can be imported."""
+    problems = []
+    for name, module in MODULES.items():
+        problem = attempt(f"import {module}")
+        if not problem:
+            return Finding("runtime", OK, f"{name} {installed(name)}".strip())
+        problems.append(f"{name}: {problem}")
+    fix = "pip install ai-edge-litert (Python 3.9 or later, 64-bit)"
+    return Finding("runtime", FAILED, "; ".join(problems), fix)
+
+
+def edgetpu_library() -> str:
+    """Where the Edge TPU's library is; empty if nowhere."""
+    found = (path for folder in LIBRARY_FOLDERS for path in Path("/").glob(_below(folder)))
+    return next(map(str, found), "")
+
+
+def _below(folder: str) -> str:
+    return f"{folder.lstrip('/')}/{EDGETPU_LIBRARY}"
+
+
+def picamera2(
+    attempt: Try,
+    *,
+    needed: bool,
+    system: Path = SYSTEM_PACKAGES,
+    venv: Path | None = Path(sys.prefix) if sys.prefix != sys.base_prefix else None,
+) -> Finding:
+    """Whether CSI cameras can be used; libcamera's bindings belong to the system's Python.
+
+    Args:
+        attempt: runs a statement in a new Python.
+        needed: whether the settings name it.
+        system: where apt puts Python packages.
+        venv: this Python's venv, if it is in one.
+    """
+    state = FAILED if needed else WARNING
+    if not (system / "picamera2").is_dir():
+        fix = "apt install python3-picamera2 --no-install-recommends (only for CSI cameras)"
+        return Finding("picamera2", state, "not installed", fix)
+    if venv is not None and not _sees_system(venv):
+        fix = f"python3 -m venv --system-site-packages {venv} (it keeps what is installed there)"
+        return Finding("picamera2", state, "installed, but hidden from this venv", fix)
+    problem = attempt(CSI_CAMERA)
+    if not problem:
+        return Finding("picamera2", OK, "sees a camera")
+    if problem == NO_CAMERA:
+        fix = "check the ribbon cable, both ends; then rpicam-hello --list-cameras"
+        return Finding("picamera2", state, problem, fix)
+    if "numpy" in problem.lower() and venv is not None:
+        # A newer NumPy in the venv than apt's bindings were built for
+        # (raspberrypi/picamera2#964).
+        fix = f"{venv}/bin/pip uninstall numpy, so that apt's NumPy is used"
+    else:
+        fix = (
+            "apt install --reinstall python3-picamera2 python3-libcamera, and use /usr/bin/python3"
+        )
+    return Finding("picamera2", state, problem, fix)
+
+
+def _sees_system(venv: Path) -> bool:
+    try:
+        text = (venv / "pyvenv.cfg").read_text()
+    except OSError:
+        return False
+    return re.search(r"(?mi)^include-system-site-packages\s*=\s*true\s*$", text) is not None
+
+
+def bundle(settings: Config) -> Iterator[Finding]:
+    """Whether the bundle is whole, and passes its self-test on a runtime that is here."""
+    path = Path(settings.bundle.path)
+    try:
+        loaded = load_bundle(path)
+    except BundleError as error:
+        fix = f"make bundle on the workstation, and copy build/bundle to {path}"
+        if path.name == slots.CURRENT:
+            fix = "copy build/bundle.tar here, then: fieldguide slots install bundle.tar"
+        if isinstance(error.__cause__, PermissionError):
+            fix = AS_SERVICE
+        yield Finding("bundle", FAILED, str(error), fix)
+        return
+    yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, every hash right")
+    yield operators(loaded, installed)
+    yield from self_tests(loaded, settings, Guard())
+
+
+def operators(loaded: Bundle, version: Version) -> Finding:
+    """Whether the runtime is new enough for the model's operators (tensorflow/tensorflow#80736)."""
+    asked = str(loaded.manifest.get("oldest_runtime", ""))
+    old = version("tflite-runtime")
+    needed = re.search(r"(?i)(?:tflite|tflite-runtime) ([0-9.]+)", asked)
+    # Every release of its successor, ai-edge-litert, is newer than these.
+    if needed and old and not version("ai-edge-litert") and _parts(old) < _parts(needed[1]):
+        fix = "pip install ai-edge-litert, or convert with a TensorFlow as old as the runtime"
+        found = f"the model needs {asked}, here is tflite-runtime {old}"
+        return Finding("operators", FAILED, found, fix)
+    return Finding("operators", OK, f"the model needs {asked or 'no particular runtime'}")
+
+
+def self_tests(loaded: Bundle, settings: Config, guard: Guard) -> Iterator[Finding]:
+    """The golden outputs on each runtime that the service would try, in child processes."""
+    problems, passed = {}, []
+    for name in candidates(loaded, settings.inference.runtime):
+        try:
+            check = guard.check(loaded, name, settings.inference, demand(settings))
+        except FieldguideError as error:
+            problems[name] = str(error)
+            continue
+        found = f"passed, {check.invoke_s * 1e3:.1f} ms with {check.threads} threads"
+        passed.append(Finding(f"self-test on {name}", OK, found))
+    yield from passed
+    # Whatever passes takes over from what does not.
+    state = WARNING if passed else FAILED
+    for name, problem in problems.items():
+        yield Finding(f"self-test on {name}", state, problem, _remedy(problem, name))
+
+
+def _remedy(problem: str, name: str) -> str:
+    if name == "edgetpu":
+        return f"install {EDGETPU_NEEDS}, or set inference.runtime"
+    if "op for builtin opcode" in problem:
+        return "pip install --upgrade ai-edge-litert: the model is newer than the runtime"
+    return f"do not use this bundle on {name} {installed(name)} ({_machine()}); build it again"
+
+
+def _machine() -> str:
+    return f"{os.uname().machine}, Python {sysconfig.get_python_version()}"
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

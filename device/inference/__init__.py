@@ -1,0 +1,1 @@
+"""From a frame to a label: runtime, classifier, self-test, frame loop, smoothing."""

@@ -1,0 +1,263 @@
+"""One picture in, one score per class out, on whichever TFLite runtime there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device.console import quiet_native_stderr
+from device.contract.bundle import Bundle
+from device.contract.preprocess import Pixels, Preprocessing, load_photo
+from device.errors import BundleError, UsageError
+from device.inference.runtime import AUTO, EDGETPU, Runtime, find
+
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one picture."""
+
+    labels: tuple[str, ...]
+    scores: Scores
+    """One probability per label, 0..1."""
+    threshold: float = 0.0
+    """The score below which the picture shows nothing known, 0..1."""
+
+    @property
+    def best(self) -> int:
+        """Index of the highest score (the first of equals)."""
+        return int(self.scores.argmax())
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.labels[self.best]
+
+    @property
+    def score(self) -> float:
+        """The probability of `label`, 0..1."""
+        return float(self.scores[self.best])
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the score is too low for a picture of something known."""
+        return self.score < self.threshold
+
+    def record(self) -> dict[str, Any]:
+        """Label, score, whether that is too low to believe, and all scores as a JSON object."""
+        named = zip(self.labels, self.scores, strict=True)
+        scores = {name: round(float(score), 6) for name, score in named}
+        return {
+            "label": self.label,
+            "score": round(self.score, 6),
+            "unknown": self.unknown,
+            "scores": scores,
+        }
+
+
+def dequantize(raw: npt.NDArray[Any], scale: float, zero_point: int) -> Scores:
+    """Real values of a tensor: (raw - zero_point) * scale (Jacob et al. 2018, equation 1).
+
+    Args:
+        raw: uint8 or int8 of any shape; floating-point values pass through unchanged.
+        scale: real step between two raw values; 0 marks a tensor without quantization.
+        zero_point: the raw value that means 0.
+    """
+    if np.issubdtype(raw.dtype, np.floating) or scale == 0:
+        return raw.astype(np.float32)
+    # int32 first: uint8 minus a zero point would wrap around.
+    return ((raw.astype(np.int32) - zero_point) * np.float32(scale)).astype(np.float32)
+
+
+class Classifier:
+    """A model, its labels and its preprocessing, ready to classify.
+
+    Not safe for use by several threads at once: an interpreter has one set of tensors.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        labels: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        threshold: float = 0.0,
+        runtime: str | Runtime = AUTO,
+        threads: int | None = None,
+    ) -> None:
+        """Build the interpreter from bytes that the caller has verified.
+
+        Args:
+            threshold: the score below which a picture is called unknown; 0 believes everything.
+
+        Raises:
+            BundleError: if the model cannot be loaded, or its shapes do not fit the rest.
+            RuntimeUnavailableError: if no runtime can be imported.
+            UsageError: if `threads` is below 1.
+        """
+        if threads is not None and threads < 1:
+            raise UsageError(f"--threads {threads}: at least 1")
+        self.labels = tuple(labels)
+        self.preprocessing = preprocessing
+        self.threshold = threshold
+        self.runtime = runtime if isinstance(runtime, Runtime) else find(runtime)
+        self._interpreter = _load(self.runtime, model, threads)
+        self._input = self._interpreter.get_input_details()[0]
+        self._input_tensor = self._interpreter.tensor(self._input["index"])
+        details = self._interpreter.get_output_details()
+        self._outputs = _name_outputs(details, len(self.labels))
+        self._output_tensors = {
+            name: self._interpreter.tensor(detail["index"])
+            for name, detail in self._outputs.items()
+        }
+        self._check_input()
+
+    @classmethod
+    def from_bundle(
+        cls, bundle: Bundle, *, runtime: str | Runtime = AUTO, threads: int | None = None
+    ) -> "Classifier":
+        """The classifier of a loaded bundle; raises as the constructor does."""
+        found = runtime if isinstance(runtime, Runtime) else find(runtime)
+        model = bundle.edgetpu_model if found.name == EDGETPU else bundle.model
+        if not model:
+            raise BundleError("the bundle has no model for the Edge TPU")
+        return cls(
+            model,
+            bundle.labels,
+            bundle.preprocessing,
+            threshold=bundle.threshold,
+            runtime=found,
+            threads=threads,
+        )
+
+    def classify(self, pixels: Pixels) -> Prediction:
+        """Classify one prepared picture.
+
+        Args:
+            pixels: uint8 (height_px, width_px, 3) from `device.contract.preprocess`.
+        """
+        self.set_input(pixels)
+        self.invoke()
+        return self.prediction()
+
+    def classify_file(self, path: Path) -> Prediction:
+        """Classify a photo file.
+
+        Raises:
+            PhotoError: if it cannot be read or is no photo.
+        """
+        return self.classify(load_photo(path, self.preprocessing))
+
+    def set_input(self, pixels: Pixels) -> None:
+        """Write a prepared picture into the input tensor.
+
+        An int8 input takes each byte minus 128, a float one its value 0..255: in every model of
+        this project the step from bytes to the network's range is inside the model.
+        """
+        # The runtime's own memory. No view of it may outlive a call: `invoke` would refuse to run.
+        tensor = self._input_tensor()[0]
+        if tensor.dtype == np.uint8:
+            # Not `np.copyto`: it lets go of Python's lock, and while the preparing thread holds it
+            # inside of Pillow gets it back a millisecond later.
+            tensor.data.cast("B")[:] = np.ascontiguousarray(pixels).data.cast("B")
+        elif tensor.dtype == np.int8:
+            np.bitwise_xor(pixels, 0x80, out=tensor.view(np.uint8))
+        else:
+            np.copyto(tensor, pixels)
+
+    def invoke(self) -> None:
+        """Run the model on the input tensor."""
+        self._interpreter.invoke()
+
+    def prediction(self) -> Prediction:
+        """What the last invoke says."""
+        return Prediction(self.labels, self.scores(), self.threshold)
+
+    def scores(self) -> Scores:
+        """float32 (classes,): the probabilities of the last invoke."""
+        return self._real("probabilities")
+
+    @property
+    def has_class_map(self) -> bool:
+        """Whether the model says where it sees each class."""
+        return "class_map" in self._outputs
+
+    def class_map(self) -> Scores:
+        """float32 (rows, columns, classes): where each class was seen, as logits.
+
+        Their mean over the map, through a softmax, is `scores`.
+
+        Raises:
+            BundleError: if the model has no such output.
+        """
+        if not self.has_class_map:
+            raise BundleError("this model has no class map")
+        return self._real("class_map")
+
+    def raw_outputs(self) -> dict[str, npt.NDArray[Any]]:
+        """The outputs of the last invoke as the model wrote them, by name, without batch."""
+        return {
+            name: self._interpreter.get_tensor(detail["index"])[0]
+            for name, detail in self._outputs.items()
+        }
+
+    def tensor_records(self) -> dict[str, Any]:
+        """Shape, type, scale and zero point of the input and of each output, for the manifest."""
+        return {
+            "input": _tensor_record(self._input),
+            "outputs": {name: _tensor_record(detail) for name, detail in self._outputs.items()},
+        }
+
+    def _real(self, name: str) -> Scores:
+        raw = self._output_tensors[name]()[0]
+        return dequantize(raw, *self._outputs[name]["quantization"])
+
+    def _check_input(self) -> None:
+        shape = tuple(int(n) for n in self._input["shape"])
+        if shape != (1, *self.preprocessing.shape):
+            raise BundleError(
+                f"the model takes {shape}, preprocessing gives {(1, *self.preprocessing.shape)}"
+            )
+        if self._input["dtype"] not in (np.uint8, np.int8, np.float32):
+            raise BundleError(f"the model takes {self._input['dtype'].__name__}, not pictures")
+
+
+def _load(runtime: Runtime, model: bytes, threads: int | None) -> Any:
+    try:
+        with quiet_native_stderr():
+            interpreter = runtime.interpreter(model_content=model, num_threads=threads)
+            interpreter.allocate_tensors()
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if "edgetpu-custom-op" in text:
+            text = "it is compiled for the Edge TPU and needs one; use the CPU model instead"
+        raise BundleError(f"{runtime.name} cannot load the model: {text}") from error
+    return interpreter
+
+
+def _name_outputs(details: Sequence[Mapping[str, Any]], classes: int) -> dict[str, Any]:
+    """Outputs by role, told by shape: runtimes and converters disagree on order and names."""
+    named: dict[str, Any] = {}
+    for detail in details:
+        shape = tuple(int(n) for n in detail["shape"])
+        role = {2: "probabilities", 4: "class_map"}.get(len(shape))
+        if role is None or role in named or shape[-1] != classes:
+            raise BundleError(f"the model has an output {shape} that does not fit {classes} labels")
+        named[role] = detail
+    if "probabilities" not in named:
+        raise BundleError("the model has no output with one score per class")
+    return named
+
+
+def _tensor_record(detail: Mapping[str, Any]) -> dict[str, Any]:
+    scale, zero_point = detail["quantization"]
+    return {
+        "shape": [int(n) for n in detail["shape"]],
+        "dtype": np.dtype(detail["dtype"]).name,
+        "scale": float(scale),
+        "zero_point": int(zero_point),
+    }

@@ -1,0 +1,291 @@
+"""The frame loop: one thread captures and prepares, the other infers and publishes.
+
+The preparing thread stays one frame ahead. Where that is slower (`device.inference.threads`) it
+only gets frames, in time for the other to prepare them itself, in turn. Decoding, preparing and
+inference all run outside of Python's lock, so on two cores they may overlap. Files lose no frame;
+of a live camera `device.camera.live` hands over the newest, and it is asked only when the model is
+about to be free: a frame that waits for a slow model is an old one.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Final
+
+from device.camera.source import Frame, FrameSource
+from device.contract.preprocess import Box, Pixels, crop_box, prepare_box
+from device.inference.classifier import Classifier, Prediction
+
+CLOSE_S = 0.2
+"""How long closing waits for the preparing thread."""
+EARLY_S = 0.001
+"""So much before it must, or half as long again as it takes, preparing a live frame begins."""
+WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame, and what the model is to see of it."""
+
+    frame: Frame
+    pixels: Pixels | None
+    """uint8 (height_px, width_px, 3) for `classifier`; None if the frame has an error."""
+    classifier: Classifier
+    crop_box: Box
+    prepare_s: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One frame and what the model says of it; no prediction if the frame has an error."""
+
+    number: int
+    frame: Frame
+    prediction: Prediction | None
+    classifier: Classifier
+    crop_box: Box = (0, 0, 0, 0)
+    invoke_s: float = 0.0
+    prepare_s: float = 0.0
+    """To crop and resize."""
+    copy_s: float = 0.0
+    """Into the input tensor."""
+    scores_s: float = 0.0
+    """To read and dequantize the output."""
+
+    @property
+    def overhead_s(self) -> float:
+        """Work on this frame besides capture and invoke."""
+        return self.prepare_s + self.copy_s + self.scores_s
+
+
+class Pace:
+    """Lets at most so many frames a second pass; the limit may change at any time."""
+
+    def __init__(self, max_fps: float = float("inf")) -> None:
+        self.max_fps = max_fps
+        self._granted_s = self._last_s = float("-inf")
+
+    def restart(self, max_fps: float) -> None:
+        """Begin anew: the next frame may be taken at once."""
+        self.max_fps, self._granted_s, self._last_s = max_fps, float("-inf"), float("-inf")
+
+    @property
+    def due_s(self) -> float:
+        """`time.monotonic()` from which the next frame may be taken.
+
+        In the past while one is waited for: a source that rests between frames must see that.
+        """
+        return self._last_s + 1 / self.max_fps
+
+    @property
+    def late_s(self) -> float:
+        """`time.monotonic()` from which on whoever takes frames is late."""
+        return self._granted_s + 1 / self.max_fps
+
+    def taken(self) -> None:
+        """Note that the frame that might be taken was."""
+        self._last_s = self._granted_s
+
+    def wait(self, stop: threading.Event) -> None:
+        """Wait until the next frame may be taken."""
+        while not stop.is_set():
+            rest_s = self.due_s - time.monotonic()
+            if rest_s <= 0:
+                self._granted_s = time.monotonic()
+                return
+            # In pieces: the limit may be raised meanwhile.
+            stop.wait(min(rest_s, 0.25))
+
+
+class _Nothing:
+    """No frame, and not the end of frames either."""
+
+
+NOTHING: Final = _Nothing()
+
+
+class Preparer:
+    """Takes frames of a source on a thread of its own; prepares them there, or where they go."""
+
+    def __init__(
+        self,
+        source: FrameSource,
+        classifier: Callable[[], Classifier],
+        *,
+        region: Callable[[], tuple[float, float, float, float]] = lambda: WHOLE,
+        pace: Pace | None = None,
+        ahead: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Start preparing.
+
+        Args:
+            source: where frames come from.
+            classifier: the model of the moment, asked for before each frame.
+            region: what part of the frame to classify, in fractions; asked for the same way.
+            pace: limits the frame rate.
+            ahead: whether frames are prepared while the model is busy, on the own thread; otherwise
+                when they are taken. Asked for the same way.
+        """
+        self._source = source
+        self._classifier, self._region, self._pace = classifier, region, pace or Pace()
+        self._works_ahead = ahead
+        self._turn = threading.Condition()
+        self._ahead: Prepared | Frame | BaseException | _Nothing | None = NOTHING
+        # Of the model: whether it waits for a frame, since when it has its last one, and how long
+        # it was busy with those before.
+        self._idle, self._taken_s, self._busy_s = True, 0.0, (0.0, 0.0)
+        self._prepare_s = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
+        self._thread.start()
+
+    def take(self, timeout_s: float | None = None) -> Prepared | None:
+        """The next prepared frame; None at the end of the source.
+
+        Raises:
+            queue.Empty: after the timeout.
+            SourceError: if the source fails.
+        """
+        with self._turn:
+            if not self._idle:
+                self._busy_s = (self._busy_s[1], time.monotonic() - self._taken_s)
+            self._idle = True
+            self._turn.notify_all()
+            if not self._turn.wait_for(lambda: self._ahead is not NOTHING, timeout_s):
+                raise queue.Empty
+            item, self._ahead = self._ahead, NOTHING
+            self._idle, self._taken_s = False, time.monotonic()
+            self._turn.notify_all()
+        assert not isinstance(item, _Nothing)
+        if isinstance(item, BaseException):
+            raise item
+        return self._prepare(item) if isinstance(item, Frame) else item
+
+    def close(self) -> None:
+        """Stop; does not wait for a source that hangs."""
+        with self._turn:
+            self._stop.set()
+            self._turn.notify_all()
+        self._thread.join(timeout=CLOSE_S)
+
+    def _run(self) -> None:
+        try:
+            frames = iter(self._source.frames())
+            while self._may_go_on(ahead := self._works_ahead()):
+                frame = next(frames, None)
+                self._pace.taken()
+                if frame is None:
+                    self._hand_over(None)
+                    return
+                if frame.is_passed_over:
+                    continue
+                self._hand_over(self._prepare(frame) if ahead else frame)
+        except Exception as error:
+            # Raised again where frames are taken: here it would only end this thread.
+            self._hand_over(error)
+
+    def _may_go_on(self, ahead: bool) -> bool:
+        """Wait until the next frame may be asked for; false if nobody wants it any more."""
+        self._pace.wait(self._stop)
+        if self._source.live or not ahead:
+            with self._turn:
+                while not self._stop.is_set() and (rest_s := self._too_early_s(ahead)) > 0:
+                    self._turn.wait(rest_s)
+        return not self._stop.is_set()
+
+    def _too_early_s(self, ahead: bool) -> float:
+        """How long the model will not be free yet, as far as its last frames tell."""
+        if self._ahead is not NOTHING:
+            return threading.TIMEOUT_MAX
+        if self._idle:
+            return 0.0
+        if not self._source.live:
+            # In turn: to get a file's frame means to decode it.
+            return threading.TIMEOUT_MAX
+        # The shorter of two: too late costs frames, too early only makes this one older.
+        free_s = self._taken_s + min(self._busy_s)
+        early_s = max(EARLY_S, 1.5 * self._prepare_s) if ahead else EARLY_S
+        return free_s - time.monotonic() - early_s
+
+    def _prepare(self, frame: Frame) -> Prepared:
+        classifier = self._classifier()
+        if frame.picture is None:
+            return Prepared(frame, None, classifier, (0, 0, 0, 0), 0.0)
+        started_s = time.perf_counter()
+        height, width = frame.picture.shape[:2]
+        box = region_box(width, height, self._region(), classifier)
+        pixels = prepare_box(frame.picture, box, classifier.preprocessing)
+        self._prepare_s = time.perf_counter() - started_s
+        return Prepared(frame, pixels, classifier, box, self._prepare_s)
+
+    def _hand_over(self, item: Prepared | Frame | BaseException | None) -> None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._ahead is NOTHING or self._stop.is_set())
+            self._ahead = item
+            self._turn.notify_all()
+
+
+def region_box(
+    width: int, height: int, region: tuple[float, float, float, float], classifier: Classifier
+) -> Box:
+    """The box that the model sees: the centred crop of a region of the frame.
+
+    Args:
+        width: of the frame, pixels.
+        height: of the frame, pixels.
+        region: left, top, right, bottom in fractions of the frame.
+        classifier: whose input's aspect ratio the box gets.
+    """
+    left, top = int(region[0] * width), int(region[1] * height)
+    right = max(left + 1, round(region[2] * width))
+    bottom = max(top + 1, round(region[3] * height))
+    inner = crop_box(right - left, bottom - top, classifier.preprocessing)
+    return (left + inner[0], top + inner[1], left + inner[2], top + inner[3])
+
+
+def infer(number: int, prepared: Prepared) -> Result:
+    """Classify one prepared frame."""
+    classifier = prepared.classifier
+    if prepared.pixels is None:
+        return Result(number, prepared.frame, None, classifier)
+    started_s = time.perf_counter()
+    classifier.set_input(prepared.pixels)
+    before_invoke_s = time.perf_counter()
+    classifier.invoke()
+    after_invoke_s = time.perf_counter()
+    prediction = classifier.prediction()
+    ended_s = time.perf_counter()
+    return Result(
+        number,
+        prepared.frame,
+        prediction,
+        classifier,
+        prepared.crop_box,
+        invoke_s=after_invoke_s - before_invoke_s,
+        prepare_s=prepared.prepare_s,
+        copy_s=before_invoke_s - started_s,
+        scores_s=ended_s - after_invoke_s,
+    )
+
+
+def results(
+    source: FrameSource, classifier: Classifier, limit: int | None = None, *, ahead: bool = True
+) -> Generator[Result, None, None]:
+    """Classify each frame of a source, at most `limit` of them.
+
+    Args:
+        ahead: whether the next frame is prepared while the model runs.
+
+    Raises:
+        SourceError: when the source fails; results before that have been yielded.
+    """
+    preparer = Preparer(source, lambda: classifier, ahead=lambda: ahead)
+    try:
+        number = 0
+        while (limit is None or number < limit) and (prepared := preparer.take()) is not None:
+            yield infer(number, prepared)
+            number += 1
+    finally:
+        preparer.close()

@@ -1,0 +1,75 @@
+"""The self-test: does the interpreter here give the outputs that were verified?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from device.contract.bundle import Bundle
+from device.errors import BundleError, SelfTestError
+from device.inference.classifier import Classifier
+
+EXACT = {"max_steps": 0}
+
+
+@dataclass(frozen=True)
+class SelfTestResult:
+    """How far this runtime is from the golden outputs."""
+
+    runtime: str
+    photos: int
+    difference_steps: Mapping[str, int]
+    """The largest by output, in steps of its quantization (1/256 for probabilities)."""
+    same_top1: int
+    """On how many of the golden photos the most probable class is the golden one."""
+
+    @property
+    def largest_difference_steps(self) -> int:
+        """Over all outputs."""
+        return max(self.difference_steps.values())
+
+
+def run(bundle: Bundle, classifier: Classifier) -> SelfTestResult:
+    """Classify the golden inputs and compare with the golden outputs.
+
+    Returns:
+        The differences found, all of them inside the manifest's tolerance for this runtime.
+
+    Raises:
+        SelfTestError: if an output is further from its golden one than the tolerance, or more
+            photos than it says are of another class.
+        BundleError: if the golden file does not fit the model.
+    """
+    arrays = bundle.golden_arrays()
+    inputs = arrays.pop("inputs")
+    largest, same_top1 = dict.fromkeys(arrays, 0), 0
+    for i, pixels in enumerate(inputs):
+        classifier.set_input(pixels)
+        classifier.invoke()
+        raw = classifier.raw_outputs()
+        for name, golden in arrays.items():
+            largest[name] = max(largest[name], _difference(raw, name, golden[i]))
+        same_top1 += int(raw["probabilities"].argmax() == arrays["probabilities"][i].argmax())
+    result = SelfTestResult(classifier.runtime.name, len(inputs), largest, same_top1)
+    _judge(result, bundle.manifest.get("tolerance", {}).get(classifier.runtime.name, EXACT))
+    return result
+
+
+def _difference(raw: Mapping[str, Any], name: str, golden: Any) -> int:
+    if name not in raw or raw[name].shape != golden.shape or raw[name].dtype != golden.dtype:
+        raise BundleError(f"the golden output {name!r} does not fit the model")
+    return int(np.abs(raw[name].astype(np.int32) - golden.astype(np.int32)).max())
+
+
+def _judge(result: SelfTestResult, tolerance: Mapping[str, Any]) -> None:
+    bad = []
+    for name, steps in sorted(result.difference_steps.items()):
+        allowed = 0 if name in tolerance.get("exact", ()) else tolerance["max_steps"]
+        if steps > allowed:
+            bad.append(f"{name} differs by {steps} steps from the golden one ({allowed} allowed)")
+    other, allowed = result.photos - result.same_top1, tolerance.get("max_other_top1", 0)
+    if other > allowed:
+        bad.append(f"{other} of {result.photos} photos are of another class ({allowed} allowed)")
+    if bad:
+        raise SelfTestError(f"{'; '.join(bad)}: do not use this bundle on {result.runtime} here")

@@ -1,0 +1,86 @@
+"""From the scores of single frames to one label that does not flicker.
+
+Pure arithmetic: `step` takes a state and gives the next.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from device.inference.classifier import Scores
+from device.settings.sections import SmoothingConfig
+from device.telemetry.observation import UNKNOWN
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """The state after a frame."""
+
+    scores: Scores
+    """float32 (classes,): exponentially smoothed probabilities."""
+    best: int | None
+    """Index of the label; None while unknown."""
+    time_s: float
+    """Monotonic time of the frame."""
+    changed: bool
+    """Whether `best` differs from the state before."""
+
+    def label(self, labels: Sequence[str]) -> str:
+        """The label's name, or "unknown"."""
+        return UNKNOWN if self.best is None else labels[self.best]
+
+    def score(self) -> float:
+        """The label's score; while unknown that of the best class."""
+        return float(self.scores.max() if self.best is None else self.scores[self.best])
+
+    def top(self, labels: Sequence[str], count: int) -> tuple[tuple[str, float], ...]:
+        """The best classes with their scores, the highest first, at most `count`."""
+        order = np.argsort(-self.scores, kind="stable")[:count]
+        return tuple((labels[i], float(self.scores[i])) for i in order)
+
+
+def step(
+    before: Smoothed | None,
+    scores: Scores,
+    time_s: float,
+    config: SmoothingConfig,
+    threshold: float,
+) -> Smoothed:
+    """Take one more frame.
+
+    Each score follows s += (1 - exp(-dt / time_constant)) * (new - s), a first-order low-pass in
+    time, not in frames.
+
+    Args:
+        before: the state after the last frame, with as many scores; None at the start.
+        scores: float32 (classes,), probabilities of this frame.
+        time_s: monotonic, not before the last frame's.
+        config: time constant and hysteresis; `config.threshold` goes before `threshold`.
+        threshold: the bundle's own; at 0 every best class counts as seen.
+    """
+    least = config.threshold if config.threshold is not None else threshold
+    if before is None:
+        now = Smoothed(scores.astype(np.float32), None, time_s, changed=True)
+        return replace(now, best=_best(None, now.scores, 0.0, least))
+    dt_s = max(0.0, time_s - before.time_s)
+    tau_s = config.time_constant_s
+    weight = 1.0 if tau_s == 0 else 1 - math.exp(-dt_s / tau_s)
+    smoothed = (before.scores + np.float32(weight) * (scores - before.scores)).astype(np.float32)
+    best = _best(before.best, smoothed, config.hysteresis, least)
+    return Smoothed(smoothed, best, time_s, changed=best != before.best)
+
+
+def _best(present: int | None, scores: Scores, hysteresis: float, least: float) -> int | None:
+    """The label now: the present one stays unless another leads by `hysteresis`.
+
+    It also stays known until it is that far below `least`.
+    """
+    leader = int(scores.argmax())
+    if present is not None:
+        if scores[leader] < scores[present] + hysteresis:
+            leader = present
+        if leader == present:
+            return present if scores[present] >= least - hysteresis else None
+    return leader if scores[leader] >= least else None

@@ -1,0 +1,227 @@
+"""How many threads the model gets, and whether the next frame is prepared while it runs.
+
+On few cores these belong together: a preparing thread and the runtime's own may fight over them,
+and then it is quicker to do one after the other. Only measuring tells, so each way is measured on
+the real frame loop, with pictures as the settings let them be expected.
+"""
+
+import io
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from PIL import Image
+
+from device.camera.source import AUTO, PICAMERA2, Frame, is_camera
+from device.contract.preprocess import Pixels, Preprocessing, decode, pixels
+from device.inference.classifier import Classifier
+from device.inference.loop import results
+from device.settings.sections import Config
+
+MOST_THREADS = 4
+FRAME_PX = (640, 480)
+"""Width and height of frames of which nothing is known."""
+JPEG_QUALITY = 90
+HEADROOM = 2.0
+"""A loop so many times faster than frames come is fast enough: other work and heat take, too."""
+TIE = 1.02
+"""Differences below it are the measurement's own."""
+CONTENDER = 1.5
+"""What took so many times longer than the quickest is not measured again."""
+WARM_UP_FRAMES = 2
+BURST_FRAMES = 5
+BURST_S = 0.1
+"""Each measurement takes at least so many frames, and so long."""
+LONG_BURST_S = 1.0
+"""After it two frames are enough."""
+BUDGET_S = 2.0
+"""Nothing is measured again after this time."""
+LIMIT_S = 10.0
+"""Nor for the first time after this one: an emulated board takes seconds for a frame."""
+MAX_ROUNDS = 9
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the settings let expect."""
+
+    max_fps: float = 30.0
+    """Frames a second at most."""
+    size_px: tuple[int, int] = FRAME_PX
+    """Width and height of what is cropped and resized."""
+    encoded: bool = True
+    """Whether the loop itself decodes each picture; for a live camera another thread does."""
+
+    @property
+    def enough_s(self) -> float:
+        """From one frame to the next, when more speed would bring nothing."""
+        return 1 / self.max_fps / HEADROOM
+
+
+@dataclass(frozen=True, order=True)
+class Way:
+    """To run the loop; a smaller one costs less."""
+
+    threads: int
+    """Of the runtime."""
+    ahead: bool
+    """Whether the next frame is prepared while the model runs, or after it, in turn."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one way takes, seconds."""
+
+    way: Way
+    frame_s: float
+    """From one frame to the next, when they come as fast as they are taken."""
+    invoke_s: float
+
+
+USUAL = Demand()
+
+
+def demand(config: Config) -> Demand:
+    """What the service will have to do with these settings."""
+    camera, max_fps = config.camera, config.inference.max_fps
+    if not is_camera(camera.source):
+        return Demand(max_fps)
+    size_px = FRAME_PX
+    if camera.source in (AUTO, PICAMERA2) or camera.source.startswith("/dev/"):
+        # These are asked for a size and a rate; streams come as they are.
+        size_px, max_fps = (camera.width_px, camera.height_px), min(max_fps, camera.fps)
+    left, top, right, bottom = camera.region
+    width, height = round((right - left) * size_px[0]), round((bottom - top) * size_px[1])
+    return Demand(max_fps, (max(1, width), max(1, height)), encoded=False)
+
+
+def ways(numbers: Sequence[int]) -> list[Way]:
+    """Every way with one of these numbers of threads, the cheapest first."""
+    return [Way(threads, ahead) for threads, ahead in product(sorted(numbers), (False, True))]
+
+
+def choose(timings: Sequence[Timing], enough_s: float) -> Timing:
+    """The cheapest way that is fast enough; if none is, the fastest.
+
+    Args:
+        timings: of at least one way.
+        enough_s: from one frame to the next, when more speed would bring nothing.
+    """
+    fastest_s = min(timing.frame_s for timing in timings)
+    limit_s = enough_s if fastest_s <= enough_s else TIE * fastest_s
+    return min((t for t in timings if t.frame_s <= limit_s), key=lambda timing: timing.way)
+
+
+def compare(
+    candidates: Sequence[Way], measure: Callable[[Way], Timing], enough_s: float
+) -> list[Timing]:
+    """Measure ways in turns; the quickest of each, for other work can only make them slower.
+
+    Those that cost more than one that is fast enough are left out.
+
+    Args:
+        candidates: the cheapest first.
+        measure: times a way once.
+        enough_s: as in `choose`.
+    """
+    started_s = time.monotonic()
+    best: dict[Way, Timing] = {}
+    for _ in range(MAX_ROUNDS):
+        for way in _contenders(candidates, best):
+            limit_s = BUDGET_S if way in best else LIMIT_S
+            if best and time.monotonic() - started_s > limit_s:
+                return [*best.values()]
+            found = measure(way)
+            best[way] = min(found, best.get(way, found), key=lambda timing: timing.frame_s)
+            if found.frame_s <= enough_s:
+                return [*best.values()]
+    return [*best.values()]
+
+
+def measure_best(
+    classifier: Callable[[int], Classifier], numbers: Sequence[int], wanted: Demand, example: Pixels
+) -> Timing:
+    """Find the best way to run the loop.
+
+    It takes about two seconds, on slow boards seven frames of each way, and at once ends with a
+    cheap way that is fast enough.
+
+    Args:
+        classifier: makes one with so many threads.
+        numbers: of threads that come into question.
+        wanted: what the loop is to do.
+        example: any picture as the model gets them.
+    """
+    made: dict[int, Classifier] = {}
+    jpeg = camera_jpeg(example, np.random.default_rng(0)) if wanted.encoded else b""
+
+    def measure(way: Way) -> Timing:
+        if way.threads not in made:
+            made[way.threads] = classifier(way.threads)
+        chosen = made[way.threads]
+        return time_loop(chosen, way, Still(wanted.size_px, jpeg, chosen.preprocessing))
+
+    return choose(compare(ways(numbers), measure, wanted.enough_s), wanted.enough_s)
+
+
+def time_loop(classifier: Classifier, way: Way, source: "Still") -> Timing:
+    """Run the frame loop for a moment."""
+    ends_s: list[float] = []
+    invokes_s: list[float] = []
+    with closing(results(source, classifier, ahead=way.ahead)) as loop:
+        for number, result in enumerate(loop):
+            if number >= WARM_UP_FRAMES:
+                ends_s.append(time.perf_counter())
+                invokes_s.append(result.invoke_s)
+            if _is_long(ends_s):
+                break
+    frame_s = (ends_s[-1] - ends_s[0]) / (len(ends_s) - 1)
+    return Timing(way, frame_s, statistics.median(invokes_s))
+
+
+class Still:
+    """A source that shows one picture again and again."""
+
+    hang_is_final = False
+
+    def __init__(self, size_px: tuple[int, int], jpeg: bytes, rules: Preprocessing) -> None:
+        """Show a JPEG, decoded each time; or, if it is empty, what a camera of this size gives."""
+        self.live = not jpeg
+        self._size_px, self._jpeg, self._rules = size_px, jpeg, rules
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield it."""
+        width, height = self._size_px
+        picture = np.zeros((height, width, 3), np.uint8)
+        while True:
+            if self._jpeg:
+                picture = pixels(decode(self._jpeg, self._rules))
+            yield Frame("still", picture, captured_s=time.monotonic())
+
+
+def camera_jpeg(example: Pixels, rng: np.random.Generator) -> bytes:
+    """A picture enlarged to a camera's frame, with noise: without it, it would decode faster."""
+    enlarged = Image.fromarray(example).resize(FRAME_PX, Image.Resampling.BICUBIC)
+    frame = np.asarray(enlarged, np.int16)
+    noisy = np.clip(frame + rng.normal(0, 6, frame.shape), 0, 255).astype(np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(noisy).save(data, "JPEG", quality=JPEG_QUALITY)
+    return data.getvalue()
+
+
+def _is_long(ends_s: Sequence[float]) -> bool:
+    if len(ends_s) < 3:
+        return False
+    took_s = ends_s[-1] - ends_s[0]
+    return took_s >= LONG_BURST_S or (took_s >= BURST_S and len(ends_s) > BURST_FRAMES)
+
+
+def _contenders(candidates: Sequence[Way], best: Mapping[Way, Timing]) -> list[Way]:
+    if not best:
+        return [*candidates]
+    limit_s = CONTENDER * min(timing.frame_s for timing in best.values())
+    return [way for way in candidates if best[way].frame_s <= limit_s]

@@ -1,0 +1,1 @@
+"""Where labels go: the sinks, a thread for each, and which of them the settings ask for."""

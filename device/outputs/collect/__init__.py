@@ -1,0 +1,1 @@
+"""Frames worth learning from, saved into a folder that cannot outgrow its bounds."""

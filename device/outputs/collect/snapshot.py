@@ -1,0 +1,71 @@
+"""A frame as a photo for retraining: what the model saw, with its origin inside."""
+
+import hashlib
+import io
+import platform
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from device import __version__
+from device.contract.preprocess import Pixels
+from device.contract.provenance import Provenance
+from device.telemetry.observation import Observation
+
+THUMBNAIL_PX = 16
+
+
+def seen(observation: Observation) -> Pixels:
+    """The part of the picture that the model saw: what is judged is what is learned from."""
+    assert observation.picture is not None
+    left, upper, right, lower = observation.crop_box
+    return observation.picture[upper:lower, left:right]
+
+
+def thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Grey values (16, 16) of a picture, 0..255."""
+    image = Image.fromarray(pixels).convert("L")
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32)
+
+
+def photo(observation: Observation, reason: str, label: str, quality: int) -> bytes:
+    """A JPEG of what was seen, that says how it came to be saved.
+
+    Args:
+        observation: with its picture.
+        reason: as in `Provenance`.
+        label: what a person said it is, or what the model took it for.
+        quality: of the JPEG, 1..95.
+    """
+    data = io.BytesIO()
+    exif = _provenance(observation, reason, label).exif(f"Fieldguide {__version__}")
+    Image.fromarray(seen(observation)).save(data, "JPEG", quality=quality, exif=exif)
+    return data.getvalue()
+
+
+def _provenance(observation: Observation, reason: str, label: str) -> Provenance:
+    order = np.argsort(-observation.scores, kind="stable")[:5]
+    names = observation.model.labels
+    return Provenance(
+        reason=reason,
+        label=label,
+        top={names[i]: round(float(observation.scores[i]), 4) for i in order},
+        time=datetime.fromtimestamp(observation.unix_s, UTC).isoformat(timespec="milliseconds"),
+        device=platform.node(),
+        model_sha256=observation.model.sha256,
+        source=observation.source,
+    )
+
+
+def file_name(observation: Observation, data: bytes) -> str:
+    """Sorted by time; the digest keeps apart what two devices, or a clock set back, save."""
+    return f"{stamp(observation.unix_s)}-{hashlib.sha256(data).hexdigest()[:8]}.jpg"
+
+
+def stamp(unix_s: float) -> str:
+    """A moment as names have it, UTC to the millisecond."""
+    moment = datetime.fromtimestamp(unix_s, UTC)
+    return moment.strftime("%Y%m%dT%H%M%S") + f".{moment.microsecond // 1000:03}Z"

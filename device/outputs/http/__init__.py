@@ -1,0 +1,1 @@
+"""The HTTP server that page and metrics share, and who may talk to it."""

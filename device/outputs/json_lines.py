@@ -1,0 +1,83 @@
+"""The sink that writes one JSON line per observation, to standard output or a file."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from device.errors import ConfigError
+from device.settings.sections import JsonConfig
+from device.telemetry.observation import Observation, Status
+
+STDOUT = "-"
+
+
+class JsonLines:
+    """Appends lines; each is whole, or not there.
+
+    A file that was moved away (log rotation) is made anew within a second.
+    """
+
+    name = "json"
+    wants_pictures = False
+
+    def __init__(self, config: JsonConfig) -> None:
+        """Take the settings; raises ConfigError if there is no standard output to write to."""
+        if config.path == STDOUT and sys.stdout is None:
+            raise ConfigError("output.json: standard output is closed; set a path or enabled=false")
+        self._only_changes = config.only_changes
+        self._path = None if config.path == STDOUT else Path(config.path)
+        self._file: int | None = sys.stdout.fileno() if self._path is None else None
+
+    def publish(self, observation: Observation) -> None:
+        """Write the observation's line.
+
+        Raises:
+            OSError: if the disk is full or the reader has gone.
+        """
+        if self._only_changes and not observation.changed:
+            return
+        if self._file is None:
+            self._file = self._open()
+        _write_whole(self._file, (json.dumps(observation.record()) + "\n").encode())
+
+    def tick(self, status: Status) -> None:
+        """Notice that the file was moved or removed."""
+        if self._path is not None and self._file is not None and not self._is_current():
+            self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._path is not None and self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> int:
+        assert self._path is not None
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def _is_current(self) -> bool:
+        assert self._path is not None and self._file is not None
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
+
+
+def _write_whole(file: int, line: bytes) -> None:
+    """Write a line, or take back the part of it that fitted on the disk."""
+    written = os.write(file, line)
+    while written < len(line):
+        try:
+            written += os.write(file, line[written:])
+        except OSError:
+            _take_back(file, written)
+            raise
+
+
+def _take_back(file: int, count: int) -> None:
+    try:
+        os.ftruncate(file, os.fstat(file).st_size - count)
+    except OSError:
+        # A pipe cannot give anything back.
+        return

@@ -1,0 +1,1 @@
+"""The MQTT output, with Home Assistant's discovery."""

@@ -1,0 +1,297 @@
+"""The sink for an MQTT broker, with Home Assistant's device discovery.
+
+`device.outputs.mqtt.connection` keeps the connection. Here it is decided what is said, in which
+order: after each connection health, announcement, state and only then "online", so that nothing old
+is ever taken for new. The state's topic gets the newest state alone, each label change also goes to
+a topic of its own.
+"""
+
+import json
+import logging
+import queue
+import secrets
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from paho.mqtt.client import MQTTMessageInfo
+
+from device.errors import OutputError
+from device.outputs.mqtt import home_assistant
+from device.outputs.mqtt.connection import Connection
+from device.outputs.mqtt.home_assistant import OFFLINE, ONLINE
+from device.outputs.mqtt.leftovers import Leftovers
+from device.settings.mqtt import MqttConfig, tls_context
+from device.settings.sections import WebConfig
+from device.telemetry.observation import ModelInfo, Observation, Status
+
+log = logging.getLogger("fieldguide")
+
+HEALTH_INTERVAL_S = 60.0
+SETTLE_S = 2.0
+"""Home Assistant's time to take other labels; until then none counts as current."""
+REPEAT_S = 6.0
+"""For so long after an announcement the state is said again: it may have come too early."""
+REPEAT_INTERVAL_S = 1.0
+MIN_SCORE_STEP = 0.01
+"""A smaller change of the score is not told."""
+MAX_UNCONFIRMED = 20
+"""Label changes on their way; more wait in the sink's mailbox."""
+CONFIRM_S = 0.3
+"""How long a label change waits for room among those."""
+SLOW_S = 15.0
+"""A broker that confirms nothing for this long has a problem."""
+RETRY_DENIED_S = 60.0
+GOODBYE_S = 0.35
+
+
+class Mqtt:
+    """Publishes state and health; see `device.outputs.mqtt.home_assistant` for the topics."""
+
+    name = "mqtt"
+    wants_pictures = False
+
+    def __init__(self, config: MqttConfig, web: WebConfig | None = None) -> None:
+        """Start to connect; a broker that is not there yet is waited for.
+
+        Args:
+            config: checked settings (`mqtt_settings.check_mqtt`).
+            web: the page that the announcement leads to.
+
+        Raises:
+            ConfigError: if what the settings name are no certificates.
+            SettingsUnreadError: if those cannot be read just now.
+        """
+        if config.tls:
+            tls_context(config)
+        self.catching_up = False
+        self._config, self._web = config, web
+        self._topics = home_assistant.topics(config)
+        self._number = 0
+        self._newest: Observation | None = None
+        self._first: Observation | None = None
+        self._changes: deque[tuple[str, MQTTMessageInfo]] = deque()
+        self._labels: tuple[str, ...] | None = None
+        self._settled_s = self._blind_s = float("-inf")
+        self._said_again_s = float("-inf")
+        self._sent: Observation | None = None
+        self._state_message: MQTTMessageInfo | None = None
+        self._health_message: MQTTMessageInfo | None = None
+        self._next_state_s = self._next_health_s = float("-inf")
+        self._next_repeat_s = self._repeat_until_s = float("-inf")
+        self._online = self._state_again = False
+        self._announced: dict[str, Any] | None = None
+        self._health: tuple[Any, ...] = ()
+        self._instance = secrets.token_hex(4)
+        self._heard: queue.SimpleQueue[tuple[str, str, bool]] = queue.SimpleQueue()
+        self._leftovers = Leftovers(config, self._topics)
+        self._connection = Connection(
+            config,
+            home_assistant.device_id(config),
+            will=(self._topics.availability, OFFLINE),
+            hear=(self._topics.birth,) if self._topics.birth else (),
+            overhear=(self._topics.health, *self._leftovers.hears),
+            heard=lambda *message: self._heard.put(message),
+        )
+
+    def publish(self, observation: Observation) -> None:
+        """Send a change at once, and scores now and then.
+
+        Raises:
+            OutputError: if there is no connection.
+        """
+        # It is kept for long, and its picture takes much room.
+        observation = replace(observation, picture=None, class_map=None)
+        if self._first is None or _sight(self._first) != _sight(observation):
+            self._first = observation
+        self._newest = observation
+        self._begin()
+        if observation.changed:
+            self._send_change(observation)
+        self._send_state()
+
+    def tick(self, status: Status) -> None:
+        """Say what is to be said, and what could not be said before.
+
+        Raises:
+            OutputError: if there is no connection, or something wrong with it.
+        """
+        self._begin()
+        if status.camera.state != "streaming":
+            self._blind_s = time.monotonic()
+        self._send_health(status)
+        model = self._model_to_announce(status)
+        if self._topics.discovery and model is not None:
+            self._announce(replace(status, model=model), model.labels)
+        self._send_state()
+        self._send_health(status)
+        if not self._online:
+            self._send(self._topics.availability, ONLINE)
+            self._online = True
+        self._leftovers.remove(self._connection)
+        self._complain()
+
+    def close(self) -> None:
+        """Say that the device is off, and disconnect."""
+        try:
+            with suppress(OutputError, ValueError, RuntimeError):
+                message = self._send(self._topics.availability, OFFLINE)
+                message.wait_for_publish(GOODBYE_S)
+        finally:
+            self._connection.close()
+            if left := sum(not message.is_published() for _, message in self._changes):
+                log.warning("output.mqtt: closed, %d label changes unconfirmed", left)
+
+    # --- connection ---------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Raise if there is no connection; after a new one everything is said anew."""
+        number = self._connection.number
+        if number != self._number:
+            self._sent = self._state_message = self._health_message = None
+            self._say_all_again()
+            self._leftovers.begin_again()
+            self._changes = deque(self._hand_over(payload) for payload, _ in self._changes)
+            self._number = number
+        with suppress(queue.Empty):
+            while True:
+                self._hear(*self._heard.get_nowait())
+
+    def _hear(self, topic: str, message: str, retained: bool) -> None:
+        if topic == self._topics.birth and message == ONLINE:
+            self._say_all_again()
+        elif topic == self._topics.health:
+            # What the first connection finds is of the run before.
+            first = retained and self._number == 1
+            if not first and home_assistant.who(message)[1] not in ("", self._instance):
+                self._connection.note_rival()
+        self._leftovers.hear(topic, message)
+
+    def _say_all_again(self) -> None:
+        self._online, self._state_again = False, True
+        self._announced, self._health = None, ()
+
+    def _complain(self) -> None:
+        waited_s = self._connection.waits_s()
+        if waited_s > SLOW_S:
+            raise OutputError(f"the broker has confirmed nothing for {SLOW_S:.0f} s")
+        self._say_denied_again()
+        if self._problem:
+            raise OutputError(self._problem)
+
+    @property
+    def _problem(self) -> str:
+        """Why there is no connection, or what is wrong with the one there is."""
+        return str(self._connection.trouble or "")
+
+    def _say_denied_again(self) -> None:
+        """What is said once is said again: the access list may have been mended."""
+        once = (self._topics.availability, self._topics.discovery)
+        now_s = time.monotonic()
+        if any(map(self._connection.is_denied, once)) and now_s > self._said_again_s:
+            self._said_again_s = now_s + RETRY_DENIED_S
+            self._online, self._announced = False, None
+
+    # --- messages -----------------------------------------------------------------------------
+
+    def _model_to_announce(self, status: Status) -> ModelInfo | None:
+        """That of what is seen; before anything is, and behind a backlog, the service's own."""
+        if self._newest is None or self.catching_up:
+            return status.model
+        return self._newest.model
+
+    def _announce(self, status: Status, labels: tuple[str, ...]) -> None:
+        message = home_assistant.announcement(self._config, status, self._web)
+        if message == self._announced:
+            return
+        now_s = time.monotonic()
+        if labels != self._labels:
+            # Home Assistant refuses a label that its list does not have, also the one it shows.
+            self._settled_s = now_s + SETTLE_S
+            self._send_health(status)
+        self._send(self._topics.discovery, json.dumps(message))
+        self._announced, self._labels = message, labels
+        self._state_again, self._repeat_until_s = True, now_s + REPEAT_S
+
+    def _send_change(self, observation: Observation) -> None:
+        while self._changes and self._changes[0][1].is_published():
+            self._changes.popleft()
+        if len(self._changes) >= MAX_UNCONFIRMED:
+            self._changes[0][1].wait_for_publish(CONFIRM_S)
+            if not self._changes[0][1].is_published():
+                raise OutputError(
+                    f"{MAX_UNCONFIRMED} label changes are on their way, not confirmed by the broker"
+                )
+        self._changes.append(self._hand_over(json.dumps(home_assistant.change(observation))))
+
+    def _hand_over(self, payload: str) -> tuple[str, MQTTMessageInfo]:
+        return payload, self._connection.publish(self._topics.changes, payload, retain=False)
+
+    def _send_state(self) -> None:
+        newest, first, now_s = self._newest, self._first, time.monotonic()
+        # Behind something newer, or behind one that the broker has not taken yet: then the next.
+        if self.catching_up or not self._health or not _is_through(self._state_message):
+            return
+        if newest is None or first is None or not self._is_announced(newest):
+            return
+        if self._is_due(newest, now_s):
+            self._sent, self._state_again = newest, False
+            self._next_state_s = now_s + self._config.interval_s
+        elif not self._next_repeat_s <= now_s < self._repeat_until_s:
+            return
+        # Where it is only said once more, it is the very same: another would cost another row.
+        assert self._sent is not None
+        self._next_repeat_s = now_s + REPEAT_INTERVAL_S
+        payload = json.dumps(home_assistant.state(self._sent, first))
+        self._state_message = self._send(self._topics.state, payload)
+
+    def _is_due(self, newest: Observation, now_s: float) -> bool:
+        sent = self._sent
+        if sent is None or self._state_again or _sight(sent) != _sight(newest):
+            return True
+        if sent.monotonic_s <= self._blind_s < newest.monotonic_s:
+            return True
+        if newest is sent or now_s < self._next_state_s:
+            return False
+        return abs(newest.score - sent.score) >= MIN_SCORE_STEP or not self._config.interval_s
+
+    def _is_announced(self, observation: Observation) -> bool:
+        return not self._topics.discovery or self._labels == observation.model.labels
+
+    def _label_is_current(self) -> bool:
+        """Whether what the state's topic has was seen since the camera came, and is understood."""
+        sent = self._sent
+        return (
+            sent is not None
+            and self._is_announced(sent)
+            and sent.monotonic_s > self._blind_s
+            and time.monotonic() >= self._settled_s
+        )
+
+    def _send_health(self, status: Status) -> None:
+        now_s = time.monotonic()
+        current = self._label_is_current()
+        record = home_assistant.health(status, self._instance, label_is_current=current)
+        # These make the label available or not: no waiting with that.
+        urgent = (record["camera"], record["label_is_current"], record["slowed"])
+        if urgent == self._health and (
+            now_s < self._next_health_s or not _is_through(self._health_message)
+        ):
+            return
+        self._health_message = self._send(self._topics.health, json.dumps(record))
+        self._health = urgent
+        self._next_health_s = now_s + HEALTH_INTERVAL_S
+
+    def _send(self, topic: str, payload: str) -> MQTTMessageInfo:
+        return self._connection.publish(topic, payload, retain=True)
+
+
+def _is_through(message: MQTTMessageInfo | None) -> bool:
+    return message is None or message.is_published()
+
+
+def _sight(observation: Observation) -> tuple[str, tuple[str, ...]]:
+    """What makes a label another one: its name, and the classes that it is one of."""
+    return observation.label, observation.model.labels

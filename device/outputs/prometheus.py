@@ -1,0 +1,233 @@
+"""The sink with metrics for Prometheus.
+
+Everything is read from the service's own counters when someone asks. Units are base units,
+shares go from 0 to 1, and no metric has a label that grows with the frames.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from device.outputs.http.access import Access
+from device.outputs.http.server import HttpServer, Request, Response, text
+from device.outputs.sink import Context
+from device.telemetry.board import FLAGS
+from device.telemetry.observation import CameraStatus, Observation, Status
+
+PREFIX = "fieldguide_"
+MAX_LABELS = 100
+"""Classes with a score of their own, the best ones; each is a time series."""
+OTHERS = "(other)"
+"""Counts the changes to labels beyond the first `MAX_LABELS`."""
+
+
+class Metrics:
+    """Serves /metrics; see `device.outputs.http.access` for who gets it."""
+
+    name = "prometheus"
+    wants_pictures = False
+
+    def __init__(self, context: Context) -> None:
+        """The port is opened with the first tick, and again until it works."""
+        self._context, self._config = context, context.config.output.prometheus
+        self._access = Access(self._config)
+        self._newest: Observation | None = None
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collector(self._collect))
+        # Memory, processor time and open files, under the names that all exporters give them.
+        ProcessCollector(registry=self._registry)
+        self._changes: Counter[str] = Counter()
+        self._server = HttpServer(self.name, self._answer)
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 as long as it does not."""
+        return self._server.port
+
+    def publish(self, observation: Observation) -> None:
+        """Remember the newest scores, and count a change."""
+        self._newest = observation
+        if observation.changed:
+            known = observation.label in self._changes or len(self._changes) < MAX_LABELS
+            self._changes[observation.label if known else OTHERS] += 1
+
+    def tick(self, status: Status) -> None:
+        """Open the port.
+
+        Raises:
+            OutputError: while the port cannot be had.
+        """
+        if not self.port:
+            self._server.start(self._config.address, self._config.port)
+
+    def close(self) -> None:
+        """Close the port and all connections."""
+        self._server.close()
+
+    async def _answer(self, request: Request) -> Response:
+        refusal = self._access.refuse(request)
+        if refusal is not None:
+            return refusal
+        if request.path != "/metrics" or request.method == "POST":
+            return text(404, "The metrics are at /metrics.")
+        return Response(200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
+
+    def _collect(self) -> Iterator[Metric]:
+        status = self._context.status()
+        yield from service(status)
+        yield from camera(status.camera)
+        yield from board(status)
+        yield from outputs(status)
+        yield from figures(status)
+        yield changes(self._changes)
+        if self._newest is not None and status.camera.state == "streaming":
+            # Scores of a lost camera would look like news.
+            yield from scores(self._newest)
+
+
+class _Collector(Collector):
+    """What prometheus-client calls on each request."""
+
+    def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        return self._collect()
+
+
+def service(status: Status) -> Iterator[Metric]:
+    """Version, model, inferences."""
+    facts = {"version": status.version}
+    if (model := status.model) is not None:
+        facts |= {
+            "model": model.name,
+            "model_sha256": model.sha256,
+            "runtime": model.runtime,
+            "runtime_version": model.runtime_version,
+        }
+    yield InfoMetricFamily("fieldguide", "Versions of the service and its model", facts)
+    yield _gauge("uptime_seconds", "Time since the service started", status.uptime_s)
+    yield _gauge("inference_rate_hertz", "Frames classified a second, lately", status.fps)
+    count = status.inferences_total
+    times = {
+        "invoke": ("One run of the model", status.invoke_s_total),
+        "overhead": ("Work on a frame besides capture and invoke", status.overhead_s_total),
+        "latency": ("From the captured frame to its scores", status.latency_s_total),
+    }
+    for name, (words, total_s) in times.items():
+        yield SummaryMetricFamily(f"{PREFIX}{name}_seconds", words, count, total_s)
+    yield _counter("model_swaps", "Models swapped in while running", status.swaps_total)
+    refused = "Whether the newest bundle was refused and the one before runs on"
+    yield _gauge("model_refused", refused, bool(status.model_problem))
+    yield _counter("settings_reloads", "Settings read anew", status.reloads_total)
+    refused = "Whether the newest settings were refused and the ones before hold"
+    yield _gauge("settings_refused", refused, bool(status.config_problem))
+
+
+def camera(status: CameraStatus) -> Iterator[Metric]:
+    """Frames, and how often they failed to come."""
+    yield _gauge("camera_up", "Whether frames come", status.state == "streaming")
+    if status.last_frame_s is not None:
+        age_s = time.monotonic() - status.last_frame_s
+        yield _gauge("camera_frame_age_seconds", "Age of the newest frame", age_s)
+    words = "How far decoding is behind the camera's stream"
+    yield _gauge("camera_lag_seconds", words, status.lag_s)
+    counts = {
+        "frames": ("Frames from the camera", status.frames_total),
+        "corrupt_frames": ("Frames that could not be decoded", status.corrupt_total),
+        "dropped_frames": ("Frames replaced by a newer one", status.dropped_total),
+        "stalls": ("Times that no frame came for too long", status.stalls_total),
+        "reconnects": ("Times that frames came back", status.reconnects_total),
+    }
+    for name, (words, count) in counts.items():
+        yield _counter(f"camera_{name}", words, count)
+
+
+def board(status: Status) -> Iterator[Metric]:
+    """Temperature and throttling, where the board tells."""
+    state = status.board
+    if state.temperature_c is not None:
+        words = "The hottest sensor"
+        yield _gauge("board_temperature_celsius", words, state.temperature_c)
+    yield _gauge("board_slowed", "Whether the frame rate is lowered", state.slowed)
+    if state.throttled is not None:
+        words = "What the firmware complains of"
+        now = _family("board_throttled", f"{words} now", ["reason"])
+        since = _family("board_throttled_since_boot", f"{words} since boot", ["reason"])
+        for bit, reason in FLAGS.items():
+            now.add_metric([reason], state.throttled >> bit & 1)
+            since.add_metric([reason], state.throttled >> (bit + 16) & 1)
+        yield from (now, since)
+
+
+def outputs(status: Status) -> Iterator[Metric]:
+    """Each sink's own counts."""
+    up = _family("output_up", "Whether the output's last try worked", ["output"])
+    for name, sink in status.sinks.items():
+        up.add_metric([name], not sink.problem)
+    yield up
+    counts = {
+        "delivered_total": "Observations delivered",
+        "dropped_total": "Observations replaced by a newer one before they were delivered",
+        "lost_changes_total": "Label changes among them",
+        "errors_total": "Tries that failed",
+    }
+    for field, words in counts.items():
+        name = f"{PREFIX}output_{field.removesuffix('_total')}"
+        family = CounterMetricFamily(name, words, labels=["output"])
+        for output, sink in status.sinks.items():
+            family.add_metric([output], getattr(sink, field))
+        yield family
+
+
+def figures(status: Status) -> Iterator[Metric]:
+    """What sinks count of their own."""
+    for output, sink in status.sinks.items():
+        for name, value in sink.figures.items():
+            make = _counter if name.endswith("_total") else _gauge
+            yield make(f"{output}_{name}", f"Of the output {output}", value)
+
+
+def changes(counts: Mapping[str, int]) -> Metric:
+    """How often each label came up."""
+    words = "Times that the label became this one"
+    family = CounterMetricFamily(f"{PREFIX}label_changes", words, labels=["label"])
+    # A copy: the sink's own thread counts meanwhile.
+    for label, count in sorted(dict(counts).items()):
+        family.add_metric([label], count)
+    return family
+
+
+def scores(observation: Observation) -> Iterator[Metric]:
+    """What is seen now: of the label 1, and each class's smoothed score."""
+    label = _family("label", "The class seen now, or unknown: always 1", ["label"])
+    label.add_metric([observation.label], 1)
+    family = _family("score_ratio", "Smoothed score of a class, 0 to 1", ["label"])
+    best = np.argsort(-observation.smoothed, kind="stable")[:MAX_LABELS]
+    for index in best:
+        family.add_metric([observation.model.labels[index]], float(observation.smoothed[index]))
+    yield from (label, family)
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, words, value)
+
+
+def _counter(name: str, words: str, value: float) -> Metric:
+    return CounterMetricFamily(PREFIX + name, words, value)
+
+
+def _family(name: str, words: str, labels: list[str]) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, words, labels=labels)

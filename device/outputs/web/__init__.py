@@ -1,0 +1,1 @@
+"""The web page: live picture, what the model sees, history and health."""

@@ -1,0 +1,107 @@
+"""A frame that a page held for longer than the service knew it, made anew from what the page has.
+
+The service forgets a frame when it restarts, or when its viewer sleeps; the page still shows it.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from device.contract.preprocess import Pixels
+from device.telemetry.observation import ModelInfo, Observation
+
+MAX_SIDE_PX = 1280
+"""Of the pictures that pages get."""
+MAX_TEXT_CHARACTERS = 500
+_LAST_S = 4_102_444_800.0
+"""The year 2100: times of day beyond are none."""
+
+
+def restore(state: Any, picture: Any) -> Observation | None:
+    """An observation to be saved; None if a page cannot have had these.
+
+    Args:
+        state: as `web_view.seen` gave it to the page.
+        picture: the JPEG that came with it, in Base64.
+    """
+    try:
+        return _observation(state, _pixels(base64.b64decode(picture, validate=True)))
+    except (
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        OSError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ):
+        return None
+
+
+def _pixels(data: bytes) -> Pixels:
+    image = Image.open(io.BytesIO(data), formats=("JPEG",))
+    if max(image.size) > MAX_SIDE_PX:
+        raise ValueError("larger than any that a page gets")
+    return np.asarray(image.convert("RGB"))
+
+
+def _observation(state: Mapping[str, Any], pixels: Pixels) -> Observation:
+    height, width = pixels.shape[:2]
+    left, upper, right, lower = (min(1.0, max(0.0, float(side))) for side in state["crop"])
+    box = (round(left * width), round(upper * height), round(right * width), round(lower * height))
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise ValueError("an empty crop")
+    top = tuple((_text(name), _number(score, 1.0)) for name, score in state["top"])
+    scores = np.array([score for _, score in top], np.float32)
+    unix_s = _number(state["time"], _LAST_S)
+    return Observation(
+        number=int(_number(state["frame"], 1e18)),
+        unix_s=unix_s,
+        # Of another service's life; it only has to tell this frame from others.
+        monotonic_s=-unix_s,
+        source=_text(state["source"]),
+        scores=scores,
+        smoothed=scores,
+        label=_text(state["label"]),
+        score=_number(state["score"], 1.0),
+        top=top,
+        changed=False,
+        model=_model(tuple(name for name, _ in top), _text(state["model_sha256"])),
+        invoke_s=0.0,
+        overhead_s=0.0,
+        latency_s=0.0,
+        picture=pixels,
+        crop_box=box,
+    )
+
+
+def _model(labels: tuple[str, ...], sha256: str) -> ModelInfo:
+    return ModelInfo(
+        name="",
+        labels=labels,
+        sha256=sha256,
+        data="",
+        runtime="",
+        runtime_version="",
+        threads=0,
+        threshold=0.0,
+        checked_invoke_s=0.0,
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS:
+        raise ValueError("no short text")
+    return value
+
+
+def _number(value: Any, most: float) -> float:
+    number = float(value)
+    if not 0 <= number <= most or not math.isfinite(number):
+        raise ValueError("no number in its range")
+    return number

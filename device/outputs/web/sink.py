@@ -1,0 +1,255 @@
+"""The sink with a web page: live picture, what the model sees in it, history and health.
+
+A viewer asks for one frame at a time and gets the newest; so a slow one skips frames instead of
+lagging behind, and costs nobody else anything. Pictures are asked of the frame loop, and encoded,
+only while someone looks.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from device.contract.names import name_problem, settled
+from device.errors import ClassNameError, OutputError
+from device.outputs.http.access import Access, offered_token
+from device.outputs.http.server import HttpServer, Request, Response, text
+from device.outputs.sink import Context
+from device.outputs.web import held, view
+from device.outputs.web.view import History
+from device.outputs.web.viewers import MAX_VIEWERS, Viewers
+from device.telemetry.observation import ModelInfo, Observation, Status
+
+PAGE = Path(__file__).with_name("page.html")
+SIGN_IN = Path(__file__).with_name("sign_in.html")
+
+PICTURE_INTERVAL_S = 0.1
+"""At most ten pictures a second, whatever the camera does."""
+WAIT_S = 5.0
+"""How long a request for the next frame waits for one."""
+LINGER_S = 2.0
+"""How long after its last request a viewer's next one is waited for with pictures ready."""
+NAME = re.compile(r"[0-9a-f]{16,64}")
+"""What a page calls itself: random."""
+CSRF_MARK = b"{{csrf}}"
+NONE = "'none'"
+SIGNED_IN = "signed-in"
+WRONG_TOKEN = "That token is wrong."
+NO_COOKIE = (
+    "Your browser kept no cookie: allow them for this page. In a frame of another page it takes "
+    "https, too."
+)
+
+
+class Web:
+    """Serves the page; see `device.outputs.http.access` for who gets it."""
+
+    name = "web"
+
+    def __init__(self, context: Context) -> None:
+        """The port is opened with the first tick, and again until it works."""
+        self._context, self._config = context, context.config.output.web
+        self._access = Access(self._config)
+        self._csrf = secrets.token_urlsafe(24)
+        self._history = History()
+        self._accuracy: tuple[ModelInfo | None, Mapping[str, Any] | None] = (None, None)
+        self._watched_until_s = self._next_picture_s = float("-inf")
+        self._saving = False
+        self._viewers = Viewers()
+        self._server = HttpServer(self.name, self._answer, self._trusts)
+
+    @property
+    def wants_pictures(self) -> bool:
+        """While someone looks, and not more often than pictures go out."""
+        now_s = time.monotonic()
+        return self._next_picture_s <= now_s < self._watched_until_s
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """How many look."""
+        return {"viewers": len(self._viewers)}
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 as long as it does not."""
+        return self._server.port
+
+    def publish(self, observation: Observation) -> None:
+        """Remember a label change, and show the picture to who waits for it."""
+        self._history.add(observation)
+        if observation.picture is not None and self.wants_pictures:
+            self._next_picture_s = time.monotonic() + PICTURE_INTERVAL_S
+            self._server.call(partial(self._viewers.show, view.shoot(observation)))
+
+    def tick(self, status: Status) -> None:
+        """Open the port, and keep up with the model.
+
+        Raises:
+            OutputError: while the port cannot be had.
+        """
+        if status.model is not None and status.model is not self._accuracy[0]:
+            path = Path(self._context.config.bundle.path)
+            self._accuracy = (status.model, view.measured_accuracy(path, status.model))
+        if time.monotonic() > self._watched_until_s:
+            self._server.call(self._viewers.forget)
+        if not self.port:
+            self._server.start(self._config.address, self._config.port)
+
+    def close(self) -> None:
+        """Close the port and all connections."""
+        self._server.close()
+
+    # --- on the server's thread ---------------------------------------------------------------
+
+    def _trusts(self, request: Request) -> bool:
+        return self._access.refuse(request) is None
+
+    async def _answer(self, request: Request) -> Response:
+        refusal = self._access.refuse(request)
+        if request.path == "/" and (refusal is None or refusal.status == 401):
+            return self._front(request, signed_in=refusal is None)
+        if refusal is not None:
+            return refusal
+        route = (request.method.replace("HEAD", "GET"), request.path)
+        if route == ("GET", "/live"):
+            return await self._live(request)
+        if route == ("GET", "/health"):
+            return self._health(request)
+        if route == ("POST", "/save"):
+            return await self._save(request)
+        return text(404, "There is no such page.")
+
+    def _front(self, request: Request, *, signed_in: bool) -> Response:
+        """The page, the way to it, or what leads from a token to it."""
+        if request.method == "POST" or offered_token(request):
+            cookie = self._access.sign_in(request, framed=bool(self._config.frame_ancestors))
+            if cookie is None and not signed_in:
+                return self._show(SIGN_IN, 401, problem=WRONG_TOKEN)
+            # Relative, as the page may be below a proxy's path; out of the address bar it is, too.
+            return Response(303, headers={"Location": f"?{SIGNED_IN}=1", **(cookie or {})})
+        if not signed_in:
+            return self._show(SIGN_IN, 401, problem=NO_COOKIE if SIGNED_IN in request.query else "")
+        return self._show(PAGE, 200)
+
+    def _show(self, path: Path, status: int, *, problem: str = "") -> Response:
+        page, rules = _page(path)
+        ancestors = self._config.frame_ancestors
+        body = page.replace(CSRF_MARK, self._csrf.encode()).replace(
+            b"{{problem}}", problem.encode()
+        )
+        headers = {
+            "Content-Security-Policy": f"{rules}; frame-ancestors {' '.join(ancestors) or NONE}",
+            # A form's Origin header tells pages apart, and "no-referrer" would leave it out.
+            "Referrer-Policy": "strict-origin",
+            **({"X-Frame-Options": ""} if ancestors else {}),
+            **({"WWW-Authenticate": "Bearer"} if status == 401 else {}),
+        }
+        return Response(status, body, "text/html; charset=utf-8", headers)
+
+    async def _live(self, request: Request) -> Response:
+        name = request.query.get("viewer", "")
+        if not NAME.fullmatch(name):
+            return text(400, "Give ?viewer= 16 to 64 hexadecimal digits of your own.")
+        viewer = self._viewers.admit(name)
+        if viewer is None:
+            return text(503, f"{MAX_VIEWERS} viewers look already; close one of their pages.")
+        self._watched_until_s = time.monotonic() + WAIT_S + LINGER_S
+        shot = await self._viewers.after(_number(request.query.get("after", "")), WAIT_S)
+        self._watched_until_s = max(self._watched_until_s, time.monotonic() + LINGER_S)
+        if shot is None:
+            return Response(204)
+        viewer.shot, viewer.seen_s = shot, time.monotonic()
+        return Response(200, shot.body, shot.content_type)
+
+    def _health(self, request: Request) -> Response:
+        # A page that shows a held frame asks for nothing else.
+        self._viewers.find(request.query.get("viewer", ""))
+        threshold = self._context.config.smoothing.threshold
+        record = view.health(self._context.status(), self._accuracy[1], threshold)
+        # The token: a page that outlived a restart has the one of before.
+        return _json({**record, "history": self._history.record(), "csrf": self._csrf})
+
+    async def _save(self, request: Request) -> Response:
+        if not self._made_by_page(request):
+            return text(403, "Only the device's own page may save frames; load it anew.")
+        wanted = _object(request.body)
+        if self._saving:
+            return text(429, "Another frame is being saved; try again.")
+        self._saving = True
+        try:
+            return await self._save_wanted(wanted)
+        finally:
+            self._saving = False
+
+    async def _save_wanted(self, wanted: Mapping[str, Any]) -> Response:
+        observation = await self._wanted(wanted)
+        if observation is None:
+            return text(409, "That frame is gone; hold another one.")
+        label = wanted.get("label")
+        problem = name_problem(label) if isinstance(label, str) else "is no text"
+        if problem:
+            return text(422, f"Not saved: the class's name {problem}.")
+        model = self._context.status().model
+        spelled = settled(str(label), model.labels if model else ())
+        try:
+            file = await asyncio.to_thread(self._context.keep, observation, spelled)
+        except ClassNameError as error:
+            return text(422, f"Not saved: {error}.")
+        except (OutputError, OSError) as error:
+            return text(507, f"Not saved: {error}")
+        return _json({"file": file})
+
+    async def _wanted(self, wanted: Mapping[str, Any]) -> Observation | None:
+        """The frame that the page holds: as it was sent, or else as the page sends it back."""
+        viewer = self._viewers.find(str(wanted.get("viewer", "")))
+        shot = viewer.shot if viewer else None
+        if shot is not None and shot.observation.number == wanted.get("frame"):
+            return shot.observation
+        if "picture" not in wanted:
+            return None
+        return await asyncio.to_thread(held.restore, wanted.get("state"), wanted["picture"])
+
+    def _made_by_page(self, request: Request) -> bool:
+        given = request.headers.get("x-fieldguide-csrf", "").encode("utf-8", "replace")
+        is_json = request.headers.get("content-type", "").split(";")[0] == "application/json"
+        genuine = secrets.compare_digest(given, self._csrf.encode())
+        return genuine and is_json and self._access.is_own_page(request)
+
+
+@cache
+def _page(path: Path) -> tuple[bytes, str]:
+    """A page, and the policy that lets run what is written in it and nothing else."""
+    page = path.read_bytes()
+    sources = {
+        kind: " ".join(
+            f"'sha256-{base64.b64encode(hashlib.sha256(inner).digest()).decode()}'"
+            for inner in re.findall(rb"<%b>(.*?)</%b>" % (tag, tag), page, re.DOTALL)
+        )
+        for kind, tag in (("style-src", b"style"), ("script-src", b"script"))
+    }
+    rules = [f"{kind} {hashes or NONE}" for kind, hashes in sources.items()]
+    fixed = "default-src 'none'; connect-src 'self'; img-src blob: data:; form-action 'self'"
+    return page, "; ".join([fixed, *rules, "base-uri 'none'"])
+
+
+def _json(record: Mapping[str, Any]) -> Response:
+    return Response(200, json.dumps(record).encode(), "application/json")
+
+
+def _number(digits: str) -> int:
+    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else -1
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,268 @@
+"""What the web page shows, as JPEG and JSON; pure but for the history, which grows."""
+
+import io
+import json
+import math
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from device.contract import bundle
+from device.contract.preprocess import Pixels
+from device.errors import FieldguideError
+from device.inference.classifier import Scores
+from device.outputs.web.held import MAX_SIDE_PX
+from device.telemetry.board import explain
+from device.telemetry.observation import ModelInfo, Observation, Status, told_rate
+
+MAX_KEPT_PIXELS = 1440 * 1440
+"""Of what a viewer can save; more is halved, as often as it takes."""
+STRIP_PX = 64
+JPEG_QUALITY = 80
+MIN_SPAN = 3.0
+"""The least range of log odds that shades are spread over: a factor of 20 in the odds."""
+MAX_CHANGES = 50
+SAMPLE_INTERVAL_S = 1.0
+MAX_SAMPLES = 180
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame as viewers get it: encoded once for all of them."""
+
+    observation: Observation
+    """Its picture is what the model saw of the frame."""
+    body: bytes
+    """multipart/form-data (RFC 7578): `state`, JSON; `picture`, JPEG."""
+    content_type: str
+
+
+def shoot(observation: Observation) -> Shot:
+    """Encode an observation that has a picture."""
+    assert observation.picture is not None
+    # Random, so that no picture can hold it.
+    boundary = secrets.token_hex(16)
+    parts = {
+        "state": ("application/json", json.dumps(seen(observation)).encode()),
+        "picture": ("image/jpeg", jpeg(observation.picture)),
+    }
+    body = b"".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+        f"Content-Type: {kind}\r\n\r\n".encode()
+        + data
+        + b"\r\n"
+        for name, (kind, data) in parts.items()
+    )
+    body += f"--{boundary}--\r\n".encode()
+    return Shot(_classified(observation), body, f"multipart/form-data; boundary={boundary}")
+
+
+def _classified(observation: Observation) -> Observation:
+    """With the part of the picture alone that can be saved: each viewer holds on to one."""
+    assert observation.picture is not None
+    left, upper, right, lower = observation.crop_box
+    part = observation.picture[upper:lower, left:right]
+    factor = 1
+    while part.size > 3 * MAX_KEPT_PIXELS * factor**2:
+        factor *= 2
+    part = reduced(part, factor)
+    box = (0, 0, part.shape[1], part.shape[0])
+    return replace(observation, picture=part, crop_box=box, class_map=None)
+
+
+def jpeg(picture: Pixels) -> bytes:
+    """A JPEG of at most `MAX_SIDE_PX` a side.
+
+    Args:
+        picture: uint8 (h, w, 3), R, G, B.
+    """
+    factor = math.ceil(max(picture.shape[:2]) / MAX_SIDE_PX)
+    data = io.BytesIO()
+    Image.fromarray(reduced(picture, factor)).save(data, "JPEG", quality=JPEG_QUALITY)
+    return data.getvalue()
+
+
+def reduced(picture: Pixels, factor: int) -> Pixels:
+    """A copy whose pixels are means of `factor` x `factor`, as `Image.reduce` makes them.
+
+    In strips: as one image, a whole frame would be in memory twice over.
+    """
+    if factor == 1:
+        return picture.copy()
+    rows = range(0, len(picture), factor * STRIP_PX)
+    strips = (Image.fromarray(picture[top : top + rows.step]).reduce(factor) for top in rows)
+    return np.concatenate([np.asarray(strip) for strip in strips])
+
+
+def seen(observation: Observation) -> dict[str, Any]:
+    """What one frame shows."""
+    height, width = observation.picture.shape[:2] if observation.picture is not None else (0, 0)
+    left, upper, right, lower = observation.crop_box
+    # In fractions: the JPEG may be smaller than the frame.
+    box = [left / width, upper / height, right / width, lower / height] if width and height else []
+    return {
+        "frame": observation.number,
+        "time": observation.unix_s,
+        "source": observation.source,
+        "model_sha256": observation.model.sha256,
+        "label": observation.label,
+        "score": round(observation.score, 4),
+        "top": [[name, round(score, 4)] for name, score in observation.top],
+        "invoke_ms": round(observation.invoke_s * 1e3, 2),
+        "latency_ms": round(observation.latency_s * 1e3, 2),
+        "size_px": [width, height],
+        "crop": [round(side, 5) for side in box],
+        "map": heat(observation),
+    }
+
+
+def heat(observation: Observation) -> dict[str, list[list[int]]]:
+    """For each of the best classes, how much each part of the crop speaks for it, 0 to 255.
+
+    Of each position's log odds, 255 is the part that speaks most for the class. Relative: also
+    of a class that is not seen, it shows what looks most like it.
+    """
+    if observation.class_map is None:
+        return {}
+    odds = log_odds(observation.class_map)
+    labels = observation.model.labels
+    return {name: _shades(odds[..., labels.index(name)]) for name, _ in observation.top}
+
+
+def log_odds(logits: Scores) -> Scores:
+    """Log of p / (1 - p) for the softmax p over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares = np.clip(powers / powers.sum(axis=-1, keepdims=True), 1e-6, 1 - 1e-6)
+    odds: Scores = np.log(shares / (1 - shares))
+    return odds
+
+
+def _shades(odds: Scores) -> list[list[int]]:
+    # A map that is nearly even must look so.
+    span = max(float(odds.max() - odds.min()), MIN_SPAN)
+    shades = 255 * (1 - (odds.max() - odds) / span)
+    return np.rint(shades).astype(int).tolist()  # type: ignore[no-any-return]
+
+
+class History:
+    """Label changes, and scores once a second; from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changes: deque[Observation] = deque(maxlen=MAX_CHANGES)
+        self._samples: deque[tuple[float, str, float]] = deque(maxlen=MAX_SAMPLES)
+        self._next_s = float("-inf")
+
+    def add(self, observation: Observation) -> None:
+        """Take one more; its pictures are not kept."""
+        with self._lock:
+            if observation.changed:
+                self._changes.append(replace(observation, picture=None, class_map=None))
+            if observation.monotonic_s >= self._next_s:
+                self._next_s = observation.monotonic_s + SAMPLE_INTERVAL_S
+                sample = (observation.monotonic_s, observation.label, observation.score)
+                self._samples.append(sample)
+
+    def record(self) -> dict[str, Any]:
+        """Newest change first; ages instead of times, for a board may have no clock."""
+        now_s = time.monotonic()
+        with self._lock:
+            changes, samples = list(self._changes), list(self._samples)
+        return {
+            "changes": [
+                {
+                    "age_s": round(now_s - change.monotonic_s, 1),
+                    "label": change.label,
+                    "score": round(change.score, 4),
+                }
+                for change in reversed(changes)
+            ],
+            "samples": [
+                [round(now_s - moment_s, 1), label, round(score, 4)]
+                for moment_s, label, score in samples
+            ],
+        }
+
+
+def health(
+    status: Status, accuracy: Mapping[str, Any] | None, threshold: float | None
+) -> dict[str, Any]:
+    """How the service does.
+
+    Args:
+        status: as of now.
+        accuracy: what `measured_accuracy` gives for its model.
+        threshold: of the settings; None: the model's own holds.
+    """
+    camera, board = status.camera, status.board
+    age_s = None if camera.last_frame_s is None else time.monotonic() - camera.last_frame_s
+    return {
+        "version": status.version,
+        "uptime_s": round(status.uptime_s),
+        "fps": told_rate(status.fps),
+        "camera": {
+            "source": camera.source,
+            "state": camera.state,
+            "problem": camera.problem,
+            "size_px": [camera.width_px, camera.height_px],
+            "frame_age_s": None if age_s is None else round(age_s, 1),
+            "lag_s": round(camera.lag_s, 1),
+            "reconnects": camera.reconnects_total,
+            "corrupt": camera.corrupt_total,
+        },
+        "board": {
+            "temperature_c": board.temperature_c,
+            "throttled": None if board.throttled is None else explain(board.throttled),
+            "slowed": board.slowed,
+        },
+        "model": status.model and model(status.model, accuracy),
+        "threshold": threshold
+        if threshold is not None or not status.model
+        else (status.model.threshold),
+        "model_problem": status.model_problem,
+        "config_problem": status.config_problem,
+        "saves": "collect" in status.sinks,
+        "outputs": {name: sink.problem for name, sink in sorted(status.sinks.items())},
+    }
+
+
+def model(info: ModelInfo, accuracy: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What runs."""
+    return {
+        "name": info.name,
+        "labels": info.labels,
+        "sha256": info.sha256,
+        "data": info.data,
+        "runtime": f"{info.runtime} {info.runtime_version}",
+        "threads": info.threads,
+        "accuracy": accuracy,
+    }
+
+
+def measured_accuracy(path: Path, info: ModelInfo) -> dict[str, Any] | None:
+    """What the bundle's manifest says of its int8 model on held-out photos.
+
+    None if it says nothing, or the bundle at `path` is not the one with this model any more.
+    """
+    try:
+        manifest = bundle.load(path).manifest
+        hashes = {record["sha256"] for record in manifest["files"].values()}
+        measured = manifest["verification"]
+        low, high = measured["int8_interval"]
+        accuracy = {
+            "value": float(measured["int8_accuracy"]),
+            "low": float(low),
+            "high": float(high),
+            "photos": int(measured["n"]),
+        }
+    except (FieldguideError, KeyError, TypeError, ValueError):
+        return None
+    return accuracy if info.sha256 in hashes else None

@@ -1,0 +1,1 @@
+"""The service: supervision of capture, inference, outputs and model."""

@@ -1,0 +1,216 @@
+"""The inference thread of the service: infer, smooth, publish."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from device.camera.live import LiveCapture
+from device.camera.source import FrameSource
+from device.inference.loop import Pace, Preparer, Result, infer
+from device.inference.smoothing import Smoothed, step
+from device.inference.trial import Model
+from device.outputs.sink import SinkThread
+from device.service.systemd import Notifier
+from device.settings.sections import Config
+from device.telemetry.counters import Telemetry
+from device.telemetry.observation import Observation
+
+TAKE_S = 0.25
+IDLE_INFERENCE_S = 1.0
+"""Without frames the model still runs this often, to show that it can."""
+CAPTURE_ALIVE_S = 15.0
+"""With a camera machinery that has done nothing for this long it does not."""
+
+
+class Pipeline:
+    """Classifies a source's frames until it ends or `close` is called.
+
+    `config`, `sinks` and the model may be replaced at any time, from any thread; each frame sees
+    either the old or the new.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        model: Model,
+        config: Config,
+        sinks: tuple[SinkThread, ...],
+        telemetry: Telemetry,
+        notifier: Notifier,
+        finished: Callable[[BaseException | None], None],
+        *,
+        after: "Pipeline | None" = None,
+        pace: Pace | None = None,
+    ) -> None:
+        """Start at once; `finished` is called with the fault, or None at the source's end.
+
+        Args:
+            after: a closed pipeline of the same model, which may still be inside of it; its frames'
+                numbers go on.
+            pace: by which the source knows when a frame is wanted; one of its own if not given.
+        """
+        self.config, self.sinks = config, sinks
+        self.pace = pace or Pace()
+        self.pace.restart(config.inference.max_fps)
+        self.number, self._after = 0, after
+        self._source, self._telemetry, self._notifier = source, telemetry, notifier
+        self._finished = finished
+        self._lock = threading.Lock()
+        self._models: tuple[Model, ...] = (model,)
+        self._smoothed: tuple[Model, Smoothed] | None = None
+        self._inferred_s = time.monotonic()
+        self._stop = threading.Event()
+        self._preparer = Preparer(
+            source,
+            lambda: self._models[-1].classifier,
+            region=lambda: self.config.camera.region,
+            pace=self.pace,
+            ahead=lambda: self._models[-1].ahead,
+        )
+        self._thread = threading.Thread(target=self._run, name="infer", daemon=True)
+        self._thread.start()
+
+    def swap(self, model: Model) -> None:
+        """Use another model from the next frame on."""
+        with self._lock:
+            self._models = (*self._models, model)
+
+    def close(self, timeout_s: float = 0.3) -> bool:
+        """Stop; false if the inference hangs."""
+        self._stop.set()
+        self._preparer.close()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            if self._after is not None:
+                # Two threads inside of one interpreter would be the end of both.
+                self._after._thread.join()
+                self.number, self._after = self._after.number, None
+            while not self._stop.is_set() and self._step():
+                pass
+            fault = None
+        except Exception as error:
+            # Whatever it is, the main thread must learn of it: there it ends the service.
+            fault = error
+        if not self._stop.is_set():
+            self._finished(fault)
+
+    def _step(self) -> bool:
+        """Classify the next frame, if it comes soon; false at the source's end."""
+        try:
+            prepared = self._preparer.take(TAKE_S)
+        except queue.Empty:
+            self._show_that_it_can()
+            return True
+        if self._stop.is_set():
+            return False
+        if prepared is None:
+            self._telemetry.camera(state="ended")
+            return False
+        self._take(infer(self.number, prepared))
+        return True
+
+    def _take(self, result: Result) -> None:
+        if self._stop.is_set():
+            # It took so long that another pipeline's frames may be next.
+            return
+        if not self._source.live:
+            self._count(result)
+        if result.prediction is None:
+            # A whole folder of them is no dead service either.
+            self._show_that_it_can()
+            return
+        sinks = self.sinks
+        watching = [sink for sink in sinks if sink.sink.wants_pictures]
+        observation = self._observe(result, self._model_of(result), with_picture=bool(watching))
+        self.number += 1
+        self._inferred_s = time.monotonic()
+        # Who has no use for pictures shall not hold on to them while it is slow.
+        bare = replace(observation, picture=None, class_map=None) if watching else observation
+        for sink in sinks:
+            sink.put(observation if sink in watching else bare)
+        self._telemetry.inferred(observation)
+        self._notifier.feed_watchdog()
+
+    def _count(self, result: Result) -> None:
+        picture, captured_s = result.frame.picture, result.frame.captured_s
+        if picture is None:
+            self._telemetry.camera(count="corrupt_total")
+            return
+        height, width = picture.shape[:2]
+        self._telemetry.camera(
+            count="frames_total",
+            state="streaming",
+            last_frame_s=captured_s,
+            width_px=width,
+            height_px=height,
+        )
+
+    def _model_of(self, result: Result) -> Model:
+        """The model behind a result; those before it are let go."""
+        with self._lock:
+            models = self._models
+            index = next(i for i, m in enumerate(models) if m.classifier is result.classifier)
+            self._models = models[index:]
+            return models[index]
+
+    def _observe(self, result: Result, model: Model, *, with_picture: bool) -> Observation:
+        assert result.prediction is not None
+        started_s = time.perf_counter()
+        smoothed = self._smooth(result, model)
+        picture, class_map = None, None
+        if with_picture:
+            picture = result.frame.picture
+            class_map = model.classifier.class_map() if model.classifier.has_class_map else None
+        labels, now_s = model.info.labels, time.monotonic()
+        return Observation(
+            number=result.number,
+            unix_s=time.time() - (now_s - result.frame.captured_s),
+            monotonic_s=result.frame.captured_s,
+            source=result.frame.name,
+            scores=result.prediction.scores,
+            smoothed=smoothed.scores,
+            label=smoothed.label(labels),
+            score=smoothed.score(),
+            top=smoothed.top(labels, self.config.smoothing.top_k),
+            changed=smoothed.changed,
+            model=model.info,
+            invoke_s=result.invoke_s,
+            overhead_s=result.overhead_s + time.perf_counter() - started_s,
+            latency_s=now_s - result.frame.captured_s,
+            lag_s=result.frame.lag_s,
+            picture=picture,
+            crop_box=result.crop_box,
+            class_map=class_map,
+        )
+
+    def _smooth(self, result: Result, model: Model) -> Smoothed:
+        assert result.prediction is not None
+        # Another model's scores may be of other classes.
+        before = self._smoothed[1] if self._smoothed and self._smoothed[0] is model else None
+        scores, time_s = result.prediction.scores, result.frame.captured_s
+        settings, threshold = self.config.smoothing, model.info.threshold
+        smoothed = step(before, scores, time_s, settings, threshold)
+        self._smoothed = (model, smoothed)
+        return smoothed
+
+    def _show_that_it_can(self) -> None:
+        """Run the model over its last input: no frame is no dead service.
+
+        The camera may be lost, or the settings want less than a frame a minute. But not if the
+        thread that is to get the next frame hangs: then the watchdog shall bite.
+        """
+        now_s = time.monotonic()
+        if now_s - self._inferred_s < IDLE_INFERENCE_S:
+            return
+        alive_s = min(now_s, self.pace.late_s)
+        if isinstance(self._source, LiveCapture):
+            alive_s = max(alive_s, self._source.alive_s)
+        if now_s - alive_s < CAPTURE_ALIVE_S:
+            self._models[-1].classifier.invoke()
+            self._inferred_s = time.monotonic()
+            self._notifier.feed_watchdog()

@@ -1,0 +1,192 @@
+"""Which model runs: the first one at the start, and each that replaces it while running."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from device.contract import bundle
+from device.errors import BundleError, FieldguideError
+from device.inference.threads import Demand, demand
+from device.inference.trial import Guard, Model
+from device.settings.sections import BundleConfig, Config, InferenceConfig
+from device.telemetry.counters import Telemetry
+from device.update import slots
+
+log = logging.getLogger("fieldguide")
+
+CONFIRM_AFTER_S, FEWEST_LABELS = 600.0, 3
+"""A bundle that was live for so long and gave so many labels is one to go back to."""
+RETRY_S, LONGEST_RETRY_S = 60.0, 3600.0
+"""A bundle that was refused is tried again after the first, then at pauses that double."""
+
+UNREADABLE = (OSError, RuntimeError, ValueError)
+"""Of paths: RuntimeError is what Python up to 3.12 makes of a loop of links, ValueError of NUL."""
+
+Identity = tuple[tuple[str, int, int, int], ...]
+"""Name, inode, modification time and size of each file."""
+Settings = tuple[BundleConfig, InferenceConfig, Demand]
+Seen = tuple[Settings, Identity]
+"""The settings and what was there under them."""
+
+
+class ModelWatcher:
+    """Loads the bundle on a thread of its own, and again when it is replaced.
+
+    `accept` is called there with each model that passed its self-test; `refuse` with the fault
+    of the first, without which there is nothing to run.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        telemetry: Telemetry,
+        accept: Callable[[Model], None],
+        refuse: Callable[[Exception], None],
+    ) -> None:
+        self._settings = _loading(config)
+        self._telemetry, self._accept, self._refuse = telemetry, accept, refuse
+        self._guard = Guard()
+        self._poke = threading.Event()
+        self._stopped = False
+        self._refused: tuple[float, float] | None = None
+        """When the bundle was refused (monotonic), and how long to wait before the next try."""
+        self._accepted: tuple[float, int] | None = None
+        """When the model that runs was accepted (monotonic), and how many labels there were then;
+        none once its bundle is confirmed."""
+        self._thread = threading.Thread(target=self._run, name="models", daemon=True)
+        self._thread.start()
+
+    def look(self) -> None:
+        """Look now whether the bundle was replaced."""
+        self._poke.set()
+
+    def reconfigure(self, config: Config) -> None:
+        """Take new settings; other ones for loading load the bundle anew."""
+        self._settings = _loading(config)
+        self._poke.set()
+
+    def stop(self) -> None:
+        """Stop, and end the self-test that runs."""
+        self._stopped = True
+        self._guard.stop()
+        self._poke.set()
+
+    def _run(self) -> None:
+        tried = self._attempt(first=True)
+        seen = tried
+        while not self._stopped:
+            poked = self._poke.wait(self._settings[0].check_interval_s)
+            self._poke.clear()
+            try:
+                tried, seen = self._look_again(tried, seen, poked=poked)
+            except Exception as error:
+                # Without this thread no bundle would be taken ever again.
+                log.warning("model: %s: %s", type(error).__name__, error)
+
+    def _look_again(self, tried: Seen, seen: Seen, *, poked: bool) -> tuple[Seen, Seen]:
+        """Take what is there if it is to be; returns what was tried last and what is there now."""
+        now = (self._settings, identity(Path(self._settings[0].path)))
+        # Twice the same: whoever copies a bundle into place has finished.
+        changed = now != tried and (now == seen or poked)
+        if changed:
+            self._refused = None
+        if not self._stopped and (changed or self._is_due(poked)):
+            now = tried = self._attempt(first=False)
+        elif now == tried:
+            self._confirm()
+        return tried, now
+
+    def _is_due(self, poked: bool) -> bool:
+        """Whether to try a refused bundle again: what refused it may have passed."""
+        if self._refused is None:
+            return False
+        refused_s, pause_s = self._refused
+        return poked or time.monotonic() >= refused_s + pause_s
+
+    def _confirm(self) -> None:
+        """Confirm the slot whose bundle has worked for a while; it is a way back from now on."""
+        if self._accepted is None or self._refused is not None:
+            return
+        accepted_s, labels = self._accepted
+        status = self._telemetry.snapshot()
+        if status.model is None or status.inferences_total < labels + FEWEST_LABELS:
+            return
+        if time.monotonic() < accepted_s + CONFIRM_AFTER_S:
+            return
+        try:
+            slots.confirm_running(Path(self._settings[0].path), status.model.sha256)
+        except (FieldguideError, OSError) as error:
+            log.debug("model: not confirmed yet: %s", error)
+            self._accepted = (time.monotonic(), labels)
+        else:
+            self._accepted = None
+
+    def _attempt(self, *, first: bool) -> Seen:
+        settings = self._settings
+        path = Path(settings[0].path)
+        # Before reading: what changes after it is found changed.
+        tried = (settings, identity(path))
+        try:
+            model = self._guard.load(bundle.load(resolved(path)), *settings[1:])
+        except Exception as error:
+            # Not FieldguideError alone: this thread must live on, or say that it cannot.
+            if not self._stopped:
+                self._failed(error, first=first)
+        else:
+            if not self._stopped:
+                self._passed(model)
+        return tried
+
+    def _failed(self, error: Exception, *, first: bool) -> None:
+        if first:
+            self._refuse(error)
+            return
+        pause_s = RETRY_S if self._refused is None else 2 * self._refused[1]
+        self._refused = (time.monotonic(), min(pause_s, LONGEST_RETRY_S))
+        log.warning("model: %s; the one before goes on", error)
+        self._telemetry.model_problem(str(error))
+
+    def _passed(self, model: Model) -> None:
+        info = model.info
+        invoke_ms = info.checked_invoke_s * 1e3
+        order = "ahead" if model.ahead else "in turn"
+        about = (info.name, info.runtime, info.threads, order, invoke_ms)
+        log.info("model: %s (%s, threads: %d, frames prepared %s, %.1f ms)", *about)
+        self._accept(model)
+        self._refused = None
+        self._accepted = (time.monotonic(), self._telemetry.snapshot().inferences_total)
+        self._telemetry.model(info)
+
+
+def _loading(config: Config) -> Settings:
+    """The settings of which a change needs the model to be loaded anew; the others as default."""
+    inference, fresh = config.inference, InferenceConfig()
+    inference = replace(inference, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
+    # A camera's rate and size tell how many threads are worth it.
+    return config.bundle, inference, demand(config)
+
+
+def resolved(path: Path) -> Path:
+    """Where a path leads: a link swapped half-way must not mix the files of two bundles.
+
+    Raises:
+        BundleError: if it leads nowhere.
+    """
+    try:
+        return path.resolve()
+    except UNREADABLE as error:
+        raise BundleError(f"{path}: leads nowhere ({error})") from error
+
+
+def identity(path: Path) -> Identity:
+    """What tells a replaced bundle from the old one, through any links; empty if it is gone."""
+    try:
+        target = path.resolve(strict=True)
+        files = sorted(target.iterdir()) if target.is_dir() else [target]
+        stats = [(str(file), file.stat()) for file in files]
+    except UNREADABLE:
+        return ()
+    return tuple((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in stats)

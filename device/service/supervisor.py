@@ -1,0 +1,353 @@
+"""The service: supervises capture, inference, sinks and model from the main thread.
+
+Signals, settings, temperature and the way out are its business. It blocks in nothing but its own
+queue, so that SIGTERM ends the service within two seconds whatever hangs elsewhere.
+"""
+
+import logging
+import queue
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from device.camera.live import MAX_HANGING, LiveCapture
+from device.camera.source import FrameSource, is_camera, open_source
+from device.contract.preprocess import Preprocessing
+from device.errors import CameraHangsError, OutputError, SourceError
+from device.inference.loop import Pace
+from device.inference.trial import Model
+from device.outputs import registry
+from device.outputs.sink import Context, Keeper, Sink, SinkThread
+from device.service.inference_thread import Pipeline
+from device.service.model_watcher import ModelWatcher
+from device.service.systemd import Notifier
+from device.settings import sections as configuration
+from device.settings.sections import CameraConfig, Config
+from device.telemetry.board import Board, must_slow
+from device.telemetry.counters import Telemetry
+from device.telemetry.observation import BoardStatus, Observation, told_rate
+
+log = logging.getLogger("fieldguide")
+
+WAKE_S = 0.5
+BOARD_INTERVAL_S = 2.0
+STATUS_INTERVAL_S = 5.0
+SINKS_CLOSE_S = 0.8
+CAMERA_CLOSE_S = 0.3
+
+STOP, RELOAD, MODEL, FINISHED, REFUSED = "stop", "reload", "model", "finished", "refused"
+
+
+class Service:
+    """Everything that runs, and how it ends."""
+
+    def __init__(self, path: Path, *, board: Board | None = None) -> None:
+        """Read the settings and start sinks, camera and model.
+
+        Raises:
+            FieldguideError: if the settings are wrong, or a sink cannot be.
+        """
+        self._path = path
+        self._config = configuration.load(path)
+        self._board = board or Board()
+        self._telemetry = Telemetry(self._config.camera.source)
+        self._notifier = Notifier()
+        # Not an Event: a signal handler may interrupt this very thread inside of one.
+        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._pipeline: Pipeline | None = None
+        self._model: Model | None = None
+        # Outlives pipelines: a camera asks it, too, when the next frame is wanted.
+        self._pace = Pace()
+        self._hanging = False
+        self._leaving: list[tuple[LiveCapture, float]] = []
+        """Closed captures that still have their cameras, and until when they may."""
+        self._run_number = 0
+        self._board_s = self._status_s = float("-inf")
+        self._sinks = self._start_sinks(self._config, {})
+        self._capture = self._start_capture(self._config.camera)
+        self._models = ModelWatcher(self._config, self._telemetry, self._accept, self._refuse)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a thread was left behind that may keep the process from ending by itself."""
+        return self._hanging
+
+    def run(self) -> int:
+        """Serve until a signal, the end of a file, or a fault; returns 0.
+
+        Raises:
+            FieldguideError: the fault.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal(STOP))
+        signal.signal(signal.SIGHUP, self._on_signal(RELOAD))
+        try:
+            while self._handle(*self._next_event()):
+                self._look_around()
+        finally:
+            self._close()
+        return 0
+
+    def _on_signal(self, event: str) -> Callable[[int, FrameType | None], None]:
+        return lambda _number, _frame: self._events.put((event, None))
+
+    def _next_event(self) -> tuple[str, Any]:
+        try:
+            return self._events.get(timeout=WAKE_S)
+        except queue.Empty:
+            return "", None
+
+    def _handle(self, event: str, value: Any) -> bool:
+        """Act on one event; false when it is time to go."""
+        if event == STOP:
+            return False
+        if event == FINISHED:
+            return self._handle_end(*value)
+        if event == REFUSED:
+            raise value
+        if event == RELOAD:
+            self._reload()
+        elif event == MODEL:
+            self._take_model(value)
+        return True
+
+    def _handle_end(self, run_number: int, fault: BaseException | None) -> bool:
+        if run_number != self._run_number:
+            # Of a source that the settings do not name any more.
+            return True
+        if fault is not None:
+            raise fault
+        self._judge_end()
+        return False
+
+    def _judge_end(self) -> None:
+        """Tell of what a folder or film had that was no picture; raise if it had no other."""
+        status = self._telemetry.snapshot()
+        corrupt = status.camera.corrupt_total
+        if corrupt and not status.inferences_total:
+            raise SourceError(f"{status.camera.source}: not one picture is whole, of {corrupt}")
+        if corrupt:
+            log.warning("camera: %d pictures could not be decoded", corrupt)
+
+    # --- model --------------------------------------------------------------------------------
+
+    def _accept(self, model: Model) -> None:
+        self._events.put((MODEL, model))
+
+    def _refuse(self, fault: BaseException) -> None:
+        # Without a first model there is nothing to run, whatever the source.
+        self._events.put((REFUSED, fault))
+
+    def _finish(self, run_number: int, fault: BaseException | None) -> None:
+        self._events.put((FINISHED, (run_number, fault)))
+
+    def _take_model(self, model: Model) -> None:
+        self._model = model
+        if self._pipeline is not None:
+            self._pipeline.swap(model)
+            return
+        source = self._capture or self._open_files(self._config.camera)
+        # First: the pipeline feeds the watchdog, which a manager counts from here on.
+        self._notifier.ready()
+        self._start_pipeline(model, source)
+
+    def _open_files(self, camera: CameraConfig) -> FrameSource:
+        model = self._model
+        rules = Preprocessing() if model is None else model.classifier.preprocessing
+        return open_source(camera.source, rules, camera)
+
+    def _start_pipeline(
+        self, model: Model, source: FrameSource, after: Pipeline | None = None
+    ) -> None:
+        self._run_number += 1
+        self._pipeline = Pipeline(
+            source,
+            model,
+            self._config,
+            tuple(self._sinks.values()),
+            self._telemetry,
+            self._notifier,
+            partial(self._finish, self._run_number),
+            after=after,
+            pace=self._pace,
+        )
+
+    def _start_capture(self, camera: CameraConfig) -> LiveCapture | None:
+        if not is_camera(camera.source):
+            return None
+        return LiveCapture(
+            lambda: open_source(camera.source, Preprocessing(), camera, self._pace),
+            camera,
+            self._telemetry,
+        )
+
+    # --- settings -----------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        # Before the first model is there the manager still waits for the start.
+        started = self._pipeline is not None
+        if started:
+            self._notifier.reloading()
+        try:
+            self._apply(configuration.load(self._path))
+        except Exception as error:
+            # Whatever it is: what ran with the old settings goes on.
+            problem = " ".join(str(error).split()) or type(error).__name__
+            log.error("settings not taken, the old ones stay: %s", problem)
+            self._telemetry.reloaded(problem)
+        else:
+            log.info("settings reloaded")
+            self._telemetry.reloaded()
+        self._models.look()
+        if started:
+            self._notifier.ready()
+
+    def _apply(self, new: Config) -> None:
+        old = self._config
+        # The region is read anew for each frame.
+        other_camera = replace(new.camera, region=old.camera.region) != old.camera
+        files = None
+        if other_camera and not is_camera(new.camera.source):
+            # Before anything is closed: where nothing can be opened, what runs must go on.
+            files = self._open_files(new.camera)
+        self._sinks = self._changed_sinks(old, new)
+        self._config = new
+        if self._pipeline is not None:
+            self._pipeline.sinks = tuple(self._sinks.values())
+            self._pipeline.config = new
+        if other_camera:
+            self._change_source(files)
+        self._models.reconfigure(new)
+        self._board_s = float("-inf")
+
+    def _change_source(self, files: FrameSource | None) -> None:
+        """Go on with another camera, or with files that were found to be there."""
+        before, self._pipeline = self._pipeline, None
+        # What the old source still has to say is not of interest any more.
+        self._run_number += 1
+        self._close_capture(before)
+        self._telemetry.camera(source=self._config.camera.source, state="connecting", problem="")
+        self._capture = self._start_capture(self._config.camera)
+        source = self._capture or files
+        if before is not None and self._model is not None and source is not None:
+            self._start_pipeline(self._model, source, before)
+
+    def _changed_sinks(self, old: Config, new: Config) -> dict[str, SinkThread]:
+        """Close what changed, then build it anew; on failure as it was before."""
+        before, after = registry.enabled(old.output), registry.enabled(new.output)
+        # Sinks are built from these, too.
+        shared = [(c.bundle.path, c.smoothing.threshold, c.output.web) for c in (old, new)]
+        same = shared[0] == shared[1]
+        gone = [name for name in self._sinks if not same or before.get(name) != after.get(name)]
+        if self._pipeline is not None:
+            kept = (sink for name, sink in self._sinks.items() if name not in gone)
+            self._pipeline.sinks = tuple(kept)
+        # First: the new one may need the same port.
+        self._close_sinks([self._sinks.pop(name) for name in gone])
+        try:
+            return self._start_sinks(new, self._sinks)
+        except Exception:
+            self._sinks = self._start_sinks(old, self._sinks)
+            if self._pipeline is not None:
+                self._pipeline.sinks = tuple(self._sinks.values())
+            raise
+
+    def _start_sinks(self, config: Config, running: dict[str, SinkThread]) -> dict[str, SinkThread]:
+        """The running sinks, and those that the settings ask for besides them."""
+        context = Context(config, self._telemetry.snapshot, self._keep)
+        missing = [name for name in registry.enabled(config.output) if name not in running]
+        built: list[Sink] = []
+        try:
+            for name in missing:
+                built.append(registry.FACTORIES[name](context))
+        except Exception:
+            # A connection that nobody owns would answer to the same name as the next one.
+            for sink in built:
+                sink.close()
+            raise
+        return {**running, **{s.name: SinkThread(s, self._telemetry) for s in built}}
+
+    def _keep(self, observation: Observation, label: str) -> str:
+        for thread in list(self._sinks.values()):
+            if isinstance(thread.sink, Keeper):
+                return thread.sink.keep(observation, label)
+        raise OutputError("nothing collects pictures: set output.collect in fieldguide.toml")
+
+    # --- the rest -----------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        now_s = time.monotonic()
+        self._mind_the_leaving(now_s)
+        if now_s >= self._board_s + BOARD_INTERVAL_S:
+            self._board_s = now_s
+            self._mind_the_heat()
+        if now_s >= self._status_s + STATUS_INTERVAL_S:
+            self._status_s = now_s
+            self._notifier.status(self._summary())
+
+    def _mind_the_leaving(self, now_s: float) -> None:
+        """End where a closed camera cannot be had back by this process.
+
+        Raises:
+            CameraHangsError: so that a new process opens what the settings name now.
+        """
+        self._leaving = [(c, until_s) for c, until_s in self._leaving if not c.wait_closed(0)]
+        hanging = [capture for capture, until_s in self._leaving if now_s > until_s]
+        if len(hanging) > MAX_HANGING or any(capture.keeps_camera for capture in hanging):
+            raise CameraHangsError("camera: the old one hangs: a new process is needed")
+
+    def _mind_the_heat(self) -> None:
+        settings, board = self._config.inference, self._board
+        temperature_c, throttled = board.temperature_c(), board.throttled()
+        before = self._telemetry.snapshot().board.slowed
+        slowed = must_slow(temperature_c, throttled, settings.hot_c, slowed=before)
+        if slowed != before:
+            log.warning(
+                "board: %s, %s", _heat(temperature_c, throttled), "slower" if slowed else "normal"
+            )
+        self._telemetry.board(BoardStatus(temperature_c, throttled, slowed))
+        if self._pipeline is not None:
+            limit = min(settings.hot_fps, settings.max_fps) if slowed else settings.max_fps
+            self._pace.max_fps = limit
+
+    def _summary(self) -> str:
+        status = self._telemetry.snapshot()
+        camera = status.camera.state + (f": {status.camera.problem}" * bool(status.camera.problem))
+        count = status.inferences_total
+        labels = f"{count} label{'s' * (count != 1)}"
+        return f"{labels}, {told_rate(status.fps)} frames/s, camera {camera}"
+
+    def _close(self) -> None:
+        self._notifier.stopping()
+        self._models.stop()
+        self._close_capture(self._pipeline)
+        self._close_sinks(list(self._sinks.values()))
+
+    def _close_capture(self, pipeline: Pipeline | None) -> None:
+        if self._capture is not None:
+            self._capture.close()
+        if pipeline is not None and not pipeline.close():
+            self._hanging = True
+        if self._capture is not None and not self._capture.wait_closed(CAMERA_CLOSE_S):
+            self._hanging = True
+            until_s = time.monotonic() + self._capture.patience_s
+            self._leaving.append((self._capture, until_s))
+
+    def _close_sinks(self, threads: list[SinkThread]) -> None:
+        for thread in threads:
+            thread.start_closing()
+        deadline_s = time.monotonic() + SINKS_CLOSE_S
+        for thread in threads:
+            if not thread.join(max(0.0, deadline_s - time.monotonic())):
+                log.warning("output.%s: does not close, left behind", thread.sink.name)
+                self._hanging = True
+
+
+def _heat(temperature_c: float | None, throttled: int | None) -> str:
+    degrees = "no temperature" if temperature_c is None else f"{temperature_c:.0f} degrees C"
+    return degrees if throttled is None else f"{degrees}, throttled={throttled:#x}"

@@ -1,0 +1,1 @@
+"""The service's settings, `fieldguide.toml`: strict reading, one frozen section per part."""

@@ -1,0 +1,139 @@
+"""The settings of the MQTT output, and what makes them impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from device.errors import ConfigError, SettingsUnreadError
+from device.settings.reader import setting
+
+if TYPE_CHECKING:
+    import ssl
+
+MAX_TOPIC_CHARACTERS = 200
+"""Of a prefix or an id; a whole topic ends at 65,535 bytes."""
+
+
+@dataclass(frozen=True)
+class MqttConfig:
+    """State and health for a broker, announced to Home Assistant (`device.outputs.mqtt.sink`)."""
+
+    enabled: bool = False
+    host: str = "localhost"
+    port: int = setting(1883, low=1, high=65535)
+    user: str = ""
+    password: str = setting("", secret=True)
+    tls: bool = False
+    """Encrypted, the broker's certificate checked; brokers have it on port 8883."""
+    ca_file: str = ""
+    """Certificates to trust instead of the system's."""
+    cert_file: str = ""
+    """The device's own certificate, where the broker wants one."""
+    key_file: str = ""
+    """Its key; empty: it is in `cert_file`."""
+    device_id: str = ""
+    name: str = ""
+    """What Home Assistant calls the device; empty: its id."""
+    topic_prefix: str = "fieldguide"
+    interval_s: float = setting(10.0, low=0, high=3600)
+    discovery_prefix: str = "homeassistant"
+
+
+def check_mqtt(config: MqttConfig) -> None:
+    """Check topics, host and certificates.
+
+    Raises:
+        ConfigError: naming the setting.
+        SettingsUnreadError: if a certificate cannot be read just now.
+    """
+    _check_topics(config)
+    _check_host(config.host)
+    if config.password and not config.user:
+        raise ConfigError("output.mqtt.password is set, but user is not")
+    for name in ("ca_file", "cert_file", "key_file"):
+        if getattr(config, name) and not config.tls:
+            raise ConfigError(f"output.mqtt.{name} is set, but tls is not: set tls = true")
+    if config.key_file and not config.cert_file:
+        raise ConfigError("output.mqtt.key_file is set, but cert_file is not: set both")
+    if config.tls:
+        tls_context(config)
+
+
+def tls_context(config: MqttConfig) -> ssl.SSLContext:
+    """What the connection is encrypted with.
+
+    Raises:
+        ConfigError: if a file holds no certificate or key.
+        SettingsUnreadError: if a file cannot be read just now; it may be soon.
+    """
+    # Only here: most settings need none of it.
+    import ssl
+
+    with _naming("ca_file", config.ca_file):
+        context = ssl.create_default_context(cafile=config.ca_file or None)
+    if config.cert_file:
+        if config.key_file:
+            with _naming("key_file", config.key_file), open(config.key_file, "rb"):
+                pass
+        with _naming("cert_file", config.cert_file):
+            # A key with a password would be asked for at the terminal.
+            context.load_cert_chain(config.cert_file, config.key_file or None, password=_none)
+    return context
+
+
+def _none() -> str:
+    raise ConfigError(
+        "output.mqtt.key_file: the key has a password; write it without: openssl pkey"
+    )
+
+
+@contextmanager
+def _naming(name: str, value: str) -> Iterator[None]:
+    """Name the setting whose file cannot be used."""
+    import ssl
+
+    what = f"output.mqtt.{name}={value!r}"
+    try:
+        yield
+    except ssl.SSLError as error:
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        raise ConfigError(f"{what}: not what it takes, as PEM ({reason})") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{what}: {error.strerror}") from error
+    except OSError as error:
+        # One that is not there may be soon, on a disk that comes up after the service.
+        raise SettingsUnreadError(f"{what}: {error.strerror or error}") from error
+
+
+def _check_topics(config: MqttConfig) -> None:
+    for name in ("topic_prefix", "discovery_prefix"):
+        value = getattr(config, name)
+        if set("+#") & set(value) or value.startswith(("/", "$")) or value.endswith("/"):
+            raise ConfigError(f"output.mqtt.{name}={value!r}: no +, no #, no / at its ends, no $")
+    for name in ("topic_prefix", "discovery_prefix", "device_id", "name"):
+        value = getattr(config, name)
+        if len(value) > MAX_TOPIC_CHARACTERS or not value.isprintable():
+            raise ConfigError(
+                f"output.mqtt.{name}={value[:40]!r}: at most {MAX_TOPIC_CHARACTERS} characters, "
+                "all of them visible"
+            )
+    if not config.topic_prefix or not config.host:
+        raise ConfigError("output.mqtt: host and topic_prefix must not be empty")
+
+
+def _check_host(host: str) -> None:
+    what = f"output.mqtt.host={host!r}"
+    if "://" in host or "/" in host:
+        raise ConfigError(f"{what}: write the name alone, without mqtt:// and without a path")
+    if host.startswith("[") or host.count(":") == 1:
+        raise ConfigError(f"{what}: write the name or address alone; port is its own setting")
+    try:
+        # As Python's own sockets do it.
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ConfigError(f"{what}: no host can be called that ({error})") from error
+    if not host.isprintable() or any(c.isspace() for c in host):
+        raise ConfigError(f"{what}: no host can be called that (spaces)")

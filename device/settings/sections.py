@@ -1,0 +1,266 @@
+"""The settings of the service, as `fieldguide.toml` has them; each section has one owner.
+
+`fieldguide.example.toml` beside this file documents each of them and equals the defaults; what is
+said here is what it leaves out.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from device.contract.preprocess import MAX_FRAME_PIXELS
+from device.errors import ConfigError
+from device.settings import address, reader
+from device.settings.mqtt import MqttConfig, check_mqtt
+from device.settings.reader import setting
+
+OPEN_TIMEOUT_S = 8.0
+"""For connecting and finding out what a stream is; a dead server is noticed after this."""
+FIRST_FRAMES = 10
+"""A CSI camera keeps about so many to itself until exposure and colours are right."""
+EXAMPLE = Path(__file__).parents[1] / "fieldguide.example.toml"
+MIN_TOKEN_CHARACTERS = 16
+ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """Which model."""
+
+    path: str = "/var/lib/fieldguide/current"
+    """Bundle folder or tar; replaced while the service runs, it is tested, then swapped in."""
+    check_interval_s: float = setting(3.0, low=0.1, high=3600)
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Where frames come from (`device.camera.auto`)."""
+
+    source: str = setting("auto", secret=True)
+    width_px: int = setting(640, low=16, high=8192)
+    """Asked of CSI and V4L2 cameras; streams and files come as they are."""
+    height_px: int = setting(480, low=16, high=8192)
+    fps: float = setting(30.0, low=0.1, high=1000)
+    """Asked of CSI and V4L2 cameras, and how often single pictures are fetched."""
+    region: tuple[float, float, float, float] = setting((0.0, 0.0, 1.0, 1.0), low=0, high=1)
+    stall_timeout_s: float = setting(5.0, low=0.2, high=600)
+    """Without a frame for this long the camera counts as stalled and is opened anew."""
+    longest_wait_s: float = setting(5.0, low=0.1, high=600)
+    """Between attempts to open a lost camera."""
+
+    @property
+    def stall_limit_s(self) -> float:
+        """`stall_timeout_s`, but never less than two frames of a slow camera take."""
+        return max(self.stall_timeout_s, 2 / self.fps)
+
+    @property
+    def open_limit_s(self) -> float:
+        """How long an opened camera may take to its first frame."""
+        return OPEN_TIMEOUT_S + FIRST_FRAMES / self.fps
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """What runs the model (`device.inference.trial`)."""
+
+    runtime: str = setting("auto", choices=("auto", "edgetpu", "ai-edge-litert", "tflite-runtime"))
+    """auto takes the first that passes the self-test, in this order."""
+    threads: int = setting(0, low=0, high=64)
+    max_fps: float = setting(30.0, low=0.01, high=1000)
+    """Frames classified a second, at most; fewer save power."""
+    hot_fps: float = setting(2.0, low=0.01, high=1000)
+    """The same while the firmware throttles or the SoC is above `hot_c`."""
+    hot_c: float = setting(80.0, low=0, high=150)
+    load_timeout_s: float = setting(60.0, low=1, high=3600)
+
+
+@dataclass(frozen=True)
+class SmoothingConfig:
+    """From scores of single frames to a steady label (`device.inference.smoothing`)."""
+
+    time_constant_s: float = setting(1.0, low=0, high=3600)
+    """After this time a new sight has 63% of the weight; 0 takes each frame alone."""
+    hysteresis: float = setting(0.05, low=0, high=1)
+    """Another label must lead by this much to replace the present one."""
+    threshold: float | None = setting(None, low=0, high=1)
+    """Below it the label is "unknown"; not set: the bundle's own threshold."""
+    top_k: int = setting(3, low=1, high=1000)
+    """How many of the best labels are published with their scores."""
+
+
+@dataclass(frozen=True)
+class JsonConfig:
+    """One JSON line per observation (`device.outputs.json_lines`)."""
+
+    enabled: bool = True
+    path: str = "-"
+    """A file to append to; - is standard output."""
+    only_changes: bool = False
+    """Only lines in which the label changed."""
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """What all servers of the device have (`device.outputs.http`)."""
+
+    enabled: bool = False
+    address: str = "127.0.0.1"
+    """To listen at; another than loopback needs a token."""
+    port: int = setting(8080, low=0, high=65535)
+    """0 takes any free one."""
+    token: str = setting("", secret=True)
+    """At least 16 characters."""
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PrometheusConfig(ServerConfig):
+    """Metrics at /metrics (`device.outputs.prometheus`)."""
+
+    port: int = setting(9464, low=0, high=65535)
+
+
+@dataclass(frozen=True)
+class WebConfig(ServerConfig):
+    """A page with the live picture (`device.outputs.web.sink`)."""
+
+    frame_ancestors: tuple[str, ...] = ()
+    """Origins of pages that may show it in a frame."""
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Frames saved for retraining (`device.outputs.collect.sink`)."""
+
+    enabled: bool = False
+    path: str = "/var/lib/fieldguide/collected"
+    """The folder; only photos that were saved there by this sink are ever removed."""
+    margin: float = setting(0.2, low=0, high=1)
+    """A frame is uncertain whose best score is this near to the second, or to the threshold."""
+    changes: bool = True
+    """Also frames in which the label changed."""
+    max_per_minute: float = setting(6.0, low=0.01, high=600)
+    max_mb: int = setting(500, low=1, high=10_000_000)
+    """Of the folder; the oldest that nobody labelled go, labelled ones never."""
+    max_age_days: float = setting(30.0, low=0.01, high=36500)
+    """Of photos that nobody labelled, by a clock that was set (`device.clock`)."""
+    min_free_mb: int = setting(500, low=0, high=10_000_000)
+    """Left free on the disk, whoever fills it."""
+    jpeg_quality: int = setting(90, low=50, high=95)
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """Sinks; each section is one. A new sink adds its section here and a line in `outputs.py`."""
+
+    json: JsonConfig = JsonConfig()
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
+    prometheus: PrometheusConfig = PrometheusConfig()
+    web: WebConfig = WebConfig()
+    collect: CollectConfig = CollectConfig()
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings."""
+
+    bundle: BundleConfig = BundleConfig()
+    camera: CameraConfig = CameraConfig()
+    inference: InferenceConfig = InferenceConfig()
+    smoothing: SmoothingConfig = SmoothingConfig()
+    output: OutputConfig = OutputConfig()
+
+
+def load(path: Path) -> Config:
+    """Read and check a settings file.
+
+    Raises:
+        ConfigError: naming the file, the setting and what it may be.
+    """
+    config = reader.read_file(Config, path)
+    _remember(config)
+    try:
+        _check(config)
+    except ConfigError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return config
+
+
+def _remember(config: Config) -> None:
+    """Before anybody can say anything about them."""
+    for name, secret in reader.secrets(config):
+        # A source need not be an address, and "auto" is no secret.
+        keep = address.remember if name == "camera.source" else address.remember_secret
+        keep(secret)
+
+
+def _check(config: Config) -> None:
+    left, top, right, bottom = config.camera.region
+    if left >= right or top >= bottom:
+        raise ConfigError("camera.region: left < right and top < bottom")
+    width_px, height_px = config.camera.width_px, config.camera.height_px
+    if width_px * height_px > MAX_FRAME_PIXELS:
+        raise ConfigError(
+            f"camera.width_px={width_px}, height_px={height_px}: at most {MAX_FRAME_PIXELS:,} "
+            "pixels together, as of 4096x2160"
+        )
+    if wrong := address.problem(config.camera.source):
+        raise ConfigError(f"camera.source: {wrong}")
+    output = config.output
+    places = {
+        "bundle.path": config.bundle.path,
+        "camera.source": config.camera.source,
+        "output.json.path": output.json.path,
+        "output.collect.path": output.collect.path,
+    }
+    for name, place in places.items():
+        # It would mean the folder that the service happens to run in.
+        if not place:
+            raise ConfigError(f"{name} must not be empty; leave it out for the default")
+    for name, server in (("output.web", output.web), ("output.prometheus", output.prometheus)):
+        if server.enabled:
+            check_server(name, server)
+    check_frame_ancestors(output.web.frame_ancestors)
+    if output.mqtt.enabled:
+        check_mqtt(output.mqtt)
+
+
+def check_frame_ancestors(origins: tuple[str, ...]) -> None:
+    """Check that each is one origin: anything else would let in more pages, or none.
+
+    Raises:
+        ConfigError: naming the setting and what to write.
+    """
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"output.web.frame_ancestors: {origin!r}: write the beginning of the other page's "
+                'address, without a path: "http://homeassistant.local:8123"'
+            )
+
+
+def check_server(section: str, config: ServerConfig) -> None:
+    """Check that address and token let no stranger in.
+
+    Raises:
+        ConfigError: naming the setting and what to write.
+    """
+    try:
+        loopback = ipaddress.ip_address(config.address).is_loopback
+    except ValueError as error:
+        raise ConfigError(
+            f"{section}.address={config.address!r}: write an IP address: 127.0.0.1 (this machine), "
+            "0.0.0.0 (every network) or one of the machine's own"
+        ) from error
+    if not loopback and not config.token:
+        raise ConfigError(
+            f"{section}.address={config.address!r} lets the network in: set {section}.token, "
+            f"{MIN_TOKEN_CHARACTERS} characters or more (openssl rand -hex 16)"
+        )
+    visible = config.token.isascii() and config.token.isprintable() and " " not in config.token
+    if config.token and not (visible and len(config.token) >= MIN_TOKEN_CHARACTERS):
+        raise ConfigError(
+            f"{section}.token: write {MIN_TOKEN_CHARACTERS} or more letters, digits and signs "
+            "without spaces (openssl rand -hex 16)"
+        )

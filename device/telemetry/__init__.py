@@ -1,0 +1,1 @@
+"""What the service says of its work and of its health."""

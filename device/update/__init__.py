@@ -1,0 +1,1 @@
+"""Bundles on trial and confirmed: the two slots, and who owns their folder."""

@@ -1,0 +1,374 @@
+"""Two slots for bundles: one that is current, and one to put the next in or to go back to.
+
+    root/slots/a, root/slots/b    a bundle folder each
+    root/current                  a relative link to one of them, the only thing that is live
+    root/confirmed                the same to the one that is kept, if any is
+
+A slot that is confirmed stays as it is until the other one is: whatever becomes of an update, there
+is a way back. An update on trial is confirmed once it was seen at work, by whoever looked or by the
+service itself; what a person installs is confirmed at once, for nobody comes back to judge it.
+Nothing becomes current before its hashes and its self-test; a kill, a full disk or a power cut at
+any point leaves a current slot that was verified. Only the names that a manifest lists are ever
+written: where a tar says that its members go does not matter. All of it happens as the user who
+owns the root: root itself never follows a link that the service's user made.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device.contract import bundle
+from device.errors import BundleError, FieldguideError, SlotError
+from device.inference.trial import Guard
+from device.settings.sections import InferenceConfig
+from device.update.owner import acting_as_owner
+
+ROOT = Path("/var/lib/fieldguide")
+NAMES = ("a", "b")
+SLOTS, CURRENT, CONFIRMED = "slots", "current", "confirmed"
+_FRESH = "new"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What is in one slot."""
+
+    name: str
+    """"a" or "b"."""
+    current: bool
+    bundle: bundle.Bundle | None
+    problem: str
+    """Why it holds no whole bundle; empty if it does."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        record = self.record()
+        about = self.problem or f"{record['name']}, commit {record['commit']}"
+        return f"{SLOTS}/{self.name}: {about}"
+
+    def record(self) -> dict[str, Any]:
+        """The slot as `slots status --json` prints it."""
+        manifest = self.bundle.manifest if self.bundle else {}
+        told = {key: manifest.get(key) for key in ("name", "commit", "manifest_sha256")}
+        return {"slot": self.name, "current": self.current, "problem": self.problem, **told}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an update did."""
+
+    slot: Slot
+    runtime: str
+    """On which the bundle passed its self-test."""
+    changed: bool
+    """False if it was there before."""
+
+
+def status(root: Path) -> tuple[Slot, ...]:
+    """Both slots, every byte of them compared with its manifest.
+
+    Raises:
+        SlotError: if `current` is something that this module does not make.
+    """
+    _check_folder(root)
+    with acting_as_owner(root):
+        current = named(root, CURRENT)
+        return tuple(_look(root, name, current) for name in NAMES)
+
+
+def named(root: Path, what: str) -> str:
+    """The name of the slot that is `CURRENT`, or `CONFIRMED`; empty if none is.
+
+    Raises:
+        SlotError: if that is no link to a slot.
+    """
+    link = root / what
+    if not link.is_symlink() and not link.exists():
+        return ""
+    target = os.readlink(link) if link.is_symlink() else ""
+    for name in NAMES:
+        if target == _target(name):
+            return name
+    raise SlotError(f"{link} is no link to {SLOTS}/a or {SLOTS}/b: move it away, then try again")
+
+
+def install(path: Path, root: Path, *, trial: bool = False) -> Installed:
+    """Put a bundle into the slot that is not confirmed, and make that one current.
+
+    If none is confirmed, into the one that is not current. If the current slot holds the very same
+    bundle nothing is written; it is tested all the same.
+
+    Args:
+        path: the bundle, a folder or a tar.
+        root: the slots' folder.
+        trial: whether somebody will `confirm` or `revert` it; otherwise it is confirmed now.
+
+    Raises:
+        FieldguideError: if it cannot be; it says what is current if that is another than before.
+    """
+    files = bundle.read_files(path)
+    loaded = bundle.from_files(files)
+    _check_folder(root)
+    # Before root becomes the owner, who need not be able to run this Python.
+    runtime = _tested(loaded)
+    with _changing(root):
+        current = named(root, CURRENT)
+        changed = not _holds(root, current, files)
+        name = _replace(root, current, files) if changed else current
+        if not trial and named(root, CONFIRMED) != name:
+            # First: a cut between the two must not leave it as an update that nobody judged.
+            _point(root, CONFIRMED, name)
+        if changed:
+            _point(root, CURRENT, name)
+        return Installed(Slot(name, True, loaded, ""), runtime, changed)
+
+
+def _replace(root: Path, current: str, files: Mapping[str, bytes]) -> str:
+    """Write a bundle into the slot that is not kept; returns its name."""
+    kept = _confirmed(root)
+    with _written(root, files) as fresh:
+        if kept and kept != current:
+            # What is current was never seen at work, and is to be written over.
+            _point(root, CURRENT, kept)
+        name = _other(kept or current)
+        slot = _folder(root, name)
+        if slot.exists():
+            shutil.rmtree(slot)
+        fresh.rename(slot)
+        _sync(slot.parent)
+    return name
+
+
+def confirm(root: Path) -> Slot:
+    """Note that what is current was seen at work; returns its slot.
+
+    Raises:
+        SlotError: if nothing whole is current.
+    """
+    with _changing(root):
+        name = named(root, CURRENT)
+        if not name:
+            raise SlotError("nothing to confirm: no slot is current")
+        slot = _look(root, name, name)
+        if slot.problem:
+            raise SlotError(f"nothing to confirm: {slot.problem}")
+        _point(root, CONFIRMED, name)
+        return slot
+
+
+def confirm_running(path: Path, sha256: str) -> bool:
+    """Confirm a bundle that has worked for a while, if that is what is current in slots.
+
+    Args:
+        path: where the service reads its bundle: the link `CURRENT`, or anything else.
+        sha256: of the model that runs.
+
+    Returns:
+        Whether it is confirmed now.
+
+    Raises:
+        SlotError: if another update is running, or the disk refuses.
+        OSError: if the folder may not be looked into.
+    """
+    root = path.parent
+    if path.name != CURRENT or not path.is_symlink() or not (root / SLOTS).is_dir():
+        return False
+    if root.stat().st_uid != os.geteuid():
+        # Another's; and a service that has threads at work must not become that user for a while.
+        return False
+    name = named(root, CURRENT)
+    if name == named(root, CONFIRMED):
+        return True
+    found = _look(root, name, name).bundle
+    if found is None or found.manifest["files"][bundle.MODEL]["sha256"] != sha256:
+        return False
+    confirm(root)
+    return True
+
+
+def revert(root: Path) -> Slot | None:
+    """Go back to what is confirmed and empty the slot that was not; None if nothing was done.
+
+    So what was never seen at work is not what `rollback` later goes to. Where nothing is current,
+    what is confirmed becomes so, and nothing is emptied.
+
+    Raises:
+        SlotError: if it cannot be done.
+    """
+    with _changing(root):
+        name, kept = named(root, CURRENT), _confirmed(root)
+        if not kept or kept == name:
+            return None
+        _point(root, CURRENT, kept)
+        if name:
+            shutil.rmtree(_folder(root, name), ignore_errors=True)
+        return _look(root, kept, kept)
+
+
+def rollback(root: Path) -> Slot:
+    """Make the other slot current; returns it.
+
+    Its self-test is left to the service, which runs it before it takes any bundle: where both
+    fail, going back must not be refused.
+
+    Raises:
+        SlotError: if the other slot holds no whole bundle.
+    """
+    with _changing(root):
+        name = _other(named(root, CURRENT))
+        slot = _look(root, name, name)
+        if slot.problem:
+            raise SlotError(f"cannot go back to {SLOTS}/{name}: {slot.problem}")
+        if named(root, CONFIRMED):
+            # Whoever asks for it does not want the other one kept.
+            _point(root, CONFIRMED, name)
+        _point(root, CURRENT, name)
+        return slot
+
+
+def _confirmed(root: Path) -> str:
+    """The name of the slot that is confirmed and still whole; empty if there is none."""
+    name = named(root, CONFIRMED)
+    return "" if not name or _look(root, name, "").problem else name
+
+
+def _folder(root: Path, name: str) -> Path:
+    """The folder of a slot; never that of both, to which no name would lead."""
+    if name not in NAMES:
+        raise ValueError(f"no slot is called {name!r}")
+    return root / SLOTS / name
+
+
+def _look(root: Path, name: str, current: str) -> Slot:
+    folder = _folder(root, name)
+    if not folder.exists():
+        return Slot(name, name == current, None, "empty")
+    try:
+        found = bundle.load(folder)
+    except FieldguideError as error:
+        return Slot(name, name == current, None, str(error))
+    return Slot(name, name == current, found, "")
+
+
+def _holds(root: Path, name: str, files: Mapping[str, bytes]) -> bool:
+    try:
+        return bool(name) and bundle.read_files(_folder(root, name)) == files
+    except FieldguideError:
+        return False
+
+
+def _tested(loaded: bundle.Bundle) -> str:
+    try:
+        return Guard().passes(loaded, InferenceConfig(threads=1))
+    except BundleError as error:
+        raise SlotError(f"{error}; nothing was changed") from error
+
+
+@contextmanager
+def _written(root: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A folder with these files, all on the disk; what is still there in the end is removed."""
+    fresh = root / SLOTS / _FRESH
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        _write_folder(fresh, files)
+        bundle.load(fresh)
+        yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    # Whatever the umask: the service's user is not the one who installs.
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name, data in files.items():
+        with (folder / name).open("wb") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync(folder)
+
+
+def _point(root: Path, what: str, name: str) -> None:
+    """Swap a link in one step, on the disk, too."""
+    link = root / f"{what}.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(_target(name))
+    link.replace(root / what)
+    _sync(root)
+
+
+def _target(name: str) -> str:
+    return f"{SLOTS}/{name}"
+
+
+def _other(name: str) -> str:
+    return NAMES[name == NAMES[0]]
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _check_folder(root: Path) -> None:
+    if not root.is_dir():
+        raise SlotError(f"{root}: no such folder; make it, or name another with --root")
+
+
+@contextmanager
+def _changing(root: Path) -> Iterator[None]:
+    """As the owner and alone; of a full or read-only disk it is said what it leaves behind."""
+    _check_folder(root)
+    with acting_as_owner(root), _alone(root):
+        before = named(root, CURRENT)
+        try:
+            yield
+        except OSError as error:
+            raise SlotError(f"{_said(error, root)}; {_left(root, before)}") from error
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Two at once would fill the same slot; the kernel drops the lock of whoever is killed."""
+    folder = root / SLOTS
+    try:
+        folder.mkdir(mode=0o755, exist_ok=True)
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise SlotError(f"{_said(error, root)}; nothing was changed") from error
+    try:
+        _lock(number, folder)
+        yield
+    finally:
+        os.close(number)
+
+
+def _lock(number: int, folder: Path) -> None:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SlotError(f"{folder}: another update is running; wait for it") from error
+
+
+def _said(error: OSError, root: Path) -> str:
+    return f"{error.filename or root}: {error.strerror or error}"
+
+
+def _left(root: Path, before: str) -> str:
+    """What is current after something failed."""
+    with suppress(OSError, SlotError):
+        now = named(root, CURRENT)
+        if now != before:
+            return f"now {SLOTS}/{now} is current"
+    return "what was current still is"

@@ -1,0 +1,74 @@
+"""`make figures`: tables from builds, where a photo of several seeds counts once."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convert.__main__ import main
+from convert.artifacts.training import Training
+from convert.bench.figures import Answers, Build, accuracy_table, header, pooled, scores_table
+from convert.verify.statistics import effective_n
+from tests.support.model_answers import answers, saying
+
+CALIBRATION = {"expected_calibration_error": 0.012, "interval": [0.0, 0.03]}
+VERIFICATION: dict[str, Any] = {
+    "evidence": {
+        "calibration": dict.fromkeys(("untempered", "float", "int8"), CALIBRATION),
+        "clutter": {"rejected": 0.8, "interval": [0.7, 0.9]},
+    },
+    "threshold": {
+        "value": 0.6,
+        "coverage": 0.95,
+        "coverage_interval": [0.9, 0.98],
+        "precision": None,
+        "precision_interval": None,
+    },
+}
+
+
+def build(training: Training, seed: int, photos: int, lost: int) -> Build:
+    truth, reference, other = answers(photos, lost)
+    metrics = {**training.metrics, "config": {**training.metrics["config"], "seed": seed}}
+    metrics["calibration"] = {"temperature": 0.5}
+    hashes = tuple(f"photo {number}" for number in range(photos))
+    said = Answers(hashes, truth, saying(reference), saying(other))
+    return Build("build", replace(training, metrics=metrics), VERIFICATION, said)
+
+
+def test_photos_that_recur_count_once_in_the_intervals(tiny_training: Training) -> None:
+    builds = [build(tiny_training, seed, 100, 2) for seed in (0, 1)]
+    together, effective = pooled(builds)
+    assert len(together.truth) == 200 and effective == pytest.approx(100)
+    table = accuracy_table(builds)
+    one, two, everything = table.splitlines()[2:5]
+    assert one.replace("SEED=0", "SEED=1") == two
+    interval = one.split("|")[3]
+    assert interval in everything and "| all | 200 |" in everything
+    assert "All 200 answers are about 100 photos; the intervals count them as 100." in table
+
+
+def test_photos_that_do_not_recur_all_count() -> None:
+    assert effective_n(list("abcdef")) == pytest.approx(6)
+    assert effective_n(list("aabbcc")) == pytest.approx(3)
+    assert 1 < effective_n(list("aaab")) < 4
+
+
+def test_a_table_of_scores_has_a_row_a_build_and_a_dash_for_what_is_not_known(
+    tiny_training: Training,
+) -> None:
+    (row,) = scores_table([build(tiny_training, 7, 10, 0)]).splitlines()[2:]
+    assert row.startswith("| 7 | 0.50 | 1.2% (0.0 to 3.0) |") and "| - |" in row
+
+
+def test_figures_name_day_commit_and_machine() -> None:
+    said = header()
+    assert "commit" in said and "cores" in said and "Python 3." in said
+
+
+def test_a_folder_without_build_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["figures", str(tmp_path)]) != 0
+    assert "run `make train` first" in capsys.readouterr().err

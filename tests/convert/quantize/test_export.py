@@ -1,0 +1,100 @@
+"""Promises of what export leaves: the files of one export, or a line that says they are not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert.artifacts import exported
+from convert.artifacts.exported import CALIBRATION, EQUALIZATION, FLOAT_MODEL, Export, read_export
+from convert.artifacts.training import Training
+from convert.errors import InputError
+from device.contract.bundle import MODEL
+
+FILES = (FLOAT_MODEL, EQUALIZATION, CALIBRATION, MODEL)
+
+
+def export(training: Training, number: int) -> Export:
+    scales = {"conv0": np.full(3, number, np.float32)}
+    photos = training.photos["train"][: number + 1]
+    return Export(b"float%d" % number, b"int8 %d" % number, scales, number, photos, f"c{number}")
+
+
+def told(export: Export) -> tuple[Any, ...]:
+    scales = {name: array.tolist() for name, array in export.scales.items()}
+    return export.models, scales, export.seed, list(export.photos), export.commit
+
+
+def test_an_export_is_read_as_it_was_written(tiny_training: Training, tmp_path: Path) -> None:
+    made = export(tiny_training, 1)
+    made.write(tmp_path / "convert")
+    assert told(read_export(tmp_path / "convert", tiny_training)) == told(made)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("written", range(len(FILES) + 1))
+def test_an_export_that_is_cut_anywhere_is_never_taken_for_a_whole_one(
+    tiny_training: Training,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: int,
+    first: bool,
+) -> None:
+    older, newer = (export(tiny_training, number) for number in (1, 2))
+    if not first:
+        older.write(tmp_path)
+    left, write = [written], exported.write_bytes
+
+    def full(path: Path, data: bytes) -> None:
+        if left[0] == 0:
+            raise OSError(28, "No space left on device")
+        left[0] -= 1
+        write(path, data)
+
+    monkeypatch.setattr(exported, "write_bytes", full)
+    if written < len(FILES):
+        with pytest.raises(OSError, match="No space"):
+            newer.write(tmp_path)
+    else:
+        newer.write(tmp_path)
+    # make goes by the int8 model: where it is new, all is.
+    assert ((tmp_path / MODEL).exists() and (tmp_path / MODEL).read_bytes() == b"int8 2") == (
+        written == len(FILES)
+    )
+    try:
+        found = told(read_export(tmp_path, tiny_training))
+    except InputError as error:
+        assert written < len(FILES) and "run `make convert`" in str(error)
+    else:
+        assert found in ([told(older), told(newer)] if not first else [told(newer)])
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["removed", "of another export", "cut"])
+def test_files_that_do_not_belong_together_are_named(
+    tiny_training: Training, tmp_path: Path, name: str, damage: str
+) -> None:
+    export(tiny_training, 1).write(tmp_path / "a")
+    export(tiny_training, 2).write(tmp_path / "b")
+    path = tmp_path / "a" / name
+    if damage == "removed":
+        path.unlink()
+    else:
+        other = (tmp_path / "b" / name).read_bytes()
+        path.write_bytes(other[: len(other) // (2 if damage == "cut" else 1)])
+    with pytest.raises(InputError, match="run `make convert`") as caught:
+        read_export(tmp_path / "a", tiny_training)
+    assert str(tmp_path / "a") in str(caught.value)
+
+
+def test_calibration_photos_of_another_split_are_refused(
+    tiny_training: Training, tmp_path: Path
+) -> None:
+    export(tiny_training, 3).write(tmp_path)
+    first, *others = tiny_training.photos["train"]
+    for photos in (others, [replace(first, sha256="0" * 64), *others]):
+        split = replace(tiny_training, photos={**tiny_training.photos, "train": tuple(photos)})
+        with pytest.raises(InputError, match="does not fit the split"):
+            read_export(tmp_path, split)

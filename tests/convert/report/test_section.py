@@ -1,0 +1,179 @@
+"""The section on quantization: what verification found, in training's page."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import train
+from convert.artifacts.training import REPORT_PLACE, Training
+from convert.config import Gate
+from convert.errors import InputError
+from convert.report import section as report
+from convert.targets import edgetpu
+from convert.targets.edgetpu import Verdict
+from convert.verify.comparison import Outputs, judge, record
+from convert.verify.confidence import measure_threshold, threshold_curve
+from convert.verify.layer_noise import LayerError
+from convert.verify.reliability import Reliability, without_temperature
+
+LABELS = ("daisy", "<b>rose</b>")
+CALIBRATION = {
+    "temperature": 0.5,
+    "test": {"before": {"log_loss": 0.3}, "after": {"log_loss": 0.2}},
+}
+
+
+@pytest.fixture(scope="module")
+def verification() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 60)
+    sure = np.clip(rng.normal(0.85, 0.2, 60), 0.02, 0.98)
+    rows = np.where(truth[:, None] == np.arange(2), sure[:, None], 1 - sure[:, None])
+    float32 = rows.astype(np.float32)
+    int8 = float32.copy()
+    int8[0] = int8[0, ::-1]
+    outputs = Outputs(truth, float32, float32, int8, 0.0)
+    layers = [
+        LayerError("conv0", 43.0, 43.0, 0.9999, 0.5, 0.0),
+        LayerError("block_1_expand", 7.3, 9.4, 0.92, 0.3, 0.002),
+        LayerError("class_map", None, None, 1.0, 0.0, 0.0),
+    ]
+    verdict = record(judge(LABELS, outputs, Gate()), {}, "60 photos", allow_regression=False)
+    verdicts = [
+        Verdict("CONV_2D", "map", ""),
+        Verdict("CONV_2D", "odd", "its dilation differs between x and y"),
+        Verdict("MEAN", "pooled", ""),
+    ]
+    return {
+        **verdict,
+        "edge_tpu": edgetpu.record(verdicts, None, allowed=True),
+        "threshold": measure_threshold(0.6, truth, int8).record(),
+        "evidence": {
+            "calibration": {
+                "untempered": Reliability.of(truth, without_temperature(float32, 0.5)).record(),
+                "float": Reliability.of(truth, float32).record(),
+                "int8": Reliability.of(truth, int8).record(),
+            },
+            "threshold_curve": threshold_curve(truth, int8),
+            "clutter": {"n": 200, "rejected": 0.73, "interval": [0.66, 0.79], "auroc": 0.957},
+            "layers": [layer.record() for layer in layers],
+            "disagreements": [
+                {
+                    "path": "daisy/a.jpg",
+                    "label": "daisy",
+                    "float": "daisy",
+                    "float_score": 0.6,
+                    "int8": LABELS[1],
+                    "int8_score": 0.55,
+                }
+            ],
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def section(verification: dict[str, Any]) -> str:
+    return report.section(verification, CALIBRATION, picture)
+
+
+def picture(path: str) -> Any:
+    assert path == "daisy/a.jpg"
+    return np.full((32, 32, 3), 120, np.uint8)
+
+
+def text(html: str) -> str:
+    return " ".join(re.sub(r"<svg.*?</svg>|<[^>]*>", " ", html, flags=re.DOTALL).split())
+
+
+def test_the_section_tells_what_was_measured(verification: dict[str, Any], section: str) -> None:
+    said = text(section)
+    assert f"loses {verification['loss_points']:+.2f} points" in said
+    assert f"p = {verification['mcnemar_p']:.3f}" in said
+    assert f"score of {verification['threshold']['value']:.1%} the device says unknown" in said
+    assert "turns away 73.0%" in said and "temperature 0.50" in said
+    for name, measured in verification["evidence"]["calibration"].items():
+        assert f"{measured['expected_calibration_error']:.1%}" in said, name
+
+
+def test_few_photos_are_said_to_be_no_proof_and_no_threshold(verification: dict[str, Any]) -> None:
+    assert "The gate: not enough photos to tell." in text(
+        report.section(verification, CALIBRATION, picture)
+    )
+    few = {**verification, "threshold": {**verification["threshold"], "value": 0.0}}
+    said = text(report.section(few, CALIBRATION, picture))
+    assert "There is no threshold: fewer than 19 validation pictures are too few" in said
+    assert "Below a score of" not in said
+
+
+def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:
+    told = text(section)
+    assert "CONV_2D 2 1 MEAN 1 1" in told
+    assert "CONV_2D (odd): its dilation differs between x and y" in told
+    assert "edgetpu_compiler knows what it really maps; it is not installed here" in told
+
+
+def test_the_worst_layer_stands_first(section: str) -> None:
+    rows = re.findall(r'<th scope="row">(conv0|block_1_expand|class_map)</th>', section)
+    assert rows == ["block_1_expand", "conv0", "class_map", "conv0", "block_1_expand", "class_map"]
+
+
+def test_three_plots_and_the_pictures_of_disagreement_are_in_the_page(section: str) -> None:
+    assert section.count("<svg") == 3
+    assert section.count('src="data:image/jpeg;base64,') == 1
+    assert not re.search(r'(src|href)="(?!data:|#)', section), "nothing is fetched"
+    assert "#0a0b0" not in section, "every colour is the page's own"
+
+
+def test_names_are_escaped(section: str) -> None:
+    assert "<b>rose</b>" not in section and "&lt;b&gt;rose&lt;/b&gt;" in section
+
+
+def test_the_same_verification_gives_the_same_section(
+    verification: dict[str, Any], section: str
+) -> None:
+    back = json.loads(json.dumps(verification))
+    assert report.section(back, CALIBRATION, picture) == section
+
+
+def test_a_failed_gate_and_a_whole_agreement_are_said(verification: dict[str, Any]) -> None:
+    evidence = {**verification["evidence"], "disagreements": []}
+    failed = {**verification, "verdict": "failed", "failures": ["too much"], "evidence": evidence}
+    said = text(report.section(failed, CALIBRATION, picture))
+    assert "The gate failed: too much." in said and "Nowhere" in said
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        b"<html></html>",
+        2 * "".join(REPORT_PLACE).encode(),
+        "".join(REPORT_PLACE[::-1]).encode(),
+        REPORT_PLACE[0].encode(),
+        b"\xff",
+    ],
+)
+def test_a_training_report_without_one_place_for_the_section_is_refused(
+    page: bytes, tmp_path: Path, tiny_training: Training
+) -> None:
+    training = replace(tiny_training, folder=tmp_path)
+    with pytest.raises(InputError, match="make train"):
+        training.page()
+    (tmp_path / "report.html").write_bytes(page)
+    with pytest.raises(InputError, match="make train"):
+        training.page()
+
+
+def test_training_s_report_has_a_place_for_the_section(
+    tmp_path: Path, tiny_training: Training
+) -> None:
+    template = Path(train.__file__).parent / "report" / "report.html.j2"
+    (tmp_path / "report.html").write_bytes(template.read_bytes())
+    before, behind = replace(tiny_training, folder=tmp_path).page()
+    assert before.startswith("<!doctype html>") and behind.rstrip().endswith("</html>")
+    assert "Not there yet" in template.read_text() and "Not there yet" not in before + behind

@@ -1,0 +1,407 @@
+"""What an Edge TPU would run: the published rules, and the compiler's log where there is one.
+
+The compiler itself cannot be installed everywhere; a script that writes what it writes stands in.
+"""
+
+import copy
+import json
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convert.__main__ as conversion
+from convert.artifacts.exported import FLOAT_MODEL, Export
+from convert.artifacts.training import Training
+from convert.config import Gate
+from convert.errors import GateError
+from convert.pack import bundle
+from convert.quantize.plan import Plan
+from convert.targets import edgetpu
+from convert.targets.edgetpu import (
+    COMPILER,
+    MAPPED,
+    STRANDED,
+    compile_model,
+    failures,
+    judge,
+    parse_log,
+)
+from convert.tflite.flatbuffer import operator_name, pack, parse
+from device.contract import bundle as contract
+from device.inference.classifier import Classifier
+
+# As version 16 prints it with -s; the layout of a public log (google-coral/edgetpu#490).
+LOG = """\
+Edge TPU Compiler version 16.0.384591198
+Started a compilation timeout timer of 180 seconds.
+
+Model compiled successfully in 623 ms.
+
+Input model: model.tflite
+Input size: 2.58MiB
+Output model: model_edgetpu.tflite
+Output size: 3.04MiB
+On-chip memory used for caching model parameters: 2.81MiB
+Number of Edge TPU subgraphs: 1
+Total number of operations: {total}
+Operation log: model_edgetpu.log
+{note}
+Operator                       Count      Status
+
+{rows}
+Compilation child process completed within timeout period.
+Compilation succeeded!
+"""
+NOTE = """
+Model successfully compiled but not all operations are supported by the Edge TPU. A percentage of \
+the model will instead run on the CPU, which is slower. For details, visit g.co/coral/model-reqs.
+Number of operations that will run on Edge TPU: 1
+Number of operations that will run on CPU: 2
+"""
+
+UNCOMPILED = "mobilenet_v1_0.25_128_quant mobilenet_v2_1.0_224_quant tf2_mobilenet_v2_1.0_224_ptq"
+Install, Verify = Callable[[str], None], Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_models: dict[str, bytes]) -> bytes:
+    return tiny_models[contract.MODEL]
+
+
+def log(rows: list[tuple[str, int, str]], note: str = "") -> str:
+    lines = "\n".join(f"{name:<31}{count:<11}{status}" for name, count, status in rows)
+    return LOG.format(total=sum(count for _, count, _ in rows), note=note, rows=lines)
+
+
+def all_mapped(model: bytes) -> list[tuple[str, int, str]]:
+    counts = Counter(verdict.operator for verdict in judge(model))
+    return [(name, count, MAPPED) for name, count in counts.items()]
+
+
+@pytest.fixture
+def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a script called `edgetpu_compiler` on the PATH, and nothing else."""
+
+    def install(script: str) -> None:
+        path = tmp_path / "bin" / COMPILER
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
+
+    return install
+
+
+def writes(text: str) -> str:
+    """A compiler that takes `-s -o FOLDER MODEL` and leaves a model and a log there."""
+    return f"""\
+[ "$1 $2" = "-s -o" ] || exit 9
+stem="$3/$(basename "$4" .tflite)_edgetpu"
+cat > "$stem.log" <<'END'
+{text}
+END
+cat "$stem.log"
+(printf 'compiled '; cat "$4") > "$stem.tflite"
+"""
+
+
+# --- the published rules ----------------------------------------------------------------------
+
+
+def test_every_operator_of_a_shipped_model_may_run_on_an_edge_tpu(model: bytes) -> None:
+    verdicts = judge(model)
+    assert len(verdicts) > 60 and all(verdict.mapped for verdict in verdicts)
+
+
+@pytest.mark.parametrize("name", UNCOMPILED.split())
+def test_models_that_coral_published_compiled_pass_the_rules(coral: Path, name: str) -> None:
+    verdicts = judge((coral / f"{name}.tflite").read_bytes())
+    assert len(verdicts) > 30 and all(verdict.mapped for verdict in verdicts)
+
+
+def test_no_operator_of_a_float_model_passes(tiny_models: dict[str, bytes]) -> None:
+    assert not any(v.mapped for v in judge(tiny_models[FLOAT_MODEL]))
+
+
+Change = Callable[[Any, Any, Any], None]
+
+
+def changed(model: bytes, name: str, change: Change) -> edgetpu.Verdict:
+    """The verdict on the first operator of a name after a change to it."""
+    tree = parse(model)
+    graph = tree.subgraphs[0]
+    operator = next(
+        o for o in graph.operators if operator_name(tree.operatorCodes[o.opcodeIndex]) == name
+    )
+    change(tree, graph, operator)
+    first = graph.tensors[operator.outputs[0]].name.decode()
+    return next(v for v in judge(pack(tree)) if v.output == first)
+
+
+def _dilate(tree: Any, graph: Any, operator: Any) -> None:
+    operator.builtinOptions.dilationWFactor = 2
+
+
+def _lengthen(tree: Any, graph: Any, operator: Any) -> None:
+    graph.tensors[operator.inputs[0]].shape = [1, 16_001]
+
+
+def _two_rows(tree: Any, graph: Any, operator: Any) -> None:
+    graph.tensors[operator.inputs[0]].shape = [2, 3]
+
+
+def _batch(tree: Any, graph: Any, operator: Any) -> None:
+    for index in (operator.inputs[0], operator.outputs[0]):
+        graph.tensors[index].shape = [2, *graph.tensors[index].shape[1:]]
+
+
+def _unknown_size(tree: Any, graph: Any, operator: Any) -> None:
+    tensor = graph.tensors[operator.outputs[0]]
+    tensor.shapeSignature = [-1, *tensor.shape[1:]]
+
+
+def _float(tree: Any, graph: Any, operator: Any) -> None:
+    graph.tensors[operator.inputs[0]].type = 0
+
+
+def _newer(tree: Any, graph: Any, operator: Any) -> None:
+    tree.operatorCodes[operator.opcodeIndex].version = 5
+
+
+def _axes(*axes: int) -> Change:
+    def change(tree: Any, graph: Any, operator: Any) -> None:
+        tensor = copy.copy(graph.tensors[operator.inputs[1]])
+        tensor.shape, tensor.buffer = [len(axes)], len(tree.buffers)
+        buffer = copy.copy(tree.buffers[0])
+        buffer.data = list(b"".join(axis.to_bytes(4, "little", signed=True) for axis in axes))
+        tree.buffers.append(buffer)
+        graph.tensors.append(tensor)
+        operator.inputs = [operator.inputs[0], len(graph.tensors) - 1]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("CONV_2D", _dilate, "dilation differs"),
+        ("DEPTHWISE_CONV_2D", _dilate, "dilation differs"),
+        ("CONV_2D", _newer, "version 5; known to be mapped is 3"),
+        ("ADD", _newer, "version 5; known to be mapped is 2"),
+        ("SOFTMAX", _lengthen, "more than 16,000 elements"),
+        ("SOFTMAX", _two_rows, "more than one dimension above 1"),
+        ("ADD", _batch, "three innermost dimensions"),
+        ("ADD", _unknown_size, "known only when it runs"),
+        ("QUANTIZE", _float, "neither int8 nor uint8"),
+        ("MEAN", _axes(0, 1), "batch dimension"),
+        ("MEAN", _axes(-4), "batch dimension"),
+        ("MEAN", _axes(3), "no multiple of 4"),
+    ],
+)
+def test_each_published_limitation_is_found(
+    model: bytes, name: str, change: Change, reason: str
+) -> None:
+    assert reason in changed(model, name, change).reason
+
+
+def test_a_mean_over_rows_and_columns_is_fine(model: bytes) -> None:
+    assert changed(model, "MEAN", _axes(1, 2)).mapped
+    assert changed(model, "MEAN", _axes(-2, -3)).mapped
+
+
+def test_what_follows_an_interruption_stays_on_the_cpu_and_what_precedes_does_not(
+    model: bytes,
+) -> None:
+    tree = parse(model)
+    operators = tree.subgraphs[0].operators
+    middle = next(o for o in operators[10:] if hasattr(o.builtinOptions, "dilationWFactor"))
+    middle.builtinOptions.dilationWFactor = 2
+    number = operators.index(middle)
+    verdicts = judge(pack(tree))
+    assert all(verdict.mapped for verdict in verdicts[:number])
+    assert "dilation" in verdicts[number].reason
+    assert all(verdict.reason == STRANDED for verdict in verdicts[number + 1 :])
+
+
+# --- the compiler -----------------------------------------------------------------------------
+
+
+def test_without_the_compiler_nothing_is_compiled_and_the_summary_says_so(
+    model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert compile_model(model) is None
+    assert "not installed here" in edgetpu.summary(judge(model), None)
+
+
+def test_a_log_with_everything_mapped_passes(model: bytes, compiler: Install) -> None:
+    compiler(writes(log(all_mapped(model))))
+    done = compile_model(model)
+    assert done is not None and done.version == "16.0.384591198" and not done.failure
+    assert done.model == b"compiled " + model
+    assert failures(judge(model), done) == []
+
+
+def test_operators_that_the_compiler_left_are_named_with_its_reason(
+    model: bytes, compiler: Install
+) -> None:
+    why = "Operation is otherwise supported, but not mapped due to some unspecified limitation"
+    rows = [row for row in all_mapped(model) if row[0] not in ("QUANTIZE", "SOFTMAX")]
+    rows += [("QUANTIZE", 2, MAPPED), ("QUANTIZE", 1, why), ("SOFTMAX", 1, STRANDED)]
+    compiler(writes(log(rows, NOTE)))
+    assert failures(judge(model), compile_model(model)) == [
+        f"1 QUANTIZE: {why}",
+        f"1 SOFTMAX: {STRANDED}",
+    ]
+
+
+def test_a_log_that_does_not_tell_of_every_operator_is_no_proof(
+    model: bytes, compiler: Install
+) -> None:
+    compiler(writes(log([("CONV_2D", 3, MAPPED)])))
+    (failure,) = failures(judge(model), compile_model(model))
+    assert failure == f"{COMPILER}'s log tells of 3 of {len(judge(model))} operators"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'Edge TPU Compiler version 16.0'; echo 'Invalid model: x'; exit 1", "Invalid model"),
+        ("echo 'Internal compiler error. Aborting!'; exit 0", "without a model"),
+        ("exit 3", "status 3"),
+    ],
+)
+def test_a_compiler_that_fails_is_quoted(
+    model: bytes, compiler: Install, script: str, reason: str
+) -> None:
+    compiler(script)
+    (failure,) = failures(judge(model), compile_model(model))
+    assert failure.startswith(COMPILER) and reason in failure
+
+
+def test_a_compiler_that_hangs_is_killed_with_its_children(
+    model: bytes, compiler: Install, tmp_path: Path
+) -> None:
+    compiler(f"(sleep 60; touch {tmp_path / 'survived'}) & echo $! > {tmp_path / 'child'}; wait")
+    started = time.monotonic()
+    done = compile_model(model, time_limit_s=1)
+    assert done is not None and "did not end within 1 s" in done.failure
+    assert time.monotonic() - started < 20
+    child = int((tmp_path / "child").read_text())
+    assert _ends(child, within_s=10)
+
+
+def _ends(process: int, within_s: float) -> bool:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text()
+        except FileNotFoundError:
+            return True
+        if state.rsplit(")", 1)[1].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_rows_of_the_log_count_once_though_it_is_printed_twice() -> None:
+    text = log([("CONV_2D", 35, MAPPED), ("ADD", 10, MAPPED)])
+    assert parse_log(text + text) == parse_log(text)
+    assert parse_log(text)[1] == (("CONV_2D", 35, MAPPED), ("ADD", 10, MAPPED))
+    assert parse_log("nothing of the kind") == ("unknown", ())
+
+
+# --- the gate ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def verify(
+    tiny_models: dict[str, bytes],
+    tiny_training: Training,
+    tiny_network: Any,
+    tmp_path: Path,
+    tiny_plan: Plan,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Path]:
+    """`convert verify` on the tiny models; gives the folder of models and record."""
+
+    def run(*options: str) -> Path:
+        photos = tiny_training.photos["train"]
+        models = [tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL)]
+        Export(*models, tiny_plan.scales, 0, photos, "tested").write(tmp_path)
+        monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
+        monkeypatch.setattr(conversion, "load_network", lambda path: tiny_network)
+        out = str(tmp_path / "bundle")
+        arguments = ["verify", "--models", str(tmp_path), "--out", out, *options]
+        conversion.verify_models(conversion._parser().parse_args(arguments))
+        return tmp_path
+
+    return run
+
+
+def leaves_the_softmax(model: bytes) -> str:
+    rows = [row for row in all_mapped(model) if row[0] != "SOFTMAX"]
+    return writes(log([*rows, ("SOFTMAX", 1, "Operation version not supported")], NOTE))
+
+
+def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
+    model: bytes, verify: Verify, compiler: Install, tmp_path: Path
+) -> None:
+    compiler(leaves_the_softmax(model))
+    with pytest.raises(GateError, match=r"1 SOFTMAX: .*ALLOW_CPU_OPERATORS=1") as caught:
+        verify()
+    assert caught.value.exit_status != 0
+    path = tmp_path / bundle.VERIFICATION
+    with pytest.raises(GateError, match="SOFTMAX"):
+        bundle.read_verification(path, model)
+    out = verify("--allow-cpu-operators")
+    record = json.loads((out / bundle.VERIFICATION).read_text())
+    assert record["edge_tpu"]["cpu_operators_allowed"] and record["edge_tpu"]["failures"]
+    assert bundle.read_verification(path, model) == record
+
+
+def test_a_failed_gate_and_operators_left_on_the_cpu_are_told_at_once(
+    model: bytes, verify: Verify, compiler: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "Gate", partial(Gate, max_mean_divergence_bits=-1.0))
+    compiler(leaves_the_softmax(model))
+    with pytest.raises(GateError, match=r"Most noise comes from .*1 SOFTMAX: "):
+        verify()
+
+
+def test_the_compiled_model_is_in_the_bundle_under_its_hash(
+    model: bytes,
+    verify: Verify,
+    compiler: Install,
+    tiny_training: Training,
+    tiny_classifier: Classifier,
+    tmp_path: Path,
+) -> None:
+    compiler(writes(log(all_mapped(model))))
+    record = json.loads((verify() / bundle.VERIFICATION).read_text())
+    assert record["edge_tpu"]["compiler"]["version"] == "16.0.384591198"
+    compiled = (tmp_path / contract.EDGETPU_MODEL).read_bytes()
+    photos = tiny_training.photos["train"]
+    config = conversion.ConvertConfig(golden_photos=1)
+    files = bundle.build(tiny_training, tiny_classifier, model, record, photos, config, compiled)
+    bundle.write_folder(tmp_path / "packed", files)
+    loaded = contract.load(tmp_path / "packed")
+    assert loaded.manifest["files"][contract.EDGETPU_MODEL] == contract.file_record(compiled)
+    assert loaded.manifest["verification"]["edge_tpu"]["failures"] == []
+
+
+def test_a_compiled_model_of_another_day_does_not_stay(
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / contract.EDGETPU_MODEL).write_bytes(b"old")
+    monkeypatch.setattr(edgetpu.shutil, "which", lambda name: None)
+    record = json.loads((verify() / bundle.VERIFICATION).read_text())
+    assert record["edge_tpu"]["compiler"] is None and record["edge_tpu"]["failures"] == []
+    assert not (tmp_path / contract.EDGETPU_MODEL).exists()

@@ -1,0 +1,111 @@
+"""What a probability is worth, and which are too low to believe."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from convert.verify.clutter import clutter
+from convert.verify.confidence import (
+    LEAST_PHOTOS,
+    REJECTED_SHARE,
+    choose_threshold,
+    measure_threshold,
+    separation,
+    threshold_curve,
+)
+from convert.verify.evidence import DISAGREEMENTS_KEPT, disagreements
+
+SCORES = st.lists(st.integers(0, 255), min_size=1, max_size=300).map(lambda v: np.array(v) / 256)
+
+
+def two_classes(scores: Any) -> npt.NDArray[np.float32]:
+    """Probabilities whose highest are these scores, always of class 0."""
+    high = np.asarray(scores, np.float32)
+    return np.stack([high, np.minimum(1 - high, 0.9 * high)], axis=1)
+
+
+# --- the threshold --------------------------------------------------------------------------------
+
+
+@given(SCORES)
+def test_the_threshold_turns_away_at_most_one_known_photo_in_twenty(scores: Any) -> None:
+    threshold = choose_threshold(scores)
+    assert (scores < threshold).sum() <= REJECTED_SHARE * len(scores)
+    assert threshold in (0, *scores)
+
+
+def test_too_few_photos_choose_no_threshold_and_nineteen_the_lowest_score() -> None:
+    scores = np.linspace(0.5, 0.99, LEAST_PHOTOS)
+    assert choose_threshold(scores[1:]) == 0
+    assert choose_threshold(scores) == 0.5
+
+
+def test_new_photos_like_the_known_are_turned_away_as_promised() -> None:
+    rng = np.random.default_rng(0)
+    shares = [
+        (rng.beta(5, 1, 500) < choose_threshold(rng.beta(5, 1, 99))).mean() for _ in range(400)
+    ]
+    assert np.mean(shares) == pytest.approx(REJECTED_SHARE, abs=0.005)
+
+
+def test_coverage_and_precision_are_those_of_the_accepted() -> None:
+    probabilities = two_classes([0.99, 0.9, 0.7, 0.6])
+    found = measure_threshold(0.7, np.array([0, 1, 0, 1]), probabilities)
+    # float32 0.7 is less than 0.7: what counts is the comparison that the device makes.
+    assert (found.coverage.count, found.coverage.n) == (2, 4)
+    assert found.precision is not None
+    assert (found.precision.count, found.precision.n) == (1, 2)
+
+
+def test_a_threshold_that_nothing_reaches_has_no_precision() -> None:
+    record = measure_threshold(1.0, np.array([0]), two_classes([0.9])).record()
+    assert record["coverage"] == 0
+    assert record["precision"] is record["precision_interval"] is None
+
+
+def test_coverage_only_falls_along_the_curve() -> None:
+    rng = np.random.default_rng(0)
+    curve = threshold_curve(np.zeros(200, np.int64), two_classes(rng.uniform(0.5, 1, 200)))
+    coverage = [row[1] for row in curve]
+    assert coverage[0] == 1 and coverage == sorted(coverage, reverse=True)  # type: ignore[type-var]
+
+
+@given(SCORES, SCORES)
+def test_separation_is_the_area_under_the_roc(known: Any, unknown: Any) -> None:
+    truth = np.repeat([1, 0], [len(known), len(unknown)])
+    expected = roc_auc_score(truth, np.concatenate([known, unknown]))
+    assert separation(known, unknown) == pytest.approx(expected)
+
+
+# --- clutter and disagreements --------------------------------------------------------------------
+
+
+def test_clutter_repeats_and_differs_from_number_to_number() -> None:
+    pictures = [clutter(number, (48, 64)) for number in range(20)]
+    assert all(p.shape == (48, 64, 3) and p.dtype == np.uint8 for p in pictures)
+    assert len({p.tobytes() for p in pictures}) == 20
+    assert all((clutter(n, (48, 64)) == p).all() for n, p in enumerate(pictures))
+    assert min(p.std() for p in pictures) > 1, "none is a blank sheet"
+
+
+def test_disagreements_are_listed_with_the_surest_of_float_first() -> None:
+    float32 = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]], np.float32)
+    int8 = np.array([[0.4, 0.6], [0.4, 0.5], [0.1, 0.9]], np.float32)
+    found = disagreements(("a", "b"), ("x", "y", "z"), np.array([0, 1, 1]), float32, int8)
+    assert [row["path"] for row in found] == ["y", "x"]
+    assert {k: v for k, v in found[0].items() if not k.endswith("score")} == {
+        "path": "y",
+        "label": "b",
+        "float": "a",
+        "int8": "b",
+    }
+    many = np.tile(float32[:1], (100, 1)), np.tile(int8[:1], (100, 1))
+    paths = [str(i) for i in range(100)]
+    assert len(disagreements(("a", "b"), paths, np.zeros(100, np.int64), *many)) == (
+        DISAGREEMENTS_KEPT
+    )

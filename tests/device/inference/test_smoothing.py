@@ -1,0 +1,105 @@
+"""What smoothing promises: no flicker, no dependence on the frame rate, an honest "unknown"."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.inference.smoothing import Smoothed, step
+from device.settings.sections import SmoothingConfig
+from device.telemetry.observation import UNKNOWN
+
+LABELS = ("daisy", "rose", "tulip")
+probabilities = st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3)
+
+
+def scores(*values: float) -> npt.NDArray[np.float32]:
+    return np.array(values, np.float32)
+
+
+def run(
+    frames: list[npt.NDArray[np.float32]],
+    config: SmoothingConfig,
+    *,
+    dt_s: float = 0.1,
+    threshold: float = 0.0,
+) -> list[Smoothed]:
+    states: list[Smoothed] = []
+    for number, frame in enumerate(frames):
+        before = states[-1] if states else None
+        states.append(step(before, frame, number * dt_s, config, threshold))
+    return states
+
+
+def test_after_one_time_constant_a_new_sight_has_63_percent_of_the_weight() -> None:
+    before = step(None, scores(1, 0, 0), 0.0, SmoothingConfig(time_constant_s=2.0), 0.0)
+    after = step(before, scores(0, 1, 0), 2.0, SmoothingConfig(time_constant_s=2.0), 0.0)
+    assert after.scores == pytest.approx([np.exp(-1), 1 - np.exp(-1), 0], abs=1e-6)
+
+
+@given(st.integers(1, 40), st.floats(0.01, 100))
+def test_the_frame_rate_does_not_matter(frames: int, tau_s: float) -> None:
+    config = SmoothingConfig(time_constant_s=tau_s)
+    start = step(None, scores(1, 0, 0), 0.0, config, 0.0)
+    once = step(start, scores(0, 0, 1), 1.0, config, 0.0)
+    many = start
+    for number in range(frames):
+        many = step(many, scores(0, 0, 1), (number + 1) / frames, config, 0.0)
+    np.testing.assert_allclose(many.scores, once.scores, atol=1e-4)
+
+
+@given(st.lists(probabilities, min_size=1, max_size=30), st.floats(0, 1e6), st.floats(0, 10))
+def test_smoothed_scores_stay_between_the_lowest_and_the_highest(
+    frames: list[list[float]], tau_s: float, dt_s: float
+) -> None:
+    states = run([scores(*f) for f in frames], SmoothingConfig(time_constant_s=tau_s), dt_s=dt_s)
+    array = np.array(frames, np.float32)
+    for state in states:
+        assert (state.scores >= array.min(0) - 1e-5).all()
+        assert (state.scores <= array.max(0) + 1e-5).all()
+
+
+def test_two_classes_in_turn_do_not_flicker() -> None:
+    frames = [scores(0.52, 0.48, 0), scores(0.48, 0.52, 0)] * 20
+    config = SmoothingConfig(time_constant_s=0.0, hysteresis=0.1)
+    assert sum(state.changed for state in run(frames, config)) == 1
+    jumpy = SmoothingConfig(time_constant_s=0.0, hysteresis=0.0)
+    assert sum(state.changed for state in run(frames, jumpy)) == 40
+
+
+def test_a_clear_change_comes_through() -> None:
+    frames = [scores(0.9, 0.1, 0)] * 5 + [scores(0.1, 0.9, 0)] * 30
+    states = run(frames, SmoothingConfig(time_constant_s=0.5))
+    assert [s.label(LABELS) for s in states if s.changed] == ["daisy", "rose"]
+
+
+def test_below_the_threshold_is_unknown_and_the_margin_keeps_it_from_flickering() -> None:
+    config = SmoothingConfig(time_constant_s=0.0, hysteresis=0.1)
+    heights = [0.3, 0.55, 0.62, 0.55, 0.51, 0.49, 0.55, 0.61]
+    states = run([scores(h, 0.2, 0.1) for h in heights], config, threshold=0.6)
+    assert [s.label(LABELS) for s in states] == [
+        UNKNOWN, UNKNOWN, "daisy", "daisy", "daisy", UNKNOWN, UNKNOWN, "daisy",
+    ]  # fmt: skip
+    assert states[0].score() == pytest.approx(0.3)
+
+
+def test_the_settings_threshold_goes_before_the_bundle_s() -> None:
+    config = SmoothingConfig(threshold=0.2)
+    assert step(None, scores(0.3, 0, 0), 0, config, 0.9).best == 0
+    assert step(None, scores(0.3, 0, 0), 0, SmoothingConfig(), 0.9).best is None
+    assert step(None, scores(0.3, 0, 0), 0, SmoothingConfig(), 0.0).best == 0
+
+
+def test_after_a_long_gap_only_the_new_frame_counts() -> None:
+    config = SmoothingConfig(time_constant_s=1.0)
+    before = step(None, scores(1, 0, 0), 0.0, config, 0.0)
+    assert step(before, scores(0, 0.8, 0.2), 3600.0, config, 0.0).scores == pytest.approx(
+        [0, 0.8, 0.2], abs=1e-6
+    )
+
+
+def test_the_top_is_sorted_and_bounded() -> None:
+    state = step(None, scores(0.2, 0.5, 0.3), 0, SmoothingConfig(), 0.0)
+    assert [name for name, _ in state.top(LABELS, 2)] == ["rose", "tulip"]
+    assert len(state.top(LABELS, 99)) == 3

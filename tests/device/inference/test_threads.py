@@ -1,0 +1,258 @@
+"""How many threads, and ahead or in turn: what is chosen follows from measurements alone."""
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.camera.source import Frame
+from device.contract import bundle as contract
+from device.contract.preprocess import Box, Pixels, Preprocessing, prepare_box
+from device.inference import loop, threads, trial
+from device.inference.classifier import Classifier
+from device.inference.loop import results
+from device.inference.threads import TIE, Demand, Still, Timing, Way, choose, compare, demand, ways
+from device.inference.trial import Guard
+from device.settings.sections import CameraConfig, Config, InferenceConfig
+
+WAYS = ways([1, 2, 3, 4])
+TIMES = st.fixed_dictionaries({way: st.floats(1e-4, 10) for way in WAYS})
+ENOUGH = st.one_of(st.just(0.0), st.floats(1e-4, 10))
+
+
+def timings(times_s: dict[Way, float]) -> list[Timing]:
+    return [Timing(way, frame_s, frame_s / 2) for way, frame_s in times_s.items()]
+
+
+def clock(times_s: dict[Way, float]) -> Callable[[Way], Timing]:
+    return lambda way: Timing(way, times_s[way], times_s[way] / 2)
+
+
+@pytest.fixture
+def quiet_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time that stands still, so that all rounds are measured."""
+    monkeypatch.setattr(threads, "time", SimpleNamespace(monotonic=lambda: 0.0))
+
+
+# --- the choice -----------------------------------------------------------------------------------
+
+
+@given(TIMES)
+def test_where_all_are_too_slow_none_is_faster_than_the_chosen(times_s: dict[Way, float]) -> None:
+    chosen = choose(timings(times_s), 0.0)
+    assert chosen.frame_s <= TIE * min(times_s.values())
+
+
+@given(TIMES, ENOUGH)
+def test_a_way_that_is_fast_enough_is_chosen_if_there_is_one(
+    times_s: dict[Way, float], enough_s: float
+) -> None:
+    chosen = choose(timings(times_s), enough_s)
+    fast_enough = [way for way, frame_s in times_s.items() if frame_s <= enough_s]
+    assert not fast_enough or chosen.way == min(fast_enough)
+
+
+@given(TIMES, ENOUGH, st.randoms())
+def test_the_order_of_measurements_chooses_nothing(
+    times_s: dict[Way, float], enough_s: float, random: object
+) -> None:
+    shuffled = timings(times_s)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert choose(shuffled, enough_s) == choose(timings(times_s), enough_s)
+
+
+@given(TIMES, ENOUGH)
+def test_what_is_not_measured_would_not_have_been_chosen(
+    times_s: dict[Way, float], enough_s: float
+) -> None:
+    measured = compare(WAYS, clock(times_s), enough_s)
+    assert choose(measured, enough_s) == choose(timings(times_s), enough_s)
+
+
+@pytest.mark.parametrize(
+    ("frames_ms", "max_fps", "chosen"),
+    [
+        # Two cores: the preparing thread and the runtime's two fight over them.
+        ({"1t": 17.0, "1a": 13.8, "2t": 10.0, "2a": 13.4}, 1000, Way(2, ahead=False)),
+        ({"1t": 2.9, "1a": 1.9, "2t": 2.2, "2a": 1.8}, 1000, Way(2, ahead=True)),
+        ({"1t": 2.9, "1a": 1.8, "2t": 2.2, "2a": 1.79}, 1000, Way(1, ahead=True)),
+        # A camera's rate is met anyway: a further thread would take from the rest.
+        ({"1t": 17.0, "1a": 13.8, "2t": 10.0, "2a": 13.4}, 30, Way(1, ahead=True)),
+        ({"1t": 2.9, "1a": 1.8, "2t": 2.2, "2a": 1.0}, 30, Way(1, ahead=False)),
+        # Or met by none.
+        ({"1t": 130, "1a": 110, "2t": 70, "2a": 75, "4t": 50, "4a": 60}, 30, Way(4, ahead=False)),
+    ],
+)
+def test_the_cheapest_way_that_keeps_up_is_chosen_or_the_fastest(
+    frames_ms: dict[str, float], max_fps: float, chosen: Way
+) -> None:
+    times_s = {Way(int(name[0]), name[1] == "a"): ms / 1e3 for name, ms in frames_ms.items()}
+    enough_s = Demand(max_fps).enough_s
+    assert choose(timings(times_s), enough_s).way == chosen
+    assert choose(compare([*times_s], clock(times_s), enough_s), enough_s).way == chosen
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("quiet_time")
+def test_other_work_for_a_moment_does_not_change_the_choice() -> None:
+    true_s = {Way(1, ahead=False): 0.02, Way(1, ahead=True): 0.018, Way(2, ahead=False): 0.01}
+    calls: list[Way] = []
+
+    def disturbed(way: Way) -> Timing:
+        calls.append(way)
+        # The best one's first burst, and each third, meets other work.
+        slow = len(calls) % 3 == 0
+        return Timing(way, true_s[way] * (1.4 if slow else 1), 0.001)
+
+    assert choose(compare([*true_s], disturbed, 0.0), 0.0).way == Way(2, ahead=False)
+
+
+def test_measuring_ends_in_time_however_slow_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    for burst_s in (0.1, 0.7, 3.0, 60.0):
+        now_s = [0.0]
+        time = SimpleNamespace(monotonic=lambda now_s=now_s: now_s[0])
+        monkeypatch.setattr(threads, "time", time)
+
+        def measure(way: Way, now_s: list[float] = now_s, burst_s: float = burst_s) -> Timing:
+            now_s[0] += burst_s
+            return Timing(way, burst_s / 6, burst_s / 8)
+
+        compare(WAYS, measure, 0.0)
+        first_round_s = min(threads.LIMIT_S, len(WAYS) * burst_s)
+        assert now_s[0] <= max(threads.BUDGET_S, first_round_s) + 1.01 * burst_s
+
+
+def test_a_cheap_way_that_is_fast_enough_ends_the_measuring() -> None:
+    calls: list[Way] = []
+
+    def measure(way: Way) -> Timing:
+        calls.append(way)
+        return Timing(way, 0.004, 0.003)
+
+    compare(WAYS, measure, Demand(max_fps=30).enough_s)
+    assert calls == [Way(1, ahead=False)]
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_the_real_loop_is_measured_with_frames_of_the_real_size(
+    tiny_bundle: Path, encoded: bool
+) -> None:
+    bundle = contract.load(tiny_bundle)
+    classifier = Classifier.from_bundle(bundle, threads=1)
+    example = bundle.golden_arrays()["inputs"][0]
+    wanted = Demand(math.inf, (800, 600) if not encoded else threads.FRAME_PX, encoded)
+    jpeg = threads.camera_jpeg(example, np.random.default_rng(0)) if encoded else b""
+    source = Still(wanted.size_px, jpeg, bundle.preprocessing)
+    (result,) = results(source, classifier, limit=1, ahead=False)
+    assert result.frame.picture is not None and source.live is not encoded
+    height, width = result.frame.picture.shape[:2]
+    assert encoded or (width, height) == wanted.size_px
+    timing = threads.time_loop(classifier, Way(1, ahead=True), source)
+    assert 0 < timing.invoke_s < timing.frame_s
+
+
+def test_the_check_in_a_child_tells_the_best_way(tiny_bundle: Path) -> None:
+    bundle, config = contract.load(tiny_bundle), InferenceConfig(load_timeout_s=60)
+    fastest = Guard().check(bundle, "ai-edge-litert", config, Demand(math.inf))
+    assert 1 <= fastest.threads <= min(threads.MOST_THREADS, len(os.sched_getaffinity(0)))
+    assert 0 < fastest.invoke_s < fastest.frame_s
+    lazy = Guard().check(bundle, "ai-edge-litert", config, Demand(max_fps=0.01))
+    assert (lazy.threads, lazy.ahead) == (1, False)
+    asked = Guard().check(bundle, "ai-edge-litert", replace(config, threads=2), Demand(math.inf))
+    assert asked.threads == 2
+
+
+def test_the_chosen_way_is_the_one_that_runs(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = contract.load(tiny_bundle)
+    for ahead in (False, True):
+        check = trial.Check(threads=2, ahead=ahead, invoke_s=0.1, frame_s=0.2)
+        monkeypatch.setattr(Guard, "check", lambda *_, check=check: check)
+        model = Guard().load(bundle, InferenceConfig(runtime="ai-edge-litert"))
+        assert (model.info.threads, model.ahead) == (2, ahead)
+
+
+# --- what the settings let expect -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("camera", "max_fps", "expected"),
+    [
+        ({"source": "photos/"}, 12.0, Demand(12.0, (640, 480), encoded=True)),
+        ({"source": "http://camera/"}, 200.0, Demand(200.0, (640, 480), encoded=False)),
+        (
+            {"source": "/dev/video0", "width_px": 1280, "height_px": 720, "fps": 15.0},
+            30.0,
+            Demand(15.0, (1280, 720), encoded=False),
+        ),
+        (
+            {"source": "auto", "fps": 60.0, "region": (0.25, 0.0, 0.75, 0.5)},
+            30.0,
+            Demand(30.0, (320, 240), encoded=False),
+        ),
+    ],
+)
+def test_rate_and_size_are_those_of_the_settings(
+    camera: dict[str, object], max_fps: float, expected: Demand
+) -> None:
+    settings = Config(
+        camera=CameraConfig(**camera),  # type: ignore[arg-type]
+        inference=InferenceConfig(max_fps=max_fps),
+    )
+    assert demand(settings) == expected
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+@pytest.mark.parametrize("live", [True, False])
+def test_in_turn_frames_are_prepared_where_they_are_classified(
+    ahead: bool, live: bool, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = contract.load(tiny_bundle)
+    classifier = Classifier.from_bundle(bundle, threads=1)
+    jpeg = threads.camera_jpeg(bundle.golden_arrays()["inputs"][0], np.random.default_rng(0))
+    source = Still((64, 48), b"" if live else jpeg, bundle.preprocessing)
+    where: set[str] = set()
+
+    def prepare(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
+        where.add(threading.current_thread().name)
+        return prepare_box(frame, box, rules)
+
+    monkeypatch.setattr(loop, "prepare_box", prepare)
+    found = [*results(source, classifier, limit=4, ahead=ahead)]
+    here = threading.current_thread().name
+    assert where == {"prepare" if ahead else here} and source.live is live
+    same = {result.prediction.scores.tobytes() for result in found if result.prediction}
+    assert len(found) == 4 and len(same) == 1
+
+
+def test_in_turn_no_frame_is_asked_for_while_the_model_is_busy(tiny_bundle: Path) -> None:
+    classifier = Classifier.from_bundle(contract.load(tiny_bundle), threads=1)
+
+    class Counted:
+        live = False
+        hang_is_final = False
+        asked = 0
+
+        def frames(self) -> Iterator[Frame]:
+            for number in range(8):
+                self.asked += 1
+                yield Frame(str(number), np.zeros((48, 64, 3), np.uint8), captured_s=0.0)
+
+    source = Counted()
+    for result in results(source, classifier, ahead=False):
+        # Whoever takes results is still busy with this one.
+        time.sleep(0.02)
+        assert source.asked == result.number + 1
+    assert source.asked == 8

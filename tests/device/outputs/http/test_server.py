@@ -1,0 +1,318 @@
+"""What the device's web server promises: no client gets more of it than its share."""
+
+import asyncio
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.errors import OutputError
+from device.outputs.http import places
+from device.outputs.http import server as http_server
+from device.outputs.http.server import BadRequestError, HttpServer, Request, Response, text
+from tests.support.load import Stopwatch
+from tests.support.peers.cameras import eventually
+
+HUGE = bytes(50_000_000)
+Start = Callable[[], HttpServer]
+
+
+async def answer(request: Request) -> Response:
+    if request.path == "/fault":
+        raise ValueError("a fault of the program")
+    if request.path == "/huge":
+        return Response(200, HUGE)
+    if request.path == "/slow":
+        await asyncio.sleep(30)
+    return text(200, f"{request.method} {request.path} {dict(request.query)} {len(request.body)}")
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    server = HttpServer("test", answer)
+    server.start("127.0.0.1", 0)
+    yield server
+    server.close()
+    assert not server._thread.is_alive()
+
+
+def link(server: HttpServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def reply(server: HttpServer, request: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    with closing(link(server)) as connection:
+        with suppress(OSError):  # it may have closed before the last byte
+            connection.sendall(request)
+        return everything(connection)
+
+
+def everything(connection: socket.socket) -> bytes:
+    data = b""
+    with suppress(ConnectionResetError):
+        while chunk := connection.recv(65536):
+            data += chunk
+    return data
+
+
+def ask(server: HttpServer, path: str, method: str = "GET") -> http.client.HTTPResponse:
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    client.request(method, path)
+    return client.getresponse()
+
+
+def test_a_request_is_answered_and_the_connection_serves_the_next(server: HttpServer) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    for body in (b"", b"12345"):
+        client.request("POST", "/here?a=1&b=%20x", body)
+        response = client.getresponse()
+        assert response.status == 200
+        words = f"POST /here {{'a': '1', 'b': ' x'}} {len(body)}\n"
+        assert response.read() == words.encode()
+
+
+def test_head_has_no_body(server: HttpServer) -> None:
+    response = ask(server, "/", "HEAD")
+    assert response.status == 200 and int(response.headers["Content-Length"]) > 0
+    assert response.read() == b""
+
+
+def test_every_answer_forbids_framing_sniffing_and_storing(server: HttpServer) -> None:
+    headers = ask(server, "/").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /\r\n\r\n", 400),
+        (b"GET / HTTP/2\r\n\r\n", 400),
+        (b"GET http://elsewhere/ HTTP/1.1\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n folded: a\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET /?" + b"&".join([b"a=1"] * 50) + b" HTTP/1.1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
+        (b"DELETE / HTTP/1.1\r\n\r\n", 501),
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n", 431),
+    ],
+)
+def test_what_is_no_proper_request_is_refused_and_the_connection_closed(
+    server: HttpServer, request_bytes: bytes, status: int
+) -> None:
+    answered = reply(server, request_bytes)
+    assert answered.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Connection: close" in answered
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
+def test_any_head_is_a_request_or_refused(junk: bytes) -> None:
+    for head in (junk, b"GET /" + junk + b" HTTP/1.1", b"GET / HTTP/1.1\r\n" + junk):
+        with suppress(BadRequestError):
+            request = http_server.parse_head(head + b"\r\n\r\n")
+            assert request.path.startswith("/")
+            assert not any("\n" in value for value in request.headers.values())
+
+
+def test_a_fault_costs_one_answer_and_tells_the_client_nothing(server: HttpServer) -> None:
+    response = ask(server, "/fault")
+    assert response.status == 500
+    assert b"fault of the program" not in response.read()
+    assert ask(server, "/").status == 200
+
+
+def test_a_client_that_trickles_is_dropped_in_time(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_TIMEOUT_S", 0.5)
+    with closing(link(server)) as connection:
+        watch, started_s = Stopwatch(), time.monotonic()
+        connection.settimeout(0.1)
+        dropped = False
+        # A byte at a time: each alone would be in time.
+        while not dropped and time.monotonic() < started_s + 20:
+            try:
+                connection.sendall(b"G")
+                dropped = connection.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                dropped = True
+        assert dropped and watch.fair_s < 2
+
+
+def test_a_client_that_does_not_read_is_dropped_in_time(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "SEND_TIMEOUT_S", 0.3)
+    with closing(link(server)) as connection:
+        connection.sendall(b"GET /huge HTTP/1.1\r\n\r\n")
+        eventually(lambda: len(server._places) == 1)
+        eventually(lambda: len(server._places) == 0, within_s=3)
+        assert len(everything(connection)) < len(HUGE)
+
+
+def test_connections_beyond_the_limit_are_told_so_and_served_again_later(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MAX_TRUSTED", 3)
+    held = [link(server) for _ in range(3)]
+    for connection in held:
+        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    eventually(lambda: sum(place.trusted for place in server._places._places) == 3)
+    response = ask(server, "/")
+    assert response.status == 503 and b"connections are open already" in response.read()
+    for connection in held:
+        connection.close()
+    eventually(lambda: len(server._places) == 0)
+    assert ask(server, "/").status == 200
+
+
+@pytest.fixture
+def owned() -> Iterator[HttpServer]:
+    """A server with a token, for `/`; all else is refused."""
+
+    async def guarded(request: Request) -> Response:
+        return await answer(request) if trusts(request) else text(401, "no")
+
+    def trusts(request: Request) -> bool:
+        return request.headers.get("authorization") == "Bearer owner"
+
+    server = HttpServer("owned", guarded, trusts)
+    server.start("127.0.0.1", 0)
+    yield server
+    server.close()
+
+
+def owner(server: HttpServer) -> int:
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with closing(client):
+        client.request("GET", "/", headers={"Authorization": "Bearer owner"})
+        return client.getresponse().status
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [b"", b"GET / HT", b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"],
+    ids=["silent", "half a request", "refused", "half a body"],
+)
+def test_strangers_do_not_lock_the_owner_out(owned: HttpServer, habit: bytes) -> None:
+    stop, answers = threading.Event(), list[int]()
+
+    def strangers() -> None:
+        held = list[socket.socket]()
+        while not stop.is_set():
+            # Forty at a time, and as soon as one is thrown out it comes again.
+            held = [*held[-39:], link(owned)]
+            with suppress(OSError):
+                held[-1].sendall(habit)
+            time.sleep(0.005)
+        for connection in held:
+            connection.close()
+
+    crowd = threading.Thread(target=strangers)
+    crowd.start()
+    try:
+        time.sleep(0.5)
+        answers = [owner(owned) for _ in range(20)]
+    finally:
+        stop.set()
+        crowd.join()
+    assert answers == [200] * 20
+
+
+def test_who_is_refused_does_not_keep_the_connection(owned: HttpServer) -> None:
+    assert b"Connection: close" in reply(owned, b"GET / HTTP/1.1\r\n\r\n")
+
+
+def test_who_has_the_token_keeps_the_connection_whoever_comes(owned: HttpServer) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", owned.port, timeout=10)
+    with closing(client):
+        for _ in range(3):
+            client.request("GET", "/", headers={"Authorization": "Bearer owner"})
+            assert client.getresponse().read()
+            local = client.sock.getsockname()
+            crowd = [link(owned) for _ in range(40)]
+            eventually(lambda: len(owned._places) <= 17)
+            for connection in crowd:
+                connection.close()
+            assert client.sock.getsockname() == local
+
+
+def test_only_with_the_token_a_body_may_be_long(owned: HttpServer) -> None:
+    body = b"x" * 1_500_000
+    post = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n"
+    head = post % len(body) + b"Authorization: Bearer owner\r\n\r\n"
+    assert b"POST / {} 1500000" in reply(owned, head + body)
+    assert reply(owned, post % len(body) + b"\r\n").startswith(b"HTTP/1.1 413 ")
+    longer = post % 2_000_001 + b"Authorization: Bearer owner\r\n\r\n"
+    assert reply(owned, longer).startswith(b"HTTP/1.1 413 ")
+
+
+def test_large_cookies_of_other_pages_pass(server: HttpServer) -> None:
+    cookies = b"Cookie: " + b"; ".join(b"other%d=%s" % (i, b"x" * 4000) for i in range(7))
+    request = b"GET / HTTP/1.1\r\nConnection: close\r\n" + cookies + b"\r\n\r\n"
+    assert reply(server, request).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("target", [b"//live", b"///live", b"/live"])
+def test_slashes_that_a_proxy_leaves_over_do_not_matter(server: HttpServer, target: bytes) -> None:
+    request = b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n\r\n"
+    assert b"GET /live " in reply(server, request)
+
+
+def test_a_taken_port_is_an_error_of_now_and_can_be_tried_again() -> None:
+    first, second = HttpServer("first", answer), HttpServer("second", answer)
+    first.start("127.0.0.1", 0)
+    try:
+        with pytest.raises(OutputError, match=f"127.0.0.1 port {first.port}: .*in use"):
+            second.start("127.0.0.1", first.port)
+        first.close()
+        second.start("127.0.0.1", first.port)
+        assert ask(second, "/").status == 200
+    finally:
+        second.close()
+
+
+def test_closing_takes_under_a_second_whatever_clients_do() -> None:
+    server = HttpServer("test", answer)
+    server.start("127.0.0.1", 0)
+    connections = [link(server) for _ in range(8)]
+    for connection in connections:
+        connection.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
+    eventually(lambda: sum(place.trusted for place in server._places._places) == 8)
+    watch = Stopwatch()
+    server.close()
+    assert watch.fair_s < 1
+    assert not server._thread.is_alive()
+    for connection in connections:
+        assert everything(connection) == b""
+        connection.close()
+
+
+def test_ipv6_is_served_too() -> None:
+    server = HttpServer("test", answer)
+    try:
+        server.start("::1", 0)
+    except OutputError:
+        pytest.skip("this machine has no IPv6")
+    try:
+        with closing(socket.create_connection(("::1", server.port), timeout=5)) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert everything(connection).startswith(b"HTTP/1.1 200 ")
+    finally:
+        server.close()

@@ -1,0 +1,215 @@
+"""What Prometheus is promised: names, units and values that its own rules and parser accept."""
+
+import http.client
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from device.errors import OutputError
+from device.outputs.prometheus import MAX_LABELS, Metrics
+from device.outputs.web.sink import Web
+from device.settings.sections import PrometheusConfig
+from device.telemetry.counters import Telemetry
+from device.telemetry.observation import BoardStatus
+from tests.support.observations import MODEL, Surroundings, sight
+from tests.support.peers.cameras import eventually
+
+BASE_UNITS = ("seconds", "celsius", "ratio", "hertz", "bytes")
+
+
+@pytest.fixture
+def surroundings() -> Surroundings:
+    return Surroundings()
+
+
+@pytest.fixture
+def metrics(surroundings: Surroundings) -> Iterator[Metrics]:
+    metrics = Metrics(surroundings.context(prometheus=PrometheusConfig(enabled=True, port=0)))
+    metrics.tick(surroundings.status())
+    yield metrics
+    metrics.close()
+
+
+def get(metrics: Metrics, path: str = "/metrics", method: str = "GET") -> tuple[int, str]:
+    client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
+    client.request(method, path)
+    response = client.getresponse()
+    return response.status, response.read().decode()
+
+
+def samples(metrics: Metrics) -> list[Sample]:
+    status, text = get(metrics)
+    assert status == 200
+    return [s for family in text_string_to_metric_families(text) for s in family.samples]
+
+
+def values(metrics: Metrics) -> dict[str, float]:
+    """Value by name, with the value of its one label where it has one."""
+    return {
+        s.name.removeprefix("fieldguide_") + "".join(f" {v}" for v in s.labels.values()): s.value
+        for s in samples(metrics)
+        if s.name != "fieldguide_info"
+    }
+
+
+def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Metrics) -> None:
+    telemetry = surroundings.telemetry
+    telemetry.camera(count="stalls_total", by=2, lag_s=1.5)
+    telemetry.board(BoardStatus(temperature_c=61.5, throttled=0x50005, slowed=True))
+    telemetry.sink("mqtt", counts={"errors_total": 3}, problem="no broker")
+    for number in range(4):
+        telemetry.inferred(sight(number))
+    metrics.publish(sight(4, label=1))
+    found = values(metrics)
+    assert found["invoke_seconds_count"] == 4
+    assert found["invoke_seconds_sum"] == pytest.approx(4 * 0.004)
+    assert found["latency_seconds_sum"] == pytest.approx(4 * 0.006)
+    assert found["camera_frames_total"] == 1 and found["camera_stalls_total"] == 2
+    assert found["camera_lag_seconds"] == 1.5
+    assert found["camera_up"] == 1 and 0 <= found["camera_frame_age_seconds"] < 60
+    assert found["board_temperature_celsius"] == 61.5 and found["board_slowed"] == 1
+    assert found["board_throttled under-voltage"] == 1
+    assert found["board_throttled frequency capped"] == 0
+    assert found["board_throttled_since_boot throttled"] == 1
+    assert found["output_up mqtt"] == 0 and found["output_errors_total mqtt"] == 3
+    assert found["label green"] == 1 and "label red" not in found
+    assert found["score_ratio green"] == pytest.approx(0.8)
+    assert found["model_refused"] == found["settings_refused"] == 0
+
+
+def test_info_tells_version_and_hash(surroundings: Surroundings, metrics: Metrics) -> None:
+    (info,) = (s for s in samples(metrics) if s.name == "fieldguide_info")
+    assert info.value == 1
+    assert info.labels["version"] == surroundings.status().version
+    assert info.labels["model_sha256"] == MODEL.sha256
+
+
+def test_names_follow_the_conventions(surroundings: Surroundings, metrics: Metrics) -> None:
+    surroundings.telemetry.board(BoardStatus(temperature_c=50.0, throttled=0))
+    metrics.publish(sight(0))
+    _, text = get(metrics)
+    for family in text_string_to_metric_families(text):
+        assert family.name.startswith(("fieldguide", "process"))
+        assert family.documentation
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
+            assert not any(u in sample.name for u in ("_ms", "milli", "percent", "fps"))
+            if family.name.endswith("_ratio"):
+                assert 0 <= sample.value <= 1
+            if family.type == "summary":
+                assert family.name.rpartition("_")[2] in BASE_UNITS
+
+
+def test_frames_make_no_new_series(metrics: Metrics) -> None:
+    counts = set()
+    for number in range(50):
+        metrics.publish(sight(number, label=number % 3))
+        counts.add(len(samples(metrics)))
+    assert len(counts) == 1
+
+
+def test_many_classes_make_a_bounded_number_of_series(metrics: Metrics) -> None:
+    labels = tuple(f"class {i}" for i in range(1000))
+    scores = np.linspace(0, 1, 1000, dtype=np.float32)
+    observation = sight(0, label=None)
+    model = replace(MODEL, labels=labels)
+    metrics.publish(replace(observation, model=model, smoothed=scores, scores=scores))
+    ratios = [s for s in samples(metrics) if s.name == "fieldguide_score_ratio"]
+    assert len(ratios) == MAX_LABELS
+    assert min(s.value for s in ratios) >= scores[-MAX_LABELS]
+
+
+def test_each_label_s_changes_are_counted_in_a_bounded_number_of_series(metrics: Metrics) -> None:
+    for number, label in enumerate([0, 1, 1, None, 1]):
+        metrics.publish(sight(number, label, changed=number != 2))
+    found = values(metrics)
+    assert found["label_changes_total red"] == 1 and found["label_changes_total green"] == 2
+    assert found["label_changes_total unknown"] == 1
+    for number in range(2 * MAX_LABELS):
+        metrics.publish(replace(sight(number, changed=True), label=f"class {number}"))
+    counts = [s.value for s in samples(metrics) if s.name == "fieldguide_label_changes_total"]
+    assert len(counts) == MAX_LABELS + 1 and sum(counts) == 4 + 2 * MAX_LABELS
+
+
+def test_sinks_have_figures_of_their_own(
+    surroundings: Surroundings, metrics: Metrics, page: Web
+) -> None:
+    page._viewers.admit("0" * 16)
+    sink = surroundings.run(page)
+    try:
+        eventually(lambda: values(metrics).get("web_viewers") == 1)
+    finally:
+        sink.start_closing()
+        assert sink.join(2)
+    surroundings.telemetry.sink("collect", figures={"photos_saved_total": 3, "used_bytes": 4096})
+    found = values(metrics)
+    assert found["collect_photos_saved_total"] == 3 and found["collect_used_bytes"] == 4096
+
+
+def test_memory_and_processor_time_are_the_process_s(metrics: Metrics) -> None:
+    found = values(metrics)
+    assert found["process_resident_memory_bytes"] > 10_000_000
+    assert found["process_cpu_seconds_total"] > 0
+
+
+def test_a_label_may_have_any_signs(metrics: Metrics) -> None:
+    strange = 'a"b\\c\nd é'
+    labels = (strange, *MODEL.labels[1:])
+    metrics.publish(sight(0, model=replace(MODEL, labels=labels)))
+    found = [s for s in samples(metrics) if s.name == "fieldguide_label"]
+    assert [s.labels["label"] for s in found] == [strange]
+
+
+def test_a_lost_camera_has_no_label(surroundings: Surroundings, metrics: Metrics) -> None:
+    metrics.publish(sight(0))
+    assert "label red" in values(metrics)
+    surroundings.telemetry.camera(state="lost", problem="unplugged")
+    found = values(metrics)
+    assert found["camera_up"] == 0
+    assert not any(name.startswith(("label", "score_ratio")) for name in found)
+
+
+def test_before_the_first_model_there_are_metrics_too(
+    surroundings: Surroundings, metrics: Metrics
+) -> None:
+    surroundings.telemetry = Telemetry()
+    assert values(metrics)["camera_up"] == 0
+
+
+def test_there_is_nothing_else(metrics: Metrics) -> None:
+    assert get(metrics, "/")[0] == 404
+    assert get(metrics, "/metrics", "POST")[0] == 404
+    client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
+    client.request("GET", "/metrics", headers={"Host": "evil.example"})
+    assert client.getresponse().status == 421
+
+
+def test_on_the_network_it_needs_the_token(surroundings: Surroundings) -> None:
+    token = "0123456789abcdef"
+    config = PrometheusConfig(address="0.0.0.0", port=0, token=token)
+    metrics = Metrics(surroundings.context(prometheus=config))
+    metrics.tick(surroundings.status())
+    try:
+        assert get(metrics)[0] == 401
+        client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
+        client.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+        assert client.getresponse().status == 200
+    finally:
+        metrics.close()
+
+
+def test_a_taken_port_is_reported_and_tried_again(
+    surroundings: Surroundings, metrics: Metrics
+) -> None:
+    config = PrometheusConfig(enabled=True, port=metrics.port)
+    second = Metrics(surroundings.context(prometheus=config))
+    with pytest.raises(OutputError, match="in use"):
+        second.tick(surroundings.status())
+    metrics.close()
+    second.tick(surroundings.status())
+    assert values(second)["camera_up"] == 1
+    second.close()

@@ -1,0 +1,271 @@
+"""The web page in a real browser: what people see, by sight, by keyboard and by ear."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device.outputs.web import viewers
+from device.outputs.web.sink import Web
+from device.settings.sections import WebConfig
+from tests.support.observations import Surroundings, sight
+from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
+from tests.support.peers.cameras import eventually
+from tests.support.peers.film import Browsers, Film, click, text
+
+PIXEL = """
+  const canvas = document.getElementById("picture"), pen = canvas.getContext("2d");
+  const at = (x, y) => pen.getImageData(x * canvas.width, y * canvas.height, 1, 1).data;
+  return [...at(arguments[0], arguments[1])];
+"""
+CONTRAST = """
+  const curve = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = numbers(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  const bright = ([r, g, b]) =>
+    0.2126 * curve(r / 255) + 0.7152 * curve(g / 255) + 0.0722 * curve(b / 255);
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), poor = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const e = node.parentElement;
+    if (!node.textContent.trim() || !e.checkVisibility() || e.disabled) continue;
+    const both = [numbers(getComputedStyle(e).color), ground(e)].map(bright);
+    const ratio = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+    if (ratio < 4.5) poor.push(`${node.textContent.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+"""
+
+
+@pytest.fixture
+def surroundings() -> Surroundings:
+    return Surroundings(threshold=0.5)
+
+
+def pixel(browser: Browser, x: float, y: float) -> list[int]:
+    """R, G, B, A of the picture at a place given in fractions."""
+    script = PIXEL.replace("arguments[0]", str(x)).replace("arguments[1]", str(y))
+    return list(browser.run(script))
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_shows_what_is_seen_without_errors_overflow_or_pale_text(
+    browsers: Browsers, page: Web, film: Film, size: tuple[int, int], scheme: str
+) -> None:
+    with browsers.visit(page, size) as browser:
+        browser.emulate(prefers_color_scheme=scheme)
+        eventually(lambda: text(browser, "label") == "red")
+        eventually(lambda: "Accuracy" in text(browser, "facts"))
+        assert text(browser, "why") == "80% sure"
+        names = "return [...document.querySelectorAll('#bars b')].map((b) => b.textContent)"
+        assert browser.run(names) == ["red", "green", "blue"]
+        assert pixel(browser, 0.5, 0.5) != [0, 0, 0, 0]
+        film.show(None)
+        eventually(lambda: text(browser, "label") == "unknown")
+        assert "a label takes 50%" in text(browser, "why")
+        eventually(lambda: "unknown" in text(browser, "changes"))
+        click(browser, "hold")
+        click(browser, "map")
+        assert browser.run(OVERFLOW) == 0
+        assert browser.run(CONTRAST) == []
+        assert browser.problems() == []
+
+
+def test_the_overlay_shades_what_does_not_speak_for_the_class(
+    browsers: Browsers, page: Web, film: Film
+) -> None:
+    plain = np.full((120, 160, 3), 200, np.uint8)
+    film.scene = lambda number: replace(sight(number), picture=plain)
+    with browsers.visit(page) as browser:
+        eventually(lambda: pixel(browser, 0.25, 0.2)[0] > 190)
+        assert pixel(browser, 0.75, 0.9)[0] > 190
+        click(browser, "map")
+        eventually(lambda: pixel(browser, 0.75, 0.9)[0] < 120)
+        # The map speaks for it in the upper left of the crop; left of the crop nothing is seen.
+        assert pixel(browser, 0.25, 0.2)[0] > 190
+        assert pixel(browser, 0.05, 0.2)[0] < 120
+        click(browser, "map")
+        eventually(lambda: pixel(browser, 0.75, 0.9)[0] > 190)
+
+
+def test_the_frame_that_is_held_is_saved_under_the_chosen_class(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    with browsers.visit(page) as browser:
+        eventually(lambda: not browser.run("return document.getElementById('hold').disabled"))
+        click(browser, "hold")
+        time.sleep(0.5)
+        held = browser.run("return seen.frame")
+        time.sleep(0.5)
+        assert browser.run("return seen.frame") == held
+        browser.run("document.getElementById('class').value = 'blue'")
+        click(browser, "send")
+        eventually(lambda: "Saved as blue" in text(browser, "told"))
+        assert surroundings.kept == [(held, "blue")]
+        eventually(lambda: browser.run("return seen.frame") > held)
+        assert browser.problems() == []
+
+
+def test_a_frame_is_saved_by_keyboard_alone_and_escape_goes_back(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    with browsers.visit(page, PHONE) as browser:
+        eventually(lambda: not browser.run("return document.getElementById('hold').disabled"))
+        focused = "return document.activeElement.id"
+        for _ in range(2):
+            browser.press("Tab")
+        assert browser.run(focused) == "hold"
+        browser.press("Enter")
+        eventually(lambda: browser.run(focused) == "class")
+        browser.press("Escape")
+        eventually(lambda: browser.run(focused) == "hold")
+        browser.press("Enter")
+        eventually(lambda: browser.run(focused) == "class")
+        browser.press("Tab")
+        assert browser.run(focused) == "send"
+        browser.press("Enter")
+        eventually(lambda: "Saved as red" in text(browser, "told"))
+        assert [label for _, label in surroundings.kept] == ["red"]
+
+
+def test_why_a_frame_was_not_saved_is_said(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    surroundings.cannot_keep = "nothing collects pictures"
+    with browsers.visit(page) as browser:
+        eventually(lambda: not browser.run("return document.getElementById('hold').disabled"))
+        click(browser, "hold")
+        click(browser, "send")
+        eventually(lambda: text(browser, "told") == "Not saved: nothing collects pictures")
+        assert not browser.run("return document.getElementById('save').hidden")
+
+
+def test_a_lost_camera_is_said_and_its_return_needs_no_reload(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    with browsers.visit(page) as browser:
+        eventually(lambda: text(browser, "label") == "red")
+        film.running.clear()
+        surroundings.telemetry.camera(state="lost", problem="unplugged")
+        eventually(lambda: "No camera: unplugged" in text(browser, "notice"))
+        assert text(browser, "label") == "nothing now"
+        surroundings.telemetry.camera(state="streaming", problem="")
+        film.show(1)
+        film.running.set()
+        eventually(lambda: text(browser, "label") == "green")
+        eventually(lambda: browser.run("return document.getElementById('notice').hidden"))
+
+
+def test_the_page_comes_back_by_itself_after_the_service_did(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    port = page.port
+    with browsers.visit(page) as browser:
+        eventually(lambda: text(browser, "label") == "red")
+        film.end()
+        page.close()
+        eventually(lambda: "No connection" in text(browser, "notice"))
+        again = Web(surroundings.context(web=WebConfig(enabled=True, port=port)))
+        again.tick(surroundings.status())
+        second = Film(again)
+        second.show(2)
+        try:
+            eventually(lambda: text(browser, "label") == "blue", within_s=15)
+        finally:
+            second.end()
+            again.close()
+
+
+def test_a_fifth_viewer_reads_why_it_sees_nothing(
+    browsers: Browsers, page: Web, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        page._viewers.admit(f"{number:016x}")
+    with browsers.visit(page) as browser:
+        eventually(lambda: "4 viewers look already" in text(browser, "notice"))
+        monkeypatch.setattr(viewers, "EXPIRE_S", 0.5)
+        # The others have gone: it gets in by itself.
+        eventually(lambda: text(browser, "label") == "red", within_s=20)
+
+
+def test_labels_are_shown_as_text_whatever_they_are(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    model = replace(sight(0).model, labels=(hostile, "b", "c" * 200), name=hostile)
+    surroundings.telemetry.model(model)
+    film.scene = lambda number: sight(number, changed=number % 20 == 0, model=model)
+    with browsers.visit(page, PHONE) as browser:
+        eventually(lambda: text(browser, "label") == hostile)
+        eventually(lambda: hostile in text(browser, "changes"))
+        assert browser.run("return document.querySelectorAll('img').length") == 0
+        assert browser.run(OVERFLOW) == 0
+        assert browser.problems() == []
+
+
+def test_changes_are_spoken_politely_and_all_controls_have_names(
+    browsers: Browsers, page: Web, film: Film
+) -> None:
+    with browsers.visit(page) as browser:
+        eventually(lambda: text(browser, "label") == "red")
+        assert browser.run("return document.getElementById('label').ariaLive") == "polite"
+        click(browser, "hold")
+        nameless = browser.run(
+            "return [...document.querySelectorAll('button, select, input')].filter("
+            "(e) => !(e.textContent.trim() || e.labels && e.labels.length)).length"
+        )
+        assert nameless == 0
+        landmarks = (
+            "return ['header', 'main', 'footer', 'h1'].every((e) => document.querySelector(e))"
+        )
+        assert browser.run(landmarks)
+        assert browser.run("return document.documentElement.lang") == "en"
+        small = browser.run(
+            "return [...document.querySelectorAll('button, select')].filter((e) => "
+            "e.checkVisibility() && e.getBoundingClientRect().height < 44).map((e) => e.id)"
+        )
+        assert small == []
+
+
+def test_nothing_moves_for_who_does_not_want_it(browsers: Browsers, page: Web, film: Film) -> None:
+    with browsers.visit(page) as browser:
+        browser.emulate(prefers_reduced_motion="reduce")
+        eventually(lambda: text(browser, "label") == "red")
+        bar = "return getComputedStyle(document.querySelector('.bar i')).transitionDuration"
+        assert browser.run(bar) == "0s"
+
+
+def test_signing_in_with_the_token_leads_to_the_page(
+    browsers: Browsers, surroundings: Surroundings
+) -> None:
+    token = "0123456789abcdef"
+    config = WebConfig(address="0.0.0.0", port=0, token=token)
+    page = Web(surroundings.context(web=config))
+    page.tick(surroundings.status())
+    film = Film(page)
+    try:
+        with browsers.visit(page, PHONE) as browser:
+            field = "document.querySelector('input[name=token]')"
+            # Browsers give it the focus when they first paint, which may come after the load.
+            eventually(lambda: browser.run(f"return document.activeElement === {field}"))
+            browser.run(f"{field}.value = 'wrong-wrong-wrong'; {field}.form.requestSubmit()")
+            eventually(lambda: browser.run(_said("alert")) == "That token is wrong.")
+            browser.run(f"{field}.value = '{token}'; {field}.form.requestSubmit()")
+            eventually(lambda: browser.run("return Boolean(document.getElementById('label'))"))
+            eventually(lambda: text(browser, "label") == "red")
+            assert token not in str(browser.run("return location.href + document.cookie"))
+    finally:
+        film.end()
+        page.close()
+
+
+def _said(role: str) -> Any:
+    return f"return document.querySelector('[role={role}]')?.textContent"

@@ -1,0 +1,338 @@
+"""What the web page's server promises: the newest picture for a few, and peace for the model."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from device.contract import bundle
+from device.outputs.http import places
+from device.outputs.web import sink as web
+from device.outputs.web import view, viewers
+from device.outputs.web.sink import Web
+from device.outputs.web.viewers import MAX_VIEWERS
+from device.settings.sections import WebConfig
+from device.telemetry.observation import Observation
+from tests.support.helpers import picture
+from tests.support.load import slowdown
+from tests.support.observations import MODEL, Surroundings, publish_until, sight
+from tests.support.peers.cameras import eventually
+from tests.support.peers.http_visitor import Visitor, parts, shown
+
+TOKEN = "0123456789abcdef"
+
+
+def test_a_viewer_gets_the_picture_with_what_was_seen_in_it(
+    page: Web, crowd: ThreadPoolExecutor
+) -> None:
+    answer = crowd.submit(Visitor(page).live)
+    publish_until(page, answer.done, lambda number: sight(number, label=2))
+    state, jpeg = parts(*answer.result()[1:])
+    assert state["label"] == "blue" and state["score"] == pytest.approx(0.8)
+    assert [name for name, _ in state["top"]] == ["blue", "red", "green"]
+    image = Image.open(io.BytesIO(jpeg))
+    assert image.size == (160, 120)
+    expected = picture(2, state["frame"], 160, 120)
+    assert np.abs(np.asarray(image).astype(int) - expected).mean() < 8
+    # The crop of a 4:3 frame: its middle square.
+    assert state["crop"] == [0.125, 0, 0.875, 1]
+    assert np.shape(state["map"]["blue"]) == (7, 7)
+    assert state["map"]["blue"][0][0] == 255 > state["map"]["blue"][6][6]
+
+
+def test_an_even_map_looks_even(page: Web) -> None:
+    rng = np.random.default_rng(0)
+    nearly = rng.normal(0, 0.05, (7, 7, 3)).astype(np.float32)
+    shades = view.heat(replace(sight(0), class_map=nearly))
+    assert all(np.min(rows) > 200 for rows in shades.values())
+
+
+def test_pictures_are_asked_for_and_encoded_only_while_someone_looks(
+    page: Web, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 0.2)
+    monkeypatch.setattr(web, "LINGER_S", 0.2)
+    assert not page.wants_pictures
+    shown(page, Visitor(page), crowd)
+    eventually(lambda: not page.wants_pictures and time.monotonic() > page._next_picture_s, 3)
+    time.sleep(0.3)
+    assert not page.wants_pictures
+
+
+def test_each_picture_is_encoded_once_for_all_and_ten_times_a_second_at_most(
+    page: Web, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    shoot = view.shoot
+
+    def counted(observation: Observation) -> view.Shot:
+        encoded.append(observation.number)
+        return shoot(observation)
+
+    monkeypatch.setattr(view, "shoot", counted)
+    started_s = time.monotonic()
+
+    def look(number: int) -> list[int]:
+        visitor, frames = Visitor(page, number), [-1]
+        while time.monotonic() < started_s + 1.5:
+            frames.append(parts(*visitor.live(frames[-1])[1:])[0]["frame"])
+        return frames[1:]
+
+    looks = [crowd.submit(look, number) for number in range(MAX_VIEWERS)]
+    publish_until(page, lambda: all(look.done() for look in looks))
+    seconds = time.monotonic() - started_s
+    assert len(encoded) == len(set(encoded)) <= 10 * seconds + 1
+    for frames in (look.result() for look in looks):
+        assert len(frames) == len(set(frames)) >= 5 / slowdown()
+        assert set(frames) <= set(encoded)
+
+
+def test_a_fifth_viewer_is_told_why_and_gets_in_when_one_has_gone(
+    page: Web, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 0.1)
+    for number in range(MAX_VIEWERS):
+        assert Visitor(page, number).live()[0] == 204
+    status, _, body = Visitor(page, 99).live()
+    assert status == 503 and b"4 viewers look already" in body
+    assert Visitor(page, 0).live()[0] == 204
+    monkeypatch.setattr(viewers, "EXPIRE_S", 0.0)
+    assert Visitor(page, 99).live()[0] == 204
+
+
+@pytest.mark.parametrize("name", ["", "x", "0" * 15, "0" * 65, "0123456789ABCDEF", "../../etc"])
+def test_a_viewer_without_a_proper_name_is_refused(page: Web, name: str) -> None:
+    assert Visitor(page).ask(f"/live?viewer={name}")[0] == 400
+
+
+def test_pictures_are_let_go_when_nobody_looks_any_more(
+    page: Web,
+    surroundings: Surroundings,
+    crowd: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 0.1)
+    monkeypatch.setattr(web, "LINGER_S", 0.1)
+    monkeypatch.setattr(viewers, "EXPIRE_S", 0.2)
+    shown(page, Visitor(page), crowd)
+    assert page._viewers._newest is not None
+    time.sleep(0.4)
+    page.tick(surroundings.status())
+    eventually(lambda: page._viewers._newest is None and not page._viewers._viewers, 2)
+
+
+def test_large_frames_go_out_smaller() -> None:
+    image = Image.open(io.BytesIO(view.jpeg(np.zeros((1944, 2592, 3), np.uint8))))
+    assert max(image.size) <= view.MAX_SIDE_PX
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 5))
+def test_a_picture_is_made_smaller_strip_by_strip_as_it_is_in_one(
+    width: int, height: int, factor: int
+) -> None:
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+    whole = np.asarray(Image.fromarray(pixels).reduce(factor))
+    np.testing.assert_array_equal(view.reduced(pixels, factor), whole)
+
+
+@pytest.mark.parametrize(("side", "kept"), [(1440, 1440), (2160, 1080), (2974, 744)])
+def test_a_viewer_holds_on_to_what_can_be_saved_and_no_more(side: int, kept: int) -> None:
+    frame = np.zeros((side, side + 1000, 3), np.uint8)
+    frame[:, 500 : side + 500] = 200
+    held = view.shoot(replace(sight(0), picture=frame, crop_box=(500, 0, side + 500, side)))
+    got = held.observation.picture
+    assert got is not None and got.shape == (kept, kept, 3) and got.min() == 200
+    assert got.base is None or got.base.size <= got.size, "no view of the whole frame"
+    assert held.observation.crop_box == (0, 0, kept, kept)
+
+
+# --- history, health, access ------------------------------------------------------------------
+
+
+def test_the_history_has_the_changes_newest_first_and_no_pictures(page: Web) -> None:
+    for number, label in enumerate([0, None, 2]):
+        page.publish(sight(number, label, changed=True))
+    history = Visitor(page).health()["history"]
+    assert [change["label"] for change in history["changes"]] == ["blue", "unknown", "red"]
+    assert all(0 <= change["age_s"] < 60 for change in history["changes"])
+    assert len(history["samples"]) == 1
+    assert all(change.picture is None for change in page._history._changes)
+
+
+def test_the_history_is_bounded() -> None:
+    history, observation = view.History(), sight(0, changed=True)
+    for number in range(2000):
+        history.add(replace(observation, monotonic_s=float(number)))
+    record = history.record()
+    assert len(record["changes"]) == view.MAX_CHANGES
+    assert len(record["samples"]) == view.MAX_SAMPLES
+
+
+def test_health_hides_passwords_and_names_problems(page: Web, surroundings: Surroundings) -> None:
+    surroundings.telemetry.camera(state="lost", problem="unplugged")
+    surroundings.telemetry.sink("mqtt", problem="no broker")
+    surroundings.telemetry.model_problem("its digest differs")
+    health = Visitor(page).health()
+    assert health["camera"]["problem"] == "unplugged" and health["camera"]["state"] == "lost"
+    assert health["outputs"]["mqtt"] == "no broker"
+    assert health["model_problem"] == "its digest differs"
+    assert "secret" not in json.dumps(health)
+
+
+def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
+    manifest = bundle.load(tiny_bundle).manifest
+    info = replace(MODEL, sha256=manifest["files"][bundle.MODEL]["sha256"])
+    measured = view.measured_accuracy(tiny_bundle, info)
+    assert measured is not None
+    assert measured["value"] == manifest["verification"]["int8_accuracy"]
+    assert measured["photos"] == manifest["verification"]["n"]
+    assert measured["low"] <= measured["value"] <= measured["high"]
+
+
+def test_no_accuracy_is_shown_of_another_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    assert view.measured_accuracy(tiny_bundle, MODEL) is None
+    assert view.measured_accuracy(tmp_path, MODEL) is None
+
+
+def test_the_page_runs_nothing_but_what_is_written_in_it(page: Web) -> None:
+    status, headers, body = Visitor(page).ask("/")
+    policy = headers["Content-Security-Policy"]
+    assert status == 200
+    assert "unsafe" not in policy and "default-src 'none'" in policy
+    (script,) = re.findall(rb"<script>(.*?)</script>", body, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    # No outside asset: nothing is fetched but what the policy's own origin serves.
+    outside = re.findall(rb"""(?:src|href|url)\s*[=(]\s*["']?(\w+:)?//""", body)
+    assert outside == []
+
+
+def test_on_the_network_one_visit_with_the_token_opens_the_page(
+    surroundings: Surroundings,
+) -> None:
+    config = WebConfig(address="0.0.0.0", port=0, token=TOKEN)
+    page = Web(surroundings.context(web=config))
+    page.tick(surroundings.status())
+    try:
+        stranger = Visitor(page)
+        for path in ("/health", "/live?viewer=0123456789abcdef", "/nowhere"):
+            assert stranger.ask(path)[0] == 401
+        status, _, body = stranger.ask("/")
+        assert status == 401 and b'name="token"' in body and b"csrf" not in body
+        status, headers, body = stranger.ask("/?token=wrong")
+        assert status == 401 and b"That token is wrong" in body and "Set-Cookie" not in headers
+        status, headers, body = stranger.ask(f"/?token={TOKEN}")
+        assert status == 303 and headers["Location"] == "?signed-in=1" and body == b""
+        guest = Visitor(page, Cookie=headers["Set-Cookie"].split(";")[0])
+        assert guest.ask("/")[0] == 200 and guest.health()["version"]
+        # Once signed in, the token does not stay in the address bar.
+        assert guest.ask(f"/?token={TOKEN}")[:1] == (303,)
+    finally:
+        page.close()
+
+
+def test_the_form_signs_in_by_post_and_only_from_the_own_page(surroundings: Surroundings) -> None:
+    page = Web(surroundings.context(web=WebConfig(address="0.0.0.0", port=0, token=TOKEN)))
+    page.tick(surroundings.status())
+    own = {"Origin": f"http://127.0.0.1:{page.port}"}
+    form = f"token={TOKEN}".encode()
+    try:
+        stranger = Visitor(page)
+        _, headers, body = stranger.ask("/")
+        assert b'action="?" method="post"' in body
+        # "no-referrer" would make browsers send "Origin: null" with the form.
+        assert headers["Referrer-Policy"] == "strict-origin"
+        status, headers, body = stranger.ask("/", "POST", b"token=wrong", **own)
+        assert status == 401 and b"That token is wrong" in body and "Set-Cookie" not in headers
+        assert stranger.ask("/", "POST", form, Origin="http://evil.example")[0] == 403
+        status, headers, _ = stranger.ask("/", "POST", form, **own)
+        assert status == 303 and headers["Location"] == "?signed-in=1"
+        guest = Visitor(page, Cookie=headers["Set-Cookie"].split(";")[0])
+        assert guest.ask("/?signed-in=1")[0] == 200
+        # A browser that keeps no cookie is told so, and not asked again without a word.
+        status, _, body = stranger.ask("/?signed-in=1")
+        assert status == 401 and b"kept no cookie" in body
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_pages_elsewhere_may_frame_it_only_where_the_settings_name_them(
+    surroundings: Surroundings, page: Web, path: str
+) -> None:
+    headers = Visitor(page).ask(path)[1]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    card = "http://homeassistant.local:8123"
+    framed = Web(surroundings.context(web=WebConfig(port=0, frame_ancestors=(card,))))
+    framed.tick(surroundings.status())
+    try:
+        headers = Visitor(framed).ask("/")[1]
+        assert "X-Frame-Options" not in headers
+        assert f"frame-ancestors {card}" in headers["Content-Security-Policy"]
+    finally:
+        framed.close()
+
+
+def test_unknown_paths_and_methods_are_404(page: Web) -> None:
+    for path in ("/index.html", "/../etc/passwd", "/live/", "/page.html", "/%2e%2e/x", "/x/"):
+        assert Visitor(page).ask(path)[0] == 404
+    assert Visitor(page).ask("/live", "POST", b"")[0] == 404
+    assert Visitor(page).ask("/save")[0] == 404
+
+
+# --- many clients -----------------------------------------------------------------------------
+
+
+def test_a_hundred_stuck_clients_are_refused_or_dropped_and_frames_go_on(
+    page: Web, surroundings: Surroundings
+) -> None:
+    sink = surroundings.run(page)
+    stop = threading.Event()
+    frames = 0
+
+    def film() -> None:
+        nonlocal frames
+        while not stop.wait(0.005):
+            # As the frame loop does: it hands over and never waits.
+            sink.put(sight(frames))
+            frames += 1
+
+    thread = threading.Thread(target=film)
+    thread.start()
+    try:
+        with ExitStack() as stack:
+            asked = b"GET /live?viewer=%016x HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            for number in range(100):
+                stuck = socket.create_connection(("127.0.0.1", page.port), timeout=5)
+                stack.enter_context(closing(stuck))
+                # A third says nothing, a third half a request, a third asks and never reads.
+                stuck.sendall([b"", b"GET / HTT", asked % number][number % 3])
+            before, started_s = frames, time.monotonic()
+            time.sleep(1)
+            rate = (frames - before) / (time.monotonic() - started_s)
+            assert len(page._server._places) <= places.MAX_TRUSTED + places.MAX_STRANGERS
+            assert len(page._viewers._viewers) <= MAX_VIEWERS
+            assert rate > 50 / slowdown()
+            # They cost the others their places for seconds only.
+            eventually(lambda: len(page._server._places) == 0, within_s=12)
+        assert Visitor(page).health()["version"]
+    finally:
+        stop.set()
+        thread.join()
+        sink.start_closing()
+        assert sink.join(2)

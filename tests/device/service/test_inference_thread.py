@@ -1,0 +1,367 @@
+"""What the frame loop promises: region, pace, one sight of settings a frame, an honest watchdog."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device.camera.live import LiveCapture
+from device.camera.source import Frame
+from device.contract import bundle as contract
+from device.contract.preprocess import prepare_box, prepare_frame
+from device.inference.loop import Pace, region_box
+from device.inference.trial import Model
+from device.outputs.web import view
+from device.service.inference_thread import CAPTURE_ALIVE_S, Pipeline
+from device.service.systemd import Notifier
+from device.settings.sections import CameraConfig, Config
+from device.telemetry.counters import Telemetry
+from device.telemetry.observation import ModelInfo, Observation
+from tests.support.helpers import RULES, picture
+from tests.support.load import Stopwatch, slowdown
+from tests.support.peers.cameras import eventually
+
+
+class Scene:
+    """A source that shows what it is told."""
+
+    live = True
+    hang_is_final = False
+
+    def __init__(self, pictures: Iterator[Any]) -> None:
+        self._pictures = pictures
+
+    def frames(self) -> Iterator[Frame]:
+        for number, pixels in enumerate(self._pictures):
+            yield Frame(f"#{number}", pixels, captured_s=time.monotonic())
+            time.sleep(0.005)
+
+
+class Collected:
+    """Stands in for a sink's thread."""
+
+    def __init__(self, *, wants_pictures: bool = False) -> None:
+        self.sink = self
+        self.wants_pictures = wants_pictures
+        self.seen: list[Observation] = []
+
+    def put(self, observation: Observation) -> None:
+        self.seen.append(observation)
+
+
+class Fed(Notifier):
+    """Counts what the watchdog gets."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.meals = 0
+
+    def feed_watchdog(self) -> None:
+        self.meals += 1
+
+
+@pytest.fixture
+def model(tiny_bundle: Path) -> Model:
+    return model_of(tiny_bundle)
+
+
+def model_of(path: Path) -> Model:
+    from device.inference.classifier import Classifier
+
+    loaded = contract.load(path)
+    info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, 0.0, 0.0)
+    return Model(info, Classifier.from_bundle(loaded))
+
+
+Start = Callable[..., tuple[Pipeline, Collected, Fed, list[Any]]]
+
+
+@pytest.fixture
+def start(model: Model) -> Iterator[Start]:
+    pipelines: list[Pipeline] = []
+
+    def run(
+        source: Any, config: Config | None = None, sink: Collected | None = None
+    ) -> tuple[Pipeline, Collected, Fed, list[Any]]:
+        sink, fed, ends = sink or Collected(), Fed(), []
+        config = config or Config()
+        config = replace(config, inference=replace(config.inference, max_fps=1000))
+        arguments: Any = (source, model, config, (sink,), Telemetry(), fed, ends.append)
+        pipelines.append(Pipeline(*arguments))
+        return pipelines[-1], sink, fed, ends
+
+    yield run
+    for pipeline in pipelines:
+        pipeline.close()
+
+
+def forever(*labels: int) -> Iterator[Any]:
+    pictures = [picture(label, 1, 160, 120) for label in labels]
+    while True:
+        yield from pictures
+
+
+def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> None:
+    _, sink, _, _ = start(Scene(forever(0)))
+    eventually(lambda: sink.seen)
+    assert sink.seen[-1].picture is None and sink.seen[-1].class_map is None
+    sink.wants_pictures = True
+    eventually(lambda: sink.seen[-1].picture is not None)
+    last = sink.seen[-1]
+    assert last.picture is not None and last.picture.shape == (120, 160, 3)
+    assert last.crop_box == (20, 0, 140, 120)
+    assert last.class_map is not None and last.class_map.shape[2] == 3
+
+
+def test_a_sink_without_use_for_pictures_gets_none_of_another_s(model: Model) -> None:
+    """It would keep them while it is slow."""
+    wants, other = Collected(wants_pictures=True), Collected()
+    arguments: Any = (Scene(forever(0)), model, Config(), (wants, other), Telemetry(), Fed(), print)
+    pipeline = Pipeline(*arguments)
+    eventually(lambda: len(other.seen) > 2)
+    pipeline.close()
+    assert all(seen.picture is not None for seen in wants.seen)
+    assert all(seen.picture is None and seen.class_map is None for seen in other.seen)
+    assert [seen.number for seen in other.seen] == list(range(len(other.seen)))
+
+
+def test_the_region_of_interest_is_what_the_model_sees(model: Model, start: Start) -> None:
+    left, right = picture(0, 1, 160, 120), picture(2, 1, 160, 120)
+    both = np.concatenate([left, right], axis=1)
+    config = Config(camera=CameraConfig(region=(0.5, 0.0, 1.0, 1.0)))
+    _, sink, _, _ = start(Scene(iter([both] * 1000)), config)
+    eventually(lambda: sink.seen)
+    assert sink.seen[0].label == "blue" and sink.seen[0].crop_box == (180, 0, 300, 120)
+    np.testing.assert_array_equal(
+        prepare_box(both, sink.seen[0].crop_box, RULES), prepare_frame(right, RULES)
+    )
+    for width, height in ((1, 1), (3, 500), (640, 480)):
+        for region in ((0.0, 0.0, 1.0, 1.0), (0.99, 0.99, 1.0, 1.0), (0.0, 0.4, 0.001, 0.6)):
+            box = region_box(width, height, region, model.classifier)
+            assert 0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height
+
+
+def test_a_swapped_model_takes_over_between_two_frames(start: Start, tiny_bundle: Path) -> None:
+    pipeline, sink, _, _ = start(Scene(forever(1)))
+    eventually(lambda: len(sink.seen) > 3)
+    other = model_of(tiny_bundle)
+    pipeline.swap(other)
+    eventually(lambda: sink.seen[-1].model is other.info)
+    models = [o.model is other.info for o in sink.seen]
+    assert models == sorted(models), "never back to the old one"
+    assert [o.number for o in sink.seen] == list(range(len(sink.seen)))
+    assert sink.seen[models.index(True)].changed, "its labels may mean something else"
+
+
+def test_the_frame_rate_keeps_below_its_limit_and_follows_it() -> None:
+    pace, stop = Pace(50.0), threading.Event()
+    started_s = time.monotonic()
+    for _ in range(11):
+        pace.wait(stop)
+        pace.taken()
+    assert time.monotonic() - started_s >= 10 / 50
+    pace.max_fps = 0.01
+    threading.Timer(0.1, lambda: setattr(pace, "max_fps", 1000.0)).start()
+    watch = Stopwatch()
+    pace.wait(stop)
+    assert watch.fair_s < 2, "not for the 100 s of the old limit"
+
+
+def test_a_clock_that_jumps_disturbs_nothing_but_the_printed_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sink, _, _ = start(Scene(forever(0)))
+    eventually(lambda: len(sink.seen) > 3)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    eventually(lambda: sink.seen[-1].unix_s < 1)
+    seen = len(sink.seen)
+    eventually(lambda: len(sink.seen) > seen + 3)
+    assert [o.changed for o in sink.seen].count(True) == 1
+    moments = [o.monotonic_s for o in sink.seen]
+    assert moments == sorted(moments) and all(0 < o.latency_s < 60 for o in sink.seen)
+
+
+def test_a_fault_in_the_loop_ends_the_service_instead_of_hanging_it(start: Start) -> None:
+    _, _, _, ends = start(Scene(iter([np.zeros(5, np.uint8)])))
+    eventually(lambda: ends)
+    assert isinstance(ends[0], Exception)
+
+
+def test_the_end_of_a_file_is_an_end_and_no_fault(start: Start) -> None:
+    pipeline, sink, _, ends = start(Scene(iter([picture(0, 1)] * 3)))
+    eventually(lambda: ends)
+    assert ends == [None] and len(sink.seen) == 3
+    assert pipeline._telemetry.snapshot().camera.state == "ended"
+
+
+# --- watchdog -------------------------------------------------------------------------------------
+
+
+def test_the_watchdog_is_fed_by_completed_inferences_and_starves_when_one_hangs(
+    start: Start, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    gate.set()
+    invoke = model.classifier.invoke
+    monkeypatch.setattr(model.classifier, "invoke", lambda: (gate.wait(), invoke()))
+    _, sink, fed, _ = start(Scene(forever(0)))
+    eventually(lambda: len(sink.seen) > 3)
+    assert fed.meals >= 3
+    gate.clear()
+    time.sleep(0.3)
+    meals = fed.meals
+    time.sleep(1.5)
+    assert fed.meals == meals
+    gate.set()
+
+
+def test_without_a_camera_it_is_fed_only_while_someone_tries_to_get_it_back(start: Start) -> None:
+    silent = Scene(iter(()))
+    capture = LiveCapture(lambda: silent, CameraConfig(longest_wait_s=0.3), Telemetry())
+    _, sink, fed, _ = start(capture)
+    eventually(lambda: fed.meals >= 1)
+    # As if the thread that reconnects were stuck.
+    capture.frames = lambda: iter(())  # type: ignore[method-assign]
+    capture.close()
+    time.sleep(0.5)
+    capture.alive_s = time.monotonic() - CAPTURE_ALIVE_S - 1
+    meals = fed.meals
+    time.sleep(1.6)
+    assert fed.meals == meals and not sink.seen
+
+
+def test_a_frame_every_few_minutes_does_not_starve_the_watchdog_and_a_source_that_hangs_does(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.service.inference_thread.IDLE_INFERENCE_S", 0.05)
+    monkeypatch.setattr("device.service.inference_thread.CAPTURE_ALIVE_S", 0.3)
+    gate = threading.Event()
+    gate.set()
+    pictures = (pixels for pixels in forever(0) if gate.wait())
+    pipeline, sink, fed, _ = start(Scene(pictures))
+    eventually(lambda: len(sink.seen) > 3)
+    pipeline.pace.max_fps = 0.005
+    time.sleep(0.5)
+    meals, seen = fed.meals, len(sink.seen)
+    time.sleep(1)
+    assert fed.meals > meals + 3 and len(sink.seen) == seen
+    gate.clear()
+    pipeline.pace.max_fps = 1000.0
+    time.sleep(1)
+    meals = fed.meals
+    time.sleep(1)
+    assert fed.meals == meals
+    gate.set()
+
+
+def test_damaged_pictures_alone_do_not_starve_the_watchdog_however_many(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.service.inference_thread.IDLE_INFERENCE_S", 0.05)
+    scene = Scene(iter([None] * 10**6))
+    scene.live = False
+    _, sink, fed, ends = start(scene)
+    eventually(lambda: fed.meals > 5)
+    assert not sink.seen and not ends
+
+
+@pytest.mark.parametrize("address", ["@fieldguide-test", "{folder}/notify"])
+def test_messages_reach_the_manager_s_socket(address: str, tmp_path: Path) -> None:
+    import socket
+
+    address = address.format(folder=tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
+        link.bind(address.replace("@", "\0"))
+        link.settimeout(5)
+        notifier = Notifier({"NOTIFY_SOCKET": address})
+        notifier.ready()
+        notifier.status("two\nlines")
+        for _ in range(3):
+            notifier.feed_watchdog()
+        notifier.stopping()
+        got = [link.recv(4096).decode() for _ in range(4)]
+    assert got == ["READY=1", "STATUS=two lines", "WATCHDOG=1", "STOPPING=1"]
+
+
+def test_without_a_manager_or_with_a_dead_one_nothing_happens(tmp_path: Path) -> None:
+    Notifier({}).ready()
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).feed_watchdog()
+
+
+# --- the newest frame ----------------------------------------------------------------------------
+
+
+def test_a_slow_model_sees_new_frames_and_none_that_waited_for_it(
+    start: Start, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy_s, invoke, busy = 0.1 * slowdown(), model.classifier.invoke, []
+
+    def slow() -> None:
+        started_s = time.monotonic()
+        time.sleep(busy_s)
+        invoke()
+        busy.append(time.monotonic() - started_s)
+
+    monkeypatch.setattr(model.classifier, "invoke", slow)
+    capture = LiveCapture(lambda: Scene(forever(0)), CameraConfig(), Telemetry())
+    pipeline, sink, *_ = start(capture)
+    eventually(lambda: len(sink.seen) > 14)
+    pipeline.close()
+    capture.close()
+    seen = sink.seen[4:]
+    # Behind a queue of one it would be two inferences and more; as many are seen all the same.
+    busy_s = float(np.median(busy))
+    assert float(np.median([s.latency_s for s in seen])) < 1.5 * busy_s
+    apart_s = (seen[-1].monotonic_s - seen[0].monotonic_s) / (len(seen) - 1)
+    assert apart_s < 1.5 * busy_s
+
+
+def test_of_a_file_no_frame_is_lost(start: Start) -> None:
+    scene = Scene(iter([picture(0, 1)] * 20))
+    scene.live = False
+    _, sink, _, ends = start(scene)
+    eventually(lambda: ends)
+    assert [s.source for s in sink.seen] == [f"#{n}" for n in range(20)]
+
+
+def test_a_late_stream_makes_labels_late_and_says_so(start: Start) -> None:
+    class Late(Scene):
+        def frames(self) -> Iterator[Frame]:
+            for frame in super().frames():
+                yield replace(frame, captured_s=frame.captured_s - 7, lag_s=7.0)
+
+    capture = LiveCapture(lambda: Late(forever(0)), CameraConfig(stall_timeout_s=1), Telemetry())
+    _, sink, *_ = start(capture)
+    eventually(lambda: len(sink.seen) > 3)
+    status = capture._telemetry.snapshot().camera
+    capture.close()
+    record = sink.seen[-1].record()
+    assert record["lag_ms"] == 7000 and record["latency_ms"] >= 7000
+    assert abs(time.time() - record["time"]) >= 6.9
+    assert status.lag_s == 7 and status.stalls_total == 0
+    assert view.health(replace(Telemetry().snapshot(), camera=status), None, None)["camera"][
+        "lag_s"
+    ] == pytest.approx(7)
+
+
+def test_frames_that_nobody_wanted_reach_no_model_and_are_no_damage(start: Start) -> None:
+    class Resting(Scene):
+        def frames(self) -> Iterator[Frame]:
+            for number, frame in enumerate(super().frames()):
+                yield frame if number % 4 == 0 else replace(frame, picture=None, outdated=1)
+
+    telemetry = Telemetry()
+    capture = LiveCapture(lambda: Resting(forever(0)), CameraConfig(), telemetry)
+    _, sink, *_ = start(capture)
+    eventually(lambda: len(sink.seen) > 10)
+    capture.close()
+    status = telemetry.snapshot().camera
+    assert status.corrupt_total == 0 and status.dropped_total >= 0.7 * status.frames_total > 20
+    _, sink, *_ = start(Resting(forever(0)))
+    eventually(lambda: len(sink.seen) > 10)
+    assert all(int(observation.source[1:]) % 4 == 0 for observation in sink.seen)

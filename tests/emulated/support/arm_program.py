@@ -1,0 +1,90 @@
+"""What `tests/emulated/test_arm.py` runs on an emulated board, and beside it on the workstation.
+
+Prepares and classifies photos with the device package alone, then the golden inputs, and writes the
+pixels, the raw outputs and the instructions that each stage took. It knows no other module of the
+tests: only the device's wheel and its locks' wheels are there.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device.contract import bundle
+from device.contract.preprocess import decode, prepare, read_photo
+from device.inference.classifier import Classifier
+from device.inference.runtime import Runtime, find
+
+WITHOUT_XNNPACK = " without XNNPACK"
+STAGES = ("decode", "prepare", "invoke", "read outputs")
+
+
+def runtime_named(name: str) -> Runtime:
+    """The runtime of that name, if need be with TFLite's own kernels alone."""
+    found = find(name.removesuffix(WITHOUT_XNNPACK))
+    if not name.endswith(WITHOUT_XNNPACK):
+        return found
+    from ai_edge_litert.interpreter import OpResolverType
+
+    own = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = partial(found.interpreter, experimental_op_resolver_type=own)
+    return Runtime(name, found.version, interpreter)
+
+
+def counter(path: str) -> Callable[[], int]:
+    """What reads the instructions run so far; always 0 where nothing counts them."""
+    if not path:
+        return lambda: 0
+    counted = np.memmap(path, np.uint64, mode="r")
+    return lambda: int(counted[0])
+
+
+def classified(
+    classifier: Classifier, photos: list[str], now: Callable[[], int]
+) -> Iterator[dict[str, Any]]:
+    """Each photo's pixels, raw outputs and instructions by stage."""
+    rules = classifier.preprocessing
+    for photo in photos:
+        data, marks = read_photo(Path(photo)), [now()]
+        image = decode(data, rules)
+        marks.append(now())
+        pixels = prepare(image, rules)
+        classifier.set_input(pixels)
+        marks.append(now())
+        classifier.invoke()
+        marks.append(now())
+        classifier.prediction()
+        marks.append(now())
+        yield {"pixels": pixels, "instructions": np.diff(marks), **classifier.raw_outputs()}
+
+
+def golden(classifier: Classifier, loaded: bundle.Bundle) -> Iterator[dict[str, Any]]:
+    """The raw outputs of each golden input."""
+    for pixels in loaded.golden_arrays()["inputs"]:
+        classifier.set_input(pixels)
+        classifier.invoke()
+        yield {f"golden_{name}": raw for name, raw in classifier.raw_outputs().items()}
+
+
+def main(job: dict[str, Any]) -> None:
+    """Do what the job says; its arrays go to `out`, the runtime's version to stdout."""
+    loaded = bundle.load(Path(job["bundle"]))
+    classifier = Classifier.from_bundle(loaded, runtime=runtime_named(job["runtime"]), threads=1)
+    arrays: dict[str, list[Any]] = {}
+    for records in (
+        classified(classifier, job["photos"], counter(job["counter"])),
+        golden(classifier, loaded),
+    ):
+        for record in records:
+            for name, array in record.items():
+                arrays.setdefault(name, []).append(array)
+    np.savez(job["out"], **{name: np.stack(rows) for name, rows in arrays.items()})
+    print(classifier.runtime.version)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.stdin.read()))

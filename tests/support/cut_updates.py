@@ -1,0 +1,119 @@
+"""Cuts updates of bundles short: `python cut_updates.py ROOT TAR OTHER_TAR KILLS` prints figures.
+
+First an update is killed before each thing that it does to the disk, one after the other, then
+KILLS updates at random moments. After each, what is current must be one of the two bundles, whole;
+after each random one the next update must succeed. Nothing is tidied between. In a process of its
+own that is small and has one thread, so that it can fork.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from device.contract import bundle
+from device.update import slots
+
+WRITES = ("open", "os.mkdir", "os.chmod", "os.rename", "os.remove", "os.rmdir", "os.symlink")
+"""Audit events of Python on what changes a disk; `os.fsync` raises none."""
+TESTED = slots._tested
+
+
+def fork(act: Callable[[], None]) -> int:
+    """A child that acts; its process id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        act()
+    finally:
+        os._exit(0)
+
+
+def die_at(step: int) -> None:
+    """Kill this process before so many steps are done."""
+    done = count(1)
+
+    def next_step() -> None:
+        if next(done) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def sync(number: int, real: Callable[[int], None] = os.fsync) -> None:
+        next_step()
+        real(number)
+
+    sys.addaudithook(lambda event, _arguments: next_step() if event in WRITES else None)
+    os.fsync = sync
+
+
+def was_killed(child: int) -> bool:
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+class Cutter:
+    """A root with a bundle that is current, and another to update it to."""
+
+    def __init__(self, root: Path, tars: list[Path]) -> None:
+        self.root = root
+        self.tars = {bundle.load(tar).manifest["manifest_sha256"]: tar for tar in tars}
+        slots.install(tars[0], root)
+
+    def current(self) -> str:
+        """Which bundle is current; it loads, or this raises."""
+        digest = bundle.load(self.root / slots.CURRENT).manifest["manifest_sha256"]
+        assert digest in self.tars
+        return digest
+
+    def update(self, *, trial: bool = True) -> None:
+        """Install the bundle that is not current."""
+        current = self.current()
+        other = next(tar for digest, tar in self.tars.items() if digest != current)
+        slots.install(other, self.root, trial=trial)
+
+    def at_each_step(self, *, trial: bool) -> int:
+        """Cut updates before their first, second, ... step, until one comes through."""
+        for step in count(1):
+            child = fork(lambda step=step: (die_at(step), self.update(trial=trial)))
+            if not was_killed(child):
+                return step - 1
+            self.current()
+        raise AssertionError
+
+    def at_random(self, moments: random.Random) -> bool:
+        """Cut one update anywhere, then let one through; whether the first was cut."""
+        started_s = time.perf_counter()
+        self.update()
+        whole_s = time.perf_counter() - started_s
+        child = fork(self.update)
+        time.sleep(moments.uniform(0, whole_s))
+        os.kill(child, signal.SIGKILL)
+        cut = was_killed(child)
+        before = self.current()
+        self.update()
+        assert self.current() != before
+        return cut
+
+
+def main(root: Path, tars: list[Path], kills: int) -> None:
+    """Print how often updates were cut."""
+    cutter = Cutter(root, tars)
+    # The self-test reads and writes nothing there; without it, every kill hits the disk's part.
+    slots._tested = lambda _bundle: "none"
+    # From what is kept, from a trial, and by a person from a trial.
+    steps = sum(cutter.at_each_step(trial=trial) for trial in (True, True, False))
+    moments, cut = random.Random(0), 0
+    for number in range(kills):
+        slots._tested = TESTED if number % 4 == 0 else lambda _bundle: "none"
+        cut += cutter.at_random(moments)
+    print(json.dumps({"steps": steps, "kills": kills, "cut": cut}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:4]], int(sys.argv[4]))

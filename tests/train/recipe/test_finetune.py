@@ -1,0 +1,340 @@
+"""Promises of fine-tuning: the head is exact, a resumed run is the whole run, the best is kept."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageEnhance
+from scipy.special import log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
+
+from device.contract.preprocess import Preprocessing, prepare
+from train.data.augment import recoloured, view
+from train.network.cache import Views
+from train.recipe.config import TrainConfig
+from train.recipe.finetune import HEAD_ITERATIONS, HEAD_STRENGTHS, FineTuner, Progressed, fit_head
+
+Activations = npt.NDArray[np.float16]
+
+CLASSES, VIEWS = 3, 2
+CONFIG = TrainConfig(epochs=4, views=VIEWS, batch_size=8, learning_rate=1e-2, ema_decay=0.7)
+
+
+@dataclass
+class Task:
+    """A small problem: activations of three kinds, and a model that can learn them."""
+
+    views: Sequence[Activations]
+    labels: npt.NDArray[np.int64]
+    val: Activations
+    val_labels: npt.NDArray[np.int64]
+    logged: list[int] = field(default_factory=list)
+
+    @classmethod
+    def make(cls) -> "Task":
+        rng = np.random.default_rng(0)
+        centres = rng.normal(0, 0.5, (CLASSES, 1, 1, 6))
+
+        def draw(labels: npt.NDArray[np.int64]) -> Activations:
+            noise = rng.normal(0, 0.6, (len(labels), 2, 2, 6))
+            return (centres[labels] + noise).astype(np.float16)
+
+        labels, val_labels = np.arange(43) % CLASSES, np.arange(30) % CLASSES
+        return cls([draw(labels) for _ in range(VIEWS)], labels, draw(val_labels), val_labels)
+
+    def tuner(self, config: TrainConfig = CONFIG) -> FineTuner:
+        keras.utils.set_random_seed(5)
+        x = keras.Input((2, 2, 6))
+        maps = keras.layers.Conv2D(CLASSES, 1)(keras.layers.Conv2D(8, 1, activation="relu")(x))
+        model = keras.Model(x, keras.layers.GlobalAveragePooling2D()(maps))
+        return FineTuner(model, config, self.views, self.labels, self.val, self.val_labels)
+
+    def run(
+        self, state: Path, after: Callable[[int], None] = lambda epoch: None, **changes: Any
+    ) -> tuple[FineTuner, Progressed]:
+        """Train; `after` is called with each finished epoch, after it was saved or logged."""
+        tuner = self.tuner(replace(CONFIG, **changes))
+        save = tuner._save
+
+        def saved(path: Path, progressed: Progressed) -> None:
+            save(path, progressed)
+            after(progressed.epoch)
+
+        tuner._save = saved  # type: ignore[method-assign]
+        return tuner, tuner.run(state, lambda epoch, _: self.logged.append(epoch))
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task.make()
+
+
+class Killed(BaseException):
+    """In place of SIGKILL, which no test survives."""
+
+
+def die_after(last: int) -> Callable[[int], None]:
+    def after(epoch: int) -> None:
+        if epoch == last:
+            raise Killed
+
+    return after
+
+
+def same(first: Progressed, second: Progressed) -> None:
+    assert first.history[1:] == second.history[1:]
+    assert first.best_epoch == second.best_epoch
+    for a, b in zip(first.best, second.best, strict=True):
+        assert np.array_equal(a, b)
+
+
+def loss(tuner: FineTuner, task: Task) -> float:
+    """The validation loss of the weights that the model has now."""
+    logits = tuner.logits(task.val)
+    return float(-log_softmax(logits, axis=1)[np.arange(len(logits)), task.val_labels].mean())
+
+
+def test_training_learns(task: Task, tmp_path: Path) -> None:
+    _, progressed = task.run(tmp_path / "state.npz")
+    losses = [figures["val_loss"] for figures in progressed.history]
+    assert len(losses) == CONFIG.epochs + 1
+    assert losses[progressed.best_epoch] < 0.9 * losses[0]
+    assert task.logged == [1, 2, 3, 4]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    task: Task, tmp_path: Path
+) -> None:
+    _, first = task.run(tmp_path / "a.npz")
+    same(first, task.run(tmp_path / "b.npz")[1])
+    _, other = task.run(tmp_path / "c.npz", seed=1)
+    assert first.history != other.history
+
+
+@pytest.mark.parametrize("killed", [1, 2, 3, 4])
+def test_a_run_killed_after_any_epoch_ends_as_the_whole_one(
+    task: Task, tmp_path: Path, killed: int
+) -> None:
+    tuner, whole = task.run(tmp_path / "whole.npz")
+    task.logged.clear()
+    with pytest.raises(Killed):
+        task.run(tmp_path / "state.npz", die_after(killed))
+    again, resumed = task.run(tmp_path / "state.npz")
+    same(whole, resumed)
+    assert sorted(task.logged) == [1, 2, 3, 4]
+    assert np.array_equal(tuner.logits(task.val), again.logits(task.val))
+
+
+def test_a_run_killed_twice_ends_as_the_whole_one(task: Task, tmp_path: Path) -> None:
+    _, whole = task.run(tmp_path / "whole.npz")
+    for epoch in (1, 3):
+        with pytest.raises(Killed):
+            task.run(tmp_path / "state.npz", die_after(epoch))
+    same(whole, task.run(tmp_path / "state.npz")[1])
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    path.write_bytes(content)
+
+
+def of_another_network(path: Path) -> None:
+    with np.load(path) as saved:
+        arrays = dict(saved)
+    arrays["state_1"] = arrays["state_1"][:-1]
+    np.savez(path, **arrays)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut": cut,
+    "one byte": flip,
+    "empty": lambda path: path.write_bytes(b""),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "no archive": lambda path: path.write_bytes(b"state"),
+    "nothing in it": lambda path: np.savez(path),
+    "another record": lambda path: np.savez(path, record=np.array("[]")),
+    "another network": of_another_network,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_said_and_training_starts_from_the_head(
+    task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    state = tmp_path / "state.npz"
+    _, whole = task.run(tmp_path / "whole.npz")
+    with pytest.raises(Killed):
+        task.run(state, die_after(2))
+    DAMAGES[damage](state)
+    capsys.readouterr()
+    _, again = task.run(state)
+    same(whole, again)
+    said = capsys.readouterr().err
+    assert f"{state}: damaged" in said and "starts from the head again" in said
+    same(whole, task.run(state)[1])
+    assert "damaged" not in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(task: Task, tmp_path: Path) -> None:
+    _, whole = task.run(tmp_path / "whole.npz")
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupt(epoch: int) -> None:
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    tuner, stopped = task.run(tmp_path / "state.npz", interrupt)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert stopped.interrupted and not whole.interrupted
+    assert stopped.epoch == 2
+    assert stopped.history[1:] == whole.history[1:3]
+    best = stopped.history[stopped.best_epoch]["val_loss"]
+    assert loss(tuner, task) == pytest.approx(best, rel=1e-4)
+    same(whole, task.run(tmp_path / "state.npz")[1])
+
+
+def on_demand(task: Task, first: Callable[[int], None]) -> Views:
+    """Six views; `first` hears of the first of each group that is made."""
+    made = task.views
+
+    def compute(group: range) -> Activations:
+        first(group.start)
+        return np.stack([made[number % VIEWS] for number in group], axis=1)
+
+    return Views(6, compute)
+
+
+def test_the_first_two_epochs_need_two_views_and_the_next_twice_as_many(
+    task: Task, tmp_path: Path
+) -> None:
+    heard: list[tuple[int, int]] = []
+    task.views = on_demand(task, lambda view: heard.append((view, len(task.logged))))
+    task.run(tmp_path / "state.npz")
+    assert heard == [(0, 0), (1, 0), (2, 2), (4, 3)]
+
+
+def test_ctrl_c_while_a_view_is_computed_ends_at_once(task: Task, tmp_path: Path) -> None:
+    def press(view: int) -> None:
+        if view == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            pytest.fail("the view was computed to its end")
+
+    before = signal.getsignal(signal.SIGINT)
+    task.views = on_demand(task, press)
+    tuner, progressed = task.run(tmp_path / "state.npz")
+    assert progressed.interrupted and progressed.epoch == 2
+    assert loss(tuner, task) == pytest.approx(progressed.history[progressed.best_epoch]["val_loss"])
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_is_the_usual_one(task: Task, tmp_path: Path) -> None:
+    def interrupt_twice(epoch: int) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        task.run(tmp_path / "state.npz", interrupt_twice)
+
+
+def test_no_epochs_leave_the_head_as_it_was(task: Task, tmp_path: Path) -> None:
+    before = task.tuner().logits(task.val)
+    tuner, progressed = task.run(tmp_path / "state.npz", epochs=0)
+    assert progressed.best_epoch == 0 and len(progressed.history) == 1
+    assert np.array_equal(tuner.logits(task.val), before)
+    assert not task.logged
+
+
+@pytest.mark.parametrize("learning_rate", [1e-3, 0.3, 30.0, 3000.0])
+def test_the_kept_weights_are_the_best_that_were_validated(
+    task: Task, tmp_path: Path, learning_rate: float
+) -> None:
+    """Also where training runs away, at the last rate to NaN."""
+    tuner, progressed = task.run(tmp_path / "state.npz", learning_rate=learning_rate)
+    best = progressed.history[progressed.best_epoch]
+    assert best["val_accuracy"] == max(figures["val_accuracy"] for figures in progressed.history)
+    assert np.isfinite(tuner.logits(task.val)).all()
+    assert loss(tuner, task) == pytest.approx(best["val_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 5, 8, 9])
+def test_few_photos_make_at_least_one_step(tmp_path: Path, count: int) -> None:
+    task = Task.make()
+    task.labels = task.labels[:count]
+    task.views = [part[:count] for part in task.views]
+    _, progressed = task.run(tmp_path / "state.npz", epochs=1)
+    assert np.isfinite(progressed.history[1]["train_loss"])
+
+
+# --- the head -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_the_head_is_the_logistic_regression_of_pooled_features(classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    labels = np.arange(60) % classes
+    maps = rng.normal(0, 1, (60, 3, 3, 12)) + np.eye(12)[labels][:, None, None]
+    pooled = maps.mean(axis=(1, 2)).astype(np.float32)
+    kernel, bias = fit_head(pooled, labels, pooled, labels, classes)
+    assert kernel.shape == (1, 1, 12, classes) and bias.shape == (classes,)
+    ours = softmax((maps @ kernel[0, 0] + bias).mean(axis=(1, 2)), axis=1)
+    candidates = [
+        LogisticRegression(C=strength, max_iter=HEAD_ITERATIONS)
+        .fit(pooled, labels)
+        .predict_proba(pooled)
+        for strength in HEAD_STRENGTHS
+    ]
+    assert min(np.abs(ours - theirs).max() for theirs in candidates) < 1e-4
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+RULES = Preprocessing(height_px=64, width_px=64)
+
+
+def test_the_first_view_is_what_the_device_sees(photo: Image.Image) -> None:
+    assert np.array_equal(view(photo, RULES, 0, 123), prepare(photo, RULES))
+
+
+def test_views_differ_and_repeat(photo: Image.Image) -> None:
+    views = [view(photo, RULES, number, 7) for number in range(6)]
+    assert len({pixels.tobytes() for pixels in views}) == 6
+    assert np.array_equal(view(photo, RULES, 3, 7), views[3])
+    assert not np.array_equal(view(photo, RULES, 3, 8), views[3])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 500), (500, 2), (3000, 2000), (64, 64)])
+def test_a_picture_of_any_size_has_views(size: tuple[int, int]) -> None:
+    for number in range(4):
+        pixels = view(Image.new("RGB", size, "olive"), RULES, number, number)
+        assert pixels.shape == (64, 64, 3) and pixels.dtype == np.uint8
+
+
+def test_a_view_recolours_as_pillow_would_one_after_another(photo: Image.Image) -> None:
+    grey = ImageEnhance.Contrast(photo).enhance(0.5)
+    wanted = grey
+    for enhance, factor in (
+        (ImageEnhance.Brightness, 1.1),
+        (ImageEnhance.Contrast, 0.85),
+        (ImageEnhance.Color, 1.2),
+    ):
+        wanted = enhance(wanted).enhance(factor)
+    found = recoloured(np.asarray(grey), 1.1, 0.85, 1.2)
+    assert np.abs(found.astype(int) - np.asarray(wanted)).max() <= 3
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    coarse = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
+    return Image.fromarray(coarse).resize((120, 90))

@@ -1,0 +1,267 @@
+"""Promises of make about its steps: whole or not at all, never stuck, and made by today's code."""
+
+import ast
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.helpers import ROOT
+from tests.support.workshop import FIRST, REST, Workshop
+from tests.whole.test_make_photos import age, project, write
+from train.recipe.fit import FIT_CODE
+from train.stamps import CODE, EXEMPT, LIBRARIES, code_digest
+
+TRAINED = ("train/labels.txt", "train/preprocess.json", "train/metrics.json", "train/report.html")
+EXPORTED = (
+    *("convert/model_float32.tflite", "convert/equalization.npz", "convert/calibration.json"),
+    "convert/model_int8.tflite",
+)
+STEPS = {
+    "train data": ("SEED=1", ("train/data.json", "train/split.csv")),
+    "train fit": ("EPOCHS=9", ("train/model.keras", *TRAINED, "train/timings.json")),
+    "convert export": ("CALIBRATION=3", EXPORTED),
+    "convert verify": ("ALLOW_REGRESSION=1", ("convert/verification.json", "report.html")),
+    "convert bundle": ("SEED=1", ("bundle/manifest.json", "bundle.tar")),
+}
+"""What makes a step run again, and its files in their order."""
+CUTS = [
+    *(("train data", 0), ("train data", 1), ("train fit", 0), ("train fit", 1), ("train fit", 5)),
+    *(("convert export", count) for count in range(4)),
+    *((step, count) for step in ("convert verify", "convert bundle") for count in range(2)),
+    # All is written, and the stamp is not.
+    *(("train data", 2), ("convert verify", 2)),
+]
+
+
+def cut(workshop: Workshop, step: str, count: int) -> None:
+    workshop.hook(f"if ' '.join(command) == {step!r}: cut = {count}")
+
+
+@pytest.mark.parametrize(("step", "count"), CUTS)
+def test_a_step_that_was_killed_is_done_again_whole(
+    workshop: Workshop, step: str, count: int
+) -> None:
+    change, files = STEPS[step]
+    for settings in ((), (change,)):
+        cut(workshop, step, count)
+        assert workshop.run("bundle", *settings).returncode != 0
+        workshop.hook("")
+        assert step in workshop.make("bundle", *settings)
+        assert workshop.make("bundle", *settings) == []
+        if step.startswith("convert"):
+            assert len({(workshop.build / name).read_text() for name in files}) == 1
+
+
+def test_whatever_is_removed_is_made_again(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    for step, (_, files) in STEPS.items():
+        for name in files:
+            (workshop.build / name).unlink()
+            assert step in workshop.make("bundle"), name
+            assert (workshop.build / name).exists(), name
+    assert workshop.make("bundle") == []
+
+
+@pytest.mark.parametrize("removed", ["bundle", "bundle bundle.tar", "convert", "train", "cache"])
+def test_removed_folders_are_no_dead_end(workshop: Workshop, removed: str) -> None:
+    workshop.make("bundle")
+    for name in removed.split():
+        path = workshop.build / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+    # The target that uses the folder, not only the one that is named for making it good.
+    workshop.make("selftest")
+    assert (workshop.build / "bundle/manifest.json").exists()
+    assert workshop.make("bundle") == []
+
+
+def test_a_bundle_that_is_gone_needs_no_other_step(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    shutil.rmtree(workshop.build / "bundle")
+    (workshop.build / "bundle.tar").unlink()
+    assert workshop.make("bundle") == ["convert bundle"]
+
+
+def test_a_failed_verification_runs_again_and_packs_nothing(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    packed = (workshop.build / "bundle.tar").read_text()
+    cut(workshop, "convert verify", 2)
+    for _ in range(2):
+        assert workshop.run("bundle", "CALIBRATION=3").returncode != 0
+        assert (workshop.build / "bundle.tar").read_text() == packed
+    workshop.hook("")
+    assert workshop.make("bundle", "CALIBRATION=3") == REST
+
+
+@pytest.mark.parametrize("count", range(3))
+def test_an_audit_that_was_killed_is_done_again(workshop: Workshop, count: int) -> None:
+    cut(workshop, "train audit", count)
+    assert workshop.run("audit").returncode != 0
+    workshop.hook("")
+    assert workshop.make("audit") == ["train audit"]
+    assert workshop.make("audit") == []
+    (workshop.build / "train" / "audit.html").unlink()
+    assert workshop.make("audit") == ["train audit"]
+
+
+MICRO = ["train distill", "convert export", "convert verify", "convert bundle", "convert micro"]
+
+
+def test_a_small_network_is_taught_and_packed_whole(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    for count in (0, 3, 7):
+        cut(workshop, "train distill", count)
+        assert workshop.run("micro").returncode != 0
+    workshop.hook("")
+    assert workshop.make("micro") == MICRO
+    assert workshop.make("micro") == []
+    (workshop.build / "micro" / "train" / "labels.txt").unlink()
+    assert workshop.make("micro") == MICRO
+
+
+def test_steps_side_by_side_wait_for_what_they_read(workshop: Workshop) -> None:
+    # `convert samples` reads what training left, not the split alone.
+    workshop.hook("import time; time.sleep(0.3 if command[1] == 'fit' else 0)")
+    done = workshop.make("-j4", "bundle", str(workshop.build / "samples" / "ready"))
+    assert done.index("train fit") < done.index("convert samples")
+
+
+# --- code and versions ----------------------------------------------------------------------------
+
+EDITS = {
+    "train/data/augment.py": ["train data", "train fit"],
+    "train/report/report.html.j2": ["train fit"],
+    "convert/quantize/plan.py": ["convert export", *REST],
+    "convert/targets/runtimes.json": ["convert export", *REST],
+    "device/contract/preprocess.py": ["train data", "train fit", "convert export", *REST],
+    "device/__init__.py": ["convert bundle"],
+    "convert/targets/tolerances.json": ["convert bundle"],
+    "train/bench/recipes.py": [],
+    "convert/bench/quantizers.py": [],
+    "device/service/supervisor.py": [],
+    "device/outputs/web/sink.py": [],
+    "README.md": [],
+}
+
+
+def test_code_that_changes_results_makes_its_step_run_again_and_no_other_does(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    folder = project(workshop, tmp_path / "a checkout")
+    photo = folder / "data" / "flower_photos" / "robin" / "1.jpg"
+    write(photo)
+    age(photo.parent.parent)
+    for name in EDITS:
+        write(folder / name, "before")
+    assert sorted(workshop.make("bundle")) == sorted(FIRST + REST)
+    for name, again in EDITS.items():
+        write(folder / name, "after")
+        assert workshop.make("bundle") == again, name
+    assert workshop.make("bundle") == []
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The project's own modules that a file imports, as paths."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                module = Path(*name.split(".")).with_suffix(".py")
+                if (ROOT / module).is_file():
+                    yield module.as_posix()
+
+
+NO_NUMBERS = {
+    *(f"device/{name}.py" for name in ("child", "commit", "console", "errors", "files")),
+    *("train/errors.py", "train/stamps.py", "train/page/templates.py"),
+    *("train/report/publish.py", "train/data/dataset.py", "train/data/split.py"),
+    *("train/network/layer_table.py", "train/network/temperature.py", "train/recipe/fit.py"),
+}
+"""What changes no number of a network on a given split."""
+
+
+@pytest.mark.parametrize(
+    ("package", "stamps"),
+    [("train", ("code-data", "code-train")), ("convert", ("code-convert", "code-bundle"))],
+)
+def test_stamps_cover_what_a_package_takes_from_the_device(
+    package: str, stamps: tuple[str, ...]
+) -> None:
+    files = [
+        path
+        for path in ROOT.glob(f"{package}/**/*.py")
+        if not path.relative_to(ROOT).as_posix().startswith(EXEMPT)
+    ]
+    stamped = {name for stamp in stamps for name in CODE[stamp]}
+    files += [ROOT / name for name in stamped if name.startswith("device/")]
+    needed = {name for path in files for name in imported(path) if name.startswith("device/")}
+    assert needed - NO_NUMBERS <= stamped
+
+
+@pytest.mark.parametrize("files", [FIT_CODE, CODE["code-micro"]])
+def test_keys_cover_what_their_modules_import(files: tuple[str, ...]) -> None:
+    needed = {name for file in files for name in imported(ROOT / file)}
+    assert {name for name in needed if name.startswith(("train/", "device/"))} <= {
+        *files,
+        *NO_NUMBERS,
+    }
+
+
+def test_every_file_of_a_key_is_there() -> None:
+    for name in (*FIT_CODE, *(pattern for patterns in CODE.values() for pattern in patterns)):
+        assert list(ROOT.glob(name)), name
+    assert all(list((ROOT / name).glob("*.py")) for name in EXEMPT)
+
+
+def test_another_pillow_is_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_digest(["train/data/augment.py"])
+    assert code_digest(["train/data/augment.py"]) == before
+    assert "pillow" in LIBRARIES and "ai-edge-litert" in LIBRARIES
+    monkeypatch.setattr("train.stamps.version", lambda name: "99")
+    assert code_digest(["train/data/augment.py"]) != before
+
+
+# --- names of build folders, old makes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["é,1", "a+b@c^d", "sub/b_1-2.3", "./b"])
+def test_a_build_folder_may_have_an_unusual_name(workshop: Workshop, name: str) -> None:
+    folder = workshop.build.parent / name
+    assert sorted(workshop.make("bundle", f"BUILD={folder}")) == sorted(FIRST + REST)
+    assert workshop.make("bundle", f"BUILD={folder}") == []
+    assert (folder / "bundle.tar").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "b ", *(f"a{c}b" for c in "$%:;|&<>()*?!=~'\"`\\#"), "-b"]
+)
+def test_a_build_folder_that_make_would_misread_is_refused_in_one_line(
+    workshop: Workshop, name: str
+) -> None:
+    done = workshop.run("bundle", f"BUILD={name}")
+    assert done.returncode == 2 and not done.stdout
+    assert len(done.stderr.splitlines()) == 1 and "BUILD=" in done.stderr
+    assert not name or not (ROOT / name).exists()
+
+
+@pytest.mark.parametrize("version", ["3.81", "3.82.90", "4.0", "4.2.1"])
+def test_a_make_that_is_too_old_says_what_to_install(workshop: Workshop, version: str) -> None:
+    done = workshop.run("bundle", f"MAKE_VERSION={version}")
+    assert done.returncode == 2 and not done.stdout
+    (line,) = done.stderr.splitlines()
+    assert "GNU make 4.3 or newer" in line and "brew install make" in line
+
+
+def test_makes_to_come_are_taken(workshop: Workshop) -> None:
+    for version in ("4.3", "4.4.1", "4.10", "5.0"):
+        workshop.make("-n", "bundle", f"MAKE_VERSION={version}")
+
+
+def test_a_real_old_make_says_so_too(workshop: Workshop) -> None:
+    old = shutil.which("make-3.81")
+    if not old:
+        pytest.skip("no GNU make 3.81 on the PATH as make-3.81")
+    done = subprocess.run([old, "bundle"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "GNU make 4.3 or newer" in done.stderr

@@ -1,0 +1,1 @@
+"""Our recipe beside others, and how training scales."""

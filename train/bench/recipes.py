@@ -1,0 +1,376 @@
+"""Our recipe beside the two that people use today: same split, same weights, one run.
+
+- `tutorial`: the standard Keras transfer-learning tutorial. MobileNetV2 with its BatchNorms,
+  flips and rotations as layers, dropout 0.2, 10 epochs of the head with Adam at 1e-4, then 10
+  epochs with RMSprop at 1e-5 from layer 100 on.
+- `head_only`: what model makers do by default. Frozen network, flips and zooms, dropout 0.2, 10
+  epochs of the head with Adam at 1e-3, label smoothing 0.1.
+- `ours`: `train.recipe.fit.run` with its defaults.
+
+Each recipe runs in a process of its own, so that its peak memory is its own. Clocks start behind
+the import of TensorFlow and include reading photos and weights.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device import child
+from device.console import guarded
+from device.errors import UsageError
+from device.files import write_text
+from train.data.fetch import fetch_weights
+from train.data.split import PARTS, part, read_csv
+from train.errors import DataError, TrainingError
+from train.network.backbone import Architecture
+from train.recipe.config import TrainConfig
+
+Score = tuple[int, int]
+"""How many photos of the test part were named rightly, and of how many."""
+
+RECIPES = ("tutorial", "head_only", "ours")
+BATCH = 32
+EPOCHS = 10
+LESS_THAN_A_PHOTO = 1e-6
+"""Keras gives accuracies as float32; the same share of photos must be the same accuracy."""
+TUTORIAL_UNFROZEN_FROM = 100
+"""Index into the layers of `keras.applications.MobileNetV2`."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One recipe's run."""
+
+    recipe: str
+    n: int
+    """Photos of the test part."""
+    test_accuracy: float
+    interval: list[float]
+    """95%, Wilson."""
+    val_accuracy: list[float]
+    """After each epoch."""
+    ended_s: list[float]
+    """When each epoch ended, validation included."""
+    ended_processor_s: list[float]
+    """The same in processor time of all threads, which other work on the machine hardly changes."""
+    seconds: float
+    """The whole run, until the test part is classified."""
+    processor_s: float
+    peak_memory_mib: float
+
+    def reached(self, accuracy: float) -> tuple[float, float] | None:
+        """Seconds and processor seconds until the validation accuracy was first at least this."""
+        times = zip(self.val_accuracy, self.ended_s, self.ended_processor_s, strict=True)
+        for reached, ended, processor in times:
+            if reached >= accuracy - LESS_THAN_A_PHOTO:
+                return ended, processor
+        return None
+
+
+def keras_network(weights: Path, size_px: int) -> Any:
+    """`keras.applications.MobileNetV2` with BatchNorms and the weights that we train from, too.
+
+    Takes pixels scaled to x/127.5 - 1, as the tutorial's `preprocess_input` does. The checkpoint's
+    own normalisation goes into the first kernel and its BatchNorm's mean; gamma makes up for
+    Keras' larger epsilon.
+    """
+    import keras
+
+    from train.network.weights import (
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+        KERAS_BATCHNORM_EPSILON,
+        TORCH_BATCHNORM_EPSILON,
+        checkpoint_bytes,
+        mirrored,
+        read_torch_checkpoint,
+    )
+
+    model = keras.applications.MobileNetV2((size_px, size_px, 3), include_top=False, weights=None)
+    state = read_torch_checkpoint(checkpoint_bytes(weights))
+    tensors = iter([v for k, v in state.items() if not k.endswith("num_batches_tracked")])
+    offset = np.zeros(1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            kernel = mirrored(next(tensors).astype(np.float64))
+            if layer.name == "Conv1":
+                kernel = kernel.transpose(2, 3, 1, 0)
+                offset = kernel.sum(axis=(0, 1)).T @ ((0.5 - IMAGENET_MEAN) / IMAGENET_STD)
+                kernel *= (0.5 / IMAGENET_STD)[:, None]
+            elif kernel.shape[1] == 1:
+                kernel = kernel.transpose(2, 3, 0, 1)
+            else:
+                kernel = kernel.transpose(2, 3, 1, 0)
+            layer.set_weights([kernel])
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = (next(tensors) for _ in range(4))
+            wider = (variance + KERAS_BATCHNORM_EPSILON) / (variance + TORCH_BATCHNORM_EPSILON)
+            layer.set_weights([gamma * np.sqrt(wider), beta, mean - offset, variance])
+            offset = np.zeros(1)
+    return model
+
+
+@dataclass
+class _Clock:
+    """Notes when each epoch ended, and how good it was."""
+
+    started: float = field(default_factory=time.perf_counter)
+    started_processor: float = field(default_factory=time.process_time)
+    ended: list[float] = field(default_factory=list)
+    ended_processor: list[float] = field(default_factory=list)
+    val: list[float] = field(default_factory=list)
+
+    def note(self, val_accuracy: float) -> None:
+        self.ended.append(self.seconds())
+        self.ended_processor.append(self.processor_s())
+        self.val.append(float(val_accuracy))
+
+    def seconds(self) -> float:
+        return round(time.perf_counter() - self.started, 1)
+
+    def processor_s(self) -> float:
+        return round(time.process_time() - self.started_processor, 1)
+
+
+def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[str, Any], int]:
+    """The parts as the tutorial reads them: files decoded and resized anew each epoch."""
+    import tensorflow as tf
+
+    rows = read_csv(training / "split.csv")
+    folder = json.loads((training / "data.json").read_text("utf-8"))["folder"]
+    labels = sorted({row.label for row in rows})
+
+    def load(path: Any, label: Any) -> Any:
+        image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+        return tf.image.resize(image, (size_px, size_px)), label
+
+    sets = {}
+    for name in PARTS:
+        chosen = part(rows, name)
+        paths = [str(Path(folder) / row.path) for row in chosen]
+        data = tf.data.Dataset.from_tensor_slices(
+            (paths, [labels.index(row.label) for row in chosen])
+        )
+        if name == "train":
+            data = data.shuffle(len(paths), seed=seed)
+        data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        sets[name] = data.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    return sets, len(labels)
+
+
+def _today(
+    training: Path, weights: Path, config: TrainConfig, clock: _Clock, *, tutorial: bool
+) -> Score:
+    """The tutorial's or the model makers' recipe; size and seed are the settings' own."""
+    import keras
+    from keras import layers
+
+    size_px = config.architecture.size_px
+    keras.utils.set_random_seed(config.seed)
+    sets, classes = _data_sets(training, size_px, config.seed)
+    base = keras_network(weights, size_px)
+    base.trainable = False
+    second = layers.RandomRotation(0.2) if tutorial else layers.RandomZoom((-0.2, 0))
+    inputs = keras.Input((size_px, size_px, 3))
+    x = inputs
+    for layer in (layers.RandomFlip("horizontal"), second):
+        x = layer(x)
+    x = base(layers.Rescaling(1 / 127.5, offset=-1)(x), training=False)
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+    def epochs(optimizer: Any, smoothing: float) -> None:
+        to_one_hot = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+
+        def loss(truth: Any, predicted: Any) -> Any:
+            wanted = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), classes)
+            return to_one_hot(wanted, predicted)
+
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        note = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda _, logs: clock.note(logs["val_accuracy"])
+        )
+        model.fit(
+            sets["train"],
+            validation_data=sets["val"],
+            epochs=EPOCHS,
+            shuffle=False,
+            verbose=2,
+            callbacks=[note],
+        )
+
+    if tutorial:
+        epochs(keras.optimizers.Adam(1e-4), 0)
+        base.trainable = True
+        for layer in base.layers[:TUTORIAL_UNFROZEN_FROM]:
+            layer.trainable = False
+        epochs(keras.optimizers.RMSprop(1e-5), 0)
+    else:
+        epochs(keras.optimizers.Adam(1e-3), 0.1)
+    truth = np.concatenate([y.numpy() for _, y in sets["test"]])
+    right = model.predict(sets["test"], verbose=0).argmax(axis=1) == truth
+    return int(right.sum()), len(truth)
+
+
+def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
+    """The settings with some of them changed, each given as NAME=NUMBER.
+
+    Raises:
+        UsageError: if one is no such change.
+    """
+    for change in changes:
+        name, _, text = change.partition("=")
+        known = [f.name for f in fields(config) if isinstance(getattr(config, f.name), int | float)]
+        if name not in known:
+            raise UsageError(f"--set {change}: one of {', '.join(known)}, as NAME=NUMBER")
+        try:
+            config = replace(config, **{name: type(getattr(config, name))(text)})
+        except ValueError as error:
+            raise UsageError(f"--set {change}: {text!r} is no number") from error
+    return config
+
+
+def _ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Score:
+    from train.recipe.fit import run
+
+    with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
+        out = Path(folder) / "train"
+        out.mkdir()
+        for name in ("split.csv", "data.json"):
+            shutil.copy(training / name, out)
+        metrics = run(config, str(weights), out)
+        timings = json.loads((out / "timings.json").read_text("utf-8"))
+    clock.ended = timings["epochs_ended_s"]
+    clock.ended_processor = timings["epochs_ended_processor_s"]
+    clock.val = [figures["val_accuracy"] for figures in metrics["history"]]
+    n = metrics["test"]["n"]
+    return round(metrics["test"]["accuracy"] * n), n
+
+
+def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) -> Measured:
+    """Run one recipe in this process; `config` is ours, and gives the others size and seed."""
+    import tensorflow as tf
+
+    from train.recipe.fit import accuracy
+
+    tf.get_logger().setLevel("ERROR")
+    clock = _Clock()
+    if recipe == "ours":
+        score = _ours(training, weights, config, clock)
+    else:
+        score = _today(training, weights, config, clock, tutorial=recipe == "tutorial")
+    share = accuracy(*score)
+    return Measured(
+        recipe=recipe,
+        n=share["n"],
+        test_accuracy=share["accuracy"],
+        interval=share["interval"],
+        val_accuracy=clock.val,
+        ended_s=clock.ended,
+        ended_processor_s=clock.ended_processor,
+        seconds=clock.seconds(),
+        processor_s=clock.processor_s(),
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+
+
+def table(results: list[Measured]) -> str:
+    """The recipes side by side; times also as ratios to ours."""
+    by_name = {result.recipe: result for result in results}
+    goal = by_name["tutorial"].val_accuracy[-1]
+    ours = by_name["ours"].reached(goal)
+    lines = [
+        f"test part n = {results[0].n}; 'reached': the first epoch at which the validation "
+        f"accuracy is at least the tutorial's last, {goal:.2%}; both clocks: seconds / processor "
+        "seconds",
+        "",
+        f"{'recipe':12}{'test top-1':>11}{'95% interval':>20}{'whole run':>15}{'reached':>15}"
+        f"{'times ours':>15}{'peak MiB':>10}",
+    ]
+    for result in results:
+        low, high = result.interval
+        reached = result.reached(goal)
+        ratio = "-"
+        if reached and ours:
+            ratio = f"{reached[0] / ours[0]:.1f} / {reached[1] / ours[1]:.1f}"
+        lines.append(
+            f"{result.recipe:12}{result.test_accuracy:>11.2%}{f'{low:.2%} to {high:.2%}':>20}"
+            f"{f'{result.seconds:.0f} / {result.processor_s:.0f}':>15}"
+            f"{f'{reached[0]:.0f} / {reached[1]:.0f}' if reached else 'never':>15}{ratio:>15}"
+            f"{result.peak_memory_mib:>10.0f}"
+        )
+    return "\n".join(lines)
+
+
+def measure_all(options: argparse.Namespace) -> int:
+    """Run every recipe in a process of its own; print the table, write it as JSON."""
+    if not (options.training / "split.csv").exists():
+        raise DataError(f"{options.training}: no split here; run `make data` first")
+    if options.set:
+        raise UsageError("--set changes one recipe: add --recipe ours")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    results = []
+    for recipe in RECIPES:
+        print(f"running the recipe '{recipe}'", file=sys.stderr)
+        answer = options.out.with_name(f"{options.out.stem}_{recipe}.json")
+        command = child.command("-m", "train.bench.recipes", "--recipe", recipe)
+        command += ["--training", str(options.training), "--weights", str(options.weights)]
+        command += ["--size", str(options.size), "--seed", str(options.seed)]
+        command += ["--out", str(answer)]
+        done = subprocess.run(command, stdout=sys.stderr, env=child.environment(), check=False)
+        if done.returncode:
+            raise TrainingError(f"the recipe '{recipe}' failed; see above")
+        results.append(Measured(**json.loads(answer.read_text("utf-8"))))
+    write_text(options.out, json.dumps([asdict(result) for result in results], indent=2) + "\n")
+    print(table(results))
+    return 0
+
+
+def measure_one(options: argparse.Namespace) -> int:
+    """Run one recipe in this process; the answer goes into a file."""
+    config = TrainConfig(architecture=Architecture(size_px=options.size), seed=options.seed)
+    config = changed(config, options.set)
+    weights = fetch_weights(options.weights)
+    measured = run_recipe(options.recipe, options.training, weights, config)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(options.out, json.dumps(asdict(measured)) + "\n")
+    print(
+        f"{options.recipe}: validation {max(measured.val_accuracy):.2%}, test "
+        f"{measured.test_accuracy:.2%} (n = {measured.n}), {measured.seconds:.0f} s"
+    )
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train.bench.recipes",
+        description="Our training recipe beside two of today's. Takes about 20 minutes.",
+        epilog="example: python -m train.bench.recipes --recipe ours --set views=4 epochs=6 "
+        "--out build/bench/fewer_views.json",
+    )
+    parser.add_argument("--training", type=Path, default=Path("build/train"))
+    parser.add_argument("--weights", type=Path, default=Path("build/weights"))
+    parser.add_argument("--size", type=int, default=224, help="input size in pixels")
+    parser.add_argument("--seed", type=int, default=0, help="of the training, not of the split")
+    parser.add_argument("--out", type=Path, default=Path("build/bench/train.json"))
+    parser.add_argument("--recipe", choices=RECIPES, help="only this one, in this process")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="change settings of ours"
+    )
+    options = parser.parse_args(arguments)
+    return guarded(lambda: measure_one(options) if options.recipe else measure_all(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

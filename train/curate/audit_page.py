@@ -1,0 +1,210 @@
+"""The audit as files: `audit.json` for programs, `audit.html` for a person."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device.contract.preprocess import Pixels, Preprocessing, decode, prepare
+from device.errors import PhotoError
+from device.files import write_text
+from train.curate import audit
+from train.curate.audit import Finding, Removal
+from train.curate.features import frozen_features
+from train.data.dataset import DataSet, describe, read_same, scan
+from train.data.split import LEFT_OUT, PARTS, Row, assign
+from train.page.pictures import Picture, photo
+from train.page.templates import environment
+
+TEMPLATE = "audit.html.j2"
+RECORD, PAGE = "audit.json", "audit.html"
+CACHE_FOLDER = "cache/audit"
+PICTURE_PX = 180
+SHOWN = 60
+"""Findings of one kind that get pictures; `audit.json` has all."""
+PHOTOS_SHOWN = 12
+"""Of one finding."""
+
+SECTIONS = (
+    # (kind, title, what it means)
+    (
+        "contradiction",
+        "One picture in two classes",
+        "At most one of the classes can be right. Photos of the same bytes are left out of the "
+        "split anyway; CLEAN=1 leaves out the nearly identical ones, too.",
+    ),
+    (
+        "mislabel",
+        "Likely in the wrong class",
+        "A judge that never saw these photos takes them for another class. It errs often: look "
+        "at each. Photos of the test part are listed, never removed.",
+    ),
+    ("copy", "Copies", "The same bytes more than once. CLEAN=1 keeps the first."),
+    (
+        "same_picture",
+        "Nearly the same picture",
+        "Recompressed, resized or slightly changed.",
+    ),
+    (
+        "burst",
+        "Bursts and scenes",
+        "Likely photos of one scene. Where their parts differ, a test photo is easier than it "
+        "looks.",
+    ),
+    (
+        "outlier",
+        "Unlike all others",
+        "The photos farthest from any training photo. Some are of no class, many are only rare.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that was found, and what it was found in."""
+
+    data: DataSet
+    seed: int
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+    removals: tuple[Removal, ...]
+    judge: dict[str, float]
+    """n and cross-validated accuracy on the training part; empty if classes are too small."""
+
+    def record(self) -> dict[str, Any]:
+        """As the JSON object of `audit.json`."""
+        return {
+            "fingerprint": self.data.fingerprint,
+            "seed": self.seed,
+            "judge": self.judge,
+            "unusable": [
+                {"path": row.path, "reason": row.reason}
+                for row in self.rows
+                if row.part == LEFT_OUT
+            ],
+            "findings": [asdict(finding) for finding in self.findings],
+            "removals": [asdict(removal) for removal in self.removals],
+        }
+
+
+def run(folder: Path, weights: str, seed: int, out: Path) -> str:
+    """Audit a folder of photos and write `audit.json` and `audit.html` into `out`.
+
+    Returns:
+        A summary, one line per kind of finding.
+
+    Raises:
+        DataError: if the photos cannot be read or split.
+        WeightsError: if the weights cannot be read.
+    """
+    found = look(folder, weights, seed, out.parent / CACHE_FOLDER)
+    rules = Preprocessing()
+    out.mkdir(parents=True, exist_ok=True)
+    digests = {row.path: row.sha256 for row in found.rows}
+
+    def load(path: str) -> Pixels:
+        return prepare(decode(read_same(folder / path, digests[path]), rules), rules)
+
+    page = render(found, load)
+    write_text(out / PAGE, page)
+    write_text(out / RECORD, json.dumps(found.record(), indent=2) + "\n")
+    return f"{summary(found)}\nlook at {out / PAGE}"
+
+
+def look(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
+    """Scan, split and examine the photos of a folder; `cache` keeps their features."""
+    photos = sorted(scan(folder, Preprocessing()), key=lambda photo: photo.path)
+    rows = assign(photos, seed)
+    usable = [
+        (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
+    ]
+    features = frozen_features([photo for photo, _ in usable], folder, weights, cache)
+    thumbnails = np.stack([p.thumbnail for p, _ in usable if p.thumbnail is not None])
+    findings = audit.alike([row for _, row in usable], thumbnails, features)
+    used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]
+    kept = [usable[i][1] for i in used]
+    labels = sorted({row.label for row in rows})
+    suspects, quality = audit.mislabels(kept, labels, features[used])
+    findings += suspects + audit.outliers(kept, features[used])
+    removed = audit.removals(rows, findings)
+    data = describe(folder, rows)
+    return Audit(data, seed, tuple(rows), tuple(findings), tuple(removed), quality)
+
+
+def summary(found: Audit) -> str:
+    """How many of each kind were found, and how many of them CLEAN=1 leaves out."""
+    unusable = sum(row.part == LEFT_OUT for row in found.rows)
+    lines = [found.data.description, f"{'left out by the split':28}{unusable:5}"]
+    for kind, title, _ in SECTIONS:
+        count = sum(finding.kind == kind for finding in found.findings)
+        gone = sum(removal.kind == kind for removal in found.removals)
+        lines.append(f"{title:28}{count:5}, CLEAN=1 leaves out {gone} photos")
+    if not found.judge:
+        lines.append(
+            f"classes below {audit.LEAST_JUDGED} different training photos: labels not judged"
+        )
+    return "\n".join(lines)
+
+
+def render(found: Audit, load: Callable[[str], Pixels]) -> str:
+    """The page: needs no other file, no script and no network.
+
+    Args:
+        found: the audit.
+        load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
+            `PhotoError` from it leaves a placeholder.
+    """
+    by_path = {row.path: row for row in found.rows}
+    gone = {removal.path for removal in found.removals}
+
+    def shown(path: str) -> dict[str, Any]:
+        row = by_path[path]
+        return {"row": row, "gone": path in gone, "picture": _picture(load, path)}
+
+    return (
+        environment(Path(__file__).parent)
+        .get_template(TEMPLATE)
+        .render(
+            data=found.data,
+            judge=found.judge,
+            unusable=[row for row in found.rows if row.part == LEFT_OUT],
+            removals=found.removals,
+            test_share=sum(by_path[r.path].part == "test" for r in found.removals),
+            parts=(*PARTS, LEFT_OUT),
+            least=audit.LEAST_JUDGED,
+            sections=[
+                {
+                    "kind": kind,
+                    "title": title,
+                    "note": note,
+                    "count": len(found_here := _of(found.findings, kind)),
+                    "gone": sum(removal.kind == kind for removal in found.removals),
+                    "items": [
+                        {
+                            "finding": finding,
+                            "hidden": max(0, len(finding.paths) - PHOTOS_SHOWN),
+                            "parts": sorted({by_path[path].part for path in finding.paths}),
+                            "photos": [shown(path) for path in finding.paths[:PHOTOS_SHOWN]],
+                        }
+                        for finding in found_here[:SHOWN]
+                    ],
+                }
+                for kind, title, note in SECTIONS
+            ],
+        )
+    )
+
+
+def _of(findings: Iterable[Finding], kind: str) -> Sequence[Finding]:
+    return [finding for finding in findings if finding.kind == kind]
+
+
+def _picture(load: Callable[[str], Pixels], path: str) -> Picture | None:
+    """None if the photo cannot be shown."""
+    try:
+        return photo(load(path), PICTURE_PX)
+    except PhotoError:
+        return None

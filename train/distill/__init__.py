@@ -1,0 +1,1 @@
+"""A small network for microcontrollers, taught by the trained one."""

@@ -1,0 +1,116 @@
+"""What the pupil of a distillation learns from: views of photos, with what the teacher sees there.
+
+The teacher looks at each augmented view at its own size, the pupil gets the same view at its own.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import Progress
+
+from device.contract.preprocess import Pixels, Preprocessing, decode
+from train.data.augment import view
+from train.data.dataset import listed
+from train.data.split import Row
+
+FEATURES = "features"
+TEACHER_BATCH = 32
+LESSON_BYTES = 1024**3
+"""Lessons are kept in memory, as many views per photo as fit into this."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Views of the training photos with the teacher's answers."""
+
+    pixels: npt.NDArray[np.uint8]
+    """(views, n, size, size, 3)."""
+    logits: npt.NDArray[np.float32]
+    """(views, n, classes)."""
+    features: npt.NDArray[np.float16]
+    """(views, n, channels), the teacher's last map, averaged over its places."""
+
+
+def take_lessons(
+    teacher: keras.Model,
+    folder: Path,
+    rows: Sequence[Row],
+    small: Preprocessing,
+    views: int,
+    seed: int,
+) -> Lessons:
+    """Let the teacher look at each photo.
+
+    Args:
+        teacher: a classifier from `train.network.backbone`.
+        folder: the data folder that the rows' paths start in.
+        rows: the training photos.
+        small: how the pupil's pixels are prepared.
+        views: per photo, fewer if they need more than `LESSON_BYTES`; the first is the photo as
+            the device sees it.
+        seed: of the views.
+
+    Raises:
+        DataError: if a photo is gone or was exchanged.
+    """
+    outputs = [teacher.get_layer(name).output for name in ("logits", FEATURES)]
+    lessons = _empty(outputs, len(rows), small, views)
+    answers, own = _compiled(keras.Model(teacher.input, outputs)), _rules(teacher)
+    views, starts = len(lessons.pixels), range(0, len(rows), TEACHER_BATCH)
+    with Progress(console=Console(stderr=True)) as progress, ThreadPoolExecutor(2) as pool:
+        task = progress.add_task(f"{'the teacher looks':24}", total=views * len(starts))
+        for number, start in itertools.product(range(views), starts):
+            chosen = slice(start, start + TEACHER_BATCH)
+            look = partial(_look, folder, (small, own), number, seed)
+            pairs = list(pool.map(look, rows[chosen]))
+            lessons.pixels[number, chosen] = [pair[0] for pair in pairs]
+            logits, features = answers(np.stack([pair[1] for pair in pairs]))
+            lessons.logits[number, chosen] = logits
+            lessons.features[number, chosen] = features
+            progress.advance(task)
+    return lessons
+
+
+def _empty(outputs: Sequence[Any], count: int, small: Preprocessing, views: int) -> Lessons:
+    classes, channels = (output.shape[-1] for output in outputs)
+    photo_bytes = int(np.prod(small.shape)) + 2 * channels
+    views = max(1, min(views, LESSON_BYTES // (count * photo_bytes)))
+    return Lessons(
+        np.empty((views, count, *small.shape), np.uint8),
+        np.empty((views, count, classes), np.float32),
+        np.empty((views, count, channels), np.float16),
+    )
+
+
+def _rules(network: keras.Model) -> Preprocessing:
+    _, height_px, width_px, _ = network.input_shape
+    return Preprocessing(height_px, width_px)
+
+
+def _look(
+    folder: Path, sizes: Sequence[Preprocessing], number: int, seed: int, row: Row
+) -> list[Pixels]:
+    """One view of a photo, small and large."""
+    with listed(folder / row.path, row.sha256) as data:
+        image = decode(data, sizes[-1])
+        own_seed = int(row.sha256[:12], 16) ^ seed
+        return [view(image, rules, number, own_seed) for rules in sizes]
+
+
+def _compiled(network: keras.Model) -> Callable[[Pixels], Any]:
+    def answers(pixels: Any) -> Any:
+        logits, features = network(pixels, training=False)
+        return logits, tf.reduce_mean(features, (1, 2))
+
+    compiled: Callable[[Pixels], Any] = tf.function(answers, autograph=False, jit_compile=False)
+    return compiled

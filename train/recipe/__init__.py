@@ -1,0 +1,1 @@
+"""The recipe: fine-tuning the network on the photos."""

@@ -1,0 +1,68 @@
+"""The settings of training, in one frozen record."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from device.contract.preprocess import Preprocessing
+from train.errors import TrainingError
+from train.network.backbone import Architecture
+
+SEEDS = (0, 2**31 - 1)
+
+
+def check_limits(config: object, limits: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse settings outside their limits, both inclusive.
+
+    Raises:
+        TrainingError: naming the setting.
+    """
+    for name, (low, high) in limits.items():
+        if not low <= getattr(config, name) <= high:
+            raise TrainingError(f"{name}={getattr(config, name)} is not in {low}..{high}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that changes the numbers; file locations are arguments of `fit.run`."""
+
+    architecture: Architecture = field(default_factory=Architecture)
+    seed: int = 0
+    epochs: int = 10
+    """Epochs of fine-tuning; 0 trains the head alone."""
+    views: int = 8
+    """Cached views per training photo; the first is the photo as the device sees it."""
+    first_trained_block: int = 13
+    """Blocks from this one to 16, the last convolution and the head are fine-tuned."""
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.1
+    mixup: float = 0.2
+    """Each example is blended with another by a share drawn from 0 to this."""
+    ema_decay: float = 0.995
+    """Per step, of the averaged weights that are validated and kept."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be trained with.
+
+        Raises:
+            TrainingError: naming the setting.
+        """
+        limits = {"epochs": (0, 1000), "views": (1, 64), "batch_size": (1, 4096)}
+        check_limits(self, {**limits, "first_trained_block": (2, 16), "seed": SEEDS})
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The device's rules for this input size."""
+        size = self.architecture.size_px
+        return Preprocessing(height_px=size, width_px=size)
+
+    @property
+    def cut(self) -> str:
+        """Name of the last frozen layer, whose output is cached."""
+        return f"block_{self.first_trained_block - 1}"
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)

@@ -1,0 +1,329 @@
+"""Fine-tuning: the head first, then the top blocks, both on cached activations."""
+
+import json
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
+from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from train.network.cache import Activations
+from train.recipe.config import TrainConfig
+
+Labels = npt.NDArray[np.int64]
+
+HEAD_STRENGTHS = (0.003, 0.01, 0.03)
+"""Inverse regularisation strengths of the logistic regression, chosen by validation."""
+HEAD_ITERATIONS = 100
+PREDICT_BATCH = 64
+WARM_UP_SHARE = 0.1
+AVERAGED_FIRST = 9
+"""The average's decay after n steps is at most n / (n + this)."""
+LAST_LEARNING_RATE_SHARE = 0.01
+
+
+@dataclass
+class Progressed:
+    """Where fine-tuning stands: all that a resumed run needs, and the best so far."""
+
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    """Epochs count from 1; 0 is the head alone on the untouched backbone."""
+    best: list[npt.NDArray[Any]] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def best_accuracy(self) -> float:
+        """Validation accuracy of the kept weights."""
+        return self.history[self.best_epoch]["val_accuracy"]
+
+
+def fit_head(
+    features: npt.NDArray[np.float32],
+    labels: Labels,
+    val_features: npt.NDArray[np.float32],
+    val_labels: Labels,
+    classes: int,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The best linear classifier of pooled features.
+
+    Args:
+        features: float32 (n, channels); labels int64 (n,), each class at least once.
+        val_features: decide between regularisation strengths.
+
+    Returns:
+        kernel float32 (1, 1, channels, classes) and bias float32 (classes,) of the 1x1
+        convolution that gives the same logits when its map is averaged.
+    """
+    best: tuple[float, Any] | None = None
+    for strength in HEAD_STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=HEAD_ITERATIONS)
+        with warnings.catch_warnings():
+            # Stopping early is one more regularisation; validation judges the result.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features, labels)
+        accuracy = float(model.score(val_features, val_labels))
+        if best is None or accuracy > best[0]:
+            best = (accuracy, model)
+    assert best is not None
+    weights, bias = best[1].coef_, best[1].intercept_
+    if classes == 2:
+        # scikit-learn gives one logit for two classes; the network has two.
+        weights, bias = np.vstack([-weights, weights]) / 2, np.hstack([-bias, bias]) / 2
+    return weights.T[None, None].astype(np.float32), bias.astype(np.float32)
+
+
+class FineTuner:
+    """Trains a model from activations to logits, and keeps the best averaged weights.
+
+    AdamW (Loshchilov and Hutter 2019) with linear warm-up and cosine decay, label smoothing
+    (Szegedy et al. 2016), mixup (Zhang et al. 2018) of the cached activations, exponential moving
+    average of the weights. Every random draw derives from (seed, epoch), so a resumed run goes on
+    exactly as the whole one would have.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        config: TrainConfig,
+        views: Sequence[Activations],
+        labels: Labels,
+        val: Activations,
+        val_labels: Labels,
+    ) -> None:
+        self._model, self._config = model, config
+        self._views, self._labels = views, labels
+        self._val, self._val_labels = val, val_labels
+        self._classes = int(model.output_shape[-1])
+        self._batch = min(config.batch_size, len(labels))
+        self._steps = len(labels) // self._batch
+        self._optimizer = keras.optimizers.AdamW(
+            _schedule(config, self._steps * config.epochs), weight_decay=config.weight_decay
+        )
+        self._optimizer.build(model.trainable_variables)
+        self._averaged = [tf.Variable(variable.value) for variable in model.trainable_variables]
+        self._step = tf.function(self._train_step, autograph=False, jit_compile=False)
+        self._predict = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False))
+
+    def run(self, state_path: Path, log: Callable[[int, dict[str, float]], None]) -> Progressed:
+        """Train all epochs, or those that an interrupted run left; leaves the best in the model.
+
+        Args:
+            state_path: .npz that is written after each epoch and read at the start.
+            log: called with each finished epoch and its figures.
+        """
+        progressed = self._restore(state_path) or self._begin()
+        with _InterruptOnce() as interrupted, _progress_bar() as progress:
+            total = self._steps * self._config.epochs
+            task = progress.add_task("", total=total, completed=progressed.epoch * self._steps)
+            while progressed.epoch < self._config.epochs and not interrupted():
+                progress.stop()
+                with interrupted.at_once():
+                    self._prepare_views(progressed.epoch)
+                progress.start()
+                if interrupted():
+                    break
+                describe(progress, task, progressed, self._config.epochs)
+                loss = self._train_epoch(
+                    progressed.epoch, lambda: progress.advance(task), interrupted
+                )
+                if interrupted():
+                    break
+                progressed.epoch += 1
+                self._validate(progressed, loss)
+                log(progressed.epoch, progressed.history[-1])
+                self._save(state_path, progressed)
+            describe(progress, task, progressed, self._config.epochs)
+            progressed.interrupted = interrupted()
+        _assign(self._model.trainable_variables, progressed.best)
+        return progressed
+
+    def logits(self, activations: Activations) -> npt.NDArray[np.float32]:
+        """float32 (n, classes) for cached activations, with the model's present weights."""
+        parts = range(0, len(activations), PREDICT_BATCH)
+        return np.concatenate(
+            [self._predict(activations[i : i + PREDICT_BATCH]).numpy() for i in parts]
+        )
+
+    def _offered(self, epoch: int) -> int:
+        """How many views an epoch draws from: two at first, from the third on twice as many."""
+        return min(2 << max(0, epoch - 1), len(self._views))
+
+    def _prepare_views(self, epoch: int) -> None:
+        """Compute what is computed on demand now, with progress bars of its own."""
+        for number in range(self._offered(epoch)):
+            _ = self._views[number]
+
+    def _begin(self) -> Progressed:
+        progressed = Progressed()
+        self._validate(progressed, float("nan"))
+        return progressed
+
+    def _train_epoch(
+        self, epoch: int, advance: Callable[[], None], interrupted: Callable[[], bool]
+    ) -> float:
+        rng = np.random.default_rng([self._config.seed, epoch])
+        order = rng.permutation(len(self._labels))
+        losses = []
+        for step in range(self._steps):
+            if interrupted():
+                break
+            chosen = order[step * self._batch : (step + 1) * self._batch]
+            view = rng.integers(0, self._offered(epoch), len(chosen))
+            x = np.stack([self._views[v][i] for v, i in zip(view, chosen, strict=True)])
+            partner = rng.permutation(len(chosen)).astype(np.int32)
+            share = rng.uniform(0, self._config.mixup, (len(chosen), 1)).astype(np.float32)
+            losses.append(self._step(x, self._labels[chosen], partner, share))
+            advance()
+        return float(np.mean(losses)) if losses else float("nan")
+
+    def _train_step(
+        self, x: tf.Tensor, labels: tf.Tensor, partner: tf.Tensor, share: tf.Tensor
+    ) -> tf.Tensor:
+        x = tf.cast(x, tf.float32)
+        smoothing = self._config.label_smoothing
+        y = tf.one_hot(labels, self._classes) * (1 - smoothing) + smoothing / self._classes
+        wide = share[:, :, None, None]
+        x = x * (1 - wide) + tf.gather(x, partner) * wide
+        y = y * (1 - share) + tf.gather(y, partner) * share
+        variables = self._model.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = self._model(x, training=True)
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(y, logits))
+        self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        # The first steps' average looks back less far (as in TensorFlow's with `num_updates`).
+        taken = tf.cast(self._optimizer.iterations, tf.float32)
+        decay = tf.minimum(self._config.ema_decay, taken / (taken + AVERAGED_FIRST))
+        for averaged, variable in zip(self._averaged, variables, strict=True):
+            averaged.assign_sub((1 - decay) * (averaged - variable.value))
+        return loss
+
+    def _validate(self, progressed: Progressed, train_loss: float) -> None:
+        """Measure the averaged weights on the validation part and keep them if they are best."""
+        raw = [variable.numpy() for variable in self._model.trainable_variables]
+        averaged = [variable.numpy() for variable in self._averaged]
+        _assign(self._model.trainable_variables, averaged)
+        logits = self.logits(self._val)
+        _assign(self._model.trainable_variables, raw)
+        accuracy = float((logits.argmax(axis=1) == self._val_labels).mean())
+        likelihood = log_softmax(logits, axis=1)[np.arange(len(logits)), self._val_labels]
+        val_loss = float(-likelihood.mean())
+        figures = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": accuracy}
+        progressed.history.append(figures)
+        best = progressed.history[progressed.best_epoch]
+        # Of equals the later one: the learning rate has come further down.
+        # Weights that ran away to NaN name one class, which can be right as often as the rest.
+        better = accuracy >= best["val_accuracy"] and np.isfinite(val_loss)
+        if not progressed.best or better:
+            progressed.best_epoch, progressed.best = progressed.epoch, averaged
+
+    def _state(self) -> list[Any]:
+        return [*self._model.trainable_variables, *self._averaged, *self._optimizer.variables]
+
+    def _save(self, path: Path, progressed: Progressed) -> None:
+        record = {
+            "epoch": progressed.epoch,
+            "history": progressed.history,
+            "best_epoch": progressed.best_epoch,
+        }
+        arrays: dict[str, Any] = {f"state_{i}": np.asarray(v) for i, v in enumerate(self._state())}
+        arrays |= {f"best_{i}": value for i, value in enumerate(progressed.best)}
+        part = path.with_suffix(".tmp.npz")
+        np.savez(part, record=np.array(json.dumps(record)), **arrays)
+        part.replace(path)
+
+    def _restore(self, path: Path) -> Progressed | None:
+        """What an interrupted run saved; a damaged file is said, and nothing of it is taken."""
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                progressed = Progressed(**json.loads(str(saved["record"])))
+                count = len(self._model.trainable_variables)
+                progressed.best = [saved[f"best_{i}"] for i in range(count)]
+                state = [saved[f"state_{i}"] for i in range(len(self._state()))]
+            if [value.shape for value in state] != [tuple(v.shape) for v in self._state()]:
+                raise ValueError("of another network")
+        except (OSError, EOFError, ValueError, LookupError, TypeError, BadZipFile) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            print(
+                f"{path}: damaged ({reason}); fine-tuning starts from the head again",
+                file=sys.stderr,
+            )
+            return None
+        _assign(self._state(), state)
+        return progressed
+
+
+class _InterruptOnce:
+    """Turns the first Ctrl-C into a question that the loop asks; a second one is the usual one."""
+
+    def __enter__(self) -> "_InterruptOnce":
+        self._seen = self._at_once = False
+        self._before = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __call__(self) -> bool:
+        return self._seen
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, Ctrl-C ends what runs instead of waiting for the question."""
+        self._at_once = True
+        with suppress(KeyboardInterrupt):
+            yield
+        self._at_once = False
+
+    def _note(self, *_: object) -> None:
+        self._seen = True
+        signal.signal(signal.SIGINT, self._before)
+        Console(stderr=True).print("stopping: the best epoch so far is kept")
+        if self._at_once:
+            raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
+def _progress_bar() -> Progress:
+    columns = ("{task.description:38}", BarColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def describe(progress: Progress, task: Any, progressed: Progressed, epochs: int) -> None:
+    """Show the epoch and the best validation accuracy so far on the progress bar."""
+    best = f"best val {progressed.best_accuracy:.1%}"
+    text = f"fine-tuning, epoch {progressed.epoch}/{epochs}, {best}"
+    progress.update(task, description=text)
+
+
+def _schedule(config: TrainConfig, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    warm_up = max(1, round(steps * WARM_UP_SHARE))
+    return keras.optimizers.schedules.CosineDecay(
+        config.learning_rate * LAST_LEARNING_RATE_SHARE,
+        max(1, steps - warm_up),
+        alpha=1.0 if steps <= 1 else LAST_LEARNING_RATE_SHARE,
+        warmup_target=config.learning_rate,
+        warmup_steps=warm_up,
+    )
+
+
+def _assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

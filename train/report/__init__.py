@@ -1,0 +1,1 @@
+"""The training report, and its chapter on how the network sees."""

@@ -1,0 +1,351 @@
+"""The training report: one self-contained HTML page from the metrics of a run and its network.
+
+The page repeats exactly for the same metrics, photos and chapter, so it holds no date and no random
+id. Of a network, only the times of its layers differ from run to run.
+"""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from jinja2 import Environment
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from device.contract.preprocess import Pixels
+from device.errors import PhotoError
+from train.data.split import LEFT_OUT, PARTS, Row
+from train.page import pictures
+from train.page.pictures import Picture
+from train.page.templates import environment
+from train.report.chapter_records import Chapter
+
+TEMPLATE = "report.html.j2"
+PICTURE_PX = 320
+"""Longest side of a picture on the page."""
+SAMPLES_SHOWN = 24
+"""Sample photos on the page, spread over the classes, at least one of each."""
+SAMPLES_PER_CLASS = 4
+SAMPLE_PX = 160
+LEFT_OUT_SHOWN = 20
+CONFUSIONS_NAMED = 3
+UPRIGHT_FROM_CLASSES = 8
+"""From this many classes on, the column heads of the confusion matrix stand upright."""
+PART_NAMES = {"train": "train", "val": "validation", "test": "test", LEFT_OUT: "left out"}
+
+CONTENTS = (
+    ("figures", "Key figures"),
+    ("data", "Data"),
+    ("classes", "By class"),
+    ("confusion", "Confusion"),
+    ("curves", "Curves"),
+    ("mistakes", "Mistakes"),
+    ("quantization", "Quantization"),
+    ("network", "How the network sees"),
+    ("settings", "Settings"),
+)
+STEPS = (
+    ("why", "Why convolution"),
+    ("convolution", "What convolution is"),
+    ("kernels", "Kernels"),
+    ("padding", "Padding and stride"),
+    ("pooling", "Pooling"),
+    ("architecture", "Architecture"),
+    ("hierarchy", "Edges to objects"),
+    ("parameters", "Key parameters"),
+    ("transfer", "Transfer learning"),
+    ("classmap", "Class map and softmax"),
+    ("takeaways", "What to take away"),
+)
+"""Sections of the page by id, and those of the chapter on the network."""
+
+PLOT_INCHES = (4.8, 3.0)
+INK, RULE, TRAINING, VALIDATION = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
+"""Stand-ins: the page replaces them by its own colours, which know light and dark."""
+PLOT_COLOURS = {
+    INK: "var(--muted)",
+    RULE: "var(--rule)",
+    TRAINING: "var(--training)",
+    VALIDATION: "var(--accent)",
+}
+PLOT_STYLE = {
+    # As text, labels follow the reader's fonts; as paths they would double the page.
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell of the confusion matrix."""
+
+    count: int
+    right: bool
+    opacity: float
+    """Of its shade, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class _Mistake:
+    """One wrongly classified test photo."""
+
+    path: str
+    label: str
+    predicted: str
+    score: float
+    picture: Picture | None
+    """None if the photo cannot be shown."""
+    problem: str
+
+
+def render(
+    metrics: Mapping[str, Any],
+    rows: Sequence[Row],
+    load: Callable[[str], Pixels],
+    chapter: Chapter,
+) -> str:
+    """Write the report of one training run.
+
+    Args:
+        metrics: as `train.recipe.fit.run` returns them.
+        rows: the split, with what was left out of it.
+        load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
+            `PhotoError` from it leaves a placeholder.
+        chapter: what is shown of the network itself.
+
+    Returns:
+        An HTML page that needs no other file, no script and no network.
+    """
+    confusion = metrics["test"]["confusion"]
+    rendered = metrics["data"]["kind"] == "rendered"
+    changes = metrics["weight_change"]
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            metrics,
+            rendered=rendered,
+            contents=CONTENTS,
+            steps=STEPS,
+            what="pictures" if rendered else "photos",
+            thing="picture" if rendered else "photo",
+            c=chapter,
+            samples=_samples(metrics["labels"], rows, load),
+            left_out=[row for row in rows if row.part == LEFT_OUT],
+            left_out_shown=LEFT_OUT_SHOWN,
+            training_photos=sum(counts["train"] for counts in metrics["data"]["counts"].values()),
+            fine_tuned=metrics["best_epoch"] > 0,
+            largest_change=max(changes.values(), default=0),
+            parts=[(name, PART_NAMES[name]) for name in (*PARTS, LEFT_OUT)],
+            never_predicted=_never_predicted(metrics["labels"], confusion),
+            matrix=_matrix(confusion),
+            upright=len(metrics["labels"]) >= UPRIGHT_FROM_CLASSES,
+            confusions=_confusions(metrics["labels"], confusion),
+            epochs_finished=metrics["history"][-1]["epoch"],
+            plots=_plots(metrics["history"], metrics["best_epoch"]),
+            wrong=_wrong(confusion),
+            mistakes=[_mistake(record, load) for record in metrics["test"]["mistakes"]],
+            settings=list(_flat(metrics["config"])),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    templates = environment(Path(__file__).parent)
+    templates.filters |= {
+        "percent": _percent,
+        "count": _count,
+        "large": _large,
+        "minus": _minus,
+    }
+    return templates
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,}"
+
+
+def _large(number: float) -> str:
+    """To three digits, in thousands, millions or billions."""
+    for size, name in ((1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.{1 if number >= 100 * size else 2}f} {name}"
+    return _count(number)
+
+
+def _minus(number: str) -> str:
+    """With the minus sign of print, and none before a zero."""
+    return (number if float(number) else number.removeprefix("-")).replace("-", "−")
+
+
+def _never_predicted(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> set[str]:
+    """Classes whose precision is no number: nothing was taken for them."""
+    columns = zip(labels, zip(*confusion, strict=True), strict=True)
+    return {label for label, column in columns if not sum(column)}
+
+
+def _wrong(confusion: Sequence[Sequence[int]]) -> int:
+    return sum(sum(row) - row[i] for i, row in enumerate(confusion))
+
+
+def _matrix(confusion: Sequence[Sequence[int]]) -> list[list[_Cell]]:
+    return [
+        [_Cell(count, i == j, _opacity(count, sum(row))) for j, count in enumerate(row)]
+        for i, row in enumerate(confusion)
+    ]
+
+
+def _opacity(count: int, total: int) -> float:
+    # The root lifts rare confusions, which are what one looks for, off the paper.
+    return round(0.75 * (count / total) ** 0.5, 2) if count else 0.0
+
+
+def _confusions(
+    labels: Sequence[str], confusion: Sequence[Sequence[int]]
+) -> list[tuple[str, str, int]]:
+    """The most frequent ones as (true class, predicted class, photos)."""
+    found = [
+        (labels[i], labels[j], count)
+        for i, row in enumerate(confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(found, key=lambda item: -item[2])[:CONFUSIONS_NAMED]
+
+
+def _mistake(record: Mapping[str, Any], load: Callable[[str], Pixels]) -> _Mistake:
+    picture, problem = None, ""
+    try:
+        picture = pictures.photo(load(record["path"]), PICTURE_PX)
+    except PhotoError as error:
+        problem = str(error)
+    return _Mistake(
+        path=record["path"],
+        label=record["label"],
+        predicted=record["predicted"],
+        score=record["score"],
+        picture=picture,
+        problem=problem,
+    )
+
+
+def _samples(
+    labels: Sequence[str], rows: Sequence[Row], load: Callable[[str], Pixels]
+) -> list[tuple[str, list[Picture]]]:
+    """Some training photos of each class, by chance but always the same."""
+    each = min(SAMPLES_PER_CLASS, max(1, SAMPLES_SHOWN // len(labels)))
+    shown = sorted((row for row in rows if row.part == "train"), key=lambda row: row.sha256)
+    found: dict[str, list[Picture]] = {label: [] for label in labels}
+    for row in shown:
+        if len(found[row.label]) < each:
+            with suppress(PhotoError):
+                found[row.label].append(pictures.photo(load(row.path), SAMPLE_PX))
+    return list(found.items())
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (dotted name, value) pairs."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value if isinstance(value, str) else json.dumps(value)
+
+
+def _plots(history: Sequence[Mapping[str, float]], best_epoch: int) -> list[Markup]:
+    """The learning curves as SVG elements; none if there is nothing but the head."""
+    if len(history) < 2:
+        return []
+
+    def losses(axes: Axes) -> None:
+        _line(axes, history, "train_loss", "training", TRAINING, "--")
+        _line(axes, history, "val_loss", "validation", VALIDATION, "-")
+
+    def accuracy(axes: Axes) -> None:
+        _line(axes, history, "val_accuracy", "validation", VALIDATION, "-")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+
+    return [
+        _plot("Loss over epochs", losses, best_epoch),
+        _plot("Validation accuracy over epochs", accuracy, best_epoch),
+    ]
+
+
+def _line(
+    axes: Axes,
+    history: Sequence[Mapping[str, float]],
+    key: str,
+    label: str,
+    colour: str,
+    style: str,
+) -> None:
+    # Before the first epoch there is no training loss.
+    points = [(figures["epoch"], figures[key]) for figures in history if key in figures]
+    epochs, values = [x for x, _ in points], [y for _, y in points]
+    axes.plot(
+        epochs, values, label=label, color=colour, linestyle=style, marker="o", markersize=3.5
+    )
+
+
+def _plot(title: str, draw: Callable[[Axes], None], best_epoch: int) -> Markup:
+    with matplotlib.style.context(["default", {**PLOT_STYLE, "svg.hashsalt": title}]):
+        figure = Figure(figsize=PLOT_INCHES, layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        axes.axvline(best_epoch, color=INK, linewidth=1, linestyle=":", label="kept epoch")
+        axes.set_xlabel("epoch (0 = head only)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.tick_params(length=0)
+        axes.legend()
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(buffer.getvalue(), title)
+
+
+def _inline(svg: str, title: str) -> Markup:
+    """Make a file of matplotlib an element of the page.
+
+    Args:
+        svg: holds no text but this module's own, so that it is safe to take as markup.
+        title: what a screen reader says.
+    """
+    body = svg[svg.index("<svg") :]
+    # Metadata names a web address, the style rule is meant for all elements of a file, and group
+    # ids would stand on the page once per plot.
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    viewbox = re.search(r'viewBox="[^"]*"', body)
+    assert viewbox is not None
+    head = f'<svg {viewbox[0]} role="img" aria-label="{title}">'
+    body = re.sub(r"<svg[^>]*>", head, body, count=1)
+    for stand_in, colour in PLOT_COLOURS.items():
+        body = body.replace(stand_in, colour)
+    return Markup(body)
