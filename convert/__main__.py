@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from convert.artifacts import training as artifacts_training
 from convert.artifacts.exported import Export, read_export, read_model
 from convert.artifacts.training import REPORT, Training, load_network, read
 from convert.bench.figures import accuracy_table, header, load_build, scores_table
@@ -27,11 +28,12 @@ from convert.tflite import metadata
 from convert.tflite.flatbuffer import read_facts
 from convert.verify import comparison
 from device.commit import commit
-from device.console import guarded, quiet_native_stderr
+from device.console import guarded
 from device.contract import bundle as contract
 from device.errors import UsageError
 from device.files import write_bytes
 from device.inference.classifier import Classifier
+from device.quiet import quiet_native_stderr
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
@@ -246,7 +248,7 @@ def samples(options: argparse.Namespace) -> int:
     training = read(options.training)
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
-    chosen = package.one_class_after_another(training.photos["test"])
+    chosen = artifacts_training.one_class_after_another(training.photos["test"])
     for number, photo in enumerate(chosen[: SAMPLES_PER_CLASS * len(training.labels)]):
         name = f"{number:03d}_{training.labels[photo.label]}{Path(photo.path).suffix.lower()}"
         (options.out / name).write_bytes(training.content(photo))

@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
@@ -102,25 +102,3 @@ def exit_at_once(status: int) -> NoReturn:
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(status)
-
-
-@contextmanager
-def quiet_native_stderr() -> Iterator[None]:
-    """Silence what native libraries write to stderr, past Python, while they load or convert.
-
-    Exceptions still come through: they are Python's.
-    """
-    if sys.stderr is None:
-        # Started with stderr closed: nothing to silence.
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    silence = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silence, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silence)

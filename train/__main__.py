@@ -5,9 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from device.console import guarded, quiet_native_stderr
+from device.console import guarded
 from device.contract.preprocess import Preprocessing
 from device.files import is_text, write_text
+from device.quiet import quiet_native_stderr
 
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
@@ -22,27 +23,28 @@ def data(options: argparse.Namespace) -> int:
 
     from train.curate import review
     from train.data import dataset as photos
+    from train.data import record as data_record
     from train.data.split import assign, to_csv
 
     folder = _photos(options)
     found = photos.scan(folder, Preprocessing())
     rows = assign(found, options.seed)
     collected = {photo.path for photo in found if photo.collected}
-    data_set = photos.describe(folder, rows, collected)
+    data_set = data_record.describe(folder, rows, collected)
     if options.clean:
         from train.curate.clean import clean, read_cleaning
 
         rows = clean(rows, read_cleaning(options.clean), data_set.fingerprint, options.seed)
-        data_set = photos.describe(folder, rows, collected)
+        data_set = data_record.describe(folder, rows, collected)
     options.out.mkdir(parents=True, exist_ok=True)
     news = review.write_page(options.out, folder, [row for row in rows if row.path in collected])
     record = json.dumps(data_set.record(), indent=2) + "\n"
-    texts = {photos.DATA_RECORD: record, photos.SPLIT: to_csv(rows)}
+    texts = {data_record.DATA_RECORD: record, data_record.SPLIT: to_csv(rows)}
     # What is as before keeps its date: photos that wait for review make nothing train again.
     if any(not is_text(options.out / name, text) for name, text in texts.items()):
         for name, text in texts.items():
             write_text(options.out / name, text)
-    print(f"{data_set.description}\n{photos.table(data_set, rows)}{news}")
+    print(f"{data_set.description}\n{data_record.table(data_set, rows)}{news}")
     return 0
 
 
@@ -71,8 +73,8 @@ def audit(options: argparse.Namespace) -> int:
 
 def _weights_source(given: str) -> str:
     """What `backbone.load_weights` takes; in a folder, the default weights are fetched."""
-    from train.data.fetch import fetch_weights
     from train.network.backbone import KERAS_DOWNLOAD
+    from train.network.fetch_weights import fetch_weights
 
     if given == KERAS_DOWNLOAD:
         return given
@@ -83,7 +85,7 @@ def _weights_source(given: str) -> str:
 
 def weights(options: argparse.Namespace) -> int:
     """Fetch the default ImageNet weights."""
-    from train.data.fetch import fetch_weights
+    from train.network.fetch_weights import fetch_weights
 
     print(fetch_weights(options.out))
     return 0

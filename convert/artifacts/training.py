@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 
 from convert.errors import InputError
 from device.commit import UNKNOWN
-from device.console import quiet_native_stderr
-from device.contract.preprocess import Pixels, Preprocessing, decode, prepare, read_photo
+from device.contract.arrays import Pixels
+from device.contract.photos import decode, read_photo
+from device.contract.preprocess import Preprocessing, prepare
 from device.errors import BundleError, PhotoError
+from device.quiet import quiet_native_stderr
 
 MODEL = "model.keras"
 REPORT = "report.html"
@@ -157,3 +159,13 @@ def load_network(path: Path) -> Any:
         raise InputError(
             f"{path}: not a whole Keras model ({reason}); remove it and run `make train`"
         ) from error
+
+
+def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """The photos with each class in turn, smallest SHA-256 first."""
+    turns: dict[int, int] = {}
+    ranked = []
+    for photo in sorted(photos, key=lambda photo: (photo.sha256, photo.path)):
+        turns[photo.label] = turns.get(photo.label, -1) + 1
+        ranked.append((turns[photo.label], photo.label, photo))
+    return [photo for _, _, photo in sorted(ranked, key=lambda item: item[:2])]

@@ -22,10 +22,11 @@ from convert.errors import ConversionError
 from convert.quantize.calibration import choose
 from convert.tflite.flatbuffer import read_facts
 from convert.verify.statistics import Labels, Probabilities, Share, compare, effective_n
-from device.console import guarded, quiet_native_stderr
+from device.console import guarded
 from device.errors import UsageError
 from device.files import write_bytes
 from device.inference.classifier import Classifier
+from device.quiet import quiet_native_stderr
 
 Pixels = npt.NDArray[np.uint8]
 Make = Callable[[Any, Pixels], bytes]

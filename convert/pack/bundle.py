@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.artifacts.training import LabelledPhoto, Training
+from convert.artifacts.training import LabelledPhoto, Training, one_class_after_another
 from convert.config import ConvertConfig
 from convert.errors import GateError, InputError
 from convert.pack.model_card import model_card
@@ -28,16 +28,6 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2
 VERIFICATION = "verification.json"
 _NOT_CLAIMS = ("evidence", "threshold")
 """Parts of the verification that the manifest leaves out, or has in a place of their own."""
-
-
-def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """The photos with each class in turn, smallest SHA-256 first."""
-    turns: dict[int, int] = {}
-    ranked = []
-    for photo in sorted(photos, key=lambda photo: (photo.sha256, photo.path)):
-        turns[photo.label] = turns.get(photo.label, -1) + 1
-        ranked.append((turns[photo.label], photo.label, photo))
-    return [photo for _, _, photo in sorted(ranked, key=lambda item: item[:2])]
 
 
 def golden_file(training: Training, classifier: Classifier, count: int) -> bytes:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from convert.report import plots
 from convert.verify.confidence import LEAST_PHOTOS
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 
 TEMPLATE = "quantization.html.j2"
 PICTURE_PX = 320

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 
 Floats = npt.NDArray[np.float64]
 Rng = np.random.Generator

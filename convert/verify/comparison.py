@@ -24,7 +24,7 @@ from convert.verify.statistics import (
     compare,
     recall_by_class,
 )
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.inference.classifier import Classifier
 
 SATURATED = (0, 255)

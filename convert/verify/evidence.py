@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.artifacts.training import Training
-from convert.pack.bundle import one_class_after_another
+from convert.artifacts.training import Training, one_class_after_another
 from convert.verify.clutter import clutter
 from convert.verify.comparison import Outputs
 from convert.verify.confidence import (
@@ -20,7 +19,7 @@ from convert.verify.confidence import (
 from convert.verify.layer_noise import Floats, LayerError, compare_layers, describe, worst_first
 from convert.verify.reliability import Reliability, scores_of, without_temperature
 from convert.verify.statistics import Labels, Probabilities, Share
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.inference.classifier import Classifier
 
 LAYER_PHOTOS = 24

@@ -17,10 +17,10 @@ import tensorflow as tf
 from convert.errors import ConversionError
 from convert.quantize.equalize import inputs as sources
 from convert.tflite.flatbuffer import Operator, read_operators
-from device.console import quiet_native_stderr
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.inference.classifier import dequantize
 from device.inference.runtime import find
+from device.quiet import quiet_native_stderr
 
 Floats = npt.NDArray[np.float32]
 

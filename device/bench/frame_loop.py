@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from device import child
-from device.camera.source import FrameSource, open_source
+from device.camera.frame import FrameSource
+from device.camera.source import open_source
 from device.contract.bundle import Bundle
 from device.errors import SourceError
 from device.inference.classifier import Classifier

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from device.camera.source import FrameSource
+from device.camera.frame import FrameSource
 from device.errors import SourceError
 from device.inference.classifier import Classifier
 from device.inference.loop import Result, results

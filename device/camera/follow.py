@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from device.camera.source import Demand
+from device.camera.frame import Demand
 
 log = logging.getLogger("fieldguide")
 

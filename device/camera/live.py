@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from device.camera.source import Frame, FrameSource
+from device.camera.frame import Frame, FrameSource
 from device.errors import CameraHangsError, SourceError, StalledError
 from device.settings.address import safe
 from device.settings.sections import CameraConfig

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from device.camera.frame import Frame
 from device.camera.pyav import pyav
-from device.camera.source import Frame
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.errors import SourceError
 from device.settings.sections import CameraConfig
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from device.camera.follow import MAX_FRAMES_BEFORE_KEY, Choice
-from device.camera.source import Frame
-from device.contract.preprocess import MAX_FRAME_PIXELS, Pixels
+from device.camera.frame import Frame
+from device.contract.arrays import Pixels
+from device.contract.photos import MAX_FRAME_PIXELS
 from device.errors import SourceError
 
 log = logging.getLogger("fieldguide")

@@ -1,4 +1,4 @@
-"""Frames through PyAV (the `video` extra): video files, V4L2 cameras, RTSP and other streams."""
+"""Frames through PyAV (the `video` extra): video files, RTSP and other streams."""
 
 import errno
 import time
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from device.camera.follow import Choice, Follower
+from device.camera.frame import ALWAYS, Demand, Frame
 from device.camera.pictures import Decoder, telling_damage, whole
-from device.camera.source import ALWAYS, Demand, Frame
 from device.errors import SourceError, StalledError
 from device.settings.address import safe, shown
 from device.settings.sections import CameraConfig
@@ -53,37 +53,6 @@ class VideoFile:
 
 
 @dataclass(frozen=True)
-class V4l2Camera:
-    """A USB or other Video4Linux camera."""
-
-    device: str
-    config: CameraConfig
-    demand: Demand = ALWAYS
-    live = True
-    # FFmpeg waits for a frame inside of the driver, past every time limit, and what waits there
-    # keeps the device: each further attempt would find it busy.
-    hang_is_final = True
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield frames as they come.
-
-        Raises:
-            SourceError: if it cannot be opened, or goes away.
-        """
-        pyav()
-        if not Path(self.device).exists():
-            raise SourceError(f"{self.device}: no such camera; is it plugged in?")
-        options = {
-            "video_size": f"{self.config.width_px}x{self.config.height_px}",
-            "framerate": f"{self.config.fps:g}",
-        }
-        limit_s = self.config.open_limit_s
-        yield from _live(
-            self.device, self.config, self.demand, options, kind="v4l2", limit_s=limit_s
-        )
-
-
-@dataclass(frozen=True)
 class NetworkStream:
     """A camera on the network: RTSP, or films over HTTP; JPEG over HTTP is `HttpCamera`'s."""
 
@@ -109,7 +78,7 @@ class NetworkStream:
 
     def _over(self, limit_s: float, **options: str) -> Iterator[Frame]:
         options = {**LOW_LATENCY, **options}
-        return _live(
+        return live_frames(
             self.address, self.config, self.demand, options, limit_s=limit_s, opened=self.opened
         )
 
@@ -162,7 +131,7 @@ class _NotOpenedError(SourceError):
         return SourceError(f"{self.shown}: {self.reason}: {hint}")
 
 
-def _live(
+def live_frames(
     address: str,
     config: CameraConfig,
     demand: Demand,
@@ -172,6 +141,20 @@ def _live(
     limit_s: float,
     opened: Any = None,
 ) -> Iterator[Frame]:
+    """Yield the frames of a stream or camera, each as soon as it is complete.
+
+    Args:
+        address: what FFmpeg opens.
+        config: time limits of the service.
+        demand: when the next frame is wanted.
+        options: of FFmpeg's demuxer.
+        kind: the demuxer; FFmpeg finds it when None.
+        limit_s: for opening.
+        opened: an open file that gives the bytes, instead of `address`.
+
+    Raises:
+        SourceError: if it cannot be opened, or ends through a fault.
+    """
     av, name = pyav(), shown(address)
     strict = address.startswith("http")
     limits_s = (limit_s, config.stall_limit_s)

@@ -1,119 +1,18 @@
-"""Where frames come from: the protocol, folders of photos, and which source an address means."""
+"""Which source of frames an address means."""
 
 import stat
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from device.contract.folders import photos_below
-from device.contract.formats import PHOTO_SUFFIXES
-from device.contract.preprocess import (
-    MAX_FRAME_PIXELS,
-    Pixels,
-    Preprocessing,
-    decode,
-    pixels,
-    read_photo,
-)
-from device.errors import PhotoError, SourceError
+from device.camera.folder import FolderSource, check_photos
+from device.camera.frame import ALWAYS, Demand, FrameSource
+from device.contract.photos import MAX_FRAME_PIXELS
+from device.contract.preprocess import Preprocessing
+from device.errors import SourceError
 from device.settings import address as addresses
+from device.settings.address import AUTO, PICAMERA2
 from device.settings.sections import CameraConfig
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
-PICAMERA2 = "picamera2"
-AUTO = "auto"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture from a source, or why it could not be decoded."""
-
-    name: str
-    """Path of the photo, or the source's address with the frame's number."""
-    picture: Pixels | None
-    """uint8 (h, w, 3) R, G, B, any size; nobody writes to it any more."""
-    error: str = ""
-    captured_s: float = 0.0
-    """`time.monotonic()` when the picture was complete."""
-    decode_s: float = 0.0
-    """Time to read and decode it, seconds; waiting for a camera is not counted."""
-    outdated: int = 0
-    """How many of a camera's frames before it were passed over, for it had come already."""
-    lag_s: float = 0.0
-    """How far behind a camera's stream it is; `captured_s` is as long ago as well."""
-
-    @property
-    def is_passed_over(self) -> bool:
-        """Whether it only says that the camera sends: nobody wanted this frame decoded."""
-        return self.picture is None and not self.error
-
-
-class Demand(Protocol):
-    """Who looks at a camera's frames."""
-
-    @property
-    def due_s(self) -> float:
-        """`time.monotonic()` from which the next frame is wanted; before that none is."""
-        ...
-
-
-class Always:
-    """Every frame is wanted."""
-
-    due_s = float("-inf")
-
-
-ALWAYS = Always()
-
-
-class FrameSource(Protocol):
-    """Something that yields frames until it ends."""
-
-    live: bool
-    """A camera, whose newest frame matters; a file's frames all do."""
-    hang_is_final: bool
-    """Whether a call that hangs leaves the camera unusable for this process."""
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield frames; raises SourceError when there can be no more through a fault."""
-        ...
-
-
-@dataclass(frozen=True)
-class FolderSource:
-    """The photos of a folder, by name, once."""
-
-    folder: Path
-    preprocessing: Preprocessing
-    max_pixels: int | None = None
-    """As `decode` takes it."""
-    live = False
-    hang_is_final = False
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield one frame per photo; what cannot be read gives a frame with an error.
-
-        That are damaged photos, and at the end the subfolders that nobody may look into.
-        """
-        closed: list[OSError] = []
-        for path in photos_below(self.folder, closed=closed.append):
-            yield self._frame(path)
-        for error in closed:
-            yield Frame(str(error.filename), None, error.strerror or str(error), time.monotonic())
-
-    def _frame(self, path: Path) -> Frame:
-        started_s = time.perf_counter()
-        picture, problem = None, ""
-        try:
-            picture = pixels(
-                decode(read_photo(path), self.preprocessing, max_pixels=self.max_pixels)
-            )
-        except PhotoError as error:
-            problem = str(error)
-        decode_s = time.perf_counter() - started_s
-        return Frame(str(path), picture, problem, time.monotonic(), decode_s)
 
 
 def open_source(
@@ -154,22 +53,13 @@ def open_source(
         reason = error.strerror if isinstance(error, OSError) else error
         raise SourceError(f"{name}: {reason}") from error
     if is_folder:
-        _check_photos(path)
+        check_photos(path)
         return FolderSource(path, preprocessing, max_pixels)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise SourceError(f"{name}: neither a folder of photos nor a known kind of video file")
     from device.camera.pyav import VideoFile
 
     return VideoFile(path)
-
-
-def _check_photos(folder: Path) -> None:
-    closed: list[OSError] = []
-    if next(photos_below(folder, closed=closed.append), None) is not None:
-        return
-    if closed:
-        raise SourceError(f"{closed[0].filename}: {closed[0].strerror}")
-    raise SourceError(f"{folder}: no photos in this folder ({_suffixes()})")
 
 
 def is_camera(address: str) -> bool:
@@ -196,13 +86,10 @@ def _camera(address: str, config: CameraConfig, demand: Demand) -> FrameSource:
         from device.camera.http.camera import HttpCamera
 
         return HttpCamera(address, config, demand)
-    from device.camera.pyav import NetworkStream, V4l2Camera, pyav
+    from device.camera.pyav import NetworkStream, pyav
+    from device.camera.v4l2 import V4l2Camera
 
     if address.startswith("/dev/"):
         pyav()
         return V4l2Camera(address, config, demand)
     return NetworkStream(address, config, demand)
-
-
-def _suffixes() -> str:
-    return ", ".join(sorted(PHOTO_SUFFIXES))

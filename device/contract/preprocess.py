@@ -8,33 +8,15 @@ the model; what leaves this module is raw RGB bytes.
 
 import hashlib
 import json
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from device.contract.formats import foreign, opened
-from device.errors import BundleError, PhotoError
-
-Pixels = npt.NDArray[np.uint8]
-Box = tuple[int, int, int, int]
-"""Left, upper, right, lower, in pixels; the last two are outside."""
-
-MAX_PHOTO_BYTES = 256 * 1024 * 1024
-MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
-"""Of a picture as it is decoded: Pillow's own guard against decompression bombs, never lifted."""
-MAX_FRAME_PIXELS = 4096 * 2160
-"""Of a camera's frame as the service keeps it, 27 MB: ten of them fit into its memory."""
-MAX_REDUCTION = 4
-"""A JPEG may have so many times more pixels, if its decoder makes it small enough on the way."""
-
-_STRIP_PX = 64
-_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+from device.contract.arrays import Box, Pixels
+from device.errors import BundleError
 
 
 @dataclass(frozen=True)
@@ -153,134 +135,3 @@ def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:
     # The picture is cropped before: given a box, Pillow's filter also reads outside of it.
     size = (rules.width_px, rules.height_px)
     return np.asarray(cropped.resize(size, Image.Resampling.BILINEAR))
-
-
-def decode(data: bytes, rules: Preprocessing, *, max_pixels: int | None = None) -> Image.Image:
-    """Decode the bytes of a photo file to an upright RGB picture.
-
-    A JPEG may come out smaller than it is (`jpeg_decode_scale`); of an animation the first frame
-    is taken; 16-bit grey keeps its upper 8 bits; transparency is laid over white.
-
-    Args:
-        data: the file.
-        rules: the preprocessing record.
-        max_pixels: of the picture as it comes out of the decoder; `MAX_PHOTO_PIXELS` if not given.
-
-    Raises:
-        PhotoError: if the bytes are no whole picture of a known format, or too large.
-    """
-    least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
-    return _decoded(data, lambda _: (least, least), max_pixels or MAX_PHOTO_PIXELS)
-
-
-def decode_frame(data: bytes) -> Pixels:
-    """Decode a camera's picture as large as it is: a small region of it may be wanted.
-
-    One above `MAX_FRAME_PIXELS` comes at 1/2, 1/4 or 1/8, as a JPEG's decoder makes them.
-
-    Raises:
-        PhotoError: as `decode`.
-    """
-    return pixels(_decoded(data, _size_of_frame, MAX_FRAME_PIXELS))
-
-
-def pixels(image: Image.Image) -> Pixels:
-    """An RGB picture as an array; as `numpy.asarray`, which takes twice the memory on the way."""
-    out = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP_PX):
-        bottom = min(image.height, top + _STRIP_PX)
-        out[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
-    return out
-
-
-def _decoded(
-    data: bytes, least: Callable[[Image.Image], tuple[int, int]], max_pixels: int
-) -> Image.Image:
-    """An upright RGB picture; a JPEG not below a size that its own size decides."""
-    if not data:
-        raise PhotoError("the file is empty")
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of damaged metadata, which costs nothing, and of sizes from one times
-            # its limit, raising from two; one is our limit.
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            image = opened(data)
-            _make_small(image, least(image), max_pixels)
-            image.load()
-            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                # Only then: it copies the picture in any case.
-                image = ImageOps.exif_transpose(image)
-            return _to_rgb(image)
-    except PhotoError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PhotoError(f"more than {MAX_PHOTO_PIXELS:,} pixels: save it smaller") from error
-    except (UnidentifiedImageError, SyntaxError) as error:
-        raise PhotoError(foreign(data)) from error
-    except MemoryError as error:
-        raise PhotoError("not enough memory to decode it") from error
-    except Exception as error:
-        # Decoders meet hostile bytes here and raise whatever they like (OSError, ValueError,
-        # struct.error, IndexError, EOFError ...): all of it means that the picture is damaged.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PhotoError(f"damaged picture: {reason}") from error
-
-
-def _make_small(image: Image.Image, least: tuple[int, int], max_pixels: int) -> None:
-    """Have a JPEG decoded at a smaller scale; refuse what is too large before memory is taken."""
-    width, height = image.size
-    image.draft(None, least)
-    whole, decoded = width * height, image.width * image.height
-    if decoded > max_pixels or whole > MAX_REDUCTION * max_pixels:
-        most = max_pixels if decoded > max_pixels else MAX_REDUCTION * max_pixels
-        advice = "save it smaller" if image.format == "JPEG" else "save it smaller, or as JPEG"
-        raise PhotoError(f"{width}x{height} pixels are more than {most:,}: {advice}")
-
-
-def _size_of_frame(image: Image.Image) -> tuple[int, int]:
-    scale = 1
-    while scale < 8 and image.width * image.height > MAX_FRAME_PIXELS * scale**2:
-        scale *= 2
-    return (image.width // scale, image.height // scale)
-
-
-def load_photo(path: Path, rules: Preprocessing) -> Pixels:
-    """Read, decode and prepare one photo file.
-
-    Returns:
-        uint8 array (height_px, width_px, 3), R, G, B in 0..255.
-
-    Raises:
-        PhotoError: if the file cannot be read or used.
-    """
-    return prepare(decode(read_photo(path), rules), rules)
-
-
-def read_photo(path: Path) -> bytes:
-    """The bytes of a photo file.
-
-    Raises:
-        PhotoError: if it cannot be read or is larger than `MAX_PHOTO_BYTES`.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_PHOTO_BYTES + 1)
-    except OSError as error:
-        raise PhotoError(error.strerror or str(error)) from error
-    if len(data) > MAX_PHOTO_BYTES:
-        raise PhotoError(f"larger than {MAX_PHOTO_BYTES // 2**20} MiB")
-    return data
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT_MODES:
-        # Pillow's own conversion clips at 255 instead of scaling.
-        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
-        image = Image.fromarray(grey.astype(np.uint8))
-    if image.mode == "F":
-        raise PhotoError("floating-point pixels have no defined range")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, layer)
-    return image if image.mode == "RGB" else image.convert("RGB")

@@ -8,14 +8,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from device.camera.auto import choose, video_nodes
-from device.camera.source import AUTO, PICAMERA2
+from device.camera.v4l2 import choose, video_nodes
 from device.doctor import machine, network, software
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
 from device.errors import ConfigError
 from device.settings import sections as configuration
-from device.settings.address import shown
+from device.settings.address import AUTO, PICAMERA2, shown
 from device.settings.reader import secrets
 from device.settings.sections import Config
 from device.telemetry.board import Board

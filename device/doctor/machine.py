@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from device.camera.source import AUTO, PICAMERA2
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host, nearest
 from device.inference.runtime import EDGETPU_NEEDS
 from device.outputs import registry
-from device.settings.address import shown
+from device.settings.address import AUTO, PICAMERA2, shown
 from device.settings.sections import Config
 from device.telemetry.board import NOW, Board, explain
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from device.camera.source import Frame, open_source
+from device.camera.frame import Frame
+from device.camera.source import open_source
 from device.contract.preprocess import Preprocessing
 from device.doctor.finding import FAILED, OK, Finding
 from device.errors import FieldguideError

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device.console import quiet_native_stderr
+from device.contract.arrays import Pixels, Scores
 from device.contract.bundle import Bundle
-from device.contract.preprocess import Pixels, Preprocessing, load_photo
+from device.contract.photos import load_photo
+from device.contract.preprocess import Preprocessing
 from device.errors import BundleError, UsageError
 from device.inference.runtime import AUTO, EDGETPU, Runtime, find
-
-Scores = npt.NDArray[np.float32]
+from device.quiet import quiet_native_stderr
 
 
 @dataclass(frozen=True)

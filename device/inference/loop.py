@@ -14,8 +14,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final
 
-from device.camera.source import Frame, FrameSource
-from device.contract.preprocess import Box, Pixels, crop_box, prepare_box
+from device.camera.frame import Frame, FrameSource
+from device.contract.arrays import Box, Pixels
+from device.contract.preprocess import crop_box, prepare_box
 from device.inference.classifier import Classifier, Prediction
 
 CLOSE_S = 0.2

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from device.inference.classifier import Scores
+from device.contract.arrays import Scores
 from device.settings.sections import SmoothingConfig
 from device.telemetry.observation import UNKNOWN
 

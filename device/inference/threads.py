@@ -16,10 +16,14 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from device.camera.source import AUTO, PICAMERA2, Frame, is_camera
-from device.contract.preprocess import Pixels, Preprocessing, decode, pixels
+from device.camera.frame import Frame
+from device.camera.source import is_camera
+from device.contract.arrays import Pixels
+from device.contract.photos import decode, pixels
+from device.contract.preprocess import Preprocessing
 from device.inference.classifier import Classifier
 from device.inference.loop import results
+from device.settings.address import AUTO, PICAMERA2
 from device.settings.sections import Config
 
 MOST_THREADS = 4

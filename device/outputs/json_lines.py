@@ -7,7 +7,8 @@ from pathlib import Path
 
 from device.errors import ConfigError
 from device.settings.sections import JsonConfig
-from device.telemetry.observation import Observation, Status
+from device.telemetry.observation import Observation
+from device.telemetry.status import Status
 
 STDOUT = "-"
 

@@ -24,7 +24,8 @@ from device.outputs.http.access import Access
 from device.outputs.http.server import HttpServer, Request, Response, text
 from device.outputs.sink import Context
 from device.telemetry.board import FLAGS
-from device.telemetry.observation import CameraStatus, Observation, Status
+from device.telemetry.observation import Observation
+from device.telemetry.status import CameraStatus, Status
 
 PREFIX = "fieldguide_"
 MAX_LABELS = 100

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from device.camera.frame import FrameSource
 from device.camera.live import LiveCapture
-from device.camera.source import FrameSource
 from device.inference.loop import Pace, Preparer, Result, infer
 from device.inference.smoothing import Smoothed, step
 from device.inference.trial import Model
-from device.outputs.sink import SinkThread
+from device.outputs.thread import SinkThread
 from device.service.systemd import Notifier
 from device.settings.sections import Config
 from device.telemetry.counters import Telemetry

@@ -15,14 +15,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from device.camera.frame import FrameSource
 from device.camera.live import MAX_HANGING, LiveCapture
-from device.camera.source import FrameSource, is_camera, open_source
+from device.camera.source import is_camera, open_source
 from device.contract.preprocess import Preprocessing
 from device.errors import CameraHangsError, OutputError, SourceError
 from device.inference.loop import Pace
 from device.inference.trial import Model
 from device.outputs import registry
-from device.outputs.sink import Context, Keeper, Sink, SinkThread
+from device.outputs.sink import Context, Keeper, Sink
+from device.outputs.thread import SinkThread
 from device.service.inference_thread import Pipeline
 from device.service.model_watcher import ModelWatcher
 from device.service.systemd import Notifier
@@ -30,7 +32,8 @@ from device.settings import sections as configuration
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.board import Board, must_slow
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import BoardStatus, Observation, told_rate
+from device.telemetry.observation import Observation
+from device.telemetry.status import BoardStatus, told_rate
 
 log = logging.getLogger("fieldguide")
 

@@ -24,7 +24,6 @@ SHORTEST_SECRET = 4
 """A shorter one is in half of all words; it is hidden inside of addresses alone."""
 LONG_VALUE = 8
 """Values of a query that are this long are taken for secret, whatever they are called."""
-
 _KNOWN = "rtsp[stu]?|rtmp[st]?|https?|mqtts?|wss?|srt|rtp|tcp|udp|tls|ftps?|onvif|mms"
 _START = re.compile(rf"(?i)[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?|[/\\]{{2,}}(?=.*@)")
 _START_IN_TEXT = re.compile(
@@ -326,3 +325,7 @@ def _escaped(text: str) -> Iterator[str]:
     for form in forms:
         if len(form) >= SHORTEST_SECRET and form.strip("."):
             yield form
+
+
+PICAMERA2 = "picamera2"
+AUTO = "auto"

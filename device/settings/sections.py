@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device.contract.preprocess import MAX_FRAME_PIXELS
+from device.contract.photos import MAX_FRAME_PIXELS
 from device.errors import ConfigError
 from device.settings import address, reader
 from device.settings.mqtt import MqttConfig, check_mqtt

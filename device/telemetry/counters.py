@@ -10,14 +10,8 @@ from typing import Any
 from device import __version__
 from device.safe_text import printable
 from device.settings.address import safe, shown
-from device.telemetry.observation import (
-    BoardStatus,
-    CameraStatus,
-    ModelInfo,
-    Observation,
-    SinkStatus,
-    Status,
-)
+from device.telemetry.observation import ModelInfo, Observation
+from device.telemetry.status import BoardStatus, CameraStatus, SinkStatus, Status
 
 FPS_WINDOW_S = 5.0
 FEWEST_FPS_SAMPLES = 3

@@ -24,12 +24,12 @@ from PIL import Image
 
 import device
 from device.bench import frame_loop
-from device.camera.source import Frame
+from device.camera.frame import Frame
 from device.contract import bundle, preprocess
 from device.inference.threads import MOST_THREADS, Demand
 from device.inference.trial import Guard, Model
 from device.outputs.json_lines import JsonLines
-from device.outputs.sink import SinkThread
+from device.outputs.thread import SinkThread
 from device.service.inference_thread import Pipeline
 from device.service.systemd import Notifier
 from device.settings.sections import Config, InferenceConfig, JsonConfig

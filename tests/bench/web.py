@@ -19,7 +19,8 @@ from typing import Any
 
 from device.contract import bundle
 from device.inference.trial import Guard
-from device.outputs.sink import Context, SinkThread
+from device.outputs.sink import Context
+from device.outputs.thread import SinkThread
 from device.outputs.web.sink import Web
 from device.service.inference_thread import Pipeline
 from device.service.systemd import Notifier

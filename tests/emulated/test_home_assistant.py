@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from device.outputs.mqtt.sink import Mqtt
-from device.outputs.sink import SinkThread
+from device.outputs.thread import SinkThread
 from device.settings.sections import WebConfig
-from device.telemetry.observation import BoardStatus
+from device.telemetry.status import BoardStatus
 from tests.support.helpers import LABELS
 from tests.support.mqtt_sinks import config
 from tests.support.observations import MODEL, Surroundings, sight

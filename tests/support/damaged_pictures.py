@@ -8,7 +8,8 @@ import sys
 import av
 import numpy as np
 
-from device.contract.preprocess import decode, prepare
+from device.contract.photos import decode
+from device.contract.preprocess import prepare
 from device.errors import PhotoError
 from tests.support.helpers import RULES, encoded, picture
 

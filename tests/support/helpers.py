@@ -15,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from device.contract import bundle as contract
-from device.contract.preprocess import Pixels, Preprocessing
+from device.contract.arrays import Pixels
+from device.contract.preprocess import Preprocessing
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("FIELDGUIDE_BUILD", "build")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from tests.support.helpers import chapter_of
 from train.data.split import Row
 from train.report import page

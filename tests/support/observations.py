@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from device.errors import OutputError
-from device.outputs.sink import Context, Sink, SinkThread
+from device.outputs.sink import Context, Sink
+from device.outputs.thread import SinkThread
 from device.settings.sections import BundleConfig, Config, OutputConfig, SmoothingConfig
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import UNKNOWN, ModelInfo, Observation, Status
+from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
+from device.telemetry.status import Status
 from tests.support.helpers import LABELS, picture
 from tests.support.load import slowdown
 

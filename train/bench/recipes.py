@@ -29,10 +29,10 @@ from device import child
 from device.console import guarded
 from device.errors import UsageError
 from device.files import write_text
-from train.data.fetch import fetch_weights
 from train.data.split import PARTS, part, read_csv
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
+from train.network.fetch_weights import fetch_weights
 from train.recipe.config import TrainConfig
 
 Score = tuple[int, int]

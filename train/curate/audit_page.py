@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from device.contract.preprocess import Pixels, Preprocessing, decode, prepare
+from device.contract.arrays import Pixels
+from device.contract.photos import decode
+from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from device.files import write_text
 from train.curate import audit
 from train.curate.audit import Finding, Removal
 from train.curate.features import frozen_features
-from train.data.dataset import DataSet, describe, read_same, scan
+from train.data.dataset import scan
+from train.data.listed import read_same
+from train.data.record import DataSet, describe
 from train.data.split import LEFT_OUT, PARTS, Row, assign
 from train.page.pictures import Picture, photo
 from train.page.templates import environment

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from device.contract.preprocess import Preprocessing
 from train.data.augment import look_of_views
-from train.data.dataset import load_listed
+from train.data.listed import load_listed
 from train.data.split import Photo
 from train.network.backbone import Architecture, build, load_weights
 from train.network.cache import Activations, cached, keep_only

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from device.contract import provenance
 from device.contract.folders import photos_below
-from device.contract.preprocess import Preprocessing, decode, read_photo
+from device.contract.photos import decode, read_photo
+from device.contract.preprocess import Preprocessing
 from device.contract.provenance import REVIEW, Provenance
 from device.errors import PhotoError
 from device.files import write_text

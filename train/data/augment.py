@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from device.contract.preprocess import Pixels, Preprocessing, prepare, prepare_box
+from device.contract.arrays import Pixels
+from device.contract.preprocess import Preprocessing, prepare, prepare_box
 
 LEAST_AREA = 0.6
 """A view shows at least this share of the centred square's area."""

@@ -18,9 +18,11 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress
 
-from device.contract.preprocess import Pixels, Preprocessing, decode
+from device.contract.arrays import Pixels
+from device.contract.photos import decode
+from device.contract.preprocess import Preprocessing
 from train.data.augment import view
-from train.data.dataset import listed
+from train.data.listed import listed
 from train.data.split import Row
 
 FEATURES = "features"

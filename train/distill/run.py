@@ -27,7 +27,8 @@ from rich.progress import Progress
 from device.commit import commit
 from device.contract.preprocess import Preprocessing
 from device.files import replacing, write_text
-from train.data.dataset import DATA_RECORD, SPLIT, load_listed, read_record
+from train.data.listed import load_listed
+from train.data.record import DATA_RECORD, SPLIT, read_record
 from train.data.split import Row, part, read_csv
 from train.distill.lessons import FEATURES, Lessons, take_lessons
 from train.distill.narrow import Shrunk, shrink

@@ -14,7 +14,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.inference.runtime import find
 from train.network.cache import Activations
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from train.network.weights import Convolution
 
 ROUNDS = 5

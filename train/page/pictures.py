@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 
 Floats = npt.NDArray[np.floating]
 

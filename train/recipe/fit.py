@@ -20,10 +20,11 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from device.commit import commit
-from device.contract.preprocess import decode
+from device.contract.photos import decode
 from device.files import write_text
 from train.data.augment import look_of_views, view
-from train.data.dataset import DATA_RECORD, SPLIT, DataSet, listed, load_listed, read_record
+from train.data.listed import listed, load_listed
+from train.data.record import DATA_RECORD, SPLIT, DataSet, read_record
 from train.data.split import PARTS, Row, part, read_csv
 from train.errors import DataError
 from train.network.backbone import between, build, classifier, load_weights

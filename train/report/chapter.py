@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from train.network import layer_table
 from train.network.layer_table import Layer
 from train.page import pictures

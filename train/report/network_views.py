@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from train.network.backbone import between
 
 Floats = npt.NDArray[np.float32]

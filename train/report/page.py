@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.errors import PhotoError
 from train.data.split import LEFT_OUT, PARTS, Row
 from train.page import pictures

@@ -11,10 +11,13 @@ from zipfile import BadZipFile, ZipFile
 
 import keras
 
-from device.contract.preprocess import Pixels, Preprocessing, decode, prepare
+from device.contract.arrays import Pixels
+from device.contract.photos import decode
+from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from device.files import replacing, write_text
-from train.data.dataset import DATA_RECORD, SPLIT, read_record, read_same
+from train.data.listed import read_same
+from train.data.record import DATA_RECORD, SPLIT, read_record
 from train.data.split import Row, part, read_csv
 from train.errors import BuildFolderError, DataError
 from train.report import chapter, page

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import correlate2d
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 
 Floats = npt.NDArray[np.float64]
 Place = tuple[int, int]

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 
+from device.camera.frame import ALWAYS, Demand, Frame
 from device.camera.http.body import START_OF_JPEG, Body, Film, Kind, kind_of
 from device.camera.http.client import HttpClient
 from device.camera.http.multipart import MAX_PICTURE_BYTES, Parts, Pictures
 from device.camera.pyav import NetworkStream
-from device.camera.source import ALWAYS, Demand, Frame
-from device.contract import preprocess
+from device.contract import photos
 from device.errors import PhotoError, SourceError
 from device.settings.address import safe, shown
 from device.settings.sections import CameraConfig
@@ -107,7 +107,7 @@ def decode_frame(name: str, data: bytes, outdated: int = 0) -> Frame:
         data = data.lstrip(b"\r\n")
         if not data.startswith(START_OF_JPEG):
             raise PhotoError("no JPEG")
-        picture = preprocess.decode_frame(data)
+        picture = photos.decode_frame(data)
     except PhotoError as error:
         problem = f"damaged frame: {error}"
     decode_s = time.perf_counter() - started_s

@@ -8,15 +8,10 @@ Uncertainty sampling by the margin of the two best scores (Scheffer, Decomain an
 
 import errno
 import logging
-import math
 import os
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +22,19 @@ from device.contract.names import MAX_NAME_BYTES, name_problem, settled
 from device.contract.provenance import REVIEW
 from device.errors import ClassNameError, OutputError
 from device.outputs.collect import snapshot
+from device.outputs.collect.folder import (
+    Saved,
+    oldest,
+    saved_photos,
+    size_on_disk,
+    start_ageing,
+    too_many,
+    too_old,
+    write_whole,
+)
 from device.settings.sections import CollectConfig
-from device.telemetry.observation import UNKNOWN, Observation, Status
+from device.telemetry.observation import UNKNOWN, Observation
+from device.telemetry.status import Status
 
 log = logging.getLogger("fieldguide")
 
@@ -41,31 +47,10 @@ TELL_S = 60.0
 """How often the log tells of photos that were removed, at most."""
 SHRINK_TO = 0.95
 """A folder that is too large shrinks to this share of its limit, so that it seldom has to."""
-BLOCK_BYTES = 4096
-EARLIEST_S = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
-"""A photo from before was saved by a clock that was not set yet: its age is unknown."""
-UNDATED_S = 0.0
-"""The file's time of what is saved while nobody knows how late it is."""
-AHEAD_S = 86400.0
-"""A photo from this far in the future was saved by a clock that was wrong."""
-NAME = re.compile(r"\.?\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}\.jpg")
-"""Only files with such names are ever counted or removed; a dot means not whole yet."""
 REMEMBERED = 32
 SAME_PICTURE = 4.0
 """Thumbnails whose grey values differ by less than this on average show the same thing."""
 LABELLED, CHANGED, UNCERTAIN = "labelled", "changed", "uncertain"
-
-
-@dataclass(frozen=True)
-class Saved:
-    """One file in the folder; its name begins with the time that the device's clock had."""
-
-    path: Path
-    bytes: int
-    """On disk, about."""
-    modified_s: float
-    """Of an unlabelled one, since when it is known to be there; long ago if that is not known."""
-    labelled: bool
 
 
 class Collector:
@@ -194,10 +179,10 @@ class Collector:
         with self._lock:
             try:
                 self._make_room(len(data))
-                _write(self._folder / name, data, undated=undated)
+                write_whole(self._folder / name, data, undated=undated)
             except OSError as error:
                 self._refuse(error, len(data))
-            self._used_bytes += _on_disk(len(data))
+            self._used_bytes += size_on_disk(len(data))
             self._saved_total += 1
             self._problem = ""
         return name.as_posix()
@@ -214,7 +199,7 @@ class Collector:
         path = self._folder / REVIEW / f"{snapshot.stamp(0)}-00000000.jpg"
         try:
             self._make_room(self._refused_bytes)
-            _write(path, bytes(self._refused_bytes))
+            write_whole(path, bytes(self._refused_bytes))
             path.unlink()
             self._problem = ""
         except OSError as error:
@@ -229,7 +214,7 @@ class Collector:
         """
         if time.monotonic() >= self._next_scan_s:
             self._tidy(self._config.max_mb * MB)
-        limit = self._config.max_mb * MB - _on_disk(wanted_bytes)
+        limit = self._config.max_mb * MB - size_on_disk(wanted_bytes)
         if limit < 0:
             raise OSError(errno.EFBIG, f"a photo is larger than max_mb = {self._config.max_mb}")
         for share in (SHRINK_TO, 1):
@@ -245,11 +230,11 @@ class Collector:
         lacking = self._lacking(wanted_bytes)
         if lacking <= 0:
             return
-        doubts = [file for file in _files(self._folder) if not file.labelled]
+        doubts = [file for file in saved_photos(self._folder) if not file.labelled]
         # Some file systems give room back later, or not at all: then more would go for nothing.
         trade = time.monotonic() >= self._next_trade_s
         if trade and sum(file.bytes for file in doubts) >= lacking:
-            self._remove(_oldest(doubts, lacking), "for room on the disk")
+            self._remove(oldest(doubts, lacking), "for room on the disk")
             if self._lacking(wanted_bytes) <= 0:
                 return
             self._next_trade_s = time.monotonic() + RESCAN_S
@@ -259,15 +244,15 @@ class Collector:
     def _lacking(self, wanted_bytes: int) -> int:
         disk = os.statvfs(self._folder)
         free = disk.f_bavail * disk.f_frsize
-        return self._config.min_free_mb * MB + _on_disk(wanted_bytes) - free
+        return self._config.min_free_mb * MB + size_on_disk(wanted_bytes) - free
 
     def _tidy(self, limit_bytes: int) -> None:
         """Remove unlabelled photos that are too old, then the oldest ones above the limit."""
         self._next_scan_s = time.monotonic() + RESCAN_S
-        files = _files(self._folder)
+        files = saved_photos(self._folder)
         self._used_bytes = sum(f.bytes for f in files)
         if clock.is_synchronized():
-            _date(files)
+            start_ageing(files)
             old = too_old(files, time.time() - self._config.max_age_days * 86400)
             self._remove(old, f"older than max_age_days = {self._config.max_age_days:g}")
             files = [file for file in files if file not in set(old)]
@@ -305,80 +290,9 @@ def why_save(observation: Observation, threshold: float, config: CollectConfig) 
     return UNCERTAIN if near_second or near_threshold else ""
 
 
-def too_old(files: Sequence[Saved], oldest_s: float) -> list[Saved]:
-    """Which unlabelled files are known to be from before `oldest_s`."""
-    return [f for f in files if not f.labelled and EARLIEST_S <= f.modified_s < oldest_s]
-
-
-def too_many(files: Sequence[Saved], limit_bytes: int) -> list[Saved]:
-    """Which unlabelled files go so that all stay below a limit; none if that is not enough."""
-    doubts = [file for file in files if not file.labelled]
-    surplus_bytes = sum(f.bytes for f in files) - limit_bytes
-    return _oldest(doubts, surplus_bytes) if sum(f.bytes for f in doubts) >= surplus_bytes else []
-
-
 def folder_name(predicted: str) -> str:
     """A class of the model as the name of a folder; the class itself wherever that can be one."""
     if not name_problem(predicted):
         return predicted
     letters = "".join(c if c.isalnum() else "-" for c in predicted[: MAX_NAME_BYTES // 5])
     return f"class {letters}".strip()
-
-
-def _oldest(doubts: list[Saved], wanted_bytes: int) -> list[Saved]:
-    """The files to remove to gain so many bytes, by the time in their names."""
-    gone, gained = [], 0
-    for file in sorted(doubts, key=lambda f: (f.path.name, f.path)):
-        if gained >= wanted_bytes:
-            break
-        gone.append(file)
-        gained += file.bytes
-    return gone
-
-
-def _date(files: Sequence[Saved]) -> None:
-    """Let unlabelled photos age from now on that a wrong clock saved."""
-    now_s = time.time()
-    for file in files:
-        if not file.labelled and not EARLIEST_S <= file.modified_s <= now_s + AHEAD_S:
-            # Someone may have fetched it meanwhile.
-            with suppress(FileNotFoundError):
-                os.utime(file.path, (now_s, now_s))
-
-
-def _files(folder: Path) -> list[Saved]:
-    """The photos that this module saved there; what a kill left half written is removed."""
-    found = []
-    for parent, _, names in os.walk(folder):
-        labelled = Path(parent).relative_to(folder).parts[:1] != (REVIEW,)
-        for path in (Path(parent, name) for name in names if NAME.fullmatch(name)):
-            try:
-                if path.name.startswith("."):
-                    path.unlink()
-                    continue
-                state = path.stat()
-            except FileNotFoundError:
-                # Someone fetched it meanwhile.
-                continue
-            found.append(Saved(path, _on_disk(state.st_size), state.st_mtime, labelled))
-    return found
-
-
-def _on_disk(size_bytes: int) -> int:
-    return math.ceil(size_bytes / BLOCK_BYTES) * BLOCK_BYTES
-
-
-def _write(path: Path, data: bytes, *, undated: bool = False) -> None:
-    """Write a whole file that survives a power cut, or none; half of one stays hidden."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if undated:
-            os.utime(part, (UNDATED_S, UNDATED_S))
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from device import __version__
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.contract.provenance import Provenance
 from device.telemetry.observation import Observation
 

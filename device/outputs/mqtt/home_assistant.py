@@ -17,7 +17,8 @@ from typing import Any
 
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
-from device.telemetry.observation import UNKNOWN, Observation, Status, told_rate
+from device.telemetry.observation import UNKNOWN, Observation
+from device.telemetry.status import Status, told_rate
 
 ONLINE, OFFLINE = "online", "offline"
 SUPPORT_NAME = "Fieldguide"

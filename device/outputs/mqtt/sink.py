@@ -25,7 +25,8 @@ from device.outputs.mqtt.home_assistant import OFFLINE, ONLINE
 from device.outputs.mqtt.leftovers import Leftovers
 from device.settings.mqtt import MqttConfig, tls_context
 from device.settings.sections import WebConfig
-from device.telemetry.observation import ModelInfo, Observation, Status
+from device.telemetry.observation import ModelInfo, Observation
+from device.telemetry.status import Status
 
 log = logging.getLogger("fieldguide")
 

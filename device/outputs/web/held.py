@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.telemetry.observation import ModelInfo, Observation
 
 MAX_SIDE_PX = 1280

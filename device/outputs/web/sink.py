@@ -25,7 +25,8 @@ from device.outputs.sink import Context
 from device.outputs.web import held, view
 from device.outputs.web.view import History
 from device.outputs.web.viewers import MAX_VIEWERS, Viewers
-from device.telemetry.observation import ModelInfo, Observation, Status
+from device.telemetry.observation import ModelInfo, Observation
+from device.telemetry.status import Status
 
 PAGE = Path(__file__).with_name("page.html")
 SIGN_IN = Path(__file__).with_name("sign_in.html")

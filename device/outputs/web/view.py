@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 
 from device.contract import bundle
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels, Scores
 from device.errors import FieldguideError
-from device.inference.classifier import Scores
 from device.outputs.web.held import MAX_SIDE_PX
 from device.telemetry.board import explain
-from device.telemetry.observation import ModelInfo, Observation, Status, told_rate
+from device.telemetry.observation import ModelInfo, Observation
+from device.telemetry.status import Status, told_rate
 
 MAX_KEPT_PIXELS = 1440 * 1440
 """Of what a viewer can save; more is halved, as often as it takes."""

@@ -25,7 +25,8 @@ from convert.quantize.plan import (
     round_weights,
 )
 from convert.tflite.flatbuffer import ModelFacts, read_facts
-from device.contract.preprocess import Pixels, Preprocessing, prepare
+from device.contract.arrays import Pixels
+from device.contract.preprocess import Preprocessing, prepare
 from device.inference.classifier import Classifier
 from tests.support.helpers import folded_weights
 from train.data.rendered import CLASS_NAMES, render_flower

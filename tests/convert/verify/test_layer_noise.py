@@ -13,7 +13,7 @@ from convert.quantize.plan import Plan
 from convert.tflite.flatbuffer import read_operators
 from convert.verify.layer_noise import LayerError, compare_layers, describe, match, worst_first
 from device.contract import bundle as contract
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 
 NARROW = "block_5_project"
 

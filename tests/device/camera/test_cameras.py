@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.camera.auto import CAPABILITY, AutoCamera, VideoNode, choose, describe, video_nodes
+from device.camera.auto import AutoCamera
+from device.camera.frame import Frame, FrameSource
 from device.camera.http.camera import HttpCamera
 from device.camera.live import MAX_HANGING, LiveCapture
 from device.camera.picamera import PiCamera, rgb_from_yuv420
-from device.camera.pyav import NetworkStream, V4l2Camera
-from device.camera.source import Frame, FrameSource, open_source
+from device.camera.pyav import NetworkStream
+from device.camera.source import open_source
+from device.camera.v4l2 import CAPABILITY, V4l2Camera, VideoNode, choose, describe, video_nodes
 from device.contract.preprocess import prepare_frame
 from device.errors import CameraHangsError, SourceError
 from device.settings.sections import CameraConfig

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.camera import live as module
+from device.camera.frame import Frame, FrameSource
 from device.camera.live import LiveCapture
-from device.camera.pyav import V4l2Camera
-from device.camera.source import Frame, FrameSource
+from device.camera.v4l2 import V4l2Camera
 from device.errors import CameraHangsError, SourceError
 from device.settings.sections import OPEN_TIMEOUT_S, CameraConfig
 from device.telemetry.counters import Telemetry

@@ -12,12 +12,12 @@ import av
 import numpy as np
 import pytest
 
+from device.camera.frame import Demand, Frame
 from device.camera.http.camera import HttpCamera
 from device.camera.live import LiveCapture
 from device.camera.pyav import NetworkStream, VideoFile
-from device.camera.source import Demand, Frame
-from device.contract import preprocess
-from device.contract.preprocess import Pixels
+from device.contract import photos, preprocess
+from device.contract.arrays import Pixels
 from device.errors import SourceError
 from device.inference.loop import Pace
 from device.settings.sections import CameraConfig
@@ -240,7 +240,7 @@ def test_pictures_that_nobody_wants_are_not_made(monkeypatch: pytest.MonkeyPatch
 
 def test_jpegs_that_nobody_wants_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[bytes] = []
-    decode = preprocess.decode_frame
+    decode = photos.decode_frame
     monkeypatch.setattr(preprocess, "decode_frame", lambda d: decoded.append(d) or decode(d))
     pace = Pace(1.0)
     with mjpeg_camera() as camera:

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from device.camera.source import open_source
-from device.contract import preprocess
-from device.contract.preprocess import Preprocessing, decode, load_photo, prepare
+from device.contract import photos, preprocess
+from device.contract.photos import decode, load_photo
+from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from device.settings.sections import CameraConfig
 from tests.support.helpers import RULES, encoded, picture
@@ -291,7 +292,7 @@ def test_a_huge_file_is_refused_without_being_read_whole(
     huge = tmp_path / "huge.jpg"
     with huge.open("wb") as file:
         file.truncate(2**20)
-        assert len(preprocess.read_photo(huge)) == 2**20
+        assert len(photos.read_photo(huge)) == 2**20
         file.truncate(2**40)
     with pytest.raises(PhotoError, match="larger than 1 MiB"):
         load_photo(huge, RULES)

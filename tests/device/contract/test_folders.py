@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from device.contract.folders import photos_below
 from tests.train.data.test_dataset import RULES, image, jpeg, two_classes, write
 from train.data import dataset as photos
+from train.data import record
 from train.data.folder import look
 from train.data.split import assign
 from train.errors import DataError
@@ -304,7 +305,7 @@ def test_line_breaks_in_names_of_photos_stay_out_of_the_lines(folder: Path) -> N
     write(folder / "moss" / "c\nd.txt", b"")
     assert "\\n" in notes(folder) and all("\n" not in note for note in look(folder).notes)
     rows = assign(photos.scan(folder, RULES))
-    table = photos.table(photos.describe(folder, rows), rows)
+    table = record.table(record.describe(folder, rows), rows)
     assert "left out: moss/a\\nb.jpg: the file is empty" in table.splitlines()
 
 

@@ -11,7 +11,7 @@ from PIL import Image, features
 
 from device.contract import formats
 from device.contract.formats import is_photo_start
-from device.contract.preprocess import decode
+from device.contract.photos import decode
 from device.errors import PhotoError
 from tests.support.helpers import RULES, encoded, picture
 

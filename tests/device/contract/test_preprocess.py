@@ -9,15 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from device.contract.preprocess import (
-    Pixels,
-    Preprocessing,
-    crop_box,
-    decode,
-    prepare,
-    prepare_box,
-    prepare_frame,
-)
+from device.contract.arrays import Pixels
+from device.contract.photos import decode
+from device.contract.preprocess import Preprocessing, crop_box, prepare, prepare_box, prepare_frame
 from device.errors import BundleError
 from tests.support.helpers import RULES, encoded, picture
 

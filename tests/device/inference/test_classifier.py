@@ -15,7 +15,9 @@ from PIL import Image
 
 from convert.artifacts.exported import FLOAT_MODEL
 from device.contract import bundle as contract
-from device.contract.preprocess import Pixels, Preprocessing, load_photo, prepare_frame
+from device.contract.arrays import Pixels
+from device.contract.photos import load_photo
+from device.contract.preprocess import Preprocessing, prepare_frame
 from device.errors import BundleError, RuntimeUnavailableError, UsageError
 from device.inference.classifier import Classifier, Prediction, dequantize
 from device.inference.runtime import MODULES, Runtime, find

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from device.contract import bundle as contract
-from device.contract.preprocess import load_photo
+from device.contract.photos import load_photo
 from device.inference.classifier import Classifier
 from tests.support.helpers import (
     BUILD,

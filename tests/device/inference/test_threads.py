@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.camera.source import Frame
+from device.camera.frame import Frame
 from device.contract import bundle as contract
-from device.contract.preprocess import Box, Pixels, Preprocessing, prepare_box
+from device.contract.arrays import Box, Pixels
+from device.contract.preprocess import Preprocessing, prepare_box
 from device.inference import loop, threads, trial
 from device.inference.classifier import Classifier
 from device.inference.loop import results

@@ -14,7 +14,7 @@ from device.outputs.prometheus import MAX_LABELS, Metrics
 from device.outputs.web.sink import Web
 from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import BoardStatus
+from device.telemetry.status import BoardStatus
 from tests.support.observations import MODEL, Surroundings, sight
 from tests.support.peers.cameras import eventually
 

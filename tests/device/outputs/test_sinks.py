@@ -13,10 +13,11 @@ import pytest
 
 from device.errors import OutputError
 from device.outputs.json_lines import JsonLines
-from device.outputs.sink import MAX_WAITING_CHANGES, Mailbox, SinkThread
+from device.outputs.thread import MAX_WAITING_CHANGES, Mailbox, SinkThread
 from device.settings.sections import JsonConfig
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import ModelInfo, Observation, SinkStatus, Status
+from device.telemetry.observation import ModelInfo, Observation
+from device.telemetry.status import SinkStatus, Status
 from tests.support.load import slowdown
 from tests.support.peers.cameras import eventually
 

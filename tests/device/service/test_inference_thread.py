@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from device.camera.frame import Frame
 from device.camera.live import LiveCapture
-from device.camera.source import Frame
 from device.contract import bundle as contract
 from device.contract.preprocess import prepare_box, prepare_frame
 from device.inference.loop import Pace, region_box

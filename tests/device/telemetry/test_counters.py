@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from device.telemetry import counters as module
 from device.telemetry.counters import FPS_WINDOW_S, Telemetry
-from device.telemetry.observation import told_rate
+from device.telemetry.status import told_rate
 
 Clock = SimpleNamespace
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convert.artifacts.training import Training
-from convert.pack.bundle import one_class_after_another
+from convert.artifacts.training import Training, one_class_after_another
 from device.bench.frame_loop import write_camera_frames
 from device.contract.bundle import Bundle
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from device.contract import bundle
-from device.contract.preprocess import decode, prepare, read_photo
+from device.contract.photos import decode, read_photo
+from device.contract.preprocess import prepare
 from device.inference.classifier import Classifier
 from device.inference.runtime import Runtime, find
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from device.camera.frame import Frame
 from device.camera.http.camera import HttpCamera
-from device.camera.source import Frame
 from device.settings.sections import CameraConfig
 from tests.support.peers.cameras import jpeg
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.errors import PhotoError
 from tests.support.helpers import RULES, encoded, picture
 from train.curate.audit import Finding, Removal, alike, confident_label, judge, mislabels, removals
 from train.curate.audit_page import Audit, render
 from train.curate.clean import Cleaning, clean, read_cleaning
-from train.data.dataset import DataSet, describe
+from train.data.record import DataSet, describe
 from train.data.split import LEFT_OUT, Row, thumbnail
 from train.errors import DataError
 

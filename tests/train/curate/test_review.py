@@ -14,6 +14,7 @@ from tests.support.helpers import encoded
 from train.__main__ import main
 from train.curate import review
 from train.data import dataset as photos
+from train.data import record as data_record
 from train.data.split import LEFT_OUT, PARTS, Row, assign, part, read_csv, to_csv
 from train.errors import DataError
 
@@ -123,7 +124,7 @@ def test_make_data_shows_new_photos_before_anything_learns_from_them(
     assert "the model says moss" in page, "its opinion of the photo labelled fern"
     assert "<b></b>" not in page and "&lt;b&gt;" in page
     assert "garden · 2026-05-28 20:26" in page
-    assert read_csv(out / photos.SPLIT) == split(folder)
+    assert read_csv(out / data_record.SPLIT) == split(folder)
 
 
 def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -
 
 def test_photos_that_wait_for_review_make_nothing_train_again(folder: Path, tmp_path: Path) -> None:
     run(folder, tmp_path)
-    files = [tmp_path / photos.SPLIT, tmp_path / photos.DATA_RECORD]
+    files = [tmp_path / data_record.SPLIT, tmp_path / data_record.DATA_RECORD]
     before = [file.stat().st_mtime_ns for file in files]
     write(folder / REVIEW / "fern" / "d.jpg", image(5002), RECORD)
     run(folder, tmp_path)

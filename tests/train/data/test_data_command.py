@@ -16,6 +16,7 @@ from tests.support.helpers import ROOT, encoded
 from tests.train.data.test_dataset import RULES, image, jpeg, two_classes, write
 from train.__main__ import main
 from train.data import dataset as photos
+from train.data import record as data_record
 from train.data.split import assign, read_csv
 
 
@@ -30,11 +31,16 @@ def test_the_command_writes_split_and_record(
     write(folder / "fern" / "empty.jpg", b"")
     out = tmp_path / "build" / "train"
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
-    rows = read_csv(out / photos.SPLIT)
+    rows = read_csv(out / data_record.SPLIT)
     assert rows == assign(photos.scan(folder, RULES))
-    assert photos.read_record(out / photos.DATA_RECORD) == photos.describe(folder, rows)
+    assert data_record.read_record(out / data_record.DATA_RECORD) == data_record.describe(
+        folder, rows
+    )
     assert "left out: fern/empty.jpg: the file is empty" in capsys.readouterr().out
-    assert sorted(path.name for path in out.iterdir()) == [photos.DATA_RECORD, photos.SPLIT]
+    assert sorted(path.name for path in out.iterdir()) == [
+        data_record.DATA_RECORD,
+        data_record.SPLIT,
+    ]
 
 
 def empty(folder: Path) -> None:
@@ -93,7 +99,7 @@ def test_bad_data_is_one_line_and_leaves_the_old_split(
 ) -> None:
     spoil, message = BAD_FOLDERS[case]
     out = tmp_path / "train"
-    old = write(out / photos.SPLIT, b"the split before")
+    old = write(out / data_record.SPLIT, b"the split before")
     spoil(folder)
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 1
     assert message in only_error(capsys.readouterr().err)
@@ -118,7 +124,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system takes root")
     try:
-        write(where / "train" / photos.SPLIT, b"the split before")
+        write(where / "train" / data_record.SPLIT, b"the split before")
         with (where / "filler").open("wb", buffering=0) as file, pytest.raises(OSError):
             while True:
                 file.write(b"\0" * 4096)
@@ -133,8 +139,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_split(
     out = full_disk / "train"
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 1
     assert "No space left" in only_error(capsys.readouterr().err)
-    assert (out / photos.SPLIT).read_bytes() == b"the split before"
-    assert [path.name for path in out.iterdir()] == [photos.SPLIT]
+    assert (out / data_record.SPLIT).read_bytes() == b"the split before"
+    assert [path.name for path in out.iterdir()] == [data_record.SPLIT]
 
 
 def test_a_process_gives_status_and_line_as_well(folder: Path, tmp_path: Path) -> None:
@@ -163,7 +169,7 @@ def test_what_is_grouped_otherwise_than_most_is_told_and_recorded(
     said = capsys.readouterr().out
     assert "edited copy, in one part: fern/mirrored.jpg of fern/0.jpg" in said
     assert "alike as of one camera: 14 photos" in said and "of all others by 0.94" in said
-    record = photos.read_record(out / photos.DATA_RECORD)
+    record = data_record.read_record(out / data_record.DATA_RECORD)
     assert record.edited_copies == 1
     assert record.correlations["0.94"] == 12 + 18 + 1
     assert sum(record.correlations.values()) == 12 + 18 + 1 + 14

@@ -16,7 +16,8 @@ from PIL import Image
 from device.contract.preprocess import Preprocessing
 from tests.support.helpers import encoded
 from train.data import dataset as photos
-from train.data import fetch
+from train.data import flowers as fetch
+from train.data import record as data_record
 from train.data.split import LEFT_OUT, PARTS, Photo, assign, to_csv
 from train.errors import DataError
 
@@ -189,7 +190,7 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path, loose: bool) -> Non
 def test_the_record_counts_every_row_and_names_the_data(folder: Path) -> None:
     write(folder / "fern" / "empty.jpg", b"")
     rows = assign(photos.scan(folder, RULES))
-    record = photos.describe(folder, rows)
+    record = data_record.describe(folder, rows)
     assert record.kind == "photos"
     assert record.description == "12 photos in 2 classes, folder 'photos'"
     assert sum(sum(parts.values()) for parts in record.counts.values()) == len(rows) == 13
@@ -200,7 +201,7 @@ def test_the_record_counts_every_row_and_names_the_data(folder: Path) -> None:
 
 def test_the_fingerprint_depends_on_content_and_class_alone(folder: Path, tmp_path: Path) -> None:
     def fingerprint(where: Path) -> str:
-        return photos.describe(where, assign(photos.scan(where, RULES))).fingerprint
+        return data_record.describe(where, assign(photos.scan(where, RULES))).fingerprint
 
     first = fingerprint(folder)
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
@@ -212,21 +213,21 @@ def test_the_fingerprint_depends_on_content_and_class_alone(folder: Path, tmp_pa
 
 def test_rendered_pictures_are_called_so(folder: Path) -> None:
     write(folder / photos.RENDERED_MARK, b"")
-    record = photos.describe(folder, assign(photos.scan(folder, RULES)))
+    record = data_record.describe(folder, assign(photos.scan(folder, RULES)))
     assert record.kind == "rendered"
     assert "no real photos" in record.description
 
 
 def test_the_record_comes_back_or_says_what_to_do(folder: Path, tmp_path: Path) -> None:
-    record = photos.describe(folder, assign(photos.scan(folder, RULES)))
-    path = tmp_path / photos.DATA_RECORD
+    record = data_record.describe(folder, assign(photos.scan(folder, RULES)))
+    path = tmp_path / data_record.DATA_RECORD
     path.write_text(json.dumps(record.record()))
-    assert photos.read_record(path) == record
+    assert data_record.read_record(path) == record
     path.write_text(json.dumps(record.record())[:-20])
     with pytest.raises(DataError, match="make data"):
-        photos.read_record(path)
+        data_record.read_record(path)
     with pytest.raises(DataError, match="make data"):
-        photos.read_record(tmp_path / "none.json")
+        data_record.read_record(tmp_path / "none.json")
 
 
 # --- locate -------------------------------------------------------------------------------------
@@ -283,12 +284,12 @@ def test_rendered_pictures_can_be_asked_for(
     tmp_path: Path, rendered: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(photos, "fetch_flowers")
-    assert photos.locate(photos.RENDERED, tmp_path) == tmp_path / "rendered_flowers"
+    assert photos.locate(data_record.RENDERED, tmp_path) == tmp_path / "rendered_flowers"
     assert len(rendered) == 1
 
 
 def test_what_was_rendered_once_hides_no_photos(tmp_path: Path, rendered: list[Path]) -> None:
-    photos.locate(photos.RENDERED, tmp_path)
+    photos.locate(data_record.RENDERED, tmp_path)
     (tmp_path / "flower_photos").mkdir()
     assert photos.locate(None, tmp_path) == tmp_path / "flower_photos"
 

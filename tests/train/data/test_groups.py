@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
-from device.contract.preprocess import decode, read_photo
+from device.contract.photos import decode, read_photo
 from tests.support.helpers import ROOT, RULES
 from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album

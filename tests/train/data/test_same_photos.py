@@ -14,7 +14,7 @@ from convert.errors import InputError
 from device.errors import PhotoError
 from tests.support.helpers import LABELS, RULES, encoded, picture
 from train.curate import features
-from train.data.dataset import load_listed, read_same
+from train.data.listed import load_listed, read_same
 from train.data.split import Row
 from train.distill import lessons
 from train.errors import DataError

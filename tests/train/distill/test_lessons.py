@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from convert.artifacts.training import Training
-from device.contract.preprocess import Preprocessing, load_photo
+from device.contract.photos import load_photo
+from device.contract.preprocess import Preprocessing
 from tests.support.helpers import LABELS, RULES
 from train.data.split import Row
 from train.distill import lessons

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from device.contract.preprocess import Preprocessing, load_photo
+from device.contract.photos import load_photo
+from device.contract.preprocess import Preprocessing
 from tests.support.build_folder import Floats, convolve, weights_folder
 from tests.support.helpers import picture
 from train.errors import WeightsError

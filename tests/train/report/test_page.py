@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device.contract.preprocess import Pixels
+from device.contract.arrays import Pixels
 from device.errors import PhotoError
 from tests.support.html_page import FLOWERS, HOSTILE, Page, load, metrics_of, page_of, render
 from train.report.page import CONTENTS, STEPS

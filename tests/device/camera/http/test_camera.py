@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from device.camera.http.camera import HttpCamera, decode_frame
-from device.contract.preprocess import MAX_FRAME_PIXELS
+from device.contract.photos import MAX_FRAME_PIXELS
 from device.errors import SourceError
 from tests.support.helpers import encoded, picture
 from tests.support.load import Stopwatch

@@ -16,7 +16,7 @@ from device.errors import OutputError
 from device.outputs.mqtt import connection
 from device.outputs.mqtt import sink as mqtt
 from device.outputs.mqtt.sink import Mqtt
-from device.outputs.sink import SinkThread
+from device.outputs.thread import SinkThread
 from tests.support.helpers import LABELS, ROOT
 from tests.support.load import Stopwatch
 from tests.support.mqtt_sinks import (

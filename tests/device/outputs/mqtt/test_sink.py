@@ -12,7 +12,7 @@ import pytest
 
 from device.errors import OutputError
 from device.settings.sections import MqttConfig
-from device.telemetry.observation import BoardStatus
+from device.telemetry.status import BoardStatus
 from tests.support.helpers import LABELS, ROOT
 from tests.support.load import Stopwatch
 from tests.support.mqtt_sinks import ANNOUNCED, OWN, Make, config, connect, problem_of, settle

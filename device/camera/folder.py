@@ -1,0 +1,62 @@
+"""The photos of a folder as frames."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.camera.frame import Frame
+from device.contract.folders import photos_below
+from device.contract.formats import PHOTO_SUFFIXES
+from device.contract.photos import decode, pixels, read_photo
+from device.contract.preprocess import Preprocessing
+from device.errors import PhotoError, SourceError
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """The photos of a folder, by name, once."""
+
+    folder: Path
+    preprocessing: Preprocessing
+    max_pixels: int | None = None
+    """As `decode` takes it."""
+    live = False
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield one frame per photo; what cannot be read gives a frame with an error.
+
+        That are damaged photos, and at the end the subfolders that nobody may look into.
+        """
+        closed: list[OSError] = []
+        for path in photos_below(self.folder, closed=closed.append):
+            yield self._frame(path)
+        for error in closed:
+            yield Frame(str(error.filename), None, error.strerror or str(error), time.monotonic())
+
+    def _frame(self, path: Path) -> Frame:
+        started_s = time.perf_counter()
+        picture, problem = None, ""
+        try:
+            picture = pixels(
+                decode(read_photo(path), self.preprocessing, max_pixels=self.max_pixels)
+            )
+        except PhotoError as error:
+            problem = str(error)
+        decode_s = time.perf_counter() - started_s
+        return Frame(str(path), picture, problem, time.monotonic(), decode_s)
+
+
+def check_photos(folder: Path) -> None:
+    """Raise SourceError if a folder has no photo, or none that may be read."""
+    closed: list[OSError] = []
+    if next(photos_below(folder, closed=closed.append), None) is not None:
+        return
+    if closed:
+        raise SourceError(f"{closed[0].filename}: {closed[0].strerror}")
+    raise SourceError(f"{folder}: no photos in this folder ({_suffixes()})")
+
+
+def _suffixes() -> str:
+    return ", ".join(sorted(PHOTO_SUFFIXES))

@@ -1,0 +1,62 @@
+"""A frame, and what gives frames."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from device.contract.arrays import Pixels
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture from a source, or why it could not be decoded."""
+
+    name: str
+    """Path of the photo, or the source's address with the frame's number."""
+    picture: Pixels | None
+    """uint8 (h, w, 3) R, G, B, any size; nobody writes to it any more."""
+    error: str = ""
+    captured_s: float = 0.0
+    """`time.monotonic()` when the picture was complete."""
+    decode_s: float = 0.0
+    """Time to read and decode it, seconds; waiting for a camera is not counted."""
+    outdated: int = 0
+    """How many of a camera's frames before it were passed over, for it had come already."""
+    lag_s: float = 0.0
+    """How far behind a camera's stream it is; `captured_s` is as long ago as well."""
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether it only says that the camera sends: nobody wanted this frame decoded."""
+        return self.picture is None and not self.error
+
+
+class Demand(Protocol):
+    """Who looks at a camera's frames."""
+
+    @property
+    def due_s(self) -> float:
+        """`time.monotonic()` from which the next frame is wanted; before that none is."""
+        ...
+
+
+class Always:
+    """Every frame is wanted."""
+
+    due_s = float("-inf")
+
+
+ALWAYS = Always()
+
+
+class FrameSource(Protocol):
+    """Something that yields frames until it ends."""
+
+    live: bool
+    """A camera, whose newest frame matters; a file's frames all do."""
+    hang_is_final: bool
+    """Whether a call that hangs leaves the camera unusable for this process."""
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames; raises SourceError when there can be no more through a fault."""
+        ...

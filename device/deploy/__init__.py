@@ -1,0 +1,1 @@
+"""What puts releases on boards over SSH; on the workstation only."""

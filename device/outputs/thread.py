@@ -1,0 +1,178 @@
+"""The thread between the frame loop and one sink."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from device.errors import OutputError
+from device.outputs.sink import Catching, Counting, Sink, log
+from device.telemetry.counters import Telemetry
+from device.telemetry.observation import Observation
+
+TICK_S = 1.0
+RETRY_S = 1.0
+POLL_S = 0.1
+"""How long a sink without observations takes to notice that it is to close."""
+MAX_WAITING_CHANGES = 256
+"""Label changes that wait for a sink that hangs, without their pictures; then the oldest go."""
+
+
+class Mailbox:
+    """One slot for the newest observation, and a queue of label changes before it."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Condition()
+        self._changes: deque[Observation] = deque()
+        self._newest: Observation | None = None
+        self.lost_total = 0
+        """Changes given up so far."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to take."""
+        with self._ready:
+            return bool(self._changes or self._newest)
+
+    @property
+    def waiting_changes(self) -> int:
+        """How many label changes wait."""
+        with self._ready:
+            return len(self._changes)
+
+    def put(self, observation: Observation) -> tuple[int, int]:
+        """Leave an observation; never waits for the reader.
+
+        Returns:
+            How many waiting observations it replaced, and how many changes were given up.
+        """
+        with self._ready:
+            replaced, lost = int(self._newest is not None), 0
+            self._newest = None if observation.changed else observation
+            if observation.changed:
+                if self._changes:
+                    # Only the newest keeps its picture, so that waiting costs next to nothing.
+                    last = self._changes.pop()
+                    self._changes.append(replace(last, picture=None, class_map=None))
+                self._changes.append(observation)
+            if len(self._changes) > MAX_WAITING_CHANGES:
+                self._changes.popleft()
+                lost = 1
+                self.lost_total += 1
+            self._ready.notify()
+            return replaced, lost
+
+    def put_back(self, change: Observation) -> None:
+        """Make a change that could not be delivered the next one to be taken."""
+        with self._ready:
+            self._changes.appendleft(change)
+
+    def take(self, timeout_s: float) -> Observation | None:
+        """The oldest waiting change, else the newest observation; None after the timeout."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._changes or self._newest, timeout_s)
+            if self._changes:
+                return self._changes.popleft()
+            newest, self._newest = self._newest, None
+            return newest
+
+
+class SinkThread:
+    """Runs one sink on a thread of its own."""
+
+    def __init__(self, sink: Sink, telemetry: Telemetry) -> None:
+        self.sink = sink
+        self._catching = sink if isinstance(sink, Catching) else None
+        self._telemetry = telemetry
+        self._mailbox = Mailbox()
+        self._closing = threading.Event()
+        self._problems: dict[str, str] = {}
+        self._losing, self._lost_before = False, 0
+        telemetry.sink(sink.name)
+        self._thread = threading.Thread(target=self._run, name=f"sink-{sink.name}", daemon=True)
+        self._thread.start()
+
+    def put(self, observation: Observation) -> None:
+        """Leave an observation for the sink; never blocks."""
+        replaced, lost = self._mailbox.put(observation)
+        if replaced or lost:
+            counts = {"dropped_total": replaced + lost, "lost_changes_total": lost}
+            self._telemetry.sink(self.sink.name, counts=counts)
+
+    def start_closing(self) -> None:
+        """Ask the sink to deliver what waits and close."""
+        self._closing.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until the sink is closed; false if it still hangs then."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        next_tick_s = 0.0
+        while True:
+            closing = self._closing.is_set()
+            observation = self._mailbox.take(0 if closing else POLL_S)
+            empty = observation is None
+            delivered = observation is None or self._deliver(observation)
+            self._tell_lost()
+            # Its picture shall not stay in memory until the next one comes.
+            observation = None
+            if closing and (empty or not delivered):
+                break
+            if time.monotonic() >= next_tick_s:
+                next_tick_s = time.monotonic() + TICK_S
+                self._attempt("tick", lambda: self.sink.tick(self._telemetry.snapshot()))
+                if isinstance(self.sink, Counting):
+                    self._telemetry.sink(self.sink.name, figures=dict(self.sink.figures))
+            if not delivered:
+                self._closing.wait(RETRY_S)
+        self._attempt("close", self.sink.close)
+        if left := self._mailbox.waiting_changes:
+            log.warning("output.%s: closed, %d label changes undelivered", self.sink.name, left)
+        self._telemetry.forget_sink(self.sink.name)
+
+    def _tell_lost(self) -> None:
+        """One line when the first change is given up, one when all that is left is delivered."""
+        lost = self._mailbox.lost_total - self._lost_before
+        if lost and not self._losing:
+            self._losing = True
+            log.warning(
+                "output.%s: %d label changes wait, the oldest are given up from here on",
+                self.sink.name,
+                MAX_WAITING_CHANGES,
+            )
+        elif self._losing and not self._mailbox.waiting_changes:
+            self._losing, self._lost_before = False, self._mailbox.lost_total
+            log.warning("output.%s: %d label changes were given up", self.sink.name, lost)
+
+    def _deliver(self, observation: Observation) -> bool:
+        """Publish; false if it is worth another try."""
+        error = self._attempt("publish", lambda: self.sink.publish(observation))
+        if error is None:
+            self._telemetry.sink(self.sink.name, counts={"delivered_total": 1})
+        elif observation.changed and isinstance(error, OSError | OutputError):
+            self._mailbox.put_back(observation)
+            return False
+        return True
+
+    def _attempt(self, method: str, call: Callable[[], None]) -> Exception | None:
+        if self._catching is not None:
+            self._catching.catching_up = self._mailbox.waiting
+        try:
+            call()
+        except Exception as error:
+            # A sink's fault, whatever it is, must not end its thread: the broker comes back.
+            problem = " ".join(str(error).split()) or type(error).__name__
+            if problem not in self._problems.values():
+                log.warning("output.%s: %s", self.sink.name, problem)
+            self._problems[method] = problem
+            self._telemetry.sink(self.sink.name, counts={"errors_total": 1}, problem=problem)
+            return error
+        if self._problems.pop(method, ""):
+            rest = next(iter(self._problems.values()), "")
+            self._telemetry.sink(self.sink.name, problem=rest)
+            if not rest:
+                log.info("output.%s: works again", self.sink.name)
+        return None

@@ -1,0 +1,45 @@
+"""The photos that the split lists: read only if they are still the same."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from device.contract.arrays import Pixels
+from device.contract.photos import decode, read_photo
+from device.contract.preprocess import Preprocessing, prepare
+from device.errors import PhotoError
+from train.errors import DataError
+
+
+def read_same(path: Path, sha256: str) -> bytes:
+    """The bytes of a photo file, which must be those that were scanned.
+
+    Raises:
+        PhotoError: if it cannot be read, or is another picture by now.
+    """
+    data = read_photo(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PhotoError("its bytes are others than those that were scanned")
+    return data
+
+
+@contextmanager
+def listed(path: Path, sha256: str) -> Iterator[bytes]:
+    """Work on the bytes of a photo of the split; say which one vanished or was exchanged since.
+
+    Raises:
+        DataError: in place of a `PhotoError`.
+    """
+    try:
+        yield read_same(path, sha256)
+    except PhotoError as error:
+        raise DataError(
+            f"{path}: {error}, though the split lists it; run `make data` again"
+        ) from error
+
+
+def load_listed(path: Path, sha256: str, rules: Preprocessing) -> Pixels:
+    """A photo of the split as uint8 (height_px, width_px, 3); raises as `listed` does."""
+    with listed(path, sha256) as data:
+        return prepare(decode(data, rules), rules)
