@@ -42,10 +42,9 @@ class Proxy:
 
 
 def location_of_readme(port: int) -> str:
-    """What the README says to write, for a page at this port."""
-    found = re.search(
-        r"^    location /birds/ \{.*?^    \}$", (ROOT / "README.md").read_text(), re.M | re.S
-    )
+    """What device/README.md says to write, for a page at this port."""
+    text = (ROOT / "device" / "README.md").read_text("utf-8")
+    found = re.search(r"^    location /birds/ \{.*?^    \}$", text, re.M | re.S)
     assert found is not None
     assert "127.0.0.1:8080" in found[0]
     return found[0].replace("127.0.0.1:8080", f"127.0.0.1:{port}")
