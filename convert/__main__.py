@@ -263,7 +263,7 @@ def summary(options: argparse.Namespace) -> int:
 
 
 def figures(options: argparse.Namespace) -> int:
-    """Print the README's tables of accuracy and scores."""
+    """Print the tables of accuracy and scores that stand in RESULTS.md."""
     builds = [load_build(folder) for folder in options.builds]
     print(f"{header()}\n\n{accuracy_table(builds)}\n\n{scores_table(builds)}")
     return 0
@@ -357,7 +357,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=bundle)
 
-    command = commands.add_parser("figures", help="the README's tables, from several builds")
+    command = commands.add_parser("figures", help="the tables of RESULTS.md, from several builds")
     command.add_argument("builds", nargs="+", type=Path)
     command.set_defaults(command=figures)
 

@@ -1,4 +1,4 @@
-"""`make figures`: the README's tables of accuracy and of scores, from builds of several seeds.
+"""`make figures`: RESULTS.md's tables of accuracy and of scores, from builds of several seeds.
 
 Each seed is another split of the same photos, so a photo may stand in several test parts. Its
 answers are not independent: the interval of all counts fewer photos than there are answers (Kish's

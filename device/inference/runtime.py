@@ -21,8 +21,10 @@ MODULES = {
 EDGETPU = "edgetpu"
 """Whichever of them is there, with the Edge TPU's delegate."""
 EDGETPU_LIBRARY = "libedgetpu.so.1"
-EDGETPU_NEEDS = "a libedgetpu that was built for this runtime (see Coral in the README)"
-"""The stock one crashes with newer runtimes (google-coral/edgetpu#812)."""
+EDGETPU_NEEDS = (
+    "a libedgetpu that was built for this runtime (the stock one crashes with newer runtimes: "
+    "google-coral/edgetpu#812)"
+)
 LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib/*-linux-gnu*", "/usr/local/lib", "/lib")
 
 AUTO = "auto"

@@ -48,7 +48,8 @@ NEIGHBOURS = 10
 REMOVED_MARGIN = 0.9
 REMOVED_NEIGHBOURS = 1.0
 """A suspect goes only if the judge is this sure and so many of its neighbours are of the other
-class. The judge alone is mostly wrong about its own strongest suspects; see README."""
+class. The judge alone is mostly wrong about its own strongest suspects
+(train/docs/decisions/0012-cleaning-is-optional.md)."""
 REMOVED_SHARE = 0.05
 """If more of a class's photos would go, the judge does not know the class, or a fixed camera makes
 all its photos alike: then none of them goes."""
