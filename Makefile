@@ -285,7 +285,7 @@ $(BUILD)/venv-bench/ready: device/locks/device.txt | $(READY)
 	@touch $@
 
 # What the wheel holds, in whatever sub-package.
-DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o \( -name '*.py' -o -name '*.html' -o -name '*.toml' \) -print)
+DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o -path device/workstation -prune -o \( -name '*.py' -o -name '*.html' -o -name '*.toml' \) -print)
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel
 $(BUILD)/wheel/ready: pyproject.toml $(DEVICE_FILES) LICENSE | $(READY)
 	@rm -rf $(@D); mkdir -p $(@D)
