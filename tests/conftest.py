@@ -21,22 +21,13 @@ from device.inference.classifier import Classifier
 from device.outputs.web.sink import Web
 from device.settings import address
 from device.settings.sections import WebConfig
-from tests.support.helpers import (
-    LABELS,
-    ROOT,
-    RULES,
-    SIZE_PX,
-    Call,
-    Run,
-    encoded,
-    fit_head,
-    folded_weights,
-    picture,
-    write_video,
-)
+from tests.support.cli import Call, Run
 from tests.support.observations import Surroundings
 from tests.support.peers.browser import driver
 from tests.support.peers.film import Browsers, Film
+from tests.support.pictures import LABELS, RULES, SIZE_PX, encoded, picture, write_video
+from tests.support.places import ROOT
+from tests.support.small_networks import fit_head, folded_weights
 
 if TYPE_CHECKING:
     from convert.artifacts.training import LabelledPhoto, Training
@@ -94,7 +85,7 @@ def flowers(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_training(tmp_path_factory: pytest.TempPathFactory) -> "Training":
-    """What training would leave, for seeded pictures of `helpers.LABELS`; without model.keras."""
+    """What training would leave, for seeded pictures of `pictures.LABELS`; without model.keras."""
     from convert.artifacts.training import REPORT, REPORT_PLACE, LabelledPhoto, Training
 
     folder = tmp_path_factory.mktemp("tiny")

@@ -16,8 +16,8 @@ from device.doctor import software
 from device.inference import trial
 from device.inference.trial import Guard
 from device.settings.sections import InferenceConfig
-from tests.support.helpers import ROOT
-from tests.support.peers.cameras import eventually
+from tests.support.places import ROOT
+from tests.support.timing import eventually
 
 TRAPS = ("device", "numpy", "json", "ai_edge_litert", "PIL")
 

@@ -12,7 +12,7 @@ from device.doctor.finding import OK, Finding
 from device.errors import SourceError
 from device.safe_text import one_line, printable
 from device.telemetry.counters import Telemetry
-from tests.support.helpers import Call
+from tests.support.cli import Call
 from tests.support.peers.cameras import jpeg
 from tests.support.peers.http_servers import first, server
 

@@ -18,12 +18,12 @@ from device.outputs.mqtt.sink import Mqtt
 from device.outputs.thread import SinkThread
 from device.settings.sections import WebConfig
 from device.telemetry.status import BoardStatus
-from tests.support.helpers import LABELS
 from tests.support.mqtt_sinks import config
 from tests.support.observations import MODEL, Surroundings, sight
-from tests.support.peers.cameras import eventually
 from tests.support.peers.home_assistant import HomeAssistant
 from tests.support.peers.mqtt_broker import Broker
+from tests.support.pictures import LABELS
+from tests.support.timing import eventually
 
 NAMES = ["entities", "words", "starts", "outage", "swap", "before", "after", "load"]
 ROW_BYTES = 160

@@ -27,7 +27,7 @@ from device.image.identity import Identity, seed
 from device.image.layout import DATA, ROOT_B
 from tests.emulated.support import stock_image
 from tests.emulated.support.qemu_board import CARD_BYTES, PATIENCE_S, Board, insert
-from tests.support.helpers import BUILD, ROOT
+from tests.support.places import BUILD, ROOT
 
 MACHINES = os.environ.get("FIELDGUIDE_BOOTS", "").split()
 CUTS = int(os.environ.get("FIELDGUIDE_CUTS", "0"))

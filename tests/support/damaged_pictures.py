@@ -11,7 +11,7 @@ import numpy as np
 from device.contract.photos import decode
 from device.contract.preprocess import prepare
 from device.errors import PhotoError
-from tests.support.helpers import RULES, encoded, picture
+from tests.support.pictures import RULES, encoded, picture
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from device.contract.arrays import Pixels
-from tests.support.helpers import chapter_of
+from tests.support.small_networks import chapter_of
 from train.data.split import Row
 from train.report import page
 

@@ -14,8 +14,8 @@ from device.settings.sections import BundleConfig, Config, OutputConfig, Smoothi
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
 from device.telemetry.status import Status
-from tests.support.helpers import LABELS, picture
-from tests.support.load import slowdown
+from tests.support.pictures import LABELS, picture
+from tests.support.timing import slowdown
 
 MODEL = ModelInfo(
     name="tiny",

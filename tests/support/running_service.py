@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.helpers import ROOT
-from tests.support.load import Stopwatch
-from tests.support.peers.cameras import eventually
+from tests.support.places import ROOT
+from tests.support.timing import Stopwatch, eventually
 
 START_LIMIT_S = 30.0
 

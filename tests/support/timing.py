@@ -1,6 +1,8 @@
-"""What else the machine does, so that bounds on time hold beside it."""
+"""Waiting and measuring with limits that hold beside other work on the machine."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 MEASURED_S = 0.1
 
@@ -25,3 +27,16 @@ class Stopwatch:
         """Seconds; never more than went by."""
         took_s = time.monotonic() - self._started_s
         return took_s / max(self._slowdown, slowdown())
+
+
+def eventually(condition: Callable[[], Any], within_s: float = 10.0) -> float:
+    """Wait for a condition; returns how long it took, fails if it takes too long.
+
+    On a machine with other work the limit is as many times longer as everything takes there.
+    """
+    started_s = time.monotonic()
+    while not condition():
+        past_s = time.monotonic() - started_s
+        assert past_s < within_s or past_s < within_s * slowdown(), "it did not happen in time"
+        time.sleep(0.02)
+    return time.monotonic() - started_s

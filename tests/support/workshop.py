@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.helpers import ROOT
+from tests.support.places import ROOT
 
 FIRST = ["train data", "train weights", "train fit", "convert export"]
 REST = ["convert verify", "convert bundle"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import ROOT
+from tests.support.places import ROOT
 from tests.support.workshop import FIRST, REST, Workshop
 from tests.whole.test_make_photos import age, project, write
 from train.recipe.fit import FIT_CODE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import ROOT
+from tests.support.places import ROOT
 from tests.support.workshop import FIRST, REST, Workshop, environment
 
 

@@ -17,7 +17,7 @@ from tests.support.build_folder import (
     succeeded,
     train,
 )
-from tests.support.helpers import device, lines
+from tests.support.cli import device, lines
 from train.data.rendered import CLASS_NAMES
 
 pytestmark = pytest.mark.slow

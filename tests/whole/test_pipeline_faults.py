@@ -14,7 +14,8 @@ from convert.config import Gate
 from convert.errors import GateError
 from convert.targets import runtimes
 from device.contract import bundle as contract
-from tests.support.build_folder import Build, begun, copy, only_error, succeeded
+from tests.support.build_folder import Build, begun, copy, succeeded
+from tests.support.cli import only_error
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from convert.quantize.export import SHIPPED_OPERATORS
 from convert.quantize.plan import ACTIVATION_STEPS
 from convert.tflite.flatbuffer import read_facts
 from device.inference.classifier import Classifier
-from tests.support.helpers import LABELS
+from tests.support.pictures import LABELS
 
 if TYPE_CHECKING:
     from convert.artifacts.training import Training

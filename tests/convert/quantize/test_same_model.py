@@ -10,7 +10,7 @@ import pytest
 
 from device.contract import bundle as contract
 from tests.support.build_folder import CALIBRATION_PHOTOS, Build
-from tests.support.helpers import ROOT
+from tests.support.places import ROOT
 
 OTHER_INSTRUCTIONS = {
     "ONEDNN_MAX_CPU_ISA": "SSE41",

@@ -12,8 +12,8 @@ import pytest
 import convert.__main__ as conversion
 from convert.targets.micro import ARENA_STEP_BYTES, RESOLVERS, Measurement, measure, sources
 from device.contract import bundle as contract
-from tests.support.build_folder import only_error
-from tests.support.helpers import with_other_answers
+from tests.support.bundle_files import with_other_answers
+from tests.support.cli import only_error
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 

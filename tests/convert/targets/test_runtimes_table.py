@@ -15,8 +15,8 @@ from convert.targets.measure_runtimes import measure, one_operator
 from convert.targets.runtimes import Support
 from convert.tflite.flatbuffer import operator_name, pack, parse, read_facts
 from device.contract import bundle as contract
-from tests.support.build_folder import only_error
-from tests.support.helpers import BUILD, PROCESS_LIMIT_S
+from tests.support.cli import PROCESS_LIMIT_S, only_error
+from tests.support.places import BUILD
 
 OPERATORS = ["ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "QUANTIZE", "SOFTMAX"]
 ENVIRONMENTS = {

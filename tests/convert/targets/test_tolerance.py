@@ -11,7 +11,7 @@ import convert.__main__ as conversion
 from convert.errors import ConversionError
 from convert.targets.tolerance import Measured, merged, read_table, record, table_text
 from device.contract import bundle as contract
-from tests.support.build_folder import only_error
+from tests.support.cli import only_error
 
 OURS, THEIRS = "a" * 64, "b" * 64
 ROW = Measured("tflite-runtime", "2.14.0", "cortex-a53", OURS, 60, 5, 1)

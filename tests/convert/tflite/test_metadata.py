@@ -14,7 +14,9 @@ from convert.tflite.flatbuffer import parse, read_facts
 from convert.tflite.metadata import Description, embed
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
-from tests.support.helpers import BUILD, LABELS, PROCESS_LIMIT_S
+from tests.support.cli import PROCESS_LIMIT_S
+from tests.support.pictures import LABELS
+from tests.support.places import BUILD
 
 # tflite-support's own generated reader; its higher layers need libusb for no reason of ours.
 READER = """

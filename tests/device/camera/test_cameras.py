@@ -24,10 +24,10 @@ from device.contract.preprocess import prepare_frame
 from device.errors import CameraHangsError, SourceError
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
-from tests.support.helpers import RULES, picture
-from tests.support.load import Stopwatch, slowdown
-from tests.support.peers.cameras import FakePicamera2, MjpegCamera, eventually, jpeg, mjpeg_camera
+from tests.support.peers.cameras import FakePicamera2, MjpegCamera, jpeg, mjpeg_camera
 from tests.support.peers.rtsp_camera import rtsp_camera
+from tests.support.pictures import RULES, picture
+from tests.support.timing import Stopwatch, eventually, slowdown
 
 QUICK = CameraConfig(stall_timeout_s=0.6, longest_wait_s=0.5)
 

@@ -16,10 +16,13 @@ import pytest
 from PIL import Image
 
 from device.contract import bundle as contract
-from tests.support.helpers import ROOT, encoded, read_folder, resealed, write_folder
-from tests.support.peers.cameras import MjpegCamera, eventually, mjpeg_camera
+from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.peers.cameras import MjpegCamera, mjpeg_camera
 from tests.support.peers.mqtt_broker import free_port
+from tests.support.pictures import encoded
+from tests.support.places import ROOT
 from tests.support.running_service import Running, running, settings
+from tests.support.timing import eventually
 
 WATCHED_S = 12.0
 VIEWERS = 4

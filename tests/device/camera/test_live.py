@@ -17,8 +17,8 @@ from device.camera.v4l2 import V4l2Camera
 from device.errors import CameraHangsError, SourceError
 from device.settings.sections import OPEN_TIMEOUT_S, CameraConfig
 from device.telemetry.counters import Telemetry
-from tests.support.helpers import picture
-from tests.support.peers.cameras import eventually
+from tests.support.pictures import picture
+from tests.support.timing import eventually
 
 QUICK = CameraConfig(stall_timeout_s=0.6, longest_wait_s=0.5)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.camera.pictures import UPRIGHT, Orientation, upright, whole
-from tests.support.helpers import picture
+from tests.support.pictures import picture
 
 SPS, IDR, SLICE = b"\0\0\0\1\x67a", b"\0\0\0\1\x65b", b"\0\0\0\1\x41c"
 

@@ -22,9 +22,10 @@ from device.errors import SourceError
 from device.inference.loop import Pace
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
-from tests.support.helpers import picture
-from tests.support.peers.cameras import eventually, mjpeg_camera
+from tests.support.peers.cameras import mjpeg_camera
 from tests.support.peers.rtsp_camera import Habits, age_s, rtsp_camera
+from tests.support.pictures import picture
+from tests.support.timing import eventually
 
 CONFIG = CameraConfig(stall_timeout_s=2.0)
 ONE = 1 << 16

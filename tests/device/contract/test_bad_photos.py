@@ -17,7 +17,7 @@ from device.contract.photos import decode, load_photo
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from device.settings.sections import CameraConfig
-from tests.support.helpers import RULES, encoded, picture
+from tests.support.pictures import RULES, encoded, picture
 
 LONGEST_MESSAGE = 120
 DAMAGED_PER_KIND = 25

@@ -18,7 +18,8 @@ from device.contract import bundle as contract
 from device.errors import BundleError, SelfTestError
 from device.inference import selftest
 from device.inference.classifier import Classifier
-from tests.support.helpers import LABELS, RULES, THRESHOLD, read_folder, resealed, write_folder
+from tests.support.bundle_files import THRESHOLD, read_folder, resealed, write_folder
+from tests.support.pictures import LABELS, RULES
 
 MANIFEST, MODEL, NAMES = contract.MANIFEST, contract.MODEL, contract.REQUIRED_FILES
 EDITS_PER_FILE = 40

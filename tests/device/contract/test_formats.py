@@ -13,7 +13,7 @@ from device.contract import formats
 from device.contract.formats import is_photo_start
 from device.contract.photos import decode
 from device.errors import PhotoError
-from tests.support.helpers import RULES, encoded, picture
+from tests.support.pictures import RULES, encoded, picture
 
 PICTURE = picture(0, 1)
 PACKAGES = {"HEIF": "pillow-heif", "JXL": "pillow-jxl-plugin", "AVIF": "Pillow 12"}

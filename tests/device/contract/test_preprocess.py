@@ -13,7 +13,7 @@ from device.contract.arrays import Pixels
 from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing, crop_box, prepare, prepare_box, prepare_frame
 from device.errors import BundleError
-from tests.support.helpers import RULES, encoded, picture
+from tests.support.pictures import RULES, encoded, picture
 
 ORIENTATION = 0x0112
 STORED = {

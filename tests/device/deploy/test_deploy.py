@@ -19,7 +19,7 @@ from device.image import archive, payload
 from device.service.supervisor import Service
 from device.settings.sections import BundleConfig, CollectConfig
 from device.telemetry.counters import Telemetry
-from tests.support.helpers import ROOT
+from tests.support.places import ROOT
 
 DEPLOY = ROOT / "device" / "deploy"
 UNIT = DEPLOY / "fieldguide.service"

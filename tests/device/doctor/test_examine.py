@@ -11,8 +11,9 @@ from device.contract import bundle as contract
 from device.doctor import examine
 from device.doctor import finding as findings
 from device.doctor.finding import FAILED, OK, WARNING, Finding
+from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.cli import Call, device
 from tests.support.fake_host import the
-from tests.support.helpers import Call, device, read_folder, resealed, write_folder
 
 
 def settings_file(tmp_path: Path, bundle: Path) -> Path:

@@ -12,8 +12,8 @@ from device.errors import SelfTestError
 from device.inference.threads import Demand
 from device.inference.trial import Check
 from device.settings.sections import Config, InferenceConfig
+from tests.support.cli import assert_one_error_line, device
 from tests.support.fake_host import states, the
-from tests.support.helpers import assert_one_error_line, device
 
 # --- picamera2 ------------------------------------------------------------------------------------
 

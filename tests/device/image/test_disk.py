@@ -19,7 +19,7 @@ from device.image.layout import BOOT, DATA, MIB, PARTITIONS, ROOT_A, ROOT_B
 from device.image.native import unpacked
 from device.image.tools import PACKAGES, cached, find
 from device.update import slots
-from tests.support.helpers import BUILD
+from tests.support.places import BUILD
 
 
 def need(*tools: str) -> None:

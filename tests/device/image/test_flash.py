@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from device.image import flash
 from device.image.errors import DiskError, WriteError
 from device.image.flash import Disk, examine, objection
-from tests.support.helpers import ROOT
+from tests.support.places import ROOT
 
 GB = 10**9
 CARD = Disk("/dev/sdx", False, 32 * GB, True, ())

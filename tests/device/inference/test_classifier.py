@@ -21,7 +21,8 @@ from device.contract.preprocess import Preprocessing, prepare_frame
 from device.errors import BundleError, RuntimeUnavailableError, UsageError
 from device.inference.classifier import Classifier, Prediction, dequantize
 from device.inference.runtime import MODULES, Runtime, find
-from tests.support.helpers import LABELS, RULES, SIZE_PX, int8_io_model, picture
+from tests.support.pictures import LABELS, RULES, SIZE_PX, picture
+from tests.support.small_networks import int8_io_model
 
 CORAL_MODELS = ("mobilenet_v2_1.0_224_quant.tflite", "tf2_mobilenet_v2_1.0_224_ptq.tflite")
 CORAL_PICTURES = {

@@ -16,16 +16,10 @@ import pytest
 from device.contract import bundle as contract
 from device.contract.photos import load_photo
 from device.inference.classifier import Classifier
-from tests.support.helpers import (
-    BUILD,
-    LABELS,
-    PROCESS_LIMIT_S,
-    ROOT,
-    RULES,
-    device,
-    lines,
-    with_other_answers,
-)
+from tests.support.bundle_files import with_other_answers
+from tests.support.cli import PROCESS_LIMIT_S, device, lines
+from tests.support.pictures import LABELS, RULES
+from tests.support.places import BUILD, ROOT
 
 MAX_WHEEL_BYTES = 212_000
 """Just above what it has, so that nothing large slips in."""

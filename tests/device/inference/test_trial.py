@@ -19,8 +19,7 @@ from device.inference.classifier import Classifier
 from device.inference.runtime import EDGETPU, Runtime, find
 from device.inference.trial import Guard, candidates
 from device.settings.sections import InferenceConfig
-from tests.support.load import Stopwatch, slowdown
-from tests.support.peers.cameras import eventually
+from tests.support.timing import Stopwatch, eventually, slowdown
 
 QUICK = InferenceConfig(load_timeout_s=20)
 CRASHES = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"

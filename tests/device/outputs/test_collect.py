@@ -25,7 +25,7 @@ from device.outputs.collect.folder import Saved, too_many, too_old
 from device.outputs.collect.sink import MB, Collector, folder_name, why_save
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
-from tests.support.helpers import LABELS, encoded, picture
+from tests.support.pictures import LABELS, encoded, picture
 
 MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, 0.0, 0.0)
 CONFIG = CollectConfig(enabled=True, max_per_minute=600, min_free_mb=0)

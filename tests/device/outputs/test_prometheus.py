@@ -16,7 +16,7 @@ from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.status import BoardStatus
 from tests.support.observations import MODEL, Surroundings, sight
-from tests.support.peers.cameras import eventually
+from tests.support.timing import eventually
 
 BASE_UNITS = ("seconds", "celsius", "ratio", "hertz", "bytes")
 

@@ -18,8 +18,7 @@ from device.settings.sections import JsonConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import SinkStatus, Status
-from tests.support.load import slowdown
-from tests.support.peers.cameras import eventually
+from tests.support.timing import eventually, slowdown
 
 MODEL = ModelInfo("tiny", ("a", "b"), "0" * 64, "no data", "ai-edge-litert", "2.3", 1, 0.0, 0.001)
 PICTURE = np.zeros((480, 640, 3), np.uint8)

@@ -16,10 +16,12 @@ import pytest
 from device.contract import bundle as contract
 from device.contract import provenance
 from device.contract.folders import photos_below
-from tests.support.helpers import ROOT, encoded, picture, read_folder, resealed, write_folder
-from tests.support.load import slowdown
-from tests.support.peers.cameras import MjpegCamera, eventually, jpeg, mjpeg_camera
+from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
+from tests.support.pictures import encoded, picture
+from tests.support.places import ROOT
 from tests.support.running_service import Running, manager, running, settings
+from tests.support.timing import eventually, slowdown
 
 DAMAGED_PICTURES = 10_000
 SOAK_S = float(os.environ.get("FIELDGUIDE_SOAK_S", "30"))

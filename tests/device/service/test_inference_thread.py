@@ -22,9 +22,8 @@ from device.service.systemd import Notifier
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import ModelInfo, Observation
-from tests.support.helpers import RULES, picture
-from tests.support.load import Stopwatch, slowdown
-from tests.support.peers.cameras import eventually
+from tests.support.pictures import RULES, picture
+from tests.support.timing import Stopwatch, eventually, slowdown
 
 
 class Scene:

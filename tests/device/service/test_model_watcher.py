@@ -16,7 +16,7 @@ from device.service.model_watcher import ModelWatcher, identity
 from device.settings.sections import BundleConfig, Config, InferenceConfig
 from device.telemetry.counters import Telemetry
 from device.update import slots
-from tests.support.peers.cameras import eventually
+from tests.support.timing import eventually
 
 
 class Watch:

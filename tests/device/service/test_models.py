@@ -17,8 +17,8 @@ from device.service.model_watcher import ModelWatcher
 from device.settings.sections import BundleConfig, Config
 from device.telemetry.counters import Telemetry
 from device.update import slots
-from tests.support.helpers import read_folder, resealed, write_folder
-from tests.support.peers.cameras import eventually
+from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.timing import eventually
 
 
 class Watch:

@@ -18,10 +18,12 @@ from device.errors import CameraHangsError, SourceError
 from device.service.supervisor import FINISHED, MODEL, Service
 from device.settings import sections as configuration
 from device.settings.sections import CameraConfig
-from tests.support.helpers import ROOT, RULES, encoded, picture
-from tests.support.peers.cameras import FakePicamera2, MjpegCamera, eventually, jpeg, mjpeg_camera
+from tests.support.peers.cameras import FakePicamera2, MjpegCamera, jpeg, mjpeg_camera
 from tests.support.peers.rtsp_camera import Habits, rtsp_camera
+from tests.support.pictures import RULES, encoded, picture
+from tests.support.places import ROOT
 from tests.support.running_service import running, settings
+from tests.support.timing import eventually
 
 
 @pytest.fixture

@@ -13,10 +13,12 @@ import pytest
 
 from device.contract import bundle as contract
 from device.service.supervisor import Service
-from tests.support.helpers import ROOT, encoded, picture, read_folder, resealed
-from tests.support.load import slowdown
-from tests.support.peers.cameras import MjpegCamera, eventually, jpeg, mjpeg_camera
+from tests.support.bundle_files import read_folder, resealed
+from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
+from tests.support.pictures import encoded, picture
+from tests.support.places import ROOT
 from tests.support.running_service import copied, manager, running, settings
+from tests.support.timing import eventually, slowdown
 
 STOP_LIMIT_S = 2.0
 

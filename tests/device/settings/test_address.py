@@ -27,7 +27,8 @@ from device.settings import sections as configuration
 from device.settings.address import hide, parse, problem, remember, remember_secret, safe, shown
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
-from tests.support.helpers import ROOT, Call
+from tests.support.cli import Call
+from tests.support.places import ROOT
 
 PLACES = ("garden", "127.0.0.1:9", "[fe80::1%eth0]:554", "cam.local:port", "cam:", "[::1", "ho st")
 PATHS = ("", "/", "/live/ch0", "/axis-cgi/mjpg/video.cgi", "/my%20cam/1.jpg", "/ü")

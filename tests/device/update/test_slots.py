@@ -16,9 +16,12 @@ import pytest
 from convert.pack.bundle import tar_bytes
 from device.contract import bundle as contract
 from device.update import slots
-from tests.support.helpers import ROOT, Call, assert_one_error_line, device, read_folder, resealed
-from tests.support.peers.cameras import eventually, mjpeg_camera
+from tests.support.bundle_files import read_folder, resealed
+from tests.support.cli import Call, assert_one_error_line, device
+from tests.support.peers.cameras import mjpeg_camera
+from tests.support.places import ROOT
 from tests.support.running_service import running, settings
+from tests.support.timing import eventually
 
 KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
 """Updates cut at random moments; `make soak` asks for 1,000."""

@@ -17,14 +17,9 @@ from hypothesis import strategies as st
 from device.contract import bundle as contract
 from device.errors import BundleError, SlotError
 from device.update import slots
-from tests.support.helpers import (
-    ROOT,
-    Call,
-    assert_one_error_line,
-    read_folder,
-    resealed,
-    write_folder,
-)
+from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.cli import Call, assert_one_error_line
+from tests.support.places import ROOT
 
 Files = dict[str, bytes]
 

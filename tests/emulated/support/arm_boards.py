@@ -28,7 +28,7 @@ from tests.emulated.support.qemu_user import (
     machine,
     qemu,
 )
-from tests.support.helpers import BUILD
+from tests.support.places import BUILD
 
 LITERT, TFLITE = "ai-edge-litert", "tflite-runtime"
 SYSTEMS = {

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.helpers import BUILD
+from tests.support.places import BUILD
 
 PACKAGES = "systemd,systemd-sysv,dbus,openssh-server,python3,python3-venv,sudo"
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*")

@@ -19,7 +19,7 @@ from pathlib import Path
 from device.deploy import fetch_wheels
 from device.image.errors import ImageError
 from device.image.tools import archive_of_apt
-from tests.support.helpers import BUILD, ROOT
+from tests.support.places import BUILD, ROOT
 
 CACHE = BUILD / "arm" / "cache"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

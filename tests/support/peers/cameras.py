@@ -11,15 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tests.support.helpers import encoded, picture
-from tests.support.load import slowdown
+from tests.support.pictures import encoded, picture
 
 BOUNDARY = "frame"
 Bytes = npt.NDArray[np.uint8]
 
 
 def jpeg(label: int, width: int = 128, height: int = 96) -> bytes:
-    """A frame that shows one of `helpers.LABELS`."""
+    """A frame that shows one of `pictures.LABELS`."""
     return encoded(picture(label, 1, width, height), "JPEG", quality=90)
 
 
@@ -92,19 +91,6 @@ def mjpeg_camera(fps: float = 40.0, address: str = "127.0.0.1") -> Iterator[Mjpe
         yield camera
     finally:
         camera.unplug()
-
-
-def eventually(condition: Callable[[], Any], within_s: float = 10.0) -> float:
-    """Wait for a condition; returns how long it took, fails if it takes too long.
-
-    On a machine with other work the limit is as many times longer as everything takes there.
-    """
-    started_s = time.monotonic()
-    while not condition():
-        past_s = time.monotonic() - started_s
-        assert past_s < within_s or past_s < within_s * slowdown(), "it did not happen in time"
-        time.sleep(0.02)
-    return time.monotonic() - started_s
 
 
 class FakeRequest:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.helpers import BUILD
-from tests.support.peers.cameras import eventually
 from tests.support.peers.mqtt_broker import free_port
+from tests.support.places import BUILD
+from tests.support.timing import eventually
 
 HASS = BUILD / "venv-ha" / "bin" / "hass"
 START_S = 180.0

@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.peers.cameras import eventually
+from tests.support.timing import eventually
 
 PATHS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/sbin"
 """Debian has it where only root looks."""

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from av.bitstream import BitStreamFilterContext
 
-from tests.support.helpers import picture
+from tests.support.pictures import picture
 
 WIDTH_PX, HEIGHT_PX = 128, 96
 SDP = """v=0
@@ -62,7 +62,7 @@ class Habits:
 
 
 class RtspCamera:
-    """Shows a class of `helpers.LABELS`, or the time, until it is unplugged."""
+    """Shows a class of `pictures.LABELS`, or the time, until it is unplugged."""
 
     def __init__(self, habits: Habits | None = None) -> None:
         self.habits = habits or Habits()

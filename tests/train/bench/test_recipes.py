@@ -11,7 +11,7 @@ import pytest
 from device.errors import UsageError
 from device.files import write_text
 from tests.support.build_folder import Build, weights_folder
-from tests.support.helpers import picture
+from tests.support.pictures import picture
 from train.bench import recipes, scale
 from train.bench.recipes import Measured, changed, keras_network, table
 from train.network.backbone import Architecture, build

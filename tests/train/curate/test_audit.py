@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from device.contract.arrays import Pixels
 from device.errors import PhotoError
-from tests.support.helpers import RULES, encoded, picture
+from tests.support.pictures import RULES, encoded, picture
 from train.curate.audit import Finding, Removal, alike, confident_label, judge, mislabels, removals
 from train.curate.audit_page import Audit, render
 from train.curate.clean import Cleaning, clean, read_cleaning

@@ -10,7 +10,7 @@ from PIL import Image
 
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import REVIEW, Provenance
-from tests.support.helpers import encoded
+from tests.support.pictures import encoded
 from train.__main__ import main
 from train.curate import review
 from train.data import dataset as photos

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from tests.support.build_folder import only_error
-from tests.support.helpers import ROOT, encoded
+from tests.support.cli import only_error
+from tests.support.pictures import encoded
+from tests.support.places import ROOT
 from tests.train.data.test_dataset import RULES, image, jpeg, two_classes, write
 from train.__main__ import main
 from train.data import dataset as photos

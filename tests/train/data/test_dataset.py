@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from device.contract.preprocess import Preprocessing
-from tests.support.helpers import encoded
+from tests.support.pictures import encoded
 from train.data import dataset as photos
 from train.data import flowers as fetch
 from train.data import record as data_record

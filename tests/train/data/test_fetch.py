@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.build_folder import only_error, weights_folder
+from tests.support.build_folder import weights_folder
+from tests.support.cli import only_error
 from train.__main__ import main
 from train.data import flowers as fetch
 from train.errors import DownloadError, WeightsError

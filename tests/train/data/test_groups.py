@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from device.contract.photos import decode, read_photo
-from tests.support.helpers import ROOT, RULES
+from tests.support.pictures import RULES
+from tests.support.places import ROOT
 from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album
 from train.data.copies import detail

@@ -12,7 +12,7 @@ import pytest
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.errors import InputError
 from device.errors import PhotoError
-from tests.support.helpers import LABELS, RULES, encoded, picture
+from tests.support.pictures import LABELS, RULES, encoded, picture
 from train.curate import features
 from train.data.listed import load_listed, read_same
 from train.data.split import Row

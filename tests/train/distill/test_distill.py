@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from convert.artifacts.training import Training
-from tests.support.build_folder import Build, convert, only_error, succeeded, train
-from tests.support.helpers import SIZE_PX
+from tests.support.build_folder import Build, convert, succeeded, train
+from tests.support.cli import only_error
+from tests.support.pictures import SIZE_PX
 from train.__main__ import main
 from train.distill.lessons import FEATURES
 from train.distill.narrow import Shrunk, shrink

@@ -9,7 +9,7 @@ import pytest
 from convert.artifacts.training import Training
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
-from tests.support.helpers import LABELS, RULES
+from tests.support.pictures import LABELS, RULES
 from train.data.split import Row
 from train.distill import lessons
 from train.distill.lessons import Lessons, take_lessons

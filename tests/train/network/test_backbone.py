@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 from scipy.special import softmax
 
-from tests.support.build_folder import only_error
-from tests.support.helpers import folded_weights, picture
+from tests.support.cli import only_error
+from tests.support.pictures import picture
+from tests.support.small_networks import folded_weights
 from train.__main__ import main
 from train.errors import TrainingError, WeightsError
 from train.network.backbone import (

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
-from tests.support.build_folder import Floats, convolve, weights_folder
-from tests.support.helpers import picture
+from tests.support.build_folder import weights_folder
+from tests.support.pictures import picture
+from tests.train.network.convolution import Floats, convolve
 from train.errors import WeightsError
 from train.network.backbone import Architecture, build, fold_keras
 from train.network.weights import (

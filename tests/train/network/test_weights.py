@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.build_folder import convolve
+from tests.train.network.convolution import convolve
 from train.errors import WeightsError
 from train.network.weights import (
     WHEEL_MEMBER,

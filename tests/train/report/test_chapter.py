@@ -11,8 +11,9 @@ import pytest
 from keras import Model
 from PIL import Image
 
-from tests.support.helpers import SIZE_PX, chapter_of, random_network, square_picture
 from tests.support.html_page import Page, load, metrics_of, rows_of
+from tests.support.pictures import SIZE_PX, square_picture
+from tests.support.small_networks import chapter_of, random_network
 from train.page import pictures
 from train.report import network_views
 from train.report import page as report
@@ -177,7 +178,7 @@ def test_a_single_test_photo_is_enough() -> None:
 
 
 def test_the_chapter_repeats_except_for_times() -> None:
-    from tests.support.helpers import _chapter_of
+    from tests.support.small_networks import _chapter_of
 
     first, second = chapter_of(3, 32), _chapter_of.__wrapped__(3, 32, 6)
     same_times = dataclasses.replace(second, time_shares=first.time_shares)

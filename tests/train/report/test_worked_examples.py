@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import Model
 
-from tests.support.helpers import SIZE_PX, random_network, square_picture
+from tests.support.pictures import SIZE_PX, square_picture
+from tests.support.small_networks import random_network
 from train.report import worked_examples
 
 PHOTO = square_picture(1)

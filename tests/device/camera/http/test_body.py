@@ -15,9 +15,9 @@ from device.camera.http.body import Kind, kind_of
 from device.camera.http.camera import HttpCamera
 from device.errors import SourceError
 from tests.device.camera.http.test_auth import SHA, Guarded, login
-from tests.support.helpers import picture
 from tests.support.peers.cameras import jpeg
 from tests.support.peers.http_servers import QUICK, first, parts, send, server, stream
+from tests.support.pictures import picture
 
 PATIENT = replace(QUICK, stall_timeout_s=5)
 MJPEG = stream([jpeg(0)] * 3, b"\r\n", length=True, gap=b"\r\n", boundary="--frame")

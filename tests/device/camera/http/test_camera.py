@@ -15,10 +15,10 @@ from PIL import Image
 from device.camera.http.camera import HttpCamera, decode_frame
 from device.contract.photos import MAX_FRAME_PIXELS
 from device.errors import SourceError
-from tests.support.helpers import encoded, picture
-from tests.support.load import Stopwatch
 from tests.support.peers.cameras import jpeg
 from tests.support.peers.http_servers import QUICK, STREAM, first, parts, pieces, send, server
+from tests.support.pictures import encoded, picture
+from tests.support.timing import Stopwatch
 
 # --- the decoder --------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from device.camera.http.multipart import MAX_HEAD_BYTES, MAX_PICTURE_BYTES, Parts, Pictures
 from device.errors import SourceError
-from tests.support.helpers import encoded
 from tests.support.peers.cameras import jpeg
 from tests.support.peers.http_servers import pieces, stream
+from tests.support.pictures import encoded
 
 bodies = st.lists(st.binary(min_size=1, max_size=80), max_size=6)
 cuts = st.lists(st.integers(1, 40), min_size=1, max_size=20)

@@ -12,9 +12,9 @@ from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
 from tests.support.observations import Surroundings
 from tests.support.peers.browser import Browser
-from tests.support.peers.cameras import eventually
 from tests.support.peers.film import Browsers, Film, click, text
 from tests.support.peers.proxy import location_of_readme, nginx
+from tests.support.timing import eventually
 
 TOKEN = "0123456789abcdef"
 FIELD = "document.querySelector('input[name=token]')"

@@ -16,8 +16,7 @@ from device.errors import OutputError
 from device.outputs.http import places
 from device.outputs.http import server as http_server
 from device.outputs.http.server import BadRequestError, HttpServer, Request, Response, text
-from tests.support.load import Stopwatch
-from tests.support.peers.cameras import eventually
+from tests.support.timing import Stopwatch, eventually
 
 HUGE = bytes(50_000_000)
 Start = Callable[[], HttpServer]

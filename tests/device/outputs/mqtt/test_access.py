@@ -16,8 +16,8 @@ from device.outputs.mqtt import trouble
 from device.settings.mqtt import MqttConfig, check_mqtt
 from tests.support.mqtt_sinks import OWN, Make, config, connect, problem_of
 from tests.support.observations import Surroundings, sight
-from tests.support.peers.cameras import eventually
 from tests.support.peers.mqtt_broker import Broker, retained
+from tests.support.timing import eventually
 
 pytest_plugins = "tests.support.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -7,8 +7,8 @@ import pytest
 from device.outputs.mqtt.sink import Mqtt
 from tests.support.mqtt_sinks import Make, config, connect, works
 from tests.support.observations import Surroundings, sight
-from tests.support.peers.cameras import eventually
 from tests.support.peers.mqtt_broker import Broker, listening, retained
+from tests.support.timing import eventually
 
 pytest_plugins = "tests.support.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")

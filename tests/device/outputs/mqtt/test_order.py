@@ -17,8 +17,6 @@ from device.outputs.mqtt import connection
 from device.outputs.mqtt import sink as mqtt
 from device.outputs.mqtt.sink import Mqtt
 from device.outputs.thread import SinkThread
-from tests.support.helpers import LABELS, ROOT
-from tests.support.load import Stopwatch
 from tests.support.mqtt_sinks import (
     ANNOUNCED,
     OWN,
@@ -30,8 +28,10 @@ from tests.support.mqtt_sinks import (
     shown,
 )
 from tests.support.observations import MODEL, Surroundings, sight
-from tests.support.peers.cameras import eventually
 from tests.support.peers.mqtt_broker import Broker, listening, retained
+from tests.support.pictures import LABELS
+from tests.support.places import ROOT
+from tests.support.timing import Stopwatch, eventually
 
 pytest_plugins = "tests.support.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -12,8 +12,8 @@ from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
 from tests.support.observations import Surroundings, sight
 from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
-from tests.support.peers.cameras import eventually
 from tests.support.peers.film import Browsers, Film, click, text
+from tests.support.timing import eventually
 
 PIXEL = """
   const canvas = document.getElementById("picture"), pen = canvas.getContext("2d");

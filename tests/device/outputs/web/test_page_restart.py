@@ -12,8 +12,8 @@ from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
 from tests.support.observations import Surroundings, sight
 from tests.support.peers.browser import Browser
-from tests.support.peers.cameras import eventually
 from tests.support.peers.film import Browsers, Film, click, text
+from tests.support.timing import eventually
 
 HOLDS = "return document.getElementById('hold')?.disabled === false"
 SHOWN = "return document.getElementById(%r).hidden"
