@@ -8,7 +8,6 @@ from pathlib import Path
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host, nearest
 from device.inference.runtime import EDGETPU_NEEDS
-from device.outputs import registry
 from device.settings.address import AUTO, PICAMERA2, shown
 from device.settings.sections import Config
 from device.telemetry.board import NOW, Board, explain
@@ -191,9 +190,10 @@ def disk(host: Host, settings: Config) -> Iterator[Finding]:
 
 def ports(host: Host, settings: Config) -> Iterator[Finding]:
     """Whether the ports that outputs listen at are free, or the service's own."""
-    for name, section in registry.enabled(settings.output).items():
-        port = getattr(section, "port", 0) if hasattr(section, "address") else 0
+    for name, section in settings.output.listeners().items():
+        port = section.port
         if not port:
+            # Any free one.
             continue
         holder = host.listener(port)
         if not host.is_listening(port):

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from device.errors import ConfigError
 from device.outputs.sink import Context, Sink
-from device.settings.sections import OutputConfig
 
 
 @contextmanager
@@ -58,8 +56,3 @@ FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "collect": _collect,
 }
 """By section below `output`; a factory raises FieldguideError where the service cannot start."""
-
-
-def enabled(config: OutputConfig) -> dict[str, Any]:
-    """The sections of the sinks that are to run, by name; equal sections need no new sink."""
-    return {name: section for name in FACTORIES if (section := getattr(config, name)).enabled}

@@ -19,11 +19,10 @@ from device.camera.frame import FrameSource
 from device.camera.live import MAX_HANGING, LiveCapture
 from device.camera.source import is_camera, open_source
 from device.contract.preprocess import Preprocessing
-from device.errors import CameraHangsError, OutputError, SourceError
+from device.errors import CameraHangsError, SourceError
 from device.inference.loop import Pace
 from device.inference.trial import Model
-from device.outputs import registry
-from device.outputs.sink import Context, Keeper, Sink
+from device.outputs.running import RunningSinks
 from device.outputs.thread import SinkThread
 from device.service.inference_thread import Pipeline
 from device.service.model_watcher import ModelWatcher
@@ -32,7 +31,6 @@ from device.settings import sections as configuration
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.board import Board, must_slow
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import Observation
 from device.telemetry.status import BoardStatus, told_rate
 
 log = logging.getLogger("fieldguide")
@@ -40,7 +38,6 @@ log = logging.getLogger("fieldguide")
 WAKE_S = 0.5
 BOARD_INTERVAL_S = 2.0
 STATUS_INTERVAL_S = 5.0
-SINKS_CLOSE_S = 0.8
 CAMERA_CLOSE_S = 0.3
 
 STOP, RELOAD, MODEL, FINISHED, REFUSED = "stop", "reload", "model", "finished", "refused"
@@ -71,14 +68,14 @@ class Service:
         """Closed captures that still have their cameras, and until when they may."""
         self._run_number = 0
         self._board_s = self._status_s = float("-inf")
-        self._sinks = self._start_sinks(self._config, {})
+        self._sinks = RunningSinks(self._config, self._telemetry)
         self._capture = self._start_capture(self._config.camera)
         self._models = ModelWatcher(self._config, self._telemetry, self._accept, self._refuse)
 
     @property
     def hangs(self) -> bool:
         """Whether a thread was left behind that may keep the process from ending by itself."""
-        return self._hanging
+        return self._hanging or self._sinks.left_behind
 
     def run(self) -> int:
         """Serve until a signal, the end of a file, or a fault; returns 0.
@@ -172,7 +169,7 @@ class Service:
             source,
             model,
             self._config,
-            tuple(self._sinks.values()),
+            self._sinks.threads,
             self._telemetry,
             self._notifier,
             partial(self._finish, self._run_number),
@@ -218,10 +215,9 @@ class Service:
         if other_camera and not is_camera(new.camera.source):
             # Before anything is closed: where nothing can be opened, what runs must go on.
             files = self._open_files(new.camera)
-        self._sinks = self._changed_sinks(old, new)
+        self._sinks.change(new, self._use_sinks)
         self._config = new
         if self._pipeline is not None:
-            self._pipeline.sinks = tuple(self._sinks.values())
             self._pipeline.config = new
         if other_camera:
             self._change_source(files)
@@ -240,46 +236,9 @@ class Service:
         if before is not None and self._model is not None and source is not None:
             self._start_pipeline(self._model, source, before)
 
-    def _changed_sinks(self, old: Config, new: Config) -> dict[str, SinkThread]:
-        """Close what changed, then build it anew; on failure as it was before."""
-        before, after = registry.enabled(old.output), registry.enabled(new.output)
-        # Sinks are built from these, too.
-        shared = [(c.bundle.path, c.smoothing.threshold, c.output.web) for c in (old, new)]
-        same = shared[0] == shared[1]
-        gone = [name for name in self._sinks if not same or before.get(name) != after.get(name)]
+    def _use_sinks(self, threads: tuple[SinkThread, ...]) -> None:
         if self._pipeline is not None:
-            kept = (sink for name, sink in self._sinks.items() if name not in gone)
-            self._pipeline.sinks = tuple(kept)
-        # First: the new one may need the same port.
-        self._close_sinks([self._sinks.pop(name) for name in gone])
-        try:
-            return self._start_sinks(new, self._sinks)
-        except Exception:
-            self._sinks = self._start_sinks(old, self._sinks)
-            if self._pipeline is not None:
-                self._pipeline.sinks = tuple(self._sinks.values())
-            raise
-
-    def _start_sinks(self, config: Config, running: dict[str, SinkThread]) -> dict[str, SinkThread]:
-        """The running sinks, and those that the settings ask for besides them."""
-        context = Context(config, self._telemetry.snapshot, self._keep)
-        missing = [name for name in registry.enabled(config.output) if name not in running]
-        built: list[Sink] = []
-        try:
-            for name in missing:
-                built.append(registry.FACTORIES[name](context))
-        except Exception:
-            # A connection that nobody owns would answer to the same name as the next one.
-            for sink in built:
-                sink.close()
-            raise
-        return {**running, **{s.name: SinkThread(s, self._telemetry) for s in built}}
-
-    def _keep(self, observation: Observation, label: str) -> str:
-        for thread in list(self._sinks.values()):
-            if isinstance(thread.sink, Keeper):
-                return thread.sink.keep(observation, label)
-        raise OutputError("nothing collects pictures: set output.collect in fieldguide.toml")
+            self._pipeline.sinks = threads
 
     # --- the rest -----------------------------------------------------------------------------
 
@@ -329,7 +288,7 @@ class Service:
         self._notifier.stopping()
         self._models.stop()
         self._close_capture(self._pipeline)
-        self._close_sinks(list(self._sinks.values()))
+        self._sinks.close()
 
     def _close_capture(self, pipeline: Pipeline | None) -> None:
         if self._capture is not None:
@@ -340,15 +299,6 @@ class Service:
             self._hanging = True
             until_s = time.monotonic() + self._capture.patience_s
             self._leaving.append((self._capture, until_s))
-
-    def _close_sinks(self, threads: list[SinkThread]) -> None:
-        for thread in threads:
-            thread.start_closing()
-        deadline_s = time.monotonic() + SINKS_CLOSE_S
-        for thread in threads:
-            if not thread.join(max(0.0, deadline_s - time.monotonic())):
-                log.warning("output.%s: does not close, left behind", thread.sink.name)
-                self._hanging = True
 
 
 def _heat(temperature_c: float | None, throttled: int | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from device.errors import ConfigError, SettingsUnreadError
 from device.settings.reader import setting
+from device.settings.sink import SinkConfig
 
 if TYPE_CHECKING:
     import ssl
@@ -18,10 +19,9 @@ MAX_TOPIC_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
-class MqttConfig:
+class MqttConfig(SinkConfig):
     """State and health for a broker, announced to Home Assistant (`device.outputs.mqtt.sink`)."""
 
-    enabled: bool = False
     host: str = "localhost"
     port: int = setting(1883, low=1, high=65535)
     user: str = ""

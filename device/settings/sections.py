@@ -6,7 +6,7 @@ said here is what it leaves out.
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from device.contract.photos import MAX_FRAME_PIXELS
@@ -14,6 +14,7 @@ from device.errors import ConfigError
 from device.settings import address, reader
 from device.settings.mqtt import MqttConfig, check_mqtt
 from device.settings.reader import setting
+from device.settings.sink import SinkConfig
 
 OPEN_TIMEOUT_S = 8.0
 """For connecting and finding out what a stream is; a dead server is noticed after this."""
@@ -90,7 +91,7 @@ class SmoothingConfig:
 
 
 @dataclass(frozen=True)
-class JsonConfig:
+class JsonConfig(SinkConfig):
     """One JSON line per observation (`device.outputs.json_lines`)."""
 
     enabled: bool = True
@@ -101,10 +102,9 @@ class JsonConfig:
 
 
 @dataclass(frozen=True)
-class ServerConfig:
+class ServerConfig(SinkConfig):
     """What all servers of the device have (`device.outputs.http`)."""
 
-    enabled: bool = False
     address: str = "127.0.0.1"
     """To listen at; another than loopback needs a token."""
     port: int = setting(8080, low=0, high=65535)
@@ -130,10 +130,9 @@ class WebConfig(ServerConfig):
 
 
 @dataclass(frozen=True)
-class CollectConfig:
+class CollectConfig(SinkConfig):
     """Frames saved for retraining (`device.outputs.collect.sink`)."""
 
-    enabled: bool = False
     path: str = "/var/lib/fieldguide/collected"
     """The folder; only photos that were saved there by this sink are ever removed."""
     margin: float = setting(0.2, low=0, high=1)
@@ -152,13 +151,26 @@ class CollectConfig:
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Sinks; each section is one. A new sink adds its section here and a line in `outputs.py`."""
+    """Each section is one sink's; a new sink adds its own here and in `device.outputs.registry`."""
 
     json: JsonConfig = JsonConfig()
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     prometheus: PrometheusConfig = PrometheusConfig()
     web: WebConfig = WebConfig()
     collect: CollectConfig = CollectConfig()
+
+    def enabled(self) -> dict[str, SinkConfig]:
+        """The sections of the sinks that are to run, by name; equal sections need no new sink."""
+        sections: dict[str, SinkConfig] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: section for name, section in sections.items() if section.enabled}
+
+    def listeners(self) -> dict[str, ServerConfig]:
+        """Those of them that listen at a port, by name."""
+        return {
+            name: section
+            for name, section in self.enabled().items()
+            if isinstance(section, ServerConfig)
+        }
 
 
 @dataclass(frozen=True)

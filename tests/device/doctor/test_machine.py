@@ -4,13 +4,21 @@ import os
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from device.doctor import machine as doctor_machine
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
-from device.settings.sections import CollectConfig, Config
+from device.settings.mqtt import MqttConfig
+from device.settings.sections import (
+    CollectConfig,
+    Config,
+    OutputConfig,
+    PrometheusConfig,
+    WebConfig,
+)
 from device.telemetry.board import Board
 from tests.support.fake_host import Machine, states, the
 
@@ -227,33 +235,28 @@ def test_a_folder_that_cannot_be_written_is_told(machine: Machine) -> None:
     assert finding.state == FAILED and "sudo chown -R pi" in finding.fix
 
 
-# --- ports and brokers ----------------------------------------------------------------------------
+# --- ports ----------------------------------------------------------------------------------------
 
 
-class Section:
-    """Settings of an output that listens, or sends."""
+def test_the_ports_of_all_enabled_servers_are_looked_at_and_no_others(machine: Machine) -> None:
+    def looked_at(**sections: Any) -> dict[str, str]:
+        settings = Config(output=OutputConfig(**sections))
+        return {f.check: f.found for f in doctor_machine.ports(machine.host(), settings)}
 
-    def __init__(self, **values: object) -> None:
-        self.__dict__ |= values
-
-
-@pytest.fixture
-def outputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    sections = {
-        "json": Section(),
-        "web": Section(address="127.0.0.1", port=8080),
-        "mqtt": Section(host="broker", port=1883),
-    }
-    monkeypatch.setattr(doctor_machine.outputs, "enabled", lambda _: sections)
+    assert looked_at() == {}
+    every = {"web": WebConfig(enabled=True), "prometheus": PrometheusConfig(enabled=True)}
+    found = {"port of web": "8080 is free", "port of prometheus": "9464 is free"}
+    assert looked_at(**every) == looked_at(**every, mqtt=MqttConfig(enabled=True)) == found
+    assert looked_at(web=WebConfig(enabled=True, port=0)) == {}, "it takes any that is free"
 
 
 @pytest.mark.parametrize(
     ("command", "state"), [("nginx", FAILED), ("/opt/fieldguide serve --config x", OK)]
 )
 def test_a_taken_port_is_told_unless_it_is_the_service_s(
-    command: str, state: str, machine: Machine, outputs: None
+    command: str, state: str, machine: Machine
 ) -> None:
-    settings = Config()
+    settings = Config(output=OutputConfig(web=WebConfig(enabled=True)))
     assert states(doctor_machine.ports(machine.host(), settings)) == {"port of web": OK}
     machine.listen(8080, 4321)
     assert states(doctor_machine.ports(machine.host(), settings)) == {"port of web": WARNING}

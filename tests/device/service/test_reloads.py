@@ -162,8 +162,7 @@ def test_whatever_goes_wrong_in_a_reload_the_old_settings_stay(
     def fail(*_: object) -> None:
         raise error
 
-    for name in ("load", "_changed_sinks"):
-        owner = configuration if name == "load" else held.service
+    for owner, name in ((configuration, "load"), (held.service._sinks, "change")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, fail)
             held.reload(settings(tiny_bundle, camera.url, "top_k = 1"))
@@ -306,7 +305,8 @@ def test_a_csi_camera_whose_stop_fails_is_closed_all_the_same(monkeypatch: Any) 
 def test_a_reload_before_the_service_listens_does_not_end_it() -> None:
     program = """
 import os, signal, sys
-from device import __main__, service
+from device import __main__
+from device.service import supervisor
 
 class Starting:
     hangs = False
@@ -315,7 +315,7 @@ class Starting:
     def run(self):
         return 0
 
-service.Service = Starting
+supervisor.Service = Starting
 sys.exit(__main__.main(["serve", "--config", "any.toml"]))
 """
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False)

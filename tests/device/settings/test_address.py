@@ -323,7 +323,7 @@ def test_log_and_tracebacks_of_libraries_and_threads_are_without_secrets() -> No
 
 LIBRARY = """
 import logging, threading
-from device.address import remember
+from device.settings.address import remember
 from device.console import show_log
 show_log()
 address = "rtsp://admin:Zq%407X@h/x"

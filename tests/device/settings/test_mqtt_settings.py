@@ -98,11 +98,9 @@ def test_any_host_name_makes_a_usable_device_id() -> None:
 
 
 def test_a_missing_package_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [
-        name for name in sys.modules if name.startswith(("device.outputs.mqtt.sink", "device.me"))
-    ]:
-        if module != "device.settings.mqtt":
-            monkeypatch.delitem(sys.modules, module)
+    imported = ("device.outputs.mqtt.sink", "device.outputs.mqtt.connection")
+    for module in (*imported, "device.outputs.prometheus"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     for module in ("paho.mqtt", "prometheus_client"):
         monkeypatch.setitem(sys.modules, module, None)
     for name, package in (("mqtt", "paho-mqtt"), ("prometheus", "prometheus-client")):

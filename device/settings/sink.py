@@ -1,0 +1,10 @@
+"""What the settings of every sink have."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SinkConfig:
+    """The section of one sink, below `output`."""
+
+    enabled: bool = False

@@ -1,0 +1,122 @@
+"""What sinks are promised by who starts them: settings end those that they change, and no other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from device.errors import ConfigError, OutputError
+from device.outputs import registry, running
+from device.outputs.running import RunningSinks
+from device.outputs.sink import Context, Sink
+from device.outputs.thread import SinkThread
+from device.settings.sections import (
+    CollectConfig,
+    Config,
+    JsonConfig,
+    OutputConfig,
+    PrometheusConfig,
+    SmoothingConfig,
+    WebConfig,
+)
+from device.telemetry.counters import Telemetry
+from tests.support.observations import sight
+
+ANY_PORT = WebConfig(enabled=True, port=0)
+Start = Callable[[Config], RunningSinks]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[RunningSinks] = []
+
+    def run(config: Config) -> RunningSinks:
+        started.append(RunningSinks(config, Telemetry()))
+        return started[-1]
+
+    yield run
+    for sinks in started:
+        sinks.close()
+
+
+def asking_for(json: JsonConfig, **more: object) -> Config:
+    return Config(output=replace(OutputConfig(json=json), **more))  # type: ignore[arg-type]
+
+
+def named(threads: tuple[SinkThread, ...]) -> dict[str, Sink]:
+    return {thread.sink.name: thread.sink for thread in threads}
+
+
+def test_every_section_of_the_outputs_has_its_sink() -> None:
+    every = {name: replace(section, enabled=True) for name, section in vars(OutputConfig()).items()}
+    assert list(OutputConfig(**every).enabled()) == list(registry.FACTORIES)
+
+
+def test_other_settings_end_the_sinks_they_change_and_no_other(
+    start: Start, tmp_path: Path
+) -> None:
+    before, after = JsonConfig(path=str(tmp_path / "a")), JsonConfig(path=str(tmp_path / "b"))
+    sinks = start(asking_for(before, web=ANY_PORT))
+    old, told = named(sinks.threads), []
+    sinks.change(
+        asking_for(after, web=ANY_PORT, prometheus=PrometheusConfig(enabled=True, port=0)),
+        lambda threads: told.append(named(threads)),
+    )
+    new = named(sinks.threads)
+    assert list(new) == ["web", "json", "prometheus"]
+    assert new["web"] is old["web"] and new["json"] is not old["json"]
+    assert told == [{"web": old["web"]}, new], "nothing goes to one that is being closed"
+
+
+@pytest.mark.parametrize(
+    "other", [{"smoothing": SmoothingConfig(threshold=0.5)}, {"output": OutputConfig(web=ANY_PORT)}]
+)
+def test_what_all_are_built_from_makes_all_of_them_again(
+    start: Start, other: dict[str, object]
+) -> None:
+    config = Config(output=OutputConfig(prometheus=PrometheusConfig(enabled=True, port=0)))
+    sinks = start(config)
+    old = named(sinks.threads)
+    sinks.change(replace(config, **other), lambda _: None)  # type: ignore[arg-type]
+    assert all(sink not in old.values() for sink in named(sinks.threads).values())
+
+
+def test_a_sink_that_cannot_be_leaves_everything_as_it_was(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Context) -> Sink:
+        raise ConfigError("no such thing")
+
+    monkeypatch.setitem(registry.FACTORIES, "prometheus", fail)
+    sinks = start(asking_for(JsonConfig(path=str(tmp_path / "a"))))
+    wanted = asking_for(JsonConfig(enabled=False), prometheus=PrometheusConfig(enabled=True))
+    told: list[list[str]] = []
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="no such thing"):
+            sinks.change(wanted, lambda threads: told.append(list(named(threads))))
+        assert list(named(sinks.threads)) == ["json"]
+    assert told == [[], ["json"]] * 2
+    sinks.threads[0].put(sight(0))
+    sinks.close()
+    assert len((tmp_path / "a").read_text().splitlines()) == 1
+
+
+def test_pictures_are_kept_by_the_sink_that_can(start: Start, tmp_path: Path) -> None:
+    json = JsonConfig(enabled=False)
+    with pytest.raises(OutputError, match=r"set output\.collect"):
+        start(asking_for(json)).keep(sight(0), "oak")
+    collect = CollectConfig(enabled=True, path=str(tmp_path), min_free_mb=0)
+    name = start(asking_for(json, collect=collect)).keep(sight(0), "oak")
+    assert (tmp_path / name).is_file() and name.startswith("oak/")
+
+
+def test_a_sink_that_does_not_close_is_left_behind_and_said(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(running, "CLOSE_S", 0.0)
+    sinks = start(asking_for(JsonConfig(path=str(tmp_path / "a"))))
+    monkeypatch.setattr(SinkThread, "join", lambda *_: False)
+    assert not sinks.left_behind
+    sinks.close()
+    assert sinks.left_behind and "output.json: does not close, left behind" in caplog.text
