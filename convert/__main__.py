@@ -1,45 +1,28 @@
 """Command line of the conversion stage: export, verify, bundle."""
 
 import argparse
-import json
 import os
-import shutil
 import sys
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rich.console import Console
-from rich.progress import Progress
-
-from convert.artifacts import training as artifacts_training
-from convert.artifacts.exported import Export, read_export, read_model
-from convert.artifacts.training import REPORT, Training, load_network, read
+from convert.artifacts.exported import read_model
+from convert.artifacts.training import REPORT
 from convert.bench.figures import accuracy_table, header, load_build, scores_table
+from convert.commands.bundle import BundleInputs, pack_bundle
+from convert.commands.export import ExportInputs, export_models
+from convert.commands.firmware import write_firmware
+from convert.commands.samples import copy_samples
+from convert.commands.verify import VerifyInputs, require_shipping, verify_models
 from convert.config import ConvertConfig, Gate
-from convert.errors import GateError
-from convert.pack import bundle as package
-from convert.quantize.calibration import choose
 from convert.report.summary import summarise
-from convert.targets import edgetpu, measure_runtimes, micro, tolerance
-from convert.targets import runtimes as preflight
-from convert.tflite import metadata
+from convert.targets import measure_runtimes, tolerance
+from convert.targets import runtimes as runtimes_table
 from convert.tflite.flatbuffer import read_facts
 from convert.verify import comparison
-from device.commit import commit
 from device.console import guarded
 from device.contract import bundle as contract
 from device.errors import UsageError
 from device.files import write_bytes
-from device.inference.classifier import Classifier
-from device.quiet import quiet_native_stderr
-
-if TYPE_CHECKING:
-    from convert.verify.evidence import Evidence
-
-SAMPLES_PER_CLASS = 2
-WORST_LAYERS_NAMED = 3
 
 EXAMPLES = """examples:
   python -m convert export --training build/train --out build/convert
@@ -50,35 +33,14 @@ EXAMPLES = """examples:
 
 def export(options: argparse.Namespace) -> int:
     """Write the float32 and the int8 model."""
-    if options.calibration_photos < 1:
-        raise UsageError(f"--calibration-photos {options.calibration_photos}: at least 1")
-    training, made_by = read(options.training), commit()
-    network = load_network(training.model_path)
-    with quiet_native_stderr():
-        from convert.quantize.export import float_model, int8_model
-        from convert.quantize.plan import make_plan
-
-    photos = choose(training.photos["train"], options.calibration_photos, options.seed)
-    pixels = np.stack([training.pixels(photo) for photo in photos])
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{'quantizing layers':24}", total=len(network.layers))
-        plan = make_plan(network, pixels, lambda: progress.advance(task))
-    with quiet_native_stderr():
-        reference = float_model(network)
-        model = metadata.embed(int8_model(network, plan), _description(training))
-    preflight.oldest(read_facts(model).operators, preflight.read_table())
-    Export(reference, model, plan.scales, options.seed, photos, made_by).write(options.out)
-    print(f"exported {options.out / contract.MODEL}, calibrated on {len(photos)} photos")
+    config = ConvertConfig(calibration_photos=options.calibration_photos, seed=options.seed)
+    inputs = ExportInputs(options.training, options.out, config)
+    exported = export_models(inputs, show_progress=True)
+    print(f"exported {options.out / contract.MODEL}, calibrated on {len(exported.photos)} photos")
     return 0
 
 
-def _description(training: Training) -> metadata.Description:
-    data = training.metrics["data"]
-    text = f"Classifies a picture into {len(training.labels)} classes. {data['description']}"
-    return metadata.Description(data["name"], text, training.labels)
-
-
-def verify_models(options: argparse.Namespace) -> int:
+def verify(options: argparse.Namespace) -> int:
     """Compare Keras, float and int8 on the test part; fail if too much is lost."""
     config = ConvertConfig(
         gate=Gate(
@@ -89,122 +51,24 @@ def verify_models(options: argparse.Namespace) -> int:
         allow_regression=options.allow_regression,
         allow_cpu_operators=options.allow_cpu_operators,
     )
-    training, made_by = read(options.training), commit()
-    before, behind = training.page()
-    exported = read_export(options.models, training)
-    models = exported.models
-    preflight.oldest(read_facts(models[contract.MODEL]).operators, preflight.read_table())
-    network = load_network(training.model_path)
-    float32, int8 = (
-        Classifier(model, training.labels, training.preprocessing) for model in models.values()
-    )
-    with Progress(console=Console(stderr=True)) as progress:
-        outputs, validation = (
-            _classify(training, network, float32, int8, part, progress) for part in ("test", "val")
-        )
-        verification = comparison.judge(training.labels, outputs, config.gate, validation)
-        evidence = _gather(training, network, exported, int8, outputs, validation, progress)
-    description = training.metrics["data"]["description"]
-    record = comparison.record(
-        verification, models, description, allow_regression=config.allow_regression
-    )
-    edge_tpu = _judge_edge_tpu(models[contract.MODEL], options.models, config)
-    record |= {"threshold": evidence.threshold.record(), "evidence": evidence.record()}
-    record |= {"edge_tpu": edge_tpu, "commit": made_by}
-    # Beside the models: the bundle keeps that of the model in it, whatever is said of this one.
-    verification_file = options.models / package.VERIFICATION
-    write_bytes(verification_file, (json.dumps(record, indent=2) + "\n").encode())
-    report_path = options.out.with_name(REPORT)
-    report_path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(report_path, f"{before}{_section(training, record)}{behind}".encode())
-    print(f"verification on the test part of {description}\n\n{comparison.table(verification)}")
-    print(f"{edge_tpu['summary']}\nreport: {report_path}")
-    problems = []
-    if not verification.ships and config.allow_regression:
+    report = options.out.with_name(REPORT)
+    inputs = VerifyInputs(options.training, options.models, report, config)
+    verified = verify_models(inputs, show_progress=True)
+    table = comparison.table(verified.verification)
+    print(f"verification on the test part of {verified.data}\n\n{table}")
+    print(f"{verified.edge_tpu['summary']}\nreport: {report}")
+    if verified.shipped_on_request:
         print("shipping all the same, as asked; the manifest records it")
-    elif not verification.ships:
-        worst = evidence.noisiest(WORST_LAYERS_NAMED)
-        problems.append(
-            f"the int8 model may not ship: {'; '.join(verification.judgement.failures)}. Most "
-            f"noise comes from {worst}. See {report_path}; more photos, more EPOCHS= or "
-            "CALIBRATION= may help; ALLOW_REGRESSION=1 ships it all the same, and the manifest "
-            "says so"
-        )
-    if edge_tpu["failures"] and not config.allow_cpu_operators:
-        problems.append(
-            "an Edge TPU would leave operators to the CPU: "
-            f"{'; '.join(edge_tpu['failures'][:3])}. ALLOW_CPU_OPERATORS=1 ships it all the same"
-        )
-    if problems:
-        raise GateError(". And ".join(problems))
+    require_shipping(verified)
     return 0
-
-
-def _section(training: Training, record: dict[str, Any]) -> str:
-    from convert.report import section
-
-    by_path = {photo.path: photo for photo in training.photos["test"]}
-    return section.section(
-        record, training.metrics["calibration"], lambda name: training.pixels(by_path[name])
-    )
-
-
-def _gather(
-    training: Training,
-    network: Any,
-    exported: Export,
-    int8: Classifier,
-    outputs: comparison.Outputs,
-    validation: comparison.Outputs,
-    progress: Progress,
-) -> "Evidence":
-    with quiet_native_stderr():
-        from convert.verify.evidence import gather, steps
-
-    task = progress.add_task(f"{'layers and probabilities':24}", total=steps(training))
-    advance = partial(progress.advance, task)
-    model, scales = exported.int8_model, exported.scales
-    return gather(training, network, model, scales, int8, outputs, validation, advance)
-
-
-def _judge_edge_tpu(model: bytes, models: Path, config: ConvertConfig) -> dict[str, Any]:
-    """The Edge TPU's part of the verdict; leaves the compiled model beside the others."""
-    verdicts, compilation = edgetpu.judge(model), edgetpu.compile_model(model)
-    path = models / contract.EDGETPU_MODEL
-    path.unlink(missing_ok=True)
-    if compilation and compilation.model:
-        write_bytes(path, compilation.model)
-    return edgetpu.record(verdicts, compilation, allowed=config.allow_cpu_operators)
 
 
 def bundle(options: argparse.Namespace) -> int:
     """Write the bundle folder and the tar."""
-    training = read(options.training)
-    exported = read_export(options.models, training)
-    model = exported.int8_model
-    verification_file = options.models / package.VERIFICATION
-    verification = package.read_verification(verification_file, model)
-    config = ConvertConfig(seed=exported.seed)
-    classifier = Classifier(model, training.labels, training.preprocessing)
-    compiled = options.models / contract.EDGETPU_MODEL
-    edgetpu_model = compiled.read_bytes() if compiled.exists() else None
-    files = package.build(
-        training,
-        classifier,
-        model,
-        verification,
-        exported.photos,
-        config,
-        edgetpu_model,
-        tolerance.read_table(options.measured),
-        exported.commit,
-    )
-    proof = {package.VERIFICATION: verification_file.read_bytes()}
-    package.write_folder(options.out, {**files, **proof})
-    tar = options.out.with_name(f"{options.out.name}.tar")
-    write_bytes(tar, package.tar_bytes(files))
+    inputs = BundleInputs(options.training, options.models, options.out, options.measured)
+    files = pack_bundle(inputs)
     size = sum(map(len, files.values())) / 2**20
-    print(f"bundle: {options.out} and {tar} ({size:.1f} MiB, {len(files)} files)")
+    print(f"bundle: {inputs.out} and {inputs.tar} ({size:.1f} MiB, {len(files)} files)")
     return 0
 
 
@@ -213,7 +77,7 @@ def runtimes(options: argparse.Namespace) -> int:
     model = read_model(options.model)
     operators = sorted(read_facts(model).operators)
     table = [measure_runtimes.measure(python, model, operators) for python in options.python]
-    write_bytes(options.out, preflight.table_text(table).encode())
+    write_bytes(options.out, runtimes_table.table_text(table).encode())
     print("\n".join(f"{support.name}: {support.operators}" for support in table))
     return 0
 
@@ -231,27 +95,18 @@ def tolerances(options: argparse.Namespace) -> int:
 
 def microcontroller(options: argparse.Namespace) -> int:
     """Write a bundle's model as C++ sources, measured in the tflite-micro interpreter."""
-    loaded = contract.load(options.bundle)
-    measured = micro.measure(loaded)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name, text in micro.sources(loaded, measured).items():
-        write_bytes(options.out / name, text.encode())
+    written = write_firmware(options.bundle, options.out)
     print(
-        f"{options.out}: model {len(loaded.model):,} bytes, arena {measured.arena_bytes:,} bytes; "
-        f"tflite-micro is at most {measured.max_steps} steps of 256 from the golden outputs"
+        f"{options.out}: model {written.model_bytes:,} bytes, "
+        f"arena {written.measured.arena_bytes:,} bytes; tflite-micro is at most "
+        f"{written.measured.max_steps} steps of 256 from the golden outputs"
     )
     return 0
 
 
 def samples(options: argparse.Namespace) -> int:
     """Copy a few test photos of each class, as frames to try the bundle on."""
-    training = read(options.training)
-    shutil.rmtree(options.out, ignore_errors=True)
-    options.out.mkdir(parents=True)
-    chosen = artifacts_training.one_class_after_another(training.photos["test"])
-    for number, photo in enumerate(chosen[: SAMPLES_PER_CLASS * len(training.labels)]):
-        name = f"{number:03d}_{training.labels[photo.label]}{Path(photo.path).suffix.lower()}"
-        (options.out / name).write_bytes(training.content(photo))
+    copy_samples(options.training, options.out)
     return 0
 
 
@@ -267,31 +122,6 @@ def figures(options: argparse.Namespace) -> int:
     builds = [load_build(folder) for folder in options.builds]
     print(f"{header()}\n\n{accuracy_table(builds)}\n\n{scores_table(builds)}")
     return 0
-
-
-def _classify(
-    training: Training,
-    network: Any,
-    float32: Classifier,
-    int8: Classifier,
-    part: str,
-    progress: Progress,
-) -> comparison.Outputs:
-    photos = training.photos[part]
-    import tensorflow as tf
-
-    predict = tf.function(
-        lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
-    )
-    task = progress.add_task(f"{f'verifying, {part} part':24}", total=len(photos))
-    return comparison.classify_all(
-        np.array([photo.label for photo in photos], np.int64),
-        [partial(training.pixels, photo) for photo in photos],
-        lambda pixels: predict(pixels).numpy(),
-        float32,
-        int8,
-        lambda: progress.advance(task),
-    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -343,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="ship although an Edge TPU would leave operators to the CPU; recorded",
     )
-    command.set_defaults(command=verify_models)
+    command.set_defaults(command=verify)
 
     measured = argparse.ArgumentParser(add_help=False)
     measured.add_argument(
@@ -364,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("runtimes", help="measure the operator versions of runtimes")
     command.add_argument("--model", type=Path, default=Path("build/convert") / contract.MODEL)
     command.add_argument("--python", type=Path, action="append", required=True)
-    command.add_argument("--out", type=Path, default=preflight.TABLE)
+    command.add_argument("--out", type=Path, default=runtimes_table.TABLE)
     command.set_defaults(command=runtimes)
 
     command = commands.add_parser(

@@ -54,9 +54,17 @@ class ConvertConfig:
     calibration_photos: int = 100
     """Size of the representative dataset, all from the training part."""
     seed: int = 0
-    golden_photos: int = 8
     gate: Gate = field(default_factory=Gate)
     allow_regression: bool = False
     """Ship although the gate fails; recorded in the manifest."""
     allow_cpu_operators: bool = False
     """Ship although an Edge TPU would leave operators to the CPU; recorded in the manifest."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot calibrate.
+
+        Raises:
+            UsageError: if there are no calibration photos.
+        """
+        if self.calibration_photos < 1:
+            raise UsageError(f"--calibration-photos {self.calibration_photos}: at least 1")

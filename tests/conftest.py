@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from device.__main__ import main
+from device.commit import UNKNOWN
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.outputs.web.sink import Web
@@ -182,13 +183,12 @@ def tiny_bundle(
     """A bundle folder of the tiny network, `bundle.tar` beside it; only to be read."""
     from functools import partial
 
-    from convert.artifacts.exported import FLOAT_MODEL
-    from convert.config import ConvertConfig
+    from convert.artifacts.exported import FLOAT_MODEL, Export
+    from convert.config import Gate
     from convert.pack import bundle
     from convert.verify import comparison
     from convert.verify.confidence import measure_threshold
 
-    config = ConvertConfig(golden_photos=4)
     float32, int8 = (
         Classifier(tiny_models[name], LABELS, RULES) for name in (FLOAT_MODEL, contract.MODEL)
     )
@@ -201,20 +201,15 @@ def tiny_bundle(
         int8,
     )
     verification = comparison.record(
-        comparison.judge(LABELS, outputs, config.gate),
+        comparison.judge(LABELS, outputs, Gate()),
         tiny_models,
         tiny_training.metrics["data"]["description"],
         allow_regression=False,
     )
     verification["threshold"] = measure_threshold(0.25, outputs.truth, outputs.int8).record()
-    files = bundle.build(
-        tiny_training,
-        int8,
-        tiny_models[contract.MODEL],
-        verification,
-        tiny_training.photos["train"],
-        config,
-    )
+    models = (tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL))
+    exported = Export(*models, {}, 0, tiny_training.photos["train"], UNKNOWN)
+    files = bundle.build(bundle.Inputs(tiny_training, exported, verification, golden_photos=4))
     folder = tiny_training.folder.parent / "bundle"
     bundle.write_folder(folder, files)
     folder.with_name("bundle.tar").write_bytes(bundle.tar_bytes(files))

@@ -6,13 +6,14 @@ import json
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convert.artifacts.training import LabelledPhoto, Training, one_class_after_another
-from convert.config import ConvertConfig
+from convert.artifacts.exported import Export
+from convert.artifacts.training import Training, one_class_after_another
 from convert.errors import GateError, InputError
 from convert.pack.model_card import model_card
 from convert.targets import runtimes, tolerance
@@ -26,8 +27,25 @@ from device.inference.classifier import Classifier
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Of renameat2(2)."""
 VERIFICATION = "verification.json"
+GOLDEN_PHOTOS = 8
+"""Test photos whose outputs the device's self-test compares."""
 _NOT_CLAIMS = ("evidence", "threshold")
 """Parts of the verification that the manifest leaves out, or has in a place of their own."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a bundle is made from."""
+
+    training: Training
+    exported: Export
+    verification: Mapping[str, Any]
+    """As `read_verification` gives it."""
+    edgetpu_model: bytes | None = None
+    """The int8 model, compiled for the Edge TPU."""
+    measured: Sequence[Measured] = ()
+    """How far runtimes are from the golden outputs, besides the table's rows."""
+    golden_photos: int = GOLDEN_PHOTOS
 
 
 def golden_file(training: Training, classifier: Classifier, count: int) -> bytes:
@@ -48,18 +66,9 @@ def golden_file(training: Training, classifier: Classifier, count: int) -> bytes
     return data.getvalue()
 
 
-def manifest(
-    training: Training,
-    classifier: Classifier,
-    model: bytes,
-    verification: Mapping[str, Any],
-    calibration: Sequence[LabelledPhoto],
-    config: ConvertConfig,
-    files: Mapping[str, bytes],
-    measured: Sequence[Measured] = (),
-    exported_by: str = UNKNOWN,
-) -> dict[str, Any]:
+def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]) -> dict[str, Any]:
     """Everything that `manifest.json` says, without its own digest."""
+    training, exported, verification = inputs.training, inputs.exported, inputs.verification
     rules = training.preprocessing
     runtime, packed_by = classifier.runtime, commit()
     return {
@@ -68,7 +77,7 @@ def manifest(
         "commit": packed_by,
         "commits": {
             "training": training.commit,
-            "export": exported_by,
+            "export": exported.commit,
             "verification": verification.get("commit", UNKNOWN),
             "bundle": packed_by,
         },
@@ -84,45 +93,29 @@ def manifest(
         "regression_allowed": bool(verification["allow_regression"] and verification["failures"]),
         "calibration": {
             "policy": "class-stratified sample of the training part, drawn by content",
-            "seed": config.seed,
-            "photos": [{"path": p.path, "sha256": p.sha256} for p in calibration],
+            "seed": exported.seed,
+            "photos": [{"path": p.path, "sha256": p.sha256} for p in exported.photos],
         },
-        **runtimes.record(read_facts(model).operators, runtimes.read_table()),
+        **runtimes.record(read_facts(exported.int8_model).operators, runtimes.read_table()),
         "reference_runtime": f"{runtime.name} {runtime.version}",
         "tolerance": tolerance.record(
-            contract.file_record(model)["sha256"],
-            tolerance.merged(tolerance.read_table(), measured),
+            contract.file_record(exported.int8_model)["sha256"],
+            tolerance.merged(tolerance.read_table(), inputs.measured),
         ),
     }
 
 
-def build(
-    training: Training,
-    classifier: Classifier,
-    model: bytes,
-    verification: Mapping[str, Any],
-    calibration: Sequence[LabelledPhoto],
-    config: ConvertConfig,
-    edgetpu_model: bytes | None = None,
-    measured: Sequence[Measured] = (),
-    exported_by: str = UNKNOWN,
-) -> dict[str, bytes]:
-    """All files of the bundle by name, manifest included; the same inputs give the same bytes.
-
-    Args:
-        measured: how far runtimes are from the golden outputs, besides the table's rows.
-        exported_by: the commit that quantized the model.
-    """
+def build(inputs: Inputs) -> dict[str, bytes]:
+    """All files of the bundle by name, manifest included; the same inputs give the same bytes."""
+    training, model = inputs.training, inputs.exported.int8_model
+    classifier = Classifier(model, training.labels, training.preprocessing)
     labels = ("\n".join(training.labels) + "\n").encode()
-    golden = golden_file(training, classifier, config.golden_photos)
+    golden = golden_file(training, classifier, inputs.golden_photos)
     files = {contract.MODEL: model, contract.LABELS: labels, contract.GOLDEN: golden}
-    if edgetpu_model is not None:
-        files[contract.EDGETPU_MODEL] = edgetpu_model
-    files[contract.MODEL_CARD] = model_card(training, verification, model).encode()
-    body = manifest(
-        *(training, classifier, model, verification, calibration, config, files, measured),
-        exported_by,
-    )
+    if inputs.edgetpu_model is not None:
+        files[contract.EDGETPU_MODEL] = inputs.edgetpu_model
+    files[contract.MODEL_CARD] = model_card(training, inputs.verification, model).encode()
+    body = _manifest(inputs, classifier, files)
     return {**files, contract.MANIFEST: contract.seal_manifest(body)}
 
 

@@ -10,16 +10,16 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import convert.__main__ as conversion
-from convert.artifacts.exported import FLOAT_MODEL, Export
+from convert.artifacts.exported import FLOAT_MODEL, Export, read_export
 from convert.artifacts.training import Training
-from convert.config import Gate
+from convert.commands import verify as verification
+from convert.commands.verify import VerifyInputs, require_shipping, verify_models
+from convert.config import ConvertConfig, Gate
 from convert.errors import GateError
 from convert.pack import bundle
 from convert.quantize.plan import Plan
@@ -35,7 +35,6 @@ from convert.targets.edgetpu import (
 )
 from convert.tflite.flatbuffer import operator_name, pack, parse
 from device.contract import bundle as contract
-from device.inference.classifier import Classifier
 
 # As version 16 prints it with -s; the layout of a public log (google-coral/edgetpu#490).
 LOG = """\
@@ -332,15 +331,15 @@ def verify(
 ) -> Callable[..., Path]:
     """`convert verify` on the tiny models; gives the folder of models and record."""
 
-    def run(*options: str) -> Path:
+    def run(**settings: Any) -> Path:
         photos = tiny_training.photos["train"]
         models = [tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL)]
         Export(*models, tiny_plan.scales, 0, photos, "tested").write(tmp_path)
-        monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
-        monkeypatch.setattr(conversion, "load_network", lambda path: tiny_network)
-        out = str(tmp_path / "bundle")
-        arguments = ["verify", "--models", str(tmp_path), "--out", out, *options]
-        conversion.verify_models(conversion._parser().parse_args(arguments))
+        monkeypatch.setattr(verification, "read", lambda folder: tiny_training)
+        monkeypatch.setattr(verification, "load_network", lambda path: tiny_network)
+        config, report = ConvertConfig(**settings), tmp_path / "report.html"
+        inputs = VerifyInputs(tiny_training.folder, tmp_path, report, config)
+        require_shipping(verify_models(inputs))
         return tmp_path
 
     return run
@@ -361,19 +360,18 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
     path = tmp_path / bundle.VERIFICATION
     with pytest.raises(GateError, match="SOFTMAX"):
         bundle.read_verification(path, model)
-    out = verify("--allow-cpu-operators")
+    out = verify(allow_cpu_operators=True)
     record = json.loads((out / bundle.VERIFICATION).read_text())
     assert record["edge_tpu"]["cpu_operators_allowed"] and record["edge_tpu"]["failures"]
     assert bundle.read_verification(path, model) == record
 
 
 def test_a_failed_gate_and_operators_left_on_the_cpu_are_told_at_once(
-    model: bytes, verify: Verify, compiler: Install, monkeypatch: pytest.MonkeyPatch
+    model: bytes, verify: Verify, compiler: Install
 ) -> None:
-    monkeypatch.setattr(conversion, "Gate", partial(Gate, max_mean_divergence_bits=-1.0))
     compiler(leaves_the_softmax(model))
     with pytest.raises(GateError, match=r"Most noise comes from .*1 SOFTMAX: "):
-        verify()
+        verify(gate=Gate(max_mean_divergence_bits=-1.0))
 
 
 def test_the_compiled_model_is_in_the_bundle_under_its_hash(
@@ -381,16 +379,14 @@ def test_the_compiled_model_is_in_the_bundle_under_its_hash(
     verify: Verify,
     compiler: Install,
     tiny_training: Training,
-    tiny_classifier: Classifier,
     tmp_path: Path,
 ) -> None:
     compiler(writes(log(all_mapped(model))))
     record = json.loads((verify() / bundle.VERIFICATION).read_text())
     assert record["edge_tpu"]["compiler"]["version"] == "16.0.384591198"
     compiled = (tmp_path / contract.EDGETPU_MODEL).read_bytes()
-    photos = tiny_training.photos["train"]
-    config = conversion.ConvertConfig(golden_photos=1)
-    files = bundle.build(tiny_training, tiny_classifier, model, record, photos, config, compiled)
+    exported = read_export(tmp_path, tiny_training)
+    files = bundle.build(bundle.Inputs(tiny_training, exported, record, compiled, golden_photos=1))
     bundle.write_folder(tmp_path / "packed", files)
     loaded = contract.load(tmp_path / "packed")
     assert loaded.manifest["files"][contract.EDGETPU_MODEL] == contract.file_record(compiled)

@@ -9,6 +9,9 @@ import pytest
 import convert.__main__ as conversion
 from convert.artifacts.exported import FLOAT_MODEL, Export
 from convert.artifacts.training import Training
+from convert.commands import verify
+from convert.commands.verify import VerifyInputs, verify_models
+from convert.config import ConvertConfig
 from convert.errors import ConversionError, GateError, InputError
 from convert.targets import runtimes
 from convert.targets.measure_runtimes import measure, one_operator
@@ -122,13 +125,11 @@ def test_verify_stops_a_model_that_a_required_runtime_would_not_load(
     newer = raised(model, "CONV_2D", 9)
     photos = tiny_training.photos["train"]
     Export(tiny_models[FLOAT_MODEL], newer, {}, 0, photos, "a commit").write(tmp_path)
-    monkeypatch.setattr(conversion, "read", lambda folder: tiny_training)
+    monkeypatch.setattr(verify, "read", lambda folder: tiny_training)
+    config = ConvertConfig(allow_regression=True)
+    inputs = VerifyInputs(tiny_training.folder, tmp_path, tmp_path / "report.html", config)
     with pytest.raises(GateError, match=r"CONV_2D up to version 7.*needs version 9"):
-        conversion.verify_models(
-            conversion._parser().parse_args(
-                ["verify", "--models", str(tmp_path), "--allow-regression"]
-            )
-        )
+        verify_models(inputs)
 
 
 def test_one_operator_models_keep_shapes_and_types(model: bytes) -> None:

@@ -1,13 +1,12 @@
 """Promises of the sample frames that `make` tries a bundle on."""
 
-import argparse
 import hashlib
 from pathlib import Path
 
 import pytest
 
-from convert import __main__ as command
 from convert.artifacts.training import LabelledPhoto, Training
+from convert.commands import samples
 from device.contract.preprocess import Preprocessing
 
 
@@ -23,7 +22,7 @@ def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
     training = Training(
         tmp_path, tmp_path / "data", ("robin", "wren"), Preprocessing(), {"test": tuple(photos)}, {}
     )
-    monkeypatch.setattr(command, "read", lambda _: training)
-    command.samples(argparse.Namespace(training=tmp_path, out=tmp_path / "samples"))
+    monkeypatch.setattr(samples, "read", lambda _: training)
+    samples.copy_samples(tmp_path, tmp_path / "samples")
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())
     assert names == ["000_robin.jpg", "001_wren.png"]

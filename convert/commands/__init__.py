@@ -1,0 +1,1 @@
+"""The steps of conversion as functions: what `python -m convert` calls, and a program may."""

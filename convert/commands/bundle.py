@@ -1,0 +1,63 @@
+"""Packing: the verified model with all that a device needs, as a folder and as a tar."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.artifacts.exported import read_export
+from convert.artifacts.training import read
+from convert.pack import bundle
+from convert.targets import tolerance
+from device.contract.bundle import EDGETPU_MODEL
+from device.files import write_bytes
+
+
+@dataclass(frozen=True)
+class BundleInputs:
+    """What a bundle is packed from and where it goes."""
+
+    training: Path
+    """The folder that training left."""
+    models: Path
+    """The folder that export and verification left."""
+    out: Path
+    """The bundle's folder; the tar goes beside it."""
+    measured: Path
+    """What `make test-arm` measured; the file need not be there."""
+
+    @property
+    def tar(self) -> Path:
+        """The bundle as one file."""
+        return self.out.with_name(f"{self.out.name}.tar")
+
+
+def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
+    """Write the bundle's folder and tar; gives the files by name, as they are in the tar.
+
+    Raises:
+        InputError: if what training, export or verification left is missing, damaged or of
+            different runs.
+        GateError: if the verification does not let the model ship.
+    """
+    training = read(inputs.training)
+    exported = read_export(inputs.models, training)
+    verified = inputs.models / bundle.VERIFICATION
+    files = bundle.build(
+        bundle.Inputs(
+            training,
+            exported,
+            bundle.read_verification(verified, exported.int8_model),
+            _compiled(inputs.models),
+            tolerance.read_table(inputs.measured),
+        )
+    )
+    proof = {bundle.VERIFICATION: verified.read_bytes()}
+    bundle.write_folder(inputs.out, {**files, **proof})
+    write_bytes(inputs.tar, bundle.tar_bytes(files))
+    return files
+
+
+def _compiled(models: Path) -> bytes | None:
+    """The model for the Edge TPU, if there was a compiler to make it."""
+    path = models / EDGETPU_MODEL
+    return path.read_bytes() if path.exists() else None

@@ -1,0 +1,23 @@
+"""Samples: a few test photos of each class, as frames to try the bundle on."""
+
+import shutil
+from pathlib import Path
+
+from convert.artifacts.training import one_class_after_another, read
+
+SAMPLES_PER_CLASS = 2
+
+
+def copy_samples(training_folder: Path, out: Path) -> None:
+    """Copy some test photos into a folder, in the place of what was there.
+
+    Raises:
+        InputError: if what training left, or one of the photos, is missing or changed.
+    """
+    training = read(training_folder)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    chosen = one_class_after_another(training.photos["test"])
+    for number, photo in enumerate(chosen[: SAMPLES_PER_CLASS * len(training.labels)]):
+        name = f"{number:03d}_{training.labels[photo.label]}{Path(photo.path).suffix.lower()}"
+        (out / name).write_bytes(training.content(photo))
