@@ -1,5 +1,6 @@
 """Promises of the documentation: what a page names exists, and what it measures can be repeated."""
 
+import dataclasses
 import fnmatch
 import json
 import re
@@ -16,11 +17,12 @@ from unittest import mock
 
 import pytest
 
+from device.contract import provenance
 from device.outputs.mqtt import home_assistant
 from device.outputs.web import view
-from tests.support.helpers import ROOT
 from tests.support.observations import Surroundings, sight
 from tests.support.pages import ASSIGNMENT, Command, Page, commands, pages, parse, tracked
+from tests.support.places import ROOT
 
 # A command line that was imported already is run once more, to ask it for its options.
 pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
@@ -373,6 +375,11 @@ def test_the_fields_of_json_lines_and_mqtt_are_those_of_the_page(
 def test_the_fields_of_health_are_those_of_the_page(surroundings: Surroundings) -> None:
     told = view.health(surroundings.status(), None, None)
     assert set(fields_of("Health over HTTP")) == set(told)
+
+
+def test_the_fields_of_saved_photos_are_those_of_the_page() -> None:
+    fields = [field.name for field in dataclasses.fields(provenance.Provenance)]
+    assert fields_of("Photos that the device saved") == ["fieldguide", *fields]
 
 
 def test_the_fields_of_the_manifest_are_those_of_the_page(tiny_bundle: Path) -> None:

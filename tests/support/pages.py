@@ -11,7 +11,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tests.support.helpers import ROOT
+from tests.support.places import ROOT
 
 ASSIGNMENT = re.compile(r"([A-Z][A-Z_0-9]*)=.*", re.S)
 SEPARATORS = frozenset({"&&", "||", "|", ";", "then", "`"})
