@@ -44,6 +44,18 @@ _REBUILD = "build it again with `make bundle` or copy it again"
 
 
 @dataclass(frozen=True)
+class Accuracy:
+    """Of the int8 model on photos that it has never seen; shares are 0..1."""
+
+    value: float
+    low: float
+    """Lower end of its interval."""
+    high: float
+    photos: int
+    """How many."""
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A bundle whose every byte has been compared with its manifest."""
 
@@ -70,6 +82,15 @@ class Bundle:
     def threshold(self) -> float:
         """The score below which a picture shows nothing that the model knows, 0..1."""
         return float(self.manifest["threshold"]["value"])
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """What convert measured; None if the manifest does not say it."""
+        measured: Any = self.manifest.get("verification")
+        if not _is_measured(measured):
+            return None
+        low, high = map(float, measured["int8_interval"])
+        return Accuracy(float(measured["int8_accuracy"]), low, high, measured["n"])
 
     def golden_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
         """The golden inputs ("inputs", (k, h, w, 3)) and raw outputs by output name.
@@ -228,6 +249,16 @@ def _check_threshold(record: Any) -> None:
     )
     if not whole:
         raise BundleError(f"{MANIFEST}: the record of threshold is damaged; {_REBUILD}")
+
+
+def _is_measured(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and _is_share(record.get("int8_accuracy"))
+        and record.get("int8_interval") is not None
+        and _is_interval(record["int8_interval"])
+        and _is_count(record.get("n"))
+    )
 
 
 def _is_interval(value: Any) -> bool:

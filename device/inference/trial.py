@@ -155,6 +155,7 @@ def _load(bundle: Bundle, name: str, check: Check) -> Model:
         threads=check.threads,
         threshold=bundle.threshold,
         checked_invoke_s=check.invoke_s,
+        accuracy=bundle.accuracy,
     )
     return Model(info, classifier, check.ahead)
 

@@ -118,4 +118,4 @@ class RunningSinks:
 
 def _shared(config: Config) -> tuple[object, ...]:
     """The settings outside of its own section that any sink may be built from."""
-    return config.bundle.path, config.smoothing.threshold, config.output.web
+    return config.smoothing.threshold, config.output.web

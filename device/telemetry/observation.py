@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from device.contract.arrays import Pixels, Scores
+from device.contract.bundle import Accuracy
 
 UNKNOWN = "unknown"
 """The label while no class reaches the threshold."""
@@ -27,6 +28,8 @@ class ModelInfo:
     """The score, 0..1, from which on a label counts as seen."""
     checked_invoke_s: float
     """Time of one invoke as measured when the model was tested."""
+    accuracy: Accuracy | None = None
+    """As its bundle has it."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from device.outputs.sink import Context
 from device.outputs.web import held, view
 from device.outputs.web.view import History
 from device.outputs.web.viewers import MAX_VIEWERS, Viewers
-from device.telemetry.observation import ModelInfo, Observation
+from device.telemetry.observation import Observation
 from device.telemetry.status import Status
 
 PAGE = Path(__file__).with_name("page.html")
@@ -60,7 +60,6 @@ class Web:
         self._access = Access(self._config)
         self._csrf = secrets.token_urlsafe(24)
         self._history = History()
-        self._accuracy: tuple[ModelInfo | None, Mapping[str, Any] | None] = (None, None)
         self._watched_until_s = self._next_picture_s = float("-inf")
         self._saving = False
         self._viewers = Viewers()
@@ -90,14 +89,11 @@ class Web:
             self._server.call(partial(self._viewers.show, view.shoot(observation)))
 
     def tick(self, status: Status) -> None:
-        """Open the port, and keep up with the model.
+        """Open the port, and forget viewers that are gone.
 
         Raises:
             OutputError: while the port cannot be had.
         """
-        if status.model is not None and status.model is not self._accuracy[0]:
-            path = Path(self._context.config.bundle.path)
-            self._accuracy = (status.model, view.measured_accuracy(path, status.model))
         if time.monotonic() > self._watched_until_s:
             self._server.call(self._viewers.forget)
         if not self.port:
@@ -173,7 +169,7 @@ class Web:
         # A page that shows a held frame asks for nothing else.
         self._viewers.find(request.query.get("viewer", ""))
         threshold = self._context.config.smoothing.threshold
-        record = view.health(self._context.status(), self._accuracy[1], threshold)
+        record = view.health(self._context.status(), threshold)
         # The token: a page that outlived a restart has the one of before.
         return _json({**record, "history": self._history.record(), "csrf": self._csrf})
 

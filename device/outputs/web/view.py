@@ -7,17 +7,13 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from device.contract import bundle
 from device.contract.arrays import Pixels, Scores
-from device.errors import FieldguideError
 from device.outputs.web.held import MAX_SIDE_PX
 from device.telemetry.board import explain
 from device.telemetry.observation import ModelInfo, Observation
@@ -192,14 +188,11 @@ class History:
         }
 
 
-def health(
-    status: Status, accuracy: Mapping[str, Any] | None, threshold: float | None
-) -> dict[str, Any]:
+def health(status: Status, threshold: float | None) -> dict[str, Any]:
     """How the service does.
 
     Args:
         status: as of now.
-        accuracy: what `measured_accuracy` gives for its model.
         threshold: of the settings; None: the model's own holds.
     """
     camera, board = status.camera, status.board
@@ -223,10 +216,8 @@ def health(
             "throttled": None if board.throttled is None else explain(board.throttled),
             "slowed": board.slowed,
         },
-        "model": status.model and model(status.model, accuracy),
-        "threshold": threshold
-        if threshold is not None or not status.model
-        else (status.model.threshold),
+        "model": status.model and _running(status.model),
+        "threshold": status.model.threshold if threshold is None and status.model else threshold,
         "model_problem": status.model_problem,
         "config_problem": status.config_problem,
         "saves": "collect" in status.sinks,
@@ -234,8 +225,7 @@ def health(
     }
 
 
-def model(info: ModelInfo, accuracy: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What runs."""
+def _running(info: ModelInfo) -> dict[str, Any]:
     return {
         "name": info.name,
         "labels": info.labels,
@@ -243,26 +233,5 @@ def model(info: ModelInfo, accuracy: Mapping[str, Any] | None) -> dict[str, Any]
         "data": info.data,
         "runtime": f"{info.runtime} {info.runtime_version}",
         "threads": info.threads,
-        "accuracy": accuracy,
+        "accuracy": info.accuracy and asdict(info.accuracy),
     }
-
-
-def measured_accuracy(path: Path, info: ModelInfo) -> dict[str, Any] | None:
-    """What the bundle's manifest says of its int8 model on held-out photos.
-
-    None if it says nothing, or the bundle at `path` is not the one with this model any more.
-    """
-    try:
-        manifest = bundle.load(path).manifest
-        hashes = {record["sha256"] for record in manifest["files"].values()}
-        measured = manifest["verification"]
-        low, high = measured["int8_interval"]
-        accuracy = {
-            "value": float(measured["int8_accuracy"]),
-            "low": float(low),
-            "high": float(high),
-            "photos": int(measured["n"]),
-        }
-    except (FieldguideError, KeyError, TypeError, ValueError):
-        return None
-    return accuracy if info.sha256 in hashes else None

@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device.contract import bundle as contract
+from device.contract.bundle import Bundle
 from device.errors import BundleError, SelfTestError
 from device.inference import selftest
 from device.inference.classifier import Classifier
@@ -342,6 +344,22 @@ def test_a_golden_file_that_is_no_archive_is_refused(
 def test_whatever_stands_in_a_manifest_it_is_a_bundle_error(data: bytes) -> None:
     with pytest.raises(BundleError):
         contract.parse_manifest(data)
+
+
+@given(share=anything, interval=anything | st.tuples(st.floats(), st.floats()), photos=anything)
+def test_a_measured_accuracy_is_whole_or_none(share: Any, interval: Any, photos: Any) -> None:
+    record = {"int8_accuracy": share, "int8_interval": interval, "n": photos}
+    for verification in (record, share):
+        text = json.dumps({"verification": verification})
+        found = Bundle(json.loads(text), b"", ("a",), RULES, b"").accuracy
+        assert found is None or json.loads(json.dumps(asdict(found), allow_nan=False))["photos"] > 0
+
+
+def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
+    loaded = contract.load(tiny_bundle)
+    measured, found = loaded.manifest["verification"], loaded.accuracy
+    assert found is not None and found.low <= found.value <= found.high
+    assert (found.value, found.photos) == (measured["int8_accuracy"], measured["n"])
 
 
 @pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])

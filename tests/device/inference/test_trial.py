@@ -52,6 +52,7 @@ def test_a_good_model_is_tested_timed_and_loaded(bundle: Bundle) -> None:
     assert 1 <= model.info.threads <= len(os.sched_getaffinity(0))
     assert 0 < model.info.checked_invoke_s < slowdown()
     assert model.info.sha256 == bundle.manifest["files"][contract.MODEL]["sha256"]
+    assert model.info.accuracy == bundle.accuracy and bundle.accuracy is not None
     pixels = bundle.golden_arrays()["inputs"][0]
     expected = Classifier.from_bundle(bundle).classify(pixels).scores
     assert (model.classifier.classify(pixels).scores == expected).all()

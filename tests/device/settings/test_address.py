@@ -298,7 +298,7 @@ def test_what_libraries_say_of_an_address_reaches_no_output(address: str) -> Non
             telemetry.reloaded(str(raised.value))
             telemetry.model_problem(str(raised.value))
             status = telemetry.snapshot()
-            assert_hidden(json.dumps(view.health(status, None, None)))
+            assert_hidden(json.dumps(view.health(status, None)))
             assert_hidden(json.dumps(home_assistant.health(status, "", label_is_current=True)))
             finding = Finding("camera", FAILED, str(raised.value), f"mend {address}")
             assert_hidden(finding.line(), json.dumps(finding.record()))

@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from device.contract import bundle
+from device.contract.bundle import Accuracy
 from device.outputs.http import places
 from device.outputs.web import sink as web
 from device.outputs.web import view, viewers
@@ -192,19 +191,13 @@ def test_health_hides_passwords_and_names_problems(page: Web, surroundings: Surr
     assert "secret" not in json.dumps(health)
 
 
-def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
-    manifest = bundle.load(tiny_bundle).manifest
-    info = replace(MODEL, sha256=manifest["files"][bundle.MODEL]["sha256"])
-    measured = view.measured_accuracy(tiny_bundle, info)
-    assert measured is not None
-    assert measured["value"] == manifest["verification"]["int8_accuracy"]
-    assert measured["photos"] == manifest["verification"]["n"]
-    assert measured["low"] <= measured["value"] <= measured["high"]
-
-
-def test_no_accuracy_is_shown_of_another_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
-    assert view.measured_accuracy(tiny_bundle, MODEL) is None
-    assert view.measured_accuracy(tmp_path, MODEL) is None
+def test_the_measured_accuracy_is_that_of_the_model_that_runs(
+    page: Web, surroundings: Surroundings
+) -> None:
+    assert Visitor(page).health()["model"]["accuracy"] is None
+    surroundings.telemetry.model(replace(MODEL, accuracy=Accuracy(0.75, 0.5, 0.9, 12)))
+    measured = {"value": 0.75, "low": 0.5, "high": 0.9, "photos": 12}
+    assert Visitor(page).health()["model"]["accuracy"] == measured
 
 
 def test_the_page_runs_nothing_but_what_is_written_in_it(page: Web) -> None:
