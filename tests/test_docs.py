@@ -373,7 +373,7 @@ def test_the_fields_of_json_lines_and_mqtt_are_those_of_the_page(
 
 
 def test_the_fields_of_health_are_those_of_the_page(surroundings: Surroundings) -> None:
-    told = view.health(surroundings.status(), None, None)
+    told = view.health(surroundings.status(), None)
     assert set(fields_of("Health over HTTP")) == set(told)
 
 
