@@ -20,8 +20,7 @@ except ImportError as error:
     )
 
 from device import __version__
-from device.bench import frame_loop
-from device.bench import stages as breakdown
+from device.bench import frame_loop, stages
 from device.camera.source import open_source
 from device.console import exit_at_once, guarded, say, show_faults, show_log
 from device.contract import bundle
@@ -115,12 +114,12 @@ def serve(options: argparse.Namespace) -> int:
     return status
 
 
-def examine(options: argparse.Namespace) -> int:
+def run_doctor(options: argparse.Namespace) -> int:
     """Check what keeps the service from working here."""
-    from device.doctor import examine as doctor
-    from device.doctor import finding
+    from device.doctor.examine import examine
+    from device.doctor.finding import report
 
-    return finding.report(doctor.examine(options.config), as_json=options.json)
+    return report(examine(options.config), as_json=options.json)
 
 
 def install_bundle(options: argparse.Namespace) -> int:
@@ -187,8 +186,10 @@ def run_benchmark(options: argparse.Namespace) -> int:
         photo = next(photos_below(folder), None) if folder.is_dir() else None
         if photo is None:
             raise SourceError(f"{folder}: not a folder with photos")
-        measure = _break_down if options.breakdown else _measure
-        measure(options, loaded, classifier, way, folder, photo)
+        if options.breakdown:
+            _break_down(options, loaded, classifier, way, folder)
+        else:
+            _measure(options, loaded, classifier, way, folder, photo)
     finally:
         if synthetic:
             synthetic.cleanup()
@@ -203,14 +204,14 @@ def _measure(
     folder: Path,
     photo: Path,
 ) -> None:
-    started_s = frame_loop.first_label_s(options.bundle, photo, options.runtime)
+    first_label_s = frame_loop.first_label_s(options.bundle, photo, options.runtime)
     measured = frame_loop.measure(
         loaded,
         classifier,
         folder,
         frames=options.frames,
         way=way,
-        first_label_s=started_s,
+        first_label_s=first_label_s,
     )
     if options.json:
         print(json.dumps(measured.record()))
@@ -225,14 +226,13 @@ def _break_down(
     classifier: Classifier,
     way: Way,
     folder: Path,
-    _photo: Path,
 ) -> None:
     source = frame_loop.Repeated(lambda: open_source(str(folder), loaded.preprocessing))
-    stages = breakdown.measure(source, classifier, options.frames, ahead=way.ahead)
+    measured = stages.measure(source, classifier, options.frames, ahead=way.ahead)
     if options.json:
-        print(json.dumps([asdict(stage) for stage in stages]))
+        print(json.dumps([asdict(stage) for stage in measured]))
     else:
-        print(breakdown.table(stages, way))
+        print(stages.table(measured, way))
 
 
 def _classifier(options: argparse.Namespace, loaded: bundle.Bundle) -> Classifier:
@@ -328,7 +328,7 @@ def _parser() -> Parser:
     command.add_argument("--json", action="store_true", help="print one JSON object")
     default = Path("/etc/fieldguide/fieldguide.toml")
     command.add_argument("--config", type=Path, default=default, help=f"default: {default}")
-    command.set_defaults(command=examine)
+    command.set_defaults(command=run_doctor)
 
     _add_slots(commands.add_parser("slots", help="install bundles, or go back to the one before"))
 

@@ -19,7 +19,7 @@ from device.errors import SourceError
 from device.inference.classifier import Classifier
 from device.inference.loop import results
 from device.inference.threads import Demand, Way, camera_jpeg
-from device.inference.trial import Guard
+from device.inference.trial import Trial
 from device.settings.sections import InferenceConfig
 
 WARM_UP_FRAMES = 5
@@ -63,7 +63,7 @@ def best_way(bundle: Bundle, runtime: str, threads: int | None) -> Way:
         SelfTestError: if the model cannot run at all.
     """
     demand = Demand(max_fps=math.inf)
-    check = Guard().check(bundle, runtime, InferenceConfig(threads=threads or 0), demand)
+    check = Trial().check(bundle, runtime, InferenceConfig(threads=threads or 0), demand)
     return Way(check.threads, check.ahead)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from device.camera import picamera
 from device.camera.frame import ALWAYS, Demand, Frame
 from device.camera.pyav import pyav
-from device.camera.v4l2 import V4l2Camera, choose, video_nodes
+from device.camera.v4l2 import V4l2Camera, first_camera, video_nodes
 from device.errors import SourceError
 from device.settings.sections import CameraConfig
 
@@ -27,10 +27,10 @@ class AutoCamera:
         Raises:
             SourceError: if there is none, or it fails.
         """
-        if picamera.cameras():
+        if picamera.count_cameras():
             yield from picamera.PiCamera(self.config).frames()
             return
-        node = choose(video_nodes())
+        node = first_camera(video_nodes())
         if node is None:
             raise SourceError("no camera found, neither CSI (picamera2) nor /dev/video*")
         yield from V4l2Camera(node.path, self.config, self.demand).frames()

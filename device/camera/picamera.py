@@ -66,7 +66,7 @@ def load() -> bool:
     return True
 
 
-def cameras() -> int:
+def count_cameras() -> int:
     """How many CSI cameras there are; 0 without picamera2."""
     try:
         return len(_picamera2().global_camera_info())

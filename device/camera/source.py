@@ -65,7 +65,7 @@ def open_source(
 def is_camera(address: str) -> bool:
     """Whether an address means something live, that comes and goes."""
     local = address in (AUTO, PICAMERA2) or address.startswith("/dev/")
-    return local or addresses.is_camera(address)
+    return local or addresses.is_network_camera(address)
 
 
 def _camera(address: str, config: CameraConfig, demand: Demand) -> FrameSource:

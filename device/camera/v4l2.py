@@ -67,7 +67,7 @@ class VideoNode:
     captures: bool
 
 
-def choose(nodes: Iterable[VideoNode]) -> VideoNode | None:
+def first_camera(nodes: Iterable[VideoNode]) -> VideoNode | None:
     """The first node that delivers pictures."""
     return next((n for n in nodes if n.captures and n.driver not in NO_PICTURES), None)
 

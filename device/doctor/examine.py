@@ -8,16 +8,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from device.camera.v4l2 import choose, video_nodes
+from device.camera.v4l2 import first_camera, video_nodes
 from device.doctor import machine, network, software
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
 from device.errors import ConfigError
-from device.settings import sections as configuration
+from device.settings import sections
 from device.settings.address import AUTO, PICAMERA2, shown
 from device.settings.reader import secrets
 from device.settings.sections import Config
-from device.telemetry.board import Board
+from device.telemetry.board import BoardSensors
 
 
 def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
@@ -32,30 +32,30 @@ def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
     yield software.numpy_abi(software.installed)
     settings, finding = config_file(path)
     yield finding
-    yield from cameras(settings.camera.source, host)
+    yield from camera_checks(settings.camera.source, host)
     yield machine.edgetpu(host, settings.inference.runtime, library=software.edgetpu_library())
-    yield from machine.board(Board(), settings.inference.hot_c)
+    yield from machine.heat_and_power(BoardSensors(), settings.inference.hot_c)
     yield machine.clock(host, time.time())
     yield from machine.disk(host, settings)
     yield from machine.ports(host, settings)
     if settings.output.mqtt.enabled:
         yield from network.broker(settings.output.mqtt)
     if "://" in settings.camera.source:
-        yield network.camera(settings.camera)
+        yield network.camera_picture(settings.camera)
     yield software.runtime(software.in_child)
-    yield from software.bundle(settings)
+    yield from software.current_bundle(settings)
 
 
-def cameras(source: str, host: Host) -> Iterator[Finding]:
+def camera_checks(source: str, host: Host) -> Iterator[Finding]:
     """picamera2 where it matters, then the camera itself."""
     usb, csi = False, False
     if source in (AUTO, PICAMERA2):
-        usb = choose(video_nodes(host.root / "dev")) is not None
+        usb = first_camera(video_nodes(host.root / "dev")) is not None
         if source == PICAMERA2 or host.is_raspberry_pi():
             finding = software.picamera2(software.in_child, needed=source == PICAMERA2)
             csi = finding.state == OK
             yield finding
-    yield from machine.cameras(source, host, usb=usb, csi=csi)
+    yield from machine.camera_ready(source, host, usb=usb, csi=csi)
 
 
 def secrecy(path: Path, settings: Config) -> Finding:
@@ -76,12 +76,12 @@ def secrecy(path: Path, settings: Config) -> Finding:
 def config_file(path: Path) -> tuple[Config, Finding]:
     """Whether the settings are right; if not, the defaults go on to be checked."""
     try:
-        settings = configuration.load(path)
+        settings = sections.load(path)
         return settings, secrecy(path, settings)
     except ConfigError as error:
-        fix = f"mend the file; {configuration.EXAMPLE} explains every setting"
+        fix = f"mend the file; {sections.EXAMPLE} explains every setting"
         if isinstance(error.__cause__, FileNotFoundError):
-            fix = f"cp {configuration.EXAMPLE} {path}, or name another with --config"
+            fix = f"cp {sections.EXAMPLE} {path}, or name another with --config"
         elif isinstance(error.__cause__, PermissionError):
             fix = software.AS_SERVICE
         return Config(), Finding("settings", FAILED, str(error), fix)

@@ -4,11 +4,21 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from device.settings.address import safe
 
-OK, WARNING, FAILED = "ok", "warning", "failed"
 
+class State(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, but look at it."""
+    FAILED = "failed"
+
+
+OK, WARNING, FAILED = State
 MARKS = {OK: "ok     ", WARNING: "warning", FAILED: "FAILED "}
 
 
@@ -17,8 +27,7 @@ class Finding:
     """The outcome of one check."""
 
     check: str
-    state: str
-    """ok, warning (it works, but look at it) or failed."""
+    state: State
     found: str
     """What is so; for a failure its cause."""
     fix: str = ""

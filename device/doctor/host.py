@@ -69,7 +69,7 @@ class Host:
         """Whether this process may read and write a file."""
         return os.access(path, os.R_OK | os.W_OK)
 
-    def video_nodes(self) -> list[Path]:
+    def video_device_paths(self) -> list[Path]:
         """The V4L2 nodes; a Raspberry Pi has many that are no cameras."""
         return sorted((self.root / "dev").glob("video[0-9]*"))
 

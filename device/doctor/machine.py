@@ -10,7 +10,7 @@ from device.doctor.host import Host, nearest
 from device.inference.runtime import EDGETPU_NEEDS
 from device.settings.address import AUTO, PICAMERA2, shown
 from device.settings.sections import Config
-from device.telemetry.board import NOW, Board, explain
+from device.telemetry.board import NOW, BoardSensors, explain
 
 EARLIEST_YEAR = 2025
 MIN_FREE_MB = 100
@@ -18,7 +18,7 @@ MIN_FREE_MB = 100
 # --- camera -----------------------------------------------------------------------------------
 
 
-def cameras(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Finding]:
+def camera_ready(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Finding]:
     """Whether the camera of the settings is there, allowed and free.
 
     Args:
@@ -28,7 +28,7 @@ def cameras(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Findin
         csi: whether picamera2 sees a camera.
     """
     local = source in (AUTO, PICAMERA2) or source.startswith("/dev/")
-    nodes = host.video_nodes()
+    nodes = host.video_device_paths()
     if source.startswith("/dev/"):
         # Names that outlive a restart, as /dev/v4l/by-id/..., are links to one of them.
         meant = os.path.realpath(host.root / source.lstrip("/"))
@@ -47,7 +47,7 @@ def cameras(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Findin
 
 
 def other_source(source: str) -> Finding:
-    """A stream, file or folder; `doctor_network.camera` tries a stream."""
+    """A stream, file or folder; `device.doctor.network` tries a stream."""
     remote = "://" in source
     if remote or os.path.exists(source):
         return Finding("camera", OK, shown(source))
@@ -129,7 +129,7 @@ def edgetpu(host: Host, wanted: str, *, library: str) -> Finding:
 # --- board ------------------------------------------------------------------------------------
 
 
-def board(board: Board, hot_c: float) -> Iterator[Finding]:
+def heat_and_power(board: BoardSensors, hot_c: float) -> Iterator[Finding]:
     """Temperature, and what the firmware says of power and heat, now and since boot."""
     celsius = board.temperature_c()
     if celsius is None:

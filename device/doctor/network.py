@@ -77,7 +77,7 @@ def _identity(config: MqttConfig, availability: str, health: str) -> Finding:
     return Finding("mqtt id", OK, name)
 
 
-def camera(config: CameraConfig) -> Finding:
+def camera_picture(config: CameraConfig) -> Finding:
     """Whether a camera on the network gives a picture."""
     answers: queue.SimpleQueue[Frame | Exception] = queue.SimpleQueue()
     started_s = time.monotonic()

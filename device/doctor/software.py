@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from device import child
+from device.contract import bundle
 from device.contract.bundle import Bundle
-from device.contract.bundle import load as load_bundle
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.errors import BundleError, FieldguideError
 from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
 from device.inference.threads import demand
-from device.inference.trial import Guard, candidates
+from device.inference.trial import Trial, candidates
 from device.settings.sections import Config
 from device.update import slots
 
@@ -160,11 +160,11 @@ def _sees_system(venv: Path) -> bool:
     return re.search(r"(?mi)^include-system-site-packages\s*=\s*true\s*$", text) is not None
 
 
-def bundle(settings: Config) -> Iterator[Finding]:
+def current_bundle(settings: Config) -> Iterator[Finding]:
     """Whether the bundle is whole, and passes its self-test on a runtime that is here."""
     path = Path(settings.bundle.path)
     try:
-        loaded = load_bundle(path)
+        loaded = bundle.load(path)
     except BundleError as error:
         fix = f"make bundle on the workstation, and copy build/bundle to {path}"
         if path.name == slots.CURRENT:
@@ -175,7 +175,7 @@ def bundle(settings: Config) -> Iterator[Finding]:
         return
     yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, every hash right")
     yield operators(loaded, installed)
-    yield from self_tests(loaded, settings, Guard())
+    yield from self_tests(loaded, settings, Trial())
 
 
 def operators(loaded: Bundle, version: Version) -> Finding:
@@ -191,12 +191,12 @@ def operators(loaded: Bundle, version: Version) -> Finding:
     return Finding("operators", OK, f"the model needs {asked or 'no particular runtime'}")
 
 
-def self_tests(loaded: Bundle, settings: Config, guard: Guard) -> Iterator[Finding]:
+def self_tests(loaded: Bundle, settings: Config, trial: Trial) -> Iterator[Finding]:
     """The golden outputs on each runtime that the service would try, in child processes."""
     problems, passed = {}, []
     for name in candidates(loaded, settings.inference.runtime):
         try:
-            check = guard.check(loaded, name, settings.inference, demand(settings))
+            check = trial.check(loaded, name, settings.inference, demand(settings))
         except FieldguideError as error:
             problems[name] = str(error)
             continue

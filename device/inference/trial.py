@@ -59,7 +59,7 @@ class Check:
     """From one frame to the next, when they come as fast as they are taken."""
 
 
-class Guard:
+class Trial:
     """Checks models in child processes; `stop` ends the one that runs."""
 
     def __init__(self) -> None:

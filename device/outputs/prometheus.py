@@ -25,7 +25,7 @@ from device.outputs.http.server import HttpServer, Request, Response, text
 from device.outputs.sink import Context
 from device.telemetry.board import FLAGS
 from device.telemetry.observation import Observation
-from device.telemetry.status import CameraStatus, Status
+from device.telemetry.status import CameraState, CameraStatus, Status
 
 PREFIX = "fieldguide_"
 MAX_LABELS = 100
@@ -34,7 +34,7 @@ OTHERS = "(other)"
 """Counts the changes to labels beyond the first `MAX_LABELS`."""
 
 
-class Metrics:
+class Prometheus:
     """Serves /metrics; see `device.outputs.http.access` for who gets it."""
 
     name = "prometheus"
@@ -93,7 +93,7 @@ class Metrics:
         yield from outputs(status)
         yield from figures(status)
         yield changes(self._changes)
-        if self._newest is not None and status.camera.state == "streaming":
+        if self._newest is not None and status.camera.state == CameraState.STREAMING:
             # Scores of a lost camera would look like news.
             yield from scores(self._newest)
 
@@ -139,7 +139,7 @@ def service(status: Status) -> Iterator[Metric]:
 
 def camera(status: CameraStatus) -> Iterator[Metric]:
     """Frames, and how often they failed to come."""
-    yield _gauge("camera_up", "Whether frames come", status.state == "streaming")
+    yield _gauge("camera_up", "Whether frames come", status.state == CameraState.STREAMING)
     if status.last_frame_s is not None:
         age_s = time.monotonic() - status.last_frame_s
         yield _gauge("camera_frame_age_seconds", "Age of the newest frame", age_s)

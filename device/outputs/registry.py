@@ -32,8 +32,8 @@ def _mqtt(context: Context) -> Sink:
 
 def _prometheus(context: Context) -> Sink:
     with _needs("prometheus-client"):
-        from device.outputs.prometheus import Metrics
-    return Metrics(context)
+        from device.outputs.prometheus import Prometheus
+    return Prometheus(context)
 
 
 def _web(context: Context) -> Sink:

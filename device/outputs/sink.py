@@ -27,7 +27,7 @@ class Sink(Protocol):
     """
 
     name: str
-    """The name of its section below `output`, as in `outputs.FACTORIES`."""
+    """The name of its section below `output`, as in `device.outputs.registry`."""
 
     @property
     def wants_pictures(self) -> bool:

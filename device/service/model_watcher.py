@@ -10,7 +10,7 @@ from pathlib import Path
 from device.contract import bundle
 from device.errors import BundleError, FieldguideError
 from device.inference.threads import Demand, demand
-from device.inference.trial import Guard, Model
+from device.inference.trial import Model, Trial
 from device.settings.sections import BundleConfig, Config, InferenceConfig
 from device.telemetry.counters import Telemetry
 from device.update import slots
@@ -48,7 +48,7 @@ class ModelWatcher:
     ) -> None:
         self._settings = _loading(config)
         self._telemetry, self._accept, self._refuse = telemetry, accept, refuse
-        self._guard = Guard()
+        self._trial = Trial()
         self._poke = threading.Event()
         self._stopped = False
         self._refused: tuple[float, float] | None = None
@@ -71,7 +71,7 @@ class ModelWatcher:
     def stop(self) -> None:
         """Stop, and end the self-test that runs."""
         self._stopped = True
-        self._guard.stop()
+        self._trial.stop()
         self._poke.set()
 
     def _run(self) -> None:
@@ -130,7 +130,7 @@ class ModelWatcher:
         # Before reading: what changes after it is found changed.
         tried = (settings, identity(path))
         try:
-            model = self._guard.load(bundle.load(resolved(path)), *settings[1:])
+            model = self._trial.load(bundle.load(resolved(path)), *settings[1:])
         except Exception as error:
             # Not FieldguideError alone: this thread must live on, or say that it cannot.
             if not self._stopped:

@@ -27,9 +27,9 @@ from device.outputs.thread import SinkThread
 from device.service.inference_thread import Pipeline
 from device.service.model_watcher import ModelWatcher
 from device.service.systemd import Notifier
-from device.settings import sections as configuration
+from device.settings import sections
 from device.settings.sections import CameraConfig, Config
-from device.telemetry.board import Board, must_slow
+from device.telemetry.board import BoardSensors, must_slow
 from device.telemetry.counters import Telemetry
 from device.telemetry.status import BoardStatus, told_rate
 
@@ -46,15 +46,15 @@ STOP, RELOAD, MODEL, FINISHED, REFUSED = "stop", "reload", "model", "finished", 
 class Service:
     """Everything that runs, and how it ends."""
 
-    def __init__(self, path: Path, *, board: Board | None = None) -> None:
+    def __init__(self, path: Path, *, board: BoardSensors | None = None) -> None:
         """Read the settings and start sinks, camera and model.
 
         Raises:
             FieldguideError: if the settings are wrong, or a sink cannot be.
         """
         self._path = path
-        self._config = configuration.load(path)
-        self._board = board or Board()
+        self._config = sections.load(path)
+        self._board = board or BoardSensors()
         self._telemetry = Telemetry(self._config.camera.source)
         self._notifier = Notifier()
         # Not an Event: a signal handler may interrupt this very thread inside of one.
@@ -67,7 +67,7 @@ class Service:
         self._leaving: list[tuple[LiveCapture, float]] = []
         """Closed captures that still have their cameras, and until when they may."""
         self._run_number = 0
-        self._board_s = self._status_s = float("-inf")
+        self._board_checked_s = self._status_sent_s = float("-inf")
         self._sinks = RunningSinks(self._config, self._telemetry)
         self._capture = self._start_capture(self._config.camera)
         self._models = ModelWatcher(self._config, self._telemetry, self._accept, self._refuse)
@@ -122,10 +122,10 @@ class Service:
             return True
         if fault is not None:
             raise fault
-        self._judge_end()
+        self._tell_corrupt()
         return False
 
-    def _judge_end(self) -> None:
+    def _tell_corrupt(self) -> None:
         """Tell of what a folder or film had that was no picture; raise if it had no other."""
         status = self._telemetry.snapshot()
         corrupt = status.camera.corrupt_total
@@ -194,7 +194,7 @@ class Service:
         if started:
             self._notifier.reloading()
         try:
-            self._apply(configuration.load(self._path))
+            self._apply(sections.load(self._path))
         except Exception as error:
             # Whatever it is: what ran with the old settings goes on.
             problem = " ".join(str(error).split()) or type(error).__name__
@@ -222,7 +222,7 @@ class Service:
         if other_camera:
             self._change_source(files)
         self._models.reconfigure(new)
-        self._board_s = float("-inf")
+        self._board_checked_s = float("-inf")
 
     def _change_source(self, files: FrameSource | None) -> None:
         """Go on with another camera, or with files that were found to be there."""
@@ -245,11 +245,11 @@ class Service:
     def _look_around(self) -> None:
         now_s = time.monotonic()
         self._mind_the_leaving(now_s)
-        if now_s >= self._board_s + BOARD_INTERVAL_S:
-            self._board_s = now_s
+        if now_s >= self._board_checked_s + BOARD_INTERVAL_S:
+            self._board_checked_s = now_s
             self._mind_the_heat()
-        if now_s >= self._status_s + STATUS_INTERVAL_S:
-            self._status_s = now_s
+        if now_s >= self._status_sent_s + STATUS_INTERVAL_S:
+            self._status_sent_s = now_s
             self._notifier.status(self._summary())
 
     def _mind_the_leaving(self, now_s: float) -> None:

@@ -67,7 +67,7 @@ class Address:
     password: bytes = field(repr=False)
 
 
-def is_camera(address: str) -> bool:
+def is_network_camera(address: str) -> bool:
     """Whether it has the scheme of a camera on the network."""
     return address.partition("://")[0].lower() in SCHEMES and "://" in address
 
@@ -85,7 +85,7 @@ def parse(address: str) -> Address:
         ValueError: if it cannot be one; its text says what to write, and nothing secret.
     """
     wrong = problem(address)
-    if wrong or not is_camera(address):
+    if wrong or not is_network_camera(address):
         raise ValueError(wrong or "no address of a camera")
     scheme, _, rest = address.partition("://")
     authority, tail = _split(rest)

@@ -21,7 +21,7 @@ COOLER_BY_C = 5.0
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardSensors:
     """Where to look; a board without a file simply has no such figure."""
 
     thermal: Path = THERMAL

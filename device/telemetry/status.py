@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from device.telemetry.observation import ModelInfo
 
@@ -11,14 +12,24 @@ def told_rate(fps: float) -> float:
     return round(fps, 1) if fps >= 1 else float(f"{fps:.2g}")
 
 
+class CameraState(StrEnum):
+    """What a camera does; each output tells it by this word."""
+
+    CONNECTING = "connecting"
+    STREAMING = "streaming"
+    LOST = "lost"
+    """It is tried again and again."""
+    ENDED = "ended"
+    """A file or folder came to its end."""
+
+
 @dataclass(frozen=True)
 class CameraStatus:
     """How the camera does."""
 
     source: str = ""
     """Its address, without password."""
-    state: str = "connecting"
-    """connecting, streaming, lost (trying again) or ended (a file came to its end)."""
+    state: CameraState = CameraState.CONNECTING
     problem: str = ""
     """Why it is lost, one line; empty while streaming."""
     frames_total: int = 0
@@ -61,7 +72,7 @@ class SinkStatus:
     problem: str = ""
     """The last error, one line; empty since the last success."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Its own (`sinks.Counting`), as of its last tick."""
+    """Its own (`device.outputs.sink.Counting`), as of its last tick."""
 
 
 @dataclass(frozen=True)

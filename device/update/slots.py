@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from device.contract import bundle
+from device.contract.bundle import Bundle
 from device.errors import BundleError, FieldguideError, SlotError
-from device.inference.trial import Guard
+from device.inference.trial import Trial
 from device.settings.sections import InferenceConfig
 from device.update.owner import acting_as_owner
 
@@ -41,7 +42,7 @@ class Slot:
     name: str
     """"a" or "b"."""
     current: bool
-    bundle: bundle.Bundle | None
+    bundle: Bundle | None
     problem: str
     """Why it holds no whole bundle; empty if it does."""
 
@@ -262,9 +263,9 @@ def _holds(root: Path, name: str, files: Mapping[str, bytes]) -> bool:
         return False
 
 
-def _tested(loaded: bundle.Bundle) -> str:
+def _tested(loaded: Bundle) -> str:
     try:
-        return Guard().passes(loaded, InferenceConfig(threads=1))
+        return Trial().passes(loaded, InferenceConfig(threads=1))
     except BundleError as error:
         raise SlotError(f"{error}; nothing was changed") from error
 

@@ -27,7 +27,7 @@ from device.bench import frame_loop
 from device.camera.frame import Frame
 from device.contract import bundle, preprocess
 from device.inference.threads import MOST_THREADS, Demand
-from device.inference.trial import Guard, Model
+from device.inference.trial import Model, Trial
 from device.outputs.json_lines import JsonLines
 from device.outputs.thread import SinkThread
 from device.service.inference_thread import Pipeline
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     loaded = bundle.load(options.bundle)
-    model = Guard().load(loaded, InferenceConfig(), Demand(MAX_FPS, encoded=False))
+    model = Trial().load(loaded, InferenceConfig(), Demand(MAX_FPS, encoded=False))
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in ("ours", *loops())}
     with tempfile.TemporaryDirectory() as name:
         jpeg_folder = Path(name) / "jpeg"

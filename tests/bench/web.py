@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from device.contract import bundle
-from device.inference.trial import Guard
+from device.inference.trial import Trial
 from device.outputs.sink import Context
 from device.outputs.thread import SinkThread
 from device.outputs.web.sink import Web
@@ -99,7 +99,7 @@ def main() -> None:
     page = Web(Context(config, telemetry.snapshot, lambda observation, label: ""))
     sink = SinkThread(page, telemetry)
     camera: Any = Camera(frames, 10**9, None)
-    model = Guard().load(loaded, inference)
+    model = Trial().load(loaded, inference)
     pipeline = Pipeline(camera, model, config, (sink,), telemetry, Notifier({}), lambda fault: None)
     while not page.port:
         time.sleep(0.1)

@@ -14,7 +14,7 @@ from device import child
 from device.contract import bundle as contract
 from device.doctor import software
 from device.inference import trial
-from device.inference.trial import Guard
+from device.inference.trial import Trial
 from device.settings.sections import InferenceConfig
 from tests.support.places import ROOT
 from tests.support.timing import eventually
@@ -36,7 +36,7 @@ def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_self_test_imports_nothing_from_the_current_directory(
     trapped: Path, tiny_bundle: Path
 ) -> None:
-    Guard().passes(contract.load(tiny_bundle), InferenceConfig(threads=1))
+    Trial().passes(contract.load(tiny_bundle), InferenceConfig(threads=1))
     assert not trapped.exists()
 
 
@@ -149,5 +149,5 @@ def test_a_self_test_that_hangs_ends_with_ctrl_c(
     hanging = Interrupted(["sleep", "300"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     monkeypatch.setattr(trial, "_spawn", lambda: hanging)
     with pytest.raises(KeyboardInterrupt):
-        Guard().passes(contract.load(tiny_bundle), InferenceConfig(threads=1))
+        Trial().passes(contract.load(tiny_bundle), InferenceConfig(threads=1))
     assert hanging.poll() == -signal.SIGKILL

@@ -70,7 +70,7 @@ class HttpCamera:
             if self.demand.due_s - now_s > 2 * gap_s:
                 yield Frame(f"{name}#{number}", None, captured_s=now_s, outdated=len(waiting))
             else:
-                yield decode_frame(f"{name}#{number}", waiting[-1], len(waiting) - 1)
+                yield frame_of_jpeg(f"{name}#{number}", waiting[-1], len(waiting) - 1)
 
     def _film(self, body: Body) -> Iterator[Frame]:
         """Over the same connection: some servers have but one."""
@@ -99,7 +99,7 @@ class HttpCamera:
             yield [data]
 
 
-def decode_frame(name: str, data: bytes, outdated: int = 0) -> Frame:
+def frame_of_jpeg(name: str, data: bytes, outdated: int = 0) -> Frame:
     """A frame of the bytes of a JPEG, or with an error if they are none."""
     started_s = time.perf_counter()
     picture, problem = None, ""

@@ -105,7 +105,7 @@ class Collector:
         reason = why_save(observation, threshold, self._config)
         if not reason:
             return
-        small = snapshot.thumbnail(snapshot.seen(observation))
+        small = snapshot.thumbnail(snapshot.classified_part(observation))
         if any(float(np.abs(small - other).mean()) < SAME_PICTURE for other in self._recent):
             return
         predicted = observation.model.labels[int(observation.scores.argmax())]

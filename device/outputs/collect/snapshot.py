@@ -17,7 +17,7 @@ from device.telemetry.observation import Observation
 THUMBNAIL_PX = 16
 
 
-def seen(observation: Observation) -> Pixels:
+def classified_part(observation: Observation) -> Pixels:
     """The part of the picture that the model saw: what is judged is what is learned from."""
     assert observation.picture is not None
     left, upper, right, lower = observation.crop_box
@@ -42,7 +42,7 @@ def photo(observation: Observation, reason: str, label: str, quality: int) -> by
     """
     data = io.BytesIO()
     exif = _provenance(observation, reason, label).exif(f"Fieldguide {__version__}")
-    Image.fromarray(seen(observation)).save(data, "JPEG", quality=quality, exif=exif)
+    Image.fromarray(classified_part(observation)).save(data, "JPEG", quality=quality, exif=exif)
     return data.getvalue()
 
 

@@ -18,8 +18,10 @@ from typing import Any
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
 from device.telemetry.observation import UNKNOWN, Observation
-from device.telemetry.status import Status, told_rate
+from device.telemetry.status import CameraState, Status, told_rate
 
+STREAMING = f"value_json.camera == '{CameraState.STREAMING}'"
+"""In templates of Home Assistant, of what `health` gives."""
 ONLINE, OFFLINE = "online", "offline"
 SUPPORT_NAME = "Fieldguide"
 MACHINE_ID = Path("/etc/machine-id")
@@ -153,7 +155,7 @@ def _page(web: WebConfig | None) -> str:
 
 def _sights(where: Topics, told: dict[str, str]) -> dict[str, dict[str, Any]]:
     """What is seen: not available while the camera is lost, lest an old label passes for new."""
-    current = "value_json.camera == 'streaming' and value_json.label_is_current"
+    current = f"{STREAMING} and value_json.label_is_current"
     available = {
         "avty": [
             {"t": where.availability},
@@ -197,7 +199,7 @@ def _health(where: Topics, status: Status) -> dict[str, dict[str, Any]]:
             "p": "binary_sensor",
             "name": "Camera",
             "dev_cla": "connectivity",
-            "val_tpl": "{{ 'ON' if value_json.camera == 'streaming' else 'OFF' }}",
+            "val_tpl": f"{{{{ 'ON' if {STREAMING} else 'OFF' }}}}",
         },
         "slowed": {
             **common,

@@ -26,7 +26,7 @@ from device.outputs.mqtt.leftovers import Leftovers
 from device.settings.mqtt import MqttConfig, tls_context
 from device.settings.sections import WebConfig
 from device.telemetry.observation import ModelInfo, Observation
-from device.telemetry.status import Status
+from device.telemetry.status import CameraState, Status
 
 log = logging.getLogger("fieldguide")
 
@@ -58,7 +58,7 @@ class Mqtt:
         """Start to connect; a broker that is not there yet is waited for.
 
         Args:
-            config: checked settings (`mqtt_settings.check_mqtt`).
+            config: settings that `check_mqtt` has checked.
             web: the page that the announcement leads to.
 
         Raises:
@@ -120,7 +120,7 @@ class Mqtt:
             OutputError: if there is no connection, or something wrong with it.
         """
         self._begin()
-        if status.camera.state != "streaming":
+        if status.camera.state != CameraState.STREAMING:
             self._blind_s = time.monotonic()
         self._send_health(status)
         model = self._model_to_announce(status)

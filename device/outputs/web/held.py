@@ -26,7 +26,7 @@ def restore(state: Any, picture: Any) -> Observation | None:
     """An observation to be saved; None if a page cannot have had these.
 
     Args:
-        state: as `web_view.seen` gave it to the page.
+        state: as `view.frame_record` gave it to the page.
         picture: the JPEG that came with it, in Base64.
     """
     try:

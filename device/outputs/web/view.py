@@ -47,7 +47,7 @@ def shoot(observation: Observation) -> Shot:
     # Random, so that no picture can hold it.
     boundary = secrets.token_hex(16)
     parts = {
-        "state": ("application/json", json.dumps(seen(observation)).encode()),
+        "state": ("application/json", json.dumps(frame_record(observation)).encode()),
         "picture": ("image/jpeg", jpeg(observation.picture)),
     }
     body = b"".join(
@@ -98,7 +98,7 @@ def reduced(picture: Pixels, factor: int) -> Pixels:
     return np.concatenate([np.asarray(strip) for strip in strips])
 
 
-def seen(observation: Observation) -> dict[str, Any]:
+def frame_record(observation: Observation) -> dict[str, Any]:
     """What one frame shows."""
     height, width = observation.picture.shape[:2] if observation.picture is not None else (0, 0)
     left, upper, right, lower = observation.crop_box
@@ -116,11 +116,11 @@ def seen(observation: Observation) -> dict[str, Any]:
         "latency_ms": round(observation.latency_s * 1e3, 2),
         "size_px": [width, height],
         "crop": [round(side, 5) for side in box],
-        "map": heat(observation),
+        "map": heat_map(observation),
     }
 
 
-def heat(observation: Observation) -> dict[str, list[list[int]]]:
+def heat_map(observation: Observation) -> dict[str, list[list[int]]]:
     """For each of the best classes, how much each part of the crop speaks for it, 0 to 255.
 
     Of each position's log odds, 255 is the part that speaks most for the class. Relative: also

@@ -19,7 +19,14 @@ from device.camera.live import MAX_HANGING, LiveCapture
 from device.camera.picamera import PiCamera, rgb_from_yuv420
 from device.camera.pyav import NetworkStream
 from device.camera.source import open_source
-from device.camera.v4l2 import CAPABILITY, V4l2Camera, VideoNode, choose, describe, video_nodes
+from device.camera.v4l2 import (
+    CAPABILITY,
+    V4l2Camera,
+    VideoNode,
+    describe,
+    first_camera,
+    video_nodes,
+)
 from device.contract.preprocess import prepare_frame
 from device.errors import CameraHangsError, SourceError
 from device.settings.sections import CameraConfig
@@ -378,8 +385,8 @@ def test_auto_passes_over_nodes_that_give_no_pictures() -> None:
         VideoNode("/dev/video20", "uvcvideo", "Webcam metadata", False),
         VideoNode("/dev/video21", "uvcvideo", "Webcam", True),
     ]
-    assert choose(nodes) == nodes[3]
-    assert choose(nodes[:3]) is None
+    assert first_camera(nodes) == nodes[3]
+    assert first_camera(nodes[:3]) is None
 
 
 def test_the_kernel_s_description_of_a_video_node_is_read() -> None:

@@ -19,7 +19,7 @@ from device.settings.sections import (
     PrometheusConfig,
     WebConfig,
 )
-from device.telemetry.board import Board
+from device.telemetry.board import BoardSensors
 from tests.support.fake_host import Machine, states, the
 
 
@@ -31,7 +31,7 @@ def machine(tmp_path: Path) -> Machine:
 def cameras(
     host: Host, source: str = "auto", *, usb: bool = True, csi: bool = False
 ) -> list[Finding]:
-    return list(doctor_machine.cameras(source, host, usb=usb, csi=csi))
+    return list(doctor_machine.camera_ready(source, host, usb=usb, csi=csi))
 
 
 # --- camera ---------------------------------------------------------------------------------------
@@ -180,14 +180,14 @@ def test_throttling_now_and_since_boot_is_told(
 ) -> None:
     file = machine.write("throttled", word)
     machine.write("thermal/thermal_zone0/temp", "51200")
-    board = Board(machine.root / "thermal", file)
-    finding = the(doctor_machine.board(board, 80.0), "throttling")
+    board = BoardSensors(machine.root / "thermal", file)
+    finding = the(doctor_machine.heat_and_power(board, 80.0), "throttling")
     assert finding.state == state and words in finding.found
     if "under-voltage" in words:
         assert "power supply" in finding.fix
-    temperature = the(doctor_machine.board(board, 80.0), "temperature")
+    temperature = the(doctor_machine.heat_and_power(board, 80.0), "temperature")
     assert (temperature.state, temperature.found) == (OK, "51 degrees C")
-    assert the(doctor_machine.board(board, 50.0), "temperature").state == WARNING
+    assert the(doctor_machine.heat_and_power(board, 50.0), "temperature").state == WARNING
 
 
 def test_a_clock_that_was_never_set_fails_and_one_without_a_server_warns(

@@ -138,9 +138,9 @@ def test_a_camera_without_pictures_is_told_and_its_password_is_not(
     monkeypatch.setattr(network, "CAMERA_S", 1.0)
     address = camera.url.replace("//", "//me:secret@")
     camera.frame = lambda: None
-    silent = network.camera(CameraConfig(source=address))
+    silent = network.camera_picture(CameraConfig(source=address))
     camera.unplug()
-    away = network.camera(CameraConfig(source=address))
+    away = network.camera_picture(CameraConfig(source=address))
     for finding in (silent, away):
         assert finding.state == FAILED and "camera.source" in finding.fix
         assert "secret" not in finding.line()
@@ -152,7 +152,7 @@ def test_a_camera_s_odd_answer_is_no_traceback(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("secret")
 
     monkeypatch.setattr(network, "open_source", fail)
-    finding = network.camera(CameraConfig(source="http://me:secret@127.0.0.1/"))
+    finding = network.camera_picture(CameraConfig(source="http://me:secret@127.0.0.1/"))
     assert finding.state == FAILED and "secret" not in finding.line()
 
 

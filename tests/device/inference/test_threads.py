@@ -22,7 +22,7 @@ from device.inference import loop, threads, trial
 from device.inference.classifier import Classifier
 from device.inference.loop import results
 from device.inference.threads import TIE, Demand, Still, Timing, Way, choose, compare, demand, ways
-from device.inference.trial import Guard
+from device.inference.trial import Trial
 from device.settings.sections import CameraConfig, Config, InferenceConfig
 
 WAYS = ways([1, 2, 3, 4])
@@ -165,12 +165,12 @@ def test_the_real_loop_is_measured_with_frames_of_the_real_size(
 
 def test_the_check_in_a_child_tells_the_best_way(tiny_bundle: Path) -> None:
     bundle, config = contract.load(tiny_bundle), InferenceConfig(load_timeout_s=60)
-    fastest = Guard().check(bundle, "ai-edge-litert", config, Demand(math.inf))
+    fastest = Trial().check(bundle, "ai-edge-litert", config, Demand(math.inf))
     assert 1 <= fastest.threads <= min(threads.MOST_THREADS, len(os.sched_getaffinity(0)))
     assert 0 < fastest.invoke_s < fastest.frame_s
-    lazy = Guard().check(bundle, "ai-edge-litert", config, Demand(max_fps=0.01))
+    lazy = Trial().check(bundle, "ai-edge-litert", config, Demand(max_fps=0.01))
     assert (lazy.threads, lazy.ahead) == (1, False)
-    asked = Guard().check(bundle, "ai-edge-litert", replace(config, threads=2), Demand(math.inf))
+    asked = Trial().check(bundle, "ai-edge-litert", replace(config, threads=2), Demand(math.inf))
     assert asked.threads == 2
 
 
@@ -180,8 +180,8 @@ def test_the_chosen_way_is_the_one_that_runs(
     bundle = contract.load(tiny_bundle)
     for ahead in (False, True):
         check = trial.Check(threads=2, ahead=ahead, invoke_s=0.1, frame_s=0.2)
-        monkeypatch.setattr(Guard, "check", lambda *_, check=check: check)
-        model = Guard().load(bundle, InferenceConfig(runtime="ai-edge-litert"))
+        monkeypatch.setattr(Trial, "check", lambda *_, check=check: check)
+        model = Trial().load(bundle, InferenceConfig(runtime="ai-edge-litert"))
         assert (model.info.threads, model.ahead) == (2, ahead)
 
 

@@ -17,7 +17,7 @@ from device.errors import BundleError, RuntimeUnavailableError, SelfTestError
 from device.inference import trial
 from device.inference.classifier import Classifier
 from device.inference.runtime import EDGETPU, Runtime, find
-from device.inference.trial import Guard, candidates
+from device.inference.trial import Trial, candidates
 from device.settings.sections import InferenceConfig
 from tests.support.timing import Stopwatch, eventually, slowdown
 
@@ -47,7 +47,7 @@ def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_good_model_is_tested_timed_and_loaded(bundle: Bundle) -> None:
-    model = Guard().load(bundle, QUICK)
+    model = Trial().load(bundle, QUICK)
     assert model.info.runtime == "ai-edge-litert" and model.info.labels == bundle.labels
     assert 1 <= model.info.threads <= len(os.sched_getaffinity(0))
     assert 0 < model.info.checked_invoke_s < slowdown()
@@ -59,7 +59,7 @@ def test_a_good_model_is_tested_timed_and_loaded(bundle: Bundle) -> None:
 
 
 def test_the_asked_number_of_threads_is_taken(bundle: Bundle) -> None:
-    assert Guard().load(bundle, replace(QUICK, threads=2)).info.threads == 2
+    assert Trial().load(bundle, replace(QUICK, threads=2)).info.threads == 2
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_runtime_that_fails_costs_a_message_and_the_next_one_runs(
 ) -> None:
     poisoned.write_text(poison)
     with caplog.at_level(logging.WARNING, "fieldguide"):
-        model = Guard().load(bundle, QUICK)
+        model = Trial().load(bundle, QUICK)
     assert model.info.runtime == "ai-edge-litert"
     (message,) = [record.getMessage() for record in caplog.records]
     assert message.startswith("model: tflite-runtime: ") and words in message
@@ -89,14 +89,14 @@ def test_a_runtime_that_hangs_is_given_up_after_the_time_limit(
     poisoned.write_text(HANGS)
     watch = Stopwatch()
     with caplog.at_level(logging.WARNING, "fieldguide"), pytest.raises(SelfTestError) as error:
-        Guard().check(bundle, "tflite-runtime", replace(QUICK, load_timeout_s=1.5))
+        Trial().check(bundle, "tflite-runtime", replace(QUICK, load_timeout_s=1.5))
     assert "longer than 1.5 s" in str(error.value)
     assert watch.fair_s < 5
 
 
 def test_stopping_ends_the_child_that_runs(bundle: Bundle, poisoned: Path) -> None:
     poisoned.write_text(HANGS)
-    watched = Guard()
+    watched = Trial()
     faults: list[Exception] = []
 
     def check() -> None:
@@ -121,13 +121,13 @@ def test_a_model_that_differs_from_its_golden_outputs_is_refused(bundle: Bundle)
     np.savez(data, **arrays)  # type: ignore[arg-type]
     forged = replace(bundle, manifest=manifest, golden=data.getvalue())
     with pytest.raises(BundleError, match="differs by"):
-        Guard().load(forged, replace(QUICK, runtime="ai-edge-litert"))
+        Trial().load(forged, replace(QUICK, runtime="ai-edge-litert"))
 
 
 def test_bytes_that_are_no_model_are_refused_with_a_reason(bundle: Bundle) -> None:
     for model in (b"", b"TFL3" * 100, bundle.model[: len(bundle.model) // 2]):
         with pytest.raises(BundleError, match="runs on no TFLite runtime here"):
-            Guard().load(replace(bundle, model=model), replace(QUICK, runtime="ai-edge-litert"))
+            Trial().load(replace(bundle, model=model), replace(QUICK, runtime="ai-edge-litert"))
 
 
 # --- Edge TPU -------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_without_an_edge_tpu_the_cpu_takes_over_with_a_message(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "fieldguide"):
-        model = Guard().load(replace(bundle, edgetpu_model=b"x"), replace(QUICK, runtime=EDGETPU))
+        model = Trial().load(replace(bundle, edgetpu_model=b"x"), replace(QUICK, runtime=EDGETPU))
     assert model.info.runtime == "ai-edge-litert"
     assert "libedgetpu.so.1 is not installed" in caplog.text
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from device.errors import OutputError
-from device.outputs.prometheus import MAX_LABELS, Metrics
+from device.outputs.prometheus import MAX_LABELS, Prometheus
 from device.outputs.web.sink import Web
 from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
@@ -27,27 +27,27 @@ def surroundings() -> Surroundings:
 
 
 @pytest.fixture
-def metrics(surroundings: Surroundings) -> Iterator[Metrics]:
-    metrics = Metrics(surroundings.context(prometheus=PrometheusConfig(enabled=True, port=0)))
+def metrics(surroundings: Surroundings) -> Iterator[Prometheus]:
+    metrics = Prometheus(surroundings.context(prometheus=PrometheusConfig(enabled=True, port=0)))
     metrics.tick(surroundings.status())
     yield metrics
     metrics.close()
 
 
-def get(metrics: Metrics, path: str = "/metrics", method: str = "GET") -> tuple[int, str]:
+def get(metrics: Prometheus, path: str = "/metrics", method: str = "GET") -> tuple[int, str]:
     client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
     client.request(method, path)
     response = client.getresponse()
     return response.status, response.read().decode()
 
 
-def samples(metrics: Metrics) -> list[Sample]:
+def samples(metrics: Prometheus) -> list[Sample]:
     status, text = get(metrics)
     assert status == 200
     return [s for family in text_string_to_metric_families(text) for s in family.samples]
 
 
-def values(metrics: Metrics) -> dict[str, float]:
+def values(metrics: Prometheus) -> dict[str, float]:
     """Value by name, with the value of its one label where it has one."""
     return {
         s.name.removeprefix("fieldguide_") + "".join(f" {v}" for v in s.labels.values()): s.value
@@ -56,7 +56,7 @@ def values(metrics: Metrics) -> dict[str, float]:
     }
 
 
-def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Metrics) -> None:
+def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Prometheus) -> None:
     telemetry = surroundings.telemetry
     telemetry.camera(count="stalls_total", by=2, lag_s=1.5)
     telemetry.board(BoardStatus(temperature_c=61.5, throttled=0x50005, slowed=True))
@@ -81,14 +81,14 @@ def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Metri
     assert found["model_refused"] == found["settings_refused"] == 0
 
 
-def test_info_tells_version_and_hash(surroundings: Surroundings, metrics: Metrics) -> None:
+def test_info_tells_version_and_hash(surroundings: Surroundings, metrics: Prometheus) -> None:
     (info,) = (s for s in samples(metrics) if s.name == "fieldguide_info")
     assert info.value == 1
     assert info.labels["version"] == surroundings.status().version
     assert info.labels["model_sha256"] == MODEL.sha256
 
 
-def test_names_follow_the_conventions(surroundings: Surroundings, metrics: Metrics) -> None:
+def test_names_follow_the_conventions(surroundings: Surroundings, metrics: Prometheus) -> None:
     surroundings.telemetry.board(BoardStatus(temperature_c=50.0, throttled=0))
     metrics.publish(sight(0))
     _, text = get(metrics)
@@ -104,7 +104,7 @@ def test_names_follow_the_conventions(surroundings: Surroundings, metrics: Metri
                 assert family.name.rpartition("_")[2] in BASE_UNITS
 
 
-def test_frames_make_no_new_series(metrics: Metrics) -> None:
+def test_frames_make_no_new_series(metrics: Prometheus) -> None:
     counts = set()
     for number in range(50):
         metrics.publish(sight(number, label=number % 3))
@@ -112,7 +112,7 @@ def test_frames_make_no_new_series(metrics: Metrics) -> None:
     assert len(counts) == 1
 
 
-def test_many_classes_make_a_bounded_number_of_series(metrics: Metrics) -> None:
+def test_many_classes_make_a_bounded_number_of_series(metrics: Prometheus) -> None:
     labels = tuple(f"class {i}" for i in range(1000))
     scores = np.linspace(0, 1, 1000, dtype=np.float32)
     observation = sight(0, label=None)
@@ -123,7 +123,9 @@ def test_many_classes_make_a_bounded_number_of_series(metrics: Metrics) -> None:
     assert min(s.value for s in ratios) >= scores[-MAX_LABELS]
 
 
-def test_each_label_s_changes_are_counted_in_a_bounded_number_of_series(metrics: Metrics) -> None:
+def test_each_label_s_changes_are_counted_in_a_bounded_number_of_series(
+    metrics: Prometheus,
+) -> None:
     for number, label in enumerate([0, 1, 1, None, 1]):
         metrics.publish(sight(number, label, changed=number != 2))
     found = values(metrics)
@@ -136,7 +138,7 @@ def test_each_label_s_changes_are_counted_in_a_bounded_number_of_series(metrics:
 
 
 def test_sinks_have_figures_of_their_own(
-    surroundings: Surroundings, metrics: Metrics, page: Web
+    surroundings: Surroundings, metrics: Prometheus, page: Web
 ) -> None:
     page._viewers.admit("0" * 16)
     sink = surroundings.run(page)
@@ -150,13 +152,13 @@ def test_sinks_have_figures_of_their_own(
     assert found["collect_photos_saved_total"] == 3 and found["collect_used_bytes"] == 4096
 
 
-def test_memory_and_processor_time_are_the_process_s(metrics: Metrics) -> None:
+def test_memory_and_processor_time_are_the_process_s(metrics: Prometheus) -> None:
     found = values(metrics)
     assert found["process_resident_memory_bytes"] > 10_000_000
     assert found["process_cpu_seconds_total"] > 0
 
 
-def test_a_label_may_have_any_signs(metrics: Metrics) -> None:
+def test_a_label_may_have_any_signs(metrics: Prometheus) -> None:
     strange = 'a"b\\c\nd é'
     labels = (strange, *MODEL.labels[1:])
     metrics.publish(sight(0, model=replace(MODEL, labels=labels)))
@@ -164,7 +166,7 @@ def test_a_label_may_have_any_signs(metrics: Metrics) -> None:
     assert [s.labels["label"] for s in found] == [strange]
 
 
-def test_a_lost_camera_has_no_label(surroundings: Surroundings, metrics: Metrics) -> None:
+def test_a_lost_camera_has_no_label(surroundings: Surroundings, metrics: Prometheus) -> None:
     metrics.publish(sight(0))
     assert "label red" in values(metrics)
     surroundings.telemetry.camera(state="lost", problem="unplugged")
@@ -174,13 +176,13 @@ def test_a_lost_camera_has_no_label(surroundings: Surroundings, metrics: Metrics
 
 
 def test_before_the_first_model_there_are_metrics_too(
-    surroundings: Surroundings, metrics: Metrics
+    surroundings: Surroundings, metrics: Prometheus
 ) -> None:
     surroundings.telemetry = Telemetry()
     assert values(metrics)["camera_up"] == 0
 
 
-def test_there_is_nothing_else(metrics: Metrics) -> None:
+def test_there_is_nothing_else(metrics: Prometheus) -> None:
     assert get(metrics, "/")[0] == 404
     assert get(metrics, "/metrics", "POST")[0] == 404
     client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
@@ -191,7 +193,7 @@ def test_there_is_nothing_else(metrics: Metrics) -> None:
 def test_on_the_network_it_needs_the_token(surroundings: Surroundings) -> None:
     token = "0123456789abcdef"
     config = PrometheusConfig(address="0.0.0.0", port=0, token=token)
-    metrics = Metrics(surroundings.context(prometheus=config))
+    metrics = Prometheus(surroundings.context(prometheus=config))
     metrics.tick(surroundings.status())
     try:
         assert get(metrics)[0] == 401
@@ -203,10 +205,10 @@ def test_on_the_network_it_needs_the_token(surroundings: Surroundings) -> None:
 
 
 def test_a_taken_port_is_reported_and_tried_again(
-    surroundings: Surroundings, metrics: Metrics
+    surroundings: Surroundings, metrics: Prometheus
 ) -> None:
     config = PrometheusConfig(enabled=True, port=metrics.port)
-    second = Metrics(surroundings.context(prometheus=config))
+    second = Prometheus(surroundings.context(prometheus=config))
     with pytest.raises(OutputError, match="in use"):
         second.tick(surroundings.status())
     metrics.close()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from device.errors import BundleError
-from device.inference.trial import Guard, Model
+from device.inference.trial import Model, Trial
 from device.service import model_watcher
 from device.service.model_watcher import ModelWatcher, identity
 from device.settings.sections import BundleConfig, Config, InferenceConfig
@@ -70,13 +70,13 @@ def test_a_link_that_leads_nowhere_is_told_and_the_next_bundle_is_taken(
 @pytest.fixture
 def busy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Makes every self-test fail, or work again."""
-    load = Guard.load
+    load = Trial.load
 
     def fails(*_: Any) -> Model:
         raise BundleError("the self-test took longer than 60 s")
 
     def switch(on: bool) -> None:
-        monkeypatch.setattr(Guard, "load", fails if on else load)
+        monkeypatch.setattr(Trial, "load", fails if on else load)
 
     return switch
 

@@ -51,8 +51,8 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Watch]]:
     watches: list[Watch] = []
-    guard = SimpleNamespace(load=lambda *words: watches[-1].load(*words), stop=lambda: None)
-    monkeypatch.setattr(model_watcher, "Guard", lambda: guard)
+    trial = SimpleNamespace(load=lambda *words: watches[-1].load(*words), stop=lambda: None)
+    monkeypatch.setattr(model_watcher, "Trial", lambda: trial)
     monkeypatch.setattr(slots, "_tested", lambda _bundle: "not run here")
 
     def start(path: Path) -> Watch:

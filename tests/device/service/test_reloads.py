@@ -16,7 +16,7 @@ from device.camera import pictures
 from device.camera.source import open_source
 from device.errors import CameraHangsError, SourceError
 from device.service.supervisor import FINISHED, MODEL, Service
-from device.settings import sections as configuration
+from device.settings import sections
 from device.settings.sections import CameraConfig
 from tests.support.peers.cameras import FakePicamera2, MjpegCamera, jpeg, mjpeg_camera
 from tests.support.peers.rtsp_camera import Habits, rtsp_camera
@@ -162,7 +162,7 @@ def test_whatever_goes_wrong_in_a_reload_the_old_settings_stay(
     def fail(*_: object) -> None:
         raise error
 
-    for owner, name in ((configuration, "load"), (held.service._sinks, "change")):
+    for owner, name in ((sections, "load"), (held.service._sinks, "change")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, fail)
             held.reload(settings(tiny_bundle, camera.url, "top_k = 1"))

@@ -23,7 +23,7 @@ from device.errors import ConfigError, SourceError
 from device.outputs.mqtt import home_assistant
 from device.outputs.web import view
 from device.settings import address as module
-from device.settings import sections as configuration
+from device.settings import sections
 from device.settings.address import hide, parse, problem, remember, remember_secret, safe, shown
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
@@ -379,5 +379,5 @@ def test_settings_with_an_unencoded_password_are_refused_with_what_to_write(tmp_
     config = tmp_path / "fieldguide.toml"
     config.write_text("[camera]\nsource = 'rtsp://admin:Zq#7X@garden/live'")
     with pytest.raises(ConfigError, match="in a password write # as %23") as raised:
-        configuration.load(config)
+        sections.load(config)
     assert_hidden(str(raised.value))

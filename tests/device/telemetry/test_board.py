@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from device.telemetry.board import Board, explain, must_slow
+from device.telemetry.board import BoardSensors, explain, must_slow
 
 
 def test_the_rate_drops_while_the_firmware_throttles_or_the_soc_is_hot() -> None:
@@ -23,7 +23,7 @@ def test_the_board_is_read_from_its_files(tmp_path: Path) -> None:
         (tmp_path / zone).mkdir()
         (tmp_path / zone / "temp").write_text(value)
     (tmp_path / "throttled").write_text("50005\n")
-    board = Board(tmp_path, tmp_path / "throttled")
+    board = BoardSensors(tmp_path, tmp_path / "throttled")
     assert board.temperature_c() == 51.0 and board.throttled() == 0x50005
     assert explain(0x50005) == [
         "under-voltage",
@@ -33,7 +33,7 @@ def test_the_board_is_read_from_its_files(tmp_path: Path) -> None:
     ]
     (tmp_path / "thermal_zone1" / "temp").write_text("")
     assert board.temperature_c() == pytest.approx(48.312)
-    nothing = Board(tmp_path / "none", tmp_path / "none")
+    nothing = BoardSensors(tmp_path / "none", tmp_path / "none")
     assert nothing.temperature_c() is None and nothing.throttled() is None
 
 
@@ -44,4 +44,4 @@ def test_vcgencmd_is_asked_where_the_file_is_missing(
     command.write_text("#!/bin/sh\necho throttled=0x20002\n")
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert Board(tmp_path, tmp_path / "none").throttled() == 0x20002
+    assert BoardSensors(tmp_path, tmp_path / "none").throttled() == 0x20002

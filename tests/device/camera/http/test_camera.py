@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device.camera.http.camera import HttpCamera, decode_frame
+from device.camera.http.camera import HttpCamera, frame_of_jpeg
 from device.contract.photos import MAX_FRAME_PIXELS
 from device.errors import SourceError
 from tests.support.peers.cameras import jpeg
@@ -24,14 +24,14 @@ from tests.support.timing import Stopwatch
 
 
 def test_a_frame_is_upright_and_has_its_colours() -> None:
-    frame = decode_frame("camera#1", b"\r\n" + jpeg(0))
+    frame = frame_of_jpeg("camera#1", b"\r\n" + jpeg(0))
     assert frame.picture is not None and frame.error == "" and frame.decode_s > 0
     assert np.abs(frame.picture.astype(int) - picture(0, 1, 128, 96)).mean() < 6
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", jpeg(0)[:500], encoded(picture(0, 1), "PNG")])
 def test_what_is_no_whole_jpeg_is_a_damaged_frame(data: bytes) -> None:
-    frame = decode_frame("camera#1", data)
+    frame = frame_of_jpeg("camera#1", data)
     assert frame.picture is None and frame.error.startswith("damaged frame: ")
 
 
@@ -40,7 +40,7 @@ def test_a_frame_of_too_many_pixels_is_not_decoded() -> None:
     at = small.index(b"\xff\xc0") + 5
     huge = small[:at] + b"\x20\x00\x20\x00" + small[at + 4 :]
     assert MAX_FRAME_PIXELS < 0x2000 * 0x2000
-    frame = decode_frame("camera#1", huge)
+    frame = frame_of_jpeg("camera#1", huge)
     assert frame.picture is None and "more than" in frame.error
 
 
@@ -51,7 +51,7 @@ def test_a_frame_of_too_many_pixels_is_not_decoded() -> None:
 def test_a_frame_above_4k_comes_at_its_decoder_s_half(width: int, height: int, scale: int) -> None:
     grey = np.linspace(0, 255, width, dtype=np.uint8)[np.newaxis].repeat(height, axis=0)
     data = encoded(Image.fromarray(grey), "JPEG")
-    frame = decode_frame("camera#1", data)
+    frame = frame_of_jpeg("camera#1", data)
     assert frame.picture is not None
     assert frame.picture.shape == (-(-height // scale), -(-width // scale), 3)
     assert frame.picture.size <= 3 * MAX_FRAME_PIXELS

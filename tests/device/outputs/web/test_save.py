@@ -126,7 +126,7 @@ def test_what_a_page_cannot_have_is_no_frame(junk: Any) -> None:
     data = io.BytesIO()
     Image.new("RGB", (8, 8)).save(data, "JPEG")
     picture = base64.b64encode(data.getvalue()).decode()
-    state = view.seen(sight(0))
+    state = view.frame_record(sight(0))
     assert held.restore(state, picture) is not None
     for key in ("crop", "top", "time", "source", "model_sha256", "frame", "label", "score"):
         changed = held.restore({**state, key: junk}, picture)
@@ -136,7 +136,7 @@ def test_what_a_page_cannot_have_is_no_frame(junk: Any) -> None:
 
 
 def test_pictures_larger_than_a_page_gets_or_damaged_are_refused() -> None:
-    state = view.seen(sight(0))
+    state = view.frame_record(sight(0))
     for size in ((held.MAX_SIDE_PX + 1, 8), (8, 8)):
         data = io.BytesIO()
         Image.new("RGB", size).save(data, "JPEG")

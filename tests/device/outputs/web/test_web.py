@@ -55,7 +55,7 @@ def test_a_viewer_gets_the_picture_with_what_was_seen_in_it(
 def test_an_even_map_looks_even(page: Web) -> None:
     rng = np.random.default_rng(0)
     nearly = rng.normal(0, 0.05, (7, 7, 3)).astype(np.float32)
-    shades = view.heat(replace(sight(0), class_map=nearly))
+    shades = view.heat_map(replace(sight(0), class_map=nearly))
     assert all(np.min(rows) > 200 for rows in shades.values())
 
 
