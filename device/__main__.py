@@ -25,10 +25,11 @@ from device.camera.source import open_source
 from device.console import exit_at_once, guarded, say, show_faults, show_log
 from device.contract import bundle
 from device.contract.folders import Why, photos_below
+from device.contract.runtimes import AUTO
 from device.errors import PhotoError, SourceError
 from device.inference import loop, selftest
 from device.inference.classifier import Classifier
-from device.inference.runtime import AUTO, CHOICES, find
+from device.inference.runtime import CHOICES, find
 from device.inference.threads import Way
 from device.settings.address import safe
 from device.update import slots

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from device.contract.runtimes import EDGETPU
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host, nearest
 from device.inference.runtime import EDGETPU_NEEDS
@@ -104,12 +105,12 @@ def edgetpu(host: Host, wanted: str, *, library: str) -> Finding:
     """
     usb, pcie = host.edgetpu_usb(), host.edgetpu_pcie()
     if not usb and not pcie:
-        if wanted == "edgetpu":
+        if wanted == EDGETPU:
             fix = "plug it into a USB 3 port with its own cable, or set inference.runtime"
             return Finding("edge tpu", FAILED, "none found, but the settings ask for it", fix)
         return Finding("edge tpu", OK, "none, the CPU does it")
     if not library:
-        state = FAILED if wanted == "edgetpu" else WARNING
+        state = FAILED if wanted == EDGETPU else WARNING
         fix = f"install {EDGETPU_NEEDS}"
         return Finding("edge tpu", state, "it is there, but libedgetpu.so.1 is not", fix)
     closed = [node for node in (*usb, *pcie) if not host.usable(node)]

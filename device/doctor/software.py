@@ -17,6 +17,7 @@ import numpy as np
 from device import child
 from device.contract import bundle
 from device.contract.bundle import Bundle
+from device.contract.runtimes import EDGETPU, LITERT, TFLITE
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.errors import BundleError, FieldguideError
 from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
@@ -83,8 +84,8 @@ def python(version: tuple[int, ...] = tuple(sys.version_info[:2])) -> Finding:
 
 def numpy_abi(version: Version, numpy: str = np.__version__) -> Finding:
     """Whether NumPy is one that the runtime was built for (Nachtzuster/BirdNET-Pi#314)."""
-    old = version("tflite-runtime")
-    if old and not version("ai-edge-litert") and int(numpy.partition(".")[0]) >= 2:
+    old = version(TFLITE)
+    if old and not version(LITERT) and int(numpy.partition(".")[0]) >= 2:
         fix = 'pip install "numpy<2", or ai-edge-litert in place of tflite-runtime'
         found = f"NumPy {numpy}, but tflite-runtime {old} was built for NumPy 1"
         return Finding("numpy", FAILED, found, fix)
@@ -181,10 +182,10 @@ def current_bundle(settings: Config) -> Iterator[Finding]:
 def operators(loaded: Bundle, version: Version) -> Finding:
     """Whether the runtime is new enough for the model's operators (tensorflow/tensorflow#80736)."""
     asked = str(loaded.manifest.get("oldest_runtime", ""))
-    old = version("tflite-runtime")
+    old = version(TFLITE)
     needed = re.search(r"(?i)(?:tflite|tflite-runtime) ([0-9.]+)", asked)
     # Every release of its successor, ai-edge-litert, is newer than these.
-    if needed and old and not version("ai-edge-litert") and _parts(old) < _parts(needed[1]):
+    if needed and old and not version(LITERT) and _parts(old) < _parts(needed[1]):
         fix = "pip install ai-edge-litert, or convert with a TensorFlow as old as the runtime"
         found = f"the model needs {asked}, here is tflite-runtime {old}"
         return Finding("operators", FAILED, found, fix)
@@ -210,7 +211,7 @@ def self_tests(loaded: Bundle, settings: Config, trial: Trial) -> Iterator[Findi
 
 
 def _remedy(problem: str, name: str) -> str:
-    if name == "edgetpu":
+    if name == EDGETPU:
         return f"install {EDGETPU_NEEDS}, or set inference.runtime"
     if "op for builtin opcode" in problem:
         return "pip install --upgrade ai-edge-litert: the model is newer than the runtime"

@@ -12,8 +12,9 @@ from device.contract.arrays import Pixels, Scores
 from device.contract.bundle import Bundle
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
+from device.contract.runtimes import AUTO, EDGETPU
 from device.errors import BundleError, UsageError
-from device.inference.runtime import AUTO, EDGETPU, Runtime, find
+from device.inference.runtime import Runtime, find
 from device.quiet import quiet_native_stderr
 
 

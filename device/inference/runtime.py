@@ -10,24 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from device.contract.runtimes import AUTO, EDGETPU, LITERT, TFLITE
 from device.errors import RuntimeUnavailableError, UsageError
 
-MODULES = {
-    "ai-edge-litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
-}
+MODULES = {LITERT: "ai_edge_litert.interpreter", TFLITE: "tflite_runtime.interpreter"}
 """By distribution name, the preferred first."""
-
-EDGETPU = "edgetpu"
-"""Whichever of them is there, with the Edge TPU's delegate."""
 EDGETPU_LIBRARY = "libedgetpu.so.1"
 EDGETPU_NEEDS = (
     "a libedgetpu that was built for this runtime (the stock one crashes with newer runtimes: "
     "google-coral/edgetpu#812)"
 )
 LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib/*-linux-gnu*", "/usr/local/lib", "/lib")
-
-AUTO = "auto"
 
 CHOICES = (AUTO, *MODULES, EDGETPU)
 

@@ -20,10 +20,11 @@ from typing import TypeVar
 
 from device import child
 from device.contract.bundle import EDGETPU_MODEL, MODEL, Bundle
+from device.contract.runtimes import AUTO, EDGETPU, FASTEST_FIRST
 from device.errors import BundleError, FieldguideError, SelfTestError
 from device.inference import selftest, threads
 from device.inference.classifier import Classifier
-from device.inference.runtime import AUTO, EDGETPU, MODULES, find, is_installed
+from device.inference.runtime import find, is_installed
 from device.inference.threads import USUAL, Demand
 from device.settings.sections import InferenceConfig
 from device.telemetry.observation import ModelInfo
@@ -31,8 +32,6 @@ from device.telemetry.observation import ModelInfo
 log = logging.getLogger("fieldguide")
 
 T = TypeVar("T")
-
-ORDER = (EDGETPU, *MODULES)
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,8 @@ class Trial:
 
 def candidates(bundle: Bundle, choice: str) -> Iterator[str]:
     """Runtimes to try, the wanted first, then what is left below it: a slow label beats none."""
-    first = 0 if choice == AUTO else ORDER.index(choice)
-    for name in ORDER[first:]:
+    first = 0 if choice == AUTO else FASTEST_FIRST.index(choice)
+    for name in FASTEST_FIRST[first:]:
         usable = is_installed(name) and (name != EDGETPU or bundle.edgetpu_model)
         if usable or name == choice:
             yield name

@@ -19,6 +19,9 @@ from device.safe_text import one_line, printable
 HIDDEN = "..."
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Of cameras, in lower case; people write them in any."""
+AUTO = "auto"
+PICAMERA2 = "picamera2"
+"""In the place of an address: the first camera there is, and the first CSI camera."""
 PORTS = {"http": 80, "https": 443}
 SHORTEST_SECRET = 4
 """A shorter one is in half of all words; it is hidden inside of addresses alone."""
@@ -325,7 +328,3 @@ def _escaped(text: str) -> Iterator[str]:
     for form in forms:
         if len(form) >= SHORTEST_SECRET and form.strip("."):
             yield form
-
-
-PICAMERA2 = "picamera2"
-AUTO = "auto"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from device.contract.photos import MAX_FRAME_PIXELS
+from device.contract.runtimes import AUTO, FASTEST_FIRST
 from device.errors import ConfigError
 from device.settings import address, reader
 from device.settings.mqtt import MqttConfig, check_mqtt
@@ -65,7 +66,7 @@ class CameraConfig:
 class InferenceConfig:
     """What runs the model (`device.inference.trial`)."""
 
-    runtime: str = setting("auto", choices=("auto", "edgetpu", "ai-edge-litert", "tflite-runtime"))
+    runtime: str = setting(AUTO, choices=(AUTO, *FASTEST_FIRST))
     """auto takes the first that passes the self-test, in this order."""
     threads: int = setting(0, low=0, high=64)
     max_fps: float = setting(30.0, low=0.01, high=1000)

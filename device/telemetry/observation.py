@@ -21,7 +21,7 @@ class ModelInfo:
     data: str
     """One line that says which photos it was made from."""
     runtime: str
-    """ "edgetpu", "ai-edge-litert" or "tflite-runtime"."""
+    """One of `device.contract.runtimes.FASTEST_FIRST`."""
     runtime_version: str
     threads: int
     threshold: float

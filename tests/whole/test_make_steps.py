@@ -175,6 +175,7 @@ def imported(path: Path) -> Iterator[str]:
 
 NO_NUMBERS = {
     *(f"device/{name}.py" for name in ("child", "commit", "console", "errors", "files")),
+    "device/contract/runtimes.py",
     *("train/errors.py", "train/stamps.py", "train/page/templates.py"),
     *("train/report/publish.py", "train/data/dataset.py", "train/data/split.py"),
     *("train/network/layer_table.py", "train/network/temperature.py", "train/recipe/fit.py"),

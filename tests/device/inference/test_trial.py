@@ -13,10 +13,11 @@ import pytest
 
 from device.contract import bundle as contract
 from device.contract.bundle import Bundle
+from device.contract.runtimes import EDGETPU
 from device.errors import BundleError, RuntimeUnavailableError, SelfTestError
 from device.inference import trial
 from device.inference.classifier import Classifier
-from device.inference.runtime import EDGETPU, Runtime, find
+from device.inference.runtime import Runtime, find
 from device.inference.trial import Trial, candidates
 from device.settings.sections import InferenceConfig
 from tests.support.timing import Stopwatch, eventually, slowdown
@@ -41,7 +42,7 @@ def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tflite-runtime\nVersion: 9.0\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(trial, "ORDER", ("edgetpu", "tflite-runtime", "ai-edge-litert"))
+    monkeypatch.setattr(trial, "FASTEST_FIRST", ("edgetpu", "tflite-runtime", "ai-edge-litert"))
     sys.modules.pop("tflite_runtime", None)
     return package / "interpreter.py"
 
