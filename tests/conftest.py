@@ -207,8 +207,14 @@ def tiny_bundle(
         allow_regression=False,
     )
     verification["threshold"] = measure_threshold(0.25, outputs.truth, outputs.int8).record()
-    models = (tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL))
-    exported = Export(*models, {}, 0, tiny_training.photos["train"], UNKNOWN)
+    exported = Export(
+        tiny_models[FLOAT_MODEL],
+        tiny_models[contract.MODEL],
+        {},
+        0,
+        tiny_training.photos["train"],
+        UNKNOWN,
+    )
     files = bundle.build(bundle.Inputs(tiny_training, exported, verification, golden_photos=4))
     folder = tiny_training.folder.parent / "bundle"
     bundle.write_folder(folder, files)

@@ -11,10 +11,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
+
+Pixels = npt.NDArray[np.uint8]
 
 COMPARED = 4
 """Frames whose pixels tell whether two loops give the model the same."""
@@ -24,12 +29,13 @@ def main() -> None:
     what, model, labels_file, frames_file, threads, count = sys.argv[1:]
     labels = Path(labels_file).read_text().split("\n")
     frames = np.load(frames_file)
-    interpreter = Interpreter(model_path=model, num_threads=int(threads))
+    interpreter: Any = Interpreter(model_path=model, num_threads=int(threads))
     interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]
     output = next(o for o in interpreter.get_output_details() if len(o["shape"]) == 2)
     height, width = given["shape"][1:3]
-    resize = {"opencv": opencv, "pillow": pillow}.get(what)
+    ways = {"opencv": opencv, "pillow": pillow}
+    resize = ways.get(what)
     sink = Path(os.devnull).open("w")  # noqa: SIM115
     pixels = np.zeros((height, width, 3), np.uint8)
     seconds, invokes = [], []
@@ -59,26 +65,27 @@ def main() -> None:
     print(json.dumps(record))
 
 
-def digest(pictures):
+def digest(pictures: Iterable[Pixels]) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in pictures)).hexdigest()
 
 
-def opencv(frame, width, height):
+def opencv(frame: Pixels, width: int, height: int) -> Pixels:
     import cv2
 
     side = min(frame.shape[:2])
     top, left = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
-    return cv2.resize(frame[top : top + side, left : left + side], (int(width), int(height)))
+    square = frame[top : top + side, left : left + side]
+    return np.asarray(cv2.resize(square, (int(width), int(height))))
 
 
-def pillow(frame, width, height):
+def pillow(frame: Pixels, width: int, height: int) -> Pixels:
     from PIL import Image
 
     image = Image.fromarray(frame)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return np.asarray(image.crop(box).resize((int(width), int(height)), Image.BILINEAR))
+    return np.asarray(image.crop(box).resize((int(width), int(height)), Image.Resampling.BILINEAR))
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def test_classify_says_the_same_on_the_board(
     core: str, way: Way, bench: Bench, bundle: Path
 ) -> None:
     photos = sorted(path for path in (BUILD / "samples").iterdir() if path.suffix)[:SAMPLES]
-    command = ("classify", "--json", "--bundle", bundle, *photos)
+    command = ["classify", "--json", "--bundle", str(bundle), *map(str, photos)]
     there, here = bench.python(core, way.system, "-m", "device", *command), device(*command)
     assert there.returncode == here.returncode == 0, there.stderr
     pairs = list(zip(lines(there.stdout), lines(here.stdout), strict=True))

@@ -13,11 +13,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from device.contract import bundle
 from device.update import slots
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 WRITES = ("open", "os.mkdir", "os.chmod", "os.rename", "os.remove", "os.rmdir", "os.symlink")
 """Audit events of Python on what changes a disk; `os.fsync` raises none."""
@@ -43,9 +48,9 @@ def die_at(step: int) -> None:
         if next(done) == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def sync(number: int, real: Callable[[int], None] = os.fsync) -> None:
+    def sync(fd: "FileDescriptorLike", real: Callable[[Any], None] = os.fsync) -> None:
         next_step()
-        real(number)
+        real(fd)
 
     sys.addaudithook(lambda event, _arguments: next_step() if event in WRITES else None)
     os.fsync = sync
@@ -67,7 +72,7 @@ class Cutter:
 
     def current(self) -> str:
         """Which bundle is current; it loads, or this raises."""
-        digest = bundle.load(self.root / slots.CURRENT).manifest["manifest_sha256"]
+        digest: str = bundle.load(self.root / slots.CURRENT).manifest["manifest_sha256"]
         assert digest in self.tars
         return digest
 
@@ -80,11 +85,15 @@ class Cutter:
     def at_each_step(self, *, trial: bool) -> int:
         """Cut updates before their first, second, ... step, until one comes through."""
         for step in count(1):
-            child = fork(lambda step=step: (die_at(step), self.update(trial=trial)))
+            child = fork(partial(self._cut, step, trial=trial))
             if not was_killed(child):
                 return step - 1
             self.current()
         raise AssertionError
+
+    def _cut(self, step: int, *, trial: bool) -> None:
+        die_at(step)
+        self.update(trial=trial)
 
     def at_random(self, moments: random.Random) -> bool:
         """Cut one update anywhere, then let one through; whether the first was cut."""
@@ -101,16 +110,21 @@ class Cutter:
         return cut
 
 
+def untested(loaded: bundle.Bundle) -> str:
+    """Pass without a self-test, which reads and writes nothing in the folders of an update."""
+    return "none"
+
+
 def main(root: Path, tars: list[Path], kills: int) -> None:
     """Print how often updates were cut."""
     cutter = Cutter(root, tars)
-    # The self-test reads and writes nothing there; without it, every kill hits the disk's part.
-    slots._tested = lambda _bundle: "none"
+    # Without the self-test every kill hits what an update does to the disk.
+    slots._tested = untested
     # From what is kept, from a trial, and by a person from a trial.
     steps = sum(cutter.at_each_step(trial=trial) for trial in (True, True, False))
     moments, cut = random.Random(0), 0
     for number in range(kills):
-        slots._tested = TESTED if number % 4 == 0 else lambda _bundle: "none"
+        slots._tested = TESTED if number % 4 == 0 else untested
         cut += cutter.at_random(moments)
     print(json.dumps({"steps": steps, "kills": kills, "cut": cut}))
 

@@ -20,6 +20,7 @@ from tests.support.pictures import LABELS
 
 if TYPE_CHECKING:
     from convert.artifacts.training import Training
+    from tests.support.build_folder import Build as TrainedBuild
 
 Floats = npt.NDArray[np.float32]
 SEEDS = st.integers(0, 2**31 - 1)
@@ -168,7 +169,7 @@ def test_a_rival_that_failed_on_one_build_says_so_in_the_table() -> None:
 
 @pytest.mark.slow
 def test_the_whole_comparison_runs_on_trained_networks(
-    trained: "Build", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: "TrainedBuild", tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(trained.folder)
     assert main([folder, folder, "--only", "the default, 20", "--out", str(tmp_path)]) == 0

@@ -48,7 +48,7 @@ def lit_flower(part: int, index: int) -> Pixels:
     pixels = prepare(render_flower(CLASS_NAMES[index % len(CLASS_NAMES)], rng, 112), RULES)
     light = np.full(3, LIGHT)
     light[index % len(LABELS)] = 1
-    return (pixels * light).astype(np.uint8)
+    return np.asarray(pixels * light, np.uint8)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from convert.artifacts.exported import CALIBRATION, EQUALIZATION, FLOAT_MODEL, E
 from convert.artifacts.training import Training
 from convert.errors import InputError
 from device.contract.bundle import MODEL
+from device.files import write_bytes
 
 FILES = (FLOAT_MODEL, EQUALIZATION, CALIBRATION, MODEL)
 
@@ -45,7 +46,7 @@ def test_an_export_that_is_cut_anywhere_is_never_taken_for_a_whole_one(
     older, newer = (export(tiny_training, number) for number in (1, 2))
     if not first:
         older.write(tmp_path)
-    left, write = [written], exported.write_bytes
+    left, write = [written], write_bytes
 
     def full(path: Path, data: bytes) -> None:
         if left[0] == 0:

@@ -6,6 +6,7 @@ The compiler itself cannot be installed everywhere; a script that writes what it
 import copy
 import json
 import os
+import shutil
 import stat
 import time
 from collections import Counter
@@ -66,7 +67,8 @@ Number of operations that will run on CPU: 2
 """
 
 UNCOMPILED = "mobilenet_v1_0.25_128_quant mobilenet_v2_1.0_224_quant tf2_mobilenet_v2_1.0_224_ptq"
-Install, Verify = Callable[[str], None], Callable[..., Path]
+Install = Callable[[str], None]
+Verify = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -333,8 +335,8 @@ def verify(
 
     def run(**settings: Any) -> Path:
         photos = tiny_training.photos["train"]
-        models = [tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL)]
-        Export(*models, tiny_plan.scales, 0, photos, "tested").write(tmp_path)
+        float32, int8 = (tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL))
+        Export(float32, int8, tiny_plan.scales, 0, photos, "tested").write(tmp_path)
         monkeypatch.setattr(verification, "read", lambda folder: tiny_training)
         monkeypatch.setattr(verification, "load_network", lambda path: tiny_network)
         config, report = ConvertConfig(**settings), tmp_path / "report.html"
@@ -397,7 +399,7 @@ def test_a_compiled_model_of_another_day_does_not_stay(
     verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / contract.EDGETPU_MODEL).write_bytes(b"old")
-    monkeypatch.setattr(edgetpu.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     record = json.loads((verify() / bundle.VERIFICATION).read_text())
     assert record["edge_tpu"]["compiler"] is None and record["edge_tpu"]["failures"] == []
     assert not (tmp_path / contract.EDGETPU_MODEL).exists()

@@ -68,7 +68,9 @@ def test_measuring_again_replaces_what_was_measured(
 
 
 @given(tables)
-def test_a_table_is_read_back(tmp_path_factory: pytest.TempPathFactory, table: object) -> None:
+def test_a_table_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, table: tuple[Measured, ...]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "table.json"
     path.write_text(table_text(table))
     assert read_table(path) == tuple(sorted(table))

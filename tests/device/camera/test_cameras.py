@@ -234,8 +234,8 @@ def test_a_film_s_frames_above_4k_come_at_half_size_and_far_above_are_refused(
         with pytest.raises(SourceError, match=r"128x96 pixels are more than .* smaller stream"):
             list(frames)
         return
-    got = [frame.picture for frame in frames]
-    assert [each.shape for each in got if each is not None] == [shape] * 3
+    got = [frame.picture for frame in frames if frame.picture is not None]
+    assert [each.shape for each in got] == [shape] * 3
     middle = got[0][shape[0] // 2 - 4 : shape[0] // 2 + 4, shape[1] // 2].mean(axis=0)
     assert middle[0] > middle[2] + 80, "the disc is red"
 
@@ -281,11 +281,11 @@ def test_after_too_many_hanging_attempts_only_a_new_process_helps(
 def test_closing_does_not_wait_for_a_camera_that_hangs(watch: Callable[..., Watching]) -> None:
     watching = watch(lambda: Hanging(1))
     eventually(lambda: watching.frames)
-    watch = Stopwatch()
+    stopwatch = Stopwatch()
     watching.capture.close()
     assert not watching.capture.wait_closed(0.2)
     watching.thread.join(10)
-    assert not watching.thread.is_alive() and watch.fair_s < 1
+    assert not watching.thread.is_alive() and stopwatch.fair_s < 1
 
 
 # --- CSI cameras ----------------------------------------------------------------------------------

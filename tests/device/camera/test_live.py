@@ -53,7 +53,8 @@ class Taking:
     def __init__(self, open_source: Callable[[], FrameSource], config: CameraConfig) -> None:
         self.telemetry = Telemetry("test")
         self.capture = LiveCapture(open_source, config, self.telemetry)
-        self.taken, self.fault = 0, None
+        self.taken = 0
+        self.fault: CameraHangsError | None = None
         self.thread = threading.Thread(target=self._take, daemon=True)
         self.thread.start()
 

@@ -242,7 +242,12 @@ def test_pictures_that_nobody_wants_are_not_made(monkeypatch: pytest.MonkeyPatch
 def test_jpegs_that_nobody_wants_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[bytes] = []
     decode = photos.decode_frame
-    monkeypatch.setattr(preprocess, "decode_frame", lambda d: decoded.append(d) or decode(d))
+
+    def noted(data: bytes) -> Pixels:
+        decoded.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(preprocess, "decode_frame", noted)
     pace = Pace(1.0)
     with mjpeg_camera() as camera:
         shown = []

@@ -231,7 +231,7 @@ def test_whatever_a_decoder_raises_is_a_photo_error_of_one_line(
     def fail(_: Image.Image) -> None:
         raise error
 
-    monkeypatch.setattr(preprocess.ImageOps, "exif_transpose", fail)
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
     problem(KINDS["png"])
 
 
@@ -239,7 +239,7 @@ def test_too_little_memory_is_said_as_such(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(_: Image.Image) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(preprocess.ImageOps, "exif_transpose", fail)
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
     assert "memory" in problem(KINDS["png"])
 
 

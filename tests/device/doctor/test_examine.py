@@ -2,7 +2,6 @@
 
 import errno
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from device.doctor import finding as findings
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.cli import Call, device
-from tests.support.fake_host import the
+from tests.support.fake_host import Machine, the
+from tests.support.peers.mqtt_broker import free_port
 
 
 def settings_file(tmp_path: Path, bundle: Path) -> Path:
@@ -117,7 +117,38 @@ def test_each_finding_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "FAILED   a: b c -> d\n"
 
 
-def test_every_failure_of_this_machine_names_a_cure() -> None:
-    found = list(examine.examine(Path("/nonexistent.toml")))
-    assert all(finding.fix for finding in found if finding.state != OK)
-    assert the(found, "python").found == ".".join(map(str, sys.version_info[:2]))
+BROKEN = """
+[bundle]
+path = "/nonexistent/bundle"
+[camera]
+source = "picamera2"
+[inference]
+runtime = "edgetpu"
+[output.web]
+enabled = true
+port = 8080
+[output.mqtt]
+enabled = true
+host = "127.0.0.1"
+port = {port}
+[output.collect]
+enabled = true
+path = "{collect}"
+min_free_mb = 1000000
+"""
+
+
+def test_every_failure_names_a_cure(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    machine.listen(8080, 4321)
+    machine.write("dev/video0")
+    machine.process(31, "nginx", "nginx", "socket:[4321]", "/dev/video0")
+    settings = tmp_path / "fieldguide.toml"
+    settings.write_text(BROKEN.format(port=free_port(), collect=tmp_path / "photos"))
+    found = list(examine.examine(settings, machine.host()))
+    wrong = {finding.check: finding for finding in found if finding.state != OK}
+    assert {"picamera2", "camera", "camera holder", "edge tpu", "collect"} <= set(wrong)
+    assert {"port of web", "mqtt broker", "bundle"} <= set(wrong)
+    assert [check for check, finding in wrong.items() if not finding.fix] == []
+    (nothing,) = (each for each in examine.examine(tmp_path / "none") if each.check == "settings")
+    assert nothing.state == FAILED and nothing.fix

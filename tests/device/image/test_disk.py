@@ -238,9 +238,11 @@ def test_what_failed_half_way_is_made_again(tmp_path: Path) -> None:
     with pytest.raises(ImageError):
         cached(tmp_path, "part.tar", [b"input"], fail)
     assert list(tmp_path.iterdir()) == []
-    whole_part = cached(
-        tmp_path, "part.tar", [b"input"], lambda out: shutil.copy(__file__, out) and None
-    )
+
+    def copy(out: Path) -> None:
+        shutil.copy(__file__, out)
+
+    whole_part = cached(tmp_path, "part.tar", [b"input"], copy)
     assert whole_part.read_bytes() == Path(__file__).read_bytes()
 
 

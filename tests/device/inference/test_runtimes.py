@@ -162,9 +162,9 @@ def test_the_wheel_is_small_and_holds_the_device_package_alone(wheel: Path) -> N
     there = [
         path for kind in ("*.py", "*.toml", "*.html") for path in ROOT.glob(f"device/**/{kind}")
     ]
-    names = {path.relative_to(ROOT).as_posix() for path in there}
+    expected = {path.relative_to(ROOT).as_posix() for path in there}
     stays = ("device/image/", "device/deploy/", "device/workstation/")
-    assert modules == {name for name in names if not name.startswith(stays)}
+    assert modules == {name for name in expected if not name.startswith(stays)}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,6 @@ from device.contract.folders import photos_below
 from device.contract.names import name_problem
 from device.errors import ClassNameError, OutputError
 from device.outputs.collect import folder as collect_folder
-from device.outputs.collect import sink as collect
 from device.outputs.collect.folder import Saved, too_many, too_old
 from device.outputs.collect.sink import MB, Collector, folder_name, why_save
 from device.settings.sections import CollectConfig
@@ -32,7 +32,7 @@ CONFIG = CollectConfig(enabled=True, max_per_minute=600, min_free_mb=0)
 
 
 def observed(
-    number: int = 0, scores: Iterable[float] = (0.5, 0.45, 0.05), **changes: object
+    number: int = 0, scores: Iterable[float] = (0.5, 0.45, 0.05), **changes: Any
 ) -> Observation:
     values = np.array(list(scores), np.float32)
     pixels = picture(number % 3, number, 64, 48)
@@ -54,18 +54,18 @@ def observed(
         picture=pixels,
         crop_box=(8, 0, 56, 48),
     )
-    return replace(first, **changes)  # type: ignore[arg-type]
+    return replace(first, **changes)
 
 
-def collector(folder: Path, **changes: object) -> Collector:
-    return Collector(replace(CONFIG, path=str(folder), **changes))  # type: ignore[arg-type]
+def collector(folder: Path, **changes: Any) -> Collector:
+    return Collector(replace(CONFIG, path=str(folder), **changes))
 
 
 def saved(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in photos_below(folder)]
 
 
-def publish_all(sink: Collector, count: int, **changes: object) -> None:
+def publish_all(sink: Collector, count: int, **changes: Any) -> None:
     for number in range(count):
         sink._next_save_s, sink._recent = float("-inf"), []
         sink.publish(observed(number, **changes))
@@ -309,7 +309,7 @@ def test_by_a_clock_that_no_server_has_set_nothing_is_too_old(
     sink.publish(observed(1))
     set_clock(False)
     real = time.time
-    monkeypatch.setattr(collect.time, "time", lambda: real() + 3650 * 86400)
+    monkeypatch.setattr(time, "time", lambda: real() + 3650 * 86400)
     scan(sink)
     assert len(saved(tmp_path)) == 1
 
@@ -327,7 +327,7 @@ def test_what_a_late_clock_saved_ages_from_when_it_is_set(
     scan(sink)
     assert path.exists() and abs(path.stat().st_mtime - time.time()) < 60
     real = time.time
-    monkeypatch.setattr(collect.time, "time", lambda: real() + 31 * 86400)
+    monkeypatch.setattr(time, "time", lambda: real() + 31 * 86400)
     scan(sink)
     assert not path.exists()
 
@@ -378,7 +378,7 @@ def test_a_full_disk_is_said_and_survived_and_saving_goes_on_when_there_is_room(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(collect.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     for _ in range(3):
         with pytest.raises(OutputError, match="No space left on device; nothing is saved"):
             sink.publish(observed())
@@ -386,7 +386,7 @@ def test_a_full_disk_is_said_and_survived_and_saving_goes_on_when_there_is_room(
             sink.tick(None)  # type: ignore[arg-type]
     assert not sink.wants_pictures
     assert saved(tmp_path) == [] and not any(path.is_file() for path in tmp_path.rglob("*"))
-    monkeypatch.setattr(collect.os, "fsync", real)
+    monkeypatch.setattr(os, "fsync", real)
     sink._next_probe_s = float("-inf")
     sink.tick(None)  # type: ignore[arg-type]
     assert sink.wants_pictures
@@ -406,7 +406,7 @@ def test_free_space_is_left_and_doubts_make_way_before_labels(
         removed = 4 - len(saved(tmp_path))
         return os.statvfs_result((1, 1, 0, 0, free[0] + 4096 * removed, 0, 0, 0, 0, 255))
 
-    monkeypatch.setattr(collect.os, "statvfs", disk)
+    monkeypatch.setattr(os, "statvfs", disk)
     free[0] = MB
     publish_all(sink, 5)
     assert kept in saved(tmp_path)
@@ -428,7 +428,7 @@ def test_where_removing_gives_no_room_it_ends_after_the_first_try(
     sink = collector(tmp_path, min_free_mb=1)
     publish_all(sink, 20)
     stuck = os.statvfs_result((1, 1, 0, 0, MB, 0, 0, 0, 0, 255))
-    monkeypatch.setattr(collect.os, "statvfs", lambda _: stuck)
+    monkeypatch.setattr(os, "statvfs", lambda _: stuck)
     for number in range(5):
         sink._problem = ""
         with pytest.raises(OutputError, match="no room on its disk"):

@@ -87,7 +87,8 @@ def start(model: Model) -> Iterator[Start]:
     def run(
         source: Any, config: Config | None = None, sink: Collected | None = None
     ) -> tuple[Pipeline, Collected, Fed, list[Any]]:
-        sink, fed, ends = sink or Collected(), Fed(), []
+        ends: list[Any] = []
+        sink, fed = sink or Collected(), Fed()
         config = config or Config()
         config = replace(config, inference=replace(config.inference, max_fps=1000))
         arguments: Any = (source, model, config, (sink,), Telemetry(), fed, ends.append)
@@ -267,29 +268,6 @@ def test_damaged_pictures_alone_do_not_starve_the_watchdog_however_many(
     _, sink, fed, ends = start(scene)
     eventually(lambda: fed.meals > 5)
     assert not sink.seen and not ends
-
-
-@pytest.mark.parametrize("address", ["@fieldguide-test", "{folder}/notify"])
-def test_messages_reach_the_manager_s_socket(address: str, tmp_path: Path) -> None:
-    import socket
-
-    address = address.format(folder=tmp_path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
-        link.bind(address.replace("@", "\0"))
-        link.settimeout(5)
-        notifier = Notifier({"NOTIFY_SOCKET": address})
-        notifier.ready()
-        notifier.status("two\nlines")
-        for _ in range(3):
-            notifier.feed_watchdog()
-        notifier.stopping()
-        got = [link.recv(4096).decode() for _ in range(4)]
-    assert got == ["READY=1", "STATUS=two lines", "WATCHDOG=1", "STOPPING=1"]
-
-
-def test_without_a_manager_or_with_a_dead_one_nothing_happens(tmp_path: Path) -> None:
-    Notifier({}).ready()
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).feed_watchdog()
 
 
 # --- the newest frame ----------------------------------------------------------------------------

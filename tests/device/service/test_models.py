@@ -72,13 +72,15 @@ def other(tiny_bundle: Path, tmp_path: Path) -> Path:
     return write_folder(tmp_path / "other", resealed(read_folder(tiny_bundle), name="other"))
 
 
+def two_links(link: Path) -> None:
+    link.symlink_to("twin")
+    link.with_name("twin").symlink_to(link.name)
+
+
 Mishap = Callable[[Path], object]
 MISHAPS: dict[str, Mishap] = {
     "a link to itself": lambda link: link.symlink_to(link.name),
-    "two links to each other": lambda link: (
-        link.symlink_to("twin"),
-        link.with_name("twin").symlink_to(link.name),
-    ),
+    "two links to each other": two_links,
     "a link to nowhere": lambda link: link.symlink_to("nowhere"),
     "nothing": lambda _link: None,
     "an empty folder": lambda link: link.mkdir(),

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from device.camera import pictures
 from device.camera.source import open_source
+from device.contract.arrays import Pixels
 from device.errors import CameraHangsError, SourceError
 from device.service.supervisor import FINISHED, MODEL, Service
 from device.settings import sections
@@ -162,13 +164,15 @@ def test_whatever_goes_wrong_in_a_reload_the_old_settings_stay(
     def fail(*_: object) -> None:
         raise error
 
+    def goes_on_from(seen: int) -> bool:
+        return bool(held.status.inferences_total > seen + 2)
+
     for owner, name in ((sections, "load"), (held.service._sinks, "change")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, fail)
             held.reload(settings(tiny_bundle, camera.url, "top_k = 1"))
         assert held.status.config_problem and "\n" not in held.status.config_problem
-        seen = held.status.inferences_total
-        eventually(lambda seen=seen: held.status.inferences_total > seen + 2)
+        eventually(partial(goes_on_from, held.status.inferences_total))
 
 
 # --- what belongs to the source before ------------------------------------------------------------
@@ -330,7 +334,12 @@ def test_a_stream_s_pictures_are_made_at_the_rate_of_the_settings_and_a_reload_c
 ) -> None:
     made: list[int] = []
     upright = pictures.upright
-    monkeypatch.setattr(pictures, "upright", lambda *given: made.append(1) or upright(*given))
+
+    def counted(*given: Any) -> Pixels:
+        made.append(1)
+        return upright(*given)
+
+    monkeypatch.setattr(pictures, "upright", counted)
     with rtsp_camera(Habits("libx264", fps=25)) as camera:
         seldom = settings(tiny_bundle, camera.url, "[inference]\nmax_fps = 0.05")
         held = hold(seldom)

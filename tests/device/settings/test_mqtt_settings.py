@@ -74,9 +74,8 @@ def test_certificates_are_read_with_the_settings(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("nothing\n")
 
     def check(cert: str, key: str, ca: str = "a.pem") -> None:
-        files = {"cert_file": cert, "key_file": key, "ca_file": ca}
-        paths = {name: str(tmp_path / file) if file else "" for name, file in files.items()}
-        check_mqtt(MqttConfig(tls=True, **paths))
+        cert, key, ca = (str(tmp_path / file) if file else "" for file in (cert, key, ca))
+        check_mqtt(MqttConfig(tls=True, cert_file=cert, key_file=key, ca_file=ca))
 
     check("a.pem", "a.key")
     for wrong, words in {

@@ -167,8 +167,8 @@ def test_an_update_killed_anywhere_leaves_a_whole_bundle_and_the_next_succeeds(
             sys.executable,
             "-m",
             "tests.support.cut_updates",
-            tmp_path / "root",
-            *tars,
+            str(tmp_path / "root"),
+            *map(str, tars),
             str(KILLS),
         ],
         cwd=ROOT,
@@ -199,7 +199,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a few megabytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root can mount a small disk to fill")
     yield folder

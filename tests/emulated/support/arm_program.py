@@ -83,7 +83,8 @@ def main(job: dict[str, Any]) -> None:
         for record in records:
             for name, array in record.items():
                 arrays.setdefault(name, []).append(array)
-    np.savez(job["out"], **{name: np.stack(rows) for name, rows in arrays.items()})
+    stacked: dict[str, Any] = {name: np.stack(rows) for name, rows in arrays.items()}
+    np.savez(job["out"], **stacked)
     print(classifier.runtime.version)
 
 

@@ -200,7 +200,7 @@ class Board:
             time.sleep(0.5)
 
     def _ssh(self, command: str) -> "subprocess.CompletedProcess[str]":
-        options = ("BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=accept-new")
-        options += (f"UserKnownHostsFile={self.known_hosts}", "LogLevel=ERROR")
+        options = ["BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=accept-new"]
+        options += [f"UserKnownHostsFile={self.known_hosts}", "LogLevel=ERROR"]
         words = [word for option in options for word in ("-o", option)]
         return run(["ssh", "-i", self.key, *words, f"{USER}@{self.address}", command])

@@ -60,7 +60,9 @@ def parts(headers: Any, body: bytes) -> tuple[dict[str, Any], bytes]:
     """State and JPEG of an answer, read as any MIME reader would."""
     head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
     message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
-    found = {part.get_filename(): part.get_payload(decode=True) for part in message.iter_parts()}
+    found: dict[str | None, bytes] = {
+        part.get_filename(): part.get_content() for part in message.iter_parts()
+    }
     return json.loads(found["state"]), found["picture"]
 
 

@@ -92,7 +92,7 @@ class Listener:
         if login:
             self._client.username_pw_set(**login)
         subscribed = threading.Event()
-        self._client.on_connect = lambda *_: self._client.subscribe("#", qos=1)
+        self._client.on_connect = self._subscribe
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = self._hear
         self._client.connect("127.0.0.1", broker.port)
@@ -115,6 +115,9 @@ class Listener:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _subscribe(self, *_: Any) -> None:
+        self._client.subscribe("#", qos=1)
 
     def _hear(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         self.messages.append((message.topic, message.payload.decode(), message.retain))

@@ -244,7 +244,8 @@ def age_s(pixels: npt.NDArray[np.uint8]) -> float:
     fields = pixels[2:6, : STAMP_BITS * STAMP_PX].astype(int)
     means = fields.reshape(4, STAMP_BITS, STAMP_PX, 3).mean(axis=(0, 2, 3))
     milliseconds = sum(1 << bit for bit in range(STAMP_BITS) if means[bit] > 127)
-    return (round(time.monotonic() * 1000) % 2**STAMP_BITS - milliseconds) / 1000
+    now = round(time.monotonic() * 1000) % int(2**STAMP_BITS)
+    return (now - milliseconds) / 1000
 
 
 @contextmanager

@@ -1,22 +1,34 @@
 """Promises of the training benchmark: the same weights for all, and a fair clock."""
 
 import json
-import subprocess
-from dataclasses import asdict
+import os
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from device import child
 from device.errors import UsageError
-from device.files import write_text
 from tests.support.build_folder import Build, weights_folder
+from tests.support.cli import only_error
 from tests.support.pictures import picture
 from train.bench import recipes, scale
 from train.bench.recipes import Measured, changed, keras_network, table
 from train.network.backbone import Architecture, build
 from train.network.weights import checkpoint_bytes, fold_mobilenet_v2, read_torch_checkpoint
 from train.recipe.config import TrainConfig
+
+STAND_IN = """
+import json, os, sys
+answers, given = sys.argv[1], sys.argv[4:]
+given = dict(zip(given[::2], given[1::2], strict=True))
+answer = json.load(open(answers))[given["--recipe"]]
+answer["peak_memory_mib"] = os.getpid()
+json.dump(answer, open(given["--out"], "w"))
+"""
+"""Answers in place of `python -m train.bench.recipes`; its memory tells its process."""
 
 
 def measured(recipe: str, val: list[float], ended_s: list[float]) -> Measured:
@@ -81,22 +93,34 @@ def test_each_recipe_runs_in_a_process_of_its_own_and_its_answer_is_kept(
     results: list[Measured],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    by_name = {result.recipe: result for result in results}
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        given = dict(zip(command[4::2], command[5::2], strict=True))
-        record = json.dumps(asdict(by_name[given["--recipe"]]))
-        write_text(Path(given["--out"]), record)
-        return subprocess.CompletedProcess(command, 0)
-
+    answers = {result.recipe: asdict(result) for result in results}
+    (tmp_path / "answers.json").write_text(json.dumps(answers))
     (tmp_path / "split.csv").touch()
-    monkeypatch.setattr(recipes.subprocess, "run", run)
+    stand_in = (sys.executable, "-c", STAND_IN, str(tmp_path / "answers.json"))
+    monkeypatch.setattr(child, "command", lambda *arguments: [*stand_in, *arguments])
     out = tmp_path / "bench" / "train.json"
     assert recipes.main(["--training", str(tmp_path), "--out", str(out)]) == 0
-    assert capsys.readouterr().out == table(results) + "\n"
-    assert [row["recipe"] for row in json.loads(out.read_text())] == list(recipes.RECIPES)
+    found = [Measured(**row) for row in json.loads(out.read_text())]
+    assert [result.recipe for result in found] == list(recipes.RECIPES)
+    processes = {result.peak_memory_mib for result in found}
+    assert len(processes) == len(found) and os.getpid() not in processes
+    alike = [replace(result, peak_memory_mib=1000.0) for result in found]
+    assert sorted(alike, key=str) == sorted(results, key=str)
+    assert capfd.readouterr().out == table(found) + "\n"
+
+
+def test_a_recipe_that_fails_ends_the_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "split.csv").touch()
+    stand_in = (sys.executable, "-c", "raise SystemExit(3)")
+    monkeypatch.setattr(child, "command", lambda *arguments: [*stand_in, *arguments])
+    out = tmp_path / "bench" / "train.json"
+    assert recipes.main(["--training", str(tmp_path), "--out", str(out)]) != 0
+    assert "'tutorial' failed" in only_error(capfd.readouterr().err)
+    assert not out.exists()
 
 
 @pytest.mark.slow

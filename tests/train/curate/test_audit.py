@@ -32,7 +32,7 @@ def row(number: int, label: str, part: str = "train", digest: str = "", name: st
 
 
 def unit(values: npt.NDArray[np.float64]) -> Floats:
-    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)
 
 
 def garden(wrong: dict[int, str]) -> tuple[list[Row], Floats]:
@@ -278,7 +278,7 @@ def test_a_recompressed_photo_in_another_class_is_a_contradiction() -> None:
     copy = Image.open(io.BytesIO(encoded(original, "JPEG", quality=70)))
     assert RULES.colour == copy.mode
     thumbs = np.stack([thumbnail(original), thumbnail(copy)])
-    features = np.ones((2, 4), np.float32) / 2
+    features = np.full((2, 4), 0.5, np.float32)
     (found,) = alike([row(0, "rose"), row(1, "tulip")], thumbs, features)
     assert found.kind == "contradiction"
 

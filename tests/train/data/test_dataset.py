@@ -18,6 +18,7 @@ from tests.support.pictures import encoded
 from train.data import dataset as photos
 from train.data import flowers as fetch
 from train.data import record as data_record
+from train.data.folder import RENDERED_MARK
 from train.data.split import LEFT_OUT, PARTS, Photo, assign, to_csv
 from train.errors import DataError
 
@@ -212,7 +213,7 @@ def test_the_fingerprint_depends_on_content_and_class_alone(folder: Path, tmp_pa
 
 
 def test_rendered_pictures_are_called_so(folder: Path) -> None:
-    write(folder / photos.RENDERED_MARK, b"")
+    write(folder / RENDERED_MARK, b"")
     record = data_record.describe(folder, assign(photos.scan(folder, RULES)))
     assert record.kind == "rendered"
     assert "no real photos" in record.description
@@ -240,7 +241,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def render(folder: Path) -> int:
         asked.append(folder)
-        write(folder / photos.RENDERED_MARK, b"")
+        write(folder / RENDERED_MARK, b"")
         return 0
 
     monkeypatch.setattr(photos, "render_data_set", render)

@@ -224,7 +224,8 @@ def test_pictures_of_one_colour_are_no_copies() -> None:
 @given(st.permutations(range(24)))
 def test_the_order_of_photos_changes_no_group_of_edited_copies(order: list[int]) -> None:
     edits = [edit for edit, _ in EDITS.values()]
-    pictures = [e(image(i % 8)) for i, e in enumerate([lambda p: p] * 8 + edits)]
+    pictures = [image(i) for i in range(8)]
+    pictures += [edit(image(i % 8)) for i, edit in enumerate(edits, 8)]
     photos = [photo(p, f"class {i % 2}/{i}") for i, p in enumerate(pictures)]
     photos += [photo(image(100 + i), f"class {i % 2}/x{i}") for i in range(20)]
     shuffled = [photos[i] for i in order] + photos[24:]

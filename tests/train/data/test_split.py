@@ -63,8 +63,9 @@ class Album:
     def add(self, label: str, like: Photo | None = None, distance: float = 0.05) -> Photo:
         """One more photo: of a new picture, or of nearly the same as `like`."""
         noise = unit(self.rng.standard_normal(SIZE))
-        near = like is not None and like.thumbnail is not None
-        picture = unit(like.thumbnail + distance * noise) if near else noise
+        picture = noise
+        if like is not None and like.thumbnail is not None:
+            picture = unit(like.thumbnail + distance * noise)
         photo = Photo(self.new_path(label), label, self.rng.bytes(32).hex(), picture)
         self.photos.append(photo)
         return photo

@@ -11,7 +11,7 @@ def convolve(x: Floats, kernel: Floats, stride: int = 1) -> Floats:
     size, c = kernel.shape[0], x.shape[3]
     depthwise = kernel.shape[2] == c and kernel.shape[3] == 1 and c > 1
     rows, columns = (1 + (side - size) // stride for side in x.shape[1:3])
-    total = 0.0
+    total = np.zeros(())
     for i in range(size):
         for j in range(size):
             seen = x[:, i : i + stride * rows : stride, j : j + stride * columns : stride]

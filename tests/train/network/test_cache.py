@@ -1,5 +1,6 @@
 """Promises of the cached activations: right, resumed, bounded, never half a file."""
 
+import shutil
 import time
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -11,7 +12,6 @@ import numpy.typing as npt
 import pytest
 
 from train.errors import BuildFolderError
-from train.network import cache
 from train.network.cache import CHUNK, SPARE_BYTES, Views, cached, groups, keep_only
 
 SHAPE = (2, 2, 5)
@@ -144,7 +144,7 @@ def test_too_full_a_disk_is_refused_before_the_work(
 ) -> None:
     needed = COUNT * ROW_BYTES + SPARE_BYTES
     free = needed - 1
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: Usage(0, 0, free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free))
     computed: list[int] = []
     with pytest.raises(BuildFolderError, match="make room") as caught:
         run(tmp_path / "a.f16", computed)
@@ -159,7 +159,7 @@ def test_only_what_is_missing_must_fit(tmp_path: Path, monkeypatch: pytest.Monke
     whole = run(tmp_path / "whole.f16", []).tobytes()
     (tmp_path / "a.part").write_bytes(whole[: -2 * ROW_BYTES])
     free = 2 * ROW_BYTES + SPARE_BYTES
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: Usage(0, 0, free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free))
     run(tmp_path / "a.f16", [])
     assert (tmp_path / "a.f16").read_bytes() == whole
 

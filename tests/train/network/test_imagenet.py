@@ -27,8 +27,8 @@ from train.network.weights import (
 MEAN, STD, EPSILON = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]), 1e-5
 """What torchvision trains with; written here anew, so that a slip in `train` shows."""
 GREY = (128 / 255 - MEAN) / STD
-TABLE_2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2))
-TABLE_2 += ((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+TABLE_2 = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)]
+TABLE_2 += [(6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
 """Of Sandler et al. 2018: expansion, channels, repeats, stride."""
 
 

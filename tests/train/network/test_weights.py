@@ -46,7 +46,14 @@ class Tensor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         stride = tuple(step // self.values.itemsize for step in self.values.strides)
-        arguments = (Storage(self), 0, self.values.shape, stride, False, OrderedDict())
+        arguments: tuple[Any, ...] = (
+            Storage(self),
+            0,
+            self.values.shape,
+            stride,
+            False,
+            OrderedDict(),
+        )
         return fakes()["torch._utils"]._rebuild_tensor_v2, arguments
 
 
@@ -155,8 +162,15 @@ def test_a_tensor_cannot_reach_beyond_its_storage() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"PK\x03\x04 zip", checkpoint(SMALL, {0: 1}), checkpoint(SMALL, {1: 1002})]
-    + [checkpoint(SMALL, {3: value}) for value in ([], {"a": 1.5}, None)],
+    [
+        b"",
+        b"PK\x03\x04 zip",
+        checkpoint(SMALL, {0: 1}),
+        checkpoint(SMALL, {1: 1002}),
+        checkpoint(SMALL, {3: []}),
+        checkpoint(SMALL, {3: {"a": 1.5}}),
+        checkpoint(SMALL, {3: None}),
+    ],
 )
 def test_other_files_are_refused(data: bytes) -> None:
     with pytest.raises(WeightsError):

@@ -310,7 +310,7 @@ def test_curl_is_let_in_by_the_same_server(way: str) -> None:
         assert subprocess.run(command, capture_output=True, check=False).stdout == jpeg(0)
 
 
-words = st.text(st.characters(exclude_categories=("C",)), max_size=12)
+words = st.text(st.characters(exclude_categories=["C"]), max_size=12)
 users = words.filter(lambda text: ":" not in text)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -92,7 +93,7 @@ def test_a_picture_and_a_stream_are_known_by_their_bytes_not_by_their_type(kind:
 def test_a_boundary_may_be_declared_in_any_way(boundary: str) -> None:
     kind = f"multipart/x-mixed-replace; boundary={boundary}"
     for data in (MJPEG, MJPEG.replace(b"--frame", b"----frame"), parts(3)):
-        with server(lambda handler, sent=data: send(handler, kind, sent)) as address:
+        with server(partial(send, kind=kind, data=data)) as address:
             assert first(address).picture is not None
 
 

@@ -81,8 +81,8 @@ def test_user_and_password_are_used_and_wrong_ones_named(
     none = make(config(broker, device_id="y"))
     assert "may want output.mqtt.user" in problem_of(none, surroundings, "refuses")
     connect(make(config(broker, user="garden", password="right")), surroundings)
-    login = {"username": "garden", "password": "right"}
-    assert retained(broker, **login)[f"{OWN}/availability"] == "online"
+    kept = retained(broker, username="garden", password="right")
+    assert kept[f"{OWN}/availability"] == "online"
 
 
 def test_tls_is_spoken_and_a_certificate_of_someone_else_refused(

@@ -1,6 +1,7 @@
 """What Home Assistant is told in one message: names, words and addresses."""
 
 import json
+import re
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from jinja2.sandbox import SandboxedEnvironment
 
 from device.outputs.mqtt import home_assistant
-from device.settings.sections import MqttConfig, WebConfig
+from device.settings.mqtt import MqttConfig
+from device.settings.sections import WebConfig
 from device.telemetry.observation import UNKNOWN
 from tests.support.observations import MODEL, Surroundings, sight
 
@@ -94,7 +96,7 @@ def test_machines_of_one_host_name_have_ids_of_their_own_that_stay(
         ids.append(home_assistant.device_id(MqttConfig()))
         # It is a secret of the machine's.
         assert f"{number:032x}" not in ids[-1]
-    host = home_assistant.re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname())
+    host = re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname())
     assert ids[0] == ids[2] != ids[1] and ids[0].startswith(f"fieldguide-{host}-")
     assert home_assistant.device_id(MqttConfig(device_id="mine")) == "mine"
 
@@ -107,7 +109,7 @@ def test_a_machine_without_an_id_goes_by_its_host_name(
     if text is not None:
         file.write_text(text)
     monkeypatch.setattr(home_assistant, "MACHINE_ID", file)
-    host = home_assistant.re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname())
+    host = re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname())
     assert home_assistant.device_id(MqttConfig()) == f"fieldguide-{host}"
 
 
@@ -119,9 +121,9 @@ def test_a_machine_without_an_id_goes_by_its_host_name(
         ({"device_id": "Garten Süd"}, "Garten Süd"),
     ],
 )
-def test_the_device_has_the_name_of_the_settings(settings: dict[str, str], name: str) -> None:
+def test_the_device_has_the_name_of_the_settings(settings: dict[str, Any], name: str) -> None:
     surroundings = Surroundings()
-    config = MqttConfig(**{"device_id": "garden", **settings})
+    config = replace(MqttConfig(device_id="garden"), **settings)
     found = home_assistant.announcement(config, surroundings.status())
     assert found["dev"]["name"] == name
     assert found["dev"]["ids"] == [home_assistant.device_id(config)]

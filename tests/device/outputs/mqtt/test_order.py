@@ -267,7 +267,8 @@ def test_online_is_said_until_it_was_taken(
     broker: Broker, make: Make, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = make(config(broker))
-    publish, refused = sink._connection.publish, []
+    publish = sink._connection.publish
+    refused: list[str] = []
 
     def refuse(topic: str, payload: str, *, retain: bool) -> Any:
         if payload == "online" and len(refused) < 3:

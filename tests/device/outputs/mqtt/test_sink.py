@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from device.errors import OutputError
-from device.settings.sections import MqttConfig
+from device.settings.mqtt import MqttConfig
 from device.telemetry.status import BoardStatus
 from tests.support.mqtt_sinks import ANNOUNCED, OWN, Make, config, connect, problem_of, settle
 from tests.support.observations import MODEL, Surroundings, sight

@@ -49,7 +49,7 @@ def test_only_the_own_page_can_save(
         {"Content_Type": "application/x-www-form-urlencoded"},
         {"Sec_Fetch_Site": "cross-site"},
     ):
-        assert visitor.save(frame, "green", **forged)[0] == 403, forged
+        assert visitor.save(frame, "green", more=None, **forged)[0] == 403, forged
     assert visitor.save(frame, "green", Host="evil.example")[0] == 421
     assert surroundings.kept == []
 
@@ -115,7 +115,8 @@ def test_a_frame_that_the_service_forgot_is_saved_from_what_the_page_has(
     assert kept.picture is not None and (kept.picture == shown_pixels).all()
     assert kept.crop_box == (20, 0, 140, 120)
     assert kept.unix_s == state["time"] and kept.source == "rtsp://garden/stream #1"
-    assert kept.model.sha256 == MODEL.sha256 and kept.top[0] == ("red", pytest.approx(0.8))
+    assert kept.model.sha256 == MODEL.sha256 and kept.top[0][0] == "red"
+    assert kept.top[0][1] == pytest.approx(0.8)
     assert provenance.read(snapshot.photo(kept, "labelled", "green", 90)) is not None
 
 

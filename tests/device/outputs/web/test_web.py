@@ -22,6 +22,7 @@ from device.contract.bundle import Accuracy
 from device.outputs.http import places
 from device.outputs.web import sink as web
 from device.outputs.web import view, viewers
+from device.outputs.web.held import MAX_SIDE_PX
 from device.outputs.web.sink import Web
 from device.outputs.web.viewers import MAX_VIEWERS
 from device.settings.sections import WebConfig
@@ -135,7 +136,7 @@ def test_pictures_are_let_go_when_nobody_looks_any_more(
 
 def test_large_frames_go_out_smaller() -> None:
     image = Image.open(io.BytesIO(view.jpeg(np.zeros((1944, 2592, 3), np.uint8))))
-    assert max(image.size) <= view.MAX_SIDE_PX
+    assert max(image.size) <= MAX_SIDE_PX
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 5))
