@@ -25,7 +25,7 @@ from device.outputs.http.server import HttpServer, Request, Response, text
 from device.outputs.sink import Context
 from device.telemetry.board import FLAGS
 from device.telemetry.observation import Observation
-from device.telemetry.status import CameraState, CameraStatus, Status
+from device.telemetry.status import CameraState, CameraStatus, SinkStatus, Status
 
 PREFIX = "fieldguide_"
 MAX_LABELS = 100
@@ -179,17 +179,17 @@ def outputs(status: Status) -> Iterator[Metric]:
     for name, sink in status.sinks.items():
         up.add_metric([name], not sink.problem)
     yield up
-    counts = {
-        "delivered_total": "Observations delivered",
-        "dropped_total": "Observations replaced by a newer one before they were delivered",
-        "lost_changes_total": "Label changes among them",
-        "errors_total": "Tries that failed",
+    dropped = "Observations replaced by a newer one before they were delivered"
+    counts: dict[str, tuple[str, Callable[[SinkStatus], int]]] = {
+        "delivered": ("Observations delivered", lambda sink: sink.delivered_total),
+        "dropped": (dropped, lambda sink: sink.dropped_total),
+        "lost_changes": ("Label changes among them", lambda sink: sink.lost_changes_total),
+        "errors": ("Tries that failed", lambda sink: sink.errors_total),
     }
-    for field, words in counts.items():
-        name = f"{PREFIX}output_{field.removesuffix('_total')}"
-        family = CounterMetricFamily(name, words, labels=["output"])
+    for name, (words, count) in counts.items():
+        family = CounterMetricFamily(f"{PREFIX}output_{name}", words, labels=["output"])
         for output, sink in status.sinks.items():
-            family.add_metric([output], getattr(sink, field))
+            family.add_metric([output], count(sink))
         yield family
 
 

@@ -89,7 +89,7 @@ class SinkThread:
         self._closing = threading.Event()
         self._problems: dict[str, str] = {}
         self._losing, self._lost_before = False, 0
-        telemetry.sink(sink.name)
+        self._counters = telemetry.start_sink(sink.name)
         self._thread = threading.Thread(target=self._run, name=f"sink-{sink.name}", daemon=True)
         self._thread.start()
 
@@ -97,8 +97,7 @@ class SinkThread:
         """Leave an observation for the sink; never blocks."""
         replaced, lost = self._mailbox.put(observation)
         if replaced or lost:
-            counts = {"dropped_total": replaced + lost, "lost_changes_total": lost}
-            self._telemetry.sink(self.sink.name, counts=counts)
+            self._counters.dropped(replaced + lost, lost_changes=lost)
 
     def start_closing(self) -> None:
         """Ask the sink to deliver what waits and close."""
@@ -125,13 +124,13 @@ class SinkThread:
                 next_tick_s = time.monotonic() + TICK_S
                 self._attempt("tick", lambda: self.sink.tick(self._telemetry.snapshot()))
                 if isinstance(self.sink, Counting):
-                    self._telemetry.sink(self.sink.name, figures=dict(self.sink.figures))
+                    self._counters.figures(self.sink.figures)
             if not delivered:
                 self._closing.wait(RETRY_S)
         self._attempt("close", self.sink.close)
         if left := self._mailbox.waiting_changes:
             log.warning("output.%s: closed, %d label changes undelivered", self.sink.name, left)
-        self._telemetry.forget_sink(self.sink.name)
+        self._telemetry.end_sink(self.sink.name, self._counters)
 
     def _tell_lost(self) -> None:
         """One line when the first change is given up, one when all that is left is delivered."""
@@ -151,7 +150,7 @@ class SinkThread:
         """Publish; false if it is worth another try."""
         error = self._attempt("publish", lambda: self.sink.publish(observation))
         if error is None:
-            self._telemetry.sink(self.sink.name, counts={"delivered_total": 1})
+            self._counters.delivered()
         elif observation.changed and isinstance(error, OSError | OutputError):
             self._mailbox.put_back(observation)
             return False
@@ -168,11 +167,11 @@ class SinkThread:
             if problem not in self._problems.values():
                 log.warning("output.%s: %s", self.sink.name, problem)
             self._problems[method] = problem
-            self._telemetry.sink(self.sink.name, counts={"errors_total": 1}, problem=problem)
+            self._counters.failed(problem)
             return error
         if self._problems.pop(method, ""):
             rest = next(iter(self._problems.values()), "")
-            self._telemetry.sink(self.sink.name, problem=rest)
+            self._counters.works(rest=rest)
             if not rest:
                 log.info("output.%s: works again", self.sink.name)
         return None

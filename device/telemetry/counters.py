@@ -31,18 +31,11 @@ class Telemetry:
         self._started_unix_s, self._started_s = time.time(), time.monotonic()
         self._camera = CameraStatus(**_shown({"source": source}))
         self._board = BoardStatus()
-        self._sinks: dict[str, SinkStatus] = {}
-        self._facts: dict[str, Any] = {
-            "model": None,
-            "model_problem": "",
-            "config_problem": "",
-            "swaps_total": 0,
-            "reloads_total": 0,
-            "inferences_total": 0,
-            "invoke_s_total": 0.0,
-            "overhead_s_total": 0.0,
-            "latency_s_total": 0.0,
-        }
+        self._sinks: dict[str, SinkCounters] = {}
+        self._model: ModelInfo | None = None
+        self._model_problem = self._config_problem = ""
+        self._swaps_total = self._reloads_total = self._inferences_total = 0
+        self._invoke_s_total = self._overhead_s_total = self._latency_s_total = 0.0
         self._recent: deque[float] = deque(maxlen=MAX_FPS_SAMPLES)
 
     def snapshot(self) -> Status:
@@ -55,9 +48,17 @@ class Telemetry:
                 uptime_s=now_s - self._started_s,
                 camera=self._camera,
                 board=self._board,
+                model=self._model,
+                model_problem=self._model_problem,
+                swaps_total=self._swaps_total,
+                inferences_total=self._inferences_total,
+                invoke_s_total=self._invoke_s_total,
+                overhead_s_total=self._overhead_s_total,
+                latency_s_total=self._latency_s_total,
                 fps=_rate(self._recent, now_s),
-                sinks=dict(self._sinks),
-                **self._facts,
+                reloads_total=self._reloads_total,
+                config_problem=self._config_problem,
+                sinks={name: sink.status for name, sink in self._sinks.items()},
             )
 
     def camera(self, *, count: str = "", by: int = 1, **changes: Any) -> None:
@@ -68,18 +69,18 @@ class Telemetry:
                 changes[count] = getattr(self._camera, count) + by
             self._camera = replace(self._camera, **changes)
 
-    def sink(self, name: str, *, counts: Mapping[str, int] | None = None, **changes: Any) -> None:
-        """Change fields of one `SinkStatus`, and raise some of its counters."""
-        changes = _shown(changes)
+    def start_sink(self, name: str) -> "SinkCounters":
+        """A sink starts; what it returns is where to tell of it, until it is given back."""
+        sink = SinkCounters()
         with self._lock:
-            status = self._sinks.get(name, SinkStatus())
-            raised = {key: getattr(status, key) + by for key, by in (counts or {}).items()}
-            self._sinks[name] = replace(status, **changes, **raised)
+            self._sinks[name] = sink
+        return sink
 
-    def forget_sink(self, name: str) -> None:
-        """Drop a sink that was closed."""
+    def end_sink(self, name: str, sink: "SinkCounters") -> None:
+        """A sink was closed; another one that runs under its name by now is not concerned."""
         with self._lock:
-            self._sinks.pop(name, None)
+            if self._sinks.get(name) is sink:
+                del self._sinks[name]
 
     def board(self, status: BoardStatus) -> None:
         """Set what the board says."""
@@ -89,28 +90,72 @@ class Telemetry:
     def model(self, info: ModelInfo) -> None:
         """A model went live; the first one is no swap."""
         with self._lock:
-            self._facts["swaps_total"] += self._facts["model"] is not None
-            self._facts |= {"model": info, "model_problem": ""}
+            self._swaps_total += self._model is not None
+            self._model, self._model_problem = info, ""
 
     def model_problem(self, problem: str) -> None:
         """A bundle was not taken."""
         with self._lock:
-            self._facts["model_problem"] = safe(problem)
+            self._model_problem = safe(problem)
 
     def reloaded(self, problem: str = "") -> None:
         """Settings were read anew, or refused."""
         with self._lock:
-            self._facts["config_problem"] = safe(problem)
-            self._facts["reloads_total"] += not problem
+            self._config_problem = safe(problem)
+            self._reloads_total += not problem
 
     def inferred(self, observation: Observation) -> None:
         """One more frame was classified."""
         with self._lock:
-            self._facts["inferences_total"] += 1
-            self._facts["invoke_s_total"] += observation.invoke_s
-            self._facts["overhead_s_total"] += observation.overhead_s
-            self._facts["latency_s_total"] += observation.latency_s
+            self._inferences_total += 1
+            self._invoke_s_total += observation.invoke_s
+            self._overhead_s_total += observation.overhead_s
+            self._latency_s_total += observation.latency_s
             self._recent.append(time.monotonic())
+
+
+class SinkCounters:
+    """How one sink does; its own thread and the inference thread write it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._status = SinkStatus()
+
+    @property
+    def status(self) -> SinkStatus:
+        """As of now."""
+        return self._status
+
+    def dropped(self, observations: int, *, lost_changes: int) -> None:
+        """Observations were given up before the sink took them, some of them label changes."""
+        with self._lock:
+            self._status = replace(
+                self._status,
+                dropped_total=self._status.dropped_total + observations,
+                lost_changes_total=self._status.lost_changes_total + lost_changes,
+            )
+
+    def delivered(self) -> None:
+        """One more observation was delivered."""
+        with self._lock:
+            total = self._status.delivered_total + 1
+            self._status = replace(self._status, delivered_total=total)
+
+    def failed(self, problem: str) -> None:
+        """A call failed."""
+        with self._lock:
+            total = self._status.errors_total + 1
+            self._status = replace(self._status, errors_total=total, problem=safe(problem))
+
+    def works(self, *, rest: str = "") -> None:
+        """What failed works again; `rest` is what another of its calls complains of."""
+        with self._lock:
+            self._status = replace(self._status, problem=safe(rest))
+
+    def figures(self, figures: Mapping[str, float]) -> None:
+        """What it counts of its own."""
+        with self._lock:
+            self._status = replace(self._status, figures=dict(figures))
 
 
 def _shown(changes: dict[str, Any]) -> dict[str, Any]:

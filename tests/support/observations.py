@@ -76,7 +76,7 @@ class Surroundings:
     def __init__(self, bundle: str = "/nowhere", threshold: float | None = None) -> None:
         self.telemetry = Telemetry("http://user:secret@garden/stream")
         self.telemetry.model(MODEL)
-        self.telemetry.sink("collect")
+        self.collect = self.telemetry.start_sink("collect")
         self.telemetry.camera(
             count="frames_total", state="streaming", last_frame_s=time.monotonic()
         )

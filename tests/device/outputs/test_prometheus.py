@@ -60,7 +60,11 @@ def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Prome
     telemetry = surroundings.telemetry
     telemetry.camera(count="stalls_total", by=2, lag_s=1.5)
     telemetry.board(BoardStatus(temperature_c=61.5, throttled=0x50005, slowed=True))
-    telemetry.sink("mqtt", counts={"errors_total": 3}, problem="no broker")
+    mqtt = telemetry.start_sink("mqtt")
+    mqtt.dropped(5, lost_changes=2)
+    mqtt.delivered()
+    for _ in range(3):
+        mqtt.failed("no broker")
     for number in range(4):
         telemetry.inferred(sight(number))
     metrics.publish(sight(4, label=1))
@@ -76,6 +80,8 @@ def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Prome
     assert found["board_throttled frequency capped"] == 0
     assert found["board_throttled_since_boot throttled"] == 1
     assert found["output_up mqtt"] == 0 and found["output_errors_total mqtt"] == 3
+    assert found["output_dropped_total mqtt"] == 5 and found["output_lost_changes_total mqtt"] == 2
+    assert found["output_delivered_total mqtt"] == 1
     assert found["label green"] == 1 and "label red" not in found
     assert found["score_ratio green"] == pytest.approx(0.8)
     assert found["model_refused"] == found["settings_refused"] == 0
@@ -147,7 +153,8 @@ def test_sinks_have_figures_of_their_own(
     finally:
         sink.start_closing()
         assert sink.join(2)
-    surroundings.telemetry.sink("collect", figures={"photos_saved_total": 3, "used_bytes": 4096})
+    collect = surroundings.telemetry.start_sink("collect")
+    collect.figures({"photos_saved_total": 3, "used_bytes": 4096})
     found = values(metrics)
     assert found["collect_photos_saved_total"] == 3 and found["collect_used_bytes"] == 4096
 

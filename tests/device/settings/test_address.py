@@ -294,7 +294,7 @@ def test_what_libraries_say_of_an_address_reaches_no_output(address: str) -> Non
                 attempt()
             telemetry = Telemetry(address)
             telemetry.camera(problem=str(raised.value))
-            telemetry.sink("mqtt", problem=repr(raised.value))
+            telemetry.start_sink("mqtt").failed(repr(raised.value))
             telemetry.reloaded(str(raised.value))
             telemetry.model_problem(str(raised.value))
             status = telemetry.snapshot()

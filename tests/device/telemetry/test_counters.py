@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from device.telemetry import counters as module
 from device.telemetry.counters import FPS_WINDOW_S, Telemetry
-from device.telemetry.status import told_rate
+from device.telemetry.status import SinkStatus, told_rate
 
 Clock = SimpleNamespace
 
@@ -58,3 +58,28 @@ def test_a_rate_is_told_short_and_never_as_nothing_if_there_is_one(fps: float) -
     told = told_rate(fps)
     assert abs(told - fps) <= max(0.051 * fps, 0.0) and bool(told) == bool(fps)
     assert told < 1 or told == round(told, 1)
+
+
+def test_a_sink_that_ends_late_takes_nothing_from_the_next_of_its_name() -> None:
+    telemetry = Telemetry()
+    hung = telemetry.start_sink("web")
+    hung.failed("it hung")
+    following = telemetry.start_sink("web")
+    following.delivered()
+    hung.dropped(3, lost_changes=1)
+    telemetry.end_sink("web", hung)
+    assert telemetry.snapshot().sinks == {"web": SinkStatus(delivered_total=1)}
+    telemetry.end_sink("web", following)
+    following.delivered()
+    assert telemetry.snapshot().sinks == {}
+
+
+def test_a_sink_s_problem_stays_until_all_of_it_works() -> None:
+    telemetry = Telemetry()
+    sink = telemetry.start_sink("web")
+    for problem in ("one", "two"):
+        sink.failed(problem)
+    sink.works(rest="one")
+    assert telemetry.snapshot().sinks["web"] == SinkStatus(errors_total=2, problem="one")
+    sink.works()
+    assert telemetry.snapshot().sinks["web"] == SinkStatus(errors_total=2)

@@ -99,7 +99,7 @@ def test_the_health_of_a_service_that_is_down_is_not_shown_as_its_health_now(
 def test_where_nothing_takes_frames_the_page_says_so_before_one_asks(
     browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
 ) -> None:
-    surroundings.telemetry.forget_sink("collect")
+    surroundings.telemetry.end_sink("collect", surroundings.collect)
     with browsers.visit(page) as browser:
         eventually(lambda: text(browser, "hold") == "Hold")
         eventually(lambda: browser.run(HOLDS))
@@ -107,7 +107,7 @@ def test_where_nothing_takes_frames_the_page_says_so_before_one_asks(
         assert "switch on [output.collect]" in text(browser, "ask")
         assert browser.run(SHOWN % "send") and browser.run(SHOWN % "pick")
         click(browser, "back")
-        surroundings.telemetry.sink("collect")
+        surroundings.telemetry.start_sink("collect")
         eventually(lambda: text(browser, "hold") == "Hold and save")
         click(browser, "hold")
         assert not browser.run(SHOWN % "send")
