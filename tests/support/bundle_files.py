@@ -2,6 +2,7 @@
 
 import io
 import json
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,17 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return folder
+
+
+def tar_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A tar of the files, as `make bundle` packs it but for their order."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
 
 
 def resealed(files: Mapping[str, bytes], /, **changes: Any) -> dict[str, bytes]:

@@ -13,16 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from convert.artifacts.exported import FLOAT_MODEL
 from device.contract import bundle as contract
-from device.contract.arrays import Pixels
-from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing, prepare_frame
 from device.errors import BundleError, RuntimeUnavailableError, UsageError
 from device.inference.classifier import Classifier, Prediction, dequantize
 from device.inference.runtime import MODULES, Runtime, find
 from tests.support.pictures import LABELS, RULES, SIZE_PX, picture
-from tests.support.small_networks import int8_io_model
 
 CORAL_MODELS = ("mobilenet_v2_1.0_224_quant.tflite", "tf2_mobilenet_v2_1.0_224_ptq.tflite")
 CORAL_PICTURES = {
@@ -75,32 +71,6 @@ def test_the_best_is_the_first_of_equals_and_the_record_names_every_score() -> N
         "unknown": False,
         "scores": {"a": 0.25, "b": 0.375, "c": 0.375},
     }
-
-
-def test_float_uint8_and_int8_models_say_the_same_as_the_network(
-    tiny_network: Any,
-    tiny_models: dict[str, bytes],
-    tiny_plan: Any,
-    tiny_photos: list[Path],
-) -> None:
-    pixels = np.stack([load_photo(path, RULES) for path in tiny_photos])
-    truth = tiny_network(pixels)["probabilities"].numpy()
-    models = [
-        tiny_models[FLOAT_MODEL],
-        tiny_models[contract.MODEL],
-        int8_io_model(tiny_network, tiny_plan),
-    ]
-    float32, uint8, int8 = (scores_of(model, pixels) for model in models)
-    assert set(truth.argmax(axis=1)) == {0, 1, 2}, "the test needs every class"
-    np.testing.assert_allclose(float32, truth, atol=1e-4)
-    np.testing.assert_allclose(uint8, truth, atol=0.1)
-    np.testing.assert_array_equal(uint8.argmax(axis=1), truth.argmax(axis=1))
-    np.testing.assert_array_equal(int8, uint8)
-
-
-def scores_of(model: bytes, pixels: Pixels) -> npt.NDArray[np.float32]:
-    classifier = Classifier(model, LABELS, RULES)
-    return np.stack([classifier.classify(each).scores for each in pixels])
 
 
 def test_the_mean_of_the_class_map_through_a_softmax_is_the_scores(

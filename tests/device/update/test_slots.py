@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from convert.pack.bundle import tar_bytes
 from device.contract import bundle as contract
 from device.update import slots
-from tests.support.bundle_files import read_folder, resealed
+from tests.support.bundle_files import read_folder, resealed, tar_bytes
 from tests.support.cli import Call, assert_one_error_line, device
 from tests.support.peers.cameras import mjpeg_camera
 from tests.support.places import ROOT

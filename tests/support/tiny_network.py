@@ -1,0 +1,138 @@
+"""A real classifier of the tiny photos, made in seconds without training: network, models, bundle.
+
+TensorFlow is imported where it is used. Each is made once in a run of pytest, in its folder `base`.
+"""
+
+import hashlib
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convert.artifacts.exported import FLOAT_MODEL, Export
+from convert.artifacts.training import REPORT, REPORT_PLACE, LabelledPhoto, Training
+from convert.config import Gate
+from convert.pack import bundle
+from convert.tflite.metadata import Description, embed
+from convert.verify import comparison
+from convert.verify.confidence import measure_threshold
+from device.commit import UNKNOWN
+from device.contract.bundle import MODEL
+from device.inference.classifier import Classifier
+from tests.support.pictures import LABELS, RULES, SIZE_PX
+from tests.support.small_networks import fit_head, folded_weights
+from tests.support.tiny_photos import PHOTOS_PER_CLASS, TinyPhoto, photos_of, write
+
+if TYPE_CHECKING:
+    from convert.quantize.plan import Plan
+
+ALPHA = 0.35
+
+
+@cache
+def tiny_training(base: Path) -> Training:
+    """What training would leave, for the tiny photos; without model.keras."""
+    folder, data = base / "tiny" / "train", base / "tiny" / "data"
+    folder.mkdir(parents=True)
+    (folder / REPORT).write_text("<html>" + "".join(REPORT_PLACE) + "</html>")
+    photos = {
+        part: tuple(_written(photo, data) for photo in photos_of(part)) for part in PHOTOS_PER_CLASS
+    }
+    return Training(folder, data, LABELS, RULES, photos, _metrics(sum(map(len, photos.values()))))
+
+
+def _written(photo: TinyPhoto, data: Path) -> LabelledPhoto:
+    write(photo, data)
+    return LabelledPhoto(photo.path, photo.label, hashlib.sha256(photo.content).hexdigest())
+
+
+def _metrics(photos: int) -> dict[str, Any]:
+    return {
+        "data": {
+            "name": "tiny",
+            "description": f"{photos} synthetic pictures in {len(LABELS)} classes",
+            "kind": "photos",
+            "fingerprint": hashlib.sha256(b"tiny").hexdigest(),
+        },
+        "config": {
+            "architecture": {"name": "mobilenet_v2", "alpha": ALPHA, "size_px": SIZE_PX},
+        },
+        "calibration": {
+            "temperature": 1.0,
+            "test": {
+                moment: {"log_loss": 0.5, "expected_calibration_error": 0.1}
+                for moment in ("before", "after")
+            },
+        },
+    }
+
+
+def _pixels(training: Training) -> Any:
+    return np.stack([training.pixels(photo) for photo in training.photos["train"]])
+
+
+@cache
+def tiny_network(base: Path) -> Any:
+    """A random backbone, its head fitted on the tiny training part."""
+    from train.network.backbone import Architecture, build, classifier
+
+    training = tiny_training(base)
+    weights = folded_weights(ALPHA, np.random.default_rng(0))
+    backbone = build(Architecture(alpha=ALPHA, size_px=SIZE_PX), weights)
+    network = classifier(backbone, len(LABELS))
+    features = backbone(_pixels(training)).numpy()
+    labels = [photo.label for photo in training.photos["train"]]
+    network.get_layer("class_map").set_weights(fit_head(features.mean(axis=(1, 2)), labels))
+    return network
+
+
+@cache
+def tiny_plan(base: Path) -> "Plan":
+    """The network's quantization, calibrated on its training part."""
+    from convert.quantize.plan import make_plan
+
+    return make_plan(tiny_network(base), _pixels(tiny_training(base)))
+
+
+@cache
+def tiny_models(base: Path) -> dict[str, bytes]:
+    """The float32 and the int8 TFLite model of the network, by file name."""
+    from convert.quantize.export import float_model, int8_model
+
+    description = Description("tiny", "synthetic pictures", LABELS)
+    network = tiny_network(base)
+    return {
+        FLOAT_MODEL: float_model(network),
+        MODEL: embed(int8_model(network, tiny_plan(base)), description),
+    }
+
+
+@cache
+def tiny_files(base: Path) -> dict[str, bytes]:
+    """The files of the bundle, by name."""
+    training, models = tiny_training(base), tiny_models(base)
+    calibration = training.photos["train"]
+    exported = Export(models[FLOAT_MODEL], models[MODEL], {}, 0, calibration, UNKNOWN)
+    return bundle.build(bundle.Inputs(training, exported, _verification(base), golden_photos=4))
+
+
+def _verification(base: Path) -> dict[str, Any]:
+    training, models, network = tiny_training(base), tiny_models(base), tiny_network(base)
+    float32, int8 = (Classifier(models[name], LABELS, RULES) for name in (FLOAT_MODEL, MODEL))
+    photos = training.photos["test"]
+    outputs = comparison.classify_all(
+        np.array([photo.label for photo in photos], np.int64),
+        [partial(training.pixels, photo) for photo in photos],
+        lambda pixels: network(pixels)["probabilities"].numpy(),
+        float32,
+        int8,
+    )
+    record = comparison.record(
+        comparison.judge(LABELS, outputs, Gate()),
+        models,
+        training.metrics["data"]["description"],
+        allow_regression=False,
+    )
+    record["threshold"] = measure_threshold(0.25, outputs.truth, outputs.int8).record()
+    return record
