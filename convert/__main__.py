@@ -56,7 +56,7 @@ def verify(options: argparse.Namespace) -> int:
     verified = verify_models(inputs, show_progress=True)
     table = comparison.table(verified.verification)
     print(f"verification on the test part of {verified.data}\n\n{table}")
-    print(f"{verified.edge_tpu['summary']}\nreport: {report}")
+    print(f"{verified.edge_tpu.summary}\nreport: {report}")
     if verified.shipped_on_request:
         print("shipping all the same, as asked; the manifest records it")
     require_shipping(verified)

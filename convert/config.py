@@ -1,7 +1,6 @@
 """The settings of conversion and verification."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from device.errors import UsageError
 
@@ -41,10 +40,6 @@ class Gate:
         ):
             if not 0 <= value <= most:
                 raise UsageError(f"{name} {value:g}: from 0 to {most}")
-
-    def record(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

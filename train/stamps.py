@@ -48,6 +48,7 @@ CODE = {
         *("convert/**/*.py", "convert/**/*.j2", "convert/targets/runtimes.json"),
         *PHOTO_RULES,
         "device/contract/bundle.py",
+        *(f"device/workstation/{name}.py" for name in ("conversion", "records")),
         *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),
     ),
     "code-bundle": ("convert/targets/tolerances.json", "device/__init__.py"),

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,15 @@ import numpy as np
 
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.errors import InputError
-from device.contract.bundle import MODEL
 from device.files import write_bytes
-
-FLOAT_MODEL = "model_float32.tflite"
-CALIBRATION = "calibration.json"
-EQUALIZATION = "equalization.npz"
-_NAMES = (FLOAT_MODEL, MODEL, EQUALIZATION)
+from device.workstation.conversion import (
+    CALIBRATION,
+    EQUALIZATION,
+    FLOAT_MODEL,
+    INT8_MODEL,
+    CalibrationPhoto,
+    ExportRecord,
+)
 
 
 def read_model(path: Path) -> bytes:
@@ -49,7 +50,7 @@ class Export:
     @property
     def models(self) -> dict[str, bytes]:
         """Both models by the names of their files."""
-        return {FLOAT_MODEL: self.float_model, MODEL: self.int8_model}
+        return {FLOAT_MODEL: self.float_model, INT8_MODEL: self.int8_model}
 
     def write(self, folder: Path) -> None:
         """Write the files, the int8 model last: where it is new, the others are.
@@ -59,40 +60,42 @@ class Export:
         scales = io.BytesIO()
         np.savez(scales, **self.scales)
         files = {FLOAT_MODEL: self.float_model, EQUALIZATION: scales.getvalue()}
-        record = {
-            "commit": self.commit,
-            "seed": self.seed,
-            "photos": [{"path": photo.path, "sha256": photo.sha256} for photo in self.photos],
-            "files": {name: _sha256(data) for name, data in {**files, **self.models}.items()},
-        }
-        files[CALIBRATION] = (json.dumps(record, indent=1) + "\n").encode()
+        digests = {name: _sha256(data) for name, data in {**files, **self.models}.items()}
+        files[CALIBRATION] = self._record(digests).text().encode()
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in {**files, MODEL: self.int8_model}.items():
+        for name, data in {**files, INT8_MODEL: self.int8_model}.items():
             write_bytes(folder / name, data)
+
+    def _record(self, digests: Mapping[str, str]) -> ExportRecord:
+        photos = tuple(CalibrationPhoto(photo.path, photo.sha256) for photo in self.photos)
+        return ExportRecord(self.commit, self.seed, photos, digests)
 
 
 def read_export(folder: Path, training: Training) -> Export:
     """What `Export.write` left.
 
     Raises:
-        InputError: if a file is missing, damaged, of another export, or of another split.
+        RecordError: if the record of the export is missing, damaged or of another version.
+        InputError: if another file is missing, damaged, of another export, or of another split.
     """
-    path = folder / CALIBRATION
-    try:
-        record = json.loads(path.read_text("utf-8"))
-        known = {(photo.path, photo.sha256): photo for photo in training.photos["train"]}
-        photos = [known[photo["path"], photo["sha256"]] for photo in record["photos"]]
-        seed, commit, digests = int(record["seed"]), str(record["commit"]), dict(record["files"])
-        files = {name: _read_same(folder / name, digests[name]) for name in _NAMES}
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; run `make convert` first") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: does not fit the split ({error}); remove it and run `make convert`"
-        ) from error
+    record = ExportRecord.read(folder / CALIBRATION)
+    photos = _known_photos(record, training, folder / CALIBRATION)
+    names = (FLOAT_MODEL, INT8_MODEL, EQUALIZATION)
+    files = {name: _read_same(folder / name, record.files.get(name, "")) for name in names}
     with np.load(io.BytesIO(files[EQUALIZATION]), allow_pickle=False) as file:
         scales = dict(file)
-    return Export(files[FLOAT_MODEL], files[MODEL], scales, seed, photos, commit)
+    return Export(files[FLOAT_MODEL], files[INT8_MODEL], scales, record.seed, photos, record.commit)
+
+
+def _known_photos(record: ExportRecord, training: Training, path: Path) -> list[LabelledPhoto]:
+    """The photos of the record, with their classes."""
+    known = {(photo.path, photo.sha256): photo for photo in training.photos["train"]}
+    try:
+        return [known[photo.path, photo.sha256] for photo in record.photos]
+    except KeyError as error:
+        raise InputError(
+            f"{path}: does not fit the split (it has no {error}); remove it and run `make convert`"
+        ) from error
 
 
 def _read_same(path: Path, sha256: str) -> bytes:

@@ -5,7 +5,6 @@ answers are not independent: the interval of all counts fewer photos than there 
 effective sample size, 1965, as if a photo were always answered alike).
 """
 
-import json
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -17,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from convert.artifacts.exported import FLOAT_MODEL, read_model
+from convert.artifacts.exported import read_model
 from convert.artifacts.training import Training, read
-from convert.errors import InputError
-from convert.pack.bundle import VERIFICATION
 from convert.verify.statistics import Comparison, Labels, Probabilities, Share, compare, effective_n
 from device.commit import commit
-from device.contract import bundle as contract
 from device.inference.classifier import Classifier
+from device.workstation.conversion import (
+    FLOAT_MODEL,
+    INT8_MODEL,
+    VERIFICATION,
+    VerificationRecord,
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Build:
 
     name: str
     training: Training
-    verification: dict[str, Any]
+    verification: VerificationRecord
     answers: Answers
 
 
@@ -53,16 +55,12 @@ def load_build(folder: Path, advance: Callable[[], None] = lambda: None) -> Buil
 
     Raises:
         InputError: if a part of the build is missing.
+        RecordError: if its verification is missing, damaged or of another version.
     """
     training = read(folder / "train")
-    path = folder / "bundle" / VERIFICATION
-    try:
-        verification = json.loads(path.read_text("utf-8"))
-        _ = verification["evidence"]["calibration"]["untempered"], verification["threshold"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no verification; run `make BUILD={folder}` first") from error
+    verification = VerificationRecord.read(folder / "bundle" / VERIFICATION)
     photos = training.photos["test"]
-    models = (read_model(folder / "convert" / name) for name in (FLOAT_MODEL, contract.MODEL))
+    models = (read_model(folder / "convert" / name) for name in (FLOAT_MODEL, INT8_MODEL))
     rows = []
     for model in models:
         classifier = Classifier(model, training.labels, training.preprocessing)
@@ -168,19 +166,18 @@ def scores_table(builds: Sequence[Build]) -> str:
     ]
     for build in builds:
         v = build.verification
-        calibration, threshold = v["evidence"]["calibration"], v["threshold"]
-        clutter = v["evidence"]["clutter"]
+        calibration, clutter, threshold = v.evidence.calibration, v.evidence.clutter, v.threshold
         errors = [
-            _percent(one["expected_calibration_error"], one["interval"])
-            for one in (calibration[name] for name in ("untempered", "float", "int8"))
+            _percent(one.expected_calibration_error, one.interval)
+            for one in (calibration.untempered, calibration.float, calibration.int8)
         ]
         lines.append(
             f"| {build.training.metrics['config']['seed']} "
             f"| {build.training.metrics['calibration']['temperature']:.2f} "
-            f"| {' | '.join(errors)} | {threshold['value']:.1%} "
-            f"| {_percent(threshold['coverage'], threshold['coverage_interval'])} "
-            f"| {_percent(threshold['precision'], threshold['precision_interval'])} "
-            f"| {_percent(clutter['rejected'], clutter['interval'])} |"
+            f"| {' | '.join(errors)} | {threshold.value:.1%} "
+            f"| {_percent(threshold.coverage, threshold.coverage_interval)} "
+            f"| {_percent(threshold.precision, threshold.precision_interval)} "
+            f"| {_percent(clutter.rejected, clutter.interval)} |"
         )
     return "\n".join(lines)
 

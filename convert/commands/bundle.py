@@ -8,8 +8,8 @@ from convert.artifacts.exported import read_export
 from convert.artifacts.training import read
 from convert.pack import bundle
 from convert.targets import tolerance
-from device.contract.bundle import EDGETPU_MODEL
 from device.files import write_bytes
+from device.workstation.conversion import EDGETPU_MODEL, VERIFICATION
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
     """Write the bundle's folder and tar; gives the files by name, as they are in the tar.
 
     Raises:
-        InputError: if what training, export or verification left is missing, damaged or of
-            different runs.
+        InputError: if what training or export left is missing or damaged, or is not what was
+            verified.
+        RecordError: if a record of export or verification is missing, damaged or of another
+            version.
         GateError: if the verification does not let the model ship.
     """
     training = read(inputs.training)
     exported = read_export(inputs.models, training)
-    verified = inputs.models / bundle.VERIFICATION
+    verified = inputs.models / VERIFICATION
     files = bundle.build(
         bundle.Inputs(
             training,
@@ -51,7 +53,7 @@ def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
             tolerance.read_table(inputs.measured),
         )
     )
-    proof = {bundle.VERIFICATION: verified.read_bytes()}
+    proof = {VERIFICATION: verified.read_bytes()}
     bundle.write_folder(inputs.out, {**files, **proof})
     write_bytes(inputs.tar, bundle.tar_bytes(files))
     return files

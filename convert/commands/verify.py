@@ -1,6 +1,5 @@
 """Verification: Keras against float TFLite against int8 TFLite, and whether the last may ship."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,16 +14,20 @@ from convert.artifacts.training import Training, load_network, read
 from convert.commands.progress import bar, bars
 from convert.config import ConvertConfig
 from convert.errors import GateError
-from convert.pack.bundle import VERIFICATION
 from convert.targets import edgetpu, runtimes
 from convert.tflite.flatbuffer import read_facts
 from convert.verify import comparison
 from convert.verify.comparison import Outputs, Verification
 from device.commit import commit
-from device.contract.bundle import EDGETPU_MODEL
 from device.files import write_bytes
 from device.inference.classifier import Classifier
 from device.quiet import quiet_native_stderr
+from device.workstation.conversion import (
+    EDGETPU_MODEL,
+    VERIFICATION,
+    EdgeTpuFigures,
+    VerificationRecord,
+)
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
@@ -55,7 +58,7 @@ class Verified:
     """One line on the photos."""
     verification: Verification
     evidence: "Evidence"
-    edge_tpu: dict[str, Any]
+    edge_tpu: EdgeTpuFigures
 
     @property
     def shipped_on_request(self) -> bool:
@@ -68,7 +71,7 @@ class Verified:
         found = []
         if not self.verification.ships and not config.allow_regression:
             found.append(self._regression())
-        if self.edge_tpu["failures"] and not config.allow_cpu_operators:
+        if self.edge_tpu.failures and not config.allow_cpu_operators:
             found.append(self._cpu_operators())
         return found
 
@@ -82,7 +85,7 @@ class Verified:
         )
 
     def _cpu_operators(self) -> str:
-        failures = "; ".join(self.edge_tpu["failures"][:OPERATORS_NAMED])
+        failures = "; ".join(self.edge_tpu.failures[:OPERATORS_NAMED])
         return (
             f"an Edge TPU would leave operators to the CPU: {failures}. ALLOW_CPU_OPERATORS=1 "
             "ships it all the same"
@@ -103,13 +106,13 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
     with bars(show_progress) as progress:
         test, validation = (_classify(models, part, progress) for part in ("test", "val"))
         gate = inputs.config.gate
-        verification = comparison.judge(models.training.labels, test, gate, validation)
+        verification = comparison.compare_models(models.training.labels, test, gate, validation)
         evidence = _gather(models, test, validation, progress)
     data = models.training.metrics["data"]["description"]
     verified = Verified(inputs, data, verification, evidence, _edge_tpu(models, inputs))
     record = _record(verified, models.exported, made_by)
     # Beside the models: the bundle keeps that of the model in it, whatever is said of this one.
-    write_bytes(inputs.models / VERIFICATION, (json.dumps(record, indent=2) + "\n").encode())
+    record.write(inputs.models / VERIFICATION)
     _write_report(inputs.report, models, record)
     return verified
 
@@ -188,33 +191,34 @@ def _gather(models: _Models, test: Outputs, validation: Outputs, progress: Progr
     )
 
 
-def _edge_tpu(models: _Models, inputs: VerifyInputs) -> dict[str, Any]:
+def _edge_tpu(models: _Models, inputs: VerifyInputs) -> EdgeTpuFigures:
     """The Edge TPU's part of the verdict; leaves the compiled model beside the others."""
     model = models.exported.int8_model
-    verdicts, compilation = edgetpu.judge(model), edgetpu.compile_model(model)
+    placements, compilation = edgetpu.place_operators(model), edgetpu.compile_model(model)
     path = inputs.models / EDGETPU_MODEL
     path.unlink(missing_ok=True)
     if compilation and compilation.model:
         write_bytes(path, compilation.model)
-    return edgetpu.record(verdicts, compilation, allowed=inputs.config.allow_cpu_operators)
+    return edgetpu.edge_tpu_figures(
+        placements, compilation, allowed=inputs.config.allow_cpu_operators
+    )
 
 
-def _record(verified: Verified, exported: Export, made_by: str) -> dict[str, Any]:
-    """As `verification.json` holds it."""
-    allowed = verified.inputs.config.allow_regression
-    evidence = verified.evidence
-    return {
-        **comparison.record(
-            verified.verification, exported.models, verified.data, allow_regression=allowed
-        ),
-        "threshold": evidence.threshold.record(),
-        "evidence": evidence.record(),
-        "edge_tpu": verified.edge_tpu,
-        "commit": made_by,
-    }
+def _record(verified: Verified, exported: Export, made_by: str) -> VerificationRecord:
+    from convert.verify.record import verification_record
+
+    return verification_record(
+        verified.verification,
+        verified.evidence,
+        verified.edge_tpu,
+        exported.models,
+        data=verified.data,
+        allow_regression=verified.inputs.config.allow_regression,
+        commit=made_by,
+    )
 
 
-def _write_report(path: Path, models: _Models, record: dict[str, Any]) -> None:
+def _write_report(path: Path, models: _Models, record: VerificationRecord) -> None:
     from convert.report.section import section
 
     training, (before, behind) = models.training, models.page

@@ -2,11 +2,10 @@
 
 import ctypes
 import io
-import json
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,15 @@ from convert.targets import runtimes, tolerance
 from convert.targets.tolerance import Measured
 from convert.tflite.flatbuffer import read_facts
 from device import __version__
-from device.commit import UNKNOWN, commit
+from device.commit import commit
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
+from device.workstation.conversion import VerificationRecord
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Of renameat2(2)."""
-VERIFICATION = "verification.json"
 GOLDEN_PHOTOS = 8
 """Test photos whose outputs the device's self-test compares."""
-_NOT_CLAIMS = ("evidence", "threshold")
-"""Parts of the verification that the manifest leaves out, or has in a place of their own."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Inputs:
 
     training: Training
     exported: Export
-    verification: Mapping[str, Any]
+    verification: VerificationRecord
     """As `read_verification` gives it."""
     edgetpu_model: bytes | None = None
     """The int8 model, compiled for the Edge TPU."""
@@ -78,7 +75,7 @@ def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]
         "commits": {
             "training": training.commit,
             "export": exported.commit,
-            "verification": verification.get("commit", UNKNOWN),
+            "verification": verification.commit,
             "bundle": packed_by,
         },
         "name": training.metrics["data"]["name"],
@@ -88,17 +85,17 @@ def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]
         **classifier.tensor_records(),
         "preprocess": rules.record(),
         "preprocess_sha256": rules.sha256(),
-        "verification": {k: v for k, v in verification.items() if k not in _NOT_CLAIMS},
-        "threshold": verification["threshold"],
-        "regression_allowed": bool(verification["allow_regression"] and verification["failures"]),
+        "verification": verification.claims(),
+        "threshold": asdict(verification.threshold),
+        "regression_allowed": bool(verification.allow_regression and verification.failures),
         "calibration": {
             "policy": "class-stratified sample of the training part, drawn by content",
             "seed": exported.seed,
             "photos": [{"path": p.path, "sha256": p.sha256} for p in exported.photos],
         },
-        **runtimes.record(read_facts(exported.int8_model).operators, runtimes.read_table()),
+        **runtimes.runtime_needs(read_facts(exported.int8_model).operators, runtimes.read_table()),
         "reference_runtime": f"{runtime.name} {runtime.version}",
-        "tolerance": tolerance.record(
+        "tolerance": tolerance.tolerance_by_runtime(
             contract.file_record(exported.int8_model)["sha256"],
             tolerance.merged(tolerance.read_table(), inputs.measured),
         ),
@@ -163,29 +160,21 @@ def tar_bytes(files: Mapping[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def read_verification(path: Path, model: bytes) -> dict[str, Any]:
+def read_verification(path: Path, model: bytes) -> VerificationRecord:
     """`verification.json`, if it lets this model ship.
 
     Raises:
-        InputError: if it is missing, damaged, or of another model.
+        RecordError: if it is missing, damaged or of another version.
+        InputError: if it is of another model.
         GateError: if it says no.
     """
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        same = record["model_sha256"][contract.MODEL] == contract.file_record(model)["sha256"]
-        edge_tpu = record["edge_tpu"]
-        allowed = not record["failures"] or record["allow_regression"]
-        allowed &= not edge_tpu["failures"] or edge_tpu["cpu_operators_allowed"]
-        failures = "; ".join(record["failures"] + edge_tpu["failures"])
-        _ = record["threshold"]["coverage"]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; run `make verify` first") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: no verification ({error}); remove it and run `make verify`"
-        ) from error
-    if not same:
+    record = VerificationRecord.read(path)
+    edge_tpu = record.edge_tpu
+    if record.model_sha256.get(contract.MODEL) != contract.file_record(model)["sha256"]:
         raise InputError(f"{path} is of another model; remove it and run `make verify`")
-    if not allowed:
+    regression = bool(record.failures) and not record.allow_regression
+    left_to_cpu = bool(edge_tpu.failures) and not edge_tpu.cpu_operators_allowed
+    if regression or left_to_cpu:
+        failures = "; ".join(record.failures + edge_tpu.failures)
         raise GateError(f"{path}: the gate failed ({failures})")
     return record

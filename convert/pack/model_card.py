@@ -8,6 +8,7 @@ from convert.artifacts.training import Training
 from convert.targets import runtimes
 from convert.tflite.flatbuffer import read_facts
 from convert.verify.confidence import LEAST_PHOTOS
+from device.workstation.conversion import ThresholdFigures, VerificationRecord
 
 _CARD = """\
 ---
@@ -50,14 +51,13 @@ can be harder. {rendered}It must not be used where a wrong answer can hurt anybo
 """
 
 
-def model_card(training: Training, verification: Mapping[str, Any], model: bytes) -> str:
+def model_card(training: Training, verification: VerificationRecord, model: bytes) -> str:
     """The text of `MODEL_CARD.md`, from measured figures only."""
     data, v = training.metrics["data"], verification
     architecture = training.metrics["config"]["architecture"]
     recalls = "\n".join(
-        f"| {_cell(row['label'])} | {row['n']} | {_percent(row['float'])} "
-        f"| {_percent(row['int8'])} |"
-        for row in v["per_class"]
+        f"| {_cell(row.label)} | {row.n} | {_percent(row.float)} | {_percent(row.int8)} |"
+        for row in v.per_class
     )
     rendered = "It was made from rendered pictures and knows no real photos. "
     return _CARD.format(
@@ -73,18 +73,18 @@ def model_card(training: Training, verification: Mapping[str, Any], model: bytes
         size=architecture["size_px"],
         mib=len(model) / 2**20,
         runtime=_runtime(model),
-        n=v["n"],
-        float_accuracy=v["float_accuracy"],
-        float_low=v["float_interval"][0],
-        float_high=v["float_interval"][1],
-        int8_accuracy=v["int8_accuracy"],
-        int8_low=v["int8_interval"][0],
-        int8_high=v["int8_interval"][1],
-        agreement=v["agreement"],
-        p=v["mcnemar_p"],
+        n=v.n,
+        float_accuracy=v.float_accuracy,
+        float_low=v.float_interval[0],
+        float_high=v.float_interval[1],
+        int8_accuracy=v.int8_accuracy,
+        int8_low=v.int8_interval[0],
+        int8_high=v.int8_interval[1],
+        agreement=v.agreement,
+        p=v.mcnemar_p,
         verdict=_verdict(v),
         recalls=recalls,
-        unknown=_unknown(v["threshold"]),
+        unknown=_unknown(v.threshold),
         rendered=rendered if data["kind"] == "rendered" else "",
     )
 
@@ -105,26 +105,26 @@ def _made(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _verdict(v: Mapping[str, Any]) -> str:
-    shipped = f", shipped on request: {'; '.join(v['failures'])}" if v["failures"] else ""
-    return f"{v['verdict']}{shipped} ({v['gate_note']})"
+def _verdict(v: VerificationRecord) -> str:
+    shipped = f", shipped on request: {'; '.join(v.failures)}" if v.failures else ""
+    return f"{v.verdict}{shipped} ({v.gate_note})"
 
 
-def _unknown(threshold: Mapping[str, Any]) -> str:
-    if not threshold["value"]:
+def _unknown(threshold: ThresholdFigures) -> str:
+    if not threshold.value:
         return (
             f'The device never says "unknown": fewer than {LEAST_PHOTOS} validation photos are '
             "too few to choose a threshold."
         )
     return (
-        f'Below a score of {threshold["value"]:.1%} the device says "unknown"; that turned away '
-        f"{1 - threshold['coverage']:.1%} of these photos."
+        f'Below a score of {threshold.value:.1%} the device says "unknown"; that turned away '
+        f"{1 - threshold.coverage:.1%} of these photos."
     )
 
 
 def _runtime(model: bytes) -> str:
     return str(
-        runtimes.record(read_facts(model).operators, runtimes.read_table())["oldest_runtime"]
+        runtimes.runtime_needs(read_facts(model).operators, runtimes.read_table())["oldest_runtime"]
     )
 
 

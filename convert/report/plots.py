@@ -2,13 +2,15 @@
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.style
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from device.workstation.conversion import CalibrationErrors, LayerFigures
 
 INK, RULE, FLOAT, INT8 = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 """Stand-ins: the page replaces them by its own colours, which know light and dark."""
@@ -40,32 +42,35 @@ STYLE = {
 NARROW, WIDE = (4.8, 3.4), (9.8, 3.4)
 
 
-def layer_plot(layers: Sequence[Mapping[str, Any]]) -> Markup:
+def layer_plot(layers: Sequence[LayerFigures]) -> Markup:
     """Signal to noise of each layer in network order: what has piled up, and its own part."""
 
     def draw(axes: Axes) -> None:
-        for key, label, colour, style in (
-            ("local_sqnr_db", "this layer alone", FLOAT, "--"),
-            ("sqnr_db", "the whole network so far", INT8, "-"),
+        alone, so_far = zip(*((row.local_sqnr_db, row.sqnr_db) for row in layers), strict=True)
+        for values, label, colour, style in (
+            (alone, "this layer alone", FLOAT, "--"),
+            (so_far, "the whole network so far", INT8, "-"),
         ):
-            points = [(i, row[key]) for i, row in enumerate(layers) if row[key] is not None]
+            points = [(i, value) for i, value in enumerate(values) if value is not None]
             x, y = [i for i, _ in points], [value for _, value in points]
             axes.plot(x, y, style, color=colour, label=label, marker="o", markersize=3)
-        blocks = [i for i, row in enumerate(layers) if row["layer"].count("_") < 2]
-        axes.set_xticks(blocks, [layers[i]["layer"] for i in blocks], rotation=90, fontsize=8)
+        blocks = [i for i, row in enumerate(layers) if row.layer.count("_") < 2]
+        axes.set_xticks(blocks, [layers[i].layer for i in blocks], rotation=90, fontsize=8)
         axes.set_ylabel("signal to noise (dB)")
 
     return _plot("Signal to quantization noise by layer", draw, WIDE)
 
 
-def reliability_plot(calibration: Mapping[str, Any]) -> Markup:
+def reliability_plot(calibration: CalibrationErrors) -> Markup:
     """Share of right answers over mean score, for float and int8."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="as it should be")
-        for name, colour, style in (("float", FLOAT, "--"), ("int8", INT8, "-")):
-            bins = calibration[name]["bins"]
-            x, y = [score for _, score, _ in bins], [share for _, _, share in bins]
+        for name, measured, colour, style in (
+            ("float", calibration.float, FLOAT, "--"),
+            ("int8", calibration.int8, INT8, "-"),
+        ):
+            _, x, y = zip(*measured.bins, strict=True)
             axes.plot(x, y, style, color=colour, label=name, marker="o", markersize=3.5)
         axes.set_xlabel("mean score of the bin")
         axes.set_ylabel("share named right")
@@ -73,7 +78,7 @@ def reliability_plot(calibration: Mapping[str, Any]) -> Markup:
     return _plot("Reliability of float and int8 scores", draw, NARROW)
 
 
-def threshold_plot(curve: Sequence[Sequence[float | None]], chosen: float) -> Markup:
+def threshold_plot(curve: Sequence[tuple[float, float, float | None]], chosen: float) -> Markup:
     """Coverage and precision over the threshold, the chosen one marked."""
 
     def draw(axes: Axes) -> None:

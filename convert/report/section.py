@@ -16,6 +16,7 @@ from PIL import Image
 from convert.report import plots
 from convert.verify.confidence import LEAST_PHOTOS
 from device.contract.arrays import Pixels
+from device.workstation.conversion import LayerFigures, VerificationRecord
 
 TEMPLATE = "quantization.html.j2"
 PICTURE_PX = 320
@@ -24,7 +25,7 @@ LAYERS_SHOWN = 8
 
 
 def section(
-    record: Mapping[str, Any],
+    record: VerificationRecord,
     calibration: Mapping[str, Any],
     load: Callable[[str], Pixels],
 ) -> str:
@@ -43,24 +44,21 @@ def section(
         lstrip_blocks=True,
     )
     environment.filters.update(percent=_percent, decibels=_decibels)
-    evidence = record["evidence"]
+    evidence = record.evidence
     return environment.get_template(TEMPLATE).render(
-        record,
+        v=record,
         temperature=calibration,
         least_photos=LEAST_PHOTOS,
-        worst=sorted(evidence["layers"], key=_own_noise)[:LAYERS_SHOWN],
-        layer_plot=plots.layer_plot(evidence["layers"]),
-        reliability_plot=plots.reliability_plot(evidence["calibration"]),
-        threshold_plot=plots.threshold_plot(
-            evidence["threshold_curve"], record["threshold"]["value"]
-        ),
-        pictures=[_picture(load(row["path"])) for row in evidence["disagreements"]],
+        worst=sorted(evidence.layers, key=_own_noise)[:LAYERS_SHOWN],
+        layer_plot=plots.layer_plot(evidence.layers),
+        reliability_plot=plots.reliability_plot(evidence.calibration),
+        threshold_plot=plots.threshold_plot(evidence.threshold_curve, record.threshold.value),
+        pictures=[_picture(load(row.path)) for row in evidence.disagreements],
     )
 
 
-def _own_noise(layer: Mapping[str, Any]) -> float:
-    value = layer["local_sqnr_db"]
-    return float("inf") if value is None else float(value)
+def _own_noise(layer: LayerFigures) -> float:
+    return float("inf") if layer.local_sqnr_db is None else layer.local_sqnr_db
 
 
 def _percent(share: float | None) -> str:

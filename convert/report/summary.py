@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from convert.artifacts.training import REPORT
 from convert.verify.confidence import LEAST_PHOTOS
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
+from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
 
 
 def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
@@ -22,18 +22,18 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         bundle: its folder.
         training: the training's folder, for what that took.
     """
-    v = loaded.manifest["verification"]
+    v = claims_of(loaded.manifest)
     timings = json.loads((training / "timings.json").read_text("utf-8"))
     classifier = Classifier.from_bundle(loaded)
     invoke_ms = _invoke_p50_ms(classifier, loaded)
-    low, high = v["loss_interval_points"]
+    low, high = v.loss_interval_points
     return [
         ("made from", loaded.data),
-        ("float top-1", _share(v["float_accuracy"], v["float_interval"], v["n"])),
-        ("int8 top-1", _share(v["int8_accuracy"], v["int8_interval"], v["n"])),
-        ("int8 loses", f"{v['loss_points']:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
-        ("agreement", f"{v['agreement']:.2%}, McNemar p = {v['mcnemar_p']:.3f}"),
-        ("unknown", _threshold(loaded.manifest["threshold"])),
+        ("float top-1", _share(v.float_accuracy, v.float_interval, v.n)),
+        ("int8 top-1", _share(v.int8_accuracy, v.int8_interval, v.n)),
+        ("int8 loses", f"{v.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
+        ("agreement", f"{v.agreement:.2%}, McNemar p = {v.mcnemar_p:.3f}"),
+        ("unknown", _threshold(threshold_of(loaded.manifest))),
         ("gate", _gate(v)),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
         ("training", f"{sum(timings['seconds'].values()):.0f} s, {timings['peak_memory_mib']} MiB"),
@@ -42,17 +42,17 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
     ]
 
 
-def _gate(v: dict[str, Any]) -> str:
-    shipped = ", shipped on request" if v["failures"] else ""
-    return f"{v['verdict']}{shipped}: {v['gate_note']}"
+def _gate(v: Claims) -> str:
+    shipped = ", shipped on request" if v.failures else ""
+    return f"{v.verdict}{shipped}: {v.gate_note}"
 
 
-def _threshold(record: dict[str, Any]) -> str:
-    if not record["value"]:
+def _threshold(record: ThresholdFigures) -> str:
+    if not record.value:
         return f"never: fewer than {LEAST_PHOTOS} validation photos choose no threshold"
-    accepted = f"accepts {record['coverage']:.1%} of known photos"
-    right = "" if record["precision"] is None else f", {record['precision']:.1%} of these right"
-    return f"below a score of {record['value']:.1%}; {accepted}{right}"
+    accepted = f"accepts {record.coverage:.1%} of known photos"
+    right = "" if record.precision is None else f", {record.precision:.1%} of these right"
+    return f"below a score of {record.value:.1%}; {accepted}{right}"
 
 
 def _share(value: float, interval: Sequence[float], n: int) -> str:

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from convert.tflite.flatbuffer import holds_data, operator_name, parse
+from device.workstation.conversion import (
+    CompiledOperators,
+    CompilerFigures,
+    CpuOperator,
+    EdgeTpuFigures,
+    OperatorKind,
+)
 
 COMPILER = "edgetpu_compiler"
 TIME_LIMIT_S = 300
@@ -48,7 +55,7 @@ _VERSION = re.compile(r"Edge TPU Compiler version (\S+)")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Placement:
     """Where one operator would run."""
 
     operator: str
@@ -82,20 +89,14 @@ class Compilation:
             f"{count} {name}: {status}" for name, count, status in self.rows if status != MAPPED
         ]
 
-    def record(self) -> dict[str, Any]:
-        """As a JSON object, without the model."""
-        return {
-            "version": self.version,
-            "failure": self.failure,
-            "operators": [
-                {"operator": name, "count": count, "status": status}
-                for name, count, status in self.rows
-            ],
-        }
+    def compiler_figures(self) -> CompilerFigures:
+        """As records hold it, without the model."""
+        rows = tuple(CompiledOperators(*row) for row in self.rows)
+        return CompilerFigures(self.version, self.failure, rows)
 
 
-def judge(model: bytes) -> list[Verdict]:
-    """A verdict on each operator, in order.
+def place_operators(model: bytes) -> list[Placement]:
+    """Where each operator would run, in order.
 
     The compiler makes one piece of the graph, so what follows an operator that interrupts the
     piece stays on the CPU, too. Operators before the piece interrupt nothing.
@@ -105,7 +106,7 @@ def judge(model: bytes) -> list[Verdict]:
     """
     tree = parse(model)
     graph = tree.subgraphs[0]
-    verdicts: list[Verdict] = []
+    placements: list[Placement] = []
     in_piece: set[int] = set()
     behind: set[int] = set()
     for operator in graph.operators:
@@ -119,8 +120,8 @@ def judge(model: bytes) -> list[Verdict]:
             in_piece |= outputs
         elif inputs & (in_piece | behind):
             behind |= outputs
-        verdicts.append(Verdict(look.name, look.outputs[0].name.decode(), reason))
-    return verdicts
+        placements.append(Placement(look.name, look.outputs[0].name.decode(), reason))
+    return placements
 
 
 class _Operator:
@@ -261,44 +262,41 @@ def _run(command: Sequence[str], time_limit_s: float) -> tuple[str, str]:
     return said, "" if process.returncode == 0 else (last or [f"status {process.returncode}"])[0]
 
 
-def failures(verdicts: Sequence[Verdict], compilation: Compilation | None) -> list[str]:
+def failures(placements: Sequence[Placement], compilation: Compilation | None) -> list[str]:
     """What keeps the model from running on an Edge TPU alone; the compiler has the last word."""
     if compilation is None:
-        return [f"{v.operator} ({v.output}): {v.reason}" for v in verdicts if not v.mapped]
+        return [f"{v.operator} ({v.output}): {v.reason}" for v in placements if not v.mapped]
     if compilation.failure:
         return [f"{COMPILER} {compilation.version} failed: {compilation.failure}"]
     count = sum(number for _, number, _ in compilation.rows)
-    if count != len(verdicts):
-        return [f"{COMPILER}'s log tells of {count} of {len(verdicts)} operators"]
+    if count != len(placements):
+        return [f"{COMPILER}'s log tells of {count} of {len(placements)} operators"]
     return compilation.left
 
 
-def record(
-    verdicts: Sequence[Verdict], compilation: Compilation | None, *, allowed: bool
-) -> dict[str, Any]:
+def edge_tpu_figures(
+    placements: Sequence[Placement], compilation: Compilation | None, *, allowed: bool
+) -> EdgeTpuFigures:
     """What `verification.json` and the manifest say."""
-    return {
-        "failures": failures(verdicts, compilation),
-        "summary": summary(verdicts, compilation),
-        "cpu_operators_allowed": allowed,
-        "operators": len(verdicts),
-        "static_kinds": [
-            {
-                "operator": name,
-                "count": count,
-                "mapped": sum(v.mapped for v in verdicts if v.operator == name),
-            }
-            for name, count in sorted(Counter(v.operator for v in verdicts).items())
-        ],
-        "static_cpu_operators": [asdict(v) for v in verdicts if not v.mapped],
-        "compiler": compilation.record() if compilation else None,
-    }
+    kinds = sorted(Counter(v.operator for v in placements).items())
+    mapped = Counter(v.operator for v in placements if v.mapped)
+    return EdgeTpuFigures(
+        failures=tuple(failures(placements, compilation)),
+        summary=summary(placements, compilation),
+        cpu_operators_allowed=allowed,
+        operators=len(placements),
+        static_kinds=tuple(OperatorKind(name, count, mapped[name]) for name, count in kinds),
+        static_cpu_operators=tuple(
+            CpuOperator(v.operator, v.output, v.reason) for v in placements if not v.mapped
+        ),
+        compiler=compilation.compiler_figures() if compilation else None,
+    )
 
 
-def summary(verdicts: Sequence[Verdict], compilation: Compilation | None) -> str:
+def summary(placements: Sequence[Placement], compilation: Compilation | None) -> str:
     """One line for the terminal."""
-    mapped = sum(verdict.mapped for verdict in verdicts)
-    line = f"Edge TPU: by the published rules it runs {mapped} of {len(verdicts)} operators; "
+    mapped = sum(placement.mapped for placement in placements)
+    line = f"Edge TPU: by the published rules it runs {mapped} of {len(placements)} operators; "
     if compilation is None:
         return line + f"{COMPILER} is not installed here, so nothing was compiled"
     done = sum(count for _, count, status in compilation.rows if status == MAPPED)

@@ -18,6 +18,7 @@ from convert.errors import GateError, InputError
 from convert.tflite.flatbuffer import read_facts
 from device import child
 from device.contract.bundle import GOLDEN, MODEL, Bundle
+from device.workstation.conversion import claims_of
 
 TIME_LIMIT_S = 300
 TOLERANCE_STEPS = 32
@@ -171,8 +172,8 @@ def _array(model: bytes) -> str:
 
 
 def _readme(bundle: Bundle, measured: Measurement, operators: list[str]) -> str:
-    v = bundle.manifest["verification"]
-    low, high = v["int8_interval"]
+    v = claims_of(bundle.manifest)
+    low, high = v.int8_interval
     resolvers = "\n".join(f"    resolver.{RESOLVERS[name]}();" for name in operators)
     outputs = "\n".join(
         f"- `{name}`: {record['shape']} {record['dtype']}, real value = (raw - "
@@ -182,7 +183,7 @@ def _readme(bundle: Bundle, measured: Measurement, operators: list[str]) -> str:
     return f"""\
 # {bundle.name}, for TensorFlow Lite for Microcontrollers
 
-Made from {bundle.data}. Right on {v["int8_accuracy"]:.2%} of {v["n"]} photos that were not
+Made from {bundle.data}. Right on {v.int8_accuracy:.2%} of {v.n} photos that were not
 trained on (95% {low:.2%} to {high:.2%}).
 
 - flash: {len(bundle.model):,} bytes of model (`model.cc`), plus the interpreter

@@ -84,7 +84,7 @@ def oldest(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, 
     return found
 
 
-def record(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, Any]:
+def runtime_needs(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, Any]:
     """What the manifest says of the model's needs; raises as `oldest` does."""
     found = oldest(operators, table)
     return {

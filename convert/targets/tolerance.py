@@ -66,7 +66,7 @@ def merged(old: Iterable[Measured], new: Iterable[Measured]) -> tuple[Measured, 
     return tuple({row.case: row for row in (*old, *new)}.values())
 
 
-def record(model_sha256: str, table: Sequence[Measured]) -> dict[str, Any]:
+def tolerance_by_runtime(model_sha256: str, table: Sequence[Measured]) -> dict[str, Any]:
     """What the manifest says: by runtime the largest difference and the top-1 agreement.
 
     They are of this very model where it was measured on every core that the table knows for the

@@ -5,17 +5,14 @@ two TFLite models through the very classes that run on the device. All figures a
 the gate rests on both. The verdict and the figures go into `verification.json`.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from convert.config import Gate
-from convert.verify.gate import Judgement, Verdict, class_losses
-from convert.verify.gate import judge as judge_models
+from convert.verify.gate import Judgement, apply_gate, class_losses
 from convert.verify.statistics import (
     Comparison,
     Labels,
@@ -26,6 +23,7 @@ from convert.verify.statistics import (
 )
 from device.contract.arrays import Pixels
 from device.inference.classifier import Classifier
+from device.workstation.conversion import ClassRecall, Verdict
 
 SATURATED = (0, 255)
 
@@ -66,7 +64,7 @@ class Verification:
     """Keras against float TFLite."""
     quantization: Comparison
     """Float TFLite against int8 TFLite."""
-    recall: list[dict[str, Any]]
+    recall: tuple[ClassRecall, ...]
     saturated_map_share: float
     gate: Gate
     judgement: Judgement
@@ -113,7 +111,7 @@ def classify_all(
     )
 
 
-def judge(
+def compare_models(
     labels: Sequence[str], outputs: Outputs, gate: Gate, validation: Outputs | None = None
 ) -> Verification:
     """Compare the three models and hold the result against the gate.
@@ -141,10 +139,9 @@ def judge(
         int8=Share.of(outputs.int8.argmax(axis=1) == outputs.truth),
         export=export,
         quantization=quantization,
-        recall=[
-            {"label": label, "n": n, "float": _or_none(f), "int8": _or_none(q)}
-            for label, (n, f), (_, q) in recalls
-        ],
+        recall=tuple(
+            ClassRecall(label, n, _or_none(f), _or_none(q)) for label, (n, f), (_, q) in recalls
+        ),
         saturated_map_share=outputs.saturated_map_share,
         gate=gate,
         judgement=_hold(labels, held_out, gate),
@@ -153,51 +150,12 @@ def judge(
 
 def _hold(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Judgement:
     named, other = outputs.float32.argmax(axis=1), outputs.int8.argmax(axis=1)
-    return judge_models(
+    return apply_gate(
         compare(outputs.truth, outputs.keras, outputs.float32),
         compare(outputs.truth, outputs.float32, outputs.int8),
         class_losses(labels, outputs.truth, named, other),
         gate,
     )
-
-
-def record(
-    verification: Verification, models: dict[str, bytes], data: str, *, allow_regression: bool
-) -> dict[str, Any]:
-    """The JSON object of `verification.json`."""
-    v = verification
-    return {
-        **v.judgement.record(),
-        "passed": v.judgement.verdict is Verdict.PASSED,
-        "failures": list(v.judgement.failures),
-        "allow_regression": allow_regression,
-        "data": data,
-        "n": v.int8.n,
-        "keras_accuracy": v.keras.value,
-        "keras_interval": [v.keras.low, v.keras.high],
-        "float_accuracy": v.float32.value,
-        "float_interval": [v.float32.low, v.float32.high],
-        "int8_accuracy": v.int8.value,
-        "int8_interval": [v.int8.low, v.int8.high],
-        "loss_points": v.quantization.loss_points,
-        "loss_interval_points": list(v.quantization.loss_interval_points),
-        "agreement": v.quantization.agreement.value,
-        "agreement_interval": [v.quantization.agreement.low, v.quantization.agreement.high],
-        "mcnemar_p": v.quantization.mcnemar_p,
-        "only_float_right": v.quantization.only_reference_right,
-        "only_int8_right": v.quantization.only_other_right,
-        "mean_divergence_bits": v.quantization.mean_divergence,
-        "max_divergence_bits": v.quantization.max_divergence,
-        "max_probability_difference": v.quantization.max_difference,
-        "export_agreement": v.export.agreement.value,
-        "export_max_probability_difference": v.export.max_difference,
-        "saturated_map_share": v.saturated_map_share,
-        "per_class": v.recall,
-        "gate": v.gate.record(),
-        "model_sha256": {
-            name: hashlib.sha256(model).hexdigest() for name, model in sorted(models.items())
-        },
-    }
 
 
 def table(verification: Verification) -> str:
@@ -222,18 +180,17 @@ def table(verification: Verification) -> str:
         f"{'class':24}{'n':>5}{'float':>9}{'int8':>9}{'change':>9}",
     ]
     for row in v.recall:
-        lines.append(f"{row['label'][:23]:24}{row['n']:5}" + _recall_columns(row))
+        lines.append(f"{row.label[:23]:24}{row.n:5}" + _recall_columns(row))
     judgement = v.judgement
     objections = [] if judgement.verdict is Verdict.NOT_ENOUGH else judgement.failures
     verdict = ": ".join([judgement.verdict.upper(), *filter(None, ["; ".join(objections)])])
     return "\n".join([*lines, "", f"gate {verdict}", f"({judgement.note})"])
 
 
-def _recall_columns(row: dict[str, Any]) -> str:
-    if row["float"] is None:
+def _recall_columns(row: ClassRecall) -> str:
+    if row.float is None or row.int8 is None:
         return f"{'-':>9}{'-':>9}{'-':>9}"
-    change = 100 * (row["int8"] - row["float"])
-    return f"{row['float']:9.2%}{row['int8']:9.2%}{change:+9.2f}"
+    return f"{row.float:9.2%}{row.int8:9.2%}{100 * (row.int8 - row.float):+9.2f}"
 
 
 def _or_none(value: float) -> float | None:

@@ -5,12 +5,12 @@ the device reports it.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from convert.verify.reliability import Floats, scores_of
 from convert.verify.statistics import Labels, Probabilities, Share
+from device.workstation.conversion import ThresholdFigures
 
 REJECTED_SHARE = 0.05
 """How many photos of known things the threshold may turn away."""
@@ -18,6 +18,9 @@ LEAST_PHOTOS = 19
 """Fewer validation photos choose no threshold: the lowest of 19 scores is the one in twenty."""
 CURVE_STEPS = 64
 """Points of the threshold curve: every fourth step of an 8-bit probability."""
+
+
+CurvePoint = tuple[float, float, float | None]
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,17 @@ class Threshold:
     precision: Share | None
     """Of these, those named right; none where no photo reaches the threshold."""
 
-    def record(self) -> dict[str, Any]:
-        """As the manifest's `threshold`."""
-        precision = self.precision
-        return {
-            "value": self.value,
-            "n": self.coverage.n,
-            "coverage": self.coverage.value,
-            "coverage_interval": [self.coverage.low, self.coverage.high],
-            "precision": precision.value if precision else None,
-            "precision_interval": [precision.low, precision.high] if precision else None,
-        }
+    def threshold_figures(self) -> ThresholdFigures:
+        """As records and the manifest hold it."""
+        coverage, precision = self.coverage, self.precision
+        return ThresholdFigures(
+            value=self.value,
+            n=coverage.n,
+            coverage=coverage.value,
+            coverage_interval=(coverage.low, coverage.high),
+            precision=precision.value if precision else None,
+            precision_interval=(precision.low, precision.high) if precision else None,
+        )
 
 
 def choose_threshold(scores: Floats) -> float:
@@ -68,13 +71,13 @@ def measure_threshold(value: float, truth: Labels, probabilities: Probabilities)
     return Threshold(value, Share.of(accepted), precision)
 
 
-def threshold_curve(truth: Labels, probabilities: Probabilities) -> list[list[float | None]]:
-    """Rows of threshold, coverage and precision (none where no photo is left)."""
+def threshold_curve(truth: Labels, probabilities: Probabilities) -> tuple[CurvePoint, ...]:
+    """Threshold, coverage and precision (None where no photo is left), over the threshold."""
     steps = [measure_threshold(i / CURVE_STEPS, truth, probabilities) for i in range(CURVE_STEPS)]
-    return [
-        [step.value, step.coverage.value, step.precision.value if step.precision else None]
+    return tuple(
+        (step.value, step.coverage.value, step.precision.value if step.precision else None)
         for step in steps
-    ]
+    )
 
 
 def separation(known: Floats, unknown: Floats) -> float:

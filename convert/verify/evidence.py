@@ -10,6 +10,7 @@ from convert.artifacts.training import Training, one_class_after_another
 from convert.verify.clutter import clutter
 from convert.verify.comparison import Outputs
 from convert.verify.confidence import (
+    CurvePoint,
     Threshold,
     choose_threshold,
     measure_threshold,
@@ -21,6 +22,12 @@ from convert.verify.reliability import Reliability, scores_of, without_temperatu
 from convert.verify.statistics import Labels, Probabilities, Share
 from device.contract.arrays import Pixels
 from device.inference.classifier import Classifier
+from device.workstation.conversion import (
+    CalibrationErrors,
+    ClutterFigures,
+    Disagreement,
+    EvidenceFigures,
+)
 
 LAYER_PHOTOS = 24
 """Validation photos on which layers are compared."""
@@ -33,7 +40,7 @@ class Evidence:
     """The findings that explain a verdict, and the threshold that ships with it."""
 
     threshold: Threshold
-    curve: list[list[float | None]]
+    curve: tuple[CurvePoint, ...]
     untempered: Reliability
     """Of the float model without the temperature that training folded into it."""
     float32: Reliability
@@ -42,31 +49,28 @@ class Evidence:
     clutter_separation: float
     """Chance that a test photo scores above a clutter picture (area under the ROC)."""
     layers: list[LayerError]
-    disagreements: list[dict[str, Any]]
+    disagreements: tuple[Disagreement, ...]
 
     def noisiest(self, count: int) -> str:
         """The layers with the most noise of their own, in words."""
         return describe(worst_first(self.layers)[:count])
 
-    def record(self) -> dict[str, Any]:
-        """The JSON object that `verification.json` carries as `evidence`."""
+    def evidence_figures(self) -> EvidenceFigures:
+        """As `verification.json` holds it."""
         rejected = self.clutter_rejected
-        return {
-            "calibration": {
-                "untempered": self.untempered.record(),
-                "float": self.float32.record(),
-                "int8": self.int8.record(),
-            },
-            "threshold_curve": self.curve,
-            "clutter": {
-                "n": rejected.n,
-                "rejected": rejected.value,
-                "interval": [rejected.low, rejected.high],
-                "auroc": self.clutter_separation,
-            },
-            "layers": [layer.record() for layer in self.layers],
-            "disagreements": self.disagreements,
-        }
+        return EvidenceFigures(
+            calibration=CalibrationErrors(
+                self.untempered.reliability_figures(),
+                self.float32.reliability_figures(),
+                self.int8.reliability_figures(),
+            ),
+            threshold_curve=self.curve,
+            clutter=ClutterFigures(
+                rejected.n, rejected.value, (rejected.low, rejected.high), self.clutter_separation
+            ),
+            layers=tuple(layer.layer_figures() for layer in self.layers),
+            disagreements=self.disagreements,
+        )
 
 
 def steps(training: Training) -> int:
@@ -129,7 +133,7 @@ def disagreements(
     truth: Labels,
     float32: Probabilities,
     int8: Probabilities,
-) -> list[dict[str, Any]]:
+) -> tuple[Disagreement, ...]:
     """Photos to which float and int8 give different names, at most `DISAGREEMENTS_KEPT`.
 
     Those first of which the float model is most sure: there quantization did most.
@@ -137,14 +141,14 @@ def disagreements(
     named, other = float32.argmax(axis=1), int8.argmax(axis=1)
     differ = np.flatnonzero(named != other).tolist()
     found = sorted(differ, key=lambda i: -float(float32[i].max()))
-    return [
-        {
-            "path": paths[i],
-            "label": labels[truth[i]],
-            "float": labels[named[i]],
-            "float_score": float(float32[i].max()),
-            "int8": labels[other[i]],
-            "int8_score": float(int8[i].max()),
-        }
+    return tuple(
+        Disagreement(
+            path=paths[i],
+            label=labels[truth[i]],
+            float=labels[named[i]],
+            float_score=float(float32[i].max()),
+            int8=labels[other[i]],
+            int8_score=float(int8[i].max()),
+        )
         for i in found[:DISAGREEMENTS_KEPT]
-    ]
+    )

@@ -7,25 +7,16 @@ the photos rule out a larger loss; where they are too few for that, the verdict 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from scipy.stats import binom
 
 from convert.config import Gate
 from convert.verify.statistics import Comparison, Labels, upper_bound
+from device.workstation.conversion import Verdict
 
 CHANCE = 0.05
 """How often a rule may object to a model that is just good enough, or miss one that is not."""
-
-
-class Verdict(StrEnum):
-    """What the gate says."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_ENOUGH = "not enough photos to tell"
 
 
 @dataclass(frozen=True)
@@ -54,18 +45,8 @@ class Judgement:
     note: str
     """The power of the verdict, as a sentence."""
 
-    def record(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return {
-            "verdict": str(self.verdict),
-            "gate_n": self.n,
-            "loss_bound_points": self.loss_bound_points,
-            "detectable_loss_points": self.detectable_loss_points,
-            "gate_note": self.note,
-        }
 
-
-def judge(
+def apply_gate(
     export: Comparison, quantization: Comparison, classes: Sequence[ClassLoss], gate: Gate
 ) -> Judgement:
     """Hold two comparisons on the same photos against the gate.

@@ -21,6 +21,7 @@ from device.contract.arrays import Pixels
 from device.inference.classifier import dequantize
 from device.inference.runtime import find
 from device.quiet import quiet_native_stderr
+from device.workstation.conversion import LayerFigures
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,16 +66,16 @@ class LayerError:
     clipped: float
     """Share of values that are there because the exact one lies outside the range."""
 
-    def record(self) -> dict[str, Any]:
-        """As a JSON object, rounded: the digits behind are noise of the photos."""
-        return {
-            "layer": self.name,
-            "sqnr_db": _rounded(self.sqnr_db, 2),
-            "local_sqnr_db": _rounded(self.local_sqnr_db, 2),
-            "cosine": round(self.cosine, 6),
-            "saturated": round(self.saturated, 6),
-            "clipped": round(self.clipped, 6),
-        }
+    def layer_figures(self) -> LayerFigures:
+        """As records hold it, rounded: the digits behind are noise of the photos."""
+        return LayerFigures(
+            layer=self.name,
+            sqnr_db=_rounded(self.sqnr_db, 2),
+            local_sqnr_db=_rounded(self.local_sqnr_db, 2),
+            cosine=round(self.cosine, 6),
+            saturated=round(self.saturated, 6),
+            clipped=round(self.clipped, 6),
+        )
 
 
 def compare_layers(

@@ -11,12 +11,12 @@ the interval (a confidence interval by inversion of a test, Casella and Berger 2
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from convert.verify.statistics import CONFIDENCE, Labels, Probabilities
+from device.workstation.conversion import ReliabilityFigures
 
 Floats = npt.NDArray[np.floating]
 Hits = npt.NDArray[np.bool_]
@@ -58,14 +58,14 @@ class Reliability:
         """Measure (n, classes) probabilities against their true classes (n,)."""
         return measure(scores_of(probabilities), probabilities.argmax(axis=1) == truth)
 
-    def record(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return {
-            "expected_calibration_error": self.expected_error,
-            "interval": list(self.interval),
-            "measured_calibration_error": self.measured_error,
-            "bins": [[b.n, b.score, b.accuracy] for b in self.bins],
-        }
+    def reliability_figures(self) -> ReliabilityFigures:
+        """As records hold it."""
+        return ReliabilityFigures(
+            expected_calibration_error=self.expected_error,
+            interval=self.interval,
+            measured_calibration_error=self.measured_error,
+            bins=tuple((b.n, b.score, b.accuracy) for b in self.bins),
+        )
 
 
 def measure(scores: Floats, right: Hits) -> Reliability:

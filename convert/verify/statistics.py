@@ -5,8 +5,7 @@ with intervals of several points would hide a loss of one.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -39,10 +38,6 @@ class Share:
         count, n = int(hits.sum()), len(hits)
         low, high = wilson(count / n, n if effective is None else effective)
         return cls(count, n, count / n, low, high)
-
-    def record(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

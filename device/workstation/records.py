@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from device.errors import FieldguideError
 from device.files import write_text
+
+T = TypeVar("T")
 
 SCHEMA = "schema"
 
@@ -91,6 +93,16 @@ def read_table(path: Path, made_by: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise RecordError(f"{path}: damaged ({reason}); remove it and run `{made_by}`")
     return table
+
+
+def checked(cls: type[T], value: Any) -> T:
+    """A dataclass from a part of some JSON file, as strict as a record.
+
+    Raises:
+        ValueError: naming the field that is not as it should be.
+    """
+    part: T = _dataclass(cls, value, "")
+    return part
 
 
 def _dataclass(cls: Any, value: Any, name: str) -> Any:

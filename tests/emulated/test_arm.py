@@ -173,7 +173,7 @@ def test_tflite_runtime_passes_the_self_test_by_exactly_what_was_measured(
         max_steps=found.max_steps,
         other_top1=found.other_top1,
     )
-    allowed = tolerance.record("this", [row])
+    allowed = tolerance.tolerance_by_runtime("this", [row])
     assert allowed[TFLITE]["max_steps"] == found.max_steps
     golden = arm_boards.difference(answer.golden(), reference.golden())
     less = {TFLITE: {**allowed[TFLITE], "max_steps": golden.max_steps - 1}}

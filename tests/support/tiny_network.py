@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convert.artifacts.exported import FLOAT_MODEL, Export
+from convert.artifacts.exported import Export
 from convert.artifacts.training import REPORT, REPORT_PLACE, LabelledPhoto, Training
-from convert.config import Gate
 from convert.pack import bundle
 from convert.tflite.metadata import Description, embed
 from convert.verify import comparison
-from convert.verify.confidence import measure_threshold
 from device.commit import UNKNOWN
-from device.contract.bundle import MODEL
 from device.inference.classifier import Classifier
+from device.workstation.conversion import FLOAT_MODEL, VerificationRecord
+from device.workstation.conversion import INT8_MODEL as MODEL
 from tests.support.pictures import LABELS, RULES, SIZE_PX
 from tests.support.small_networks import fit_head, folded_weights
 from tests.support.tiny_photos import PHOTOS_PER_CLASS, TinyPhoto, photos_of, write
+from tests.support.verified import evidence_of, record_of
 
 if TYPE_CHECKING:
     from convert.quantize.plan import Plan
@@ -60,10 +60,7 @@ def _metrics(photos: int) -> dict[str, Any]:
         },
         "calibration": {
             "temperature": 1.0,
-            "test": {
-                moment: {"log_loss": 0.5, "expected_calibration_error": 0.1}
-                for moment in ("before", "after")
-            },
+            "test": {moment: {"log_loss": 0.5} for moment in ("before", "after")},
         },
     }
 
@@ -117,7 +114,7 @@ def tiny_files(base: Path) -> dict[str, bytes]:
     return bundle.build(bundle.Inputs(training, exported, _verification(base), golden_photos=4))
 
 
-def _verification(base: Path) -> dict[str, Any]:
+def _verification(base: Path) -> VerificationRecord:
     training, models, network = tiny_training(base), tiny_models(base), tiny_network(base)
     float32, int8 = (Classifier(models[name], LABELS, RULES) for name in (FLOAT_MODEL, MODEL))
     photos = training.photos["test"]
@@ -128,11 +125,7 @@ def _verification(base: Path) -> dict[str, Any]:
         float32,
         int8,
     )
-    record = comparison.record(
-        comparison.judge(LABELS, outputs, Gate()),
-        models,
-        training.metrics["data"]["description"],
-        allow_regression=False,
+    data = training.metrics["data"]["description"]
+    return record_of(
+        LABELS, outputs, evidence_of(outputs, threshold=0.25), models=models, data=data
     )
-    record["threshold"] = measure_threshold(0.25, outputs.truth, outputs.int8).record()
-    return record

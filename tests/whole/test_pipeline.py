@@ -178,7 +178,7 @@ def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
     assert outputs["class_map"]["shape"] == [1, 7, 7, 5]
     assert manifest["preprocess_sha256"] == Preprocessing().sha256()
     verified = build.json("bundle/verification.json")
-    assert manifest["threshold"] == verified.pop("threshold")
+    assert verified.pop("schema") == 1 and manifest["threshold"] == verified.pop("threshold")
     assert verified.pop("evidence")["layers"] and manifest["verification"] == verified
     assert set(manifest["operators"]) >= {"CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "SOFTMAX"}
     assert "PAD" not in manifest["operators"]

@@ -2,30 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from convert.__main__ import main
 from convert.artifacts.training import Training
 from convert.bench.figures import Answers, Build, accuracy_table, header, pooled, scores_table
+from convert.verify.comparison import Outputs
 from convert.verify.statistics import effective_n
+from device.workstation.conversion import (
+    CalibrationErrors,
+    ReliabilityFigures,
+    VerificationRecord,
+)
 from tests.support.model_answers import answers, saying
+from tests.support.verified import evidence_of, record_of
 
-CALIBRATION = {"expected_calibration_error": 0.012, "interval": [0.0, 0.03]}
-VERIFICATION: dict[str, Any] = {
-    "evidence": {
-        "calibration": dict.fromkeys(("untempered", "float", "int8"), CALIBRATION),
-        "clutter": {"rejected": 0.8, "interval": [0.7, 0.9]},
-    },
-    "threshold": {
-        "value": 0.6,
-        "coverage": 0.95,
-        "coverage_interval": [0.9, 0.98],
-        "precision": None,
-        "precision_interval": None,
-    },
-}
+MEASURED = ReliabilityFigures(0.012, (0.0, 0.03), 0.02, ())
 
 
 def build(training: Training, seed: int, photos: int, lost: int) -> Build:
@@ -34,7 +27,19 @@ def build(training: Training, seed: int, photos: int, lost: int) -> Build:
     metrics["calibration"] = {"temperature": 0.5}
     hashes = tuple(f"photo {number}" for number in range(photos))
     said = Answers(hashes, truth, saying(reference), saying(other))
-    return Build("build", replace(training, metrics=metrics), VERIFICATION, said)
+    return Build("build", replace(training, metrics=metrics), verification(said), said)
+
+
+def verification(said: Answers) -> VerificationRecord:
+    outputs = Outputs(said.truth, said.float32, said.float32, said.int8, 0.0)
+    record = record_of(("a", "b", "c"), outputs, evidence_of(outputs, threshold=0.6))
+    return replace(
+        record,
+        threshold=replace(record.threshold, precision=None, precision_interval=None),
+        evidence=replace(
+            record.evidence, calibration=CalibrationErrors(MEASURED, MEASURED, MEASURED)
+        ),
+    )
 
 
 def test_photos_that_recur_count_once_in_the_intervals(tiny_training: Training) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convert.artifacts.exported import FLOAT_MODEL
 from convert.quantize.export import int8_model
 from convert.quantize.plan import Plan
 from device.contract import bundle as contract
 from device.contract.arrays import Pixels
 from device.contract.photos import load_photo
 from device.inference.classifier import Classifier
+from device.workstation.conversion import FLOAT_MODEL
 from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.cli import Call, assert_one_error_line
 from tests.support.pictures import LABELS, RULES

@@ -1,5 +1,6 @@
 """Promises of what export leaves: the files of one export, or a line that says they are not."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,15 @@ import numpy as np
 import pytest
 
 from convert.artifacts import exported
-from convert.artifacts.exported import CALIBRATION, EQUALIZATION, FLOAT_MODEL, Export, read_export
+from convert.artifacts.exported import Export, read_export
 from convert.artifacts.training import Training
 from convert.errors import InputError
-from device.contract.bundle import MODEL
+from device.errors import FieldguideError
 from device.files import write_bytes
+from device.workstation.conversion import CALIBRATION, EQUALIZATION, FLOAT_MODEL, INT8_MODEL
+from device.workstation.records import RecordError
 
-FILES = (FLOAT_MODEL, EQUALIZATION, CALIBRATION, MODEL)
+FILES = (FLOAT_MODEL, EQUALIZATION, CALIBRATION, INT8_MODEL)
 
 
 def export(training: Training, number: int) -> Export:
@@ -61,12 +64,12 @@ def test_an_export_that_is_cut_anywhere_is_never_taken_for_a_whole_one(
     else:
         newer.write(tmp_path)
     # make goes by the int8 model: where it is new, all is.
-    assert ((tmp_path / MODEL).exists() and (tmp_path / MODEL).read_bytes() == b"int8 2") == (
-        written == len(FILES)
-    )
+    assert (
+        (tmp_path / INT8_MODEL).exists() and (tmp_path / INT8_MODEL).read_bytes() == b"int8 2"
+    ) == (written == len(FILES))
     try:
         found = told(read_export(tmp_path, tiny_training))
-    except InputError as error:
+    except FieldguideError as error:
         assert written < len(FILES) and "run `make convert`" in str(error)
     else:
         assert found in ([told(older), told(newer)] if not first else [told(newer)])
@@ -85,7 +88,7 @@ def test_files_that_do_not_belong_together_are_named(
     else:
         other = (tmp_path / "b" / name).read_bytes()
         path.write_bytes(other[: len(other) // (2 if damage == "cut" else 1)])
-    with pytest.raises(InputError, match="run `make convert`") as caught:
+    with pytest.raises(FieldguideError, match="run `make convert`") as caught:
         read_export(tmp_path / "a", tiny_training)
     assert str(tmp_path / "a") in str(caught.value)
 
@@ -99,3 +102,16 @@ def test_calibration_photos_of_another_split_are_refused(
         split = replace(tiny_training, photos={**tiny_training.photos, "train": tuple(photos)})
         with pytest.raises(InputError, match="does not fit the split"):
             read_export(tmp_path, split)
+
+
+def test_an_export_of_another_version_says_what_makes_it_again(
+    tiny_training: Training, tmp_path: Path
+) -> None:
+    export(tiny_training, 1).write(tmp_path)
+    path = tmp_path / CALIBRATION
+    table = json.loads(path.read_text())
+    for schema in (None, 0, 99):
+        path.write_text(json.dumps({**table, "schema": schema}))
+        with pytest.raises(RecordError, match="another version") as caught:
+            read_export(tmp_path, tiny_training)
+        assert str(caught.value).endswith("remove it and run `make convert`")

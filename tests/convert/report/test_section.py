@@ -1,6 +1,5 @@
 """The section on quantization: what verification found, in training's page."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +10,17 @@ import pytest
 
 import train
 from convert.artifacts.training import REPORT_PLACE, Training
-from convert.config import Gate
 from convert.errors import InputError
 from convert.report import section as report
 from convert.targets import edgetpu
-from convert.targets.edgetpu import Verdict
-from convert.verify.comparison import Outputs, judge, record
-from convert.verify.confidence import measure_threshold, threshold_curve
+from convert.targets.edgetpu import Placement
+from convert.verify.comparison import Outputs
 from convert.verify.layer_noise import LayerError
-from convert.verify.reliability import Reliability, without_temperature
+from device.workstation.conversion import Disagreement, Verdict, VerificationRecord
+from tests.support.verified import evidence_of, record_of
 
 LABELS = ("daisy", "<b>rose</b>")
+DISAGREEMENT = Disagreement("daisy/a.jpg", "daisy", "daisy", 0.6, LABELS[1], 0.55)
 CALIBRATION = {
     "temperature": 0.5,
     "test": {"before": {"log_loss": 0.3}, "after": {"log_loss": 0.2}},
@@ -29,7 +28,7 @@ CALIBRATION = {
 
 
 @pytest.fixture(scope="module")
-def verification() -> dict[str, Any]:
+def verification() -> VerificationRecord:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 60)
     sure = np.clip(rng.normal(0.85, 0.2, 60), 0.02, 0.98)
@@ -43,41 +42,18 @@ def verification() -> dict[str, Any]:
         LayerError("block_1_expand", 7.3, 9.4, 0.92, 0.3, 0.002),
         LayerError("class_map", None, None, 1.0, 0.0, 0.0),
     ]
-    verdict = record(judge(LABELS, outputs, Gate()), {}, "60 photos", allow_regression=False)
-    verdicts = [
-        Verdict("CONV_2D", "map", ""),
-        Verdict("CONV_2D", "odd", "its dilation differs between x and y"),
-        Verdict("MEAN", "pooled", ""),
+    placements = [
+        Placement("CONV_2D", "map", ""),
+        Placement("CONV_2D", "odd", "its dilation differs between x and y"),
+        Placement("MEAN", "pooled", ""),
     ]
-    return {
-        **verdict,
-        "edge_tpu": edgetpu.record(verdicts, None, allowed=True),
-        "threshold": measure_threshold(0.6, truth, int8).record(),
-        "evidence": {
-            "calibration": {
-                "untempered": Reliability.of(truth, without_temperature(float32, 0.5)).record(),
-                "float": Reliability.of(truth, float32).record(),
-                "int8": Reliability.of(truth, int8).record(),
-            },
-            "threshold_curve": threshold_curve(truth, int8),
-            "clutter": {"n": 200, "rejected": 0.73, "interval": [0.66, 0.79], "auroc": 0.957},
-            "layers": [layer.record() for layer in layers],
-            "disagreements": [
-                {
-                    "path": "daisy/a.jpg",
-                    "label": "daisy",
-                    "float": "daisy",
-                    "float_score": 0.6,
-                    "int8": LABELS[1],
-                    "int8_score": 0.55,
-                }
-            ],
-        },
-    }
+    evidence = evidence_of(outputs, 0.6, layers, [DISAGREEMENT])
+    edge_tpu = edgetpu.edge_tpu_figures(placements, None, allowed=True)
+    return record_of(LABELS, outputs, evidence, edge_tpu, data="60 photos")
 
 
 @pytest.fixture(scope="module")
-def section(verification: dict[str, Any]) -> str:
+def section(verification: VerificationRecord) -> str:
     return report.section(verification, CALIBRATION, picture)
 
 
@@ -90,21 +66,26 @@ def text(html: str) -> str:
     return " ".join(re.sub(r"<svg.*?</svg>|<[^>]*>", " ", html, flags=re.DOTALL).split())
 
 
-def test_the_section_tells_what_was_measured(verification: dict[str, Any], section: str) -> None:
+def test_the_section_tells_what_was_measured(
+    verification: VerificationRecord, section: str
+) -> None:
     said = text(section)
-    assert f"loses {verification['loss_points']:+.2f} points" in said
-    assert f"p = {verification['mcnemar_p']:.3f}" in said
-    assert f"score of {verification['threshold']['value']:.1%} the device says unknown" in said
+    assert f"loses {verification.loss_points:+.2f} points" in said
+    assert f"p = {verification.mcnemar_p:.3f}" in said
+    assert f"score of {verification.threshold.value:.1%} the device says unknown" in said
     assert "turns away 73.0%" in said and "temperature 0.50" in said
-    for name, measured in verification["evidence"]["calibration"].items():
-        assert f"{measured['expected_calibration_error']:.1%}" in said, name
+    errors = verification.evidence.calibration
+    for measured in (errors.untempered, errors.float, errors.int8):
+        assert f"{measured.expected_calibration_error:.1%}" in said
 
 
-def test_few_photos_are_said_to_be_no_proof_and_no_threshold(verification: dict[str, Any]) -> None:
+def test_few_photos_are_said_to_be_no_proof_and_no_threshold(
+    verification: VerificationRecord,
+) -> None:
     assert "The gate: not enough photos to tell." in text(
         report.section(verification, CALIBRATION, picture)
     )
-    few = {**verification, "threshold": {**verification["threshold"], "value": 0.0}}
+    few = replace(verification, threshold=replace(verification.threshold, value=0.0))
     said = text(report.section(few, CALIBRATION, picture))
     assert "There is no threshold: fewer than 19 validation pictures are too few" in said
     assert "Below a score of" not in said
@@ -134,15 +115,18 @@ def test_names_are_escaped(section: str) -> None:
 
 
 def test_the_same_verification_gives_the_same_section(
-    verification: dict[str, Any], section: str
+    verification: VerificationRecord, section: str, tmp_path: Path
 ) -> None:
-    back = json.loads(json.dumps(verification))
+    verification.write(tmp_path / "verification.json")
+    back = VerificationRecord.read(tmp_path / "verification.json")
     assert report.section(back, CALIBRATION, picture) == section
 
 
-def test_a_failed_gate_and_a_whole_agreement_are_said(verification: dict[str, Any]) -> None:
-    evidence = {**verification["evidence"], "disagreements": []}
-    failed = {**verification, "verdict": "failed", "failures": ["too much"], "evidence": evidence}
+def test_a_failed_gate_and_a_whole_agreement_are_said(verification: VerificationRecord) -> None:
+    evidence = replace(verification.evidence, disagreements=())
+    failed = replace(
+        verification, verdict=Verdict.FAILED, failures=("too much",), evidence=evidence
+    )
     said = text(report.section(failed, CALIBRATION, picture))
     assert "The gate failed: too much." in said and "Nowhere" in said
 

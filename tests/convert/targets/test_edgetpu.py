@@ -4,7 +4,6 @@ The compiler itself cannot be installed everywhere; a script that writes what it
 """
 
 import copy
-import json
 import os
 import shutil
 import stat
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from convert.artifacts.exported import FLOAT_MODEL, Export, read_export
+from convert.artifacts.exported import Export, read_export
 from convert.artifacts.training import Training
 from convert.commands import verify as verification
 from convert.commands.verify import VerifyInputs, require_shipping, verify_models
@@ -31,11 +30,12 @@ from convert.targets.edgetpu import (
     STRANDED,
     compile_model,
     failures,
-    judge,
     parse_log,
+    place_operators,
 )
 from convert.tflite.flatbuffer import operator_name, pack, parse
 from device.contract import bundle as contract
+from device.workstation.conversion import FLOAT_MODEL, VERIFICATION, VerificationRecord
 
 # As version 16 prints it with -s; the layout of a public log (google-coral/edgetpu#490).
 LOG = """\
@@ -82,7 +82,7 @@ def log(rows: list[tuple[str, int, str]], note: str = "") -> str:
 
 
 def all_mapped(model: bytes) -> list[tuple[str, int, str]]:
-    counts = Counter(verdict.operator for verdict in judge(model))
+    counts = Counter(verdict.operator for verdict in place_operators(model))
     return [(name, count, MAPPED) for name, count in counts.items()]
 
 
@@ -117,24 +117,24 @@ cat "$stem.log"
 
 
 def test_every_operator_of_a_shipped_model_may_run_on_an_edge_tpu(model: bytes) -> None:
-    verdicts = judge(model)
+    verdicts = place_operators(model)
     assert len(verdicts) > 60 and all(verdict.mapped for verdict in verdicts)
 
 
 @pytest.mark.parametrize("name", UNCOMPILED.split())
 def test_models_that_coral_published_compiled_pass_the_rules(coral: Path, name: str) -> None:
-    verdicts = judge((coral / f"{name}.tflite").read_bytes())
+    verdicts = place_operators((coral / f"{name}.tflite").read_bytes())
     assert len(verdicts) > 30 and all(verdict.mapped for verdict in verdicts)
 
 
 def test_no_operator_of_a_float_model_passes(tiny_models: dict[str, bytes]) -> None:
-    assert not any(v.mapped for v in judge(tiny_models[FLOAT_MODEL]))
+    assert not any(v.mapped for v in place_operators(tiny_models[FLOAT_MODEL]))
 
 
 Change = Callable[[Any, Any, Any], None]
 
 
-def changed(model: bytes, name: str, change: Change) -> edgetpu.Verdict:
+def changed(model: bytes, name: str, change: Change) -> edgetpu.Placement:
     """The verdict on the first operator of a name after a change to it."""
     tree = parse(model)
     graph = tree.subgraphs[0]
@@ -143,7 +143,7 @@ def changed(model: bytes, name: str, change: Change) -> edgetpu.Verdict:
     )
     change(tree, graph, operator)
     first = graph.tensors[operator.outputs[0]].name.decode()
-    return next(v for v in judge(pack(tree)) if v.output == first)
+    return next(v for v in place_operators(pack(tree)) if v.output == first)
 
 
 def _dilate(tree: Any, graph: Any, operator: Any) -> None:
@@ -225,7 +225,7 @@ def test_what_follows_an_interruption_stays_on_the_cpu_and_what_precedes_does_no
     middle = next(o for o in operators[10:] if hasattr(o.builtinOptions, "dilationWFactor"))
     middle.builtinOptions.dilationWFactor = 2
     number = operators.index(middle)
-    verdicts = judge(pack(tree))
+    verdicts = place_operators(pack(tree))
     assert all(verdict.mapped for verdict in verdicts[:number])
     assert "dilation" in verdicts[number].reason
     assert all(verdict.reason == STRANDED for verdict in verdicts[number + 1 :])
@@ -239,7 +239,7 @@ def test_without_the_compiler_nothing_is_compiled_and_the_summary_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert compile_model(model) is None
-    assert "not installed here" in edgetpu.summary(judge(model), None)
+    assert "not installed here" in edgetpu.summary(place_operators(model), None)
 
 
 def test_a_log_with_everything_mapped_passes(model: bytes, compiler: Install) -> None:
@@ -247,7 +247,7 @@ def test_a_log_with_everything_mapped_passes(model: bytes, compiler: Install) ->
     done = compile_model(model)
     assert done is not None and done.version == "16.0.384591198" and not done.failure
     assert done.model == b"compiled " + model
-    assert failures(judge(model), done) == []
+    assert failures(place_operators(model), done) == []
 
 
 def test_operators_that_the_compiler_left_are_named_with_its_reason(
@@ -257,7 +257,7 @@ def test_operators_that_the_compiler_left_are_named_with_its_reason(
     rows = [row for row in all_mapped(model) if row[0] not in ("QUANTIZE", "SOFTMAX")]
     rows += [("QUANTIZE", 2, MAPPED), ("QUANTIZE", 1, why), ("SOFTMAX", 1, STRANDED)]
     compiler(writes(log(rows, NOTE)))
-    assert failures(judge(model), compile_model(model)) == [
+    assert failures(place_operators(model), compile_model(model)) == [
         f"1 QUANTIZE: {why}",
         f"1 SOFTMAX: {STRANDED}",
     ]
@@ -267,8 +267,8 @@ def test_a_log_that_does_not_tell_of_every_operator_is_no_proof(
     model: bytes, compiler: Install
 ) -> None:
     compiler(writes(log([("CONV_2D", 3, MAPPED)])))
-    (failure,) = failures(judge(model), compile_model(model))
-    assert failure == f"{COMPILER}'s log tells of 3 of {len(judge(model))} operators"
+    (failure,) = failures(place_operators(model), compile_model(model))
+    assert failure == f"{COMPILER}'s log tells of 3 of {len(place_operators(model))} operators"
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_compiler_that_fails_is_quoted(
     model: bytes, compiler: Install, script: str, reason: str
 ) -> None:
     compiler(script)
-    (failure,) = failures(judge(model), compile_model(model))
+    (failure,) = failures(place_operators(model), compile_model(model))
     assert failure.startswith(COMPILER) and reason in failure
 
 
@@ -359,12 +359,12 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
     with pytest.raises(GateError, match=r"1 SOFTMAX: .*ALLOW_CPU_OPERATORS=1") as caught:
         verify()
     assert caught.value.exit_status != 0
-    path = tmp_path / bundle.VERIFICATION
+    path = tmp_path / VERIFICATION
     with pytest.raises(GateError, match="SOFTMAX"):
         bundle.read_verification(path, model)
     out = verify(allow_cpu_operators=True)
-    record = json.loads((out / bundle.VERIFICATION).read_text())
-    assert record["edge_tpu"]["cpu_operators_allowed"] and record["edge_tpu"]["failures"]
+    record = VerificationRecord.read(out / VERIFICATION)
+    assert record.edge_tpu.cpu_operators_allowed and record.edge_tpu.failures
     assert bundle.read_verification(path, model) == record
 
 
@@ -384,8 +384,9 @@ def test_the_compiled_model_is_in_the_bundle_under_its_hash(
     tmp_path: Path,
 ) -> None:
     compiler(writes(log(all_mapped(model))))
-    record = json.loads((verify() / bundle.VERIFICATION).read_text())
-    assert record["edge_tpu"]["compiler"]["version"] == "16.0.384591198"
+    record = VerificationRecord.read(verify() / VERIFICATION)
+    assert record.edge_tpu.compiler is not None
+    assert record.edge_tpu.compiler.version == "16.0.384591198"
     compiled = (tmp_path / contract.EDGETPU_MODEL).read_bytes()
     exported = read_export(tmp_path, tiny_training)
     files = bundle.build(bundle.Inputs(tiny_training, exported, record, compiled, golden_photos=1))
@@ -400,6 +401,6 @@ def test_a_compiled_model_of_another_day_does_not_stay(
 ) -> None:
     (tmp_path / contract.EDGETPU_MODEL).write_bytes(b"old")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    record = json.loads((verify() / bundle.VERIFICATION).read_text())
-    assert record["edge_tpu"]["compiler"] is None and record["edge_tpu"]["failures"] == []
+    record = VerificationRecord.read(verify() / VERIFICATION)
+    assert record.edge_tpu.compiler is None and record.edge_tpu.failures == ()
     assert not (tmp_path / contract.EDGETPU_MODEL).exists()

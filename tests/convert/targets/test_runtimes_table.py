@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import convert.__main__ as conversion
-from convert.artifacts.exported import FLOAT_MODEL, Export
+from convert.artifacts.exported import Export
 from convert.artifacts.training import Training
 from convert.commands import verify
 from convert.commands.verify import VerifyInputs, verify_models
@@ -18,6 +18,7 @@ from convert.targets.measure_runtimes import measure, one_operator
 from convert.targets.runtimes import Support
 from convert.tflite.flatbuffer import operator_name, pack, parse, read_facts
 from device.contract import bundle as contract
+from device.workstation.conversion import FLOAT_MODEL
 from tests.support.cli import PROCESS_LIMIT_S, only_error
 from tests.support.places import BUILD
 
@@ -90,7 +91,7 @@ def test_the_shipped_operators_run_on_every_measured_runtime(
     operators = read_facts(model).operators
     assert set(operators) == set(OPERATORS)
     assert not any(support.refusals(operators) for support in table.values())
-    record = runtimes.record(operators, runtimes.read_table())
+    record = runtimes.runtime_needs(operators, runtimes.read_table())
     assert record["oldest_runtime"] == "tflite-runtime 2.14.0 or ai-edge-litert 1.0.0"
     assert record["operators"] == operators
 

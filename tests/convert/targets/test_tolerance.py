@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import convert.__main__ as conversion
 from convert.errors import ConversionError
-from convert.targets.tolerance import Measured, merged, read_table, record, table_text
+from convert.targets.tolerance import Measured, merged, read_table, table_text, tolerance_by_runtime
 from device.contract import bundle as contract
 from tests.support.cli import only_error
 
@@ -32,13 +32,13 @@ tables = st.lists(rows, max_size=12).map(lambda some: merged([], some))
 
 @given(tables)
 def test_nothing_measured_loosens_what_ai_edge_litert_promises(table: tuple[Measured, ...]) -> None:
-    allowed = record(OURS, table)["ai-edge-litert"]
+    allowed = tolerance_by_runtime(OURS, table)["ai-edge-litert"]
     assert allowed == {"max_steps": 1, "max_other_top1": 0, "exact": ["class_map"]}
 
 
 @given(tables)
 def test_every_measured_case_of_a_model_is_allowed_and_no_more(table: tuple[Measured, ...]) -> None:
-    for runtime, allowed in record(OURS, table).items():
+    for runtime, allowed in tolerance_by_runtime(OURS, table).items():
         if runtime == "ai-edge-litert":
             continue
         cases = [row for row in table if row.runtime == runtime]
@@ -52,8 +52,8 @@ def test_every_measured_case_of_a_model_is_allowed_and_no_more(table: tuple[Meas
 def test_a_model_measured_on_some_cores_only_gets_the_worst_of_all_models() -> None:
     other = replace(ROW, model_sha256=THEIRS, max_steps=3)
     far = replace(other, core="cortex-a76", max_steps=9)
-    assert record(OURS, [ROW, other])["tflite-runtime"]["max_steps"] == 5
-    found = record(OURS, [ROW, other, far])["tflite-runtime"]
+    assert tolerance_by_runtime(OURS, [ROW, other])["tflite-runtime"]["max_steps"] == 5
+    found = tolerance_by_runtime(OURS, [ROW, other, far])["tflite-runtime"]
     assert found["max_steps"] == 9 and found["measured_on"] == "other models"
 
 
@@ -87,7 +87,7 @@ def test_our_own_table_has_both_kernels_that_differ_on_every_board() -> None:
 def test_the_manifest_has_the_table_s_record(tiny_bundle: Path) -> None:
     manifest = contract.load(tiny_bundle).manifest
     model = manifest["files"][contract.MODEL]["sha256"]
-    assert manifest["tolerance"] == record(model, read_table())
+    assert manifest["tolerance"] == tolerance_by_runtime(model, read_table())
 
 
 @pytest.mark.parametrize("text", ["", "[{}]", "{", '[{"runtime": 1}]', "[1]"])

@@ -63,16 +63,16 @@ def test_coverage_and_precision_are_those_of_the_accepted() -> None:
 
 
 def test_a_threshold_that_nothing_reaches_has_no_precision() -> None:
-    record = measure_threshold(1.0, np.array([0]), two_classes([0.9])).record()
-    assert record["coverage"] == 0
-    assert record["precision"] is record["precision_interval"] is None
+    found = measure_threshold(1.0, np.array([0]), two_classes([0.9])).threshold_figures()
+    assert found.coverage == 0
+    assert found.precision is None and found.precision_interval is None
 
 
 def test_coverage_only_falls_along_the_curve() -> None:
     rng = np.random.default_rng(0)
     curve = threshold_curve(np.zeros(200, np.int64), two_classes(rng.uniform(0.5, 1, 200)))
     coverage = [row[1] for row in curve]
-    assert coverage[0] == 1 and coverage == sorted(coverage, reverse=True)  # type: ignore[type-var]
+    assert coverage[0] == 1 and coverage == sorted(coverage, reverse=True)
 
 
 @given(SCORES, SCORES)
@@ -97,13 +97,9 @@ def test_disagreements_are_listed_with_the_surest_of_float_first() -> None:
     float32 = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]], np.float32)
     int8 = np.array([[0.4, 0.6], [0.4, 0.5], [0.1, 0.9]], np.float32)
     found = disagreements(("a", "b"), ("x", "y", "z"), np.array([0, 1, 1]), float32, int8)
-    assert [row["path"] for row in found] == ["y", "x"]
-    assert {k: v for k, v in found[0].items() if not k.endswith("score")} == {
-        "path": "y",
-        "label": "b",
-        "float": "a",
-        "int8": "b",
-    }
+    assert [row.path for row in found] == ["y", "x"]
+    first = found[0]
+    assert (first.path, first.label, first.float, first.int8) == ("y", "b", "a", "b")
     many = np.tile(float32[:1], (100, 1)), np.tile(int8[:1], (100, 1))
     paths = [str(i) for i in range(100)]
     assert len(disagreements(("a", "b"), paths, np.zeros(100, np.int64), *many)) == (

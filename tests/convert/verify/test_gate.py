@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from convert.config import Gate
 from convert.verify import comparison
-from convert.verify.gate import Verdict, photos_needed
+from convert.verify.gate import photos_needed
 from convert.verify.statistics import Labels, Share, upper_bound
 from device.errors import UsageError
+from device.workstation.conversion import Verdict
 from tests.support.model_answers import answers, saying
+from tests.support.verified import evidence_of, record_of
 
 ABC = ("a", "b", "c")
 
@@ -29,12 +31,24 @@ def judged(
     keras: Labels | None = None,
     **gate: Any,
 ) -> comparison.Verification:
+    outputs = outputs_of(n, lost, won, changed, score=score, keras=keras)
+    return comparison.compare_models(ABC, outputs, Gate(**gate))
+
+
+def outputs_of(
+    n: int,
+    lost: int = 0,
+    won: int = 0,
+    changed: int = 0,
+    *,
+    score: float = 0.6,
+    keras: Labels | None = None,
+) -> comparison.Outputs:
     truth, reference, other = answers(n, lost, won, changed)
     keras_says = saying(reference if keras is None else keras, score=score)
-    outputs = comparison.Outputs(
+    return comparison.Outputs(
         truth, keras_says, saying(reference, score=score), saying(other, score=score), 0.001
     )
-    return comparison.judge(ABC, outputs, Gate(**gate))
 
 
 def verdict(*arguments: Any, **named: Any) -> Verdict:
@@ -85,7 +99,9 @@ def test_the_gate_fails_a_float_model_that_is_not_the_trained_one() -> None:
 def test_the_gate_fails_probabilities_that_drift_though_names_stay() -> None:
     truth = np.arange(488, dtype=np.int64) % 3
     sure, unsure = saying(truth, score=0.99), saying(truth, score=0.4)
-    found = comparison.judge(ABC, comparison.Outputs(truth, sure, sure, unsure, 0.0), Gate())
+    found = comparison.compare_models(
+        ABC, comparison.Outputs(truth, sure, sure, unsure, 0.0), Gate()
+    )
     (failure,) = found.judgement.failures
     assert "bits from those of float" in failure
 
@@ -120,7 +136,9 @@ def one_class_lost(n: int, members: int, lost: int) -> comparison.Verification:
     other = truth.copy()
     other[n - members :][:lost] = 0
     says, drifts = saying(truth, score=0.6), saying(other, score=0.6)
-    return comparison.judge(ABC, comparison.Outputs(truth, says, says, drifts, 0.0), Gate())
+    return comparison.compare_models(
+        ABC, comparison.Outputs(truth, says, says, drifts, 0.0), Gate()
+    )
 
 
 def test_a_class_that_int8_never_names_fails_the_gate_however_rare_it_is() -> None:
@@ -134,7 +152,7 @@ def test_a_constant_model_never_ships() -> None:
     for n in (2, 3, 6, 15, 30, 300):
         truth = np.arange(n, dtype=np.int64) % 2
         says, constant = saying(truth, 2), saying(np.zeros(n, np.int64), 2)
-        found = comparison.judge(
+        found = comparison.compare_models(
             ("a", "b"), comparison.Outputs(truth, says, says, constant, 0.0), Gate()
         )
         assert found.judgement.verdict is Verdict.FAILED, n
@@ -186,10 +204,10 @@ def test_the_validation_part_adds_its_photos_to_the_verdict_and_not_to_the_figur
         says = saying(reference, score=0.6)
         return comparison.Outputs(truth, says, says, saying(other, score=0.6), 0.0)
 
-    found = comparison.judge(ABC, outputs(90, 0), Gate(), outputs(110, 0))
+    found = comparison.compare_models(ABC, outputs(90, 0), Gate(), outputs(110, 0))
     assert (found.int8.n, found.judgement.n) == (90, 200)
     assert found.judgement.verdict is Verdict.PASSED
-    failed = comparison.judge(ABC, outputs(90, 0), Gate(), outputs(110, 30))
+    failed = comparison.compare_models(ABC, outputs(90, 0), Gate(), outputs(110, 30))
     assert failed.quantization.loss_points == 0
     assert failed.judgement.verdict is Verdict.FAILED
 
@@ -213,7 +231,7 @@ def simulated(n: int, loss: float, runs: int = 300) -> dict[Verdict, float]:
         other = np.where(flips, (truth + 2) % 5, named)
         says, drifts = saying(named, 5, 0.4), saying(other, 5, 0.4)
         outputs = comparison.Outputs(truth, says, says, drifts, 0.0)
-        counts[comparison.judge(labels, outputs, Gate()).judgement.verdict] += 1
+        counts[comparison.compare_models(labels, outputs, Gate()).judgement.verdict] += 1
     return {one: count / runs for one, count in counts.items()}
 
 
@@ -263,24 +281,24 @@ def test_the_bound_is_exact(n: int, count: int) -> None:
 
 
 def test_the_record_says_all_that_was_measured() -> None:
-    verification = judged(488, lost=5, won=1, changed=3)
+    outputs = outputs_of(488, lost=5, won=1, changed=3)
     models = {"model_int8.tflite": b"int8", "model_float32.tflite": b"float"}
-    record = comparison.record(verification, models, "some photos", allow_regression=True)
-    assert record["n"] == 488
-    assert record["float_accuracy"] == pytest.approx(484 / 488)
-    assert record["int8_accuracy"] == pytest.approx(480 / 488)
-    assert record["agreement"] == pytest.approx(479 / 488)
-    assert record["mcnemar_p"] == pytest.approx(_exact_p(5, 1))
-    assert record["float_interval"] == pytest.approx(_interval(484, 488))
-    assert record["int8_interval"] == pytest.approx(_interval(480, 488))
-    assert record["keras_accuracy"] == record["float_accuracy"]
-    assert record["loss_points"] == pytest.approx(100 * 4 / 488)
-    assert (record["verdict"], record["passed"]) == ("passed", True)
-    assert record["gate_n"] == 488 and "1 time in 20" in record["gate_note"]
-    assert record["allow_regression"] is True
-    assert record["data"] == "some photos"
-    assert [row["n"] for row in record["per_class"]] == [163, 163, 162]
-    assert set(record["model_sha256"]) == set(models)
+    record = record_of(ABC, outputs, evidence_of(outputs, 0.5), models=models)
+    assert record.n == 488
+    assert record.float_accuracy == pytest.approx(484 / 488)
+    assert record.int8_accuracy == pytest.approx(480 / 488)
+    assert record.agreement == pytest.approx(479 / 488)
+    assert record.mcnemar_p == pytest.approx(_exact_p(5, 1))
+    assert record.float_interval == pytest.approx(_interval(484, 488))
+    assert record.int8_interval == pytest.approx(_interval(480, 488))
+    assert record.keras_accuracy == record.float_accuracy
+    assert record.loss_points == pytest.approx(100 * 4 / 488)
+    assert (record.verdict, record.passed) == ("passed", True)
+    assert record.gate_n == 488 and "1 time in 20" in record.gate_note
+    assert record.allow_regression is False
+    assert record.data == "some photos"
+    assert [row.n for row in record.per_class] == [163, 163, 162]
+    assert set(record.model_sha256) == set(models)
 
 
 def test_the_table_shows_the_verdict_and_every_class() -> None:

@@ -1,0 +1,78 @@
+"""From a verdict and its evidence to `verification.json`."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from convert.verify.comparison import Verification
+from convert.verify.evidence import Evidence
+from convert.verify.statistics import Share
+from device.workstation.conversion import EdgeTpuFigures, Verdict, VerificationRecord
+
+
+def verification_record(
+    verification: Verification,
+    evidence: Evidence,
+    edge_tpu: EdgeTpuFigures,
+    models: Mapping[str, bytes],
+    *,
+    data: str,
+    allow_regression: bool,
+    commit: str,
+) -> VerificationRecord:
+    """What `verification.json` says.
+
+    Args:
+        verification: the verdict.
+        evidence: what explains it, and the threshold.
+        edge_tpu: the Edge TPU's part.
+        models: the models that were compared, by file name.
+        data: one line on the photos.
+        allow_regression: whether the int8 model ships whatever the gate says.
+        commit: of this project, that verified.
+    """
+    v, judgement, quantization = verification, verification.judgement, verification.quantization
+    return VerificationRecord(
+        verdict=judgement.verdict,
+        gate_n=judgement.n,
+        loss_bound_points=judgement.loss_bound_points,
+        detectable_loss_points=judgement.detectable_loss_points,
+        gate_note=judgement.note,
+        passed=judgement.verdict is Verdict.PASSED,
+        failures=judgement.failures,
+        allow_regression=allow_regression,
+        data=data,
+        n=v.int8.n,
+        keras_accuracy=v.keras.value,
+        keras_interval=_interval(v.keras),
+        float_accuracy=v.float32.value,
+        float_interval=_interval(v.float32),
+        int8_accuracy=v.int8.value,
+        int8_interval=_interval(v.int8),
+        loss_points=quantization.loss_points,
+        loss_interval_points=quantization.loss_interval_points,
+        agreement=quantization.agreement.value,
+        agreement_interval=_interval(quantization.agreement),
+        mcnemar_p=quantization.mcnemar_p,
+        only_float_right=quantization.only_reference_right,
+        only_int8_right=quantization.only_other_right,
+        mean_divergence_bits=quantization.mean_divergence,
+        max_divergence_bits=quantization.max_divergence,
+        max_probability_difference=quantization.max_difference,
+        export_agreement=v.export.agreement.value,
+        export_max_probability_difference=v.export.max_difference,
+        saturated_map_share=v.saturated_map_share,
+        per_class=v.recall,
+        gate=asdict(v.gate),
+        model_sha256={
+            name: hashlib.sha256(model).hexdigest() for name, model in sorted(models.items())
+        },
+        edge_tpu=edge_tpu,
+        commit=commit,
+        threshold=evidence.threshold.threshold_figures(),
+        evidence=evidence.evidence_figures(),
+    )
+
+
+def _interval(share: Share) -> tuple[float, float]:
+    return share.low, share.high

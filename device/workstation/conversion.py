@@ -1,0 +1,316 @@
+"""The files of `build/convert`: what export and verification leave, for the bundle and the tables.
+
+The int8 model and the one for the Edge TPU are named as in the bundle. The folder of the network
+for microcontrollers, `build/micro/convert`, holds the same files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar, TypeVar
+
+from device.contract import bundle
+from device.errors import BundleError
+from device.workstation.records import Record, checked
+
+INT8_MODEL = bundle.MODEL
+EDGETPU_MODEL = bundle.EDGETPU_MODEL
+FLOAT_MODEL = "model_float32.tflite"
+EQUALIZATION = "equalization.npz"
+CALIBRATION = "calibration.json"
+VERIFICATION = "verification.json"
+
+Interval = tuple[float, float]
+"""95%."""
+T = TypeVar("T")
+Real = float
+"""For the classes below that have a field called float."""
+
+
+# --- export ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CalibrationPhoto:
+    """A photo that the ranges were measured on."""
+
+    path: str
+    """Relative to the data folder."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ExportRecord(Record):
+    """`calibration.json`: what the models were made from, and which files belong together."""
+
+    SCHEMA: ClassVar[int] = 1
+    MADE_BY: ClassVar[str] = "make convert"
+
+    commit: str
+    """Of this project, that quantized."""
+    seed: int
+    photos: tuple[CalibrationPhoto, ...]
+    files: Mapping[str, str]
+    """SHA-256 by file name."""
+
+
+# --- verification: accuracy and the gate ----------------------------------------------------------
+
+
+class Verdict(StrEnum):
+    """What the gate says."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_ENOUGH = "not enough photos to tell"
+
+
+@dataclass(frozen=True)
+class ClassRecall:
+    """The share of one class's photos that each model recognises; None if there are none."""
+
+    label: str
+    n: int
+    float: Real | None
+    int8: Real | None
+
+
+# --- verification: the Edge TPU -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OperatorKind:
+    """How many operators of a kind the model has, and how many an Edge TPU may run."""
+
+    operator: str
+    count: int
+    mapped: int
+
+
+@dataclass(frozen=True)
+class CpuOperator:
+    """An operator that the published rules leave to the CPU."""
+
+    operator: str
+    output: str
+    """Name of its first output tensor."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class CompiledOperators:
+    """A row of the compiler's log."""
+
+    operator: str
+    count: int
+    status: str
+
+
+@dataclass(frozen=True)
+class CompilerFigures:
+    """What `edgetpu_compiler` said."""
+
+    version: str
+    failure: str
+    """Why it gave no model; empty if it did."""
+    operators: tuple[CompiledOperators, ...]
+
+
+@dataclass(frozen=True)
+class EdgeTpuFigures:
+    """Which operators an Edge TPU would run."""
+
+    failures: tuple[str, ...]
+    """What would be left to the CPU."""
+    summary: str
+    cpu_operators_allowed: bool
+    operators: int
+    static_kinds: tuple[OperatorKind, ...]
+    static_cpu_operators: tuple[CpuOperator, ...]
+    compiler: CompilerFigures | None
+    """None where it is not installed."""
+
+
+# --- verification: evidence -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ThresholdFigures:
+    """The score below which a picture shows nothing known, and what it does on the test part."""
+
+    value: float
+    n: int
+    coverage: float
+    """Share of the photos at or above it."""
+    coverage_interval: Interval
+    precision: float | None
+    """Of these, the share that is named right; None where no photo reaches the threshold."""
+    precision_interval: Interval | None
+
+
+@dataclass(frozen=True)
+class ReliabilityFigures:
+    """Whether one model's scores are shares of right answers; all from 0 to 1."""
+
+    expected_calibration_error: float
+    """The estimate of the true one."""
+    interval: Interval
+    measured_calibration_error: float
+    """Of the bins, which few photos make too large."""
+    bins: tuple[tuple[int, float, float], ...]
+    """Photos, mean score, share named right."""
+
+
+@dataclass(frozen=True)
+class CalibrationErrors:
+    """The models' reliability."""
+
+    untempered: ReliabilityFigures
+    """Of the float model without the temperature that training folded into it."""
+    float: ReliabilityFigures
+    int8: ReliabilityFigures
+
+
+@dataclass(frozen=True)
+class ClutterFigures:
+    """What the threshold does to rendered pictures of nothing."""
+
+    n: int
+    rejected: float
+    interval: Interval
+    auroc: float
+    """Chance that a test photo scores above one of them."""
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """How far one int8 tensor is from float."""
+
+    layer: str
+    sqnr_db: float | None
+    """Signal to quantization noise so far; None if exact."""
+    local_sqnr_db: float | None
+    """The layer's own part; None if exact."""
+    cosine: float
+    saturated: float
+    """Share of values at an end of their range."""
+    clipped: float
+    """Share of values that are there because the exact one is outside."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A test photo to which float and int8 give different names."""
+
+    path: str
+    label: str
+    float: str
+    float_score: Real
+    int8: str
+    int8_score: Real
+
+
+@dataclass(frozen=True)
+class EvidenceFigures:
+    """What explains a verdict."""
+
+    calibration: CalibrationErrors
+    threshold_curve: tuple[tuple[float, float, float | None], ...]
+    """Threshold, coverage and precision (None where no photo is left)."""
+    clutter: ClutterFigures
+    layers: tuple[LayerFigures, ...]
+    """In network order."""
+    disagreements: tuple[Disagreement, ...]
+
+
+# --- the records ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What the bundle's manifest says of a verification: the verdict and the figures behind it."""
+
+    verdict: Verdict
+    gate_n: int
+    """Photos that the verdict rests on: the validation and the test part."""
+    loss_bound_points: float
+    """What int8 loses is below this, one-sided 95%."""
+    detectable_loss_points: float
+    """A model that truly loses this much passes at most one time in twenty."""
+    gate_note: str
+    passed: bool
+    failures: tuple[str, ...]
+    """What forbids to ship."""
+    allow_regression: bool
+    """Whether it ships although there are failures."""
+    data: str
+    """One line on the photos."""
+    n: int
+    """Photos of the test part, which all figures below are of."""
+    keras_accuracy: float
+    keras_interval: Interval
+    float_accuracy: float
+    float_interval: Interval
+    int8_accuracy: float
+    int8_interval: Interval
+    loss_points: float
+    loss_interval_points: Interval
+    agreement: float
+    agreement_interval: Interval
+    mcnemar_p: float
+    only_float_right: int
+    only_int8_right: int
+    mean_divergence_bits: float
+    max_divergence_bits: float
+    max_probability_difference: float
+    export_agreement: float
+    export_max_probability_difference: float
+    saturated_map_share: float
+    per_class: tuple[ClassRecall, ...]
+    gate: Mapping[str, bool | int | float]
+    """The limits by name; `convert.config.Gate` says what each means."""
+    model_sha256: Mapping[str, str]
+    """By file name."""
+    edge_tpu: EdgeTpuFigures
+    commit: str
+    """Of this project, that verified."""
+
+
+@dataclass(frozen=True)
+class VerificationRecord(Claims, Record):
+    """`verification.json`: the claims with the evidence for them."""
+
+    SCHEMA: ClassVar[int] = 1
+    MADE_BY: ClassVar[str] = "make verify"
+
+    threshold: ThresholdFigures
+    evidence: EvidenceFigures
+
+    def claims(self) -> dict[str, Any]:
+        """The manifest's `verification`; its threshold has a place of its own there."""
+        whole = asdict(self)
+        return {field.name: whole[field.name] for field in fields(Claims)}
+
+
+def claims_of(manifest: Mapping[str, Any]) -> Claims:
+    """What a bundle's manifest claims.
+
+    Raises:
+        BundleError: if it was packed by another version.
+    """
+    return _part(Claims, manifest, "verification")
+
+
+def threshold_of(manifest: Mapping[str, Any]) -> ThresholdFigures:
+    """The threshold that a bundle's manifest holds, with its figures; raises as `claims_of`."""
+    return _part(ThresholdFigures, manifest, "threshold")
+
+
+def _part(cls: type[T], manifest: Mapping[str, Any], name: str) -> T:
+    try:
+        return checked(cls, manifest.get(name))
+    except ValueError as error:
+        raise BundleError(
+            f"{bundle.MANIFEST}: its {name} is of another version ({error}); run `make bundle` "
+            "again"
+        ) from error

@@ -1,0 +1,74 @@
+"""Verifications of given answers, complete but for what needs a network and many pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convert.config import Gate
+from convert.targets import edgetpu
+from convert.verify.comparison import Outputs, compare_models
+from convert.verify.confidence import measure_threshold, threshold_curve
+from convert.verify.reliability import Reliability, without_temperature
+from convert.verify.statistics import Share
+from device.workstation.conversion import (
+    Disagreement,
+    EdgeTpuFigures,
+    VerificationRecord,
+)
+
+if TYPE_CHECKING:
+    from convert.verify.evidence import Evidence
+    from convert.verify.layer_noise import LayerError
+
+CLUTTER = Share.of(np.arange(200) < 146)
+ON_EDGE_TPU = edgetpu.edge_tpu_figures(
+    [edgetpu.Placement("CONV_2D", "map", "")], None, allowed=True
+)
+
+
+def evidence_of(
+    outputs: Outputs,
+    threshold: float,
+    layers: Sequence[LayerError] = (),
+    disagreements: Sequence[Disagreement] = (),
+) -> Evidence:
+    """What explains a verdict on these answers; of pictures of nothing, 146 of 200 are rejected."""
+    from convert.verify.evidence import Evidence
+
+    truth, float32, int8 = outputs.truth, outputs.float32, outputs.int8
+    return Evidence(
+        threshold=measure_threshold(threshold, truth, int8),
+        curve=threshold_curve(truth, int8),
+        untempered=Reliability.of(truth, without_temperature(float32, 0.5)),
+        float32=Reliability.of(truth, float32),
+        int8=Reliability.of(truth, int8),
+        clutter_rejected=CLUTTER,
+        clutter_separation=0.957,
+        layers=list(layers),
+        disagreements=tuple(disagreements),
+    )
+
+
+def record_of(
+    labels: Sequence[str],
+    outputs: Outputs,
+    evidence: Evidence,
+    edge_tpu: EdgeTpuFigures = ON_EDGE_TPU,
+    models: Mapping[str, bytes] | None = None,
+    data: str = "some photos",
+) -> VerificationRecord:
+    """`verification.json` for these answers."""
+    from convert.verify.record import verification_record
+
+    return verification_record(
+        compare_models(labels, outputs, Gate()),
+        evidence,
+        edge_tpu,
+        models or {},
+        data=data,
+        allow_regression=False,
+        commit="unknown",
+    )
