@@ -84,6 +84,20 @@ def test_the_mean_of_the_class_map_through_a_softmax_is_the_scores(
         np.testing.assert_allclose(scores, odds / odds.sum(), atol=0.02)
 
 
+def test_scores_and_map_are_the_dequantized_outputs_to_the_last_bit(
+    tiny_classifier: Classifier,
+) -> None:
+    tiny_classifier.classify(prepare_frame(picture(1, 0), RULES))
+    for name, got in (
+        ("probabilities", tiny_classifier.scores()),
+        ("class_map", tiny_classifier.class_map()),
+    ):
+        raw = tiny_classifier.raw_outputs()[name]
+        record = tiny_classifier.tensor_records()["outputs"][name]
+        expected = dequantize(raw, record["scale"], record["zero_point"])
+        assert got.dtype == np.float32 and got.tobytes() == expected.tobytes()
+
+
 def test_a_prediction_does_not_change_when_the_next_picture_is_classified(
     tiny_classifier: Classifier,
 ) -> None:
