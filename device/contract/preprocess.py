@@ -18,6 +18,9 @@ from PIL import Image
 from device.contract.arrays import Box, Pixels
 from device.errors import BundleError
 
+MAX_KEPT_PIXELS = 1280 * 1280
+"""Of the box that `FrameResizer` keeps, 6.6 MB: with larger ones the gain is lost in the work."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -121,14 +124,39 @@ def prepare_frame(frame: Pixels, rules: Preprocessing) -> Pixels:
 
 def prepare_box(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
     """Resize one box of a camera frame, a uint8 array (h, w, 3) in R, G, B order."""
-    left, upper, right, lower = box
-    if not frame.flags.c_contiguous:
-        return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
-    # The box is read where it lies; `fromarray` would first copy it to make it contiguous.
-    stride = frame.strides[0]
-    data = frame.data.cast("B")[upper * stride + left * 3 :]
-    size = (right - left, lower - upper)
-    return _resize(Image.frombytes("RGB", size, data, "raw", "RGB", stride, 1), rules)
+    return FrameResizer().prepare_box(frame, box, rules)
+
+
+class FrameResizer:
+    """`prepare_box` for one frame after the other; not for two threads at once.
+
+    It keeps Pillow's copy of a box for the next one of its size: getting that memory from the
+    system takes 0.05 ms a frame.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a box."""
+        self._kept = Image.new("RGB", (1, 1))
+
+    def prepare_box(self, frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
+        """As the function of this name."""
+        left, upper, right, lower = box
+        if not frame.flags.c_contiguous:
+            return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
+        # The box is read where it lies; `fromarray` would first copy it to make it contiguous.
+        stride = frame.strides[0]
+        data = frame.data.cast("B")[upper * stride + left * 3 :]
+        image = self._image(right - left, lower - upper)
+        image.frombytes(data, "raw", "RGB", stride, 1)
+        return _resize(image, rules)
+
+    def _image(self, width: int, height: int) -> Image.Image:
+        if self._kept.size == (width, height):
+            return self._kept
+        image = Image.new("RGB", (width, height))
+        if width * height <= MAX_KEPT_PIXELS:
+            self._kept = image
+        return image
 
 
 def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:

@@ -11,7 +11,14 @@ from PIL import Image
 
 from device.contract.arrays import Pixels
 from device.contract.photos import decode
-from device.contract.preprocess import Preprocessing, crop_box, prepare, prepare_box, prepare_frame
+from device.contract.preprocess import (
+    FrameResizer,
+    Preprocessing,
+    crop_box,
+    prepare,
+    prepare_box,
+    prepare_frame,
+)
 from device.errors import BundleError
 from tests.support.pictures import RULES, encoded, picture
 
@@ -89,6 +96,17 @@ def test_any_box_gives_the_same_bytes_however_the_frame_lies_in_memory(
     padded = np.pad(pixels, ((0, 0), (0, 5), (0, 0)))[:, :width]
     for layout in (pixels, np.asfortranarray(pixels), padded):
         got = prepare_box(layout, (left, upper, right, lower), RULES)
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_resizer_gives_the_same_bytes_after_other_boxes_and_changes_none_it_gave() -> None:
+    resizer, size = FrameResizer(), (RULES.width_px, RULES.height_px)
+    given_before: list[tuple[Pixels, Pixels]] = []
+    for seed, (width, height) in enumerate([(320, 240), (320, 240), size, size, (1400, 1300)] * 2):
+        pixels, box = frame(width, height, seed), (0, 0, width, height)
+        given_before.append((resizer.prepare_box(pixels, box, RULES), pixels))
+    for got, pixels in given_before:
+        expected = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
         np.testing.assert_array_equal(got, expected)
 
 
