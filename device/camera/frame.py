@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from device.contract.arrays import Pixels
 
@@ -59,4 +59,25 @@ class FrameSource(Protocol):
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames; raises SourceError when there can be no more through a fault."""
+        ...
+
+
+@runtime_checkable
+class Polled(FrameSource, Protocol):
+    """A source whose frames may also be asked for one by one, without waiting long.
+
+    `poll`, and what `frames` gives, are for one thread at a time, but not always the same one.
+    """
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more frames."""
+        ...
+
+    def poll(self, timeout_s: float) -> Frame | None:
+        """The newest frame; None if none comes in time or there will be no more.
+
+        Raises:
+            SourceError: when there can be no more through a fault.
+        """
         ...

@@ -19,8 +19,10 @@ from device.telemetry.counters import Telemetry
 log = logging.getLogger("fieldguide")
 
 FIRST_WAIT_S = 0.25
-ALIVE_S = 1.0
-"""How often a pause says that it is one."""
+POLL_S = 0.5
+"""How often, at least, whoever waits for frames says that it is alive."""
+LEAVE_S, LEAVE_STEP_S = 0.5, 0.05
+"""How long a camera that was lost may take to end, and how often it is looked whether it has."""
 IMPORT_LIMIT_S = 120.0
 """For importing a camera's library: from a slow card at boot it takes many seconds."""
 MAX_HANGING = 4
@@ -30,7 +32,7 @@ MAX_HANGING = 4
 class LiveCapture:
     """The newest frames of a camera; reconnects for ever, with growing pauses.
 
-    One thread calls `frames`; `close` may come from any.
+    `poll` and `frames` are for one thread at a time; `close` may come from any.
     """
 
     live = True
@@ -46,32 +48,47 @@ class LiveCapture:
         # Nothing is opened and nothing told once `close` is through.
         self._lock = threading.Lock()
         self._hanging: list[Attempt] = []
-        self._was_lost = False
+        self._was_lost, self._streams = False, False
+        self._wait_s = FIRST_WAIT_S
+        self._pause_end_s: float | None = None
+        """When the camera is opened again; None unless it is lost."""
         self.alive_s = time.monotonic()
         """When this machinery last did something; a camera that is gone does not stop it."""
         # At once, while whoever wants the frames still gets ready for them.
         self._attempt = Attempt(open_source, telemetry)
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield the newest frame each time; corrupt ones are counted and passed over.
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more frames: it was closed."""
+        return self._closed.is_set()
+
+    def poll(self, timeout_s: float) -> Frame | None:
+        """The newest frame that was not given yet; corrupt ones are counted and passed over.
+
+        Returns:
+            None if none came in time, or when it is closed. The camera may be gone meanwhile:
+            each call goes on with getting it back.
 
         Raises:
             CameraHangsError: if only a new process can open the camera again.
         """
-        wait_s = FIRST_WAIT_S
-        while not self._closed.is_set():
-            for frame in self._frames_of(self._attempt):
-                wait_s = FIRST_WAIT_S
+        end_s = time.monotonic() + timeout_s
+        most_s = min(POLL_S, self._config.stall_limit_s / 4)
+        while not self.ended:
+            self.alive_s = time.monotonic()
+            frame = self._next(min(max(0.0, end_s - self.alive_s), most_s))
+            if frame is not None or time.monotonic() >= end_s:
+                return frame
+        return None
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield what `poll` gives, until it is closed; raises as that does."""
+        while not self.ended:
+            if (frame := self.poll(POLL_S)) is not None:
                 yield frame
-            if self._closed.is_set():
-                return
-            self._lost(self._attempt)
-            self._pause(wait_s)
-            wait_s = min(2 * wait_s, self._config.longest_wait_s)
-            self._open_anew()
 
     def close(self) -> None:
-        """End `frames` within a moment, whatever the camera does."""
+        """End `poll` and `frames` within a moment, whatever the camera does."""
         with self._lock:
             self._closed.set()
             self._attempt.abandon()
@@ -104,18 +121,15 @@ class LiveCapture:
             if not self._closed.is_set():
                 self._telemetry.camera(**facts)
 
-    def _frames_of(self, attempt: "Attempt") -> Iterator[Frame]:
-        first = True
-        while not self._closed.is_set():
-            self.alive_s = time.monotonic()
-            frame = attempt.take(timeout_s=min(0.5, self._config.stall_limit_s / 4))
-            if frame is not None:
-                if first:
-                    self._found()
-                first = False
-                yield frame
-            elif attempt.ended or self._stalled(attempt):
-                return
+    def _next(self, timeout_s: float) -> Frame | None:
+        if self._pauses(timeout_s):
+            return None
+        frame = self._attempt.take(timeout_s)
+        if frame is not None:
+            self._found()
+        elif not self.ended and (self._attempt.ended or self._stalled(self._attempt)):
+            self._lost(self._attempt)
+        return frame
 
     def _stalled(self, attempt: "Attempt") -> bool:
         limit_s = self._limit_s(attempt)
@@ -130,6 +144,9 @@ class LiveCapture:
         return self._config.stall_limit_s if attempt.has_frames else self._config.open_limit_s
 
     def _found(self) -> None:
+        if self._streams:
+            return
+        self._streams, self._wait_s = True, FIRST_WAIT_S
         if self._was_lost:
             log.info("camera: frames are back")
             self._tell(count="reconnects_total")
@@ -143,9 +160,9 @@ class LiveCapture:
         problem = attempt.problem or "the stream ended"
         if self._telemetry.snapshot().camera.problem != problem:
             log.warning("camera: %s; trying again", problem)
-        self._was_lost = True
+        self._was_lost, self._streams = True, False
         self._tell(state="lost", problem=problem, lag_s=0.0)
-        if not attempt.join(0.5):
+        if not self._leaves(attempt):
             self._hanging.append(attempt)
             if attempt.hang_is_final:
                 raise CameraHangsError(f"camera: {problem}, and it hangs: a new process is needed")
@@ -154,13 +171,27 @@ class LiveCapture:
             raise CameraHangsError(
                 f"camera: {len(self._hanging)} attempts to open it hang: a new process is needed"
             )
+        self._pause_end_s = time.monotonic() + self._wait_s
+        self._wait_s = min(2 * self._wait_s, self._config.longest_wait_s)
 
-    def _pause(self, wait_s: float) -> None:
-        end_s = time.monotonic() + wait_s
-        while (rest_s := end_s - time.monotonic()) > 0 and not self._closed.is_set():
-            # In pieces: who waits for a camera is alive, however long.
-            self.alive_s = time.monotonic()
-            self._closed.wait(min(rest_s, ALIVE_S))
+    def _leaves(self, attempt: "Attempt") -> bool:
+        """Wait for a lost camera to end; false if it does not, true if all of this is closed."""
+        end_s = time.monotonic() + LEAVE_S
+        while not attempt.join(LEAVE_STEP_S):
+            if self.ended or time.monotonic() >= end_s:
+                return self.ended
+        return True
+
+    def _pauses(self, timeout_s: float) -> bool:
+        """Wait out the pause after a loss, as long as there is time; then open the camera again."""
+        if self._pause_end_s is None:
+            return False
+        rest_s = self._pause_end_s - time.monotonic()
+        if self._closed.wait(min(max(0.0, rest_s), timeout_s)) or rest_s > timeout_s:
+            return True
+        self._pause_end_s = None
+        self._open_anew()
+        return False
 
 
 class Attempt:

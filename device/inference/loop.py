@@ -1,10 +1,13 @@
-"""The frame loop: one thread captures and prepares, the other infers and publishes.
+"""The frame loop: get a frame, prepare it, infer, publish; ahead or in turn.
 
-The preparing thread stays one frame ahead. Where that is slower (`device.inference.threads`) it
-only gets frames, in time for the other to prepare them itself, in turn. Decoding, preparing and
-inference all run outside of Python's lock, so on two cores they may overlap. Files lose no frame;
-of a live camera `device.camera.live` hands over the newest, and it is asked only when the model is
-about to be free: a frame that waits for a slow model is an old one.
+Ahead, a thread of its own prepares the next frame while the model runs: decoding, preparing and
+inference all let go of Python's lock, so on two cores they may overlap. Where that is slower
+(`device.inference.threads`) the thread that runs the model prepares its frames itself, in turn. It
+then also asks a live camera for them itself: handing each over takes a tenth of a millisecond. A
+file's frames it gets from the other thread, for a disk may hang.
+
+Files lose no frame; of a live camera `device.camera.live` gives the newest, and it is asked only
+when the model is free, or about to be: a frame that waits for a slow model is an old one.
 """
 
 import queue
@@ -14,15 +17,17 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final
 
-from device.camera.frame import Frame, FrameSource
+from device.camera.frame import Frame, FrameSource, Polled
 from device.contract.arrays import Box, Pixels
-from device.contract.preprocess import crop_box, prepare_box
+from device.contract.preprocess import FrameResizer, crop_box
 from device.inference.classifier import Classifier, Prediction
 
 CLOSE_S = 0.2
 """How long closing waits for the preparing thread."""
 EARLY_S = 0.001
 """So much before it must, or half as long again as it takes, preparing a live frame begins."""
+POLL_S = 0.25
+"""How long a source is waited for at once: whether it is to stop, or the way changes."""
 WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -89,15 +94,29 @@ class Pace:
         """Note that the frame that might be taken was."""
         self._last_s = self._granted_s
 
-    def wait(self, stop: threading.Event) -> None:
-        """Wait until the next frame may be taken."""
+    def wait(self, stop: threading.Event, until_s: float = float("inf")) -> bool:
+        """Wait until the next frame may be taken; once it may, until it is.
+
+        Args:
+            stop: ends the waiting.
+            until_s: `time.monotonic()` that does as well.
+
+        Returns:
+            Whether it may be taken.
+        """
         while not stop.is_set():
-            rest_s = self.due_s - time.monotonic()
+            now_s = time.monotonic()
+            if self._granted_s > self._last_s:
+                return True
+            rest_s = self.due_s - now_s
             if rest_s <= 0:
-                self._granted_s = time.monotonic()
-                return
+                self._granted_s = now_s
+                return True
+            if now_s >= until_s:
+                return False
             # In pieces: the limit may be raised meanwhile.
-            stop.wait(min(rest_s, 0.25))
+            stop.wait(min(rest_s, until_s - now_s, POLL_S))
+        return False
 
 
 class _Nothing:
@@ -107,8 +126,16 @@ class _Nothing:
 NOTHING: Final = _Nothing()
 
 
+Item = Prepared | Frame | BaseException | _Nothing | None
+"""What one thread leaves for the other; None is the end of the source."""
+
+
 class Preparer:
-    """Takes frames of a source on a thread of its own; prepares them there, or where they go."""
+    """Gets frames of a source and prepares them, on a thread of its own or where they are taken.
+
+    The source is asked by one thread at a time, and its frames keep their order, also when the way
+    changes: what the own thread has begun comes first.
+    """
 
     def __init__(
         self,
@@ -127,42 +154,93 @@ class Preparer:
             region: what part of the frame to classify, in fractions; asked for the same way.
             pace: limits the frame rate.
             ahead: whether frames are prepared while the model is busy, on the own thread; otherwise
-                when they are taken. Asked for the same way.
+                when they are taken, and of a `Polled` source then also asked for. Asked for the
+                same way.
         """
         self._source = source
+        self._polled = source if isinstance(source, Polled) else None
         self._classifier, self._region, self._pace = classifier, region, pace or Pace()
         self._works_ahead = ahead
         self._turn = threading.Condition()
-        self._ahead: Prepared | Frame | BaseException | _Nothing | None = NOTHING
+        self._ahead: Item = NOTHING
         # Of the model: whether it waits for a frame, since when it has its last one, and how long
         # it was busy with those before.
         self._idle, self._taken_s, self._busy_s = True, 0.0, (0.0, 0.0)
         self._prepare_s = 0.0
+        # Of either thread: right after the way changed, both may have a frame in work.
+        self._own_resizer, self._taker_s_resizer = FrameResizer(), FrameResizer()
+        # The way of the take that is under way, or was last, if the source is polled.
+        self._in_turn = self._polled is not None and not ahead()
+        # Whether a thread is at the source; the own one also until it has handed over.
+        self._pulls = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
         self._thread.start()
 
     def take(self, timeout_s: float | None = None) -> Prepared | None:
-        """The next prepared frame; None at the end of the source.
+        """The next prepared frame; None at the end of the source. For one thread.
 
         Raises:
             queue.Empty: after the timeout.
             SourceError: if the source fails.
         """
+        if self._polled is not None and not self._works_ahead():
+            item = self._asked_for(self._polled, timeout_s)
+        else:
+            item = self._handed_over(timeout_s)
+        if isinstance(item, BaseException):
+            raise item
+        assert not isinstance(item, _Nothing)
+        return self._prepare(item, self._taker_s_resizer) if isinstance(item, Frame) else item
+
+    def _handed_over(self, timeout_s: float | None) -> Item:
+        """What the own thread gives, waited for."""
         with self._turn:
             if not self._idle:
                 self._busy_s = (self._busy_s[1], time.monotonic() - self._taken_s)
-            self._idle = True
+            self._idle, self._in_turn = True, False
             self._turn.notify_all()
             if not self._turn.wait_for(lambda: self._ahead is not NOTHING, timeout_s):
                 raise queue.Empty
             item, self._ahead = self._ahead, NOTHING
             self._idle, self._taken_s = False, time.monotonic()
             self._turn.notify_all()
-        assert not isinstance(item, _Nothing)
-        if isinstance(item, BaseException):
-            raise item
-        return self._prepare(item) if isinstance(item, Frame) else item
+        return item
+
+    def _asked_for(self, source: Polled, timeout_s: float | None) -> Item:
+        """What the own thread had begun before the way changed; if nothing, the next frame."""
+        until_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        with self._turn:
+            # Idle: nobody shall count the time until the way changes again.
+            self._idle = self._in_turn = True
+            done = self._turn.wait_for(
+                lambda: self._ahead is not NOTHING or not self._pulls, timeout_s
+            )
+            if not done:
+                raise queue.Empty
+            if self._ahead is not NOTHING:
+                item, self._ahead = self._ahead, NOTHING
+                return item
+            self._pulls = True
+        try:
+            return self._poll(source, until_s)
+        finally:
+            with self._turn:
+                self._pulls = False
+                self._turn.notify_all()
+
+    def _poll(self, source: Polled, until_s: float) -> Frame | None:
+        while self._pace.wait(self._stop, until_s):
+            frame = source.poll(min(max(0.0, until_s - time.monotonic()), POLL_S))
+            if frame is not None:
+                self._pace.taken()
+                if not frame.is_passed_over:
+                    return frame
+            elif source.ended:
+                return None
+            if time.monotonic() >= until_s:
+                break
+        raise queue.Empty
 
     def close(self) -> None:
         """Stop; does not wait for a source that hangs."""
@@ -174,30 +252,43 @@ class Preparer:
     def _run(self) -> None:
         try:
             frames = iter(self._source.frames())
-            while self._may_go_on(ahead := self._works_ahead()):
+            while not self._stop.is_set():
+                ahead = self._polled is not None or self._works_ahead()
+                if not self._begins(ahead):
+                    continue
                 frame = next(frames, None)
                 self._pace.taken()
                 if frame is None:
                     self._hand_over(None)
                     return
-                if frame.is_passed_over:
-                    continue
-                self._hand_over(self._prepare(frame) if ahead else frame)
+                self._hand_over(self._item(frame, ahead))
         except Exception as error:
             # Raised again where frames are taken: here it would only end this thread.
             self._hand_over(error)
 
-    def _may_go_on(self, ahead: bool) -> bool:
-        """Wait until the next frame may be asked for; false if nobody wants it any more."""
-        self._pace.wait(self._stop)
-        if self._source.live or not ahead:
-            with self._turn:
-                while not self._stop.is_set() and (rest_s := self._too_early_s(ahead)) > 0:
-                    self._turn.wait(rest_s)
-        return not self._stop.is_set()
+    def _begins(self, ahead: bool) -> bool:
+        """Wait until the own thread is to get the next frame; false if it may not be by now."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._stop.is_set() or not self._in_turn)
+        if not self._pace.wait(self._stop):
+            return False
+        with self._turn:
+            while not self._stop.is_set() and (rest_s := self._too_early_s(ahead)) > 0:
+                self._turn.wait(rest_s)
+            self._pulls = not self._stop.is_set() and not self._in_turn
+            return self._pulls
+
+    def _item(self, frame: Frame, ahead: bool) -> Item:
+        if frame.is_passed_over:
+            return NOTHING
+        return self._prepare(frame, self._own_resizer) if ahead else frame
 
     def _too_early_s(self, ahead: bool) -> float:
         """How long the model will not be free yet, as far as its last frames tell."""
+        if self._pulls:
+            return threading.TIMEOUT_MAX
+        if ahead and not self._source.live:
+            return 0.0
         if self._ahead is not NOTHING:
             return threading.TIMEOUT_MAX
         if self._idle:
@@ -210,21 +301,21 @@ class Preparer:
         early_s = max(EARLY_S, 1.5 * self._prepare_s) if ahead else EARLY_S
         return free_s - time.monotonic() - early_s
 
-    def _prepare(self, frame: Frame) -> Prepared:
+    def _prepare(self, frame: Frame, resizer: FrameResizer) -> Prepared:
         classifier = self._classifier()
         if frame.picture is None:
             return Prepared(frame, None, classifier, (0, 0, 0, 0), 0.0)
         started_s = time.perf_counter()
         height, width = frame.picture.shape[:2]
         box = region_box(width, height, self._region(), classifier)
-        pixels = prepare_box(frame.picture, box, classifier.preprocessing)
+        pixels = resizer.prepare_box(frame.picture, box, classifier.preprocessing)
         self._prepare_s = time.perf_counter() - started_s
         return Prepared(frame, pixels, classifier, box, self._prepare_s)
 
-    def _hand_over(self, item: Prepared | Frame | BaseException | None) -> None:
+    def _hand_over(self, item: Item) -> None:
         with self._turn:
             self._turn.wait_for(lambda: self._ahead is NOTHING or self._stop.is_set())
-            self._ahead = item
+            self._ahead, self._pulls = item, False
             self._turn.notify_all()
 
 

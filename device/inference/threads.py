@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from device.camera.frame import Frame
+from device.camera.frame import Frame, FrameSource
 from device.camera.source import is_camera
 from device.contract.arrays import Pixels
 from device.contract.photos import decode, pixels
@@ -167,12 +167,13 @@ def measure_best(
         if way.threads not in made:
             made[way.threads] = classifier(way.threads)
         chosen = made[way.threads]
-        return time_loop(chosen, way, Still(wanted.size_px, jpeg, chosen.preprocessing))
+        source = StillPhoto(jpeg, chosen.preprocessing) if jpeg else Still(wanted.size_px)
+        return time_loop(chosen, way, source)
 
     return choose(compare(ways(numbers), measure, wanted.enough_s), wanted.enough_s)
 
 
-def time_loop(classifier: Classifier, way: Way, source: "Still") -> Timing:
+def time_loop(classifier: Classifier, way: Way, source: FrameSource) -> Timing:
     """Run the frame loop for a moment."""
     ends_s: list[float] = []
     invokes_s: list[float] = []
@@ -188,22 +189,40 @@ def time_loop(classifier: Classifier, way: Way, source: "Still") -> Timing:
 
 
 class Still:
-    """A source that shows one picture again and again."""
+    """A camera that shows one picture again and again; asked as `device.camera.live` is."""
 
+    live = True
     hang_is_final = False
+    ended = False
 
-    def __init__(self, size_px: tuple[int, int], jpeg: bytes, rules: Preprocessing) -> None:
-        """Show a JPEG, decoded each time; or, if it is empty, what a camera of this size gives."""
-        self.live = not jpeg
-        self._size_px, self._jpeg, self._rules = size_px, jpeg, rules
+    def __init__(self, size_px: tuple[int, int]) -> None:
+        """Show a picture of this width and height."""
+        width, height = size_px
+        self._picture = np.zeros((height, width, 3), np.uint8)
+
+    def poll(self, timeout_s: float) -> Frame:
+        """The picture, at once."""
+        return Frame("still", self._picture, captured_s=time.monotonic())
 
     def frames(self) -> Iterator[Frame]:
         """Yield it."""
-        width, height = self._size_px
-        picture = np.zeros((height, width, 3), np.uint8)
         while True:
-            if self._jpeg:
-                picture = pixels(decode(self._jpeg, self._rules))
+            yield self.poll(0)
+
+
+@dataclass(frozen=True)
+class StillPhoto:
+    """A folder in which one photo comes again and again, and is decoded each time."""
+
+    jpeg: bytes
+    rules: Preprocessing
+    live = False
+    hang_is_final = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield it."""
+        while True:
+            picture = pixels(decode(self.jpeg, self.rules))
             yield Frame("still", picture, captured_s=time.monotonic())
 
 

@@ -48,21 +48,39 @@ UNIT = Path(device.__file__).parent / "deploy" / "fieldguide.service"
 
 
 class Camera:
-    """Frames from memory, as a camera gives them: as fast as they are taken, or at a pace."""
+    """Frames from memory, as a camera gives them: as fast as they are taken, or at a pace.
+
+    Asked as `device.capture.LiveCapture` is, without its thread: that one decodes frames, and the
+    plain loops have theirs in memory, too.
+    """
 
     live = True
     hang_is_final = False
 
     def __init__(self, frames: npt.NDArray[np.uint8], count: int, fps: float | None) -> None:
         self._frames, self._count, self._fps = frames, count, fps
+        self._number, self._started_s = 0, time.monotonic()
+
+    @property
+    def ended(self) -> bool:
+        return self._number == self._count
+
+    def poll(self, timeout_s: float) -> Frame | None:
+        if self.ended:
+            return None
+        if self._fps:
+            rest_s = self._started_s + self._number / self._fps - time.monotonic()
+            time.sleep(min(max(0.0, rest_s), timeout_s))
+            if rest_s > timeout_s:
+                return None
+        number, self._number = self._number, self._number + 1
+        picture = self._frames[number % len(self._frames)]
+        return Frame(f"#{number}", picture, captured_s=time.monotonic())
 
     def frames(self) -> Iterator[Frame]:
-        started_s = time.monotonic()
-        for number in range(self._count):
-            if self._fps:
-                time.sleep(max(0.0, started_s + number / self._fps - time.monotonic()))
-            picture = self._frames[number % len(self._frames)]
-            yield Frame(f"#{number}", picture, captured_s=time.monotonic())
+        while not self.ended:
+            if (frame := self.poll(1)) is not None:
+                yield frame
 
 
 class Tap:

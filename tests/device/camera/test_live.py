@@ -150,7 +150,7 @@ def test_a_long_pause_says_all_the_while_that_it_is_one(
 ) -> None:
     """The watchdog hears of it, and a pause may last ten minutes."""
     monkeypatch.setattr(module, "FIRST_WAIT_S", 600.0)
-    monkeypatch.setattr(module, "ALIVE_S", 0.1)
+    monkeypatch.setattr(module, "POLL_S", 0.1)
     camera = Camera()
     taking = take(lambda: camera, replace(QUICK, longest_wait_s=600))
     eventually(lambda: taking.status.state == "lost")
@@ -158,6 +158,62 @@ def test_a_long_pause_says_all_the_while_that_it_is_one(
         seen_s = taking.capture.alive_s
         eventually(lambda seen_s=seen_s: taking.capture.alive_s > seen_s)  # type: ignore[misc]
     assert camera.openings == 1
+
+
+# --- asked one by one ----------------------------------------------------------------------------
+
+
+def test_who_asks_gets_the_newest_frame_once_and_nothing_when_there_is_no_newer_one() -> None:
+    more, given = threading.Semaphore(0), [0]
+
+    class Stepped(Camera):
+        def frames(self) -> Iterator[Frame]:
+            while more.acquire():
+                given[0] += 1
+                yield Frame(f"#{given[0]}", picture(0, 1), captured_s=time.monotonic())
+
+    capture = LiveCapture(Stepped, replace(QUICK, stall_timeout_s=60), telemetry := Telemetry())
+    assert capture.poll(0.01) is None
+    more.release(3)
+    eventually(lambda: telemetry.snapshot().camera.frames_total == 3)
+    newest = capture.poll(0)
+    assert newest is not None and newest.name == "#3"
+    assert capture.poll(0.01) is None and not capture.ended
+    assert telemetry.snapshot().camera.dropped_total == 2
+    more.release()
+    eventually(lambda: telemetry.snapshot().camera.frames_total == 4)
+    newest = capture.poll(0)
+    assert newest is not None and newest.name == "#4"
+    capture.close()
+    more.release()
+
+
+def test_who_asks_again_and_again_gets_a_camera_back_that_was_gone() -> None:
+    camera = Camera()
+    capture = LiveCapture(lambda: camera, QUICK, telemetry := Telemetry())
+    eventually(lambda: capture.poll(0.01) is None and camera.openings >= 2)
+    assert telemetry.snapshot().camera.state == "lost"
+    camera.here.set()
+    eventually(lambda: capture.poll(0.01) is not None)
+    status = telemetry.snapshot().camera
+    assert (status.state, status.reconnects_total) == ("streaming", 1)
+    capture.close()
+    assert capture.ended and capture.poll(10) is None
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_closing_wakes_who_waits_for_a_frame(there: bool) -> None:
+    camera = Camera(pause_s=600 if there else 0.01)
+    if there:
+        camera.here.set()
+    config = replace(QUICK, stall_timeout_s=600, longest_wait_s=600)
+    capture = LiveCapture(lambda: camera, config, Telemetry())
+    waiting = threading.Thread(target=capture.poll, args=(600,), daemon=True)
+    waiting.start()
+    eventually(lambda: camera.openings)
+    capture.close()
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 # --- slow cameras ---------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 import math
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,11 +19,22 @@ from hypothesis import strategies as st
 from device.camera.frame import Frame
 from device.contract import bundle as contract
 from device.contract.arrays import Box, Pixels
-from device.contract.preprocess import Preprocessing, prepare_box
+from device.contract.preprocess import FrameResizer, Preprocessing
 from device.inference import loop, threads, trial
 from device.inference.classifier import Classifier
 from device.inference.loop import results
-from device.inference.threads import TIE, Demand, Still, Timing, Way, choose, compare, demand, ways
+from device.inference.threads import (
+    TIE,
+    Demand,
+    Still,
+    StillPhoto,
+    Timing,
+    Way,
+    choose,
+    compare,
+    demand,
+    ways,
+)
 from device.inference.trial import Trial
 from device.settings.sections import CameraConfig, Config, InferenceConfig
 
@@ -154,7 +167,7 @@ def test_the_real_loop_is_measured_with_frames_of_the_real_size(
     example = bundle.golden_arrays()["inputs"][0]
     wanted = Demand(math.inf, (800, 600) if not encoded else threads.FRAME_PX, encoded)
     jpeg = threads.camera_jpeg(example, np.random.default_rng(0)) if encoded else b""
-    source = Still(wanted.size_px, jpeg, bundle.preprocessing)
+    source = StillPhoto(jpeg, bundle.preprocessing) if encoded else Still(wanted.size_px)
     (result,) = results(source, classifier, limit=1, ahead=False)
     assert result.frame.picture is not None and source.live is not encoded
     height, width = result.frame.picture.shape[:2]
@@ -223,14 +236,15 @@ def test_in_turn_frames_are_prepared_where_they_are_classified(
     bundle = contract.load(tiny_bundle)
     classifier = Classifier.from_bundle(bundle, threads=1)
     jpeg = threads.camera_jpeg(bundle.golden_arrays()["inputs"][0], np.random.default_rng(0))
-    source = Still((64, 48), b"" if live else jpeg, bundle.preprocessing)
+    source = Still((64, 48)) if live else StillPhoto(jpeg, bundle.preprocessing)
     where: set[str] = set()
 
-    def prepare(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
+    def prepare(self: FrameResizer, frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
         where.add(threading.current_thread().name)
-        return prepare_box(frame, box, rules)
+        return prepared(self, frame, box, rules)
 
-    monkeypatch.setattr(loop, "prepare_box", prepare)
+    prepared = FrameResizer.prepare_box
+    monkeypatch.setattr(FrameResizer, "prepare_box", prepare)
     found = [*results(source, classifier, limit=4, ahead=ahead)]
     here = threading.current_thread().name
     assert where == {"prepare" if ahead else here} and source.live is live
@@ -257,3 +271,63 @@ def test_in_turn_no_frame_is_asked_for_while_the_model_is_busy(tiny_bundle: Path
         time.sleep(0.02)
         assert source.asked == result.number + 1
     assert source.asked == 8
+
+
+def test_however_the_way_changes_one_thread_at_a_time_asks_and_frames_keep_their_order(
+    tiny_bundle: Path,
+) -> None:
+    """It changes on one thread while another takes frames."""
+    classifier = Classifier.from_bundle(contract.load(tiny_bundle), threads=1)
+    asking, by = threading.Lock(), set()
+
+    class Numbered(Still):
+        count = 0
+
+        def poll(self, timeout_s: float) -> Frame:
+            assert asking.acquire(blocking=False), "two at once"
+            by.add(threading.current_thread().name)
+            time.sleep(random.choice((0, 0.0005, 0.002)))
+            self.count += 1
+            frame = replace(super().poll(timeout_s), name=str(self.count))
+            asking.release()
+            return frame
+
+    random = Random(0)
+    way, stop = [True], threading.Event()
+
+    def change() -> None:
+        while not stop.wait(random.uniform(0, 0.004)):
+            way[0] = not way[0]
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    preparer = loop.Preparer(Numbered((64, 48)), lambda: classifier, ahead=lambda: way[0])
+    try:
+        taken = [preparer.take(30) for _ in range(400)]
+    finally:
+        stop.set()
+        changing.join()
+        preparer.close()
+    assert [int(each.frame.name) for each in taken if each] == list(range(1, 401))
+    assert by == {"prepare", threading.current_thread().name}
+
+
+def test_in_turn_a_low_rate_and_a_camera_that_is_gone_let_the_taking_thread_go_in_time(
+    tiny_bundle: Path,
+) -> None:
+    """It has to tell the watchdog that it is alive."""
+    classifier = Classifier.from_bundle(contract.load(tiny_bundle), threads=1)
+
+    class Gone(Still):
+        def poll(self, timeout_s: float) -> Frame | None:  # type: ignore[override]
+            time.sleep(timeout_s)
+            return None
+
+    for source, fps in ((Still((64, 48)), 0.001), (Gone((64, 48)), 1000.0)):
+        pace = loop.Pace(fps)
+        pace.wait(threading.Event())
+        pace.taken()
+        preparer = loop.Preparer(source, lambda: classifier, pace=pace, ahead=lambda: False)
+        with pytest.raises(queue.Empty):
+            preparer.take(0.3)
+        preparer.close()

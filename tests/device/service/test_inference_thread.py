@@ -14,10 +14,11 @@ from device.camera.frame import Frame
 from device.camera.live import LiveCapture
 from device.contract import bundle as contract
 from device.contract.preprocess import prepare_box, prepare_frame
+from device.inference.classifier import Classifier
 from device.inference.loop import Pace, region_box
 from device.inference.trial import Model
 from device.outputs.web import view
-from device.service.inference_thread import CAPTURE_ALIVE_S, Pipeline
+from device.service.inference_thread import Pipeline
 from device.service.systemd import Notifier
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.counters import Telemetry
@@ -39,6 +40,30 @@ class Scene:
         for number, pixels in enumerate(self._pictures):
             yield Frame(f"#{number}", pixels, captured_s=time.monotonic())
             time.sleep(0.005)
+
+
+class Asked:
+    """A camera in memory that knows which threads ask it, and lets in one at a time."""
+
+    live = True
+    hang_is_final = False
+    ended = False
+
+    def __init__(self) -> None:
+        self.asked_by: list[str] = []
+        self._one = threading.Lock()
+
+    def poll(self, timeout_s: float) -> Frame:
+        assert self._one.acquire(blocking=False), "two at once"
+        number = len(self.asked_by)
+        self.asked_by.append(threading.current_thread().name)
+        time.sleep(0.002)
+        self._one.release()
+        return Frame(f"#{number}", picture(0, 1, 160, 120), captured_s=time.monotonic())
+
+    def frames(self) -> Iterator[Frame]:
+        while True:
+            yield self.poll(1)
 
 
 class Collected:
@@ -64,17 +89,15 @@ class Fed(Notifier):
         self.meals += 1
 
 
-@pytest.fixture
-def model(tiny_bundle: Path) -> Model:
-    return model_of(tiny_bundle)
+@pytest.fixture(params=[True, False], ids=["ahead", "in turn"])
+def model(tiny_bundle: Path, request: pytest.FixtureRequest) -> Model:
+    return model_of(tiny_bundle, ahead=request.param)
 
 
-def model_of(path: Path) -> Model:
-    from device.inference.classifier import Classifier
-
+def model_of(path: Path, *, ahead: bool = True) -> Model:
     loaded = contract.load(path)
     info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, 0.0, 0.0)
-    return Model(info, Classifier.from_bundle(loaded))
+    return Model(info, Classifier.from_bundle(loaded), ahead)
 
 
 Start = Callable[..., tuple[Pipeline, Collected, Fed, list[Any]]]
@@ -158,6 +181,29 @@ def test_a_swapped_model_takes_over_between_two_frames(start: Start, tiny_bundle
     assert sink.seen[models.index(True)].changed, "its labels may mean something else"
 
 
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_swapped_model_changes_who_asks_the_camera_and_no_frame_is_lost_or_older(
+    start: Start, tiny_bundle: Path, ahead: bool
+) -> None:
+    camera = Asked()
+    pipeline, sink, *_ = start(camera)
+    eventually(lambda: len(sink.seen) > 3)
+    pipeline.swap(other := model_of(tiny_bundle, ahead=ahead))
+    eventually(lambda: sum(seen.model is other.info for seen in sink.seen) > 5)
+    assert camera.asked_by[-1] == ("prepare" if ahead else "infer")
+    assert [seen.source for seen in sink.seen] == [f"#{n}" for n in range(len(sink.seen))]
+
+
+def test_a_pipeline_that_waits_for_its_camera_ends_as_soon_as_both_are_closed(
+    start: Start,
+) -> None:
+    capture = LiveCapture(lambda: Scene(iter(())), CameraConfig(longest_wait_s=60), Telemetry())
+    pipeline, *_ = start(capture)
+    eventually(lambda: capture._telemetry.snapshot().camera.state == "lost")
+    capture.close()
+    assert pipeline.close(timeout_s=10)
+
+
 def test_the_frame_rate_keeps_below_its_limit_and_follows_it() -> None:
     pace, stop = Pace(50.0), threading.Event()
     started_s = time.monotonic()
@@ -220,19 +266,32 @@ def test_the_watchdog_is_fed_by_completed_inferences_and_starves_when_one_hangs(
     gate.set()
 
 
-def test_without_a_camera_it_is_fed_only_while_someone_tries_to_get_it_back(start: Start) -> None:
+def test_without_a_camera_it_is_fed_only_while_someone_tries_to_get_it_back(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.service.inference_thread.IDLE_INFERENCE_S", 0.05)
+    monkeypatch.setattr("device.service.inference_thread.CAPTURE_ALIVE_S", 1.5)
     silent = Scene(iter(()))
-    capture = LiveCapture(lambda: silent, CameraConfig(longest_wait_s=0.3), Telemetry())
+    capture = LiveCapture(lambda: silent, CameraConfig(longest_wait_s=60), Telemetry())
     _, sink, fed, _ = start(capture)
-    eventually(lambda: fed.meals >= 1)
-    # As if the thread that reconnects were stuck.
-    capture.frames = lambda: iter(())  # type: ignore[method-assign]
-    capture.close()
-    time.sleep(0.5)
-    capture.alive_s = time.monotonic() - CAPTURE_ALIVE_S - 1
+    time.sleep(3)
     meals = fed.meals
-    time.sleep(1.6)
+    eventually(lambda: fed.meals > meals)
+    gate, stuck, poll = threading.Event(), threading.Event(), capture.poll
+
+    def hang(timeout_s: float) -> Frame | None:
+        stuck.set()
+        gate.wait()
+        return poll(0)
+
+    monkeypatch.setattr(capture, "poll", hang)
+    assert stuck.wait(30)
+    time.sleep(2)
+    meals = fed.meals
+    time.sleep(1)
     assert fed.meals == meals and not sink.seen
+    capture.close()
+    gate.set()
 
 
 def test_a_frame_every_few_minutes_does_not_starve_the_watchdog_and_a_source_that_hangs_does(
