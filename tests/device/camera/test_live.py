@@ -334,7 +334,8 @@ def test_a_v4l2_camera_that_stalls_is_opened_anew_by_a_new_process(
 ) -> None:
     """The thread inside of the driver keeps the device: this process finds it busy for ever."""
     av = Av()
-    monkeypatch.setattr("device.streams.pyav", lambda: av)
+    for where in ("pyav", "v4l2"):
+        monkeypatch.setattr(f"device.camera.{where}.pyav", lambda: av)
     taking = take(lambda: V4l2Camera("/dev/null", QUICK))
     eventually(lambda: taking.fault is not None)
     assert "a new process is needed" in str(taking.fault)
