@@ -111,12 +111,10 @@ def measure(
 
 
 @dataclass(frozen=True)
-class Repeated:
+class Repeated(FrameSource):
     """A source opened anew each time that it ends."""
 
     open: Callable[[], FrameSource]
-    live = False
-    hang_is_final = False
 
     def frames(self) -> Any:
         """Yield the source's frames without end."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from device.camera import picamera
-from device.camera.frame import ALWAYS, Demand, Frame
+from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
 from device.camera.pyav import pyav
 from device.camera.v4l2 import V4l2Camera, first_camera, video_nodes
 from device.errors import SourceError
@@ -13,7 +13,7 @@ from device.settings.sections import CameraConfig
 
 
 @dataclass(frozen=True)
-class AutoCamera:
+class AutoCamera(FrameSource):
     """The first camera there is at the time: CSI, then V4L2; looked for at each attempt."""
 
     config: CameraConfig

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.camera.frame import Frame
+from device.camera.frame import Frame, FrameSource
 from device.contract.folders import photos_below
 from device.contract.formats import PHOTO_SUFFIXES
 from device.contract.photos import decode, pixels, read_photo
@@ -14,15 +14,13 @@ from device.errors import PhotoError, SourceError
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(FrameSource):
     """The photos of a folder, by name, once."""
 
     folder: Path
     preprocessing: Preprocessing
     max_pixels: int | None = None
     """As `decode` takes it."""
-    live = False
-    hang_is_final = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield one frame per photo; what cannot be read gives a frame with an error.

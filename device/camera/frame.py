@@ -26,6 +26,14 @@ class Frame:
     """How far behind a camera's stream it is; `captured_s` is as long ago as well."""
 
     @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Width and height of the picture."""
+        if self.picture is None:
+            return None
+        height, width = self.picture.shape[:2]
+        return width, height
+
+    @property
     def is_passed_over(self) -> bool:
         """Whether it only says that the camera sends: nobody wanted this frame decoded."""
         return self.picture is None and not self.error
@@ -50,12 +58,14 @@ ALWAYS = Always()
 
 
 class FrameSource(Protocol):
-    """Something that yields frames until it ends."""
+    """Something that yields frames until it ends; unless it says otherwise, a file or folder."""
 
-    live: bool
+    live: bool = False
     """A camera, whose newest frame matters; a file's frames all do."""
-    hang_is_final: bool
+    hang_is_final: bool = False
     """Whether a call that hangs leaves the camera unusable for this process."""
+    alive_s: float = float("-inf")
+    """`time.monotonic()` when its own threads last did something; -inf: it has none."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames; raises SourceError when there can be no more through a fault."""

@@ -8,9 +8,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
-from device.camera.frame import Frame, FrameSource
+from device.camera.frame import Frame, FrameSource, Polled
 from device.errors import CameraHangsError, SourceError, StalledError
 from device.settings.address import safe
 from device.settings.sections import CameraConfig
@@ -29,14 +29,13 @@ MAX_HANGING = 4
 """Abandoned threads that may hang at once; with more, a new process is cleaner."""
 
 
-class LiveCapture:
+class LiveCapture(Polled):
     """The newest frames of a camera; reconnects for ever, with growing pauses.
 
     `poll` and `frames` are for one thread at a time; `close` may come from any.
     """
 
     live = True
-    hang_is_final = False
 
     def __init__(
         self, open_source: Callable[[], FrameSource], config: CameraConfig, telemetry: Telemetry
@@ -52,8 +51,8 @@ class LiveCapture:
         self._wait_s = FIRST_WAIT_S
         self._pause_end_s: float | None = None
         """When the camera is opened again; None unless it is lost."""
+        # A camera that is gone does not stop it.
         self.alive_s = time.monotonic()
-        """When this machinery last did something; a camera that is gone does not stop it."""
         # At once, while whoever wants the frames still gets ready for them.
         self._attempt = Attempt(open_source, telemetry)
 
@@ -116,10 +115,10 @@ class LiveCapture:
             if not self._closed.is_set():
                 self._attempt = Attempt(self._open, self._telemetry)
 
-    def _tell(self, **facts: Any) -> None:
+    def _tell(self, tell: Callable[[], None]) -> None:
         with self._lock:
             if not self._closed.is_set():
-                self._telemetry.camera(**facts)
+                tell()
 
     def _next(self, timeout_s: float) -> Frame | None:
         if self._pauses(timeout_s):
@@ -149,19 +148,16 @@ class LiveCapture:
         self._streams, self._wait_s = True, FIRST_WAIT_S
         if self._was_lost:
             log.info("camera: frames are back")
-            self._tell(count="reconnects_total")
+        self._tell(partial(self._telemetry.camera.streams, again=self._was_lost))
         self._was_lost = False
-        self._tell(state="streaming", problem="")
 
     def _lost(self, attempt: "Attempt") -> None:
         attempt.abandon()
-        if attempt.stalled:
-            self._tell(count="stalls_total")
         problem = attempt.problem or "the stream ended"
         if self._telemetry.snapshot().camera.problem != problem:
             log.warning("camera: %s; trying again", problem)
         self._was_lost, self._streams = True, False
-        self._tell(state="lost", problem=problem, lag_s=0.0)
+        self._tell(partial(self._telemetry.camera.lost, problem, stalled=attempt.stalled))
         if not self._leaves(attempt):
             self._hanging.append(attempt)
             if attempt.hang_is_final:
@@ -265,22 +261,19 @@ class Attempt:
                 # It may be another camera's telemetry by now.
                 return
             if frame.error:
-                self._telemetry.camera(count="corrupt_total")
+                self._telemetry.camera.corrupt_frame()
                 return
             # Now, and not when it was captured: late frames are no stalled camera.
             self.since_s = time.monotonic()
-            dropped = frame.outdated
+            came = dropped = frame.outdated
             if frame.picture is not None:
-                dropped += self._newest is not None
+                came, dropped = came + 1, dropped + (self._newest is not None)
                 self._newest, self.has_frames = frame, True
                 self._ready.notify()
-            self._count(frame, dropped)
-
-    def _count(self, frame: Frame, dropped: int) -> None:
-        facts: dict[str, Any] = {"last_frame_s": frame.captured_s, "lag_s": frame.lag_s}
-        if frame.picture is not None:
-            facts["height_px"], facts["width_px"] = frame.picture.shape[:2]
-        came = frame.outdated + (frame.picture is not None)
-        self._telemetry.camera(count="frames_total", by=came, **facts)
-        if dropped:
-            self._telemetry.camera(count="dropped_total", by=dropped)
+            self._telemetry.camera.frames(
+                came,
+                dropped=dropped,
+                captured_s=frame.captured_s,
+                lag_s=frame.lag_s,
+                size_px=frame.size_px,
+            )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from device.camera.frame import Frame
+from device.camera.frame import Frame, FrameSource
 from device.camera.pyav import pyav
 from device.contract.arrays import Pixels
 from device.errors import SourceError
@@ -25,7 +25,7 @@ WIDTH_STEP_PX = 64
 
 
 @dataclass(frozen=True)
-class PiCamera:
+class PiCamera(FrameSource):
     """The first CSI camera; its low-resolution stream, scaled by the ISP.
 
     A Pi 5 delivers that stream as RGB, a Pi 4 and older ones as YUV420 only.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from device.camera.follow import Choice, Follower
-from device.camera.frame import ALWAYS, Demand, Frame
+from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
 from device.camera.pictures import Decoder, telling_damage, whole
 from device.errors import SourceError, StalledError
 from device.settings.address import safe, shown
@@ -26,12 +26,10 @@ LOW_LATENCY = {
 
 
 @dataclass(frozen=True)
-class VideoFile:
+class VideoFile(FrameSource):
     """Every frame of a video file, in order."""
 
     path: Path
-    live = False
-    hang_is_final = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield every frame; one that is damaged as a frame with an error.
@@ -53,7 +51,7 @@ class VideoFile:
 
 
 @dataclass(frozen=True)
-class NetworkStream:
+class NetworkStream(FrameSource):
     """A camera on the network: RTSP, or films over HTTP; JPEG over HTTP is `HttpCamera`'s."""
 
     address: str = field(repr=False)
@@ -62,7 +60,6 @@ class NetworkStream:
     opened: Any = None
     """What has a `read` for the stream's bytes, where somebody has connected already."""
     live = True
-    hang_is_final = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as they come.

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.camera.frame import ALWAYS, Demand, Frame
+from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
 from device.camera.pyav import live_frames, pyav
 from device.errors import SourceError
 from device.settings.sections import CameraConfig
 
 
 @dataclass(frozen=True)
-class V4l2Camera:
+class V4l2Camera(FrameSource):
     """A USB or other Video4Linux camera."""
 
     device: str

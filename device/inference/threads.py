@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from device.camera.frame import Frame, FrameSource
+from device.camera.frame import Frame, FrameSource, Polled
 from device.camera.source import is_camera
 from device.contract.arrays import Pixels
 from device.contract.photos import decode, pixels
@@ -188,11 +188,10 @@ def time_loop(classifier: Classifier, way: Way, source: FrameSource) -> Timing:
     return Timing(way, frame_s, statistics.median(invokes_s))
 
 
-class Still:
+class Still(Polled):
     """A camera that shows one picture again and again; asked as `device.camera.live` is."""
 
     live = True
-    hang_is_final = False
     ended = False
 
     def __init__(self, size_px: tuple[int, int]) -> None:
@@ -211,13 +210,11 @@ class Still:
 
 
 @dataclass(frozen=True)
-class StillPhoto:
+class StillPhoto(FrameSource):
     """A folder in which one photo comes again and again, and is decoded each time."""
 
     jpeg: bytes
     rules: Preprocessing
-    live = False
-    hang_is_final = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield it."""

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Model:
+class LoadedModel:
     """A classifier that passed its self-test, and what it is."""
 
     info: ModelInfo
@@ -66,7 +66,7 @@ class Trial:
         self._child: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def load(self, bundle: Bundle, config: InferenceConfig, demand: Demand = USUAL) -> Model:
+    def load(self, bundle: Bundle, config: InferenceConfig, demand: Demand = USUAL) -> LoadedModel:
         """Check a bundle on the first runtime that passes its self-test, and load it.
 
         Raises:
@@ -141,7 +141,7 @@ def candidates(bundle: Bundle, choice: str) -> Iterator[str]:
             yield name
 
 
-def _load(bundle: Bundle, name: str, check: Check) -> Model:
+def _load(bundle: Bundle, name: str, check: Check) -> LoadedModel:
     classifier = Classifier.from_bundle(bundle, runtime=find(name), threads=check.threads)
     file = EDGETPU_MODEL if name == EDGETPU else MODEL
     info = ModelInfo(
@@ -156,7 +156,7 @@ def _load(bundle: Bundle, name: str, check: Check) -> Model:
         checked_invoke_s=check.invoke_s,
         accuracy=bundle.accuracy,
     )
-    return Model(info, classifier, check.ahead)
+    return LoadedModel(info, classifier, check.ahead)
 
 
 def _spawn() -> "subprocess.Popen[bytes]":

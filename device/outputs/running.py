@@ -1,7 +1,6 @@
 """The sinks that run: started, changed with the settings, closed."""
 
 import time
-from collections.abc import Callable
 
 from device.errors import OutputError
 from device.outputs.registry import FACTORIES
@@ -42,12 +41,8 @@ class RunningSinks:
         """Whether one did not close, and its thread may keep the process from ending by itself."""
         return self._left_behind
 
-    def change(self, new: Config, use: Callable[[tuple[SinkThread, ...]], None]) -> None:
+    def change(self, new: Config) -> None:
         """Close what other settings change, then build it again; on failure as it was before.
-
-        Args:
-            new: the settings.
-            use: takes `threads` each time that they change, so that a closed one gets nothing.
 
         Raises:
             FieldguideError: if one of them cannot be.
@@ -55,17 +50,14 @@ class RunningSinks:
         gone = self._changed_by(new)
         closing = [thread for name, thread in self._threads.items() if name in gone]
         self._threads = {n: thread for n, thread in self._threads.items() if n not in gone}
-        use(self.threads)
         # First: the new one may need the same port.
         self._close(closing)
         try:
             self._start(new)
-            self._config = new
         except Exception:
             self._start(self._config)
             raise
-        finally:
-            use(self.threads)
+        self._config = new
 
     def close(self) -> None:
         """Let each deliver what waits, for a moment, and close."""

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.camera.frame import FrameSource
-from device.camera.live import LiveCapture
 from device.inference.loop import Pace, Preparer, Result, infer
 from device.inference.smoothing import Smoothed, step
-from device.inference.trial import Model
+from device.inference.trial import LoadedModel
 from device.outputs.thread import SinkThread
 from device.service.systemd import Notifier
 from device.settings.sections import Config
@@ -24,42 +23,43 @@ CAPTURE_ALIVE_S = 15.0
 """With a camera machinery that has done nothing for this long it does not."""
 
 
-class Pipeline:
+class InferenceThread:
     """Classifies a source's frames until it ends or `close` is called.
 
-    `config`, `sinks` and the model may be replaced at any time, from any thread; each frame sees
-    either the old or the new.
+    `config` and the model may be replaced at any time, from any thread; each frame sees either the
+    old or the new.
     """
 
     def __init__(
         self,
         source: FrameSource,
-        model: Model,
+        model: LoadedModel,
         config: Config,
-        sinks: tuple[SinkThread, ...],
+        sinks: Callable[[], tuple[SinkThread, ...]],
         telemetry: Telemetry,
         notifier: Notifier,
         finished: Callable[[BaseException | None], None],
         *,
-        after: "Pipeline | None" = None,
+        after: "InferenceThread | None" = None,
         pace: Pace | None = None,
     ) -> None:
         """Start at once; `finished` is called with the fault, or None at the source's end.
 
         Args:
-            after: a closed pipeline of the same model, which may still be inside of it; its frames'
+            sinks: those of the moment, asked for at each frame.
+            after: a closed one of the same model, which may still be inside of it; its frames'
                 numbers go on.
             pace: by which the source knows when a frame is wanted; one of its own if not given.
         """
-        self.config, self.sinks = config, sinks
+        self.config, self._sinks = config, sinks
         self.pace = pace or Pace()
         self.pace.restart(config.inference.max_fps)
         self.number, self._after = 0, after
         self._source, self._telemetry, self._notifier = source, telemetry, notifier
         self._finished = finished
         self._lock = threading.Lock()
-        self._models: tuple[Model, ...] = (model,)
-        self._smoothed: tuple[Model, Smoothed] | None = None
+        self._models: tuple[LoadedModel, ...] = (model,)
+        self._smoothed: tuple[LoadedModel, Smoothed] | None = None
         self._inferred_s = time.monotonic()
         self._stop = threading.Event()
         self._preparer = Preparer(
@@ -72,7 +72,7 @@ class Pipeline:
         self._thread = threading.Thread(target=self._run, name="infer", daemon=True)
         self._thread.start()
 
-    def swap(self, model: Model) -> None:
+    def swap(self, model: LoadedModel) -> None:
         """Use another model from the next frame on."""
         with self._lock:
             self._models = (*self._models, model)
@@ -109,14 +109,14 @@ class Pipeline:
         if self._stop.is_set():
             return False
         if prepared is None:
-            self._telemetry.camera(state="ended")
+            self._telemetry.camera.ended()
             return False
         self._take(infer(self.number, prepared))
         return True
 
     def _take(self, result: Result) -> None:
         if self._stop.is_set():
-            # It took so long that another pipeline's frames may be next.
+            # It took so long that another source's frames may be next.
             return
         if not self._source.live:
             self._count(result)
@@ -124,7 +124,7 @@ class Pipeline:
             # A whole folder of them is no dead service either.
             self._show_that_it_can()
             return
-        sinks = self.sinks
+        sinks = self._sinks()
         watching = [sink for sink in sinks if sink.sink.wants_pictures]
         observation = self._observe(result, self._model_of(result), with_picture=bool(watching))
         self.number += 1
@@ -137,20 +137,14 @@ class Pipeline:
         self._notifier.feed_watchdog()
 
     def _count(self, result: Result) -> None:
-        picture, captured_s = result.frame.picture, result.frame.captured_s
-        if picture is None:
-            self._telemetry.camera(count="corrupt_total")
+        frame, camera = result.frame, self._telemetry.camera
+        if frame.picture is None:
+            camera.corrupt_frame()
             return
-        height, width = picture.shape[:2]
-        self._telemetry.camera(
-            count="frames_total",
-            state="streaming",
-            last_frame_s=captured_s,
-            width_px=width,
-            height_px=height,
-        )
+        camera.streams()
+        camera.frames(1, captured_s=frame.captured_s, size_px=frame.size_px)
 
-    def _model_of(self, result: Result) -> Model:
+    def _model_of(self, result: Result) -> LoadedModel:
         """The model behind a result; those before it are let go."""
         with self._lock:
             models = self._models
@@ -158,7 +152,7 @@ class Pipeline:
             self._models = models[index:]
             return models[index]
 
-    def _observe(self, result: Result, model: Model, *, with_picture: bool) -> Observation:
+    def _observe(self, result: Result, model: LoadedModel, *, with_picture: bool) -> Observation:
         assert result.prediction is not None
         started_s = time.perf_counter()
         smoothed = self._smooth(result, model)
@@ -188,7 +182,7 @@ class Pipeline:
             class_map=class_map,
         )
 
-    def _smooth(self, result: Result, model: Model) -> Smoothed:
+    def _smooth(self, result: Result, model: LoadedModel) -> Smoothed:
         assert result.prediction is not None
         # Another model's scores may be of other classes.
         before = self._smoothed[1] if self._smoothed and self._smoothed[0] is model else None
@@ -207,9 +201,7 @@ class Pipeline:
         now_s = time.monotonic()
         if now_s - self._inferred_s < IDLE_INFERENCE_S:
             return
-        alive_s = min(now_s, self.pace.late_s)
-        if isinstance(self._source, LiveCapture):
-            alive_s = max(alive_s, self._source.alive_s)
+        alive_s = max(min(now_s, self.pace.late_s), self._source.alive_s)
         if now_s - alive_s < CAPTURE_ALIVE_S:
             self._models[-1].classifier.invoke()
             self._inferred_s = time.monotonic()

@@ -10,7 +10,7 @@ from pathlib import Path
 from device.contract import bundle
 from device.errors import BundleError, FieldguideError
 from device.inference.threads import Demand, demand
-from device.inference.trial import Model, Trial
+from device.inference.trial import LoadedModel, Trial
 from device.settings.sections import BundleConfig, Config, InferenceConfig
 from device.telemetry.counters import Telemetry
 from device.update import slots
@@ -43,7 +43,7 @@ class ModelWatcher:
         self,
         config: Config,
         telemetry: Telemetry,
-        accept: Callable[[Model], None],
+        accept: Callable[[LoadedModel], None],
         refuse: Callable[[Exception], None],
     ) -> None:
         self._settings = _loading(config)
@@ -149,7 +149,7 @@ class ModelWatcher:
         log.warning("model: %s; the one before goes on", error)
         self._telemetry.model_problem(str(error))
 
-    def _passed(self, model: Model) -> None:
+    def _passed(self, model: LoadedModel) -> None:
         info = model.info
         invoke_ms = info.checked_invoke_s * 1e3
         order = "ahead" if model.ahead else "in turn"

@@ -21,10 +21,9 @@ from device.camera.source import is_camera, open_source
 from device.contract.preprocess import Preprocessing
 from device.errors import CameraHangsError, SourceError
 from device.inference.loop import Pace
-from device.inference.trial import Model
+from device.inference.trial import LoadedModel
 from device.outputs.running import RunningSinks
-from device.outputs.thread import SinkThread
-from device.service.inference_thread import Pipeline
+from device.service.inference_thread import InferenceThread
 from device.service.model_watcher import ModelWatcher
 from device.service.systemd import Notifier
 from device.settings import sections
@@ -59,9 +58,9 @@ class Service:
         self._notifier = Notifier()
         # Not an Event: a signal handler may interrupt this very thread inside of one.
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._pipeline: Pipeline | None = None
-        self._model: Model | None = None
-        # Outlives pipelines: a camera asks it, too, when the next frame is wanted.
+        self._inference: InferenceThread | None = None
+        self._model: LoadedModel | None = None
+        # Outlives sources: a camera asks it, too, when the next frame is wanted.
         self._pace = Pace()
         self._hanging = False
         self._leaving: list[tuple[LiveCapture, float]] = []
@@ -136,7 +135,7 @@ class Service:
 
     # --- model --------------------------------------------------------------------------------
 
-    def _accept(self, model: Model) -> None:
+    def _accept(self, model: LoadedModel) -> None:
         self._events.put((MODEL, model))
 
     def _refuse(self, fault: BaseException) -> None:
@@ -146,30 +145,30 @@ class Service:
     def _finish(self, run_number: int, fault: BaseException | None) -> None:
         self._events.put((FINISHED, (run_number, fault)))
 
-    def _take_model(self, model: Model) -> None:
+    def _take_model(self, model: LoadedModel) -> None:
         self._model = model
-        if self._pipeline is not None:
-            self._pipeline.swap(model)
+        if self._inference is not None:
+            self._inference.swap(model)
             return
         source = self._capture or self._open_files(self._config.camera)
-        # First: the pipeline feeds the watchdog, which a manager counts from here on.
+        # First: the inference thread feeds the watchdog, which a manager counts from here on.
         self._notifier.ready()
-        self._start_pipeline(model, source)
+        self._start_inference(model, source)
 
     def _open_files(self, camera: CameraConfig) -> FrameSource:
         model = self._model
         rules = Preprocessing() if model is None else model.classifier.preprocessing
         return open_source(camera.source, rules, camera)
 
-    def _start_pipeline(
-        self, model: Model, source: FrameSource, after: Pipeline | None = None
+    def _start_inference(
+        self, model: LoadedModel, source: FrameSource, after: InferenceThread | None = None
     ) -> None:
         self._run_number += 1
-        self._pipeline = Pipeline(
+        self._inference = InferenceThread(
             source,
             model,
             self._config,
-            self._sinks.threads,
+            lambda: self._sinks.threads,
             self._telemetry,
             self._notifier,
             partial(self._finish, self._run_number),
@@ -190,7 +189,7 @@ class Service:
 
     def _reload(self) -> None:
         # Before the first model is there the manager still waits for the start.
-        started = self._pipeline is not None
+        started = self._inference is not None
         if started:
             self._notifier.reloading()
         try:
@@ -215,10 +214,10 @@ class Service:
         if other_camera and not is_camera(new.camera.source):
             # Before anything is closed: where nothing can be opened, what runs must go on.
             files = self._open_files(new.camera)
-        self._sinks.change(new, self._use_sinks)
+        self._sinks.change(new)
         self._config = new
-        if self._pipeline is not None:
-            self._pipeline.config = new
+        if self._inference is not None:
+            self._inference.config = new
         if other_camera:
             self._change_source(files)
         self._models.reconfigure(new)
@@ -226,19 +225,15 @@ class Service:
 
     def _change_source(self, files: FrameSource | None) -> None:
         """Go on with another camera, or with files that were found to be there."""
-        before, self._pipeline = self._pipeline, None
+        before, self._inference = self._inference, None
         # What the old source still has to say is not of interest any more.
         self._run_number += 1
         self._close_capture(before)
-        self._telemetry.camera(source=self._config.camera.source, state="connecting", problem="")
+        self._telemetry.camera.connecting(self._config.camera.source)
         self._capture = self._start_capture(self._config.camera)
         source = self._capture or files
         if before is not None and self._model is not None and source is not None:
-            self._start_pipeline(self._model, source, before)
-
-    def _use_sinks(self, threads: tuple[SinkThread, ...]) -> None:
-        if self._pipeline is not None:
-            self._pipeline.sinks = threads
+            self._start_inference(self._model, source, before)
 
     # --- the rest -----------------------------------------------------------------------------
 
@@ -273,7 +268,7 @@ class Service:
                 "board: %s, %s", _heat(temperature_c, throttled), "slower" if slowed else "normal"
             )
         self._telemetry.board(BoardStatus(temperature_c, throttled, slowed))
-        if self._pipeline is not None:
+        if self._inference is not None:
             limit = min(settings.hot_fps, settings.max_fps) if slowed else settings.max_fps
             self._pace.max_fps = limit
 
@@ -287,13 +282,13 @@ class Service:
     def _close(self) -> None:
         self._notifier.stopping()
         self._models.stop()
-        self._close_capture(self._pipeline)
+        self._close_capture(self._inference)
         self._sinks.close()
 
-    def _close_capture(self, pipeline: Pipeline | None) -> None:
+    def _close_capture(self, inference: InferenceThread | None) -> None:
         if self._capture is not None:
             self._capture.close()
-        if pipeline is not None and not pipeline.close():
+        if inference is not None and not inference.close():
             self._hanging = True
         if self._capture is not None and not self._capture.wait_closed(CAMERA_CLOSE_S):
             self._hanging = True

@@ -5,13 +5,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from device import __version__
 from device.safe_text import printable
 from device.settings.address import safe, shown
 from device.telemetry.observation import ModelInfo, Observation
-from device.telemetry.status import BoardStatus, CameraStatus, SinkStatus, Status
+from device.telemetry.status import BoardStatus, CameraState, CameraStatus, SinkStatus, Status
 
 FPS_WINDOW_S = 5.0
 FEWEST_FPS_SAMPLES = 3
@@ -29,7 +28,7 @@ class Telemetry:
     def __init__(self, source: str = "") -> None:
         self._lock = threading.Lock()
         self._started_unix_s, self._started_s = time.time(), time.monotonic()
-        self._camera = CameraStatus(**_shown({"source": source}))
+        self.camera = CameraCounters(source)
         self._board = BoardStatus()
         self._sinks: dict[str, SinkCounters] = {}
         self._model: ModelInfo | None = None
@@ -46,7 +45,7 @@ class Telemetry:
                 version=__version__,
                 started_unix_s=self._started_unix_s,
                 uptime_s=now_s - self._started_s,
-                camera=self._camera,
+                camera=self.camera.status,
                 board=self._board,
                 model=self._model,
                 model_problem=self._model_problem,
@@ -60,14 +59,6 @@ class Telemetry:
                 config_problem=self._config_problem,
                 sinks={name: sink.status for name, sink in self._sinks.items()},
             )
-
-    def camera(self, *, count: str = "", by: int = 1, **changes: Any) -> None:
-        """Change fields of `CameraStatus`, and raise one of its counters."""
-        changes = _shown(changes)
-        with self._lock:
-            if count:
-                changes[count] = getattr(self._camera, count) + by
-            self._camera = replace(self._camera, **changes)
 
     def start_sink(self, name: str) -> "SinkCounters":
         """A sink starts; what it returns is where to tell of it, until it is given back."""
@@ -114,6 +105,86 @@ class Telemetry:
             self._recent.append(time.monotonic())
 
 
+class CameraCounters:
+    """How the camera does; who gets its frames writes it."""
+
+    def __init__(self, source: str) -> None:
+        self._lock = threading.Lock()
+        self._status = CameraStatus(source=_shown(source))
+
+    @property
+    def status(self) -> CameraStatus:
+        """As of now."""
+        return self._status
+
+    def connecting(self, source: str) -> None:
+        """From here on it is another one."""
+        state = CameraState.CONNECTING
+        with self._lock:
+            self._status = replace(self._status, source=_shown(source), state=state, problem="")
+
+    def streams(self, *, again: bool = False) -> None:
+        """Frames come; `again` after it was lost."""
+        with self._lock:
+            total = self._status.reconnects_total + again
+            self._status = replace(
+                self._status, state=CameraState.STREAMING, problem="", reconnects_total=total
+            )
+
+    def lost(self, problem: str, *, stalled: bool = False) -> None:
+        """Frames come no more; `stalled` if nothing but their absence says so."""
+        with self._lock:
+            self._status = replace(
+                self._status,
+                state=CameraState.LOST,
+                problem=safe(problem),
+                stalls_total=self._status.stalls_total + stalled,
+                lag_s=0.0,
+            )
+
+    def ended(self) -> None:
+        """It was a file or folder, and came to its end."""
+        with self._lock:
+            self._status = replace(self._status, state=CameraState.ENDED)
+
+    def corrupt_frame(self) -> None:
+        """One more could not be decoded."""
+        with self._lock:
+            total = self._status.corrupt_total + 1
+            self._status = replace(self._status, corrupt_total=total)
+
+    def frames(
+        self,
+        came: int,
+        *,
+        captured_s: float,
+        size_px: tuple[int, int] | None,
+        dropped: int = 0,
+        lag_s: float = 0.0,
+    ) -> None:
+        """More frames came.
+
+        Args:
+            came: how many.
+            captured_s: `time.monotonic()` of the newest.
+            size_px: its width and height; None if it was not decoded, and they stay as they were.
+            dropped: how many were given up for a newer one.
+            lag_s: how far the newest is behind the camera's stream.
+        """
+        with self._lock:
+            before = self._status
+            width_px, height_px = size_px or (before.width_px, before.height_px)
+            self._status = replace(
+                before,
+                frames_total=before.frames_total + came,
+                dropped_total=before.dropped_total + dropped,
+                width_px=width_px,
+                height_px=height_px,
+                last_frame_s=captured_s,
+                lag_s=lag_s,
+            )
+
+
 class SinkCounters:
     """How one sink does; its own thread and the inference thread write it."""
 
@@ -158,12 +229,8 @@ class SinkCounters:
             self._status = replace(self._status, figures=dict(figures))
 
 
-def _shown(changes: dict[str, Any]) -> dict[str, Any]:
-    if "problem" in changes:
-        changes = {**changes, "problem": safe(changes["problem"])}
-    if "source" in changes:
-        changes = {**changes, "source": printable(shown(changes["source"]))}
-    return changes
+def _shown(source: str) -> str:
+    return printable(shown(source))
 
 
 def _rate(moments: "deque[float]", now_s: float) -> float:

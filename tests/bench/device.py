@@ -24,13 +24,13 @@ from PIL import Image
 
 import device
 from device.bench import frame_loop
-from device.camera.frame import Frame
+from device.camera.frame import Frame, Polled
 from device.contract import bundle, preprocess
 from device.inference.threads import MOST_THREADS, Demand
-from device.inference.trial import Model, Trial
+from device.inference.trial import LoadedModel, Trial
 from device.outputs.json_lines import JsonLines
 from device.outputs.thread import SinkThread
-from device.service.inference_thread import Pipeline
+from device.service.inference_thread import InferenceThread
 from device.service.systemd import Notifier
 from device.settings.sections import Config, InferenceConfig, JsonConfig
 from device.telemetry.counters import Telemetry
@@ -47,15 +47,14 @@ MAX_FPS = 1000
 UNIT = Path(device.__file__).parent / "deploy" / "fieldguide.service"
 
 
-class Camera:
+class Camera(Polled):
     """Frames from memory, as a camera gives them: as fast as they are taken, or at a pace.
 
-    Asked as `device.capture.LiveCapture` is, without its thread: that one decodes frames, and the
-    plain loops have theirs in memory, too.
+    Asked as `device.camera.live.LiveCapture` is, without its thread: that one decodes frames, and
+    the plain loops have theirs in memory, too.
     """
 
     live = True
-    hang_is_final = False
 
     def __init__(self, frames: npt.NDArray[np.uint8], count: int, fps: float | None) -> None:
         self._frames, self._count, self._fps = frames, count, fps
@@ -96,7 +95,7 @@ class Tap:
         self.seen.append((time.monotonic(), observation))
 
 
-def ours(model: Model, frames: npt.NDArray[np.uint8], count: int, fps: float | None) -> Tap:
+def ours(model: LoadedModel, frames: npt.NDArray[np.uint8], count: int, fps: float | None) -> Tap:
     """Run the service's pipeline with a JSON sink over so many frames."""
     ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     telemetry, tap = Telemetry(), Tap()
@@ -104,9 +103,11 @@ def ours(model: Model, frames: npt.NDArray[np.uint8], count: int, fps: float | N
     config = Config(inference=InferenceConfig(max_fps=MAX_FPS))
     camera: Any = Camera(frames, count + WARM_UP, fps)
     sinks: Any = (sink, tap)
-    pipeline = Pipeline(camera, model, config, sinks, telemetry, Notifier({}), ends.put)
+    thread = InferenceThread(
+        camera, model, config, lambda: sinks, telemetry, Notifier({}), ends.put
+    )
     fault = ends.get()
-    pipeline.close()
+    thread.close()
     sink.start_closing()
     sink.join(1)
     if fault is not None:
@@ -204,7 +205,7 @@ def main() -> None:
             report_service("HTTP", *service(options.bundle, camera.url))
 
 
-def our_round(model: Model, frames: npt.NDArray[np.uint8], count: int) -> dict[str, Any]:
+def our_round(model: LoadedModel, frames: npt.NDArray[np.uint8], count: int) -> dict[str, Any]:
     fast = ours(model, frames, count, None)
     paced = ours(model, frames, count // 2, CAMERA_FPS)
     return {
@@ -226,7 +227,7 @@ def many(folder: Path) -> Path:
     return folder
 
 
-def report(rounds: dict[str, list[dict[str, Any]]], model: Model) -> None:
+def report(rounds: dict[str, list[dict[str, Any]]], model: LoadedModel) -> None:
     order, cores = "ahead" if model.ahead else "in turn", len(os.sched_getaffinity(0))
     print(
         f"640x480 frames, medians of {len(rounds['ours'])} rounds on {cores} cores; "

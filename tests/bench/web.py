@@ -22,7 +22,7 @@ from device.inference.trial import Trial
 from device.outputs.sink import Context
 from device.outputs.thread import SinkThread
 from device.outputs.web.sink import Web
-from device.service.inference_thread import Pipeline
+from device.service.inference_thread import InferenceThread
 from device.service.systemd import Notifier
 from device.settings.sections import BundleConfig, Config, InferenceConfig, OutputConfig, WebConfig
 from device.telemetry.counters import Telemetry
@@ -100,11 +100,13 @@ def main() -> None:
     sink = SinkThread(page, telemetry)
     camera: Any = Camera(frames, 10**9, None)
     model = Trial().load(loaded, inference)
-    pipeline = Pipeline(camera, model, config, (sink,), telemetry, Notifier({}), lambda fault: None)
+    thread = InferenceThread(
+        camera, model, config, lambda: (sink,), telemetry, Notifier({}), lambda fault: None
+    )
     while not page.port:
         time.sleep(0.1)
     shares = measure(telemetry, page.port, options.rounds, options.seconds)
-    pipeline.close()
+    thread.close()
     sink.start_closing()
     sink.join(1)
     for name, values in shares.items():

@@ -67,7 +67,7 @@ def test_what_a_camera_answers_brings_no_escapes_into_log_and_outputs(answer: by
 
 def test_problems_and_findings_are_one_line_that_nobody_obeys() -> None:
     telemetry = Telemetry()
-    telemetry.camera(problem=f"no\n{ESCAPE}")
+    telemetry.camera.lost(f"no\n{ESCAPE}")
     telemetry.start_sink("mqtt").failed(ESCAPE)
     telemetry.model_problem(ESCAPE)
     telemetry.reloaded(ESCAPE)

@@ -166,10 +166,10 @@ def test_a_start_shows_no_label_of_before(home: HomeAssistant, broker: Broker) -
     shows(home, "starts", "unavailable")
     before = home.count("plain")
     around = Surroundings()
-    around.telemetry.camera(state="connecting")
+    around.telemetry.camera.connecting("garden")
     with running(broker, "starts", around) as thread:
         eventually(lambda: home.state("binary_sensor.starts_camera") == "off", HEARD_S)
-        around.telemetry.camera(state="streaming")
+        around.telemetry.camera.streams()
         time.sleep(2)
         thread.put(sight(0, label=2, changed=True))
         shows(home, "starts", "blue")

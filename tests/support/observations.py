@@ -77,9 +77,8 @@ class Surroundings:
         self.telemetry = Telemetry("http://user:secret@garden/stream")
         self.telemetry.model(MODEL)
         self.collect = self.telemetry.start_sink("collect")
-        self.telemetry.camera(
-            count="frames_total", state="streaming", last_frame_s=time.monotonic()
-        )
+        self.telemetry.camera.streams()
+        self.telemetry.camera.frames(1, captured_s=time.monotonic(), size_px=None)
         self.kept: list[tuple[int, str]] = []
         self.observations: list[Observation] = []
         self.cannot_keep = ""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 
-from device.camera.frame import ALWAYS, Demand, Frame
+from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
 from device.camera.http.body import START_OF_JPEG, Body, Film, Kind, kind_of
 from device.camera.http.client import HttpClient
 from device.camera.http.multipart import MAX_PICTURE_BYTES, Parts, Pictures
@@ -24,7 +24,7 @@ POLL_PAUSE_S = 0.25
 
 
 @dataclass(frozen=True)
-class HttpCamera:
+class HttpCamera(FrameSource):
     """A camera on the network that sends JPEG; whatever else its address gives is PyAV's."""
 
     address: str = field(repr=False)
@@ -32,7 +32,6 @@ class HttpCamera:
     config: CameraConfig
     demand: Demand = ALWAYS
     live = True
-    hang_is_final = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as they come; a damaged one as a frame with an error.

@@ -23,11 +23,10 @@ from tests.support.timing import eventually
 QUICK = CameraConfig(stall_timeout_s=0.6, longest_wait_s=0.5)
 
 
-class Camera:
+class Camera(FrameSource):
     """One that is there or not; counts who has it open."""
 
     live = True
-    hang_is_final = False
 
     def __init__(self, *, pause_s: float = 0.01) -> None:
         self.here = threading.Event()
@@ -132,7 +131,7 @@ def test_what_a_closed_capture_still_finds_is_not_told_of_the_camera_after_it(
 
     def late(self: LiveCapture, attempt: Any) -> None:
         self.close()
-        taking.telemetry.camera(source="another", state="connecting", problem="")
+        taking.telemetry.camera.connecting("another")
         find(self, attempt)
         lost.set()
 

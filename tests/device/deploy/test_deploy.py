@@ -187,7 +187,7 @@ def test_a_board_is_well_that_gives_labels_however_slowly(status: str, healthy: 
 
 def test_the_service_tells_its_manager_what_a_deployment_looks_for() -> None:
     telemetry = Telemetry()
-    telemetry.camera(state="streaming")
+    telemetry.camera.streams()
     seen = SimpleNamespace(invoke_s=0.01, overhead_s=0.0, latency_s=0.02)
     telemetry.inferred(seen)  # type: ignore[arg-type]
     told = Service._summary(SimpleNamespace(_telemetry=telemetry))  # type: ignore[arg-type]

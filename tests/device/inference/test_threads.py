@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.camera.frame import Frame
+from device.camera.frame import Frame, FrameSource
 from device.contract import bundle as contract
 from device.contract.arrays import Box, Pixels
 from device.contract.preprocess import FrameResizer, Preprocessing
@@ -255,9 +255,7 @@ def test_in_turn_frames_are_prepared_where_they_are_classified(
 def test_in_turn_no_frame_is_asked_for_while_the_model_is_busy(tiny_bundle: Path) -> None:
     classifier = Classifier.from_bundle(contract.load(tiny_bundle), threads=1)
 
-    class Counted:
-        live = False
-        hang_is_final = False
+    class Counted(FrameSource):
         asked = 0
 
         def frames(self) -> Iterator[Frame]:

@@ -1,6 +1,7 @@
 """What Prometheus is promised: names, units and values that its own rules and parser accept."""
 
 import http.client
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -58,7 +59,11 @@ def values(metrics: Prometheus) -> dict[str, float]:
 
 def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Prometheus) -> None:
     telemetry = surroundings.telemetry
-    telemetry.camera(count="stalls_total", by=2, lag_s=1.5)
+    for _ in range(2):
+        telemetry.camera.lost("it hangs", stalled=True)
+    telemetry.camera.streams(again=True)
+    telemetry.camera.frames(3, captured_s=time.monotonic(), size_px=None, dropped=2, lag_s=1.5)
+    telemetry.camera.corrupt_frame()
     telemetry.board(BoardStatus(temperature_c=61.5, throttled=0x50005, slowed=True))
     mqtt = telemetry.start_sink("mqtt")
     mqtt.dropped(5, lost_changes=2)
@@ -72,7 +77,9 @@ def test_values_are_the_service_s_own(surroundings: Surroundings, metrics: Prome
     assert found["invoke_seconds_count"] == 4
     assert found["invoke_seconds_sum"] == pytest.approx(4 * 0.004)
     assert found["latency_seconds_sum"] == pytest.approx(4 * 0.006)
-    assert found["camera_frames_total"] == 1 and found["camera_stalls_total"] == 2
+    assert found["camera_frames_total"] == 4 and found["camera_dropped_frames_total"] == 2
+    assert found["camera_stalls_total"] == 2 and found["camera_reconnects_total"] == 1
+    assert found["camera_corrupt_frames_total"] == 1
     assert found["camera_lag_seconds"] == 1.5
     assert found["camera_up"] == 1 and 0 <= found["camera_frame_age_seconds"] < 60
     assert found["board_temperature_celsius"] == 61.5 and found["board_slowed"] == 1
@@ -176,7 +183,7 @@ def test_a_label_may_have_any_signs(metrics: Prometheus) -> None:
 def test_a_lost_camera_has_no_label(surroundings: Surroundings, metrics: Prometheus) -> None:
     metrics.publish(sight(0))
     assert "label red" in values(metrics)
-    surroundings.telemetry.camera(state="lost", problem="unplugged")
+    surroundings.telemetry.camera.lost("unplugged")
     found = values(metrics)
     assert found["camera_up"] == 0
     assert not any(name.startswith(("label", "score_ratio")) for name in found)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device.camera.frame import Frame
+from device.camera.frame import Frame, FrameSource, Polled
 from device.camera.live import LiveCapture
 from device.contract import bundle as contract
 from device.contract.preprocess import prepare_box, prepare_frame
 from device.inference.classifier import Classifier
 from device.inference.loop import Pace, region_box
-from device.inference.trial import Model
+from device.inference.trial import LoadedModel
 from device.outputs.web import view
-from device.service.inference_thread import Pipeline
+from device.service.inference_thread import InferenceThread
 from device.service.systemd import Notifier
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.counters import Telemetry
@@ -27,11 +27,10 @@ from tests.support.pictures import RULES, picture
 from tests.support.timing import Stopwatch, eventually, slowdown
 
 
-class Scene:
+class Scene(FrameSource):
     """A source that shows what it is told."""
 
     live = True
-    hang_is_final = False
 
     def __init__(self, pictures: Iterator[Any]) -> None:
         self._pictures = pictures
@@ -42,11 +41,10 @@ class Scene:
             time.sleep(0.005)
 
 
-class Asked:
+class Asked(Polled):
     """A camera in memory that knows which threads ask it, and lets in one at a time."""
 
     live = True
-    hang_is_final = False
     ended = False
 
     def __init__(self) -> None:
@@ -90,37 +88,37 @@ class Fed(Notifier):
 
 
 @pytest.fixture(params=[True, False], ids=["ahead", "in turn"])
-def model(tiny_bundle: Path, request: pytest.FixtureRequest) -> Model:
+def model(tiny_bundle: Path, request: pytest.FixtureRequest) -> LoadedModel:
     return model_of(tiny_bundle, ahead=request.param)
 
 
-def model_of(path: Path, *, ahead: bool = True) -> Model:
+def model_of(path: Path, *, ahead: bool = True) -> LoadedModel:
     loaded = contract.load(path)
     info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, 0.0, 0.0)
-    return Model(info, Classifier.from_bundle(loaded), ahead)
+    return LoadedModel(info, Classifier.from_bundle(loaded), ahead)
 
 
-Start = Callable[..., tuple[Pipeline, Collected, Fed, list[Any]]]
+Start = Callable[..., tuple[InferenceThread, Collected, Fed, list[Any]]]
 
 
 @pytest.fixture
-def start(model: Model) -> Iterator[Start]:
-    pipelines: list[Pipeline] = []
+def start(model: LoadedModel) -> Iterator[Start]:
+    threads: list[InferenceThread] = []
 
     def run(
         source: Any, config: Config | None = None, sink: Collected | None = None
-    ) -> tuple[Pipeline, Collected, Fed, list[Any]]:
+    ) -> tuple[InferenceThread, Collected, Fed, list[Any]]:
         ends: list[Any] = []
         sink, fed = sink or Collected(), Fed()
         config = config or Config()
         config = replace(config, inference=replace(config.inference, max_fps=1000))
-        arguments: Any = (source, model, config, (sink,), Telemetry(), fed, ends.append)
-        pipelines.append(Pipeline(*arguments))
-        return pipelines[-1], sink, fed, ends
+        arguments: Any = (source, model, config, lambda: (sink,), Telemetry(), fed, ends.append)
+        threads.append(InferenceThread(*arguments))
+        return threads[-1], sink, fed, ends
 
     yield run
-    for pipeline in pipelines:
-        pipeline.close()
+    for thread in threads:
+        thread.close()
 
 
 def forever(*labels: int) -> Iterator[Any]:
@@ -141,19 +139,27 @@ def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> No
     assert last.class_map is not None and last.class_map.shape[2] == 3
 
 
-def test_a_sink_without_use_for_pictures_gets_none_of_another_s(model: Model) -> None:
+def test_a_sink_without_use_for_pictures_gets_none_of_another_s(model: LoadedModel) -> None:
     """It would keep them while it is slow."""
     wants, other = Collected(wants_pictures=True), Collected()
-    arguments: Any = (Scene(forever(0)), model, Config(), (wants, other), Telemetry(), Fed(), print)
-    pipeline = Pipeline(*arguments)
+    arguments: Any = (
+        Scene(forever(0)),
+        model,
+        Config(),
+        lambda: (wants, other),
+        Telemetry(),
+        Fed(),
+        print,
+    )
+    thread = InferenceThread(*arguments)
     eventually(lambda: len(other.seen) > 2)
-    pipeline.close()
+    thread.close()
     assert all(seen.picture is not None for seen in wants.seen)
     assert all(seen.picture is None and seen.class_map is None for seen in other.seen)
     assert [seen.number for seen in other.seen] == list(range(len(other.seen)))
 
 
-def test_the_region_of_interest_is_what_the_model_sees(model: Model, start: Start) -> None:
+def test_the_region_of_interest_is_what_the_model_sees(model: LoadedModel, start: Start) -> None:
     left, right = picture(0, 1, 160, 120), picture(2, 1, 160, 120)
     both = np.concatenate([left, right], axis=1)
     config = Config(camera=CameraConfig(region=(0.5, 0.0, 1.0, 1.0)))
@@ -170,10 +176,10 @@ def test_the_region_of_interest_is_what_the_model_sees(model: Model, start: Star
 
 
 def test_a_swapped_model_takes_over_between_two_frames(start: Start, tiny_bundle: Path) -> None:
-    pipeline, sink, _, _ = start(Scene(forever(1)))
+    thread, sink, _, _ = start(Scene(forever(1)))
     eventually(lambda: len(sink.seen) > 3)
     other = model_of(tiny_bundle)
-    pipeline.swap(other)
+    thread.swap(other)
     eventually(lambda: sink.seen[-1].model is other.info)
     models = [o.model is other.info for o in sink.seen]
     assert models == sorted(models), "never back to the old one"
@@ -186,9 +192,9 @@ def test_a_swapped_model_changes_who_asks_the_camera_and_no_frame_is_lost_or_old
     start: Start, tiny_bundle: Path, ahead: bool
 ) -> None:
     camera = Asked()
-    pipeline, sink, *_ = start(camera)
+    thread, sink, *_ = start(camera)
     eventually(lambda: len(sink.seen) > 3)
-    pipeline.swap(other := model_of(tiny_bundle, ahead=ahead))
+    thread.swap(other := model_of(tiny_bundle, ahead=ahead))
     eventually(lambda: sum(seen.model is other.info for seen in sink.seen) > 5)
     assert camera.asked_by[-1] == ("prepare" if ahead else "infer")
     assert [seen.source for seen in sink.seen] == [f"#{n}" for n in range(len(sink.seen))]
@@ -198,10 +204,10 @@ def test_a_pipeline_that_waits_for_its_camera_ends_as_soon_as_both_are_closed(
     start: Start,
 ) -> None:
     capture = LiveCapture(lambda: Scene(iter(())), CameraConfig(longest_wait_s=60), Telemetry())
-    pipeline, *_ = start(capture)
+    thread, *_ = start(capture)
     eventually(lambda: capture._telemetry.snapshot().camera.state == "lost")
     capture.close()
-    assert pipeline.close(timeout_s=10)
+    assert thread.close(timeout_s=10)
 
 
 def test_the_frame_rate_keeps_below_its_limit_and_follows_it() -> None:
@@ -239,17 +245,17 @@ def test_a_fault_in_the_loop_ends_the_service_instead_of_hanging_it(start: Start
 
 
 def test_the_end_of_a_file_is_an_end_and_no_fault(start: Start) -> None:
-    pipeline, sink, _, ends = start(Scene(iter([picture(0, 1)] * 3)))
+    thread, sink, _, ends = start(Scene(iter([picture(0, 1)] * 3)))
     eventually(lambda: ends)
     assert ends == [None] and len(sink.seen) == 3
-    assert pipeline._telemetry.snapshot().camera.state == "ended"
+    assert thread._telemetry.snapshot().camera.state == "ended"
 
 
 # --- watchdog -------------------------------------------------------------------------------------
 
 
 def test_the_watchdog_is_fed_by_completed_inferences_and_starves_when_one_hangs(
-    start: Start, model: Model, monkeypatch: pytest.MonkeyPatch
+    start: Start, model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
     gate.set()
@@ -302,15 +308,15 @@ def test_a_frame_every_few_minutes_does_not_starve_the_watchdog_and_a_source_tha
     gate = threading.Event()
     gate.set()
     pictures = (pixels for pixels in forever(0) if gate.wait())
-    pipeline, sink, fed, _ = start(Scene(pictures))
+    thread, sink, fed, _ = start(Scene(pictures))
     eventually(lambda: len(sink.seen) > 3)
-    pipeline.pace.max_fps = 0.005
+    thread.pace.max_fps = 0.005
     time.sleep(0.5)
     meals, seen = fed.meals, len(sink.seen)
     time.sleep(1)
     assert fed.meals > meals + 3 and len(sink.seen) == seen
     gate.clear()
-    pipeline.pace.max_fps = 1000.0
+    thread.pace.max_fps = 1000.0
     time.sleep(1)
     meals = fed.meals
     time.sleep(1)
@@ -333,7 +339,7 @@ def test_damaged_pictures_alone_do_not_starve_the_watchdog_however_many(
 
 
 def test_a_slow_model_sees_new_frames_and_none_that_waited_for_it(
-    start: Start, model: Model, monkeypatch: pytest.MonkeyPatch
+    start: Start, model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy_s, invoke, busy = 0.1 * slowdown(), model.classifier.invoke, []
 
@@ -345,9 +351,9 @@ def test_a_slow_model_sees_new_frames_and_none_that_waited_for_it(
 
     monkeypatch.setattr(model.classifier, "invoke", slow)
     capture = LiveCapture(lambda: Scene(forever(0)), CameraConfig(), Telemetry())
-    pipeline, sink, *_ = start(capture)
+    thread, sink, *_ = start(capture)
     eventually(lambda: len(sink.seen) > 14)
-    pipeline.close()
+    thread.close()
     capture.close()
     seen = sink.seen[4:]
     # Behind a queue of one it would be two inferences and more; as many are seen all the same.

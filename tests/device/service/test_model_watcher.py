@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from device.errors import BundleError
-from device.inference.trial import Model, Trial
+from device.inference.trial import LoadedModel, Trial
 from device.service import model_watcher
 from device.service.model_watcher import ModelWatcher, identity
 from device.settings.sections import BundleConfig, Config, InferenceConfig
@@ -23,7 +23,7 @@ class Watch:
     """A watcher of one path, with what it found."""
 
     def __init__(self, path: Path) -> None:
-        self.accepted: list[Model] = []
+        self.accepted: list[LoadedModel] = []
         self.refused: list[Exception] = []
         self.telemetry = Telemetry("none")
         config = Config(
@@ -72,7 +72,7 @@ def busy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None
     """Makes every self-test fail, or work again."""
     load = Trial.load
 
-    def fails(*_: Any) -> Model:
+    def fails(*_: Any) -> LoadedModel:
         raise BundleError("the self-test took longer than 60 s")
 
     def switch(on: bool) -> None:

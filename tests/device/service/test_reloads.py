@@ -240,8 +240,8 @@ def test_a_model_that_is_still_at_work_for_the_old_source_is_never_entered_by_an
     held.reload(settings(tiny_bundle, camera.url).replace("stall_timeout_s = 1.0", "fps = 20"))
     eventually(lambda: held.status.inferences_total > seen + 2)
     assert max(most) == 1
-    numbers = held.service._pipeline
-    assert numbers is not None and numbers.number == held.status.inferences_total
+    inference = held.service._inference
+    assert inference is not None and inference.number == held.status.inferences_total
 
 
 def test_an_old_camera_that_hangs_ends_the_service_for_a_new_process(

@@ -293,7 +293,7 @@ def test_what_libraries_say_of_an_address_reaches_no_output(address: str) -> Non
             with pytest.raises(Exception) as raised:
                 attempt()
             telemetry = Telemetry(address)
-            telemetry.camera(problem=str(raised.value))
+            telemetry.camera.lost(str(raised.value))
             telemetry.start_sink("mqtt").failed(repr(raised.value))
             telemetry.reloaded(str(raised.value))
             telemetry.model_problem(str(raised.value))

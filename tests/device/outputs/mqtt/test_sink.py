@@ -88,7 +88,7 @@ def test_a_lost_camera_is_told_at_once_and_makes_the_label_unavailable(
     connect(sink, surroundings)
     with listening(broker) as listener:
         eventually(lambda: listener.records(f"{OWN}/health"))
-        surroundings.telemetry.camera(state="lost", problem="unplugged")
+        surroundings.telemetry.camera.lost("unplugged")
         sink.tick(surroundings.status())
         eventually(lambda: len(listener.records(f"{OWN}/health")) == 2)
         assert listener.records(f"{OWN}/health")[-1]["camera"] == "lost"

@@ -154,10 +154,10 @@ def test_a_lost_camera_is_said_and_its_return_needs_no_reload(
     with browsers.visit(page) as browser:
         eventually(lambda: text(browser, "label") == "red")
         film.running.clear()
-        surroundings.telemetry.camera(state="lost", problem="unplugged")
+        surroundings.telemetry.camera.lost("unplugged")
         eventually(lambda: "No camera: unplugged" in text(browser, "notice"))
         assert text(browser, "label") == "nothing now"
-        surroundings.telemetry.camera(state="streaming", problem="")
+        surroundings.telemetry.camera.streams()
         film.show(1)
         film.running.set()
         eventually(lambda: text(browser, "label") == "green")

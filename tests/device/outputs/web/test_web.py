@@ -182,7 +182,7 @@ def test_the_history_is_bounded() -> None:
 
 
 def test_health_hides_passwords_and_names_problems(page: Web, surroundings: Surroundings) -> None:
-    surroundings.telemetry.camera(state="lost", problem="unplugged")
+    surroundings.telemetry.camera.lost("unplugged")
     surroundings.telemetry.start_sink("mqtt").failed("no broker")
     surroundings.telemetry.model_problem("its digest differs")
     health = Visitor(page).health()
