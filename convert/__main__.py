@@ -1,12 +1,10 @@
 """Command line of the conversion stage: export, verify, bundle."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from convert.artifacts.exported import read_model
-from convert.artifacts.training import REPORT
 from convert.bench.figures import accuracy_table, header, load_build, scores_table
 from convert.commands.bundle import BundleInputs, pack_bundle
 from convert.commands.export import ExportInputs, export_models
@@ -23,6 +21,7 @@ from device.console import guarded
 from device.contract import bundle as contract
 from device.errors import UsageError
 from device.files import write_bytes
+from device.workstation.training import REPORT
 
 EXAMPLES = """examples:
   python -m convert export --training build/train --out build/convert
@@ -126,7 +125,6 @@ def figures(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     options = _parser().parse_args(arguments)
     return guarded(lambda: int(options.command(options)))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from device.console import guarded
 from device.contract.preprocess import Preprocessing
 from device.files import is_text, write_text
-from device.quiet import quiet_native_stderr
+from device.workstation.quiet import quiet_tensorflow
+from device.workstation.training import DATA, REPORT, SPLIT
 
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
@@ -19,8 +20,6 @@ EXAMPLES = """examples:
 
 def data(options: argparse.Namespace) -> int:
     """Find the photos, split them, write split.csv and data.json."""
-    import json
-
     from train.curate import review
     from train.data import dataset as photos
     from train.data import record as data_record
@@ -30,21 +29,20 @@ def data(options: argparse.Namespace) -> int:
     found = photos.scan(folder, Preprocessing())
     rows = assign(found, options.seed)
     collected = {photo.path for photo in found if photo.collected}
-    data_set = data_record.describe(folder, rows, collected)
+    record = data_record.describe(folder, rows, collected)
     if options.clean:
         from train.curate.clean import clean, read_cleaning
 
-        rows = clean(rows, read_cleaning(options.clean), data_set.fingerprint, options.seed)
-        data_set = data_record.describe(folder, rows, collected)
+        rows = clean(rows, read_cleaning(options.clean), record.data.fingerprint, options.seed)
+        record = data_record.describe(folder, rows, collected)
     options.out.mkdir(parents=True, exist_ok=True)
     news = review.write_page(options.out, folder, [row for row in rows if row.path in collected])
-    record = json.dumps(data_set.record(), indent=2) + "\n"
-    texts = {data_record.DATA_RECORD: record, data_record.SPLIT: to_csv(rows)}
+    texts = {DATA: record.text(), SPLIT: to_csv(rows)}
     # What is as before keeps its date: photos that wait for review make nothing train again.
     if any(not is_text(options.out / name, text) for name, text in texts.items()):
         for name, text in texts.items():
             write_text(options.out / name, text)
-    print(f"{data_set.description}\n{data_record.table(data_set, rows)}{news}")
+    print(f"{record.data.description}\n{data_record.table(record.data, rows)}{news}")
     return 0
 
 
@@ -61,10 +59,8 @@ def _photos(options: argparse.Namespace) -> Path:
 
 def audit(options: argparse.Namespace) -> int:
     """Look for what would spoil training; write audit.json and audit.html."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
     folder = _photos(options)
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         from train.curate.audit_page import run
 
     print(run(folder, _weights_source(options.weights), options.seed, options.out))
@@ -94,35 +90,34 @@ def weights(options: argparse.Namespace) -> int:
 def fit(options: argparse.Namespace) -> int:
     """Train and write the model with its metrics and report."""
     # TensorFlow takes seconds to import and talks a lot: only where it is needed, and quietly.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         from train.network.backbone import Architecture
         from train.recipe.config import TrainConfig
         from train.recipe.fit import run
 
     config = TrainConfig(
-        architecture=Architecture(options.architecture, options.alpha, options.size),
+        architecture=Architecture(alpha=options.alpha, size_px=options.size),
         seed=options.seed,
         epochs=options.epochs,
         views=options.views,
     )
     metrics = run(config, _weights_source(options.weights), options.out)
-    test = metrics["test"]
-    low, high = test["interval"]
+    test = metrics.test
+    low, high = test.interval
     print(
-        f"trained on {metrics['data']['description']}\n"
-        f"test top-1 {test['accuracy']:.1%} (95% interval {low:.1%} to {high:.1%}, "
-        f"n = {test['n']}), best epoch {metrics['best_epoch']}\n"
-        f"report: {options.out / 'report.html'}"
+        f"trained on {metrics.data.description}\n"
+        f"test top-1 {test.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}, "
+        f"n = {test.n}), best epoch {metrics.best_epoch}\n"
+        f"report: {options.out / REPORT}"
     )
     return 0
 
 
 def report(options: argparse.Namespace) -> int:
     """Write the report of a finished training again."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet_native_stderr():
-        from train.report.publish import REPORT, read_training, write_report
+    with quiet_tensorflow():
+        from train.artifacts import read_training
+        from train.report.publish import write_report
 
     metrics, network = read_training(options.out)
     write_report(options.out, network, metrics)
@@ -132,15 +127,15 @@ def report(options: argparse.Namespace) -> int:
 
 def distill(options: argparse.Namespace) -> int:
     """Teach a small network for microcontrollers what the trained one knows."""
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         from train.distill.run import DistillConfig, run
     config = DistillConfig(epochs=options.epochs, seed=options.seed)
     metrics = run(config, options.training, options.out)
-    test = metrics["test"]
-    low, high = test["interval"]
+    test = metrics.test
+    low, high = test.interval
     print(
-        f"distilled from {options.training}: test top-1 {test['accuracy']:.1%} (95% interval "
-        f"{low:.1%} to {high:.1%}, n = {test['n']}), the teacher {metrics['teacher']['test']:.1%}"
+        f"distilled from {options.training}: test top-1 {test.accuracy:.1%} (95% interval "
+        f"{low:.1%} to {high:.1%}, n = {test.n}), the teacher {metrics.teacher.test_accuracy:.1%}"
     )
     return 0
 
@@ -193,7 +188,6 @@ def _parser() -> argparse.ArgumentParser:
         default="build/weights",
         help="folder for the default weights, a checkpoint file, or 'imagenet' for Keras' download",
     )
-    command.add_argument("--architecture", default="mobilenet_v2")
     command.add_argument("--alpha", type=float, default=1.0, help="width multiplier")
     command.add_argument("--size", type=int, default=224, help="input size in pixels")
     command.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 0: head alone")

@@ -29,26 +29,39 @@ LIBRARIES = (
 """Those that make the numbers, or say which photos can be read."""
 
 
-PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "preprocess"))
+PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "photos", "preprocess"))
 """What decides which pixels a photo has."""
+RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "training"))
+"""What decides which files training leaves, and in which form."""
 CODE = {
     "code-data": (
         "train/**/*.py",
         *PHOTO_RULES,
+        *RECORDS,
         *(f"device/contract/{name}.py" for name in ("folders", "names", "provenance")),
     ),
-    "code-train": ("train/**/*.py", "train/**/*.j2", *PHOTO_RULES, "device/inference/runtime.py"),
-    "code-micro": (
-        *("train/data/augment.py", "train/recipe/config.py"),
-        *(f"train/distill/{name}.py" for name in ("lessons", "narrow", "run")),
-        *(f"train/network/{name}.py" for name in ("backbone", "temperature", "weights")),
+    "code-train": (
+        *("train/**/*.py", "train/**/*.j2", "device/inference/runtime.py"),
         *PHOTO_RULES,
+        *RECORDS,
+    ),
+    "code-micro": (
+        *("train/data/augment.py", "train/data/listed.py"),
+        *("train/recipe/config.py", "train/recipe/photos.py"),
+        *(f"train/distill/{name}.py" for name in ("lessons", "narrow", "run")),
+        *(
+            f"train/network/{name}.py"
+            for name in ("averaging", "backbone", "temperature", "weights")
+        ),
+        *PHOTO_RULES,
+        *RECORDS,
     ),
     "code-convert": (
         *("convert/**/*.py", "convert/**/*.j2", "convert/targets/runtimes.json"),
         *PHOTO_RULES,
+        *RECORDS,
         "device/contract/bundle.py",
-        *(f"device/workstation/{name}.py" for name in ("conversion", "records")),
+        "device/workstation/conversion.py",
         *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),
     ),
     "code-bundle": ("convert/targets/tolerances.json", "device/__init__.py"),

@@ -20,6 +20,7 @@ from device.workstation.conversion import (
     CalibrationPhoto,
     ExportRecord,
 )
+from device.workstation.training import Part
 
 
 def read_model(path: Path) -> bytes:
@@ -89,7 +90,7 @@ def read_export(folder: Path, training: Training) -> Export:
 
 def _known_photos(record: ExportRecord, training: Training, path: Path) -> list[LabelledPhoto]:
     """The photos of the record, with their classes."""
-    known = {(photo.path, photo.sha256): photo for photo in training.photos["train"]}
+    known = {(photo.path, photo.sha256): photo for photo in training.photos[Part.TRAIN]}
     try:
         return [known[photo.path, photo.sha256] for photo in record.photos]
     except KeyError as error:

@@ -2,9 +2,7 @@
 
 import csv
 import hashlib
-import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +13,27 @@ from device.commit import UNKNOWN
 from device.contract.arrays import Pixels
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing, prepare
-from device.errors import BundleError, PhotoError
-from device.quiet import quiet_native_stderr
-
-MODEL = "model.keras"
-REPORT = "report.html"
-REPORT_PLACE = ("<!-- quantization -->", "<!-- /quantization -->")
-"""Between these, training's report has room for the section on quantization."""
+from device.errors import PhotoError
+from device.workstation.quiet import quiet_tensorflow
+from device.workstation.training import (
+    DATA,
+    LABELS,
+    METRICS,
+    NETWORK,
+    PREPROCESSING,
+    REPORT,
+    REPORT_PLACE,
+    SPLIT,
+    TIMINGS,
+    DataRecord,
+    Metrics,
+    Part,
+    PupilMetrics,
+    Rules,
+    Timings,
+    read_labels,
+    read_metrics,
+)
 
 
 @dataclass(frozen=True)
@@ -43,16 +55,15 @@ class Training:
     data_folder: Path
     labels: tuple[str, ...]
     preprocessing: Preprocessing
-    photos: dict[str, tuple[LabelledPhoto, ...]]
-    """By part: train, val, test."""
-    metrics: dict[str, Any]
+    photos: Mapping[Part, tuple[LabelledPhoto, ...]]
+    metrics: Metrics | PupilMetrics
     commit: str = UNKNOWN
     """Of this project, that trained."""
 
     @property
     def model_path(self) -> Path:
         """The trained network."""
-        return self.folder / MODEL
+        return self.folder / NETWORK
 
     def page(self) -> tuple[str, str]:
         """Training's report before and behind the section on quantization.
@@ -107,38 +118,39 @@ def read(folder: Path) -> Training:
     """Read `build/train`.
 
     Raises:
-        InputError: if a file is missing or damaged.
+        RecordError: if a record is missing, damaged or of another version.
+        InputError: if another file is missing or damaged.
     """
+    if not (folder / NETWORK).exists():
+        raise InputError(f"{folder / NETWORK} is missing; run `make train` first")
+    labels = read_labels(folder / LABELS)
+    return Training(
+        folder=folder,
+        data_folder=Path(DataRecord.read(folder / DATA).folder),
+        labels=labels,
+        preprocessing=Rules.read(folder / PREPROCESSING).rules,
+        photos=_read_split(folder / SPLIT, labels),
+        metrics=read_metrics(folder / METRICS),
+        commit=Timings.read(folder / TIMINGS).commit,
+    )
+
+
+def _read_split(path: Path, labels: tuple[str, ...]) -> dict[Part, tuple[LabelledPhoto, ...]]:
+    parts: dict[str, list[LabelledPhoto]] = {name: [] for name in Part}
     try:
-        labels = tuple((folder / "labels.txt").read_text("utf-8").removesuffix("\n").split("\n"))
-        rules = Preprocessing.from_record(json.loads((folder / "preprocess.json").read_text()))
-        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        # What later steps take from it must be there.
-        _ = metrics["data"]["description"], metrics["config"]["architecture"]
-        _ = metrics["calibration"]["test"]["after"]["log_loss"]
-        data_folder = Path(json.loads((folder / "data.json").read_text("utf-8"))["folder"])
-        photos = _read_split(folder / "split.csv", labels)
-        commit = json.loads((folder / "timings.json").read_text("utf-8")).get("commit", UNKNOWN)
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if row["part"] in parts:
+                    label = labels.index(row["class"])
+                    parts[row["part"]].append(LabelledPhoto(row["path"], label, row["sha256"]))
     except FileNotFoundError as error:
-        raise InputError(f"{error.filename} is missing; run `make train` first") from error
-    except (ValueError, KeyError, TypeError, AttributeError, BundleError) as error:
-        raise InputError(f"{folder}: damaged ({error}); remove it and run `make train`") from error
-    if not (folder / MODEL).exists():
-        raise InputError(f"{folder / MODEL} is missing; run `make train` first")
-    return Training(folder, data_folder, labels, rules, photos, metrics, commit)
-
-
-def _read_split(path: Path, labels: tuple[str, ...]) -> dict[str, tuple[LabelledPhoto, ...]]:
-    parts: dict[str, list[LabelledPhoto]] = {"train": [], "val": [], "test": []}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["part"] in parts:
-                label = labels.index(row["class"])
-                parts[row["part"]].append(LabelledPhoto(row["path"], label, row["sha256"]))
+        raise InputError(f"{path} is missing; run `make data` first") from error
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise InputError(f"{path}: damaged ({error}); remove it and run `make data`") from error
     for name, photos in parts.items():
         if not photos:
-            raise ValueError(f"{path.name} lists no {name} photos")
-    return {name: tuple(photos) for name, photos in parts.items()}
+            raise InputError(f"{path} lists no {name} photos; remove it and run `make data`")
+    return {name: tuple(parts[name]) for name in Part}
 
 
 def load_network(path: Path) -> Any:
@@ -147,8 +159,7 @@ def load_network(path: Path) -> Any:
     Raises:
         InputError: if the file is no Keras model.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         import keras
         import tensorflow  # noqa: F401  keras would load it at its first use, aloud
 

@@ -27,6 +27,7 @@ from device.workstation.conversion import (
     VERIFICATION,
     VerificationRecord,
 )
+from device.workstation.training import Part
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def load_build(folder: Path, advance: Callable[[], None] = lambda: None) -> Buil
     """
     training = read(folder / "train")
     verification = VerificationRecord.read(folder / "bundle" / VERIFICATION)
-    photos = training.photos["test"]
+    photos = training.photos[Part.TEST]
     models = (read_model(folder / "convert" / name) for name in (FLOAT_MODEL, INT8_MODEL))
     rows = []
     for model in models:
@@ -116,7 +117,7 @@ def accuracy_table(builds: Sequence[Build]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for build in builds:
-        seed = f"`SEED={build.training.metrics['config']['seed']}`"
+        seed = f"`SEED={build.training.metrics.config.seed}`"
         lines.append(_accuracy_row(seed, build.answers, len(build.answers.truth)))
     if len(builds) > 1:
         answers, effective = pooled(builds)
@@ -172,8 +173,8 @@ def scores_table(builds: Sequence[Build]) -> str:
             for one in (calibration.untempered, calibration.float, calibration.int8)
         ]
         lines.append(
-            f"| {build.training.metrics['config']['seed']} "
-            f"| {build.training.metrics['calibration']['temperature']:.2f} "
+            f"| {build.training.metrics.config.seed} "
+            f"| {build.training.metrics.calibration.temperature:.2f} "
             f"| {' | '.join(errors)} | {threshold.value:.1%} "
             f"| {_percent(threshold.coverage, threshold.coverage_interval)} "
             f"| {_percent(threshold.precision, threshold.precision_interval)} "

@@ -26,12 +26,13 @@ from device.console import guarded
 from device.errors import UsageError
 from device.files import write_bytes
 from device.inference.classifier import Classifier
-from device.quiet import quiet_native_stderr
+from device.workstation.quiet import quiet_tensorflow
+from device.workstation.training import Part
 
 Pixels = npt.NDArray[np.uint8]
 Make = Callable[[Any, Pixels], bytes]
 
-PARTS = ("val", "test")
+PARTS = (Part.VAL, Part.TEST)
 PHOTOS = 100
 TIMED_RUNS = 60
 
@@ -62,18 +63,18 @@ class Build:
 
     training: Training
     network: Any
-    photos: dict[str, Pixels]
-    truth: dict[str, Labels]
-    sha256: dict[str, tuple[str, ...]]
+    photos: dict[Part, Pixels]
+    truth: dict[Part, Labels]
+    sha256: dict[Part, tuple[str, ...]]
     """Of the photos: another build's part may hold some of them, too."""
-    exact: dict[str, Answers]
+    exact: dict[Part, Answers]
 
 
 @dataclass(frozen=True)
 class Measured:
     """A rival on one build."""
 
-    answers: dict[str, Answers]
+    answers: dict[Part, Answers]
     seconds: float
     invoke_ms: float
 
@@ -114,7 +115,7 @@ def load_build(folder: Path) -> Build:
     """What all rivals share on one build."""
     training = read(folder / "train")
     network = load_network(training.model_path)
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         from convert.quantize.export import float_model
 
         reference = float_model(network)
@@ -128,12 +129,12 @@ def load_build(folder: Path) -> Build:
 
 def measure(rival: Rival, build: Build) -> Measured | str:
     """One rival on one build, or why there is nothing to measure."""
-    known = build.training.photos["train"]
+    known = build.training.photos[Part.TRAIN]
     chosen = choose(known, rival.photos, 0) if rival.stratified else known[: rival.photos]
     calibration = _pixels(build.training, chosen)
     started = time.perf_counter()
     try:
-        with quiet_native_stderr():
+        with quiet_tensorflow():
             model = rival.make(build.network, calibration)
     except (ConversionError, ImportError, RuntimeError, ValueError) as error:
         return f"failed: {str(error).splitlines()[0][:60]}"
@@ -142,14 +143,14 @@ def measure(rival: Rival, build: Build) -> Measured | str:
     if floats:
         return f"not full-integer: {len(floats)} tensors stay float"
     answers = _answers(build.training, model, build.photos)
-    return Measured(answers, seconds, _invoke_ms(build.training, model, build.photos["val"][0]))
+    return Measured(answers, seconds, _invoke_ms(build.training, model, build.photos[Part.VAL][0]))
 
 
 def _pixels(training: Training, photos: Sequence[Any]) -> Pixels:
     return np.stack([training.pixels(photo) for photo in photos])
 
 
-def _answers(training: Training, model: bytes, photos: dict[str, Pixels]) -> dict[str, Answers]:
+def _answers(training: Training, model: bytes, photos: dict[Part, Pixels]) -> dict[Part, Answers]:
     classifier = Classifier(model, training.labels, training.preprocessing)
     result = {}
     for part, pixels in photos.items():
@@ -200,7 +201,7 @@ def summarise(
     }
 
 
-def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: str) -> dict[str, Any]:
+def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: Part) -> dict[str, Any]:
     truth: Labels = np.concatenate([build.truth[part] for build in builds])
     exact = [build.exact[part] for build in builds]
     found = [one.answers[part] for one in measured]
@@ -227,7 +228,7 @@ def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: str) ->
 
 def table(records: Sequence[dict[str, Any]]) -> str:
     """The records as a Markdown table."""
-    measured = [record for record in records if "val" in record]
+    measured = [record for record in records if Part.VAL in record]
     lines = [
         "| quantizer | val: agreement | div. | SQNR | test: float | int8 | loses (95%) "
         "| agreement | div. | SQNR | makes | runs |",
@@ -238,7 +239,7 @@ def table(records: Sequence[dict[str, Any]]) -> str:
         if "refused" in record:
             lines.append(f"| {name} | {record['refused']} |" + " |" * 10)
             continue
-        val, test = record["val"], record["test"]
+        val, test = record[Part.VAL], record[Part.TEST]
         low, high = test["loss_interval_points"]
         lines.append(
             f"| {name} | {_closeness(val)} | {test['float']:.2%} | {test['int8']:.2%} "
@@ -246,7 +247,7 @@ def table(records: Sequence[dict[str, Any]]) -> str:
             f"| {record['seconds']:.0f} s | {record['invoke_ms'] / measured[0]['invoke_ms']:.2f} |"
         )
     if measured:
-        val, test = measured[0]["val"], measured[0]["test"]
+        val, test = measured[0][Part.VAL], measured[0][Part.TEST]
         lines += [
             "",
             f"n = {val['n']:,} answers on {val['photos']:,} photos (val), {test['n']:,} on "

@@ -16,7 +16,8 @@ from convert.targets import runtimes
 from convert.tflite import metadata
 from convert.tflite.flatbuffer import read_facts
 from device.commit import commit
-from device.quiet import quiet_native_stderr
+from device.workstation.quiet import quiet_tensorflow
+from device.workstation.training import Part
 
 if TYPE_CHECKING:
     from convert.quantize.plan import Plan
@@ -44,7 +45,7 @@ def export_models(inputs: ExportInputs, *, show_progress: bool = False) -> Expor
     training, made_by = read(inputs.training), commit()
     network = load_network(training.model_path)
     seed = inputs.config.seed
-    photos = choose(training.photos["train"], inputs.config.calibration_photos, seed)
+    photos = choose(training.photos[Part.TRAIN], inputs.config.calibration_photos, seed)
     plan = _plan(network, training, photos, show_progress)
     reference, model = _convert(network, plan, training)
     runtimes.oldest(read_facts(model).operators, runtimes.read_table())
@@ -56,7 +57,7 @@ def export_models(inputs: ExportInputs, *, show_progress: bool = False) -> Expor
 def _plan(
     network: Any, training: Training, photos: Sequence[LabelledPhoto], show_progress: bool
 ) -> "Plan":
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         from convert.quantize.plan import make_plan
 
     pixels = np.stack([training.pixels(photo) for photo in photos])
@@ -67,7 +68,7 @@ def _plan(
 
 def _convert(network: Any, plan: "Plan", training: Training) -> tuple[bytes, bytes]:
     """The float32 and the int8 model."""
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         from convert.quantize.export import float_model, int8_model
 
         reference = float_model(network)
@@ -75,6 +76,6 @@ def _convert(network: Any, plan: "Plan", training: Training) -> tuple[bytes, byt
 
 
 def _description(training: Training) -> metadata.Description:
-    data = training.metrics["data"]
-    text = f"Classifies a picture into {len(training.labels)} classes. {data['description']}"
-    return metadata.Description(data["name"], text, training.labels)
+    data = training.metrics.data
+    text = f"Classifies a picture into {len(training.labels)} classes. {data.description}"
+    return metadata.Description(data.name, text, training.labels)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from convert.artifacts.training import one_class_after_another, read
+from device.workstation.training import Part
 
 SAMPLES_PER_CLASS = 2
 
@@ -17,7 +18,7 @@ def copy_samples(training_folder: Path, out: Path) -> None:
     training = read(training_folder)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    chosen = one_class_after_another(training.photos["test"])
+    chosen = one_class_after_another(training.photos[Part.TEST])
     for number, photo in enumerate(chosen[: SAMPLES_PER_CLASS * len(training.labels)]):
         name = f"{number:03d}_{training.labels[photo.label]}{Path(photo.path).suffix.lower()}"
         (out / name).write_bytes(training.content(photo))

@@ -21,13 +21,14 @@ from convert.verify.comparison import Outputs, Verification
 from device.commit import commit
 from device.files import write_bytes
 from device.inference.classifier import Classifier
-from device.quiet import quiet_native_stderr
 from device.workstation.conversion import (
     EDGETPU_MODEL,
     VERIFICATION,
     EdgeTpuFigures,
     VerificationRecord,
 )
+from device.workstation.quiet import quiet_tensorflow
+from device.workstation.training import Part
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
@@ -104,11 +105,11 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
     """
     models, made_by = _read(inputs), commit()
     with bars(show_progress) as progress:
-        test, validation = (_classify(models, part, progress) for part in ("test", "val"))
+        test, validation = (_classify(models, part, progress) for part in (Part.TEST, Part.VAL))
         gate = inputs.config.gate
         verification = comparison.compare_models(models.training.labels, test, gate, validation)
         evidence = _gather(models, test, validation, progress)
-    data = models.training.metrics["data"]["description"]
+    data = models.training.metrics.data.description
     verified = Verified(inputs, data, verification, evidence, _edge_tpu(models, inputs))
     record = _record(verified, models.exported, made_by)
     # Beside the models: the bundle keeps that of the model in it, whatever is said of this one.
@@ -154,7 +155,7 @@ def _read(inputs: VerifyInputs) -> _Models:
     return _Models(training, page, exported, network, float32, int8)
 
 
-def _classify(models: _Models, part: str, progress: Progress) -> Outputs:
+def _classify(models: _Models, part: Part, progress: Progress) -> Outputs:
     photos = models.training.photos[part]
     return comparison.classify_all(
         np.array([photo.label for photo in photos], np.int64),
@@ -176,7 +177,7 @@ def _prediction(network: Any) -> Callable[[Any], Any]:
 
 
 def _gather(models: _Models, test: Outputs, validation: Outputs, progress: Progress) -> "Evidence":
-    with quiet_native_stderr():
+    with quiet_tensorflow():
         from convert.verify.evidence import gather, steps
 
     return gather(
@@ -222,9 +223,9 @@ def _write_report(path: Path, models: _Models, record: VerificationRecord) -> No
     from convert.report.section import section
 
     training, (before, behind) = models.training, models.page
-    by_path = {photo.path: photo for photo in training.photos["test"]}
+    by_path = {photo.path: photo for photo in training.photos[Part.TEST]}
     body = section(
-        record, training.metrics["calibration"], lambda name: training.pixels(by_path[name])
+        record, training.metrics.calibration, lambda name: training.pixels(by_path[name])
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, f"{before}{body}{behind}".encode())

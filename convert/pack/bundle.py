@@ -23,6 +23,7 @@ from device.commit import commit
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.workstation.conversion import VerificationRecord
+from device.workstation.training import Part
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Of renameat2(2)."""
@@ -47,7 +48,7 @@ class Inputs:
 
 def golden_file(training: Training, classifier: Classifier, count: int) -> bytes:
     """`golden.npz`: test photos as prepared pixels, with the raw outputs that int8 gave here."""
-    photos = one_class_after_another(training.photos["test"])[:count]
+    photos = one_class_after_another(training.photos[Part.TEST])[:count]
     inputs, outputs = [], []
     for photo in photos:
         pixels = training.pixels(photo)
@@ -66,7 +67,7 @@ def golden_file(training: Training, classifier: Classifier, count: int) -> bytes
 def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]) -> dict[str, Any]:
     """Everything that `manifest.json` says, without its own digest."""
     training, exported, verification = inputs.training, inputs.exported, inputs.verification
-    rules = training.preprocessing
+    rules, data = training.preprocessing, training.metrics.data
     runtime, packed_by = classifier.runtime, commit()
     return {
         "schema": contract.SCHEMA,
@@ -78,10 +79,10 @@ def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]
             "verification": verification.commit,
             "bundle": packed_by,
         },
-        "name": training.metrics["data"]["name"],
-        "data": training.metrics["data"],
-        "architecture": training.metrics["config"]["architecture"],
-        "files": {name: contract.file_record(data) for name, data in files.items()},
+        "name": data.name,
+        "data": asdict(data),
+        "architecture": asdict(training.metrics.config.architecture),
+        "files": {name: contract.file_record(content) for name, content in files.items()},
         **classifier.tensor_records(),
         "preprocess": rules.record(),
         "preprocess_sha256": rules.sha256(),

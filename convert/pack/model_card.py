@@ -1,14 +1,13 @@
 """The model card: what the model is for, what it was measured to do, where it ends."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from convert.artifacts.training import Training
 from convert.targets import runtimes
 from convert.tflite.flatbuffer import read_facts
 from convert.verify.confidence import LEAST_PHOTOS
 from device.workstation.conversion import ThresholdFigures, VerificationRecord
+from device.workstation.training import Metrics, PupilMetrics
 
 _CARD = """\
 ---
@@ -53,24 +52,24 @@ can be harder. {rendered}It must not be used where a wrong answer can hurt anybo
 
 def model_card(training: Training, verification: VerificationRecord, model: bytes) -> str:
     """The text of `MODEL_CARD.md`, from measured figures only."""
-    data, v = training.metrics["data"], verification
-    architecture = training.metrics["config"]["architecture"]
+    data, v = training.metrics.data, verification
+    architecture = training.metrics.config.architecture
     recalls = "\n".join(
         f"| {_cell(row.label)} | {row.n} | {_percent(row.float)} | {_percent(row.int8)} |"
         for row in v.per_class
     )
     rendered = "It was made from rendered pictures and knows no real photos. "
     return _CARD.format(
-        dataset=json.dumps(data["name"]),
-        title=f"Fieldguide classifier: {_cell(data['name'])}",
+        dataset=json.dumps(data.name),
+        title=f"Fieldguide classifier: {_cell(data.name)}",
         count=len(training.labels),
         labels=", ".join(_cell(label) for label in training.labels),
-        description=_cell(data["description"]),
-        fingerprint=data["fingerprint"][:16],
+        description=_cell(data.description),
+        fingerprint=data.fingerprint[:16],
         base=_base(training.metrics),
         made=_made(training.metrics),
-        alpha=architecture["alpha"],
-        size=architecture["size_px"],
+        alpha=architecture.alpha,
+        size=architecture.size_px,
         mib=len(model) / 2**20,
         runtime=_runtime(model),
         n=v.n,
@@ -85,23 +84,23 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         verdict=_verdict(v),
         recalls=recalls,
         unknown=_unknown(v.threshold),
-        rendered=rendered if data["kind"] == "rendered" else "",
+        rendered=rendered if data.kind == "rendered" else "",
     )
 
 
-def _base(metrics: Mapping[str, Any]) -> str:
+def _base(metrics: Metrics | PupilMetrics) -> str:
     """The network that ImageNet weights were in: a pupil has none, its teacher has."""
-    config = metrics["teacher"]["config"] if "teacher" in metrics else metrics["config"]
-    return f"MobileNetV2 {config['architecture']['alpha']}, ImageNet"
+    began = metrics.teacher if isinstance(metrics, PupilMetrics) else metrics
+    return f"MobileNetV2 {began.config.architecture.alpha}, ImageNet"
 
 
-def _made(metrics: Mapping[str, Any]) -> str:
-    if "teacher" not in metrics:
+def _made(metrics: Metrics | PupilMetrics) -> str:
+    if not isinstance(metrics, PupilMetrics):
         return "fine-tuned"
-    teacher = metrics["teacher"]["config"]["architecture"]
+    teacher = metrics.teacher.config.architecture
     return (
-        f"distilled from a fine-tuned MobileNetV2 {teacher['alpha']} at "
-        f"{teacher['size_px']}x{teacher['size_px']}, of whose weights it began with a reduced copy"
+        f"distilled from a fine-tuned MobileNetV2 {teacher.alpha} at "
+        f"{teacher.size_px}x{teacher.size_px}, of whose weights it began with a reduced copy"
     )
 
 

@@ -1,24 +1,19 @@
 """From Keras to TFLite: one float model, one full-integer model."""
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from convert.errors import ConversionError
-from convert.tflite.flatbuffer import ModelFacts, read_facts
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
+from convert.errors import ConversionError
 from convert.quantize.plan import Plan, forward
+from convert.tflite.flatbuffer import ModelFacts, read_facts
 
 SHIPPED_OPERATORS = frozenset(
     {"QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MEAN", "SOFTMAX"}

@@ -6,9 +6,8 @@ id.
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
@@ -17,6 +16,7 @@ from convert.report import plots
 from convert.verify.confidence import LEAST_PHOTOS
 from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures, VerificationRecord
+from device.workstation.training import Calibration
 
 TEMPLATE = "quantization.html.j2"
 PICTURE_PX = 320
@@ -26,7 +26,7 @@ LAYERS_SHOWN = 8
 
 def section(
     record: VerificationRecord,
-    calibration: Mapping[str, Any],
+    calibration: Calibration,
     load: Callable[[str], Pixels],
 ) -> str:
     """The section as HTML, in the classes and colours of training's page.

@@ -1,17 +1,16 @@
 """The figures of a build, as a few lines."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from convert.artifacts.training import REPORT
 from convert.verify.confidence import LEAST_PHOTOS
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
+from device.workstation.training import REPORT, TIMINGS, Timings
 
 
 def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
@@ -23,7 +22,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         training: the training's folder, for what that took.
     """
     v = claims_of(loaded.manifest)
-    timings = json.loads((training / "timings.json").read_text("utf-8"))
+    timings = Timings.read(training / TIMINGS)
     classifier = Classifier.from_bundle(loaded)
     invoke_ms = _invoke_p50_ms(classifier, loaded)
     low, high = v.loss_interval_points
@@ -36,7 +35,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         ("unknown", _threshold(threshold_of(loaded.manifest))),
         ("gate", _gate(v)),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
-        ("training", f"{sum(timings['seconds'].values()):.0f} s, {timings['peak_memory_mib']} MiB"),
+        ("training", f"{sum(timings.seconds.values()):.0f} s, {timings.peak_memory_mib} MiB"),
         ("report", str(bundle.with_name(REPORT))),
         ("bundle", f"{bundle}, {bundle}.tar"),
     ]

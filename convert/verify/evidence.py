@@ -28,6 +28,7 @@ from device.workstation.conversion import (
     Disagreement,
     EvidenceFigures,
 )
+from device.workstation.training import Part
 
 LAYER_PHOTOS = 24
 """Validation photos on which layers are compared."""
@@ -75,7 +76,7 @@ class Evidence:
 
 def steps(training: Training) -> int:
     """How often `gather` calls `advance`."""
-    return CLUTTER_PICTURES + min(LAYER_PHOTOS, len(training.photos["val"]))
+    return CLUTTER_PICTURES + min(LAYER_PHOTOS, len(training.photos[Part.VAL]))
 
 
 def gather(
@@ -106,12 +107,12 @@ def gather(
         advance()
         return classifier.classify(pixels).score
 
-    temperature = training.metrics["calibration"]["temperature"]
+    temperature = training.metrics.calibration.temperature
     threshold = choose_threshold(scores_of(validation.int8))
     size = (training.preprocessing.height_px, training.preprocessing.width_px)
     unknown = np.array([score(clutter(number, size)) for number in range(CLUTTER_PICTURES)])
-    sample = one_class_after_another(training.photos["val"])[:LAYER_PHOTOS]
-    paths = [photo.path for photo in training.photos["test"]]
+    sample = one_class_after_another(training.photos[Part.VAL])[:LAYER_PHOTOS]
+    paths = [photo.path for photo in training.photos[Part.TEST]]
     return Evidence(
         threshold=measure_threshold(threshold, outputs.truth, outputs.int8),
         curve=threshold_curve(outputs.truth, outputs.int8),

@@ -7,6 +7,7 @@ import pytest
 
 from convert.artifacts.training import Training
 from convert.pack import bundle
+from device.workstation.training import Part
 from tests.support import build_folder, tiny_network
 from tests.support.build_folder import Build
 
@@ -29,7 +30,7 @@ def tiny_training(base: Path) -> Training:
 @pytest.fixture(scope="session")
 def tiny_photos(tiny_training: Training) -> list[Path]:
     """The photos of the tiny test part."""
-    return [tiny_training.data_folder / photo.path for photo in tiny_training.photos["test"]]
+    return [tiny_training.data_folder / photo.path for photo in tiny_training.photos[Part.TEST]]
 
 
 @pytest.fixture(name="tiny_network", scope="session")

@@ -4,6 +4,7 @@ TensorFlow is imported where it is used. Each is made once in a run of pytest, i
 """
 
 import hashlib
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convert.artifacts.exported import Export
-from convert.artifacts.training import REPORT, REPORT_PLACE, LabelledPhoto, Training
+from convert.artifacts.training import LabelledPhoto, Training
 from convert.pack import bundle
 from convert.tflite.metadata import Description, embed
 from convert.verify import comparison
@@ -19,9 +20,11 @@ from device.commit import UNKNOWN
 from device.inference.classifier import Classifier
 from device.workstation.conversion import FLOAT_MODEL, VerificationRecord
 from device.workstation.conversion import INT8_MODEL as MODEL
+from device.workstation.training import REPORT, REPORT_PLACE, Metrics, Part
 from tests.support.pictures import LABELS, RULES, SIZE_PX
 from tests.support.small_networks import fit_head, folded_weights
-from tests.support.tiny_photos import PHOTOS_PER_CLASS, TinyPhoto, photos_of, write
+from tests.support.tiny_photos import TinyPhoto, photos_of, write
+from tests.support.training_records import fit_settings, metrics_of
 from tests.support.verified import evidence_of, record_of
 
 if TYPE_CHECKING:
@@ -36,9 +39,7 @@ def tiny_training(base: Path) -> Training:
     folder, data = base / "tiny" / "train", base / "tiny" / "data"
     folder.mkdir(parents=True)
     (folder / REPORT).write_text("<html>" + "".join(REPORT_PLACE) + "</html>")
-    photos = {
-        part: tuple(_written(photo, data) for photo in photos_of(part)) for part in PHOTOS_PER_CLASS
-    }
+    photos = {part: tuple(_written(photo, data) for photo in photos_of(part)) for part in Part}
     return Training(folder, data, LABELS, RULES, photos, _metrics(sum(map(len, photos.values()))))
 
 
@@ -47,26 +48,16 @@ def _written(photo: TinyPhoto, data: Path) -> LabelledPhoto:
     return LabelledPhoto(photo.path, photo.label, hashlib.sha256(photo.content).hexdigest())
 
 
-def _metrics(photos: int) -> dict[str, Any]:
-    return {
-        "data": {
-            "name": "tiny",
-            "description": f"{photos} synthetic pictures in {len(LABELS)} classes",
-            "kind": "photos",
-            "fingerprint": hashlib.sha256(b"tiny").hexdigest(),
-        },
-        "config": {
-            "architecture": {"name": "mobilenet_v2", "alpha": ALPHA, "size_px": SIZE_PX},
-        },
-        "calibration": {
-            "temperature": 1.0,
-            "test": {moment: {"log_loss": 0.5} for moment in ("before", "after")},
-        },
-    }
+def _metrics(photos: int) -> Metrics:
+    """Those of a network that was never tested, on the tiny photos."""
+    metrics = metrics_of(np.eye(len(LABELS), dtype=int).tolist(), LABELS)
+    description = f"{photos} synthetic pictures in {len(LABELS)} classes"
+    data = replace(metrics.data, name="tiny", description=description)
+    return replace(metrics, data=data, config=fit_settings(ALPHA, SIZE_PX))
 
 
 def _pixels(training: Training) -> Any:
-    return np.stack([training.pixels(photo) for photo in training.photos["train"]])
+    return np.stack([training.pixels(photo) for photo in training.photos[Part.TRAIN]])
 
 
 @cache
@@ -79,7 +70,7 @@ def tiny_network(base: Path) -> Any:
     backbone = build(Architecture(alpha=ALPHA, size_px=SIZE_PX), weights)
     network = classifier(backbone, len(LABELS))
     features = backbone(_pixels(training)).numpy()
-    labels = [photo.label for photo in training.photos["train"]]
+    labels = [photo.label for photo in training.photos[Part.TRAIN]]
     network.get_layer("class_map").set_weights(fit_head(features.mean(axis=(1, 2)), labels))
     return network
 
@@ -109,7 +100,7 @@ def tiny_models(base: Path) -> dict[str, bytes]:
 def tiny_files(base: Path) -> dict[str, bytes]:
     """The files of the bundle, by name."""
     training, models = tiny_training(base), tiny_models(base)
-    calibration = training.photos["train"]
+    calibration = training.photos[Part.TRAIN]
     exported = Export(models[FLOAT_MODEL], models[MODEL], {}, 0, calibration, UNKNOWN)
     return bundle.build(bundle.Inputs(training, exported, _verification(base), golden_photos=4))
 
@@ -117,7 +108,7 @@ def tiny_files(base: Path) -> dict[str, bytes]:
 def _verification(base: Path) -> VerificationRecord:
     training, models, network = tiny_training(base), tiny_models(base), tiny_network(base)
     float32, int8 = (Classifier(models[name], LABELS, RULES) for name in (FLOAT_MODEL, MODEL))
-    photos = training.photos["test"]
+    photos = training.photos[Part.TEST]
     outputs = comparison.classify_all(
         np.array([photo.label for photo in photos], np.int64),
         [partial(training.pixels, photo) for photo in photos],
@@ -125,7 +116,7 @@ def _verification(base: Path) -> VerificationRecord:
         float32,
         int8,
     )
-    data = training.metrics["data"]["description"]
+    data = training.metrics.data.description
     return record_of(
         LABELS, outputs, evidence_of(outputs, threshold=0.25), models=models, data=data
     )

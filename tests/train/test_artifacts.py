@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from train.report.publish import save_network
+from train.artifacts import save_network
 
 LONG_AGO_S = 1_000_000_000
 POLICIES: list[keras.DTypePolicy] = []

@@ -176,9 +176,13 @@ def imported(path: Path) -> Iterator[str]:
 NO_NUMBERS = {
     *(f"device/{name}.py" for name in ("child", "commit", "console", "errors", "files")),
     "device/contract/runtimes.py",
-    *("train/errors.py", "train/stamps.py", "train/page/templates.py"),
-    *("train/report/publish.py", "train/data/dataset.py", "train/data/split.py"),
-    *("train/network/layer_table.py", "train/network/temperature.py", "train/recipe/fit.py"),
+    *("device/contract/arrays.py", "device/quiet.py", "device/workstation/quiet.py"),
+    *(f"device/workstation/{name}.py" for name in ("records", "training")),
+    *(f"train/{name}.py" for name in ("artifacts", "errors", "stamps")),
+    *("train/page/templates.py", "train/report/publish.py"),
+    *("train/data/dataset.py", "train/data/split.py"),
+    *("train/network/layer_table.py", "train/network/temperature.py"),
+    *("train/recipe/evaluate.py", "train/recipe/fit.py"),
 }
 """What changes no number of a network on a given split."""
 

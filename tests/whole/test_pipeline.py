@@ -8,6 +8,16 @@ import pytest
 from convert.artifacts.training import load_network
 from device.contract import bundle as contract
 from device.contract.preprocess import Preprocessing
+from device.workstation.training import (
+    DATA,
+    METRICS,
+    PREPROCESSING,
+    TIMINGS,
+    DataRecord,
+    Metrics,
+    Rules,
+    Timings,
+)
 from tests.support.build_folder import (
     CALIBRATION_PHOTOS,
     Build,
@@ -33,43 +43,42 @@ def test_training_leaves_every_promised_file(trained: Build) -> None:
     for name in ("model.keras", "labels.txt", "preprocess.json", "split.csv", "metrics.json"):
         assert (trained.train / name).stat().st_size > 0, name
     assert (trained.train / "labels.txt").read_text() == "".join(f"{n}\n" for n in CLASS_NAMES)
-    rules = Preprocessing.from_record(trained.json("train/preprocess.json"))
-    assert rules == Preprocessing()
+    assert Rules.read(trained.train / PREPROCESSING).rules == Preprocessing()
     assert list((trained.train / "tensorboard").glob("events.out.*"))
-    timings = trained.json("train/timings.json")
-    assert timings["seconds"].keys() >= {"first_features", "head"}
-    assert timings["epochs_ended_s"] == sorted(timings["epochs_ended_s"])
+    timings = Timings.read(trained.train / TIMINGS)
+    assert timings.seconds.keys() >= {"first_features", "head"}
+    assert list(timings.epochs_ended_s) == sorted(timings.epochs_ended_s)
     assert not list(trained.train.glob("part-*"))
 
 
 def test_metrics_are_of_the_test_part_and_above_chance(trained: Build) -> None:
-    metrics = trained.json("train/metrics.json")
-    test = metrics["test"]
+    metrics = Metrics.read(trained.train / METRICS)
+    test = metrics.test
     rows = [row for row in trained.rows() if row["part"] == "test"]
-    assert test["n"] == len(rows) == sum(map(sum, test["confusion"]))
-    assert test["accuracy"] >= 0.5
-    assert test["interval"][0] <= test["accuracy"] <= test["interval"][1]
-    right = sum(test["confusion"][k][k] for k in range(len(CLASS_NAMES)))
-    assert test["accuracy"] == pytest.approx(right / test["n"])
-    assert [row["label"] for row in test["per_class"]] == list(CLASS_NAMES)
-    assert len(test["mistakes"]) == test["n"] - right
-    assert {mistake["path"] for mistake in test["mistakes"]} <= {row["path"] for row in rows}
-    assert [entry["epoch"] for entry in metrics["history"]] == [0, 1, 2]
-    assert metrics["data"]["kind"] == "rendered"
-    assert "folder" not in metrics["data"]
+    assert test.n == len(rows) == sum(map(sum, test.confusion))
+    assert test.accuracy >= 0.5
+    assert test.interval[0] <= test.accuracy <= test.interval[1]
+    right = sum(test.confusion[k][k] for k in range(len(CLASS_NAMES)))
+    assert test.accuracy == pytest.approx(right / test.n)
+    assert [figures.label for figures in test.per_class] == list(CLASS_NAMES)
+    assert len(test.mistakes) == test.n - right
+    assert {mistake.path for mistake in test.mistakes} <= {row["path"] for row in rows}
+    assert [epoch.epoch for epoch in metrics.history] == [0, 1, 2]
+    assert metrics.data.kind == "rendered"
+    assert str(trained.folder) not in metrics.text()
 
 
 def test_one_temperature_was_fitted_and_lessens_the_loss(trained: Build) -> None:
-    calibration = trained.json("train/metrics.json")["calibration"]
-    assert 0.05 < calibration["temperature"] < 20
-    before, after = calibration["validation"]["before"], calibration["validation"]["after"]
-    assert after["log_loss"] <= before["log_loss"] + 0.01
-    assert calibration["test"]["n"] == trained.json("train/metrics.json")["test"]["n"]
+    metrics = Metrics.read(trained.train / METRICS)
+    calibration = metrics.calibration
+    assert 0.05 < calibration.temperature < 20
+    assert calibration.validation.after <= calibration.validation.before + 0.01
+    assert calibration.test.n == metrics.test.n
 
 
 def test_the_report_shows_the_figures_and_says_what_they_are_of(trained: Build) -> None:
     report = (trained.train / "report.html").read_text("utf-8")
-    accuracy = trained.json("train/metrics.json")["test"]["accuracy"]
+    accuracy = Metrics.read(trained.train / METRICS).test.accuracy
     assert f"{accuracy:.1%}" in report
     assert "no real photos" in report
     assert all(name in report for name in CLASS_NAMES)
@@ -77,7 +86,7 @@ def test_the_report_shows_the_figures_and_says_what_they_are_of(trained: Build) 
 
 def test_the_same_seed_gives_the_same_split_and_metrics(trained: Build, tmp_path: Path) -> None:
     again = Build(tmp_path)
-    photos = trained.json("train/data.json")["folder"]
+    photos = DataRecord.read(trained.train / DATA).folder
     succeeded(train("data", "--data", photos, "--out", again.train))
     succeeded(again.fit())
     for name in REPEATED:
@@ -88,7 +97,7 @@ def test_the_same_seed_gives_the_same_split_and_metrics(trained: Build, tmp_path
 
 AFTER_AN_EPOCH = """
 import os, signal
-from train.finetune import FineTuner
+from train.recipe.finetune import FineTuner
 save = FineTuner._save
 def saved_then_signalled(self, path, progressed):
     save(self, path, progressed)
@@ -116,10 +125,10 @@ def test_ctrl_c_keeps_the_best_so_far(trained: Build, tmp_path: Path) -> None:
     status, _, err = build.fit(AFTER_AN_EPOCH.format(name="SIGINT"))
     assert status == 0
     assert "the best epoch so far is kept" in err
-    metrics = build.json("train/metrics.json")
-    assert metrics["interrupted"] is True
-    assert len(metrics["history"]) == 2
-    assert metrics["history"] == trained.json("train/metrics.json")["history"][:2]
+    metrics = Metrics.read(build.train / METRICS)
+    assert metrics.interrupted is True
+    assert len(metrics.history) == 2
+    assert metrics.history == Metrics.read(trained.train / METRICS).history[:2]
     assert load_network(build.train / "model.keras").output_shape
 
 
@@ -133,7 +142,7 @@ def test_int8_agrees_with_float_on_held_out_photos(build: Build) -> None:
     assert record["int8_accuracy"] >= 0.5
     assert record["export_agreement"] == 1
     assert record["export_max_probability_difference"] < 1e-3
-    assert record["keras_accuracy"] == build.json("train/metrics.json")["test"]["accuracy"]
+    assert record["keras_accuracy"] == Metrics.read(build.train / METRICS).test.accuracy
 
 
 def test_verification_has_every_promised_key(build: Build) -> None:
@@ -185,7 +194,7 @@ def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
     assert manifest["oldest_runtime"] == "tflite-runtime 2.14.0 or ai-edge-litert 1.0.0"
     assert manifest["commit"] == manifest["commits"]["bundle"]
     assert manifest["commits"] == {
-        "training": build.json("train/timings.json")["commit"],
+        "training": Timings.read(build.train / TIMINGS).commit,
         "export": build.json("convert/calibration.json")["commit"],
         "verification": build.json("convert/verification.json")["commit"],
         "bundle": manifest["commit"],

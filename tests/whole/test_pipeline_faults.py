@@ -14,6 +14,7 @@ from convert.config import Gate
 from convert.errors import GateError
 from convert.targets import runtimes
 from device.contract import bundle as contract
+from device.workstation.training import DATA, DataRecord
 from tests.support.build_folder import Build, begun, copy, succeeded
 from tests.support.cli import only_error
 
@@ -23,9 +24,9 @@ pytestmark = pytest.mark.slow
 def test_a_photo_that_vanished_is_one_line_with_its_name(trained: Build, tmp_path: Path) -> None:
     build = begun(trained, tmp_path)
     shutil.rmtree(build.folder / "cache")
-    record = build.json("train/data.json")
-    moved = shutil.copytree(record["folder"], tmp_path / "moved")
-    (build.train / "data.json").write_text(json.dumps({**record, "folder": str(moved)}))
+    record = DataRecord.read(build.train / DATA)
+    moved = shutil.copytree(record.folder, tmp_path / "moved")
+    replace(record, folder=str(moved)).write(build.train / DATA)
     gone = next(row["path"] for row in build.rows() if row["part"] == "train")
     (moved / gone).unlink()
     status, _, err = build.fit()
@@ -35,9 +36,9 @@ def test_a_photo_that_vanished_is_one_line_with_its_name(trained: Build, tmp_pat
 
 def test_a_photo_that_was_exchanged_is_one_line_with_its_name(build: Build, tmp_path: Path) -> None:
     again = copy(build, tmp_path, "train", "convert", "bundle")
-    record = again.json("train/data.json")
-    moved = Path(shutil.copytree(record["folder"], tmp_path / "moved"))
-    (again.train / "data.json").write_text(json.dumps({**record, "folder": str(moved)}))
+    record = DataRecord.read(again.train / DATA)
+    moved = Path(shutil.copytree(record.folder, tmp_path / "moved"))
+    replace(record, folder=str(moved)).write(again.train / DATA)
     # The smallest digest of a part: one that the golden outputs are of, too.
     train, test = (
         min((row["sha256"], row["path"]) for row in again.rows() if row["part"] == part)[1]
@@ -51,7 +52,7 @@ def test_a_photo_that_was_exchanged_is_one_line_with_its_name(build: Build, tmp_
         assert "run `make data` again" in only_error(err)
 
 
-NEWER_RECIPE = "from train import views\nviews.LEAST_AREA = 0.2"
+NEWER_RECIPE = "from train.data import augment\naugment.LEAST_AREA = 0.2"
 
 
 def test_a_newer_recipe_does_not_take_the_older_ones_views(trained: Build, tmp_path: Path) -> None:
@@ -136,12 +137,23 @@ def without(key: str) -> Callable[[Path], object]:
     return remove
 
 
+def changed(key: str, value: object) -> Callable[[Path], object]:
+    return lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+
+
 DAMAGES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "truncated network": ("export", "train/model.keras", cut),
     "no network": ("export", "train/model.keras", Path.unlink),
     "empty network": ("verify", "train/model.keras", write(b"")),
     "truncated metrics": ("verify", "train/metrics.json", cut),
     "other metrics": ("verify", "train/metrics.json", write(b"{}")),
+    "older metrics": ("export", "train/metrics.json", without("schema")),
+    "newer metrics": ("export", "train/metrics.json", changed("schema", 99)),
+    "text for history": ("bundle", "train/metrics.json", changed("history", "none")),
+    "empty metrics": ("export", "train/metrics.json", write(b"")),
+    "older data record": ("verify", "train/data.json", without("schema")),
+    "older rules": ("export", "train/preprocess.json", without("schema")),
+    "older timings": ("bundle", "train/timings.json", without("schema")),
     "list for metrics": ("bundle", "train/metrics.json", write(b"[]")),
     "no report": ("verify", "train/report.html", Path.unlink),
     "other report": ("verify", "train/report.html", write(b"<html></html>")),

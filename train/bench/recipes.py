@@ -29,7 +29,8 @@ from device import child
 from device.console import guarded
 from device.errors import UsageError
 from device.files import write_text
-from train.data.split import PARTS, part, read_csv
+from device.workstation.training import DATA, SPLIT, TIMINGS, DataRecord, Part, Timings
+from train.data.split import part, read_csv
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
 from train.network.fetch_weights import fetch_weights
@@ -142,12 +143,12 @@ class _Clock:
         return round(time.process_time() - self.started_processor, 1)
 
 
-def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[str, Any], int]:
+def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any], int]:
     """The parts as the tutorial reads them: files decoded and resized anew each epoch."""
     import tensorflow as tf
 
-    rows = read_csv(training / "split.csv")
-    folder = json.loads((training / "data.json").read_text("utf-8"))["folder"]
+    rows = read_csv(training / SPLIT)
+    folder = DataRecord.read(training / DATA).folder
     labels = sorted({row.label for row in rows})
 
     def load(path: Any, label: Any) -> Any:
@@ -155,13 +156,13 @@ def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[str, Any],
         return tf.image.resize(image, (size_px, size_px)), label
 
     sets = {}
-    for name in PARTS:
+    for name in Part:
         chosen = part(rows, name)
         paths = [str(Path(folder) / row.path) for row in chosen]
         data = tf.data.Dataset.from_tensor_slices(
             (paths, [labels.index(row.label) for row in chosen])
         )
-        if name == "train":
+        if name == Part.TRAIN:
             data = data.shuffle(len(paths), seed=seed)
         data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE)
         sets[name] = data.batch(BATCH).prefetch(tf.data.AUTOTUNE)
@@ -201,8 +202,8 @@ def _today(
             on_epoch_end=lambda _, logs: clock.note(logs["val_accuracy"])
         )
         model.fit(
-            sets["train"],
-            validation_data=sets["val"],
+            sets[Part.TRAIN],
+            validation_data=sets[Part.VAL],
             epochs=EPOCHS,
             shuffle=False,
             verbose=2,
@@ -217,8 +218,8 @@ def _today(
         epochs(keras.optimizers.RMSprop(1e-5), 0)
     else:
         epochs(keras.optimizers.Adam(1e-3), 0.1)
-    truth = np.concatenate([y.numpy() for _, y in sets["test"]])
-    right = model.predict(sets["test"], verbose=0).argmax(axis=1) == truth
+    truth = np.concatenate([y.numpy() for _, y in sets[Part.TEST]])
+    right = model.predict(sets[Part.TEST], verbose=0).argmax(axis=1) == truth
     return int(right.sum()), len(truth)
 
 
@@ -246,22 +247,22 @@ def _ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> 
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
         out = Path(folder) / "train"
         out.mkdir()
-        for name in ("split.csv", "data.json"):
+        for name in (SPLIT, DATA):
             shutil.copy(training / name, out)
         metrics = run(config, str(weights), out)
-        timings = json.loads((out / "timings.json").read_text("utf-8"))
-    clock.ended = timings["epochs_ended_s"]
-    clock.ended_processor = timings["epochs_ended_processor_s"]
-    clock.val = [figures["val_accuracy"] for figures in metrics["history"]]
-    n = metrics["test"]["n"]
-    return round(metrics["test"]["accuracy"] * n), n
+        timings = Timings.read(out / TIMINGS)
+    clock.ended = list(timings.epochs_ended_s)
+    clock.ended_processor = list(timings.epochs_ended_processor_s)
+    clock.val = [epoch.val_accuracy for epoch in metrics.history]
+    n = metrics.test.n
+    return round(metrics.test.accuracy * n), n
 
 
 def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) -> Measured:
     """Run one recipe in this process; `config` is ours, and gives the others size and seed."""
     import tensorflow as tf
 
-    from train.recipe.fit import accuracy
+    from train.recipe.evaluate import accuracy
 
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
@@ -272,9 +273,9 @@ def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) 
     share = accuracy(*score)
     return Measured(
         recipe=recipe,
-        n=share["n"],
-        test_accuracy=share["accuracy"],
-        interval=share["interval"],
+        n=share.n,
+        test_accuracy=share.accuracy,
+        interval=list(share.interval),
         val_accuracy=clock.val,
         ended_s=clock.ended,
         ended_processor_s=clock.ended_processor,
@@ -314,7 +315,7 @@ def table(results: list[Measured]) -> str:
 
 def measure_all(options: argparse.Namespace) -> int:
     """Run every recipe in a process of its own; print the table, write it as JSON."""
-    if not (options.training / "split.csv").exists():
+    if not (options.training / SPLIT).exists():
         raise DataError(f"{options.training}: no split here; run `make data` first")
     if options.set:
         raise UsageError("--set changes one recipe: add --recipe ours")

@@ -5,7 +5,6 @@ epochs on two views: what grows with the photos is the work of one epoch and one
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from device import child
 from device.console import guarded
+from device.workstation.training import TIMINGS, Timings
 from train.data.rendered import CLASS_NAMES, render_data_set
 from train.errors import TrainingError
 
@@ -41,12 +41,12 @@ def measure(photos: int, folder: Path, weights: Path) -> dict[str, Any]:
         )
         if done.returncode:
             raise TrainingError(f"training on {photos} rendered photos failed; see above")
-    timings = json.loads((out / "timings.json").read_text("utf-8"))
+    timings = Timings.read(out / TIMINGS)
     cache = sum(path.stat().st_size for path in (out.parent / "cache").iterdir())
     return {
         "photos": photos,
-        "seconds": timings["seconds"],
-        "peak_memory_mib": timings["peak_memory_mib"],
+        "seconds": timings.seconds,
+        "peak_memory_mib": timings.peak_memory_mib,
         "cache_mib": round(cache / 2**20),
     }
 

@@ -20,9 +20,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from device.workstation.training import LEFT_OUT, Part
 from train.data.copies import joined
 from train.data.groups import MAX_PAIRS_PER_PHOTO, near_identical_pairs
-from train.data.split import LEFT_OUT, Row
+from train.data.split import Row
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -195,12 +196,12 @@ def mislabels(
 
 
 def _teach(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
-    return np.array([row.part == "train" and not row.collected for row in rows])
+    return np.array([row.part == Part.TRAIN and not row.collected for row in rows])
 
 
 def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
     """The photos least like any training photos: where to look for what is in no class."""
-    train = np.array([row.part == "train" for row in rows])
+    train = np.array([row.part == Part.TRAIN for row in rows])
     cosines = nearest(features, [row.group for row in rows], train)[1].mean(axis=1)
     count = -(-len(rows) * OUTLIERS_PER_100 // 100)
     order = np.argsort(cosines, kind="stable")[:count]
@@ -317,7 +318,7 @@ def _removed(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, s
         reason += ", ".join(sorted({row.label for row in rows}))
         whole = len(rows) == len(finding.paths)
         yield from ((row.path, finding.kind, reason) for row in _contradicting(rows, whole))
-    elif finding.kind == "mislabel" and rows and rows[0].part == "train" and _sure(finding):
+    elif finding.kind == "mislabel" and rows and rows[0].part == Part.TRAIN and _sure(finding):
         reason = f"likely a {finding.suggested} (margin {finding.score:.2f})"
         yield rows[0].path, finding.kind, reason
 

@@ -13,13 +13,14 @@ from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from device.files import write_text
+from device.workstation.training import LEFT_OUT, DataSet, Part
 from train.curate import audit
 from train.curate.audit import Finding, Removal
 from train.curate.features import frozen_features
 from train.data.dataset import scan
 from train.data.listed import read_same
-from train.data.record import DataSet, describe
-from train.data.split import LEFT_OUT, PARTS, Row, assign
+from train.data.record import describe
+from train.data.split import Row, assign
 from train.page.pictures import Picture, photo
 from train.page.templates import environment
 
@@ -134,7 +135,7 @@ def look(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
     suspects, quality = audit.mislabels(kept, labels, features[used])
     findings += suspects + audit.outliers(kept, features[used])
     removed = audit.removals(rows, findings)
-    data = describe(folder, rows)
+    data = describe(folder, rows).data
     return Audit(data, seed, tuple(rows), tuple(findings), tuple(removed), quality)
 
 
@@ -176,8 +177,8 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
             judge=found.judge,
             unusable=[row for row in found.rows if row.part == LEFT_OUT],
             removals=found.removals,
-            test_share=sum(by_path[r.path].part == "test" for r in found.removals),
-            parts=(*PARTS, LEFT_OUT),
+            test_share=sum(by_path[r.path].part == Part.TEST for r in found.removals),
+            parts=(*Part, LEFT_OUT),
             least=audit.LEAST_JUDGED,
             sections=[
                 {

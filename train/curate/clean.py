@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from device.workstation.training import LEFT_OUT, Part
 from train.curate.audit import Removal
-from train.data.split import LEFT_OUT, PARTS, Row
+from train.data.split import Row
 from train.errors import DataError
 
 JUDGED = "mislabel"
@@ -53,7 +54,7 @@ def clean(rows: Sequence[Row], cleaning: Cleaning, fingerprint: str, seed: int) 
     by_path = {removal.path: removal for removal in cleaning.removals}
     for row in rows:
         removal = by_path.get(row.path)
-        if removal and removal.kind == JUDGED and row.part != "train":
+        if removal and removal.kind == JUDGED and row.part != Part.TRAIN:
             raise DataError(
                 f"the audit would take {row.path} from the {row.part} part by a model's "
                 "judgement, which would flatter the accuracy: remove audit.json, run `make audit`"
@@ -74,4 +75,4 @@ def clean(rows: Sequence[Row], cleaning: Cleaning, fingerprint: str, seed: int) 
 
 
 def _places(rows: Sequence[Row]) -> set[tuple[str, str]]:
-    return {(row.label, row.part) for row in rows if row.part in PARTS}
+    return {(row.label, row.part) for row in rows if row.part != LEFT_OUT}

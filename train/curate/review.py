@@ -15,7 +15,8 @@ from device.contract.preprocess import Preprocessing
 from device.contract.provenance import REVIEW, Provenance
 from device.errors import PhotoError
 from device.files import write_text
-from train.data.split import LEFT_OUT, Row
+from device.workstation.training import LEFT_OUT
+from train.data.split import Row
 from train.page.templates import environment
 
 PAGE = "new.html"

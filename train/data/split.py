@@ -17,19 +17,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from device.workstation.training import LEFT_OUT, Part
 from train.data.copies import copies_of
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, Grouping
 from train.data.groups import group as group_photos
 from train.errors import DataError
 
-PARTS = ("train", "val", "test")
-SHARES = (0.70, 0.15, 0.15)
-LEFT_OUT = "left_out"
+SHARES = dict(zip(Part, (0.70, 0.15, 0.15), strict=True))
 
 THUMBNAIL_PX = 16
 FEW_COPIES = 0.02
 """Of the photos, in groups with edited copies."""
-MIN_PHOTOS_PER_CLASS = len(PARTS)
+MIN_PHOTOS_PER_CLASS = len(Part)
 """A class needs one photo to learn from, one to choose by and one to test on."""
 
 
@@ -116,7 +115,7 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
     groups, found = _groups(good)
     part_of = _parts(good, groups, found, seed)
     _check_parts(good, [part_of[group] for group in groups])
-    held_out = [i for i, group in enumerate(groups) if part_of[group] != "train"]
+    held_out = [i for i, group in enumerate(groups) if part_of[group] != Part.TRAIN]
     fresh = [photo for photo in usable if photo.collected]
     leaks = _leaks(fresh, [good[i] for i in held_out], found.thresholds[held_out])
     names = {photo.path: i for i, photo in enumerate(good)}
@@ -126,7 +125,7 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
         reason = problem or leaks.get(photo.path, "")
         number = names.get(photo.path)
         group = photo.sha256[:12] if number is None else groups[number]
-        part = LEFT_OUT if reason else "train" if photo.collected else part_of[group]
+        part = LEFT_OUT if reason else Part.TRAIN if photo.collected else part_of[group]
         row = Row(photo.path, photo.label, part, photo.sha256, group, reason, photo.collected)
         if number is not None:
             other = good[copies[number]].path if number in copies else ""
@@ -202,9 +201,9 @@ def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
 
 
 def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:
-    learned = {photo.label for photo, name in zip(photos, parts, strict=True) if name == "train"}
+    learned = {photo.label for photo, name in zip(photos, parts, strict=True) if name == Part.TRAIN}
     missing = sorted({photo.label for photo in photos} - learned)
-    if missing or not set(PARTS) <= set(parts):
+    if missing or not set(Part) <= set(parts):
         raise DataError(
             "the photos cannot be split into train, val and test: too few, or all nearly the same "
             f"picture{f' (class {missing[0]!r})' if missing else ''}: add different photos"
@@ -223,7 +222,7 @@ def _parts(
     if np.isin(found.roots, list(of_copies)).mean() <= FEW_COPIES:
         part_of = _parts_of_groups(photos, _names(photos, found.plain), seed)
         places = {(photo.label, part_of[g]) for photo, g in zip(photos, groups, strict=True)}
-        if len(places) == len(PARTS) * len({photo.label for photo in photos}):
+        if len(places) == len(Part) * len({photo.label for photo in photos}):
             return part_of
     return _parts_of_groups(photos, groups, seed)
 
@@ -261,7 +260,7 @@ def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) 
         order = sorted(by_label[label], key=lambda g: (-len(members[g]), _draw(g, seed)))
         for group in order:
             size = len(members[group])
-            part = max(PARTS, key=lambda p: (_room(wanted[p], size), _lack(wanted[p], p)))
+            part = max(Part, key=lambda p: (_room(wanted[p], size), _lack(wanted[p], p)))
             part_of[group] = part
             wanted[part] -= size
     return part_of
@@ -272,14 +271,13 @@ def _room(wanted: float, size: int) -> float:
     return 1.0 if size == 1 else min(1.0, wanted / (2 * size))
 
 
-def _lack(wanted: float, part: str) -> tuple[float, bool]:
-    return wanted / SHARES[PARTS.index(part)], part == "train"
+def _lack(wanted: float, part: Part) -> tuple[float, bool]:
+    return wanted / SHARES[part], part == Part.TRAIN
 
 
-def _wanted(count: int) -> dict[str, float]:
-    shares = zip(PARTS, SHARES, strict=True)
-    held_out = {name: max(1, round(count * share)) for name, share in shares}
-    return {**held_out, "train": count - held_out["val"] - held_out["test"]}
+def _wanted(count: int) -> dict[Part, float]:
+    held_out = {part: max(1, round(count * share)) for part, share in SHARES.items()}
+    return {**held_out, Part.TRAIN: count - held_out[Part.VAL] - held_out[Part.TEST]}
 
 
 def _draw(group: str, seed: int) -> str:
@@ -313,7 +311,7 @@ def read_csv(path: Path) -> list[Row]:
             ]
     except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable split ({error}); run `make data` again") from error
-    if not rows or any(row.part not in (*PARTS, LEFT_OUT) for row in rows):
+    if not rows or any(row.part not in (*Part, LEFT_OUT) for row in rows):
         raise DataError(f"{path}: no rows or unknown parts; run `make data` again")
     return rows
 

@@ -8,12 +8,11 @@ Distillation with the Reused Teacher Classifier"). The pupil starts as `train.di
 it.
 """
 
-import json
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +26,38 @@ from rich.progress import Progress
 from device.commit import commit
 from device.contract.preprocess import Preprocessing
 from device.files import replacing, write_text
-from train.data.listed import load_listed
-from train.data.record import DATA_RECORD, SPLIT, read_record
-from train.data.split import Row, part, read_csv
+from device.workstation.training import (
+    DATA,
+    LABELS,
+    METRICS,
+    NETWORK,
+    PREPROCESSING,
+    REPORT,
+    SPLIT,
+    TIMINGS,
+    DataRecord,
+    DistillSettings,
+    Metrics,
+    Part,
+    PupilEpoch,
+    PupilMetrics,
+    Rules,
+    Teacher,
+    Timings,
+)
+from train.artifacts import read_training
 from train.distill.lessons import FEATURES, Lessons, take_lessons
 from train.distill.narrow import Shrunk, shrink
+from train.network.averaging import AveragedWeights, assign, learning_rates, values
 from train.network.backbone import Architecture
-from train.network.temperature import calibrate, fold_temperature, undo
+from train.network.temperature import Calibrated, calibrate, fold_temperature, undo
 from train.page.templates import environment
 from train.recipe.config import SEEDS, check_limits
-from train.recipe.fit import accuracy
-from train.report.publish import REPORT, read_training
+from train.recipe.evaluate import accuracy
+from train.recipe.photos import Photos, read_photos
 
 Floats = npt.NDArray[np.float32]
+Predict = Callable[[npt.NDArray[np.uint8]], Floats]
 
 SHRINK_PHOTOS = 128
 PREDICT_BATCH = 32
@@ -47,14 +65,13 @@ EMA_DECAY = 0.98
 LEAST_SPREAD = 1e-6
 """Of the teacher's features: one that sees the same in every photo teaches none."""
 CLIP_NORM = 1.0
-LAST_LEARNING_RATE_SHARE = 0.01
 LEAST_BATCH, LEAST_STEPS = 8, 16
 """With few photos an epoch has smaller batches, so that it still has some steps: one step an epoch
 would be a warm-up of one step, and the next would throw away what the pupil began with."""
 
 
 @dataclass(frozen=True)
-class DistillConfig:
+class DistillConfig(DistillSettings):
     """Everything that changes the pupil; file locations are arguments of `run`."""
 
     architecture: Architecture = field(default_factory=lambda: Architecture(alpha=0.35, size_px=96))
@@ -85,7 +102,40 @@ class DistillConfig:
         return Preprocessing(self.architecture.size_px, self.architecture.size_px)
 
 
-def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _School:
+    """Who learns what from whom."""
+
+    config: DistillConfig
+    photos: Photos
+    metrics: Metrics
+    """The teacher's."""
+    lessons: Lessons
+    shrunk: Shrunk
+    """Holds the pupil."""
+
+    @classmethod
+    def open(cls, config: DistillConfig, training: Path) -> "_School":
+        metrics, teacher = read_training(training)
+        # Distillation has a temperature of its own, for logits as fine-tuning left them.
+        fold_temperature(teacher, 1 / metrics.calibration.temperature)
+        photos = read_photos(DataRecord.read(training / DATA), training)
+        rows, small = photos.rows[Part.TRAIN], config.preprocessing
+        lessons = take_lessons(teacher, photos.folder, rows, small, config.views, config.seed)
+        some = lessons.pixels[0, :: max(1, len(rows) // SHRINK_PHOTOS)]
+        alpha = metrics.config.architecture.alpha
+        shrunk = shrink(teacher, alpha, config.architecture, some)
+        return cls(config, photos, metrics, lessons, shrunk)
+
+    @property
+    def pupil(self) -> keras.Model:
+        return self.shrunk.network
+
+    def pixels(self, part: Part) -> npt.NDArray[np.uint8]:
+        return self.photos.pixels(self.photos.rows[part], self.config.preprocessing)
+
+
+def run(config: DistillConfig, training: Path, out: Path) -> PupilMetrics:
     """Train the pupil and write what `convert` needs of it.
 
     Args:
@@ -97,79 +147,49 @@ def run(config: DistillConfig, training: Path, out: Path) -> dict[str, Any]:
         The metrics, as written to `metrics.json`.
 
     Raises:
-        BuildFolderError: if the teacher is missing or damaged.
+        RecordError: if a record of the teacher is missing or damaged.
+        BuildFolderError: if the teacher itself is.
         DataError: if its photos are gone or were exchanged.
     """
     made_by = commit()
     keras.utils.set_random_seed(config.seed)
     started = time.perf_counter()
-    metrics, teacher = read_training(training)
-    # Distillation has a temperature of its own, for logits as fine-tuning left them.
-    fold_temperature(teacher, 1 / metrics["calibration"]["temperature"])
-    labels = tuple(metrics["labels"])
-    rows = read_csv(training / SPLIT)
-    folder = Path(read_record(training / DATA_RECORD).folder)
-    train_rows, val_rows, test_rows = (part(rows, name) for name in ("train", "val", "test"))
-    small = config.preprocessing
-    lessons = take_lessons(teacher, folder, train_rows, small, config.views, config.seed)
-    some = lessons.pixels[0, :: max(1, len(train_rows) // SHRINK_PHOTOS)]
-    alpha = metrics["config"]["architecture"]["alpha"]
-    shrunk = shrink(teacher, alpha, config.architecture, some)
-    val, test = (_load(folder, chosen, small) for chosen in (val_rows, test_rows))
-    val_labels, test_labels = _numbers(val_rows, labels), _numbers(test_rows, labels)
-    predict = _predictor(shrunk.network)
+    school = _School.open(config, training)
+    photos, predict = school.photos, _predictor(school.pupil)
+    val, test = school.pixels(Part.VAL), school.pixels(Part.TEST)
+    val_labels = photos.numbers(Part.VAL)
 
     def validate() -> float:
         return float((predict(val).argmax(axis=1) == val_labels).mean())
 
-    history = _train(config, shrunk, lessons, _numbers(train_rows, labels), validate)
-    pupil = shrunk.network
-    calibrated = calibrate(pupil, undo(predict(val), 1.0), val_labels)
-    found = predict(test)
-    right = int((found.argmax(axis=1) == test_labels).sum())
-    pupil_metrics = {
-        "data": metrics["data"],
-        "config": asdict(config),
-        "labels": list(labels),
-        "teacher": {"test": metrics["test"]["accuracy"], "config": metrics["config"]},
-        "test": accuracy(right, len(test_rows)),
-        "calibration": calibrated.record(found, test_labels),
-        "history": history,
-    }
-    seconds = time.perf_counter() - started
-    _write(out, training, pupil, config, pupil_metrics, seconds, made_by)
-    return pupil_metrics
+    history = _train(school, validate)
+    calibrated = calibrate(school.pupil, undo(predict(val), 1.0), val_labels)
+    metrics = _evaluate(school, predict(test), calibrated, history)
+    _write(out, training, school, metrics)
+    peak_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    seconds = {"distillation": round(time.perf_counter() - started, 2)}
+    Timings(made_by, seconds, (), (), peak_mib).write(out / TIMINGS)
+    # The network last: where it is, everything is.
+    with replacing(out / NETWORK) as path:
+        school.pupil.save(path)
+    return metrics
 
 
-def _numbers(rows: Sequence[Row], labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    return np.array([labels.index(row.label) for row in rows], np.int64)
-
-
-def _load(folder: Path, rows: Sequence[Row], rules: Preprocessing) -> npt.NDArray[np.uint8]:
-    return np.stack([load_listed(folder / row.path, row.sha256, rules) for row in rows])
-
-
-def _train(
-    config: DistillConfig,
-    shrunk: Shrunk,
-    lessons: Lessons,
-    labels: npt.NDArray[np.int64],
-    validate: Callable[[], float],
-) -> list[dict[str, float]]:
+def _train(school: _School, validate: Callable[[], float]) -> tuple[PupilEpoch, ...]:
     """Train every layer of the pupil; leaves the averaged weights of the best epoch in it.
 
     Args:
-        labels: int64 (n,), of the lessons' photos.
+        school: of the pupil.
         validate: gives the accuracy of the weights that are in the pupil now.
     """
-    count, variables = len(labels), shrunk.network.trainable_variables
-    batch = min(config.batch_size, max(LEAST_BATCH, count // LEAST_STEPS), count)
-    steps = count // batch
-    averaged = [tf.Variable(variable.value) for variable in variables]
-    spread = float(lessons.features[0].astype(np.float32).var(axis=0)[shrunk.features].mean())
-    step = _step_function(config, shrunk.network, averaged, steps, max(spread, LEAST_SPREAD))
-    history: list[dict[str, float]] = []
-    best, kept = -1.0, [variable.numpy() for variable in variables]
+    config, shrunk, lessons = school.config, school.shrunk, school.lessons
+    labels, variables = school.photos.numbers(Part.TRAIN), school.pupil.trainable_variables
+    batch = min(config.batch_size, max(LEAST_BATCH, len(labels) // LEAST_STEPS), len(labels))
+    steps = len(labels) // batch
+    averaged = AveragedWeights(variables)
+    step = _step_function(school, averaged, steps)
+    history: list[PupilEpoch] = []
+    best, kept = -1.0, values(variables)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"{'the pupil learns':24}", total=steps * config.epochs)
         for epoch in range(config.epochs):
@@ -178,15 +198,13 @@ def _train(
                 taught = features[:, shrunk.features]
                 losses.append(float(step(pixels, labels[chosen], logits, taught)))
                 progress.advance(task)
-            raw = [variable.numpy() for variable in variables]
-            _assign(variables, [variable.numpy() for variable in averaged])
-            share = validate()
-            history.append({"loss": float(np.mean(losses)), "val_accuracy": share})
+            with averaged.swapped_in() as weights:
+                share = validate()
+            history.append(PupilEpoch(float(np.mean(losses)), share))
             if share >= best:
-                best, kept = share, [variable.numpy() for variable in variables]
-            _assign(variables, raw)
-    _assign(variables, kept)
-    return history
+                best, kept = share, weights
+    assign(variables, kept)
+    return tuple(history)
 
 
 def _batches(
@@ -203,19 +221,15 @@ def _batches(
         yield pixels, chosen, lessons.logits[number, chosen], lessons.features[number, chosen]
 
 
-def _step_function(
-    config: DistillConfig, pupil: keras.Model, averaged: list[Any], steps: int, spread: float
-) -> Callable[..., Any]:
+def _step_function(school: _School, averaged: AveragedWeights, steps: int) -> Callable[..., Any]:
+    """One step of training, with `steps` to an epoch; gives the loss."""
+    config, pupil, lessons = school.config, school.pupil, school.lessons
     variables = pupil.trainable_variables
+    seen = lessons.features[0].astype(np.float32).var(axis=0)[school.shrunk.features]
+    spread = max(float(seen.mean()), LEAST_SPREAD)
     outputs = [pupil.get_layer(name).output for name in ("logits", FEATURES)]
     network = keras.Model(pupil.input, outputs)
-    rate = keras.optimizers.schedules.CosineDecay(
-        config.learning_rate / 100,
-        max(1, steps * config.epochs - steps),
-        alpha=LAST_LEARNING_RATE_SHARE,
-        warmup_target=config.learning_rate,
-        warmup_steps=steps,
-    )
+    rate = learning_rates(config.learning_rate, steps * config.epochs, steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=CLIP_NORM)
     optimizer.build(variables)
     t, share = config.temperature, config.teacher_share
@@ -229,14 +243,13 @@ def _step_function(
             loss = tf.reduce_mean(share * t * t * soft + (1 - share) * hard)
             loss += config.feature_weight * tf.reduce_mean(tf.square(off)) / spread
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        for mean, variable in zip(averaged, variables, strict=True):
-            mean.assign_sub((1 - EMA_DECAY) * (mean - variable.value))
+        averaged.update(EMA_DECAY)
         return loss
 
     return tf.function(step, autograph=False, jit_compile=False)  # type: ignore[no-any-return]
 
 
-def _predictor(network: keras.Model) -> Callable[[npt.NDArray[np.uint8]], Floats]:
+def _predictor(network: keras.Model) -> Predict:
     """From uint8 (n, h, w, 3) to probabilities, with the network's weights at the time."""
     compiled = tf.function(
         lambda pixels: network(pixels, training=False)["probabilities"],
@@ -252,37 +265,27 @@ def _predictor(network: keras.Model) -> Callable[[npt.NDArray[np.uint8]], Floats
     return predict
 
 
-def _assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+def _evaluate(
+    school: _School, found: Floats, calibrated: Calibrated, history: tuple[PupilEpoch, ...]
+) -> PupilMetrics:
+    """What the pupil does; `found` are its probabilities (n, classes) of the test part."""
+    truth, teacher = school.photos.numbers(Part.TEST), school.metrics
+    return PupilMetrics(
+        data=teacher.data,
+        config=school.config,
+        labels=school.photos.labels,
+        teacher=Teacher(teacher.test.accuracy, teacher.config),
+        test=accuracy(int((found.argmax(axis=1) == truth).sum()), len(truth)),
+        calibration=calibrated.record(found, truth),
+        history=history,
+    )
 
 
-def _write(
-    out: Path,
-    training: Path,
-    pupil: keras.Model,
-    config: DistillConfig,
-    metrics: dict[str, Any],
-    seconds: float,
-    made_by: str,
-) -> None:
+def _write(out: Path, training: Path, school: _School, metrics: PupilMetrics) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name in (SPLIT, DATA_RECORD, "labels.txt"):
+    for name in (SPLIT, DATA, LABELS):
         shutil.copyfile(training / name, out / name)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timings = {
-        "commit": made_by,
-        "seconds": {"distillation": round(seconds, 2)},
-        "peak_memory_mib": round(peak_mib),
-    }
-    for file, value in (
-        ("preprocess.json", config.preprocessing.record()),
-        ("metrics.json", metrics),
-        ("timings.json", timings),
-    ):
-        write_text(out / file, json.dumps(value, indent=2) + "\n")
-    page = environment(Path(__file__).parent).get_template("pupil.html.j2").render(metrics)
+    Rules(school.config.preprocessing).write(out / PREPROCESSING)
+    metrics.write(out / METRICS)
+    page = environment(Path(__file__).parent).get_template("pupil.html.j2").render(vars(metrics))
     write_text(out / REPORT, page + "\n")
-    # The network last: where it is, everything is.
-    with replacing(out / "model.keras") as path:
-        pupil.save(path)

@@ -9,11 +9,13 @@ statistics that fine-tuning could spoil, and every layer is one that TFLite has 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
 from keras import layers
 
+from device.workstation import training
 from train.errors import TrainingError, WeightsError
 from train.network.weights import (
     INPUT_OFFSET,
@@ -47,10 +49,14 @@ KERAS_SIZES_PX = (96, 128, 160, 192, 224)
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """Which MobileNet to build."""
+class Architecture(training.Architecture):
+    """Which MobileNet to build.
 
-    name: str = "mobilenet_v2"
+    V2 alone: V1 and V3 need other folding (V3 has hard-swish and squeeze-excite, which quantize
+    worse).
+    """
+
+    name: Literal["mobilenet_v2"] = "mobilenet_v2"
     alpha: float = 1.0
     """Width multiplier."""
     size_px: int = 224
@@ -60,14 +66,9 @@ class Architecture:
         """Refuse what cannot be built.
 
         Raises:
-            TrainingError: for another family, a width not above 0, or a size that SAME padding
-                would pad on both sides.
+            TrainingError: for a width not above 0, or a size that SAME padding would pad on both
+                sides.
         """
-        if self.name != "mobilenet_v2":
-            raise TrainingError(
-                f"architecture {self.name!r} is not supported: only mobilenet_v2 is. V1 and V3 "
-                "need other folding (V3 has hard-swish and squeeze-excite, which quantize worse)"
-            )
         if not 0 < self.alpha <= 2:
             raise TrainingError(f"--alpha {self.alpha} is not in 0..2; usual: {KERAS_ALPHAS}")
         if self.size_px % TOTAL_STRIDE or not 32 <= self.size_px <= 1024:

@@ -20,7 +20,7 @@ from train.network.cache import Activations
 
 FROZEN_CODE = (
     *(f"train/network/{name}.py" for name in ("backbone", "cache", "frozen", "weights")),
-    *(f"device/contract/{name}.py" for name in ("formats", "preprocess")),
+    *(f"device/contract/{name}.py" for name in ("formats", "photos", "preprocess")),
     "device/inference/runtime.py",
 )
 """Whose change may change what the frozen network makes of a photo."""

@@ -7,13 +7,14 @@ weights, dividing those puts it into the network itself, whatever it is converte
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+
+from device.workstation.training import Calibration, LogLoss
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
@@ -34,26 +35,22 @@ class Calibrated:
     labels: Labels
     """int64 (n,), its true classes."""
 
-    def record(self, probabilities: Floats, labels: Labels) -> dict[str, Any]:
+    def record(self, probabilities: Floats, labels: Labels) -> Calibration:
         """What `metrics.json` says: the temperature, and both parts before and after it.
 
         Args:
             probabilities: (n, classes) of the test part, after folding.
             labels: int64 (n,), its true classes.
         """
-        parts = {
-            "validation": (self.logits, self.labels),
-            "test": (undo(probabilities, self.temperature), labels),
-        }
-        measured = {
-            name: {
-                "n": len(truth),
-                "before": _measure(logits, truth),
-                "after": _measure(logits / self.temperature, truth),
-            }
-            for name, (logits, truth) in parts.items()
-        }
-        return {"temperature": self.temperature, **measured}
+        return Calibration(
+            temperature=self.temperature,
+            validation=self._effect(self.logits, self.labels),
+            test=self._effect(undo(probabilities, self.temperature), labels),
+        )
+
+    def _effect(self, logits: Floats, labels: Labels) -> LogLoss:
+        after = log_loss(logits / self.temperature, labels)
+        return LogLoss(len(labels), log_loss(logits, labels), after)
 
 
 def calibrate(network: keras.Model, logits: Floats, labels: Labels) -> Calibrated:
@@ -111,7 +108,3 @@ def log_loss(logits: Floats, labels: Labels) -> float:
     """Mean negative log-likelihood of the true classes, nats."""
     chosen = log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels]
     return float(-chosen.mean())
-
-
-def _measure(logits: Floats, labels: Labels) -> dict[str, float]:
-    return {"log_loss": log_loss(logits, labels)}

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from device.contract.preprocess import Preprocessing
+from device.workstation.training import FitSettings
 from train.errors import TrainingError
 from train.network.backbone import Architecture
 
@@ -23,7 +24,7 @@ def check_limits(config: object, limits: Mapping[str, tuple[int, int]]) -> None:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(FitSettings):
     """Everything that changes the numbers; file locations are arguments of `fit.run`."""
 
     architecture: Architecture = field(default_factory=Architecture)

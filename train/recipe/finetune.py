@@ -21,10 +21,10 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from train.network.averaging import AveragedWeights, assign, learning_rates
 from train.network.cache import Activations
 from train.recipe.config import TrainConfig
-
-Labels = npt.NDArray[np.int64]
+from train.recipe.photos import Labels
 
 HEAD_STRENGTHS = (0.003, 0.01, 0.03)
 """Inverse regularisation strengths of the logistic regression, chosen by validation."""
@@ -33,7 +33,6 @@ PREDICT_BATCH = 64
 WARM_UP_SHARE = 0.1
 AVERAGED_FIRST = 9
 """The average's decay after n steps is at most n / (n + this)."""
-LAST_LEARNING_RATE_SHARE = 0.01
 
 
 @dataclass
@@ -51,6 +50,11 @@ class Progressed:
     def best_accuracy(self) -> float:
         """Validation accuracy of the kept weights."""
         return self.history[self.best_epoch]["val_accuracy"]
+
+    @property
+    def head_only_accuracy(self) -> float:
+        """Validation accuracy before any fine-tuning."""
+        return self.history[0]["val_accuracy"]
 
 
 def fit_head(
@@ -112,11 +116,13 @@ class FineTuner:
         self._classes = int(model.output_shape[-1])
         self._batch = min(config.batch_size, len(labels))
         self._steps = len(labels) // self._batch
+        steps = self._steps * config.epochs
+        warm_up = max(1, round(steps * WARM_UP_SHARE))
         self._optimizer = keras.optimizers.AdamW(
-            _schedule(config, self._steps * config.epochs), weight_decay=config.weight_decay
+            learning_rates(config.learning_rate, steps, warm_up), weight_decay=config.weight_decay
         )
         self._optimizer.build(model.trainable_variables)
-        self._averaged = [tf.Variable(variable.value) for variable in model.trainable_variables]
+        self._averaged = AveragedWeights(model.trainable_variables)
         self._step = tf.function(self._train_step, autograph=False, jit_compile=False)
         self._predict = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False))
 
@@ -150,7 +156,7 @@ class FineTuner:
                 self._save(state_path, progressed)
             describe(progress, task, progressed, self._config.epochs)
             progressed.interrupted = interrupted()
-        _assign(self._model.trainable_variables, progressed.best)
+        assign(self._model.trainable_variables, progressed.best)
         return progressed
 
     def logits(self, activations: Activations) -> npt.NDArray[np.float32]:
@@ -209,17 +215,13 @@ class FineTuner:
         # The first steps' average looks back less far (as in TensorFlow's with `num_updates`).
         taken = tf.cast(self._optimizer.iterations, tf.float32)
         decay = tf.minimum(self._config.ema_decay, taken / (taken + AVERAGED_FIRST))
-        for averaged, variable in zip(self._averaged, variables, strict=True):
-            averaged.assign_sub((1 - decay) * (averaged - variable.value))
+        self._averaged.update(decay)
         return loss
 
     def _validate(self, progressed: Progressed, train_loss: float) -> None:
         """Measure the averaged weights on the validation part and keep them if they are best."""
-        raw = [variable.numpy() for variable in self._model.trainable_variables]
-        averaged = [variable.numpy() for variable in self._averaged]
-        _assign(self._model.trainable_variables, averaged)
-        logits = self.logits(self._val)
-        _assign(self._model.trainable_variables, raw)
+        with self._averaged.swapped_in() as averaged:
+            logits = self.logits(self._val)
         accuracy = float((logits.argmax(axis=1) == self._val_labels).mean())
         likelihood = log_softmax(logits, axis=1)[np.arange(len(logits)), self._val_labels]
         val_loss = float(-likelihood.mean())
@@ -233,7 +235,8 @@ class FineTuner:
             progressed.best_epoch, progressed.best = progressed.epoch, averaged
 
     def _state(self) -> list[Any]:
-        return [*self._model.trainable_variables, *self._averaged, *self._optimizer.variables]
+        weights = self._model.trainable_variables
+        return [*weights, *self._averaged.variables, *self._optimizer.variables]
 
     def _save(self, path: Path, progressed: Progressed) -> None:
         record = {
@@ -266,7 +269,7 @@ class FineTuner:
                 file=sys.stderr,
             )
             return None
-        _assign(self._state(), state)
+        assign(self._state(), state)
         return progressed
 
 
@@ -311,19 +314,3 @@ def describe(progress: Progress, task: Any, progressed: Progressed, epochs: int)
     best = f"best val {progressed.best_accuracy:.1%}"
     text = f"fine-tuning, epoch {progressed.epoch}/{epochs}, {best}"
     progress.update(task, description=text)
-
-
-def _schedule(config: TrainConfig, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    warm_up = max(1, round(steps * WARM_UP_SHARE))
-    return keras.optimizers.schedules.CosineDecay(
-        config.learning_rate * LAST_LEARNING_RATE_SHARE,
-        max(1, steps - warm_up),
-        alpha=1.0 if steps <= 1 else LAST_LEARNING_RATE_SHARE,
-        warmup_target=config.learning_rate,
-        warmup_steps=warm_up,
-    )
-
-
-def _assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

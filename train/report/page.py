@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from matplotlib.ticker import MaxNLocator
 
 from device.contract.arrays import Pixels
 from device.errors import PhotoError
-from train.data.split import LEFT_OUT, PARTS, Row
+from device.workstation.training import LEFT_OUT, Epoch, Metrics, Mistake, Part
+from train.data.split import Row
 from train.page import pictures
 from train.page.pictures import Picture
 from train.page.templates import environment
@@ -40,7 +41,12 @@ LEFT_OUT_SHOWN = 20
 CONFUSIONS_NAMED = 3
 UPRIGHT_FROM_CLASSES = 8
 """From this many classes on, the column heads of the confusion matrix stand upright."""
-PART_NAMES = {"train": "train", "val": "validation", "test": "test", LEFT_OUT: "left out"}
+PART_NAMES = {
+    Part.TRAIN: "train",
+    Part.VAL: "validation",
+    Part.TEST: "test",
+    LEFT_OUT: "left out",
+}
 
 CONTENTS = (
     ("figures", "Key figures"),
@@ -122,7 +128,7 @@ class _Mistake:
 
 
 def render(
-    metrics: Mapping[str, Any],
+    metrics: Metrics,
     rows: Sequence[Row],
     load: Callable[[str], Pixels],
     chapter: Chapter,
@@ -139,36 +145,36 @@ def render(
     Returns:
         An HTML page that needs no other file, no script and no network.
     """
-    confusion = metrics["test"]["confusion"]
-    rendered = metrics["data"]["kind"] == "rendered"
-    changes = metrics["weight_change"]
+    confusion = metrics.test.confusion
+    rendered = metrics.data.kind == "rendered"
+    changes = metrics.weight_change
     return (
         _environment()
         .get_template(TEMPLATE)
         .render(
-            metrics,
+            vars(metrics),
             rendered=rendered,
             contents=CONTENTS,
             steps=STEPS,
             what="pictures" if rendered else "photos",
             thing="picture" if rendered else "photo",
             c=chapter,
-            samples=_samples(metrics["labels"], rows, load),
+            samples=_samples(metrics.labels, rows, load),
             left_out=[row for row in rows if row.part == LEFT_OUT],
             left_out_shown=LEFT_OUT_SHOWN,
-            training_photos=sum(counts["train"] for counts in metrics["data"]["counts"].values()),
-            fine_tuned=metrics["best_epoch"] > 0,
+            training_photos=sum(counts[Part.TRAIN] for counts in metrics.data.counts.values()),
+            fine_tuned=metrics.best_epoch > 0,
             largest_change=max(changes.values(), default=0),
-            parts=[(name, PART_NAMES[name]) for name in (*PARTS, LEFT_OUT)],
-            never_predicted=_never_predicted(metrics["labels"], confusion),
+            parts=[(name, PART_NAMES[name]) for name in (*Part, LEFT_OUT)],
+            never_predicted=_never_predicted(metrics.labels, confusion),
             matrix=_matrix(confusion),
-            upright=len(metrics["labels"]) >= UPRIGHT_FROM_CLASSES,
-            confusions=_confusions(metrics["labels"], confusion),
-            epochs_finished=metrics["history"][-1]["epoch"],
-            plots=_plots(metrics["history"], metrics["best_epoch"]),
+            upright=len(metrics.labels) >= UPRIGHT_FROM_CLASSES,
+            confusions=_confusions(metrics.labels, confusion),
+            epochs_finished=metrics.history[-1].epoch,
+            plots=_plots(metrics.history, metrics.best_epoch),
             wrong=_wrong(confusion),
-            mistakes=[_mistake(record, load) for record in metrics["test"]["mistakes"]],
-            settings=list(_flat(metrics["config"])),
+            mistakes=[_mistake(record, load) for record in metrics.test.mistakes],
+            settings=list(_flat(asdict(metrics.config))),
         )
     )
 
@@ -241,17 +247,17 @@ def _confusions(
     return sorted(found, key=lambda item: -item[2])[:CONFUSIONS_NAMED]
 
 
-def _mistake(record: Mapping[str, Any], load: Callable[[str], Pixels]) -> _Mistake:
+def _mistake(record: Mistake, load: Callable[[str], Pixels]) -> _Mistake:
     picture, problem = None, ""
     try:
-        picture = pictures.photo(load(record["path"]), PICTURE_PX)
+        picture = pictures.photo(load(record.path), PICTURE_PX)
     except PhotoError as error:
         problem = str(error)
     return _Mistake(
-        path=record["path"],
-        label=record["label"],
-        predicted=record["predicted"],
-        score=record["score"],
+        path=record.path,
+        label=record.label,
+        predicted=record.predicted,
+        score=record.score,
         picture=picture,
         problem=problem,
     )
@@ -262,7 +268,7 @@ def _samples(
 ) -> list[tuple[str, list[Picture]]]:
     """Some training photos of each class, by chance but always the same."""
     each = min(SAMPLES_PER_CLASS, max(1, SAMPLES_SHOWN // len(labels)))
-    shown = sorted((row for row in rows if row.part == "train"), key=lambda row: row.sha256)
+    shown = sorted((row for row in rows if row.part == Part.TRAIN), key=lambda row: row.sha256)
     found: dict[str, list[Picture]] = {label: [] for label in labels}
     for row in shown:
         if len(found[row.label]) < each:
@@ -280,17 +286,17 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield prefix + name, value if isinstance(value, str) else json.dumps(value)
 
 
-def _plots(history: Sequence[Mapping[str, float]], best_epoch: int) -> list[Markup]:
+def _plots(history: Sequence[Epoch], best_epoch: int) -> list[Markup]:
     """The learning curves as SVG elements; none if there is nothing but the head."""
     if len(history) < 2:
         return []
 
     def losses(axes: Axes) -> None:
-        _line(axes, history, "train_loss", "training", TRAINING, "--")
-        _line(axes, history, "val_loss", "validation", VALIDATION, "-")
+        _line(axes, history, lambda epoch: epoch.train_loss, "training", TRAINING, "--")
+        _line(axes, history, lambda epoch: epoch.val_loss, "validation", VALIDATION, "-")
 
     def accuracy(axes: Axes) -> None:
-        _line(axes, history, "val_accuracy", "validation", VALIDATION, "-")
+        _line(axes, history, lambda epoch: epoch.val_accuracy, "validation", VALIDATION, "-")
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
 
     return [
@@ -301,14 +307,15 @@ def _plots(history: Sequence[Mapping[str, float]], best_epoch: int) -> list[Mark
 
 def _line(
     axes: Axes,
-    history: Sequence[Mapping[str, float]],
-    key: str,
+    history: Sequence[Epoch],
+    value: Callable[[Epoch], float | None],
     label: str,
     colour: str,
     style: str,
 ) -> None:
     # Before the first epoch there is no training loss.
-    points = [(figures["epoch"], figures[key]) for figures in history if key in figures]
+    found = [(epoch.epoch, value(epoch)) for epoch in history]
+    points = [(number, y) for number, y in found if y is not None]
     epochs, values = [x for x, _ in points], [y for _, y in points]
     axes.plot(
         epochs, values, label=label, color=colour, linestyle=style, marker="o", markersize=3.5

@@ -16,6 +16,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from tests.support.model_answers import answers, saying
+from tests.support.training_records import fit_settings, metrics_of
 from tests.support.verified import evidence_of, record_of
 
 MEASURED = ReliabilityFigures(0.012, (0.0, 0.03), 0.02, ())
@@ -23,8 +24,9 @@ MEASURED = ReliabilityFigures(0.012, (0.0, 0.03), 0.02, ())
 
 def build(training: Training, seed: int, photos: int, lost: int) -> Build:
     truth, reference, other = answers(photos, lost)
-    metrics = {**training.metrics, "config": {**training.metrics["config"], "seed": seed}}
-    metrics["calibration"] = {"temperature": 0.5}
+    metrics = metrics_of([[5, 0], [0, 5]], ("red", "blue"))
+    calibration = replace(metrics.calibration, temperature=0.5)
+    metrics = replace(metrics, config=fit_settings(seed=seed), calibration=calibration)
     hashes = tuple(f"photo {number}" for number in range(photos))
     said = Answers(hashes, truth, saying(reference), saying(other))
     return Build("build", replace(training, metrics=metrics), verification(said), said)

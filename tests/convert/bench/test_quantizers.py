@@ -16,6 +16,7 @@ from convert.quantize.export import SHIPPED_OPERATORS
 from convert.quantize.plan import ACTIVATION_STEPS
 from convert.tflite.flatbuffer import read_facts
 from device.inference.classifier import Classifier
+from device.workstation.training import Part
 from tests.support.pictures import LABELS
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def test_a_percentile_range_leaves_the_rarest_values_out() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_pixels(tiny_training: "Training") -> npt.NDArray[np.uint8]:
-    return np.stack([tiny_training.pixels(photo) for photo in tiny_training.photos["train"]])
+    return np.stack([tiny_training.pixels(photo) for photo in tiny_training.photos[Part.TRAIN]])
 
 
 @pytest.mark.parametrize("method", ["tensorflow", "edge", "distilled"])
@@ -108,23 +109,23 @@ def test_a_rival_is_full_integer_and_has_the_operators_that_ship(
     assert names == LABELS
 
 
-def answers(right: list[bool], size: float = 2.0) -> dict[str, Answers]:
+def answers(right: list[bool], size: float = 2.0) -> dict[Part, Answers]:
     logits = np.array([[size, -size] if one else [-size, size] for one in right], np.float32)
     odds = np.exp(logits)
     one = Answers(odds / odds.sum(axis=1, keepdims=True), logits)
-    return {"val": one, "test": one}
+    return {Part.VAL: one, Part.TEST: one}
 
 
 def build(count: int, name: str = "a") -> Build:
     truth = np.zeros(count, np.int64)
-    both = {"val": truth, "test": truth}
+    both = {Part.VAL: truth, Part.TEST: truth}
     hashes = tuple(f"{name}{number}" for number in range(count))
     return Build(
         training=None,  # type: ignore[arg-type]
         network=None,
         photos={},
         truth=both,
-        sha256={"val": hashes, "test": hashes},
+        sha256={Part.VAL: hashes, Part.TEST: hashes},
         exact=answers([True] * count),
     )
 

@@ -8,6 +8,10 @@ import pytest
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.commands import samples
 from device.contract.preprocess import Preprocessing
+from device.workstation.training import Part
+from tests.support.training_records import metrics_of
+
+LABELS = ("robin", "wren")
 
 
 def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
@@ -20,7 +24,12 @@ def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
         (tmp_path / "data" / path).write_bytes(data)
         photos.append(LabelledPhoto(path, number, hashlib.sha256(data).hexdigest()))
     training = Training(
-        tmp_path, tmp_path / "data", ("robin", "wren"), Preprocessing(), {"test": tuple(photos)}, {}
+        folder=tmp_path,
+        data_folder=tmp_path / "data",
+        labels=LABELS,
+        preprocessing=Preprocessing(),
+        photos={Part.TEST: tuple(photos)},
+        metrics=metrics_of([[1, 0], [0, 1]], LABELS),
     )
     monkeypatch.setattr(samples, "read", lambda _: training)
     samples.copy_samples(tmp_path, tmp_path / "samples")

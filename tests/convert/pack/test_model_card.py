@@ -10,6 +10,7 @@ from convert.report.summary import _gate, _threshold
 from convert.verify.comparison import Outputs
 from device.workstation.conversion import Verdict, VerificationRecord
 from tests.support.model_answers import answers, saying
+from tests.support.training_records import metrics_of, pupil_metrics_of
 from tests.support.verified import evidence_of, record_of
 
 NOTE = "with 30 photos int8 may lose up to 9.5 points unseen"
@@ -58,10 +59,7 @@ def test_a_card_says_when_photos_were_too_few_to_tell(
 def test_the_card_of_a_pupil_names_its_teacher_and_claims_no_weights_of_its_own(
     tiny_training: Training, verified: VerificationRecord, model: bytes
 ) -> None:
-    metrics = tiny_training.metrics
-    small = {**metrics["config"], "architecture": {"alpha": 0.35, "size_px": 96}}
-    large = {**metrics["config"], "architecture": {"alpha": 1.0, "size_px": 224}}
-    pupil = {**metrics, "config": small, "teacher": {"test": 0.94, "config": large}}
+    pupil = pupil_metrics_of(metrics_of([[5, 0], [0, 5]], ("red", "blue")))
     card = model_card(replace(tiny_training, metrics=pupil), verified, model)
     assert "base_model: MobileNetV2 1.0, ImageNet" in card
     assert "MobileNetV2 0.35 at 96x96, distilled from a fine-tuned MobileNetV2 1.0 at 224" in card

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from convert.quantize.equalize import channel_scales, headroom, inputs, peaks, scaled_weights
 from convert.quantize.export import int8_model
 from convert.quantize.plan import DEFAULT, Method, Plan, forward, make_plan
+from device.workstation.training import Part
 
 if TYPE_CHECKING:
     from convert.artifacts.training import Training
@@ -22,7 +23,7 @@ CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 @pytest.fixture(scope="session")
 def pixels(tiny_training: "Training") -> npt.NDArray[np.uint8]:
-    return np.stack([tiny_training.pixels(photo) for photo in tiny_training.photos["train"]])
+    return np.stack([tiny_training.pixels(photo) for photo in tiny_training.photos[Part.TRAIN]])
 
 
 @pytest.fixture(scope="session")

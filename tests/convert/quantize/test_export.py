@@ -16,13 +16,14 @@ from device.errors import FieldguideError
 from device.files import write_bytes
 from device.workstation.conversion import CALIBRATION, EQUALIZATION, FLOAT_MODEL, INT8_MODEL
 from device.workstation.records import RecordError
+from device.workstation.training import Part
 
 FILES = (FLOAT_MODEL, EQUALIZATION, CALIBRATION, INT8_MODEL)
 
 
 def export(training: Training, number: int) -> Export:
     scales = {"conv0": np.full(3, number, np.float32)}
-    photos = training.photos["train"][: number + 1]
+    photos = training.photos[Part.TRAIN][: number + 1]
     return Export(b"float%d" % number, b"int8 %d" % number, scales, number, photos, f"c{number}")
 
 
@@ -97,9 +98,9 @@ def test_calibration_photos_of_another_split_are_refused(
     tiny_training: Training, tmp_path: Path
 ) -> None:
     export(tiny_training, 3).write(tmp_path)
-    first, *others = tiny_training.photos["train"]
+    first, *others = tiny_training.photos[Part.TRAIN]
     for photos in (others, [replace(first, sha256="0" * 64), *others]):
-        split = replace(tiny_training, photos={**tiny_training.photos, "train": tuple(photos)})
+        split = replace(tiny_training, photos={**tiny_training.photos, Part.TRAIN: tuple(photos)})
         with pytest.raises(InputError, match="does not fit the split"):
             read_export(tmp_path, split)
 

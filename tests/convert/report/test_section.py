@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import train
-from convert.artifacts.training import REPORT_PLACE, Training
+from convert.artifacts.training import Training
 from convert.errors import InputError
 from convert.report import section as report
 from convert.targets import edgetpu
@@ -17,14 +17,12 @@ from convert.targets.edgetpu import Placement
 from convert.verify.comparison import Outputs
 from convert.verify.layer_noise import LayerError
 from device.workstation.conversion import Disagreement, Verdict, VerificationRecord
+from device.workstation.training import REPORT_PLACE, Calibration, LogLoss
 from tests.support.verified import evidence_of, record_of
 
 LABELS = ("daisy", "<b>rose</b>")
 DISAGREEMENT = Disagreement("daisy/a.jpg", "daisy", "daisy", 0.6, LABELS[1], 0.55)
-CALIBRATION = {
-    "temperature": 0.5,
-    "test": {"before": {"log_loss": 0.3}, "after": {"log_loss": 0.2}},
-}
+CALIBRATION = Calibration(0.5, LogLoss(90, 0.5, 0.4), LogLoss(90, 0.4, 0.3))
 
 
 @pytest.fixture(scope="module")

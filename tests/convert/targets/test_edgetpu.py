@@ -36,6 +36,7 @@ from convert.targets.edgetpu import (
 from convert.tflite.flatbuffer import operator_name, pack, parse
 from device.contract import bundle as contract
 from device.workstation.conversion import FLOAT_MODEL, VERIFICATION, VerificationRecord
+from device.workstation.training import Part
 
 # As version 16 prints it with -s; the layout of a public log (google-coral/edgetpu#490).
 LOG = """\
@@ -334,7 +335,7 @@ def verify(
     """`convert verify` on the tiny models; gives the folder of models and record."""
 
     def run(**settings: Any) -> Path:
-        photos = tiny_training.photos["train"]
+        photos = tiny_training.photos[Part.TRAIN]
         float32, int8 = (tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL))
         Export(float32, int8, tiny_plan.scales, 0, photos, "tested").write(tmp_path)
         monkeypatch.setattr(verification, "read", lambda folder: tiny_training)

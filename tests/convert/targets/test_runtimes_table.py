@@ -19,6 +19,7 @@ from convert.targets.runtimes import Support
 from convert.tflite.flatbuffer import operator_name, pack, parse, read_facts
 from device.contract import bundle as contract
 from device.workstation.conversion import FLOAT_MODEL
+from device.workstation.training import Part
 from tests.support.cli import PROCESS_LIMIT_S, only_error
 from tests.support.places import BUILD
 
@@ -124,7 +125,7 @@ def test_verify_stops_a_model_that_a_required_runtime_would_not_load(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     newer = raised(model, "CONV_2D", 9)
-    photos = tiny_training.photos["train"]
+    photos = tiny_training.photos[Part.TRAIN]
     Export(tiny_models[FLOAT_MODEL], newer, {}, 0, photos, "a commit").write(tmp_path)
     monkeypatch.setattr(verify, "read", lambda folder: tiny_training)
     config = ConvertConfig(allow_regression=True)

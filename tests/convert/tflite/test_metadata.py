@@ -14,6 +14,7 @@ from convert.tflite.flatbuffer import parse, read_facts
 from convert.tflite.metadata import Description, embed
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
+from device.workstation.training import Part
 from tests.support.cli import PROCESS_LIMIT_S
 from tests.support.pictures import LABELS
 from tests.support.places import BUILD
@@ -109,7 +110,7 @@ def test_metadata_changes_no_output(model: bytes, tiny_training: Training) -> No
     described = embed(model, Description("x" * 999, "Ünicode \u2764", tuple("abcdefg")))
     rules = tiny_training.preprocessing
     plain, other = (Classifier(data, LABELS, rules) for data in (model, described))
-    for photo in tiny_training.photos["test"]:
+    for photo in tiny_training.photos[Part.TEST]:
         for classifier in (plain, other):
             classifier.classify(tiny_training.pixels(photo))
         for name, array in plain.raw_outputs().items():

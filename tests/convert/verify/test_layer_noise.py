@@ -14,13 +14,14 @@ from convert.verify.layer_noise import LayerError, compare_layers, describe, mat
 from device.contract import bundle as contract
 from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures
+from device.workstation.training import Part
 
 NARROW = "block_5_project"
 
 
 @pytest.fixture(scope="module")
 def pictures(tiny_training: Any) -> list[Pixels]:
-    return [tiny_training.pixels(photo) for photo in tiny_training.photos["test"][:4]]
+    return [tiny_training.pixels(photo) for photo in tiny_training.photos[Part.TEST][:4]]
 
 
 @pytest.fixture(scope="module")

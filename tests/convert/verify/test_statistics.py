@@ -18,7 +18,7 @@ from convert.verify.statistics import (
     recall_by_class,
 )
 from tests.support.model_answers import answers, saying
-from train.recipe.fit import accuracy
+from train.recipe.evaluate import accuracy
 
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -51,7 +51,7 @@ def test_the_interval_is_wilsons(n: int, data: st.DataObject) -> None:
     assert (share.count, share.n, share.value) == (count, n, count / n)
     assert (share.low, share.high) == pytest.approx(wilson(count, n), abs=1e-9)
     assert -1e-9 <= share.low <= share.value <= share.high <= 1 + 1e-9
-    assert accuracy(count, n)["interval"] == pytest.approx([share.low, share.high], abs=1e-12)
+    assert accuracy(count, n).interval == pytest.approx([share.low, share.high], abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from PIL import Image
 from convert.artifacts.training import Training, one_class_after_another
 from device.bench.frame_loop import write_camera_frames
 from device.contract.bundle import Bundle
+from device.workstation.training import Part
 
 PHOTOS = 50
 FRAMES = 3
@@ -16,7 +17,7 @@ FRAMES = 3
 
 def real_photos(training: Training) -> list[Path]:
     """Photos of the build's own data, each class in turn, those not trained on first."""
-    parts = (training.photos[part] for part in ("test", "val", "train"))
+    parts = (training.photos[part] for part in (Part.TEST, Part.VAL, Part.TRAIN))
     chosen = [photo for part in parts for photo in one_class_after_another(part)][:PHOTOS]
     return [(training.data_folder / photo.path).resolve() for photo in chosen]
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from device.contract.arrays import Pixels
 from device.errors import PhotoError
+from device.workstation.training import LEFT_OUT, DataSet
 from tests.support.pictures import RULES, encoded, picture
 from train.curate.audit import Finding, Removal, alike, confident_label, judge, mislabels, removals
 from train.curate.audit_page import Audit, render
 from train.curate.clean import Cleaning, clean, read_cleaning
-from train.data.record import DataSet, describe
-from train.data.split import LEFT_OUT, Row, thumbnail
+from train.data.record import describe
+from train.data.split import Row, thumbnail
 from train.errors import DataError
 
 Floats = npt.NDArray[np.float32]
@@ -243,7 +244,7 @@ def an_audit() -> Audit:
         Finding("contradiction", (rows[1].path, rows[2].path), 0.99),
         Finding("outlier", (rows[-1].path,), 0.1),
     )
-    data: DataSet = describe(Path("garden"), rows)
+    data: DataSet = describe(Path("garden"), rows).data
     return Audit(data, 0, tuple(rows), findings, (removal_of(rows[1]),), {"n": 12, "accuracy": 0.9})
 
 

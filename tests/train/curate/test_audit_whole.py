@@ -1,12 +1,12 @@
 """`make audit` and `make data CLEAN=1` from photos to split, as their commands run them."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from device.workstation.training import DATA, DataRecord
 from tests.support.build_folder import Build, succeeded, train, weights_folder
 from train.data.rendered import render_data_set
 
@@ -55,6 +55,4 @@ def test_cleaning_leaves_out_what_the_audit_found_and_nothing_else(tmp_path: Pat
     )
     assert kinds["contradiction"] < changed and len(kinds["copy"] & changed) == 1
     assert len([p for c in classes for p in c.iterdir()]) == len(after), "no file is deleted"
-    assert (
-        json.loads((build.train / "data.json").read_text())["counts"][first.name]["left_out"] == 2
-    )
+    assert DataRecord.read(build.train / DATA).data.counts[first.name]["left_out"] == 2

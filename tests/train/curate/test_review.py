@@ -10,12 +10,12 @@ from PIL import Image
 
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import REVIEW, Provenance
+from device.workstation.training import DATA, LEFT_OUT, SPLIT, Part
 from tests.support.pictures import encoded
 from train.__main__ import main
 from train.curate import review
 from train.data import dataset as photos
-from train.data import record as data_record
-from train.data.split import LEFT_OUT, PARTS, Row, assign, part, read_csv, to_csv
+from train.data.split import Row, assign, part, read_csv, to_csv
 from train.errors import DataError
 
 RULES = Preprocessing(height_px=64, width_px=64)
@@ -74,7 +74,7 @@ def test_a_renamed_and_resorted_photo_of_a_device_still_only_trains(folder: Path
 
 def test_what_a_held_out_photo_shows_is_left_out_with_its_reason(folder: Path) -> None:
     rows = split(folder)
-    for name in PARTS:
+    for name in Part:
         for row in part(rows, name):
             with Image.open(folder / row.path) as original:
                 brighter = original.point(lambda value: value * 0.9 + 10)
@@ -85,9 +85,9 @@ def test_what_a_held_out_photo_shows_is_left_out_with_its_reason(folder: Path) -
         if "dev-train-" in row.path:
             assert (row.part, row.reason) == ("train", "")
         else:
-            name = row.path.rpartition("-")[2]
+            copied = row.path.rpartition("-")[2]
             assert row.part == LEFT_OUT
-            assert row.reason.endswith(f"the held-out {row.label}/{name}")
+            assert row.reason.endswith(f"the held-out {row.label}/{copied}")
 
 
 def test_a_class_with_nothing_but_photos_of_devices_is_refused(folder: Path) -> None:
@@ -124,7 +124,7 @@ def test_make_data_shows_new_photos_before_anything_learns_from_them(
     assert "the model says moss" in page, "its opinion of the photo labelled fern"
     assert "<b></b>" not in page and "&lt;b&gt;" in page
     assert "garden · 2026-05-28 20:26" in page
-    assert read_csv(out / data_record.SPLIT) == split(folder)
+    assert read_csv(out / SPLIT) == split(folder)
 
 
 def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -
 
 def test_photos_that_wait_for_review_make_nothing_train_again(folder: Path, tmp_path: Path) -> None:
     run(folder, tmp_path)
-    files = [tmp_path / data_record.SPLIT, tmp_path / data_record.DATA_RECORD]
+    files = [tmp_path / SPLIT, tmp_path / DATA]
     before = [file.stat().st_mtime_ns for file in files]
     write(folder / REVIEW / "fern" / "d.jpg", image(5002), RECORD)
     run(folder, tmp_path)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from device.workstation.training import DATA, SPLIT, DataRecord
 from tests.support.cli import only_error
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
@@ -32,15 +33,13 @@ def test_the_command_writes_split_and_record(
     write(folder / "fern" / "empty.jpg", b"")
     out = tmp_path / "build" / "train"
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
-    rows = read_csv(out / data_record.SPLIT)
+    rows = read_csv(out / SPLIT)
     assert rows == assign(photos.scan(folder, RULES))
-    assert data_record.read_record(out / data_record.DATA_RECORD) == data_record.describe(
-        folder, rows
-    )
+    assert DataRecord.read(out / DATA) == data_record.describe(folder, rows)
     assert "left out: fern/empty.jpg: the file is empty" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
-        data_record.DATA_RECORD,
-        data_record.SPLIT,
+        DATA,
+        SPLIT,
     ]
 
 
@@ -100,7 +99,7 @@ def test_bad_data_is_one_line_and_leaves_the_old_split(
 ) -> None:
     spoil, message = BAD_FOLDERS[case]
     out = tmp_path / "train"
-    old = write(out / data_record.SPLIT, b"the split before")
+    old = write(out / SPLIT, b"the split before")
     spoil(folder)
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 1
     assert message in only_error(capsys.readouterr().err)
@@ -125,7 +124,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system takes root")
     try:
-        write(where / "train" / data_record.SPLIT, b"the split before")
+        write(where / "train" / SPLIT, b"the split before")
         with (where / "filler").open("wb", buffering=0) as file, pytest.raises(OSError):
             while True:
                 file.write(b"\0" * 4096)
@@ -140,8 +139,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_split(
     out = full_disk / "train"
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 1
     assert "No space left" in only_error(capsys.readouterr().err)
-    assert (out / data_record.SPLIT).read_bytes() == b"the split before"
-    assert [path.name for path in out.iterdir()] == [data_record.SPLIT]
+    assert (out / SPLIT).read_bytes() == b"the split before"
+    assert [path.name for path in out.iterdir()] == [SPLIT]
 
 
 def test_a_process_gives_status_and_line_as_well(folder: Path, tmp_path: Path) -> None:
@@ -170,7 +169,7 @@ def test_what_is_grouped_otherwise_than_most_is_told_and_recorded(
     said = capsys.readouterr().out
     assert "edited copy, in one part: fern/mirrored.jpg of fern/0.jpg" in said
     assert "alike as of one camera: 14 photos" in said and "of all others by 0.94" in said
-    record = data_record.read_record(out / data_record.DATA_RECORD)
-    assert record.edited_copies == 1
-    assert record.correlations["0.94"] == 12 + 18 + 1
-    assert sum(record.correlations.values()) == 12 + 18 + 1 + 14
+    record = DataRecord.read(out / DATA)
+    assert record.data.edited_copies == 1
+    assert record.data.correlations["0.94"] == 12 + 18 + 1
+    assert sum(record.data.correlations.values()) == 12 + 18 + 1 + 14

@@ -6,6 +6,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import pytest
 from PIL import Image
 
 from device.contract.preprocess import Preprocessing
+from device.workstation.records import RecordError
+from device.workstation.training import DATA, LEFT_OUT, DataRecord, Part
 from tests.support.pictures import encoded
 from train.data import dataset as photos
 from train.data import flowers as fetch
 from train.data import record as data_record
 from train.data.folder import RENDERED_MARK
-from train.data.split import LEFT_OUT, PARTS, Photo, assign, to_csv
+from train.data.split import Photo, assign, to_csv
 from train.errors import DataError
 
 RULES = Preprocessing()
@@ -191,18 +194,18 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path, loose: bool) -> Non
 def test_the_record_counts_every_row_and_names_the_data(folder: Path) -> None:
     write(folder / "fern" / "empty.jpg", b"")
     rows = assign(photos.scan(folder, RULES))
-    record = data_record.describe(folder, rows)
+    record = data_record.describe(folder, rows).data
     assert record.kind == "photos"
     assert record.description == "12 photos in 2 classes, folder 'photos'"
     assert sum(sum(parts.values()) for parts in record.counts.values()) == len(rows) == 13
     assert record.counts["fern"][LEFT_OUT] == 1
-    assert all(record.counts["moss"][part] >= 1 for part in PARTS)
-    assert str(folder) not in json.dumps(record.public_record())
+    assert all(record.counts["moss"][part] >= 1 for part in Part)
+    assert str(folder) not in json.dumps(asdict(record))
 
 
 def test_the_fingerprint_depends_on_content_and_class_alone(folder: Path, tmp_path: Path) -> None:
     def fingerprint(where: Path) -> str:
-        return data_record.describe(where, assign(photos.scan(where, RULES))).fingerprint
+        return data_record.describe(where, assign(photos.scan(where, RULES))).data.fingerprint
 
     first = fingerprint(folder)
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
@@ -215,20 +218,20 @@ def test_the_fingerprint_depends_on_content_and_class_alone(folder: Path, tmp_pa
 def test_rendered_pictures_are_called_so(folder: Path) -> None:
     write(folder / RENDERED_MARK, b"")
     record = data_record.describe(folder, assign(photos.scan(folder, RULES)))
-    assert record.kind == "rendered"
-    assert "no real photos" in record.description
+    assert record.data.kind == "rendered"
+    assert "no real photos" in record.data.description
 
 
 def test_the_record_comes_back_or_says_what_to_do(folder: Path, tmp_path: Path) -> None:
     record = data_record.describe(folder, assign(photos.scan(folder, RULES)))
-    path = tmp_path / data_record.DATA_RECORD
-    path.write_text(json.dumps(record.record()))
-    assert data_record.read_record(path) == record
-    path.write_text(json.dumps(record.record())[:-20])
-    with pytest.raises(DataError, match="make data"):
-        data_record.read_record(path)
-    with pytest.raises(DataError, match="make data"):
-        data_record.read_record(tmp_path / "none.json")
+    path = tmp_path / DATA
+    record.write(path)
+    assert DataRecord.read(path) == record
+    path.write_text(record.text()[:-20])
+    with pytest.raises(RecordError, match="make data"):
+        DataRecord.read(path)
+    with pytest.raises(RecordError, match="make data"):
+        DataRecord.read(tmp_path / "none.json")
 
 
 # --- locate -------------------------------------------------------------------------------------

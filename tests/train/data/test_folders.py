@@ -305,7 +305,7 @@ def test_line_breaks_in_names_of_photos_stay_out_of_the_lines(folder: Path) -> N
     write(folder / "moss" / "c\nd.txt", b"")
     assert "\\n" in notes(folder) and all("\n" not in note for note in look(folder).notes)
     rows = assign(photos.scan(folder, RULES))
-    table = record.table(record.describe(folder, rows), rows)
+    table = record.table(record.describe(folder, rows).data, rows)
     assert "left out: moss/a\\nb.jpg: the file is empty" in table.splitlines()
 
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from device.contract.photos import decode, read_photo
+from device.workstation.training import LEFT_OUT
 from tests.support.pictures import RULES
 from tests.support.places import ROOT
 from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album
 from train.data.copies import detail
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, group, near_identical
-from train.data.split import LEFT_OUT, Photo, Row, assign, thumbnail
+from train.data.split import Photo, Row, assign, thumbnail
 
 FLOWERS = ROOT.parent / "shared" / "flowers"
 Edit = Callable[[Image.Image], Image.Image]

@@ -13,6 +13,7 @@ from convert.artifacts.training import LabelledPhoto, Training
 from convert.errors import InputError
 from device.errors import PhotoError
 from tests.support.pictures import LABELS, RULES, encoded, picture
+from tests.support.training_records import metrics_of
 from train.curate import features
 from train.data.listed import load_listed, read_same
 from train.data.split import Row
@@ -23,6 +24,7 @@ from train.recipe.config import TrainConfig
 
 SCANNED, OTHER = (encoded(picture(label, 1)) for label in range(2))
 NAME = "red/1.png"
+METRICS = metrics_of([[1]], ("red",))
 ROW = Row(NAME, "red", "train", sha256(SCANNED).hexdigest(), "1", "")
 
 Read = Callable[[Path], Any]
@@ -30,7 +32,9 @@ Read = Callable[[Path], Any]
 
 def converted(method: str) -> Read:
     photo = LabelledPhoto(NAME, 0, ROW.sha256)
-    return lambda folder: getattr(Training(folder, folder, LABELS, RULES, {}, {}), method)(photo)
+    return lambda folder: getattr(Training(folder, folder, LABELS, RULES, {}, METRICS), method)(
+        photo
+    )
 
 
 def frozen(pixels: Any) -> Any:

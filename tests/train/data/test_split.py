@@ -15,12 +15,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+from device.workstation.training import LEFT_OUT, Part
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical_pairs
 from train.data.rendered import CLASS_NAMES, render_flower
 from train.data.split import (
-    LEFT_OUT,
     MIN_PHOTOS_PER_CLASS,
-    PARTS,
     SHARES,
     THUMBNAIL_PX,
     Photo,
@@ -140,7 +139,7 @@ def test_every_photo_appears_once_with_its_own_facts(album: Album) -> None:
     assert [row.path for row in rows] == sorted(photo.path for photo in album.photos)
     facts = {photo.path: (photo.label, photo.sha256) for photo in album.photos}
     assert all((row.label, row.sha256) == facts[row.path] for row in rows)
-    assert {row.part for row in rows} <= {*PARTS, LEFT_OUT}
+    assert {row.part for row in rows} <= {*Part, LEFT_OUT}
     assert all(bool(row.reason) == (row.part == LEFT_OUT) for row in rows)
 
 
@@ -150,7 +149,7 @@ def test_each_class_is_split_70_15_15(seed: int, sizes: list[int]) -> None:
     rows = assign(Album.of(seed, sizes).photos, seed)
     for number, size in enumerate(sizes):
         counts = Counter(row.part for row in rows if row.label == f"class {number}")
-        for name, share in zip(PARTS, SHARES, strict=True):
+        for name, share in SHARES.items():
             assert abs(counts[name] - share * size) <= 1, (size, counts)
 
 
@@ -170,7 +169,7 @@ def test_a_burst_is_learned_from_and_does_not_fill_a_held_out_part(burst: int) -
 def test_even_the_smallest_class_is_in_every_part(seed: int, sizes: list[int]) -> None:
     rows = assign(Album.of(seed, sizes).photos, seed)
     for number in range(len(sizes)):
-        assert {row.part for row in rows if row.label == f"class {number}"} == set(PARTS)
+        assert {row.part for row in rows if row.label == f"class {number}"} == set(Part)
 
 
 @settings(max_examples=40)
@@ -200,7 +199,7 @@ def test_one_photo_saved_many_times_stays_on_one_side_of_a_small_set(copies: int
     for seed in range(5):
         part_of = parts_by_path(assign(album.photos, seed))
         assert len({part_of[photo.path] for photo in burst}) == 1
-        assert set(part_of.values()) == set(PARTS)
+        assert set(part_of.values()) == set(Part)
 
 
 @settings(max_examples=40)
@@ -327,7 +326,7 @@ NAMES = st.text(
 
 
 @settings(max_examples=200)
-@given(st.lists(st.tuples(NAMES, NAMES, st.sampled_from((*PARTS, LEFT_OUT)), NAMES), min_size=1))
+@given(st.lists(st.tuples(NAMES, NAMES, st.sampled_from((*Part, LEFT_OUT)), NAMES), min_size=1))
 def test_csv_keeps_odd_names(
     tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, str, str, str]]
 ) -> None:
@@ -338,7 +337,7 @@ def test_csv_keeps_odd_names(
     path = tmp_path_factory.mktemp("csv") / "split.csv"
     path.write_bytes(to_csv(rows).encode("utf-8"))
     assert read_csv(path) == rows
-    for name in PARTS:
+    for name in Part:
         assert part(read_csv(path), name) == [row for row in rows if row.part == name]
 
 

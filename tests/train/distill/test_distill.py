@@ -1,6 +1,5 @@
 """A narrow network begins as a copy of the wide one, and learns from it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +8,23 @@ import numpy as np
 import pytest
 
 from convert.artifacts.training import Training
+from device.workstation.training import METRICS, Part, PupilMetrics
 from tests.support.build_folder import Build, convert, succeeded, train
 from tests.support.cli import only_error
 from tests.support.pictures import SIZE_PX
+from tests.support.training_records import metrics_of
 from train.__main__ import main
 from train.distill.lessons import FEATURES
 from train.distill.narrow import Shrunk, shrink
 from train.distill.run import DistillConfig
 from train.network.backbone import Architecture
 
-WHOLE = {"weight_change": {}, "config": {"first_trained_block": 13}}
+WHOLE = metrics_of([[5, 0], [0, 5]], ("daisy", "rose")).text()
 
 
 @pytest.fixture(scope="module")
 def pixels(tiny_training: Training) -> Any:
-    return np.stack([tiny_training.pixels(photo) for photo in tiny_training.photos["train"]])
+    return np.stack([tiny_training.pixels(photo) for photo in tiny_training.photos[Part.TRAIN]])
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +77,8 @@ def test_without_a_trained_network_it_says_what_to_do(
 
 
 def test_a_damaged_teacher_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for metrics in ("[]", "{}", json.dumps(WHOLE)):
-        (tmp_path / "metrics.json").write_text(metrics)
+    for metrics in ("[]", "{}", WHOLE):
+        (tmp_path / METRICS).write_text(metrics)
         (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 and no more")
         assert main(["distill", "--training", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
         assert "run `make train`" in only_error(capsys.readouterr().err)
@@ -96,9 +97,8 @@ def test_the_pupil_learns_from_the_trained_network(trained: Build, tmp_path: Pat
     out = tmp_path / "train"
     said = succeeded(train("distill", "--training", trained.train, "--out", out, "--epochs", "12"))
     assert "the teacher" in said
-    metrics = json.loads((out / "metrics.json").read_text())
-    chance = 1 / len(metrics["labels"])
-    assert metrics["test"]["accuracy"] > 2 * chance and metrics["test"]["n"] > 0
-    assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"]
+    metrics = PupilMetrics.read(out / METRICS)
+    assert metrics.test.accuracy > 2 / len(metrics.labels) and metrics.test.n > 0
+    assert metrics.history[-1].loss < metrics.history[0].loss
     places = ("--training", out, "--out", tmp_path / "convert")
     assert "calibrated" in succeeded(convert("export", *places, "--calibration-photos", "20"))

@@ -9,6 +9,7 @@ import pytest
 from convert.artifacts.training import Training
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
+from device.workstation.training import Part
 from tests.support.pictures import LABELS, RULES
 from train.data.split import Row
 from train.distill import lessons
@@ -21,7 +22,7 @@ SMALL = Preprocessing(64, 64)
 def rows(training: Training) -> list[Row]:
     return [
         Row(photo.path, LABELS[photo.label], "train", photo.sha256, photo.sha256[:12], "")
-        for photo in training.photos["test"]
+        for photo in training.photos[Part.TEST]
     ]
 
 

@@ -146,12 +146,6 @@ def test_weights_that_do_not_fit_are_refused(
 # --- settings that cannot be --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v3", "MobileNetV2", "resnet50", ""])
-def test_another_architecture_is_refused_with_the_one_there_is(name: str) -> None:
-    with pytest.raises(TrainingError, match="only mobilenet_v2"):
-        Architecture(name)
-
-
 @pytest.mark.parametrize("size_px", [0, 31, 100, 225, 1056, -32])
 def test_a_size_that_would_need_padding_is_refused(size_px: int) -> None:
     with pytest.raises(TrainingError, match="multiple of 32"):
@@ -184,7 +178,6 @@ def test_a_width_that_keras_has_no_weights_for_is_refused_at_once(
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--architecture", "mobilenet_v3", "only mobilenet_v2"),
         ("--size", "225", "multiple of 32"),
         ("--alpha", "7", "--alpha"),
         ("--epochs", "-1", "epochs"),

@@ -99,9 +99,8 @@ def test_the_record_tells_both_parts_before_and_after() -> None:
     logits, labels = honest()
     timid = Calibrated(0.5, logits / 2, labels)
     record = timid.record(softmax(logits, axis=1), labels)
-    assert record["temperature"] == 0.5
-    for part in ("validation", "test"):
-        before, after = record[part]["before"], record[part]["after"]
-        assert record[part]["n"] == len(labels)
-        assert after["log_loss"] < before["log_loss"]
-    assert record["validation"]["before"] == pytest.approx(record["test"]["before"], rel=1e-6)
+    assert record.temperature == 0.5
+    for effect in (record.validation, record.test):
+        assert effect.n == len(labels)
+        assert effect.after < effect.before
+    assert record.validation.before == pytest.approx(record.test.before, rel=1e-6)

@@ -11,9 +11,10 @@ import pytest
 from keras import Model
 from PIL import Image
 
-from tests.support.html_page import Page, load, metrics_of, rows_of
+from tests.support.html_page import Page, load, rows_of
 from tests.support.pictures import SIZE_PX, square_picture
 from tests.support.small_networks import chapter_of, random_network
+from tests.support.training_records import metrics_of
 from train.page import pictures
 from train.report import network_views
 from train.report import page as report
@@ -25,7 +26,8 @@ PAGE_LIMIT_BYTES = 3_000_000
 
 def page_with(chapter: Chapter, **changes: Any) -> str:
     count = len(chapter.labels)
-    metrics = metrics_of((np.eye(count, dtype=int) * 5).tolist(), chapter.labels) | changes
+    metrics = metrics_of((np.eye(count, dtype=int) * 5).tolist(), chapter.labels)
+    metrics = dataclasses.replace(metrics, **changes)
     return report.render(metrics, rows_of(metrics), load, chapter)
 
 
@@ -164,7 +166,7 @@ def test_a_run_of_the_head_alone_shows_all_the_rest_as_frozen() -> None:
     metrics = metrics_of([[5, 0, 0], [0, 5, 0], [0, 0, 5]], chapter_of().labels)
     table = [dataclasses.replace(layer, trained=False) for layer in chapter_of().layers]
     frozen = dataclasses.replace(chapter_of(), layers=tuple(table))
-    only_head = {"history": metrics["history"][:1], "best_epoch": 0, "weight_change": {}}
+    only_head = {"history": metrics.history[:1], "best_epoch": 0, "weight_change": {}}
     page = Page(page_with(frozen, **only_head))
     assert "only the new layer was trained" in page.text
     assert "with fine-tuning" not in page.text

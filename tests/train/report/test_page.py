@@ -4,7 +4,7 @@ import base64
 import io
 import itertools
 import re
-from typing import Any
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -13,16 +13,18 @@ from PIL import Image
 
 from device.contract.arrays import Pixels
 from device.errors import PhotoError
-from tests.support.html_page import FLOWERS, HOSTILE, Page, load, metrics_of, page_of, render
+from device.workstation.training import Metrics
+from tests.support.html_page import FLOWERS, HOSTILE, Page, load, page_of, render
+from tests.support.training_records import metrics_of
 from train.report.page import CONTENTS, STEPS
 
 
 @pytest.fixture
-def metrics() -> dict[str, Any]:
+def metrics() -> Metrics:
     return metrics_of([[28, 2, 0], [1, 25, 4], [0, 0, 30]], FLOWERS)
 
 
-def test_key_figures_are_shown_with_interval_and_number_of_photos(metrics: dict[str, Any]) -> None:
+def test_key_figures_are_shown_with_interval_and_number_of_photos(metrics: Metrics) -> None:
     text = page_of(metrics).text
     assert "92.2% 95% interval 82.1% to 95.7%, n = 90" in text
     assert "93.3% n = 90; it chose the epoch" in text
@@ -30,33 +32,33 @@ def test_key_figures_are_shown_with_interval_and_number_of_photos(metrics: dict[
     assert "Best epoch 2 of 2 finished" in text
 
 
-def test_report_says_which_data_it_was_made_from(metrics: dict[str, Any]) -> None:
+def test_report_says_which_data_it_was_made_from(metrics: Metrics) -> None:
     page = page_of(metrics)
     assert "Made from 4,380 photos in 3 classes, folder 'garden'." in page.text
     assert "ab" * 32 in page.text
 
 
-def test_report_says_what_was_grouped_and_from_which_correlation(metrics: dict[str, Any]) -> None:
+def test_report_says_what_was_grouped_and_from_which_correlation(metrics: Metrics) -> None:
     text = page_of(metrics).text
     assert re.search("nearly identical from correlation 0.94 on ?4,330 photos", text)
     assert re.search("nearly identical from correlation 0.997 on ?50 photos", text)
     assert re.search("edited copies, grouped ?7 photos", text)
 
 
-def test_report_of_rendered_data_says_so(metrics: dict[str, Any]) -> None:
-    metrics["data"]["kind"] = "rendered"
-    text = page_of(metrics).text
+def test_report_of_rendered_data_says_so(metrics: Metrics) -> None:
+    rendered = replace(metrics.data, kind="rendered")
+    text = page_of(replace(metrics, data=rendered)).text
     notice = "These are rendered stand-in pictures, not photos."
     assert notice in text
     assert text.index(notice) < text.index("Key figures")
     assert "nothing about real flowers" in text
 
 
-def test_report_of_photos_has_no_notice_of_rendered_data(metrics: dict[str, Any]) -> None:
+def test_report_of_photos_has_no_notice_of_rendered_data(metrics: Metrics) -> None:
     assert "rendered" not in page_of(metrics).text
 
 
-def test_sections_stand_in_the_promised_order(metrics: dict[str, Any]) -> None:
+def test_sections_stand_in_the_promised_order(metrics: Metrics) -> None:
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", render(metrics, load))
     assert headings == [
         "Key figures",
@@ -71,13 +73,13 @@ def test_sections_stand_in_the_promised_order(metrics: dict[str, Any]) -> None:
     ]
 
 
-def test_headings_leave_out_no_level(metrics: dict[str, Any]) -> None:
+def test_headings_leave_out_no_level(metrics: Metrics) -> None:
     levels = [int(level) for level in re.findall(r"<h(\d)", render(metrics, load))]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
 
 
-def test_contents_lead_to_every_section_and_step(metrics: dict[str, Any]) -> None:
+def test_contents_lead_to_every_section_and_step(metrics: Metrics) -> None:
     html = render(metrics, load)
     links = re.findall(r'<li><a href="#([\w-]+)">(.*?)</a></li>', html)
     assert links == [*CONTENTS, *STEPS]
@@ -86,7 +88,7 @@ def test_contents_lead_to_every_section_and_step(metrics: dict[str, Any]) -> Non
 
 
 def test_place_of_quantization_is_marked_and_says_that_it_is_to_come(
-    metrics: dict[str, Any],
+    metrics: Metrics,
 ) -> None:
     html = render(metrics, load)
     begin, end = "<!-- quantization -->", "<!-- /quantization -->"
@@ -97,31 +99,31 @@ def test_place_of_quantization_is_marked_and_says_that_it_is_to_come(
     assert html.index('id="mistakes"') < html.index(begin) < html.index('id="network"')
 
 
-def test_samples_are_some_training_photos_of_each_class(metrics: dict[str, Any]) -> None:
+def test_samples_are_some_training_photos_of_each_class(metrics: Metrics) -> None:
     pictures = [img for img in page_of(metrics).named("img") if "training photo" in img["alt"]]
     names = [img["alt"].split(",")[0] for img in pictures]
     assert names == [label for label in FLOWERS for _ in range(4)]
 
 
-def test_photos_left_out_are_named_with_their_reason(metrics: dict[str, Any]) -> None:
+def test_photos_left_out_are_named_with_their_reason(metrics: Metrics) -> None:
     left_out = page_of(metrics).table("file")
     assert left_out[1:] == [[f"{label}/7.jpg", "damaged <b>"] for label in FLOWERS]
 
 
-def test_early_stop_is_reported(metrics: dict[str, Any]) -> None:
+def test_early_stop_is_reported(metrics: Metrics) -> None:
     assert "stopped early" not in page_of(metrics).text
-    metrics["interrupted"] = True
-    assert "stopped early by Ctrl-C, after 2 of 6 epochs" in page_of(metrics).text
+    stopped = page_of(replace(metrics, interrupted=True))
+    assert "stopped early by Ctrl-C, after 2 of 6 epochs" in stopped.text
 
 
-def test_photos_are_counted_by_class_and_part(metrics: dict[str, Any]) -> None:
+def test_photos_are_counted_by_class_and_part(metrics: Metrics) -> None:
     counts = page_of(metrics).table("class")
     assert counts[0] == ["class", "train", "validation", "test", "left out", "all"]
     assert counts[1] == ["daisy", "1,400", "30", "30", "2", "1,462"]
     assert counts[-1] == ["all", "4,200", "90", "90", "6", "4,386"]
 
 
-def test_every_class_has_its_figures(metrics: dict[str, Any]) -> None:
+def test_every_class_has_its_figures(metrics: Metrics) -> None:
     classes = page_of(metrics).table("class", number=1)
     assert classes[0] == ["class", "precision", "recall", "F1", "n"]
     assert classes[1] == ["daisy", "96.6%", "93.3%", "94.9%", "30"]
@@ -134,7 +136,7 @@ def test_precision_of_a_class_never_predicted_is_a_dash() -> None:
     assert classes[2] == ["dog", "–", "0.0%", "0.0%", "5"]
 
 
-def test_rows_of_the_matrix_are_the_true_classes(metrics: dict[str, Any]) -> None:
+def test_rows_of_the_matrix_are_the_true_classes(metrics: Metrics) -> None:
     page = page_of(metrics)
     matrix = page.table("predicted")
     assert matrix[0][1:] == [*FLOWERS, "n"]
@@ -149,7 +151,7 @@ def test_cells_of_the_matrix_are_shaded_by_share_of_the_row() -> None:
     assert shades == {"0.65": "75", "0.38": "25", "0.75": "9"}
 
 
-def test_table_headers_name_their_row_or_column(metrics: dict[str, Any]) -> None:
+def test_table_headers_name_their_row_or_column(metrics: Metrics) -> None:
     headers = page_of(metrics).named("th")
     without = [header for header in headers if header.get("scope") not in ("row", "col")]
     assert [header.get("class") for header in without] == ["corner"]
@@ -157,7 +159,8 @@ def test_table_headers_name_their_row_or_column(metrics: dict[str, Any]) -> None
 
 def test_labels_with_markup_are_shown_as_text() -> None:
     metrics = metrics_of([[5, 2], [1, 4]], ("rose", HOSTILE))
-    metrics["data"]["name"] = metrics["data"]["description"] = HOSTILE
+    data = replace(metrics.data, name=HOSTILE, description=HOSTILE)
+    metrics = replace(metrics, data=data)
 
     def vanished(path: str) -> Pixels:
         raise PhotoError(HOSTILE)
@@ -170,7 +173,7 @@ def test_labels_with_markup_are_shown_as_text() -> None:
     assert "<b>co" not in html
 
 
-def test_mistakes_are_shown_with_both_classes_score_and_file(metrics: dict[str, Any]) -> None:
+def test_mistakes_are_shown_with_both_classes_score_and_file(metrics: Metrics) -> None:
     page = page_of(metrics)
     assert "true daisy predicted rose score 98.7% daisy/0.jpg" in page.text
     assert "3 of 7 wrongly classified test photos" in page.text
@@ -179,7 +182,7 @@ def test_mistakes_are_shown_with_both_classes_score_and_file(metrics: dict[str, 
     assert pictures[0]["alt"] == "daisy, taken for rose"
 
 
-def test_pictures_are_the_photos_as_jpeg(metrics: dict[str, Any]) -> None:
+def test_pictures_are_the_photos_as_jpeg(metrics: Metrics) -> None:
     picture = page_of(metrics).mistakes[0]
     kind, data = picture["src"].split(",")
     assert kind == "data:image/jpeg;base64"
@@ -188,13 +191,13 @@ def test_pictures_are_the_photos_as_jpeg(metrics: dict[str, Any]) -> None:
     assert np.abs(np.asarray(image).astype(int) - load("daisy/0.jpg")).max() <= 2
 
 
-def test_large_photos_are_shrunk(metrics: dict[str, Any]) -> None:
+def test_large_photos_are_shrunk(metrics: Metrics) -> None:
     html = render(metrics, lambda path: np.zeros((600, 1200, 3), np.uint8))
     picture = Page(html).mistakes[0]
     assert (picture["width"], picture["height"]) == ("320", "160")
 
 
-def test_a_vanished_photo_leaves_a_placeholder(metrics: dict[str, Any]) -> None:
+def test_a_vanished_photo_leaves_a_placeholder(metrics: Metrics) -> None:
     def one_gone(path: str) -> Pixels:
         if path == "daisy/0.jpg":
             raise PhotoError("No such file or directory")
@@ -212,15 +215,14 @@ def test_a_run_without_mistakes_says_so() -> None:
     assert not page.mistakes
 
 
-def test_a_run_of_the_head_alone_has_no_curves(metrics: dict[str, Any]) -> None:
-    metrics |= {"history": metrics["history"][:1], "best_epoch": 0}
-    page = page_of(metrics)
+def test_a_run_of_the_head_alone_has_no_curves(metrics: Metrics) -> None:
+    page = page_of(replace(metrics, history=metrics.history[:1], best_epoch=0))
     assert "No epoch of fine-tuning was finished" in page.text
     assert "Best epoch 0 of 0 finished; 0 is the head alone" in page.text
     assert not [svg for svg in page.named("svg") if "epochs" in svg["aria-label"]]
 
 
-def test_curves_are_drawn_and_stand_as_numbers_too(metrics: dict[str, Any]) -> None:
+def test_curves_are_drawn_and_stand_as_numbers_too(metrics: Metrics) -> None:
     page = page_of(metrics)
     labels = [svg["aria-label"] for svg in page.named("svg")]
     assert labels[:2] == ["Loss over epochs", "Validation accuracy over epochs"]
@@ -229,7 +231,7 @@ def test_curves_are_drawn_and_stand_as_numbers_too(metrics: dict[str, Any]) -> N
     assert numbers[3] == ["2 (kept)", "0.8500", "0.3300", "93.3%"]
 
 
-def test_curves_take_the_colours_of_the_page(metrics: dict[str, Any]) -> None:
+def test_curves_take_the_colours_of_the_page(metrics: Metrics) -> None:
     html = render(metrics, load)
     plots = "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
     assert not re.search(r"#[0-9a-f]{6}\b", plots)
@@ -237,12 +239,12 @@ def test_curves_take_the_colours_of_the_page(metrics: dict[str, Any]) -> None:
         assert html.count(f"{name}: #") == 2, f"{name} must be set for light and for dark"
 
 
-def test_no_id_stands_twice(metrics: dict[str, Any]) -> None:
+def test_no_id_stands_twice(metrics: Metrics) -> None:
     ids = [attrs["id"] for _, attrs in page_of(metrics).tags if "id" in attrs]
     assert len(ids) == len(set(ids))
 
 
-def test_references_of_the_page_lead_somewhere(metrics: dict[str, Any]) -> None:
+def test_references_of_the_page_lead_somewhere(metrics: Metrics) -> None:
     html = render(metrics, load)
     ids = {attrs["id"] for _, attrs in Page(html).tags if "id" in attrs}
     used = set(re.findall(r'(?:aria-\w+by|href)="#?([\w-]+)"', html))
@@ -250,7 +252,7 @@ def test_references_of_the_page_lead_somewhere(metrics: dict[str, Any]) -> None:
     assert used <= ids
 
 
-def test_settings_are_collapsed_and_complete(metrics: dict[str, Any]) -> None:
+def test_settings_are_collapsed_and_complete(metrics: Metrics) -> None:
     page = page_of(metrics)
     assert all("open" not in details for details in page.named("details"))
     settings = page.table("architecture.name")
@@ -272,19 +274,19 @@ def test_any_number_of_classes_has_a_whole_matrix(count: int) -> None:
     assert "scroll" in box["class"]
 
 
-def test_the_same_metrics_give_the_same_page(metrics: dict[str, Any]) -> None:
+def test_the_same_metrics_give_the_same_page(metrics: Metrics) -> None:
     first = render(metrics, load)
     with mpl.rc_context({"font.size": 20, "svg.hashsalt": None, "lines.linewidth": 9}):
         assert render(metrics, load) == first
 
 
-def test_report_leaves_the_settings_of_plots_alone(metrics: dict[str, Any]) -> None:
+def test_report_leaves_the_settings_of_plots_alone(metrics: Metrics) -> None:
     before = dict(mpl.rcParams)
     render(metrics, load)
     assert dict(mpl.rcParams) == before
 
 
-def test_report_loads_nothing_from_outside(metrics: dict[str, Any]) -> None:
+def test_report_loads_nothing_from_outside(metrics: Metrics) -> None:
     html = render(metrics, load)
     page = Page(html)
     assert "//" not in re.sub(r"base64,[\w+/=]+", "", html)

@@ -1,0 +1,320 @@
+"""The files of `build/train`: what training leaves, for its report and for conversion.
+
+The folder of the network for microcontrollers, `build/micro/train`, holds the same files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from device.contract.preprocess import Preprocessing
+from device.files import write_text
+from device.workstation.records import Record, RecordError, read_table
+
+DATA = "data.json"
+SPLIT = "split.csv"
+LABELS = "labels.txt"
+PREPROCESSING = "preprocess.json"
+NETWORK = "model.keras"
+METRICS = "metrics.json"
+TIMINGS = "timings.json"
+REPORT = "report.html"
+REPORT_PLACE = ("<!-- quantization -->", "<!-- /quantization -->")
+"""Between these, training's report has room for the section on quantization."""
+
+
+class Part(StrEnum):
+    """What a photo of the split is for."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+LEFT_OUT = "left_out"
+"""What the split says of a photo that is in no part."""
+
+
+# --- the photos -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Which photos everything downstream was made from; says nothing of where they are."""
+
+    kind: Literal["photos", "rendered"]
+    name: str
+    description: str
+    """One line for every report."""
+    fingerprint: str
+    """SHA-256 over the sorted digests and classes of all files."""
+    counts: Mapping[str, Mapping[str, int]]
+    """Photos by class and part."""
+    correlations: Mapping[str, int]
+    """How many of the photos that judge and teach were grouped with what is from this correlation
+    on nearly identical to them."""
+    edited_copies: int
+    """Photos grouped with another that they are an edited copy of, or that is one of them."""
+
+
+@dataclass(frozen=True)
+class DataRecord(Record):
+    """`data.json`: the photos, and where they are on this machine."""
+
+    SCHEMA: ClassVar[int] = 1
+    MADE_BY: ClassVar[str] = "make data"
+
+    folder: str
+    data: DataSet
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Which MobileNet a network is."""
+
+    name: Literal["mobilenet_v2"]
+    alpha: float
+    """Width multiplier."""
+    size_px: int
+    """Height and width of the input."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What a network was fine-tuned with; `train.recipe.config` says what each setting means."""
+
+    architecture: Architecture
+    seed: int
+    epochs: int
+    views: int
+    first_trained_block: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    mixup: float
+    ema_decay: float
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """What a pupil was taught with; `train.distill.run` says what each setting means."""
+
+    architecture: Architecture
+    seed: int
+    epochs: int
+    views: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    temperature: float
+    teacher_share: float
+    feature_weight: float
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of photos whose class was named."""
+
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+    """95%, Wilson."""
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How well one class is told from the others; all from 0 to 1."""
+
+    label: str
+    n: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test photo that was taken for another class."""
+
+    path: str
+    """Relative to the data folder."""
+    label: str
+    predicted: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Tested(Accuracy):
+    """What a network does on the test part."""
+
+    per_class: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Photos, by true class (row) and predicted class (column)."""
+    mistakes: tuple[Mistake, ...]
+    """Those first of which it was surest; not all, if they are many."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Accuracy on the validation part, with and without fine-tuning."""
+
+    n: int
+    accuracy: float
+    head_only_accuracy: float
+
+
+@dataclass(frozen=True)
+class LogLoss:
+    """What one temperature did to the mean log loss of a part, in nats."""
+
+    n: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The temperature that was folded into the head."""
+
+    temperature: float
+    validation: LogLoss
+    """The part that it was fitted on."""
+    test: LogLoss
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The figures of one epoch; 0 is the head alone."""
+
+    epoch: int
+    train_loss: float | None
+    """None for the head alone, and where it is no number."""
+    val_loss: float | None
+    """None where it is no number."""
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class Metrics(Record):
+    """`metrics.json` of a fine-tuned network."""
+
+    SCHEMA: ClassVar[int] = 1
+    MADE_BY: ClassVar[str] = "make train"
+
+    data: DataSet
+    config: FitSettings
+    weights_sha256: str
+    """Of the ImageNet weights that it began with."""
+    labels: tuple[str, ...]
+    test: Tested
+    validation: Validated
+    calibration: Calibration
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    interrupted: bool
+    """Whether Ctrl-C ended training early."""
+    weight_change: Mapping[str, float]
+    """By layer, how far its weights moved as a share of their length."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The network that a pupil learned from."""
+
+    test_accuracy: float
+    config: FitSettings
+
+
+@dataclass(frozen=True)
+class PupilEpoch:
+    """The figures of one epoch of a pupil."""
+
+    loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class PupilMetrics(Record):
+    """`metrics.json` of a network that was distilled from a fine-tuned one."""
+
+    SCHEMA: ClassVar[int] = 1
+    MADE_BY: ClassVar[str] = "make micro"
+
+    data: DataSet
+    config: DistillSettings
+    labels: tuple[str, ...]
+    teacher: Teacher
+    test: Accuracy
+    calibration: Calibration
+    history: tuple[PupilEpoch, ...]
+
+
+def read_metrics(path: Path) -> Metrics | PupilMetrics:
+    """Read `metrics.json`, whichever of the two networks it is of.
+
+    Raises:
+        RecordError: if it is missing, damaged, or of another version.
+    """
+    table = read_table(path, Metrics.MADE_BY)
+    if "teacher" in table:
+        return PupilMetrics.from_table(table, path)
+    return Metrics.from_table(table, path)
+
+
+@dataclass(frozen=True)
+class Timings(Record):
+    """`timings.json`: what does not repeat exactly, and so is not in the metrics."""
+
+    SCHEMA: ClassVar[int] = 1
+    MADE_BY: ClassVar[str] = "make train"
+
+    commit: str
+    """Of this project, that trained."""
+    seconds: Mapping[str, float]
+    """By step."""
+    epochs_ended_s: tuple[float, ...]
+    """Since the start; the head's fit counts as epoch 0. A resumed run has only its own."""
+    epochs_ended_processor_s: tuple[float, ...]
+    """The same in processor time of all threads, which other work on the machine hardly changes."""
+    peak_memory_mib: int
+
+
+@dataclass(frozen=True)
+class Rules(Record):
+    """`preprocess.json`: what the network expects to be done to a photo."""
+
+    SCHEMA: ClassVar[int] = 1
+    MADE_BY: ClassVar[str] = "make train"
+
+    rules: Preprocessing
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+def write_labels(path: Path, labels: Sequence[str]) -> None:
+    """Write `labels.txt`: a class a line, in the order of the network's outputs."""
+    write_text(path, "\n".join(labels) + "\n")
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Read `labels.txt`.
+
+    Raises:
+        RecordError: if it is missing or no text.
+    """
+    try:
+        return tuple(path.read_text("utf-8").removesuffix("\n").split("\n"))
+    except FileNotFoundError as error:
+        raise RecordError(f"{path} is missing; run `make train` first") from error
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: damaged ({error}); remove it and run `make train`") from error

@@ -1,0 +1,51 @@
+"""What training leaves that more than one step reads or writes: the network and its metrics."""
+
+import re
+import shutil
+import zlib
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import keras
+
+from device.files import replacing
+from device.workstation.training import METRICS, NETWORK, Metrics
+from train.errors import BuildFolderError
+
+
+def read_training(out: Path) -> tuple[Metrics, keras.Model]:
+    """Metrics and network of a finished training.
+
+    Raises:
+        RecordError: if the metrics are missing, damaged or of another version.
+        BuildFolderError: if the network is missing or damaged.
+    """
+    metrics, path = Metrics.read(out / METRICS), out / NETWORK
+    try:
+        return metrics, keras.saving.load_model(path, compile=False)
+    # What Keras raises for a damaged file, it does not promise.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BuildFolderError(
+            f"{path}: no whole network ({reason}); remove it and run `make train`"
+        ) from error
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Save a network; one that is as before keeps its date, and nothing is made from it again."""
+    with replacing(path) as part_path:
+        network.save(part_path)
+        if path.exists() and _content(part_path) == _content(path):
+            shutil.copystat(path, part_path)
+
+
+def _content(path: Path) -> tuple[bytes, int] | None:
+    """Layers, and checksum of the weights; None if that is no whole network."""
+    try:
+        with ZipFile(path) as archive:
+            layers = archive.read("config.json")
+            weights = archive.getinfo("model.weights.h5").CRC
+    except (BadZipFile, zlib.error, KeyError):
+        return None
+    # Addresses in the memory of whoever saved it.
+    return re.sub(rb'"shared_object_id": \d+', b"", layers), weights

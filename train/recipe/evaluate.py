@@ -1,0 +1,110 @@
+"""How well a trained network does, as `metrics.json` records it."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from device.contract.preprocess import Preprocessing
+from device.workstation.training import (
+    Accuracy,
+    ClassFigures,
+    Epoch,
+    Mistake,
+    Part,
+    Tested,
+    Validated,
+)
+from train.recipe.finetune import Progressed
+from train.recipe.photos import Labels, Photos
+
+Floats = npt.NDArray[np.float32]
+
+PREDICT_BATCH = 32
+MISTAKES_KEPT = 24
+
+
+def accuracy(right: int, n: int) -> Accuracy:
+    """Share of right answers with its 95% Wilson interval (Wilson 1927)."""
+    interval = binomtest(right, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return Accuracy(n, right / n, (float(interval.low), float(interval.high)))
+
+
+def predict(network: keras.Model, photos: Photos, rules: Preprocessing) -> Floats:
+    """Probabilities (n, classes) of the test part, from files through the whole model.
+
+    Raises:
+        DataError: if a photo vanished or was exchanged since it was scanned.
+    """
+    compiled = tf.function(
+        lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
+    )
+    rows = photos.rows[Part.TEST]
+    starts = range(0, len(rows), PREDICT_BATCH)
+    batches = (photos.pixels(rows[start : start + PREDICT_BATCH], rules) for start in starts)
+    return np.concatenate([compiled(batch).numpy() for batch in batches])
+
+
+def tested(photos: Photos, probabilities: Floats) -> Tested:
+    """The figures of the test part from its probabilities (n, classes)."""
+    truth, predicted = photos.numbers(Part.TEST), probabilities.argmax(axis=1)
+    numbers = list(range(len(photos.labels)))
+    share = accuracy(int((predicted == truth).sum()), len(truth))
+    confusion = confusion_matrix(truth, predicted, labels=numbers).tolist()
+    return Tested(
+        n=share.n,
+        accuracy=share.accuracy,
+        interval=share.interval,
+        per_class=_per_class(photos.labels, truth, predicted),
+        confusion=tuple(map(tuple, confusion)),
+        mistakes=_mistakes(photos, truth, probabilities),
+    )
+
+
+def _per_class(
+    labels: Sequence[str], truth: Labels, predicted: npt.NDArray[np.int64]
+) -> tuple[ClassFigures, ...]:
+    columns = precision_recall_fscore_support(
+        truth, predicted, labels=list(range(len(labels))), zero_division=0
+    )
+    return tuple(
+        ClassFigures(label, int(n), float(precision), float(recall), float(f1))
+        for label, precision, recall, f1, n in zip(labels, *columns, strict=True)
+    )
+
+
+def _mistakes(photos: Photos, truth: Labels, probabilities: Floats) -> tuple[Mistake, ...]:
+    predicted, rows = probabilities.argmax(axis=1), photos.rows[Part.TEST]
+    wrong = np.flatnonzero(predicted != truth)
+    worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
+    return tuple(
+        Mistake(
+            path=rows[i].path,
+            label=photos.labels[truth[i]],
+            predicted=photos.labels[predicted[i]],
+            score=float(probabilities[i, predicted[i]]),
+        )
+        for i in worst[:MISTAKES_KEPT]
+    )
+
+
+def validated(progressed: Progressed, n: int) -> Validated:
+    """The figures of the validation part, of `n` photos."""
+    return Validated(n, progressed.best_accuracy, progressed.head_only_accuracy)
+
+
+def history(progressed: Progressed) -> tuple[Epoch, ...]:
+    """The figures of every epoch."""
+    return tuple(_epoch(number, figures) for number, figures in enumerate(progressed.history))
+
+
+def _epoch(number: int, figures: Mapping[str, float]) -> Epoch:
+    train_loss, val_loss = (
+        None if math.isnan(figures[name]) else figures[name] for name in ("train_loss", "val_loss")
+    )
+    return Epoch(number, train_loss, val_loss, figures["val_accuracy"])
