@@ -8,6 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from device.workstation.training import DATA, METRICS, NETWORK, REPORT
+from tests.support.cli import only_error
+from tests.support.training_records import metrics_of
+from train.__main__ import main
 from train.artifacts import save_network
 
 LONG_AGO_S = 1_000_000_000
@@ -54,3 +58,42 @@ def test_a_damaged_network_is_replaced(saved: Path) -> None:
     save_network(network(0.5), saved)
     assert saved.stat().st_mtime > LONG_AGO_S
     assert keras.saving.load_model(saved).get_weights()[0][0, 0] == 0.5
+
+
+# --- damaged and older files ----------------------------------------------------------------------
+
+METRICS_TEXT = metrics_of([[5, 0], [0, 5]], ("daisy", "rose")).text()
+SPOILED = {
+    "cut": METRICS_TEXT[:300],
+    "empty": "",
+    "a list": "[]",
+    "of before there were schemas": METRICS_TEXT.replace('"schema": 1,', ""),
+    "of a later version": METRICS_TEXT.replace('"schema": 1,', '"schema": 99,'),
+    "with a text for a number": METRICS_TEXT.replace('"best_epoch": 2', '"best_epoch": "two"'),
+}
+
+
+@pytest.mark.parametrize("spoiled", SPOILED)
+def test_metrics_that_cannot_be_read_are_one_line_and_nothing_is_lost(
+    saved: Path, spoiled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = saved.rename(saved.with_name(NETWORK)).parent
+    (folder / METRICS).write_text(SPOILED[spoiled])
+    (folder / REPORT).write_text("the report as it was")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for command in (["report", "--out"], ["distill", "--out", str(folder / "pupil"), "--training"]):
+        assert main([*command, str(folder)]) == 1
+        said = only_error(capsys.readouterr().err)
+        assert str(folder / METRICS) in said and said.endswith("remove it and run `make train`")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_data_record_that_cannot_be_read_stops_training_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ("", '{"folder": "photos", "kind": "photos"}'):
+        (tmp_path / DATA).write_text(text)
+        assert main(["fit", "--out", str(tmp_path), "--weights", "none.pth"]) == 1
+        said = only_error(capsys.readouterr().err)
+        assert str(tmp_path / DATA) in said and said.endswith("remove it and run `make data`")
+    assert [path.name for path in tmp_path.iterdir()] == [DATA]
