@@ -2,9 +2,11 @@
 
 import csv
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +176,13 @@ def load_network(path: Path) -> Any:
 
 def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
     """The photos with each class in turn, smallest SHA-256 first."""
-    turns: dict[int, int] = {}
-    ranked = []
-    for photo in sorted(photos, key=lambda photo: (photo.sha256, photo.path)):
-        turns[photo.label] = turns.get(photo.label, -1) + 1
-        ranked.append((turns[photo.label], photo.label, photo))
-    return [photo for _, _, photo in sorted(ranked, key=lambda item: item[:2])]
+    return in_turn(sorted(photos, key=lambda photo: (photo.sha256, photo.path)))
+
+
+def in_turn(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """The photos with each class in turn, those of a class in the order given."""
+    by_class: dict[int, list[LabelledPhoto]] = defaultdict(list)
+    for photo in photos:
+        by_class[photo.label].append(photo)
+    queues = [by_class[label] for label in sorted(by_class)]
+    return [photo for turn in zip_longest(*queues) for photo in turn if photo is not None]

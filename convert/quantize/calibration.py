@@ -1,10 +1,9 @@
 """The representative dataset: which photos show the converter what activations look like."""
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 
-from convert.artifacts.training import LabelledPhoto
+from convert.artifacts.training import LabelledPhoto, in_turn
 
 
 def choose(photos: Sequence[LabelledPhoto], count: int, seed: int) -> list[LabelledPhoto]:
@@ -17,13 +16,7 @@ def choose(photos: Sequence[LabelledPhoto], count: int, seed: int) -> list[Label
     Returns:
         At most `count` different photos, fewer only if there are fewer.
     """
-    by_class: dict[int, list[LabelledPhoto]] = defaultdict(list)
-    for photo in sorted(set(photos), key=lambda p: _draw(p, seed)):
-        by_class[photo.label].append(photo)
-    queues = [by_class[label] for label in sorted(by_class)]
-    longest = max(map(len, queues), default=0)
-    in_turn = [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
-    return in_turn[:count]
+    return in_turn(sorted(set(photos), key=lambda photo: _draw(photo, seed)))[:count]
 
 
 def _draw(photo: LabelledPhoto, seed: int) -> tuple[str, str]:

@@ -9,13 +9,13 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from convert.report import plots
 from convert.verify.confidence import LEAST_PHOTOS
 from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures, VerificationRecord
+from device.workstation.templates import environment
 from device.workstation.training import Calibration
 
 TEMPLATE = "quantization.html.j2"
@@ -36,16 +36,10 @@ def section(
         calibration: training's record of the folded temperature.
         load: gives the pixels of a photo by its path in the data folder.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=_percent, decibels=_decibels)
+    templates = environment(Path(__file__).parent)
+    templates.filters.update(percent=_percent, decibels=_decibels)
     evidence = record.evidence
-    return environment.get_template(TEMPLATE).render(
+    return templates.get_template(TEMPLATE).render(
         v=record,
         temperature=calibration,
         least_photos=LEAST_PHOTOS,

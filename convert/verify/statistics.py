@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, binomtest, norm
+from scipy.stats import beta, binomtest
+
+from device.workstation.measures import NORMAL_95, wilson
 
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float32]
@@ -101,14 +103,6 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
 
 
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """95% score interval of a share of n photos (Wilson 1927), within 0..1."""
-    z2 = float(norm.ppf((1 + CONFIDENCE) / 2)) ** 2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
-    return min(max(0.0, float(centre - half)), share), max(min(1.0, float(centre + half)), share)
-
-
 def effective_n(photos: Sequence[str]) -> float:
     """How many photos answers count for if some photos recur (Kish 1965), at most their number."""
     counts = np.unique(photos, return_counts=True)[1]
@@ -119,7 +113,7 @@ def paired_interval_points(lost: float, won: float, n: float) -> tuple[float, fl
     """95% interval of (lost - won) / n in points: Wald with half a photo added to each cell."""
     a, b, size = lost + 0.5, won + 0.5, n + 2
     centre = (a - b) / size
-    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * np.sqrt(a + b - (a - b) ** 2 / size) / size
+    half = NORMAL_95 * np.sqrt(a + b - (a - b) ** 2 / size) / size
     return float(100 * (centre - half)), float(100 * (centre + half))
 
 
