@@ -1,0 +1,120 @@
+"""The steps of conversion as a program calls them: export, verification, packing, in silence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert.artifacts.training import Training
+from convert.commands import bundle, export, verify
+from convert.commands.bundle import BundleInputs, pack_bundle
+from convert.commands.export import ExportInputs, export_models
+from convert.commands.verify import Verified, VerifyInputs, require_shipping, verify_models
+from convert.config import ConvertConfig, Gate
+from convert.errors import GateError
+from device.contract import bundle as contract
+from device.errors import UsageError
+from device.inference.classifier import Classifier
+from device.workstation.conversion import VERIFICATION, VerificationRecord
+
+SETTINGS = ConvertConfig(calibration_photos=6, seed=3)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A folder with what each step left in it."""
+
+    folder: Path
+    verified: Verified
+    files: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def in_memory(tiny_training: Training, tiny_network: Any) -> Any:
+    """Training's result comes from memory: its files are not what is tested here."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (export, verify, bundle):
+            patch.setattr(module, "read", lambda folder: tiny_training)
+        for module in (export, verify):
+            patch.setattr(module, "load_network", lambda path: tiny_network)
+        yield
+
+
+@pytest.fixture(scope="module")
+def steps(in_memory: None, tiny_training: Training, tmp_path_factory: Any) -> Steps:
+    folder, source = tmp_path_factory.mktemp("steps"), tiny_training.folder
+    models, packed = folder / "convert", folder / "bundle"
+    export_models(ExportInputs(source, models, SETTINGS))
+    verified = verify_models(VerifyInputs(source, models, folder / "report.html"))
+    files = pack_bundle(BundleInputs(source, models, packed, folder / "tolerances.json"))
+    return Steps(folder, verified, dict(files))
+
+
+def test_the_three_steps_make_a_bundle_that_classifies(
+    steps: Steps, tiny_training: Training
+) -> None:
+    loaded = contract.load(steps.folder / "bundle")
+    assert contract.load(steps.folder / "bundle.tar").manifest == loaded.manifest
+    classifier = Classifier.from_bundle(loaded)
+    right = [
+        classifier.classify(tiny_training.pixels(photo)).label == tiny_training.labels[photo.label]
+        for photo in tiny_training.photos["test"]
+    ]
+    assert np.mean(right) >= 0.9
+
+
+def test_the_settings_and_figures_are_in_what_they_leave(steps: Steps) -> None:
+    manifest = contract.load(steps.folder / "bundle").manifest
+    assert manifest["calibration"]["seed"] == 3 and len(manifest["calibration"]["photos"]) == 6
+    record = VerificationRecord.read(steps.folder / "convert" / VERIFICATION)
+    assert record.int8_accuracy == steps.verified.verification.int8.value
+    assert manifest["verification"]["int8_accuracy"] == record.int8_accuracy
+    assert (steps.folder / "bundle" / VERIFICATION).read_text() == record.text()
+    assert "Noise by layer" in (steps.folder / "report.html").read_text("utf-8")
+
+
+def test_a_step_that_nobody_watches_prints_nothing(
+    steps: Steps, tiny_training: Training, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "bundle"
+    pack_bundle(
+        BundleInputs(tiny_training.folder, steps.folder / "convert", again, tmp_path / "no")
+    )
+    verify_models(
+        VerifyInputs(tiny_training.folder, steps.folder / "convert", tmp_path / "report.html")
+    )
+    assert capfd.readouterr() == ("", "")
+    assert (again / contract.MANIFEST).read_bytes() == steps.files[contract.MANIFEST]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_failed_gate_is_a_result_and_an_error_only_for_who_must_ship(
+    steps: Steps, tiny_training: Training, tmp_path: Path, allowed: bool
+) -> None:
+    (tmp_path / "convert").mkdir()
+    for path in (steps.folder / "convert").iterdir():
+        (tmp_path / "convert" / path.name).write_bytes(path.read_bytes())
+    gate = Gate(max_mean_divergence_bits=-1.0)
+    config = ConvertConfig(gate=gate, allow_regression=allowed)
+    places = (tiny_training.folder, tmp_path / "convert", tmp_path / "report.html")
+    verified = verify_models(VerifyInputs(*places, config))
+    assert not verified.verification.ships and verified.shipped_on_request is allowed
+    if allowed:
+        require_shipping(verified)
+    else:
+        with pytest.raises(GateError, match="may not ship: the probabilities"):
+            require_shipping(verified)
+
+
+def test_settings_that_cannot_calibrate_are_refused_before_anything_is_read() -> None:
+    refused: list[Callable[[], object]] = [
+        lambda: ConvertConfig(calibration_photos=0),
+        lambda: ConvertConfig(calibration_photos=-3),
+        lambda: Gate(min_agreement=1.5),
+    ]
+    for make in refused:
+        with pytest.raises(UsageError):
+            make()
