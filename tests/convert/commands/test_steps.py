@@ -19,6 +19,7 @@ from device.contract import bundle as contract
 from device.errors import UsageError
 from device.inference.classifier import Classifier
 from device.workstation.conversion import VERIFICATION, VerificationRecord
+from device.workstation.training import Part
 
 SETTINGS = ConvertConfig(calibration_photos=6, seed=3)
 
@@ -61,7 +62,7 @@ def test_the_three_steps_make_a_bundle_that_classifies(
     classifier = Classifier.from_bundle(loaded)
     right = [
         classifier.classify(tiny_training.pixels(photo)).label == tiny_training.labels[photo.label]
-        for photo in tiny_training.photos["test"]
+        for photo in tiny_training.photos[Part.TEST]
     ]
     assert np.mean(right) >= 0.9
 
