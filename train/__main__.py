@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 
 from device.console import guarded
-from device.contract.preprocess import Preprocessing
-from device.files import is_text, write_text
 from device.workstation.quiet import quiet_tensorflow
-from device.workstation.training import DATA, REPORT, SPLIT
+from device.workstation.training import REPORT
 
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
@@ -20,29 +18,10 @@ EXAMPLES = """examples:
 
 def data(options: argparse.Namespace) -> int:
     """Find the photos, split them, write split.csv and data.json."""
-    from train.curate import review
-    from train.data import dataset as photos
-    from train.data import record as data_record
-    from train.data.split import assign, to_csv
+    from train.curate.prepare import SplitInputs, split_photos
 
-    folder = _photos(options)
-    found = photos.scan(folder, Preprocessing())
-    rows = assign(found, options.seed)
-    collected = {photo.path for photo in found if photo.collected}
-    record = data_record.describe(folder, rows, collected)
-    if options.clean:
-        from train.curate.clean import clean, read_cleaning
-
-        rows = clean(rows, read_cleaning(options.clean), record.data.fingerprint, options.seed)
-        record = data_record.describe(folder, rows, collected)
-    options.out.mkdir(parents=True, exist_ok=True)
-    news = review.write_page(options.out, folder, [row for row in rows if row.path in collected])
-    texts = {DATA: record.text(), SPLIT: to_csv(rows)}
-    # What is as before keeps its date: photos that wait for review make nothing train again.
-    if any(not is_text(options.out / name, text) for name, text in texts.items()):
-        for name, text in texts.items():
-            write_text(options.out / name, text)
-    print(f"{record.data.description}\n{data_record.table(record.data, rows)}{news}")
+    inputs = SplitInputs(_photos(options), options.out, options.seed, options.clean)
+    print(split_photos(inputs).text())
     return 0
 
 

@@ -33,6 +33,8 @@ PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "photos
 """What decides which pixels a photo has."""
 RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "training"))
 """What decides which files training leaves, and in which form."""
+PAGES = tuple(f"device/workstation/{name}.py" for name in ("measures", "plot_style", "templates"))
+"""What decides how our pages look and which intervals stand on them."""
 CODE = {
     "code-data": (
         "train/**/*.py",
@@ -44,6 +46,7 @@ CODE = {
         *("train/**/*.py", "train/**/*.j2", "device/inference/runtime.py"),
         *PHOTO_RULES,
         *RECORDS,
+        *PAGES,
     ),
     "code-micro": (
         *("train/data/augment.py", "train/data/listed.py"),
@@ -60,6 +63,7 @@ CODE = {
         *("convert/**/*.py", "convert/**/*.j2", "convert/targets/runtimes.json"),
         *PHOTO_RULES,
         *RECORDS,
+        *PAGES,
         "device/contract/bundle.py",
         "device/workstation/conversion.py",
         *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),

@@ -161,6 +161,7 @@ def project(workshop: Workshop, folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     for name in ("train/locks/workstation.txt", "train/locks/workstation-gpu.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
         os.utime(folder / name, (0, 0))
     workshop.root = folder

@@ -22,7 +22,7 @@ from train.data.listed import read_same
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.page.pictures import Picture, photo
-from train.page.templates import environment
+from train.page.templates import page_environment
 
 TEMPLATE = "audit.html.j2"
 RECORD, PAGE = "audit.json", "audit.html"
@@ -170,7 +170,7 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
         return {"row": row, "gone": path in gone, "picture": _picture(load, path)}
 
     return (
-        environment(Path(__file__).parent)
+        page_environment(Path(__file__).parent)
         .get_template(TEMPLATE)
         .render(
             data=found.data,

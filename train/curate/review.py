@@ -17,7 +17,7 @@ from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.training import LEFT_OUT
 from train.data.split import Row
-from train.page.templates import environment
+from train.page.templates import page_environment
 
 PAGE = "new.html"
 TEMPLATE = "review.html.j2"
@@ -98,7 +98,7 @@ def render(folder: Path, labelled: Sequence[Row], waiting: Sequence[Path]) -> st
     for row in labelled:
         if row.path in shown:
             sorted_[row.label].append(_item(folder, row.path, row.reason, row.label))
-    template = environment(Path(__file__).parent).get_template(TEMPLATE)
+    template = page_environment(Path(__file__).parent).get_template(TEMPLATE)
     return template.render(
         folder=str(folder.resolve()),
         review=REVIEW,

@@ -51,7 +51,7 @@ from train.distill.narrow import Shrunk, shrink
 from train.network.averaging import AveragedWeights, assign, learning_rates, values
 from train.network.backbone import Architecture
 from train.network.temperature import Calibrated, calibrate, fold_temperature, undo
-from train.page.templates import environment
+from train.page.templates import page_environment
 from train.recipe.config import SEEDS, check_limits
 from train.recipe.evaluate import accuracy
 from train.recipe.photos import Photos, read_photos
@@ -287,5 +287,5 @@ def _write(out: Path, training: Path, school: _School, metrics: PupilMetrics) ->
         shutil.copyfile(training / name, out / name)
     Rules(school.config.preprocessing).write(out / PREPROCESSING)
     metrics.write(out / METRICS)
-    page = environment(Path(__file__).parent).get_template("pupil.html.j2").render(vars(metrics))
-    write_text(out / REPORT, page + "\n")
+    template = page_environment(Path(__file__).parent).get_template("pupil.html.j2")
+    write_text(out / REPORT, template.render(vars(metrics)) + "\n")

@@ -2,19 +2,11 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
+
+from device.workstation.templates import environment
 
 
-def environment(folder: Path) -> Environment:
-    """Templates of a folder, and those that all pages share.
-
-    A name that is not given is an error, not an empty place.
-    """
-    return Environment(
-        loader=FileSystemLoader([folder, Path(__file__).parent]),
-        # Not `select_autoescape`: it goes by the file's suffix, and `.j2` is none it knows.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def page_environment(folder: Path) -> Environment:
+    """Templates of a folder, and those that all pages share."""
+    return environment(folder, Path(__file__).parent)

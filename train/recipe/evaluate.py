@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from device.contract.preprocess import Preprocessing
+from device.workstation.measures import wilson
 from device.workstation.training import (
     Accuracy,
     ClassFigures,
@@ -30,9 +30,8 @@ MISTAKES_KEPT = 24
 
 
 def accuracy(right: int, n: int) -> Accuracy:
-    """Share of right answers with its 95% Wilson interval (Wilson 1927)."""
-    interval = binomtest(right, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return Accuracy(n, right / n, (float(interval.low), float(interval.high)))
+    """Share of right answers with its 95% Wilson interval."""
+    return Accuracy(n, right / n, wilson(right / n, n))
 
 
 def predict(network: keras.Model, photos: Photos, rules: Preprocessing) -> Floats:

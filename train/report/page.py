@@ -6,7 +6,6 @@ id. Of a network, only the times of its layers differ from run to run.
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,11 +22,12 @@ from matplotlib.ticker import MaxNLocator
 
 from device.contract.arrays import Pixels
 from device.errors import PhotoError
+from device.workstation.plot_style import FIRST, INK, SAVING, SECOND, STYLE, inline
 from device.workstation.training import LEFT_OUT, Epoch, Metrics, Mistake, Part
 from train.data.split import Row
 from train.page import pictures
 from train.page.pictures import Picture
-from train.page.templates import environment
+from train.page.templates import page_environment
 from train.report.chapter_records import Chapter
 
 TEMPLATE = "report.html.j2"
@@ -75,33 +75,6 @@ STEPS = (
 """Sections of the page by id, and those of the chapter on the network."""
 
 PLOT_INCHES = (4.8, 3.0)
-INK, RULE, TRAINING, VALIDATION = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
-"""Stand-ins: the page replaces them by its own colours, which know light and dark."""
-PLOT_COLOURS = {
-    INK: "var(--muted)",
-    RULE: "var(--rule)",
-    TRAINING: "var(--training)",
-    VALIDATION: "var(--accent)",
-}
-PLOT_STYLE = {
-    # As text, labels follow the reader's fonts; as paths they would double the page.
-    "svg.fonttype": "none",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-}
 
 
 @dataclass(frozen=True)
@@ -181,7 +154,7 @@ def render(
 
 @cache
 def _environment() -> Environment:
-    templates = environment(Path(__file__).parent)
+    templates = page_environment(Path(__file__).parent)
     templates.filters |= {
         "percent": _percent,
         "count": _count,
@@ -292,11 +265,11 @@ def _plots(history: Sequence[Epoch], best_epoch: int) -> list[Markup]:
         return []
 
     def losses(axes: Axes) -> None:
-        _line(axes, history, lambda epoch: epoch.train_loss, "training", TRAINING, "--")
-        _line(axes, history, lambda epoch: epoch.val_loss, "validation", VALIDATION, "-")
+        _line(axes, history, lambda epoch: epoch.train_loss, "training", FIRST, "--")
+        _line(axes, history, lambda epoch: epoch.val_loss, "validation", SECOND, "-")
 
     def accuracy(axes: Axes) -> None:
-        _line(axes, history, lambda epoch: epoch.val_accuracy, "validation", VALIDATION, "-")
+        _line(axes, history, lambda epoch: epoch.val_accuracy, "validation", SECOND, "-")
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
 
     return [
@@ -323,7 +296,7 @@ def _line(
 
 
 def _plot(title: str, draw: Callable[[Axes], None], best_epoch: int) -> Markup:
-    with matplotlib.style.context(["default", {**PLOT_STYLE, "svg.hashsalt": title}]):
+    with matplotlib.style.context(["default", {**STYLE, "svg.hashsalt": title}]):
         figure = Figure(figsize=PLOT_INCHES, layout="constrained")
         axes = figure.subplots()
         draw(axes)
@@ -333,26 +306,6 @@ def _plot(title: str, draw: Callable[[Axes], None], best_epoch: int) -> Markup:
         axes.tick_params(length=0)
         axes.legend()
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(buffer.getvalue(), title)
-
-
-def _inline(svg: str, title: str) -> Markup:
-    """Make a file of matplotlib an element of the page.
-
-    Args:
-        svg: holds no text but this module's own, so that it is safe to take as markup.
-        title: what a screen reader says.
-    """
-    body = svg[svg.index("<svg") :]
-    # Metadata names a web address, the style rule is meant for all elements of a file, and group
-    # ids would stand on the page once per plot.
-    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    viewbox = re.search(r'viewBox="[^"]*"', body)
-    assert viewbox is not None
-    head = f'<svg {viewbox[0]} role="img" aria-label="{title}">'
-    body = re.sub(r"<svg[^>]*>", head, body, count=1)
-    for stand_in, colour in PLOT_COLOURS.items():
-        body = body.replace(stand_in, colour)
-    return Markup(body)
+        figure.savefig(buffer, **SAVING)
+    # It holds no text but this module's own, so that it is safe to take as markup.
+    return Markup(inline(buffer.getvalue(), title))

@@ -1,0 +1,78 @@
+"""From a folder of photos to the split: scan, split, clean, and show what waits for review."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.contract.preprocess import Preprocessing
+from device.files import is_text, write_text
+from device.workstation.training import DATA, SPLIT, DataRecord
+from train.curate import review
+from train.data import dataset
+from train.data.record import describe, table
+from train.data.split import Row, assign, to_csv
+
+
+@dataclass(frozen=True)
+class SplitInputs:
+    """What a split is made from and where it goes."""
+
+    photos: Path
+    """Folder of class folders."""
+    out: Path
+    seed: int = 0
+    """Another seed, another split."""
+    audit: Path | None = None
+    """`audit.json` whose safe removals are left out."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was written."""
+
+    record: DataRecord
+    rows: Sequence[Row]
+    news: str
+    """What waits for review, if anything, as text."""
+
+    def text(self) -> str:
+        """For people: the photos by class and part, and what was left out."""
+        data = self.record.data
+        return f"{data.description}\n{table(data, self.rows)}{self.news}"
+
+
+def split_photos(inputs: SplitInputs) -> Prepared:
+    """Write `split.csv`, `data.json` and, if there are photos from devices, the page for review.
+
+    Raises:
+        DataError: if the folder has no classes to tell apart, or the audit cannot be read.
+    """
+    found = dataset.scan(inputs.photos, Preprocessing())
+    collected = {photo.path for photo in found if photo.collected}
+    rows = assign(found, inputs.seed)
+    record = describe(inputs.photos, rows, collected)
+    if inputs.audit is not None:
+        rows = _cleaned(rows, inputs.audit, record.data.fingerprint, inputs.seed)
+        record = describe(inputs.photos, rows, collected)
+    inputs.out.mkdir(parents=True, exist_ok=True)
+    waiting = [row for row in rows if row.path in collected]
+    news = review.write_page(inputs.out, inputs.photos, waiting)
+    _write_news(inputs.out, {DATA: record.text(), SPLIT: to_csv(rows)})
+    return Prepared(record, rows, news)
+
+
+def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[Row]:
+    # Its imports take a second, and few builds are cleaned.
+    from train.curate.clean import clean, read_cleaning
+
+    return clean(rows, read_cleaning(audit), fingerprint, seed)
+
+
+def _write_news(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write all the files if one of them says something new.
+
+    What is as before keeps its date: photos that wait for review make nothing train again.
+    """
+    if any(not is_text(folder / name, text) for name, text in texts.items()):
+        for name, text in texts.items():
+            write_text(folder / name, text)
