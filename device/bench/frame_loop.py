@@ -18,7 +18,7 @@ from device.contract.bundle import Bundle
 from device.errors import SourceError
 from device.inference.classifier import Classifier
 from device.inference.loop import results
-from device.inference.threads import Demand, Way, camera_jpeg
+from device.inference.threads import Way, Workload, camera_jpeg
 from device.inference.trial import Trial
 from device.settings.sections import InferenceConfig
 
@@ -62,8 +62,8 @@ def best_way(bundle: Bundle, runtime: str, threads: int | None) -> Way:
     Raises:
         SelfTestError: if the model cannot run at all.
     """
-    demand = Demand(max_fps=math.inf)
-    check = Trial().check(bundle, runtime, InferenceConfig(threads=threads or 0), demand)
+    workload = Workload(max_fps=math.inf)
+    check = Trial().check(bundle, runtime, InferenceConfig(threads=threads or 0), workload)
     return Way(check.threads, check.ahead)
 
 

@@ -21,7 +21,7 @@ from device.contract.runtimes import EDGETPU, LITERT, TFLITE
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.errors import BundleError, FieldguideError
 from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
-from device.inference.threads import demand
+from device.inference.threads import workload_of
 from device.inference.trial import Trial, candidates
 from device.settings.sections import Config
 from device.update import slots
@@ -197,7 +197,7 @@ def self_tests(loaded: Bundle, settings: Config, trial: Trial) -> Iterator[Findi
     problems, passed = {}, []
     for name in candidates(loaded, settings.inference.runtime):
         try:
-            check = trial.check(loaded, name, settings.inference, demand(settings))
+            check = trial.check(loaded, name, settings.inference, workload_of(settings))
         except FieldguideError as error:
             problems[name] = str(error)
             continue

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from device import child
-from device.contract import bundle as contract
+from device.contract.bundle import from_files, read_files
 from device.deploy.fetch_wheels import Board, narrowed
 from device.image import archive
 from device.image.native import PYTHON, Native
@@ -88,8 +88,9 @@ def write_state(bundle: Path, out: Path) -> None:
     Raises:
         BundleError: if the bundle is not what its manifest says.
     """
-    files = contract.read_files(bundle)
-    contract.from_files(files)
+    files = read_files(bundle)
+    # Labels and preprocessing, too, before they are on a card.
+    from_files(files)
     below = {f"{slots.SLOTS}/a/{name}": data for name, data in files.items()}
     links = [archive.link(name, f"{slots.SLOTS}/a") for name in (slots.CURRENT, slots.CONFIRMED)]
     archive.write(out, [*archive.of_files(below), *links])

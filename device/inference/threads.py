@@ -50,8 +50,8 @@ MAX_ROUNDS = 9
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What the settings let expect."""
+class Workload:
+    """What the loop will have to do."""
 
     max_fps: float = 30.0
     """Frames a second at most."""
@@ -86,21 +86,21 @@ class Timing:
     invoke_s: float
 
 
-USUAL = Demand()
+USUAL = Workload()
 
 
-def demand(config: Config) -> Demand:
+def workload_of(config: Config) -> Workload:
     """What the service will have to do with these settings."""
     camera, max_fps = config.camera, config.inference.max_fps
     if not is_camera(camera.source):
-        return Demand(max_fps)
+        return Workload(max_fps)
     size_px = FRAME_PX
     if camera.source in (AUTO, PICAMERA2) or camera.source.startswith("/dev/"):
         # These are asked for a size and a rate; streams come as they are.
         size_px, max_fps = (camera.width_px, camera.height_px), min(max_fps, camera.fps)
     left, top, right, bottom = camera.region
     width, height = round((right - left) * size_px[0]), round((bottom - top) * size_px[1])
-    return Demand(max_fps, (max(1, width), max(1, height)), encoded=False)
+    return Workload(max_fps, (max(1, width), max(1, height)), encoded=False)
 
 
 def ways(numbers: Sequence[int]) -> list[Way]:
@@ -147,7 +147,10 @@ def compare(
 
 
 def measure_best(
-    classifier: Callable[[int], Classifier], numbers: Sequence[int], wanted: Demand, example: Pixels
+    classifier: Callable[[int], Classifier],
+    numbers: Sequence[int],
+    wanted: Workload,
+    example: Pixels,
 ) -> Timing:
     """Find the best way to run the loop.
 

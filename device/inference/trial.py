@@ -25,7 +25,7 @@ from device.errors import BundleError, FieldguideError, SelfTestError
 from device.inference import selftest, threads
 from device.inference.classifier import Classifier
 from device.inference.runtime import find, is_installed
-from device.inference.threads import USUAL, Demand
+from device.inference.threads import USUAL, Workload
 from device.settings.sections import InferenceConfig
 from device.telemetry.observation import ModelInfo
 
@@ -66,13 +66,15 @@ class Trial:
         self._child: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def load(self, bundle: Bundle, config: InferenceConfig, demand: Demand = USUAL) -> LoadedModel:
+    def load(
+        self, bundle: Bundle, config: InferenceConfig, workload: Workload = USUAL
+    ) -> LoadedModel:
         """Check a bundle on the first runtime that passes its self-test, and load it.
 
         Raises:
             BundleError: if it passes on none; with the reason for each.
         """
-        return self._first(bundle, config, demand, _load)
+        return self._first(bundle, config, workload, _load)
 
     def passes(self, bundle: Bundle, config: InferenceConfig) -> str:
         """The first runtime on which a bundle passes its self-test.
@@ -86,13 +88,13 @@ class Trial:
         self,
         bundle: Bundle,
         config: InferenceConfig,
-        demand: Demand,
+        workload: Workload,
         use: Callable[[Bundle, str, Check], T],
     ) -> T:
         failures = []
         for name in candidates(bundle, config.runtime):
             try:
-                return use(bundle, name, self.check(bundle, name, config, demand))
+                return use(bundle, name, self.check(bundle, name, config, workload))
             except FieldguideError as error:
                 failures.append(f"{name}: {error}")
                 log.warning("model: %s", failures[-1])
@@ -100,14 +102,14 @@ class Trial:
         raise BundleError(f"the model runs on no TFLite runtime here ({reasons})")
 
     def check(
-        self, bundle: Bundle, runtime: str, config: InferenceConfig, demand: Demand = USUAL
+        self, bundle: Bundle, runtime: str, config: InferenceConfig, workload: Workload = USUAL
     ) -> Check:
         """Load, self-test and time a bundle in a child process.
 
         Raises:
             SelfTestError: if the child fails, crashes or takes too long.
         """
-        request = pickle.dumps((bundle, runtime, config.threads, demand))
+        request = pickle.dumps((bundle, runtime, config.threads, workload))
         with self._lock:
             if self._stopped:
                 raise SelfTestError("stopped")
@@ -186,7 +188,7 @@ def _answer(output: bytes, status: int) -> Check:
     return Check(**record)
 
 
-def _measure(bundle: Bundle, runtime: str, number: int, demand: Demand) -> Check:
+def _measure(bundle: Bundle, runtime: str, number: int, workload: Workload) -> Check:
     """Self-test, then find the way to run the loop that is worth it."""
     cores = min(len(os.sched_getaffinity(0)), threads.MOST_THREADS)
     numbers = [number] if number else [1] if runtime == EDGETPU else range(1, cores + 1)
@@ -200,7 +202,7 @@ def _measure(bundle: Bundle, runtime: str, number: int, demand: Demand) -> Check
         return Classifier.from_bundle(bundle, runtime=found, threads=number)
 
     example = bundle.golden_arrays()["inputs"][0]
-    best = threads.measure_best(classifier, numbers, demand, example)
+    best = threads.measure_best(classifier, numbers, workload, example)
     return Check(best.way.threads, best.way.ahead, best.invoke_s, best.frame_s)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from device.contract import bundle
 from device.errors import BundleError, FieldguideError
-from device.inference.threads import Demand, demand
+from device.inference.threads import Workload, workload_of
 from device.inference.trial import LoadedModel, Trial
 from device.settings.sections import BundleConfig, Config, InferenceConfig
 from device.telemetry.counters import Telemetry
@@ -27,7 +27,7 @@ UNREADABLE = (OSError, RuntimeError, ValueError)
 
 Identity = tuple[tuple[str, int, int, int], ...]
 """Name, inode, modification time and size of each file."""
-Settings = tuple[BundleConfig, InferenceConfig, Demand]
+Settings = tuple[BundleConfig, InferenceConfig, Workload]
 Seen = tuple[Settings, Identity]
 """The settings and what was there under them."""
 
@@ -166,7 +166,7 @@ def _loading(config: Config) -> Settings:
     inference, fresh = config.inference, InferenceConfig()
     inference = replace(inference, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
     # A camera's rate and size tell how many threads are worth it.
-    return config.bundle, inference, demand(config)
+    return config.bundle, inference, workload_of(config)
 
 
 def resolved(path: Path) -> Path:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from device.camera.frame import FrameSource
 from device.camera.live import MAX_HANGING, LiveCapture
@@ -23,6 +22,7 @@ from device.errors import CameraHangsError, SourceError
 from device.inference.loop import Pace
 from device.inference.trial import LoadedModel
 from device.outputs.running import RunningSinks
+from device.service.events import Event, ModelPassed, ModelRefused, Signal, SourceEnded
 from device.service.inference_thread import InferenceThread
 from device.service.model_watcher import ModelWatcher
 from device.service.systemd import Notifier
@@ -38,8 +38,6 @@ WAKE_S = 0.5
 BOARD_INTERVAL_S = 2.0
 STATUS_INTERVAL_S = 5.0
 CAMERA_CLOSE_S = 0.3
-
-STOP, RELOAD, MODEL, FINISHED, REFUSED = "stop", "reload", "model", "finished", "refused"
 
 
 class Service:
@@ -57,7 +55,7 @@ class Service:
         self._telemetry = Telemetry(self._config.camera.source)
         self._notifier = Notifier()
         # Not an Event: a signal handler may interrupt this very thread inside of one.
-        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._inference: InferenceThread | None = None
         self._model: LoadedModel | None = None
         # Outlives sources: a camera asks it, too, when the next frame is wanted.
@@ -83,36 +81,37 @@ class Service:
             FieldguideError: the fault.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal(STOP))
-        signal.signal(signal.SIGHUP, self._on_signal(RELOAD))
+            signal.signal(number, self._on_signal(Signal.STOP))
+        signal.signal(signal.SIGHUP, self._on_signal(Signal.RELOAD))
         try:
-            while self._handle(*self._next_event()):
+            while self._handle(self._next_event()):
                 self._look_around()
         finally:
             self._close()
         return 0
 
-    def _on_signal(self, event: str) -> Callable[[int, FrameType | None], None]:
-        return lambda _number, _frame: self._events.put((event, None))
+    def _on_signal(self, event: Signal) -> Callable[[int, FrameType | None], None]:
+        return lambda _number, _frame: self._events.put(event)
 
-    def _next_event(self) -> tuple[str, Any]:
+    def _next_event(self) -> Event | None:
         try:
             return self._events.get(timeout=WAKE_S)
         except queue.Empty:
-            return "", None
+            return None
 
-    def _handle(self, event: str, value: Any) -> bool:
-        """Act on one event; false when it is time to go."""
-        if event == STOP:
-            return False
-        if event == FINISHED:
-            return self._handle_end(*value)
-        if event == REFUSED:
-            raise value
-        if event == RELOAD:
-            self._reload()
-        elif event == MODEL:
-            self._take_model(value)
+    def _handle(self, event: Event | None) -> bool:
+        """Act on an event, if there is one; false when it is time to go."""
+        match event:
+            case Signal.STOP:
+                return False
+            case Signal.RELOAD:
+                self._reload()
+            case ModelPassed(model):
+                self._take_model(model)
+            case ModelRefused(fault):
+                raise fault
+            case SourceEnded(run_number, fault):
+                return self._handle_end(run_number, fault)
         return True
 
     def _handle_end(self, run_number: int, fault: BaseException | None) -> bool:
@@ -136,14 +135,14 @@ class Service:
     # --- model --------------------------------------------------------------------------------
 
     def _accept(self, model: LoadedModel) -> None:
-        self._events.put((MODEL, model))
+        self._events.put(ModelPassed(model))
 
-    def _refuse(self, fault: BaseException) -> None:
+    def _refuse(self, fault: Exception) -> None:
         # Without a first model there is nothing to run, whatever the source.
-        self._events.put((REFUSED, fault))
+        self._events.put(ModelRefused(fault))
 
     def _finish(self, run_number: int, fault: BaseException | None) -> None:
-        self._events.put((FINISHED, (run_number, fault)))
+        self._events.put(SourceEnded(run_number, fault))
 
     def _take_model(self, model: LoadedModel) -> None:
         self._model = model

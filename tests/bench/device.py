@@ -26,7 +26,7 @@ import device
 from device.bench import frame_loop
 from device.camera.frame import Frame, Polled
 from device.contract import bundle, preprocess
-from device.inference.threads import MOST_THREADS, Demand
+from device.inference.threads import MOST_THREADS, Workload
 from device.inference.trial import LoadedModel, Trial
 from device.outputs.json_lines import JsonLines
 from device.outputs.thread import SinkThread
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     loaded = bundle.load(options.bundle)
-    model = Trial().load(loaded, InferenceConfig(), Demand(MAX_FPS, encoded=False))
+    model = Trial().load(loaded, InferenceConfig(), Workload(MAX_FPS, encoded=False))
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in ("ours", *loops())}
     with tempfile.TemporaryDirectory() as name:
         jpeg_folder = Path(name) / "jpeg"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.camera import live as module
+from device.camera import live
 from device.camera.frame import Frame, FrameSource
 from device.camera.live import LiveCapture
 from device.camera.v4l2 import V4l2Camera
@@ -148,8 +148,8 @@ def test_a_long_pause_says_all_the_while_that_it_is_one(
     take: Callable[..., Taking], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The watchdog hears of it, and a pause may last ten minutes."""
-    monkeypatch.setattr(module, "FIRST_WAIT_S", 600.0)
-    monkeypatch.setattr(module, "POLL_S", 0.1)
+    monkeypatch.setattr(live, "FIRST_WAIT_S", 600.0)
+    monkeypatch.setattr(live, "POLL_S", 0.1)
     camera = Camera()
     taking = take(lambda: camera, replace(QUICK, longest_wait_s=600))
     eventually(lambda: taking.status.state == "lost")
@@ -258,7 +258,7 @@ def test_a_slow_import_of_a_camera_s_library_is_no_camera_that_hangs(
 def test_an_import_that_never_ends_is_found_out_as_well(
     take: Callable[..., Taking], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "IMPORT_LIMIT_S", 0.3)
+    monkeypatch.setattr(live, "IMPORT_LIMIT_S", 0.3)
 
     def never() -> FrameSource:
         threading.Event().wait()

@@ -8,8 +8,7 @@ import pytest
 
 from device.contract import bundle as contract
 from device.doctor import examine
-from device.doctor import finding as findings
-from device.doctor.finding import FAILED, OK, WARNING, Finding
+from device.doctor.finding import FAILED, OK, WARNING, Finding, report
 from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.cli import Call, device
 from tests.support.fake_host import Machine, the
@@ -113,7 +112,7 @@ def test_settings_without_a_password_are_for_everybody(source: str, tmp_path: Pa
 
 def test_each_finding_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     finding = Finding("a", FAILED, "b\nc", "d")
-    assert findings.report([finding], as_json=False) == 1
+    assert report([finding], as_json=False) == 1
     assert capsys.readouterr().out == "FAILED   a: b c -> d\n"
 
 

@@ -9,7 +9,7 @@ from device.contract.bundle import load
 from device.doctor import software
 from device.doctor.finding import FAILED, OK, WARNING
 from device.errors import SelfTestError
-from device.inference.threads import Demand
+from device.inference.threads import Workload
 from device.inference.trial import Check
 from device.settings.sections import Config, InferenceConfig
 from tests.support.cli import assert_one_error_line, device
@@ -132,7 +132,9 @@ class Guarded:
     def __init__(self, **problems: str) -> None:
         self.problems = problems
 
-    def check(self, bundle: object, name: str, config: InferenceConfig, demand: Demand) -> Check:
+    def check(
+        self, bundle: object, name: str, config: InferenceConfig, workload: Workload
+    ) -> Check:
         if name in self.problems:
             raise SelfTestError(self.problems[name])
         return Check(2, ahead=True, invoke_s=0.003, frame_s=0.004)

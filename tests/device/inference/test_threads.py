@@ -25,15 +25,15 @@ from device.inference.classifier import Classifier
 from device.inference.loop import results
 from device.inference.threads import (
     TIE,
-    Demand,
     Still,
     StillPhoto,
     Timing,
     Way,
+    Workload,
     choose,
     compare,
-    demand,
     ways,
+    workload_of,
 )
 from device.inference.trial import Trial
 from device.settings.sections import CameraConfig, Config, InferenceConfig
@@ -110,7 +110,7 @@ def test_the_cheapest_way_that_keeps_up_is_chosen_or_the_fastest(
     frames_ms: dict[str, float], max_fps: float, chosen: Way
 ) -> None:
     times_s = {Way(int(name[0]), name[1] == "a"): ms / 1e3 for name, ms in frames_ms.items()}
-    enough_s = Demand(max_fps).enough_s
+    enough_s = Workload(max_fps).enough_s
     assert choose(timings(times_s), enough_s).way == chosen
     assert choose(compare([*times_s], clock(times_s), enough_s), enough_s).way == chosen
 
@@ -154,7 +154,7 @@ def test_a_cheap_way_that_is_fast_enough_ends_the_measuring() -> None:
         calls.append(way)
         return Timing(way, 0.004, 0.003)
 
-    compare(WAYS, measure, Demand(max_fps=30).enough_s)
+    compare(WAYS, measure, Workload(max_fps=30).enough_s)
     assert calls == [Way(1, ahead=False)]
 
 
@@ -165,7 +165,7 @@ def test_the_real_loop_is_measured_with_frames_of_the_real_size(
     bundle = contract.load(tiny_bundle)
     classifier = Classifier.from_bundle(bundle, threads=1)
     example = bundle.golden_arrays()["inputs"][0]
-    wanted = Demand(math.inf, (800, 600) if not encoded else threads.FRAME_PX, encoded)
+    wanted = Workload(math.inf, (800, 600) if not encoded else threads.FRAME_PX, encoded)
     jpeg = threads.camera_jpeg(example, np.random.default_rng(0)) if encoded else b""
     source = StillPhoto(jpeg, bundle.preprocessing) if encoded else Still(wanted.size_px)
     (result,) = results(source, classifier, limit=1, ahead=False)
@@ -178,12 +178,12 @@ def test_the_real_loop_is_measured_with_frames_of_the_real_size(
 
 def test_the_check_in_a_child_tells_the_best_way(tiny_bundle: Path) -> None:
     bundle, config = contract.load(tiny_bundle), InferenceConfig(load_timeout_s=60)
-    fastest = Trial().check(bundle, "ai-edge-litert", config, Demand(math.inf))
+    fastest = Trial().check(bundle, "ai-edge-litert", config, Workload(math.inf))
     assert 1 <= fastest.threads <= min(threads.MOST_THREADS, len(os.sched_getaffinity(0)))
     assert 0 < fastest.invoke_s < fastest.frame_s
-    lazy = Trial().check(bundle, "ai-edge-litert", config, Demand(max_fps=0.01))
+    lazy = Trial().check(bundle, "ai-edge-litert", config, Workload(max_fps=0.01))
     assert (lazy.threads, lazy.ahead) == (1, False)
-    asked = Trial().check(bundle, "ai-edge-litert", replace(config, threads=2), Demand(math.inf))
+    asked = Trial().check(bundle, "ai-edge-litert", replace(config, threads=2), Workload(math.inf))
     assert asked.threads == 2
 
 
@@ -204,28 +204,28 @@ def test_the_chosen_way_is_the_one_that_runs(
 @pytest.mark.parametrize(
     ("camera", "max_fps", "expected"),
     [
-        ({"source": "photos/"}, 12.0, Demand(12.0, (640, 480), encoded=True)),
-        ({"source": "http://camera/"}, 200.0, Demand(200.0, (640, 480), encoded=False)),
+        ({"source": "photos/"}, 12.0, Workload(12.0, (640, 480), encoded=True)),
+        ({"source": "http://camera/"}, 200.0, Workload(200.0, (640, 480), encoded=False)),
         (
             {"source": "/dev/video0", "width_px": 1280, "height_px": 720, "fps": 15.0},
             30.0,
-            Demand(15.0, (1280, 720), encoded=False),
+            Workload(15.0, (1280, 720), encoded=False),
         ),
         (
             {"source": "auto", "fps": 60.0, "region": (0.25, 0.0, 0.75, 0.5)},
             30.0,
-            Demand(30.0, (320, 240), encoded=False),
+            Workload(30.0, (320, 240), encoded=False),
         ),
     ],
 )
 def test_rate_and_size_are_those_of_the_settings(
-    camera: dict[str, object], max_fps: float, expected: Demand
+    camera: dict[str, object], max_fps: float, expected: Workload
 ) -> None:
     settings = Config(
         camera=CameraConfig(**camera),  # type: ignore[arg-type]
         inference=InferenceConfig(max_fps=max_fps),
     )
-    assert demand(settings) == expected
+    assert workload_of(settings) == expected
 
 
 @pytest.mark.parametrize("ahead", [True, False])

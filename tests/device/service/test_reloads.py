@@ -17,7 +17,8 @@ from device.camera import pictures
 from device.camera.source import open_source
 from device.contract.arrays import Pixels
 from device.errors import CameraHangsError, SourceError
-from device.service.supervisor import FINISHED, MODEL, Service
+from device.service.events import Event, ModelPassed, SourceEnded
+from device.service.supervisor import Service
 from device.settings import sections
 from device.settings.sections import CameraConfig
 from tests.support.peers.cameras import FakePicamera2, MjpegCamera, jpeg, mjpeg_camera
@@ -42,7 +43,7 @@ class Held:
         self.path.write_text(text)
         self.service = Service(self.path)
 
-    def next(self, wanted: str, within_s: float = 30) -> tuple[str, Any]:
+    def next(self, wanted: type[Event], within_s: float = 30) -> Event:
         """The next event of a kind; those before it are handled."""
         end_s = time.monotonic() + within_s
         while time.monotonic() < end_s:
@@ -50,13 +51,13 @@ class Held:
                 event = self.service._events.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if event[0] == wanted:
+            if isinstance(event, wanted):
                 return event
-            assert self.service._handle(*event)
+            assert self.service._handle(event)
         raise AssertionError(f"no {wanted}")
 
     def start(self) -> None:
-        self.service._handle(*self.next(MODEL))
+        self.service._handle(self.next(ModelPassed))
 
     def reload(self, text: str) -> None:
         self.path.write_text(text)
@@ -182,9 +183,9 @@ def test_a_folder_that_ends_during_a_reload_does_not_end_the_camera_after_it(
     camera: MjpegCamera, tiny_bundle: Path, hold: Any, tmp_path: Path
 ) -> None:
     held = hold(settings(tiny_bundle, str(photos_in(tmp_path / "photos", 2))))
-    late = held.next(FINISHED)
+    late = held.next(SourceEnded)
     held.reload(settings(tiny_bundle, camera.url))
-    assert held.service._handle(*late), "it goes on"
+    assert held.service._handle(late), "it goes on"
     seen = held.status.inferences_total
     eventually(lambda: held.status.inferences_total > seen + 2)
     assert held.status.camera.state == "streaming"
@@ -194,12 +195,13 @@ def test_a_camera_s_fault_during_a_reload_does_not_end_the_camera_after_it(
     camera: MjpegCamera, tiny_bundle: Path, hold: Any
 ) -> None:
     held = hold(settings(tiny_bundle, camera.url))
-    late = (FINISHED, (held.service._run_number, CameraHangsError("the old one")))
+    fault = CameraHangsError("the old one")
+    late = SourceEnded(held.service._run_number, fault)
     with mjpeg_camera() as other:
         held.reload(settings(tiny_bundle, other.url))
-        assert held.service._handle(*late)
+        assert held.service._handle(late)
         with pytest.raises(CameraHangsError):
-            held.service._handle(FINISHED, (held.service._run_number, late[1][1]))
+            held.service._handle(SourceEnded(held.service._run_number, fault))
 
 
 def test_a_camera_that_was_away_is_not_read_by_two_after_a_reload(

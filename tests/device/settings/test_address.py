@@ -22,7 +22,7 @@ from device.doctor.finding import FAILED, Finding
 from device.errors import ConfigError, SourceError
 from device.outputs.mqtt import home_assistant
 from device.outputs.web import view
-from device.settings import address as module
+from device.settings import address as addresses
 from device.settings import sections
 from device.settings.address import hide, parse, problem, remember, remember_secret, safe, shown
 from device.settings.sections import CameraConfig
@@ -66,11 +66,11 @@ places, paths = st.sampled_from(PLACES), st.sampled_from(PATHS)
 @contextmanager
 def nothing_known() -> Iterator[None]:
     """Secrets of one example are not the next one's."""
-    before, module._secrets = module._secrets, module._Secrets()
+    before, addresses._secrets = addresses._secrets, addresses._Secrets()
     try:
         yield
     finally:
-        module._secrets = before
+        addresses._secrets = before
 
 
 def assert_hidden(*texts: str) -> None:

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.errors import ConfigError
-from device.settings import reader
-from device.settings import sections as config
+from device.settings import reader, sections
 from device.settings.sections import EXAMPLE, Config
 
 NAMES = list(reader.names(Config))
@@ -22,7 +21,7 @@ def read(text: str) -> Config:
 
 
 def test_the_example_says_the_defaults() -> None:
-    assert config.load(EXAMPLE) == Config()
+    assert sections.load(EXAMPLE) == Config()
 
 
 def test_the_example_explains_every_setting() -> None:
@@ -74,7 +73,7 @@ def test_a_file_that_is_no_toml_is_one_line_with_its_name(data: bytes, tmp_path:
     path = tmp_path / "fieldguide.toml"
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=r"fieldguide\.toml") as error:
-        config.load(path)
+        sections.load(path)
     assert "\n" not in str(error.value)
 
 
@@ -82,7 +81,7 @@ def test_a_file_that_is_no_toml_is_one_line_with_its_name(data: bytes, tmp_path:
 def test_settings_that_a_windows_editor_saved_are_read(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "fieldguide.toml"
     path.write_bytes("[camera]\r\nsource = '/dev/ü'\r\n".encode(encoding))
-    assert config.load(path).camera.source == "/dev/ü"
+    assert sections.load(path).camera.source == "/dev/ü"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,7 @@ def test_settings_in_another_alphabet_say_how_to_save_them(
     path = tmp_path / "fieldguide.toml"
     path.write_bytes("[camera]\nsource = '/dev/ü'\n".encode(encoding))
     with pytest.raises(ConfigError, match=words) as error:
-        config.load(path)
+        sections.load(path)
     assert error.value.exit_status == 2 and "ü" not in str(error.value)
 
 
@@ -116,13 +115,13 @@ def test_settings_that_cannot_be_read_just_now_are_no_wrong_settings(
 
     monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(ConfigError, match=os.strerror(number)) as error:
-        config.load(tmp_path / "fieldguide.toml")
+        sections.load(tmp_path / "fieldguide.toml")
     assert error.value.exit_status == 1
 
 
 def test_a_folder_in_place_of_settings_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="name the settings' file") as error:
-        config.load(tmp_path)
+        sections.load(tmp_path)
     assert error.value.exit_status == 2
 
 
@@ -145,17 +144,17 @@ def test_a_mistake_in_a_secret_does_not_show_it(text: str) -> None:
 def test_a_camera_is_asked_for_no_more_than_memory_has_room_for(tmp_path: Path) -> None:
     path = tmp_path / "fieldguide.toml"
     path.write_text("[camera]\nwidth_px = 4096\nheight_px = 2160")
-    assert config.load(path).camera.width_px == 4096
+    assert sections.load(path).camera.width_px == 4096
     path.write_text("[camera]\nwidth_px = 8192\nheight_px = 8192")
     with pytest.raises(ConfigError, match=r"camera\.width_px=8192.*at most 8,847,360 pixels"):
-        config.load(path)
+        sections.load(path)
 
 
 def test_a_region_inside_out_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "fieldguide.toml"
     path.write_text("[camera]\nregion = [0.5, 0.0, 0.4, 1.0]")
     with pytest.raises(ConfigError, match="left < right"):
-        config.load(path)
+        sections.load(path)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +167,7 @@ def test_an_empty_place_is_refused_and_not_taken_for_the_present_folder(
     path = tmp_path / "fieldguide.toml"
     path.write_text(f'[{section}]\n{key} = ""')
     with pytest.raises(ConfigError, match=f"{section}.{key} must not be empty"):
-        config.load(path)
+        sections.load(path)
 
 
 @pytest.mark.parametrize(
@@ -187,18 +186,18 @@ def test_outputs_are_checked_where_the_file_is_read_and_only_if_they_are_on(
     path = tmp_path / "fieldguide.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=rf"fieldguide\.toml: output\..*{words}"):
-        config.load(path)
+        sections.load(path)
     path.write_text(text.replace("true", "false"))
-    config.load(path)
+    sections.load(path)
 
 
 KEYS = sorted({name.split(".")[-1] for name in NAMES} | {"json", ""})
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = scalars | st.lists(scalars, max_size=4) | st.dictionaries(st.sampled_from(KEYS), scalars)
-sections = st.sampled_from(["bundle", "camera", "inference", "smoothing", "output", "x"])
+some_section = st.sampled_from(["bundle", "camera", "inference", "smoothing", "output", "x"])
 
 
-@given(st.dictionaries(sections, st.dictionaries(st.sampled_from(KEYS), values, max_size=3)))
+@given(st.dictionaries(some_section, st.dictionaries(st.sampled_from(KEYS), values, max_size=3)))
 def test_any_table_is_read_or_refused_in_one_line(table: dict[str, object]) -> None:
     try:
         assert isinstance(reader.read(Config, table), Config)

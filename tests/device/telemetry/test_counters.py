@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.telemetry import counters as module
+from device.telemetry import counters
 from device.telemetry.counters import FPS_WINDOW_S, Telemetry
 from device.telemetry.status import SinkStatus, told_rate
 
@@ -19,7 +19,7 @@ Clock = SimpleNamespace
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     now = SimpleNamespace(s=1000.0)
     fake = SimpleNamespace(monotonic=lambda: now.s, time=lambda: now.s)
-    monkeypatch.setattr(module, "time", fake)
+    monkeypatch.setattr(counters, "time", fake)
     yield now
 
 
