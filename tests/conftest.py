@@ -24,6 +24,7 @@ from tests.support.peers.browser import driver
 from tests.support.peers.film import Browsers, Film
 from tests.support.pictures import encoded, picture, write_video
 from tests.support.places import ROOT
+from tests.support.serving import served
 from tests.support.tiny_bundle import unpack
 from tests.support.tiny_photos import photos_of, write
 
@@ -137,10 +138,9 @@ def surroundings() -> Surroundings:
 
 @pytest.fixture
 def page(surroundings: Surroundings) -> Iterator[Web]:
-    page = Web(surroundings.context(web=WebConfig(enabled=True, port=0)))
-    page.tick(surroundings.status())
-    yield page
-    page.close()
+    web = Web(surroundings.context(web=WebConfig(enabled=True, port=0)))
+    with served(web, surroundings) as page:
+        yield page
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from device.outputs.http.access import Access
-from device.outputs.http.server import HttpServer, Request, Response, text
+from device.outputs.http.messages import Request, Response, not_allowed, text
+from device.outputs.http.serving import ServingSink
 from device.outputs.sink import Context
 from device.telemetry.board import FLAGS
 from device.telemetry.observation import Observation
@@ -34,28 +34,21 @@ OTHERS = "(other)"
 """Counts the changes to labels beyond the first `MAX_LABELS`."""
 
 
-class Prometheus:
+class Prometheus(ServingSink):
     """Serves /metrics; see `device.outputs.http.access` for who gets it."""
 
     name = "prometheus"
     wants_pictures = False
 
     def __init__(self, context: Context) -> None:
-        """The port is opened with the first tick, and again until it works."""
-        self._context, self._config = context, context.config.output.prometheus
-        self._access = Access(self._config)
+        super().__init__(context.config.output.prometheus)
+        self._context = context
         self._newest: Observation | None = None
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(self._collect))
         # Memory, processor time and open files, under the names that all exporters give them.
         ProcessCollector(registry=self._registry)
         self._changes: Counter[str] = Counter()
-        self._server = HttpServer(self.name, self._answer)
-
-    @property
-    def port(self) -> int:
-        """Where it listens; 0 as long as it does not."""
-        return self._server.port
 
     def publish(self, observation: Observation) -> None:
         """Remember the newest scores, and count a change."""
@@ -64,25 +57,14 @@ class Prometheus:
             known = observation.label in self._changes or len(self._changes) < MAX_LABELS
             self._changes[observation.label if known else OTHERS] += 1
 
-    def tick(self, status: Status) -> None:
-        """Open the port.
-
-        Raises:
-            OutputError: while the port cannot be had.
-        """
-        if not self.port:
-            self._server.start(self._config.address, self._config.port)
-
-    def close(self) -> None:
-        """Close the port and all connections."""
-        self._server.close()
-
     async def _answer(self, request: Request) -> Response:
         refusal = self._access.refuse(request)
         if refusal is not None:
             return refusal
-        if request.path != "/metrics" or request.method == "POST":
+        if request.path != "/metrics":
             return text(404, "The metrics are at /metrics.")
+        if request.method == "POST":
+            return not_allowed("GET")
         return Response(200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
 
     def _collect(self) -> Iterator[Metric]:

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, urlsplit
 
-from device.outputs.http.server import Request, Response, text
+from device.outputs.http.messages import Request, Response, text
 from device.settings.sections import ServerConfig
 
 COOKIE_LIFE_S = 180 * 24 * 3600

@@ -19,8 +19,9 @@ from typing import Any
 
 from device.contract.names import name_problem, settled
 from device.errors import ClassNameError, OutputError
-from device.outputs.http.access import Access, offered_token
-from device.outputs.http.server import HttpServer, Request, Response, text
+from device.outputs.http.access import offered_token
+from device.outputs.http.messages import Request, Response, not_allowed, text
+from device.outputs.http.serving import ServingSink
 from device.outputs.sink import Context
 from device.outputs.web import held, view
 from device.outputs.web.view import History
@@ -41,6 +42,8 @@ NAME = re.compile(r"[0-9a-f]{16,64}")
 """What a page calls itself: random."""
 CSRF_MARK = b"{{csrf}}"
 NONE = "'none'"
+METHODS = {"/live": "GET", "/health": "GET", "/save": "POST"}
+"""What the page asks for besides itself, and how."""
 SIGNED_IN = "signed-in"
 WRONG_TOKEN = "That token is wrong."
 NO_COOKIE = (
@@ -49,21 +52,19 @@ NO_COOKIE = (
 )
 
 
-class Web:
+class Web(ServingSink):
     """Serves the page; see `device.outputs.http.access` for who gets it."""
 
     name = "web"
 
     def __init__(self, context: Context) -> None:
-        """The port is opened with the first tick, and again until it works."""
-        self._context, self._config = context, context.config.output.web
-        self._access = Access(self._config)
+        super().__init__(context.config.output.web)
+        self._context, self._framed_by = context, context.config.output.web.frame_ancestors
         self._csrf = secrets.token_urlsafe(24)
         self._history = History()
         self._watched_until_s = self._next_picture_s = float("-inf")
         self._saving = False
         self._viewers = Viewers()
-        self._server = HttpServer(self.name, self._answer, self._trusts)
 
     @property
     def wants_pictures(self) -> bool:
@@ -75,11 +76,6 @@ class Web:
     def figures(self) -> Mapping[str, float]:
         """How many look."""
         return {"viewers": len(self._viewers)}
-
-    @property
-    def port(self) -> int:
-        """Where it listens; 0 as long as it does not."""
-        return self._server.port
 
     def publish(self, observation: Observation) -> None:
         """Remember a label change, and show the picture to who waits for it."""
@@ -96,17 +92,9 @@ class Web:
         """
         if time.monotonic() > self._watched_until_s:
             self._server.call(self._viewers.forget)
-        if not self.port:
-            self._server.start(self._config.address, self._config.port)
-
-    def close(self) -> None:
-        """Close the port and all connections."""
-        self._server.close()
+        super().tick(status)
 
     # --- on the server's thread ---------------------------------------------------------------
-
-    def _trusts(self, request: Request) -> bool:
-        return self._access.refuse(request) is None
 
     async def _answer(self, request: Request) -> Response:
         refusal = self._access.refuse(request)
@@ -114,19 +102,25 @@ class Web:
             return self._front(request, signed_in=refusal is None)
         if refusal is not None:
             return refusal
-        route = (request.method.replace("HEAD", "GET"), request.path)
-        if route == ("GET", "/live"):
+        return await self._inner(request)
+
+    async def _inner(self, request: Request) -> Response:
+        """What the page itself asks for."""
+        method = METHODS.get(request.path)
+        if method is None:
+            return text(404, "There is no such page.")
+        if request.method.replace("HEAD", "GET") != method:
+            return not_allowed(method)
+        if request.path == "/live":
             return await self._live(request)
-        if route == ("GET", "/health"):
+        if request.path == "/health":
             return self._health(request)
-        if route == ("POST", "/save"):
-            return await self._save(request)
-        return text(404, "There is no such page.")
+        return await self._save(request)
 
     def _front(self, request: Request, *, signed_in: bool) -> Response:
         """The page, the way to it, or what leads from a token to it."""
         if request.method == "POST" or offered_token(request):
-            cookie = self._access.sign_in(request, framed=bool(self._config.frame_ancestors))
+            cookie = self._access.sign_in(request, framed=bool(self._framed_by))
             if cookie is None and not signed_in:
                 return self._show(SIGN_IN, 401, problem=WRONG_TOKEN)
             # Relative, as the page may be below a proxy's path; out of the address bar it is, too.
@@ -137,15 +131,15 @@ class Web:
 
     def _show(self, path: Path, status: int, *, problem: str = "") -> Response:
         page, rules = _page(path)
-        ancestors = self._config.frame_ancestors
+        ancestors = " ".join(self._framed_by) or NONE
         body = page.replace(CSRF_MARK, self._csrf.encode()).replace(
             b"{{problem}}", problem.encode()
         )
         headers = {
-            "Content-Security-Policy": f"{rules}; frame-ancestors {' '.join(ancestors) or NONE}",
+            "Content-Security-Policy": f"{rules}; frame-ancestors {ancestors}",
             # A form's Origin header tells pages apart, and "no-referrer" would leave it out.
             "Referrer-Policy": "strict-origin",
-            **({"X-Frame-Options": ""} if ancestors else {}),
+            **({"X-Frame-Options": ""} if self._framed_by else {}),
             **({"WWW-Authenticate": "Bearer"} if status == 401 else {}),
         }
         return Response(status, body, "text/html; charset=utf-8", headers)

@@ -11,28 +11,24 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from device.errors import OutputError
+from device.outputs.http.exchange import MAX_BODY_BYTES
 from device.outputs.prometheus import MAX_LABELS, Prometheus
 from device.outputs.web.sink import Web
 from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.status import BoardStatus
 from tests.support.observations import MODEL, Surroundings, sight
+from tests.support.serving import served
 from tests.support.timing import eventually
 
 BASE_UNITS = ("seconds", "celsius", "ratio", "hertz", "bytes")
 
 
 @pytest.fixture
-def surroundings() -> Surroundings:
-    return Surroundings()
-
-
-@pytest.fixture
 def metrics(surroundings: Surroundings) -> Iterator[Prometheus]:
-    metrics = Prometheus(surroundings.context(prometheus=PrometheusConfig(enabled=True, port=0)))
-    metrics.tick(surroundings.status())
-    yield metrics
-    metrics.close()
+    config = PrometheusConfig(enabled=True, port=0)
+    with served(Prometheus(surroundings.context(prometheus=config)), surroundings) as metrics:
+        yield metrics
 
 
 def get(metrics: Prometheus, path: str = "/metrics", method: str = "GET") -> tuple[int, str]:
@@ -198,7 +194,7 @@ def test_before_the_first_model_there_are_metrics_too(
 
 def test_there_is_nothing_else(metrics: Prometheus) -> None:
     assert get(metrics, "/")[0] == 404
-    assert get(metrics, "/metrics", "POST")[0] == 404
+    assert get(metrics, "/metrics", "POST")[0] == 405
     client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
     client.request("GET", "/metrics", headers={"Host": "evil.example"})
     assert client.getresponse().status == 421
@@ -207,15 +203,23 @@ def test_there_is_nothing_else(metrics: Prometheus) -> None:
 def test_on_the_network_it_needs_the_token(surroundings: Surroundings) -> None:
     token = "0123456789abcdef"
     config = PrometheusConfig(address="0.0.0.0", port=0, token=token)
-    metrics = Prometheus(surroundings.context(prometheus=config))
-    metrics.tick(surroundings.status())
-    try:
+    with served(Prometheus(surroundings.context(prometheus=config)), surroundings) as metrics:
         assert get(metrics)[0] == 401
         client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
         client.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
         assert client.getresponse().status == 200
-    finally:
-        metrics.close()
+
+
+def test_a_stranger_gets_no_more_of_its_server_than_of_the_page_s(
+    surroundings: Surroundings,
+) -> None:
+    config = PrometheusConfig(address="0.0.0.0", port=0, token="0123456789abcdef")
+    with served(Prometheus(surroundings.context(prometheus=config)), surroundings) as metrics:
+        client = http.client.HTTPConnection("127.0.0.1", metrics.port, timeout=10)
+        client.putrequest("POST", "/metrics")
+        client.putheader("Content-Length", str(MAX_BODY_BYTES + 1))
+        client.endheaders()
+        assert client.getresponse().status == 413
 
 
 def test_a_taken_port_is_reported_and_tried_again(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from device.errors import ConfigError
 from device.outputs.http.access import Access, offered_token
-from device.outputs.http.server import Request
+from device.outputs.http.messages import Request
 from device.settings.sections import ServerConfig, check_frame_ancestors, check_server
 
 TOKEN = "0123456789abcdef"

@@ -14,6 +14,7 @@ from tests.support.observations import Surroundings
 from tests.support.peers.browser import Browser
 from tests.support.peers.film import Browsers, Film, click, text
 from tests.support.peers.proxy import location_of_readme, nginx
+from tests.support.serving import served
 from tests.support.timing import eventually
 
 TOKEN = "0123456789abcdef"
@@ -26,15 +27,13 @@ PLAIN = "location /birds/ {{ proxy_pass http://127.0.0.1:{port}/; {more} }}"
 
 @contextmanager
 def shown(surroundings: Surroundings, config: WebConfig) -> Iterator[Web]:
-    page = Web(surroundings.context(web=config))
-    page.tick(surroundings.status())
-    film = Film(page)
-    film.show(0)
-    try:
-        yield page
-    finally:
-        film.end()
-        page.close()
+    with served(Web(surroundings.context(web=config)), surroundings) as page:
+        film = Film(page)
+        film.show(0)
+        try:
+            yield page
+        finally:
+            film.end()
 
 
 def said(browser: Browser) -> str:

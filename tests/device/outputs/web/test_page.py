@@ -13,6 +13,7 @@ from device.settings.sections import WebConfig
 from tests.support.observations import Surroundings, sight
 from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
 from tests.support.peers.film import Browsers, Film, click, text
+from tests.support.serving import served
 from tests.support.timing import eventually
 
 PIXEL = """
@@ -173,15 +174,14 @@ def test_the_page_comes_back_by_itself_after_the_service_did(
         film.end()
         page.close()
         eventually(lambda: "No connection" in text(browser, "notice"))
-        again = Web(surroundings.context(web=WebConfig(enabled=True, port=port)))
-        again.tick(surroundings.status())
-        second = Film(again)
-        second.show(2)
-        try:
-            eventually(lambda: text(browser, "label") == "blue", within_s=15)
-        finally:
-            second.end()
-            again.close()
+        web = Web(surroundings.context(web=WebConfig(enabled=True, port=port)))
+        with served(web, surroundings) as again:
+            second = Film(again)
+            second.show(2)
+            try:
+                eventually(lambda: text(browser, "label") == "blue", within_s=15)
+            finally:
+                second.end()
 
 
 def test_a_fifth_viewer_reads_why_it_sees_nothing(
@@ -248,23 +248,25 @@ def test_signing_in_with_the_token_leads_to_the_page(
 ) -> None:
     token = "0123456789abcdef"
     config = WebConfig(address="0.0.0.0", port=0, token=token)
-    page = Web(surroundings.context(web=config))
-    page.tick(surroundings.status())
-    film = Film(page)
-    try:
-        with browsers.visit(page, PHONE) as browser:
-            field = "document.querySelector('input[name=token]')"
-            # Browsers give it the focus when they first paint, which may come after the load.
-            eventually(lambda: browser.run(f"return document.activeElement === {field}"))
-            browser.run(f"{field}.value = 'wrong-wrong-wrong'; {field}.form.requestSubmit()")
-            eventually(lambda: browser.run(_said("alert")) == "That token is wrong.")
-            browser.run(f"{field}.value = '{token}'; {field}.form.requestSubmit()")
-            eventually(lambda: browser.run("return Boolean(document.getElementById('label'))"))
-            eventually(lambda: text(browser, "label") == "red")
-            assert token not in str(browser.run("return location.href + document.cookie"))
-    finally:
-        film.end()
-        page.close()
+    with served(Web(surroundings.context(web=config)), surroundings) as page:
+        film = Film(page)
+        try:
+            _sign_in(browsers, page, token)
+        finally:
+            film.end()
+
+
+def _sign_in(browsers: Browsers, page: Web, token: str) -> None:
+    with browsers.visit(page, PHONE) as browser:
+        field = "document.querySelector('input[name=token]')"
+        # Browsers give it the focus when they first paint, which may come after the load.
+        eventually(lambda: browser.run(f"return document.activeElement === {field}"))
+        browser.run(f"{field}.value = 'wrong-wrong-wrong'; {field}.form.requestSubmit()")
+        eventually(lambda: browser.run(_said("alert")) == "That token is wrong.")
+        browser.run(f"{field}.value = '{token}'; {field}.form.requestSubmit()")
+        eventually(lambda: browser.run("return Boolean(document.getElementById('label'))"))
+        eventually(lambda: text(browser, "label") == "red")
+        assert token not in str(browser.run("return location.href + document.cookie"))
 
 
 def _said(role: str) -> Any:

@@ -30,6 +30,7 @@ from device.telemetry.observation import Observation
 from tests.support.observations import MODEL, Surroundings, publish_until, sight
 from tests.support.peers.http_visitor import Visitor, parts, shown
 from tests.support.pictures import picture
+from tests.support.serving import served
 from tests.support.timing import eventually, slowdown
 
 TOKEN = "0123456789abcdef"
@@ -218,9 +219,7 @@ def test_on_the_network_one_visit_with_the_token_opens_the_page(
     surroundings: Surroundings,
 ) -> None:
     config = WebConfig(address="0.0.0.0", port=0, token=TOKEN)
-    page = Web(surroundings.context(web=config))
-    page.tick(surroundings.status())
-    try:
+    with served(Web(surroundings.context(web=config)), surroundings) as page:
         stranger = Visitor(page)
         for path in ("/health", "/live?viewer=0123456789abcdef", "/nowhere"):
             assert stranger.ask(path)[0] == 401
@@ -234,16 +233,13 @@ def test_on_the_network_one_visit_with_the_token_opens_the_page(
         assert guest.ask("/")[0] == 200 and guest.health()["version"]
         # Once signed in, the token does not stay in the address bar.
         assert guest.ask(f"/?token={TOKEN}")[:1] == (303,)
-    finally:
-        page.close()
 
 
 def test_the_form_signs_in_by_post_and_only_from_the_own_page(surroundings: Surroundings) -> None:
-    page = Web(surroundings.context(web=WebConfig(address="0.0.0.0", port=0, token=TOKEN)))
-    page.tick(surroundings.status())
-    own = {"Origin": f"http://127.0.0.1:{page.port}"}
+    config = WebConfig(address="0.0.0.0", port=0, token=TOKEN)
     form = f"token={TOKEN}".encode()
-    try:
+    with served(Web(surroundings.context(web=config)), surroundings) as page:
+        own = {"Origin": f"http://127.0.0.1:{page.port}"}
         stranger = Visitor(page)
         _, headers, body = stranger.ask("/")
         assert b'action="?" method="post"' in body
@@ -259,8 +255,6 @@ def test_the_form_signs_in_by_post_and_only_from_the_own_page(surroundings: Surr
         # A browser that keeps no cookie is told so, and not asked again without a word.
         status, _, body = stranger.ask("/?signed-in=1")
         assert status == 401 and b"kept no cookie" in body
-    finally:
-        page.close()
 
 
 @pytest.mark.parametrize("path", ["/", "/health"])
@@ -271,21 +265,24 @@ def test_pages_elsewhere_may_frame_it_only_where_the_settings_name_them(
     assert headers["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     card = "http://homeassistant.local:8123"
-    framed = Web(surroundings.context(web=WebConfig(port=0, frame_ancestors=(card,))))
-    framed.tick(surroundings.status())
-    try:
+    config = WebConfig(port=0, frame_ancestors=(card,))
+    with served(Web(surroundings.context(web=config)), surroundings) as framed:
         headers = Visitor(framed).ask("/")[1]
         assert "X-Frame-Options" not in headers
         assert f"frame-ancestors {card}" in headers["Content-Security-Policy"]
-    finally:
-        framed.close()
 
 
-def test_unknown_paths_and_methods_are_404(page: Web) -> None:
+def test_unknown_paths_are_404_and_other_methods_405(page: Web) -> None:
     for path in ("/index.html", "/../etc/passwd", "/live/", "/page.html", "/%2e%2e/x", "/x/"):
         assert Visitor(page).ask(path)[0] == 404
-    assert Visitor(page).ask("/live", "POST", b"")[0] == 404
-    assert Visitor(page).ask("/save")[0] == 404
+    for path, method, allowed in (
+        ("/live", "POST", "GET, HEAD"),
+        ("/health", "POST", "GET, HEAD"),
+        ("/save", "GET", "POST"),
+        ("/save", "HEAD", "POST"),
+    ):
+        status, headers, _ = Visitor(page).ask(path, method)
+        assert (status, headers["Allow"]) == (405, allowed)
 
 
 # --- many clients -----------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""What the device's server is asked and what it answers, whatever the bytes between look like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+ALWAYS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Headers of every answer; an answer's own replace them, and an empty value removes one."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asks."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What it gets."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class BadRequestError(Exception):
+    """The client does not speak HTTP as this server knows it, or sends too much."""
+
+    def __init__(self, status: HTTPStatus, words: str = "") -> None:
+        super().__init__(words or status.phrase)
+        self.status = status
+
+
+def text(status: int, message: str) -> Response:
+    """A one-line answer."""
+    return Response(status, (message + "\n").encode())
+
+
+def not_allowed(method: str) -> Response:
+    """The answer to another method than the one that a path has, GET or POST."""
+    allowed = "GET, HEAD" if method == "GET" else method
+    return Response(405, f"Only {allowed} works here.\n".encode(), headers={"Allow": allowed})
