@@ -37,6 +37,7 @@ def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
     yield from machine.heat_and_power(BoardSensors(), settings.inference.hot_c)
     yield machine.clock(host, time.time())
     yield from machine.disk(host, settings)
+    yield from software.servers(settings, software.installed)
     yield from machine.ports(host, settings)
     if settings.output.mqtt.enabled:
         yield from network.broker(settings.output.mqtt)

@@ -11,6 +11,7 @@ from device.camera.source import open_source
 from device.contract.preprocess import Preprocessing
 from device.doctor.finding import FAILED, OK, Finding
 from device.errors import FieldguideError
+from device.outputs import registry
 from device.outputs.mqtt import home_assistant
 from device.settings.address import shown
 from device.settings.mqtt import MqttConfig
@@ -34,8 +35,7 @@ def broker(config: MqttConfig) -> Iterator[Finding]:
     try:
         from device.outputs.mqtt.connection import Connection
     except ImportError:
-        fix = "pip install 'fieldguide-device[outputs]'"
-        yield Finding("mqtt broker", FAILED, "paho-mqtt is not installed", fix)
+        yield Finding("mqtt broker", FAILED, "paho-mqtt is not installed", registry.INSTALL)
         return
     topics = home_assistant.topics(config)
     heard: dict[str, str] = {}

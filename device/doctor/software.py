@@ -23,6 +23,7 @@ from device.errors import BundleError, FieldguideError
 from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
 from device.inference.threads import workload_of
 from device.inference.trial import Trial, candidates
+from device.outputs.registry import INSTALL, NEEDS
 from device.settings.sections import Config
 from device.update import slots
 
@@ -102,6 +103,18 @@ def runtime(attempt: Try) -> Finding:
         problems.append(f"{name}: {problem}")
     fix = "pip install ai-edge-litert (Python 3.9 or later, 64-bit)"
     return Finding("runtime", FAILED, "; ".join(problems), fix)
+
+
+def servers(settings: Config, version: Version) -> Iterator[Finding]:
+    """Whether the packages are here that the outputs with a server need."""
+    for name in settings.output.listeners():
+        missing = [package for package in NEEDS[name] if not version(package)]
+        if missing:
+            found = f"{' and '.join(missing)} not installed"
+            yield Finding(f"packages of {name}", FAILED, found, INSTALL)
+        else:
+            found = ", ".join(f"{package} {version(package)}" for package in NEEDS[name])
+            yield Finding(f"packages of {name}", OK, found)
 
 
 def edgetpu_library() -> str:

@@ -6,15 +6,26 @@ from contextlib import contextmanager
 from device.errors import ConfigError
 from device.outputs.sink import Context, Sink
 
+NEEDS = {
+    "mqtt": ("paho-mqtt",),
+    "prometheus": ("h11", "prometheus-client"),
+    "web": ("h11",),
+}
+"""Packages of the extra `outputs` that an output cannot do without."""
+INSTALL = "pip install 'fieldguide-device[outputs]'"
+MODULES = {"h11": "h11", "paho": "paho-mqtt", "prometheus_client": "prometheus-client"}
+"""Those packages by the name under which they are imported."""
+
 
 @contextmanager
-def _needs(package: str) -> Iterator[None]:
+def _needed(output: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        module = (error.name or "").partition(".")[0]
+        package = MODULES.get(module) or " or ".join(NEEDS[output])
         raise ConfigError(
-            f"{package} is not installed: pip install 'fieldguide-device[outputs]', or disable "
-            "the output in fieldguide.toml"
+            f"{package} is not installed: {INSTALL}, or disable the output in fieldguide.toml"
         ) from error
 
 
@@ -25,20 +36,20 @@ def _json(context: Context) -> Sink:
 
 
 def _mqtt(context: Context) -> Sink:
-    with _needs("paho-mqtt"):
+    with _needed("mqtt"):
         from device.outputs.mqtt.sink import Mqtt
     return Mqtt(context.config.output.mqtt, context.config.output.web)
 
 
 def _prometheus(context: Context) -> Sink:
-    with _needs("prometheus-client"):
+    with _needed("prometheus"):
         from device.outputs.prometheus import Prometheus
     return Prometheus(context)
 
 
 def _web(context: Context) -> Sink:
-    from device.outputs.web.sink import Web
-
+    with _needed("web"):
+        from device.outputs.web.sink import Web
     return Web(context)
 
 

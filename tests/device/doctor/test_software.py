@@ -11,9 +11,31 @@ from device.doctor.finding import FAILED, OK, WARNING
 from device.errors import SelfTestError
 from device.inference.threads import Workload
 from device.inference.trial import Check
-from device.settings.sections import Config, InferenceConfig
+from device.settings.sections import (
+    Config,
+    InferenceConfig,
+    OutputConfig,
+    PrometheusConfig,
+    WebConfig,
+)
 from tests.support.cli import assert_one_error_line, device
 from tests.support.fake_host import states, the
+
+# --- outputs --------------------------------------------------------------------------------------
+
+
+def test_a_server_without_its_packages_fails_with_the_way_to_them() -> None:
+    on = OutputConfig(web=WebConfig(enabled=True), prometheus=PrometheusConfig(enabled=True))
+    settings = Config(output=on)
+    found = list(software.servers(settings, lambda name: {"h11": "0.16.0"}.get(name, "")))
+    assert states(found) == {"packages of web": OK, "packages of prometheus": FAILED}
+    finding = the(found, "packages of prometheus")
+    assert finding.found == "prometheus-client not installed"
+    assert finding.fix == "pip install 'fieldguide-device[outputs]'"
+    assert the(found, "packages of web").found == "h11 0.16.0"
+    assert list(software.servers(Config(), software.installed)) == []
+    assert {f.state for f in software.servers(settings, software.installed)} == {OK}
+
 
 # --- picamera2 ------------------------------------------------------------------------------------
 

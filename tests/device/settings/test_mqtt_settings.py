@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.errors import ConfigError
-from device.outputs import registry
 from device.outputs.mqtt import home_assistant
 from device.settings.mqtt import MqttConfig, check_mqtt
 from device.settings.sections import load
-from tests.support.observations import Surroundings
 
 
 @pytest.mark.parametrize(
@@ -94,17 +91,6 @@ def test_certificates_are_read_with_the_settings(tmp_path: Path) -> None:
 def test_any_host_name_makes_a_usable_device_id() -> None:
     assert home_assistant.device_id(MqttConfig(device_id="my garden/#1+é")) == "my-garden-1-"
     assert home_assistant.device_id(MqttConfig()).startswith("fieldguide-")
-
-
-def test_a_missing_package_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    imported = ("device.outputs.mqtt.sink", "device.outputs.mqtt.connection")
-    for module in (*imported, "device.outputs.prometheus"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    for module in ("paho.mqtt", "prometheus_client"):
-        monkeypatch.setitem(sys.modules, module, None)
-    for name, package in (("mqtt", "paho-mqtt"), ("prometheus", "prometheus-client")):
-        with pytest.raises(ConfigError, match=f"{package} is not installed: pip install"):
-            registry.FACTORIES[name](Surroundings().context())
 
 
 def test_a_certificate_that_is_not_there_yet_is_waited_for_and_a_wrong_one_is_not(
