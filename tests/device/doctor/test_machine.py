@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from device.doctor import machine as doctor_machine
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
+from device.doctor.machine import camera_ready, clock, disk, edgetpu, heat_and_power, ports
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import (
     CollectConfig,
@@ -31,7 +31,7 @@ def machine(tmp_path: Path) -> Machine:
 def cameras(
     host: Host, source: str = "auto", *, usb: bool = True, csi: bool = False
 ) -> list[Finding]:
-    return list(doctor_machine.camera_ready(source, host, usb=usb, csi=csi))
+    return list(camera_ready(source, host, usb=usb, csi=csi))
 
 
 # --- camera ---------------------------------------------------------------------------------------
@@ -141,26 +141,26 @@ def test_an_edge_tpu_is_seen_before_and_after_it_got_its_firmware(
     node = machine.usb(vendor, product)
     host = machine.host()
     assert host.edgetpu_usb() == [node]
-    assert doctor_machine.edgetpu(host, "auto", library="/usr/lib/x").state == OK
-    missing = doctor_machine.edgetpu(host, "auto", library="")
+    assert edgetpu(host, "auto", library="/usr/lib/x").state == OK
+    missing = edgetpu(host, "auto", library="")
     assert missing.state == WARNING and "built for this runtime" in missing.fix
-    assert doctor_machine.edgetpu(host, "edgetpu", library="").state == FAILED
+    assert edgetpu(host, "edgetpu", library="").state == FAILED
     machine.closed.add(node)
-    closed = doctor_machine.edgetpu(host, "auto", library="/usr/lib/x")
+    closed = edgetpu(host, "auto", library="/usr/lib/x")
     assert closed.state == FAILED and "usermod -aG plugdev pi" in closed.fix
 
 
 def test_who_holds_the_edge_tpu_is_named(machine: Machine) -> None:
     machine.write("dev/apex_0")
     machine.process(7, "frigate", "frigate", "/dev/apex_0")
-    finding = doctor_machine.edgetpu(machine.host(), "auto", library="/usr/lib/x")
+    finding = edgetpu(machine.host(), "auto", library="/usr/lib/x")
     assert finding.state == FAILED and "frigate (process 7)" in finding.found
 
 
 def test_a_missing_edge_tpu_matters_only_to_those_who_ask_for_it(machine: Machine) -> None:
     machine.usb("1d6b", "0003")
-    assert doctor_machine.edgetpu(machine.host(), "auto", library="x").state == OK
-    assert doctor_machine.edgetpu(machine.host(), "edgetpu", library="x").state == FAILED
+    assert edgetpu(machine.host(), "auto", library="x").state == OK
+    assert edgetpu(machine.host(), "edgetpu", library="x").state == FAILED
 
 
 # --- board, clock, disk ---------------------------------------------------------------------------
@@ -181,23 +181,23 @@ def test_throttling_now_and_since_boot_is_told(
     file = machine.write("throttled", word)
     machine.write("thermal/thermal_zone0/temp", "51200")
     board = BoardSensors(machine.root / "thermal", file)
-    finding = the(doctor_machine.heat_and_power(board, 80.0), "throttling")
+    finding = the(heat_and_power(board, 80.0), "throttling")
     assert finding.state == state and words in finding.found
     if "under-voltage" in words:
         assert "power supply" in finding.fix
-    temperature = the(doctor_machine.heat_and_power(board, 80.0), "temperature")
+    temperature = the(heat_and_power(board, 80.0), "temperature")
     assert (temperature.state, temperature.found) == (OK, "51 degrees C")
-    assert the(doctor_machine.heat_and_power(board, 50.0), "temperature").state == WARNING
+    assert the(heat_and_power(board, 50.0), "temperature").state == WARNING
 
 
 def test_a_clock_that_was_never_set_fails_and_one_without_a_server_warns(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(machine.root))
-    assert doctor_machine.clock(machine.host(), 60.0).state == FAILED
-    assert doctor_machine.clock(machine.host(), 1.8e9).state == WARNING
+    assert clock(machine.host(), 60.0).state == FAILED
+    assert clock(machine.host(), 1.8e9).state == WARNING
     machine.write("run/systemd/timesync/synchronized")
-    assert doctor_machine.clock(machine.host(), 1.8e9).state == OK
+    assert clock(machine.host(), 1.8e9).state == OK
 
 
 def test_a_time_service_other_than_systemd_s_is_known_too(
@@ -205,7 +205,7 @@ def test_a_time_service_other_than_systemd_s_is_known_too(
 ) -> None:
     machine.write("timedatectl", "#!/bin/sh\necho yes\n").chmod(0o755)
     monkeypatch.setenv("PATH", f"{machine.root}:{os.environ['PATH']}")
-    assert doctor_machine.clock(machine.host(), 1.8e9).state == OK
+    assert clock(machine.host(), 1.8e9).state == OK
 
 
 def collecting(folder: Path) -> Config:
@@ -223,15 +223,15 @@ def test_a_full_disk_is_told(machine: Machine) -> None:
 
     settings = collecting(machine.root)
     host = Full()
-    found = states(doctor_machine.disk(host, settings))
+    found = states(disk(host, settings))
     assert found == {"disk": FAILED, "collect": WARNING}
     Full.free = 10**10
-    assert set(states(doctor_machine.disk(host, settings)).values()) == {OK}
+    assert set(states(disk(host, settings)).values()) == {OK}
 
 
 def test_a_folder_that_cannot_be_written_is_told(machine: Machine) -> None:
     machine.closed.add(machine.root)
-    finding = the(doctor_machine.disk(machine.host(), collecting(machine.root)), "collect")
+    finding = the(disk(machine.host(), collecting(machine.root)), "collect")
     assert finding.state == FAILED and "sudo chown -R pi" in finding.fix
 
 
@@ -241,7 +241,7 @@ def test_a_folder_that_cannot_be_written_is_told(machine: Machine) -> None:
 def test_the_ports_of_all_enabled_servers_are_looked_at_and_no_others(machine: Machine) -> None:
     def looked_at(**sections: Any) -> dict[str, str]:
         settings = Config(output=OutputConfig(**sections))
-        return {f.check: f.found for f in doctor_machine.ports(machine.host(), settings)}
+        return {f.check: f.found for f in ports(machine.host(), settings)}
 
     assert looked_at() == {}
     every = {"web": WebConfig(enabled=True), "prometheus": PrometheusConfig(enabled=True)}
@@ -257,11 +257,11 @@ def test_a_taken_port_is_told_unless_it_is_the_service_s(
     command: str, state: str, machine: Machine
 ) -> None:
     settings = Config(output=OutputConfig(web=WebConfig(enabled=True)))
-    assert states(doctor_machine.ports(machine.host(), settings)) == {"port of web": OK}
+    assert states(ports(machine.host(), settings)) == {"port of web": OK}
     machine.listen(8080, 4321)
-    assert states(doctor_machine.ports(machine.host(), settings)) == {"port of web": WARNING}
+    assert states(ports(machine.host(), settings)) == {"port of web": WARNING}
     machine.process(31, "holder", command, "socket:[4321]")
-    finding = the(doctor_machine.ports(machine.host(), settings), "port of web")
+    finding = the(ports(machine.host(), settings), "port of web")
     assert finding.state == state
     assert state == OK or "holder (process 31) has port 8080" in finding.found
 

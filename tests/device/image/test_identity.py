@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from device.image.errors import ImageError
 from device.image.identity import Identity, of_environment, seed
 from device.image.tools import archive_of_apt
-from device.settings.sections import load as load_config
+from device.settings import sections
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeKeyOfATestThatNobodyHasThePrivateHalfOf me@desk"
 WIFI = {
@@ -188,7 +188,7 @@ def test_a_token_that_an_image_takes_is_one_that_the_service_takes(token: str) -
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fieldguide.toml"
         path.write_text(file["content"])
-        output = load_config(path).output
+        output = sections.load(path).output
     assert output.web.token == output.prometheus.token == token
 
 
@@ -204,7 +204,7 @@ def test_a_web_token_opens_the_page_to_the_network(tmp_path: Path) -> None:
     (file,) = parsed(seed(Identity(web_token=token))["user-data"])["write_files"]
     path = tmp_path / "fieldguide.toml"
     path.write_text(file["content"])
-    output = load_config(path).output
+    output = sections.load(path).output
     for server in (output.web, output.prometheus):
         assert (server.enabled, server.address, server.token) == (True, "0.0.0.0", token)
     assert "fieldguide" in file["owner"] and file["permissions"] == "0640"

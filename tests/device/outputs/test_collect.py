@@ -20,8 +20,7 @@ from device.contract import provenance
 from device.contract.folders import photos_below
 from device.contract.names import name_problem
 from device.errors import ClassNameError, OutputError
-from device.outputs.collect import folder as collect_folder
-from device.outputs.collect.folder import Saved, too_many, too_old
+from device.outputs.collect.folder import EARLIEST_S, UNDATED_S, Saved, too_many, too_old
 from device.outputs.collect.sink import MB, Collector, folder_name, why_save
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
@@ -213,7 +212,7 @@ def test_other_photos_have_no_record() -> None:
 
 FILES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 20), st.booleans()), max_size=30).map(
     lambda rows: [
-        Saved(Path(f"{age:02}-{i}"), size, collect_folder.EARLIEST_S + age, labelled)
+        Saved(Path(f"{age:02}-{i}"), size, EARLIEST_S + age, labelled)
         for i, (size, age, labelled) in enumerate(rows)
     ]
 )
@@ -235,8 +234,8 @@ def test_the_folder_stays_in_its_bounds_and_labels_never_go(files: list[Saved], 
 
 @given(FILES, st.integers(0, 20))
 def test_only_doubts_of_a_known_age_grow_too_old(files: list[Saved], oldest: int) -> None:
-    oldest_s = collect_folder.EARLIEST_S + oldest
-    undated = [replace(file, modified_s=collect_folder.UNDATED_S) for file in files]
+    oldest_s = EARLIEST_S + oldest
+    undated = [replace(file, modified_s=UNDATED_S) for file in files]
     gone = too_old([*files, *undated], oldest_s)
     assert gone == [f for f in files if not f.labelled and f.modified_s < oldest_s]
 
@@ -322,7 +321,7 @@ def test_what_a_late_clock_saved_ages_from_when_it_is_set(
     sink.publish(observed(1))
     (path,) = photos_below(tmp_path)
     # How late that clock was nobody knew; now a server has set it.
-    assert path.stat().st_mtime == collect_folder.UNDATED_S
+    assert path.stat().st_mtime == UNDATED_S
     set_clock(True)
     scan(sink)
     assert path.exists() and abs(path.stat().st_mtime - time.time()) < 60

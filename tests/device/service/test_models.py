@@ -180,6 +180,8 @@ def test_a_trial_that_worked_for_a_while_is_what_updates_go_back_to(
     watching = watch(root / "current")
     labels(watching, model_watcher.FEWEST_LABELS)
     eventually(lambda: os.readlink(root / "confirmed") == "slots/b")
+    # Until it has let go of the slots, too.
+    eventually(lambda: watching.watcher._accepted is None)
     assert slots.revert(root) is None
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from device.outputs.mqtt import connection as mqtt_connection
+from device.outputs.mqtt import connection, trouble
 from device.outputs.mqtt import sink as mqtt
-from device.outputs.mqtt import trouble
 from device.settings.mqtt import MqttConfig, check_mqtt
 from tests.support.mqtt_sinks import OWN, Make, config, connect, problem_of
 from tests.support.observations import Surroundings, sight
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 @pytest.fixture(autouse=True)
 def _ask_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trouble, "ASK_S", 1.0)
-    monkeypatch.setattr(mqtt_connection, "ANSWER_S", 1.0)
+    monkeypatch.setattr(connection, "ANSWER_S", 1.0)
 
 
 @pytest.fixture
