@@ -53,8 +53,9 @@ def check_mqtt(config: MqttConfig) -> None:
     _check_host(config.host)
     if config.password and not config.user:
         raise ConfigError("output.mqtt.password is set, but user is not")
-    for name in ("ca_file", "cert_file", "key_file"):
-        if getattr(config, name) and not config.tls:
+    files = {"ca_file": config.ca_file, "cert_file": config.cert_file, "key_file": config.key_file}
+    for name, file in files.items():
+        if file and not config.tls:
             raise ConfigError(f"output.mqtt.{name} is set, but tls is not: set tls = true")
     if config.key_file and not config.cert_file:
         raise ConfigError("output.mqtt.key_file is set, but cert_file is not: set both")
@@ -109,12 +110,14 @@ def _naming(name: str, value: str) -> Iterator[None]:
 
 
 def _check_topics(config: MqttConfig) -> None:
-    for name in ("topic_prefix", "discovery_prefix"):
-        value = getattr(config, name)
+    prefixes = {
+        "topic_prefix": config.topic_prefix,
+        "discovery_prefix": config.discovery_prefix,
+    }
+    for name, value in prefixes.items():
         if set("+#") & set(value) or value.startswith(("/", "$")) or value.endswith("/"):
             raise ConfigError(f"output.mqtt.{name}={value!r}: no +, no #, no / at its ends, no $")
-    for name in ("topic_prefix", "discovery_prefix", "device_id", "name"):
-        value = getattr(config, name)
+    for name, value in {**prefixes, "device_id": config.device_id, "name": config.name}.items():
         if len(value) > MAX_TOPIC_CHARACTERS or not value.isprintable():
             raise ConfigError(
                 f"output.mqtt.{name}={value[:40]!r}: at most {MAX_TOPIC_CHARACTERS} characters, "
