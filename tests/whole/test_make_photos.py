@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.workshop import Workshop
+from tests.support.workshop import Workshop, makefiles
 from train.stamps import CODE, ROOT, photos_digest
 
 AN_HOUR_S = 3600
@@ -155,14 +155,13 @@ def test_a_tilde_that_no_shell_saw_is_the_home_folder(workshop: Workshop, tmp_pa
 
 def project(workshop: Workshop, folder: Path) -> Path:
     """A copy of what make needs, with a store of photos of its own."""
-    for name in ("Makefile", *CODE["code-data"], *CODE["code-train"], *CODE["code-convert"]):
+    for name in (*makefiles(), *CODE["code-data"], *CODE["code-train"], *CODE["code-convert"]):
         for path in ROOT.glob(name):
             target = folder / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     for name in ("train/locks/workstation.txt", "train/locks/workstation-gpu.txt"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+        write(folder / name, "")
         os.utime(folder / name, (0, 0))
     workshop.root = folder
     return folder

@@ -1,14 +1,16 @@
 """Promises of the Makefile, run with a stand-in for Python: what is needed is made, once."""
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.pages import tracked
 from tests.support.places import ROOT
-from tests.support.workshop import FIRST, REST, Workshop, environment
+from tests.support.workshop import FIRST, REST, Workshop, environment, makefiles, rules
 
 
 def test_a_bundle_is_made_step_by_step_and_nothing_runs_twice(workshop: Workshop) -> None:
@@ -94,3 +96,68 @@ def test_make_bundle_makes_good_a_bundle_that_is_damaged(workshop: Workshop, dam
     workshop.make("bundle")
     (workshop.build / f"{damaged}.damaged").touch()
     assert workshop.make("bundle") == ["convert bundle"]
+
+
+# --- help and parts -------------------------------------------------------------------------------
+
+TERMINAL_COLUMNS = 80
+SECTIONS = ["PIPELINE", "BOARDS", "MEASUREMENTS", "UPKEEP"]
+
+
+@pytest.fixture(scope="module")
+def help_lines() -> list[str]:
+    done = subprocess.run(
+        ["make", "help"], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
+def test_every_part_of_the_makefile_is_included() -> None:
+    parts = {name for name in tracked() if name.endswith(".mk")}
+    assert parts and parts == set(makefiles()) - {"Makefile"}
+
+
+def test_every_target_has_a_line_in_the_help(help_lines: list[str]) -> None:
+    targets = re.findall(r"^([a-z][a-z-]*):(?!=)", rules(), re.M)
+    told = [line.split()[0] for line in help_lines if re.match(r"  [a-z-]+ +\S", line)]
+    assert sorted(told) == sorted(set(targets) - {"force"})
+
+
+def test_every_variable_has_an_explanation_of_its_own_in_the_help(help_lines: list[str]) -> None:
+    variables = re.findall(r"^([A-Z_]+) \?=", rules(), re.M)
+    explained = dict(re.findall(r"^# (?:.*\n# )*(.*)\n([A-Z_]+) \?=", rules(), re.M))
+    assert sorted(explained.values()) == sorted(variables), "each has its own comment above it"
+    for last_line, name in explained.items():
+        assert any(line.startswith(f"  {name}=") for line in help_lines), name
+        assert any(line.endswith(f" {last_line}") for line in help_lines), name
+
+
+def test_the_help_fits_a_terminal_with_the_pipeline_first(help_lines: list[str]) -> None:
+    assert [line for line in help_lines if line.isupper() and line.isalpha()] == SECTIONS
+    assert max(map(len, help_lines)) <= TERMINAL_COLUMNS
+
+
+# --- the light door -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pytest_options", "light"),
+    [
+        ("tests/device", True),
+        ("-q tests/device/test_child.py::test_a tests/device/camera -k 'a or b'", True),
+        ("tests/device tests/whole", False),
+        ("tests/device ./tests/convert/pack", False),
+        ("-k device", False),
+        ("", False),
+    ],
+)
+def test_tests_of_the_device_alone_set_up_the_light_environment_alone(
+    workshop: Workshop, tmp_path: Path, pytest_options: str, light: bool
+) -> None:
+    places = (f"LIGHT_VENV={tmp_path}/light", f"PYTEST={pytest_options}")
+    done = workshop.run("-n", "test", *places)
+    assert done.returncode == 0, done.stderr
+    made = ("light/ready", "venv-device/ready", "wheel/ready", "weights/ready")
+    found = [name for name in made if f"touch {tmp_path}" in done.stdout and name in done.stdout]
+    assert found == ([made[0]] if light else list(made[1:]))
+    assert (f"{tmp_path}/light/bin/python -m pytest" in done.stdout) == light

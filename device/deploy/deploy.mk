@@ -1,0 +1,64 @@
+# Bundles and the package onto boards, over ssh.
+
+##@ boards
+# the board to deploy to, as ssh names it: user@board
+HOST ?=
+# instead of HOST: an Ansible inventory of many boards
+HOSTS ?=
+# the bundle that is deployed
+TAR ?= $(BUILD)/bundle.tar
+# boards at once: a number, or a share such as 20%
+BATCH ?= 1
+# the percentage of them that may fail before all stops
+MAX_FAIL ?= 0
+# seconds until the first label after a deployment; 0: the
+# service need only run
+LABELS_S ?= 30
+# settings for a board that has none
+SETTINGS ?= device/fieldguide.example.toml
+# the Edge TPU's library: a .deb file or a package's name
+EDGETPU ?=
+# more options of ansible-playbook, such as "--check" or
+# "--ask-become-pass"
+ANSIBLE ?=
+
+# $(call whole_number,NAME,what else it may be,suffix of that)
+whole_number = $(if $(shell grep -Ex '[0-9]+$(3)?' <<< '$($(1))'),,$(error $(1)=$($(1)): a whole number$(2)))
+ifneq ($(filter deploy rollback status,$(MAKECMDGOALS)),)
+$(if $(HOST)$(HOSTS),,$(error name the board: HOST=user@board, or HOSTS=inventory.ini for many))
+$(if $(HOST),$(if $(HOSTS),$(error name HOST or HOSTS, not both)))
+$(if $(HOSTS),$(if $(shell test -f "$(HOSTS)" && echo 1),,$(error HOSTS=$(HOSTS): no such inventory)))
+$(if $(shell test -f "$(SETTINGS)" && echo 1),,$(error SETTINGS=$(SETTINGS): no such file))
+$(call whole_number,MAX_FAIL)
+$(call whole_number,LABELS_S)
+$(call whole_number,BATCH, or a share of all boards such as 20%,%)
+endif
+# A bundle of one's own is taken as it is, and made by nobody.
+ifneq ($(filter deploy,$(MAKECMDGOALS)),)
+$(if $(word 2,$(TAR)),$(error TAR=$(TAR) must not contain spaces))
+$(if $(filter $(BUILD)/bundle.tar,$(TAR)),,$(if $(wildcard $(TAR)),,$(error TAR=$(TAR): no such bundle)))
+endif
+
+DEPLOYER := $(BUILD)/venv-deploy/ready
+playbook = ANSIBLE_CONFIG=device/deploy/ansible.cfg $(BUILD)/venv-deploy/bin/ansible-playbook \
+  -i $(if $(HOSTS),"$(HOSTS)","$(HOST)$(comma)") -e batch="$(BATCH)" -e max_fail="$(MAX_FAIL)" \
+  -e labels_s="$(LABELS_S)" $(ANSIBLE) device/deploy/$@.yml
+comma := ,
+
+deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## bundle and package onto HOST or HOSTS, over ssh
+	@$(playbook) -e bundle=$(call quoted,$(TAR)) -e wheel=$(call quoted,$(BUILD)/wheel/*.whl) \
+	  -e wheels=$(call quoted,$(BUILD)/wheels) -e lock=$(call quoted,device/locks/device.txt) \
+	  -e settings=$(call quoted,"$(SETTINGS)") \
+	  -e edgetpu=$(if $(filter %.deb,$(EDGETPU)),$(call quoted,"$(EDGETPU)"),"$(EDGETPU)")
+# Ansible wants whole paths, and splits values at spaces as a shell would.
+quoted = "'$$($(PY) -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' $(1))'"
+
+rollback: $(DEPLOYER) ## go back to the bundle before, on HOST or HOSTS
+	@$(playbook)
+
+status: $(DEPLOYER) ## tell what HOST or HOSTS run
+	@$(playbook)
+
+$(DEPLOYER): device/deploy/lock.txt | $(READY)
+	@$(call environment,$(PY))
+	@touch $@

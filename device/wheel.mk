@@ -1,0 +1,13 @@
+# The device package as a wheel; the wheel lies in build/wheel.
+
+##@ boards
+# What the wheel holds, in whatever sub-package.
+DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o -path device/workstation -prune -o \( -name '*.py' -o -name '*.html' -o -name '*.toml' \) -print)
+
+wheel: $(BUILD)/wheel/ready ## build the device package's wheel
+$(BUILD)/wheel/ready: pyproject.toml $(DEVICE_FILES) LICENSE | $(READY)
+	@rm -rf $(@D); mkdir -p $(@D)
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --wheel-dir $(@D) .
+	@rm -rf build/lib build/bdist.*
+	@touch $@

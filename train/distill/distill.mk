@@ -1,0 +1,26 @@
+# A small network for microcontrollers, taught by the one that was trained.
+
+##@ pipeline
+# epochs of `make micro`'s distillation
+MICRO_EPOCHS ?= 30
+
+MICRO := $(BUILD)/micro
+MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv data.json timings.json)
+.PRECIOUS: $(MICRO_TRAINED)
+$(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
+
+micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers: build/micro/cpp
+
+$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
+	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
+	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
+
+$(MICRO)/cpp/ready: $(MICRO_TRAINED) $(addprefix $(VARS)/,convert verify code-convert code-bundle) | $(READY)
+	@$(PY) -m convert export --training $(MICRO)/train --out $(MICRO)/convert \
+	  --calibration-photos $(CALIBRATION) --seed $(SEED)
+	@$(PY) -m convert verify --training $(MICRO)/train --models $(MICRO)/convert \
+	  --out $(MICRO)/bundle $(allowed)
+	@$(PY) -m convert bundle --training $(MICRO)/train --models $(MICRO)/convert \
+	  --out $(MICRO)/bundle
+	@$(PY) -m convert micro --bundle $(MICRO)/bundle --out $(@D)
+	@touch $@
