@@ -21,6 +21,10 @@ NETWORK = "model.keras"
 METRICS = "metrics.json"
 TIMINGS = "timings.json"
 REPORT = "report.html"
+AUDIT = "audit.json"
+AUDIT_PAGE = "audit.html"
+NEW_PHOTOS_PAGE = "new.html"
+"""Of photos from devices that wait to be reviewed."""
 REPORT_PLACE = ("<!-- quantization -->", "<!-- /quantization -->")
 """Between these, training's report has room for the section on quantization."""
 

@@ -83,6 +83,14 @@ class Removal:
     reason: str
 
 
+@dataclass(frozen=True)
+class Judge:
+    """How good the judge of classes is on the training part, cross-validated."""
+
+    n: int
+    accuracy: float
+
+
 def judge(
     features: Floats, labels: Numbers, groups: Sequence[str], train: npt.NDArray[np.bool_]
 ) -> Probabilities:
@@ -160,12 +168,12 @@ def nearest(
 
 def mislabels(
     rows: Sequence[Row], labels: Sequence[str], features: Floats
-) -> tuple[list[Finding], dict[str, float]]:
+) -> tuple[list[Finding], Judge | None]:
     """Photos that another class claims, strongest first, and how good the judge is.
 
     Returns:
-        The findings, and "n" and "accuracy" of the judge on the training part (cross-validated);
-        nothing of either if a class has fewer than `LEAST_JUDGED` different training photos.
+        The findings and the judge; nothing of either if a class has fewer than `LEAST_JUDGED`
+        different training photos.
     """
     train = _teach(rows)
     truth = np.array([labels.index(row.label) for row in rows], np.int64)
@@ -174,7 +182,7 @@ def mislabels(
     taught = {(r.label, r.group) for r, teaches in zip(rows, train, strict=True) if teaches}
     different = Counter(label for label, _ in taught)
     if min(different[label] for label in labels) < LEAST_JUDGED:
-        return [], {}
+        return [], None
     probabilities = judge(features, truth, groups, train)
     suggested = confident_label(probabilities, truth, train)
     near = truth[nearest(features, groups, train)[0]]
@@ -191,8 +199,7 @@ def mislabels(
         for i in np.flatnonzero((suggested != truth) & (margin > 0)).tolist()
     ]
     right = float((probabilities.argmax(axis=1) == truth)[train].mean())
-    quality = {"n": float(train.sum()), "accuracy": right}
-    return sorted(found, key=lambda f: (-f.score, f.paths)), quality
+    return sorted(found, key=lambda f: (-f.score, f.paths)), Judge(int(train.sum()), right)
 
 
 def _teach(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:

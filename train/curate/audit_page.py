@@ -1,8 +1,7 @@
 """The audit as files: `audit.json` for programs, `audit.html` for a person."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,19 @@ from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from device.files import write_text
-from device.workstation.training import LEFT_OUT, DataSet, Part
+from device.workstation.training import AUDIT, AUDIT_PAGE, LEFT_OUT, DataSet, Part
 from train.curate import audit
-from train.curate.audit import Finding, Removal
+from train.curate.audit import Finding, Judge, Removal
+from train.curate.audit_record import AuditRecord, Unusable
 from train.curate.features import frozen_features
 from train.data.dataset import scan
 from train.data.listed import read_same
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.page.pictures import Picture, photo
-from train.page.templates import page_environment
+from train.page.templates import PART_NAMES, page_environment
 
 TEMPLATE = "audit.html.j2"
-RECORD, PAGE = "audit.json", "audit.html"
 CACHE_FOLDER = "cache/audit"
 PICTURE_PX = 180
 SHOWN = 60
@@ -76,23 +75,20 @@ class Audit:
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
     removals: tuple[Removal, ...]
-    judge: dict[str, float]
-    """n and cross-validated accuracy on the training part; empty if classes are too small."""
+    judge: Judge | None
+    """None if classes are too small."""
 
-    def record(self) -> dict[str, Any]:
-        """As the JSON object of `audit.json`."""
-        return {
-            "fingerprint": self.data.fingerprint,
-            "seed": self.seed,
-            "judge": self.judge,
-            "unusable": [
-                {"path": row.path, "reason": row.reason}
-                for row in self.rows
-                if row.part == LEFT_OUT
-            ],
-            "findings": [asdict(finding) for finding in self.findings],
-            "removals": [asdict(removal) for removal in self.removals],
-        }
+    def record(self) -> AuditRecord:
+        """As `audit.json` holds it."""
+        unusable = (row for row in self.rows if row.part == LEFT_OUT)
+        return AuditRecord(
+            fingerprint=self.data.fingerprint,
+            seed=self.seed,
+            judge=self.judge,
+            unusable=tuple(Unusable(row.path, row.reason) for row in unusable),
+            findings=self.findings,
+            removals=self.removals,
+        )
 
 
 def run(folder: Path, weights: str, seed: int, out: Path) -> str:
@@ -114,9 +110,9 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
         return prepare(decode(read_same(folder / path, digests[path]), rules), rules)
 
     page = render(found, load)
-    write_text(out / PAGE, page)
-    write_text(out / RECORD, json.dumps(found.record(), indent=2) + "\n")
-    return f"{summary(found)}\nlook at {out / PAGE}"
+    write_text(out / AUDIT_PAGE, page)
+    found.record().write(out / AUDIT)
+    return f"{summary(found)}\nlook at {out / AUDIT_PAGE}"
 
 
 def look(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
@@ -179,6 +175,7 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
             removals=found.removals,
             test_share=sum(by_path[r.path].part == Part.TEST for r in found.removals),
             parts=(*Part, LEFT_OUT),
+            part_names=PART_NAMES,
             least=audit.LEAST_JUDGED,
             sections=[
                 {

@@ -45,7 +45,8 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     """Write `split.csv`, `data.json` and, if there are photos from devices, the page for review.
 
     Raises:
-        DataError: if the folder has no classes to tell apart, or the audit cannot be read.
+        DataError: if the folder has no classes to tell apart, or the audit is of other photos.
+        RecordError: if the audit cannot be read.
     """
     found = dataset.scan(inputs.photos, Preprocessing())
     collected = {photo.path for photo in found if photo.collected}
@@ -63,9 +64,10 @@ def split_photos(inputs: SplitInputs) -> Prepared:
 
 def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[Row]:
     # Its imports take a second, and few builds are cleaned.
-    from train.curate.clean import clean, read_cleaning
+    from train.curate.audit_record import AuditRecord
+    from train.curate.clean import clean
 
-    return clean(rows, read_cleaning(audit), fingerprint, seed)
+    return clean(rows, AuditRecord.read(audit), fingerprint, seed)
 
 
 def _write_news(folder: Path, texts: Mapping[str, str]) -> None:

@@ -15,11 +15,10 @@ from device.contract.preprocess import Preprocessing
 from device.contract.provenance import REVIEW, Provenance
 from device.errors import PhotoError
 from device.files import write_text
-from device.workstation.training import LEFT_OUT
+from device.workstation.training import LEFT_OUT, NEW_PHOTOS_PAGE
 from train.data.split import Row
 from train.page.templates import page_environment
 
-PAGE = "new.html"
 TEMPLATE = "review.html.j2"
 PICTURE_PX = 176
 """Longest side of a picture on the page."""
@@ -71,7 +70,7 @@ def write_page(out: Path, folder: Path, labelled: Sequence[Row]) -> str:
         What to tell the user, on a line of its own; empty if there is nothing new.
     """
     waiting = _waiting(folder)
-    page = out / PAGE
+    page = out / NEW_PHOTOS_PAGE
     if not waiting and not labelled:
         page.unlink(missing_ok=True)
         return ""

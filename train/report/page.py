@@ -27,7 +27,7 @@ from device.workstation.training import LEFT_OUT, Epoch, Metrics, Mistake, Part
 from train.data.split import Row
 from train.page import pictures
 from train.page.pictures import Picture
-from train.page.templates import page_environment
+from train.page.templates import PART_NAMES, page_environment
 from train.report.chapter_records import Chapter
 
 TEMPLATE = "report.html.j2"
@@ -41,12 +41,6 @@ LEFT_OUT_SHOWN = 20
 CONFUSIONS_NAMED = 3
 UPRIGHT_FROM_CLASSES = 8
 """From this many classes on, the column heads of the confusion matrix stand upright."""
-PART_NAMES = {
-    Part.TRAIN: "train",
-    Part.VAL: "validation",
-    Part.TEST: "test",
-    LEFT_OUT: "left out",
-}
 
 CONTENTS = (
     ("figures", "Key figures"),

@@ -1,6 +1,5 @@
 """Promises of the audit: it finds what is wrong, and cleaning never flatters the test part."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,22 @@ from hypothesis import strategies as st
 
 from device.contract.arrays import Pixels
 from device.errors import PhotoError
-from device.workstation.training import LEFT_OUT, DataSet
+from device.workstation.records import RecordError
+from device.workstation.training import AUDIT, LEFT_OUT, DataSet
 from tests.support.pictures import RULES, encoded, picture
-from train.curate.audit import Finding, Removal, alike, confident_label, judge, mislabels, removals
+from train.curate.audit import (
+    Finding,
+    Judge,
+    Removal,
+    alike,
+    confident_label,
+    judge,
+    mislabels,
+    removals,
+)
 from train.curate.audit_page import Audit, render
-from train.curate.clean import Cleaning, clean, read_cleaning
+from train.curate.audit_record import AuditRecord
+from train.curate.clean import clean
 from train.data.record import describe
 from train.data.split import Row, thumbnail
 from train.errors import DataError
@@ -57,7 +67,7 @@ def test_a_mislabel_is_found_in_every_part_and_removed_from_the_training_part_al
     listed = suggested.keys() & {rows[i].path for i in in_test}
     assert listed and all(suggested[path] == "daisy" for path in listed)
     assert suggested[rows[0].path] == "daisy" and suggested[rows[65].path] == "rose"
-    assert quality["accuracy"] > 0.97
+    assert quality and quality.accuracy > 0.97
     gone = removals(rows, found)
     assert {removal.path for removal in gone} == {rows[0].path, rows[65].path}
 
@@ -101,7 +111,7 @@ def test_classes_too_small_to_judge_are_not_judged() -> None:
     rows, features = garden({0: "rose"})
     few = list(range(30)) + list(range(60, 90)) + list(range(120, 130))
     found, quality = mislabels([rows[i] for i in few], LABELS, features[few])
-    assert found == [] and quality == {}
+    assert found == [] and quality is None
 
 
 def test_copies_contradictions_and_bursts_are_told_apart() -> None:
@@ -155,7 +165,7 @@ def test_a_class_that_is_one_burst_is_not_judged() -> None:
     rows, features = garden({})
     kept = [i for i, r in enumerate(rows) if r.label != "tulip"]
     burst = [replace(rows[i], group="burst") if rows[i].label == "rose" else rows[i] for i in kept]
-    assert mislabels(burst, LABELS[:2], features[kept]) == ([], {})
+    assert mislabels(burst, LABELS[:2], features[kept]) == ([], None)
 
 
 def test_alike_thumbnails_of_different_things_are_no_contradiction() -> None:
@@ -195,10 +205,14 @@ def removal_of(target: Row, kind: str = "copy") -> Removal:
     return Removal(target.path, target.sha256, kind, "because")
 
 
+def audited(*removals: Removal) -> AuditRecord:
+    return AuditRecord("f", 0, Judge(12, 0.9), (), (), removals)
+
+
 @settings(max_examples=50)
 @given(st.sets(st.sampled_from(ROWS), max_size=3))
 def test_cleaning_changes_no_part_of_the_photos_that_stay(chosen: set[Row]) -> None:
-    cleaning = Cleaning("f", 0, tuple(removal_of(r) for r in chosen))
+    cleaning = audited(*map(removal_of, chosen))
     cleaned = clean(ROWS, cleaning, "f", 0)
     for before, after in zip(ROWS, cleaned, strict=True):
         if before in chosen:
@@ -211,7 +225,7 @@ def test_cleaning_changes_no_part_of_the_photos_that_stay(chosen: set[Row]) -> N
 @pytest.mark.parametrize("part", ["val", "test"])
 def test_a_models_judgement_cannot_take_a_held_out_photo(part: str) -> None:
     target = next(r for r in ROWS if r.part == part)
-    cleaning = Cleaning("f", 0, (removal_of(target, "mislabel"),))
+    cleaning = audited(removal_of(target, "mislabel"))
     with pytest.raises(DataError, match="flatter"):
         clean(ROWS, cleaning, "f", 0)
 
@@ -219,22 +233,26 @@ def test_a_models_judgement_cannot_take_a_held_out_photo(part: str) -> None:
 def test_an_audit_of_other_photos_or_another_seed_is_refused() -> None:
     for fingerprint, seed in (("g", 0), ("f", 1)):
         with pytest.raises(DataError, match="make audit"):
-            clean(ROWS, Cleaning("f", 0, ()), fingerprint, seed)
+            clean(ROWS, audited(), fingerprint, seed)
 
 
 def test_cleaning_leaves_every_class_a_photo_in_each_part() -> None:
     roses = [r for r in ROWS if (r.label, r.part) == ("rose", "test")]
     with pytest.raises(DataError, match="no test photo of class 'rose'"):
-        clean(ROWS, Cleaning("f", 0, tuple(removal_of(r) for r in roses)), "f", 0)
+        clean(ROWS, audited(*map(removal_of, roses)), "f", 0)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"fingerprint": "f", "seed": 0, "removals": [1]}']
+    "text",
+    [
+        *("", "{}", "[]", '{"fingerprint": "f", "seed": 0, "removals": [1]}'),
+        *(audited().text().replace(f'"{key}"', '"other"') for key in ("schema", "removals")),
+    ],
 )
-def test_a_damaged_audit_says_what_to_do(tmp_path: Path, text: str) -> None:
-    (tmp_path / "audit.json").write_text(text)
-    with pytest.raises(DataError, match="make audit"):
-        read_cleaning(tmp_path / "audit.json")
+def test_a_damaged_or_older_audit_says_what_to_do(tmp_path: Path, text: str) -> None:
+    (tmp_path / AUDIT).write_text(text)
+    with pytest.raises(RecordError, match=r"audit\.json: .*remove it and run `make audit`"):
+        AuditRecord.read(tmp_path / AUDIT)
 
 
 def an_audit() -> Audit:
@@ -245,7 +263,7 @@ def an_audit() -> Audit:
         Finding("outlier", (rows[-1].path,), 0.1),
     )
     data: DataSet = describe(Path("garden"), rows).data
-    return Audit(data, 0, tuple(rows), findings, (removal_of(rows[1]),), {"n": 12, "accuracy": 0.9})
+    return Audit(data, 0, tuple(rows), findings, (removal_of(rows[1]),), Judge(12, 0.9))
 
 
 def test_the_page_shows_each_finding_and_runs_nothing() -> None:
@@ -263,8 +281,9 @@ def test_the_page_shows_each_finding_and_runs_nothing() -> None:
 
 def test_what_the_audit_writes_is_what_cleaning_reads(tmp_path: Path) -> None:
     found = an_audit()
-    (tmp_path / "audit.json").write_text(json.dumps(found.record()))
-    cleaning = read_cleaning(tmp_path / "audit.json")
+    found.record().write(tmp_path / AUDIT)
+    cleaning = AuditRecord.read(tmp_path / AUDIT)
+    assert cleaning == found.record()
     assert cleaning.removals == found.removals
     cleaned = clean(found.rows, cleaning, found.data.fingerprint, 0)
     assert Counter(r.part for r in cleaned)[LEFT_OUT] == 1

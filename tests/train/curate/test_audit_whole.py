@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from device.workstation.training import DATA, DataRecord
+from device.workstation.training import AUDIT, AUDIT_PAGE, DATA, DataRecord
 from tests.support.build_folder import Build, succeeded, train, weights_folder
+from train.curate.audit_record import AuditRecord
 from train.data.rendered import render_data_set
 
 pytestmark = pytest.mark.slow
@@ -33,23 +34,21 @@ def test_cleaning_leaves_out_what_the_audit_found_and_nothing_else(tmp_path: Pat
     data = ("--data", photos, "--out", build.train)
     said = succeeded(train("audit", *data, "--weights", weights_folder()))
     assert "look at" in said and "not judged" not in said
-    page = (build.train / "audit.html").read_text("utf-8")
+    page = (build.train / AUDIT_PAGE).read_text("utf-8")
     assert page.count("data:image/jpeg;base64,") > 4
-    record = build.json("train/audit.json")
-    found = {
-        kind: [set(f["paths"]) for f in record["findings"] if f["kind"] == kind] for kind in kinds
-    }
+    record = AuditRecord.read(build.train / AUDIT)
+    found = {kind: [set(f.paths) for f in record.findings if f.kind == kind] for kind in kinds}
     assert found == {kind: [paths] for kind, paths in kinds.items()}
-    suspects = [f for f in record["findings"] if f["kind"] == "mislabel"]
-    (suspect,) = [f for f in suspects if f["paths"] == [f"{second.name}/wrong.jpg"]]
-    assert suspect["suggested"] == first.name
+    suspects = [f for f in record.findings if f.kind == "mislabel"]
+    (suspect,) = [f for f in suspects if f.paths == (f"{second.name}/wrong.jpg",)]
+    assert suspect.suggested == first.name
 
     succeeded(train("data", *data))
     before = {row["path"]: row for row in build.rows()}
-    succeeded(train("data", *data, "--clean", build.train / "audit.json"))
+    succeeded(train("data", *data, "--clean", build.train / AUDIT))
     after = {row["path"]: row for row in build.rows()}
     changed = {path for path, row in after.items() if row != before[path]}
-    assert changed == {removal["path"] for removal in record["removals"]}
+    assert changed == {removal.path for removal in record.removals}
     assert all(
         after[p]["part"] == "left_out" and "cleaned: " in after[p]["reason"] for p in changed
     )

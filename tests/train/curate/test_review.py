@@ -10,7 +10,7 @@ from PIL import Image
 
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import REVIEW, Provenance
-from device.workstation.training import DATA, LEFT_OUT, SPLIT, Part
+from device.workstation.training import DATA, LEFT_OUT, NEW_PHOTOS_PAGE, SPLIT, Part
 from tests.support.pictures import encoded
 from train.__main__ import main
 from train.curate import review
@@ -108,7 +108,7 @@ def test_make_data_shows_new_photos_before_anything_learns_from_them(
 ) -> None:
     out = tmp_path / "out"
     run(folder, out)
-    assert not (out / review.PAGE).exists() and "devices" not in capsys.readouterr().out
+    assert not (out / NEW_PHOTOS_PAGE).exists() and "devices" not in capsys.readouterr().out
     write(folder / "moss" / "m.jpg", image(5000), RECORD)
     write(folder / "fern" / "f.jpg", image(5001), RECORD)
     doubt = replace(RECORD, reason="uncertain", top={"<b>": 0.3, "fern": 0.5})
@@ -118,7 +118,7 @@ def test_make_data_shows_new_photos_before_anything_learns_from_them(
     said = capsys.readouterr().out
     assert "42 photos in 2 classes, folder 'photos', 2 of them saved by devices" in said
     assert f"saved by devices: 2 train, 0 left out, 2 wait in {folder / REVIEW}" in said
-    page = (out / review.PAGE).read_text()
+    page = (out / NEW_PHOTOS_PAGE).read_text()
     assert "<script" not in page and "http://" not in page and "https://" not in page
     assert page.count("data:image/jpeg") == 3 and page.count("cannot be shown") == 1
     assert "the model says moss" in page, "its opinion of the photo labelled fern"
@@ -130,10 +130,10 @@ def test_make_data_shows_new_photos_before_anything_learns_from_them(
 def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -> None:
     path = write(folder / REVIEW / "fern" / "d.jpg", image(5002), RECORD)
     run(folder, tmp_path)
-    assert (tmp_path / review.PAGE).exists()
+    assert (tmp_path / NEW_PHOTOS_PAGE).exists()
     path.unlink()
     run(folder, tmp_path)
-    assert not (tmp_path / review.PAGE).exists()
+    assert not (tmp_path / NEW_PHOTOS_PAGE).exists()
 
 
 def test_photos_that_wait_for_review_make_nothing_train_again(folder: Path, tmp_path: Path) -> None:
