@@ -75,19 +75,21 @@ def runtimes(options: argparse.Namespace) -> int:
     """Measure which operator versions the given environments' runtimes have."""
     model = read_model(options.model)
     operators = sorted(read_facts(model).operators)
-    table = [measure_runtimes.measure(python, model, operators) for python in options.python]
-    write_bytes(options.out, runtimes_table.table_text(table).encode())
+    table = [
+        measure_runtimes.measure_runtime(python, model, operators) for python in options.python
+    ]
+    write_bytes(options.out, runtimes_table.runtimes_text(table).encode())
     print("\n".join(f"{support.name}: {support.operators}" for support in table))
     return 0
 
 
 def tolerances(options: argparse.Namespace) -> int:
     """Take what was measured on the emulated boards into the table for all networks."""
-    rows = tolerance.read_table(options.measured)
+    rows = tolerance.read_tolerances(options.measured)
     if not rows:
         raise UsageError(f"{options.measured}: nothing measured; run `make test-arm` first")
-    table = tolerance.merged(tolerance.read_table(options.out), rows)
-    write_bytes(options.out, tolerance.table_text(table).encode())
+    table = tolerance.merged(tolerance.read_tolerances(options.out), rows)
+    write_bytes(options.out, tolerance.tolerances_text(table).encode())
     print(f"{options.out}: {len(table)} rows, {len(rows)} of them from {options.measured}")
     return 0
 

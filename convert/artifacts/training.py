@@ -116,7 +116,7 @@ class Training:
             ) from error
 
 
-def read(folder: Path) -> Training:
+def read_training(folder: Path) -> Training:
     """Read `build/train`.
 
     Raises:

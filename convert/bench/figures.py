@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from convert.artifacts.exported import read_model
-from convert.artifacts.training import Training, read
+from convert.artifacts.training import Training, read_training
 from convert.verify.statistics import Comparison, Labels, Probabilities, Share, compare, effective_n
 from device.commit import commit
 from device.inference.classifier import Classifier
@@ -58,7 +58,7 @@ def load_build(folder: Path, advance: Callable[[], None] = lambda: None) -> Buil
         InputError: if a part of the build is missing.
         RecordError: if its verification is missing, damaged or of another version.
     """
-    training = read(folder / "train")
+    training = read_training(folder / "train")
     verification = VerificationRecord.read(folder / "bundle" / VERIFICATION)
     photos = training.photos[Part.TEST]
     models = (read_model(folder / "convert" / name) for name in (FLOAT_MODEL, INT8_MODEL))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convert.artifacts.training import Training, load_network, read
+from convert.artifacts.training import Training, load_network, read_training
 from convert.errors import ConversionError
 from convert.quantize.calibration import choose
 from convert.tflite.flatbuffer import read_facts
@@ -113,7 +113,7 @@ def rivals() -> list[Rival]:
 
 def load_build(folder: Path) -> Build:
     """What all rivals share on one build."""
-    training = read(folder / "train")
+    training = read_training(folder / "train")
     network = load_network(training.model_path)
     with quiet_tensorflow():
         from convert.quantize.export import float_model
@@ -127,7 +127,7 @@ def load_build(folder: Path) -> Build:
     return Build(training, network, photos, truth, hashes, _answers(training, reference, photos))
 
 
-def measure(rival: Rival, build: Build) -> Measured | str:
+def measure_rival(rival: Rival, build: Build) -> Measured | str:
     """One rival on one build, or why there is nothing to measure."""
     known = build.training.photos[Part.TRAIN]
     chosen = choose(known, rival.photos, 0) if rival.stratified else known[: rival.photos]
@@ -274,7 +274,7 @@ def run(options: argparse.Namespace) -> int:
     for rival in rivals():
         if options.only in rival.name:
             print(f"measuring {rival.name}", file=sys.stderr, flush=True)
-            found = [measure(rival, build) for build in builds]
+            found = [measure_rival(rival, build) for build in builds]
             records.append(summarise(rival.name, builds, found))
             content = json.dumps(records, indent=2) + "\n"
             write_bytes(options.out / "quantizers.json", content.encode())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert.artifacts.exported import read_export
-from convert.artifacts.training import read
+from convert.artifacts.training import read_training
 from convert.pack import bundle
 from convert.targets import tolerance
 from device.files import write_bytes
@@ -41,7 +41,7 @@ def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
             version.
         GateError: if the verification does not let the model ship.
     """
-    training = read(inputs.training)
+    training = read_training(inputs.training)
     exported = read_export(inputs.models, training)
     verified = inputs.models / VERIFICATION
     files = bundle.build(
@@ -50,7 +50,7 @@ def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
             exported,
             bundle.read_verification(verified, exported.int8_model),
             _compiled(inputs.models),
-            tolerance.read_table(inputs.measured),
+            tolerance.read_tolerances(inputs.measured),
         )
     )
     proof = {VERIFICATION: verified.read_bytes()}

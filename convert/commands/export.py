@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convert.artifacts.exported import Export
-from convert.artifacts.training import LabelledPhoto, Training, load_network, read
+from convert.artifacts.training import LabelledPhoto, Training, load_network, read_training
 from convert.commands.progress import bar, bars
 from convert.config import ConvertConfig
 from convert.quantize.calibration import choose
@@ -42,13 +42,13 @@ def export_models(inputs: ExportInputs, *, show_progress: bool = False) -> Expor
         ConversionError: if the converter gave another graph than the promised one.
         GateError: if no known runtime would load the int8 model; then nothing is written.
     """
-    training, made_by = read(inputs.training), commit()
+    training, made_by = read_training(inputs.training), commit()
     network = load_network(training.model_path)
     seed = inputs.config.seed
     photos = choose(training.photos[Part.TRAIN], inputs.config.calibration_photos, seed)
     plan = _plan(network, training, photos, show_progress)
     reference, model = _convert(network, plan, training)
-    runtimes.oldest(read_facts(model).operators, runtimes.read_table())
+    runtimes.oldest_runtimes(read_facts(model).operators, runtimes.read_runtimes())
     exported = Export(reference, model, plan.scales, seed, photos, made_by)
     exported.write(inputs.out)
     return exported

@@ -25,7 +25,7 @@ def write_firmware(bundle: Path, out: Path) -> Firmware:
         GateError: if its outputs are too far from the golden ones; then nothing is written.
     """
     loaded = contract.load(bundle)
-    measured = micro.measure(loaded)
+    measured = micro.measure_arena(loaded)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in micro.sources(loaded, measured).items():
         write_bytes(out / name, text.encode())

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from convert.artifacts.training import one_class_after_another, read
+from convert.artifacts.training import one_class_after_another, read_training
 from device.workstation.training import Part
 
 SAMPLES_PER_CLASS = 2
@@ -15,7 +15,7 @@ def copy_samples(training_folder: Path, out: Path) -> None:
     Raises:
         InputError: if what training left, or one of the photos, is missing or changed.
     """
-    training = read(training_folder)
+    training = read_training(training_folder)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     chosen = one_class_after_another(training.photos[Part.TEST])

@@ -1,16 +1,13 @@
 """Verification: Keras against float TFLite against int8 TFLite, and whether the last may ship."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.progress import Progress
 
 from convert.artifacts.exported import Export, read_export
-from convert.artifacts.training import Training, load_network, read
+from convert.artifacts.training import Training, load_network, read_training
 from convert.commands.progress import bar, bars
 from convert.config import ConvertConfig
 from convert.errors import GateError
@@ -18,9 +15,9 @@ from convert.targets import edgetpu, runtimes
 from convert.tflite.flatbuffer import read_facts
 from convert.verify import comparison
 from convert.verify.comparison import Outputs, Verification
+from convert.verify.models import Models
 from device.commit import commit
 from device.files import write_bytes
-from device.inference.classifier import Classifier
 from device.workstation.conversion import (
     EDGETPU_MODEL,
     VERIFICATION,
@@ -103,18 +100,19 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
         InputError: if what training or export left is missing, damaged or of different runs.
         GateError: if no known runtime would load the int8 model.
     """
-    models, made_by = _read(inputs), commit()
+    training, made_by = read_training(inputs.training), commit()
+    page, models = training.page(), _models(inputs, training)
     with bars(show_progress) as progress:
         test, validation = (_classify(models, part, progress) for part in (Part.TEST, Part.VAL))
         gate = inputs.config.gate
-        verification = comparison.compare_models(models.training.labels, test, gate, validation)
+        verification = comparison.compare_models(training.labels, test, gate, validation)
         evidence = _gather(models, test, validation, progress)
-    data = models.training.metrics.data.description
-    verified = Verified(inputs, data, verification, evidence, _edge_tpu(models, inputs))
+    data, edge_tpu = training.metrics.data.description, _edge_tpu(models.exported, inputs)
+    verified = Verified(inputs, data, verification, evidence, edge_tpu)
     record = _record(verified, models.exported, made_by)
     # Beside the models: the bundle keeps that of the model in it, whatever is said of this one.
     record.write(inputs.models / VERIFICATION)
-    _write_report(inputs.report, models, record)
+    _write_report(inputs.report, page, training, record)
     return verified
 
 
@@ -130,79 +128,35 @@ def require_shipping(verified: Verified) -> None:
         raise GateError(". And ".join(objections))
 
 
-@dataclass(frozen=True)
-class _Models:
-    """The three models that are compared, and what they were made from."""
-
-    training: Training
-    page: tuple[str, str]
-    """Training's report before and behind the section on quantization."""
-    exported: Export
-    keras: Any
-    float32: Classifier
-    int8: Classifier
+def _models(inputs: VerifyInputs, training: Training) -> Models:
+    exported = read_export(inputs.models, training)
+    runtimes.oldest_runtimes(read_facts(exported.int8_model).operators, runtimes.read_runtimes())
+    return Models.of(training, exported, load_network(training.model_path))
 
 
-def _read(inputs: VerifyInputs) -> _Models:
-    training = read(inputs.training)
-    page, exported = training.page(), read_export(inputs.models, training)
-    runtimes.oldest(read_facts(exported.int8_model).operators, runtimes.read_table())
-    network = load_network(training.model_path)
-    float32, int8 = (
-        Classifier(model, training.labels, training.preprocessing)
-        for model in (exported.float_model, exported.int8_model)
-    )
-    return _Models(training, page, exported, network, float32, int8)
-
-
-def _classify(models: _Models, part: Part, progress: Progress) -> Outputs:
+def _classify(models: Models, part: Part, progress: Progress) -> Outputs:
     photos = models.training.photos[part]
-    return comparison.classify_all(
-        np.array([photo.label for photo in photos], np.int64),
-        [partial(models.training.pixels, photo) for photo in photos],
-        _prediction(models.keras),
-        models.float32,
-        models.int8,
-        bar(progress, f"verifying, {part} part", len(photos)),
-    )
+    return models.classify(part, bar(progress, f"verifying, {part} part", len(photos)))
 
 
-def _prediction(network: Any) -> Callable[[Any], Any]:
-    import tensorflow as tf
-
-    predict = tf.function(
-        lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
-    )
-    return lambda pixels: predict(pixels).numpy()
-
-
-def _gather(models: _Models, test: Outputs, validation: Outputs, progress: Progress) -> "Evidence":
+def _gather(models: Models, test: Outputs, validation: Outputs, progress: Progress) -> "Evidence":
     with quiet_tensorflow():
-        from convert.verify.evidence import gather, steps
+        from convert.verify.evidence import evidence_steps, gather_evidence
 
-    return gather(
-        models.training,
-        models.keras,
-        models.exported.int8_model,
-        models.exported.scales,
-        models.int8,
-        test,
-        validation,
-        bar(progress, "layers and probabilities", steps(models.training)),
-    )
+    steps = evidence_steps(models.training)
+    advance = bar(progress, "layers and probabilities", steps)
+    return gather_evidence(models, test, validation, advance)
 
 
-def _edge_tpu(models: _Models, inputs: VerifyInputs) -> EdgeTpuFigures:
+def _edge_tpu(exported: Export, inputs: VerifyInputs) -> EdgeTpuFigures:
     """The Edge TPU's part of the verdict; leaves the compiled model beside the others."""
-    model = models.exported.int8_model
+    model, path = exported.int8_model, inputs.models / EDGETPU_MODEL
     placements, compilation = edgetpu.place_operators(model), edgetpu.compile_model(model)
-    path = inputs.models / EDGETPU_MODEL
     path.unlink(missing_ok=True)
     if compilation and compilation.model:
         write_bytes(path, compilation.model)
-    return edgetpu.edge_tpu_figures(
-        placements, compilation, allowed=inputs.config.allow_cpu_operators
-    )
+    allowed = inputs.config.allow_cpu_operators
+    return edgetpu.edge_tpu_figures(placements, compilation, allowed=allowed)
 
 
 def _record(verified: Verified, exported: Export, made_by: str) -> VerificationRecord:
@@ -219,13 +173,15 @@ def _record(verified: Verified, exported: Export, made_by: str) -> VerificationR
     )
 
 
-def _write_report(path: Path, models: _Models, record: VerificationRecord) -> None:
+def _write_report(
+    path: Path, page: tuple[str, str], training: Training, record: VerificationRecord
+) -> None:
+    """Put the section on quantization into training's page, given what is before and behind it."""
     from convert.report.section import section
 
-    training, (before, behind) = models.training, models.page
     by_path = {photo.path: photo for photo in training.photos[Part.TEST]}
     body = section(
         record, training.metrics.calibration, lambda name: training.pixels(by_path[name])
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, f"{before}{body}{behind}".encode())
+    write_bytes(path, f"{page[0]}{body}{page[1]}".encode())

@@ -94,11 +94,13 @@ def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]
             "seed": exported.seed,
             "photos": [{"path": p.path, "sha256": p.sha256} for p in exported.photos],
         },
-        **runtimes.runtime_needs(read_facts(exported.int8_model).operators, runtimes.read_table()),
+        **runtimes.runtime_needs(
+            read_facts(exported.int8_model).operators, runtimes.read_runtimes()
+        ),
         "reference_runtime": f"{runtime.name} {runtime.version}",
         "tolerance": tolerance.tolerance_by_runtime(
             contract.file_record(exported.int8_model)["sha256"],
-            tolerance.merged(tolerance.read_table(), inputs.measured),
+            tolerance.merged(tolerance.read_tolerances(), inputs.measured),
         ),
     }
 

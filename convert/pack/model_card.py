@@ -122,9 +122,7 @@ def _unknown(threshold: ThresholdFigures) -> str:
 
 
 def _runtime(model: bytes) -> str:
-    return str(
-        runtimes.runtime_needs(read_facts(model).operators, runtimes.read_table())["oldest_runtime"]
-    )
+    return runtimes.oldest_runtimes_text(read_facts(model).operators, runtimes.read_runtimes())
 
 
 def _cell(text: str) -> str:

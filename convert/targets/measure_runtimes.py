@@ -74,7 +74,7 @@ def one_operator(model: bytes, name: str, version: int) -> bytes:
     return pack(tree)
 
 
-def measure(python: Path, model: bytes, operators: list[str]) -> Support:
+def measure_runtime(python: Path, model: bytes, operators: list[str]) -> Support:
     """What the runtime in another environment loads.
 
     Args:

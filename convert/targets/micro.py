@@ -76,7 +76,7 @@ class Measurement:
     n: int
 
 
-def measure(bundle: Bundle) -> Measurement:
+def measure_arena(bundle: Bundle) -> Measurement:
     """Run a bundle's golden photos in the `tflite-micro` interpreter, in a process of its own.
 
     Raises:

@@ -43,7 +43,7 @@ class Support:
         ]
 
 
-def read_table(path: Path = TABLE) -> tuple[Support, ...]:
+def read_runtimes(path: Path = TABLE) -> tuple[Support, ...]:
     """The measured runtimes, of each package the oldest first.
 
     Raises:
@@ -56,12 +56,12 @@ def read_table(path: Path = TABLE) -> tuple[Support, ...]:
         raise ConversionError(f"{path}: damaged ({error}); run `make runtimes`") from error
 
 
-def table_text(table: Sequence[Support]) -> str:
+def runtimes_text(table: Sequence[Support]) -> str:
     """The content of `runtimes.json`."""
     return json.dumps([asdict(support) for support in table], indent=2, sort_keys=True) + "\n"
 
 
-def oldest(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, str]:
+def oldest_runtimes(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, str]:
     """By package the oldest measured version that runs these operators.
 
     Raises:
@@ -85,9 +85,14 @@ def oldest(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, 
 
 
 def runtime_needs(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, Any]:
-    """What the manifest says of the model's needs; raises as `oldest` does."""
-    found = oldest(operators, table)
+    """What the manifest says of the model's needs; raises as `oldest_runtimes` does."""
     return {
         "operators": dict(sorted(operators.items())),
-        "oldest_runtime": " or ".join(f"{name} {version}" for name, version in found.items()),
+        "oldest_runtime": oldest_runtimes_text(operators, table),
     }
+
+
+def oldest_runtimes_text(operators: Mapping[str, int], table: Sequence[Support]) -> str:
+    """The same as `oldest_runtimes`, as words."""
+    found = oldest_runtimes(operators, table)
+    return " or ".join(f"{name} {version}" for name, version in found.items())

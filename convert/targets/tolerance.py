@@ -42,7 +42,7 @@ class Measured:
         return (self.runtime, self.version, self.core, self.model_sha256)
 
 
-def read_table(path: Path = TABLE) -> tuple[Measured, ...]:
+def read_tolerances(path: Path = TABLE) -> tuple[Measured, ...]:
     """What was measured; nothing if the file is not there.
 
     Raises:
@@ -56,7 +56,7 @@ def read_table(path: Path = TABLE) -> tuple[Measured, ...]:
         raise ConversionError(f"{path}: damaged ({error}); run `make test-arm`") from error
 
 
-def table_text(table: Iterable[Measured]) -> str:
+def tolerances_text(table: Iterable[Measured]) -> str:
     """The content of `tolerances.json`."""
     return json.dumps([asdict(row) for row in sorted(table)], indent=2, sort_keys=True) + "\n"
 

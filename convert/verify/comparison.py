@@ -5,11 +5,10 @@ two TFLite models through the very classes that run on the device. All figures a
 the gate rests on both. The verdict and the figures go into `verification.json`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from convert.config import Gate
 from convert.verify.gate import Judgement, apply_gate, class_losses
@@ -21,11 +20,7 @@ from convert.verify.statistics import (
     compare,
     recall_by_class,
 )
-from device.contract.arrays import Pixels
-from device.inference.classifier import Classifier
 from device.workstation.conversion import ClassRecall, Verdict
-
-SATURATED = (0, 255)
 
 
 @dataclass(frozen=True)
@@ -73,42 +68,6 @@ class Verification:
     def ships(self) -> bool:
         """Whether the gate lets the model ship: it passed, or nothing more could be asked."""
         return not self.judgement.failures
-
-
-def classify_all(
-    truth: Labels,
-    load: Sequence[Callable[[], Pixels]],
-    keras_predict: Callable[[npt.NDArray[np.uint8]], Probabilities],
-    float_classifier: Classifier,
-    int8_classifier: Classifier,
-    advance: Callable[[], None] = lambda: None,
-) -> Outputs:
-    """Run the three models over one part.
-
-    Args:
-        truth: int64 (n,).
-        load: per photo a function that gives its pixels as the device prepares them.
-        keras_predict: from uint8 (n, h, w, 3) to float32 (n, classes).
-        float_classifier: over the float TFLite model.
-        int8_classifier: over the int8 TFLite model.
-        advance: called after each photo.
-    """
-    keras_rows, float_rows, int8_rows, saturated = [], [], [], []
-    for loader in load:
-        pixels = loader()
-        keras_rows.append(keras_predict(pixels[np.newaxis])[0])
-        float_rows.append(float_classifier.classify(pixels).scores)
-        int8_rows.append(int8_classifier.classify(pixels).scores)
-        class_map = int8_classifier.raw_outputs()["class_map"]
-        saturated.append(float(np.isin(class_map, SATURATED).mean()))
-        advance()
-    return Outputs(
-        truth,
-        np.stack(keras_rows),
-        np.stack(float_rows),
-        np.stack(int8_rows),
-        float(np.mean(saturated)),
-    )
 
 
 def compare_models(

@@ -1,10 +1,10 @@
 """What verification finds beside the accuracies: layers, probabilities, the unknown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from convert.artifacts.training import Training, one_class_after_another
 from convert.verify.clutter import clutter
@@ -17,11 +17,10 @@ from convert.verify.confidence import (
     separation,
     threshold_curve,
 )
-from convert.verify.layer_noise import Floats, LayerError, compare_layers, describe, worst_first
+from convert.verify.layer_noise import LayerError, compare_layers, describe, worst_first
+from convert.verify.models import Models
 from convert.verify.reliability import Reliability, scores_of, without_temperature
 from convert.verify.statistics import Labels, Probabilities, Share
-from device.contract.arrays import Pixels
-from device.inference.classifier import Classifier
 from device.workstation.conversion import (
     CalibrationErrors,
     ClutterFigures,
@@ -74,58 +73,58 @@ class Evidence:
         )
 
 
-def steps(training: Training) -> int:
-    """How often `gather` calls `advance`."""
+def evidence_steps(training: Training) -> int:
+    """How often `gather_evidence` calls `advance`."""
     return CLUTTER_PICTURES + min(LAYER_PHOTOS, len(training.photos[Part.VAL]))
 
 
-def gather(
-    training: Training,
-    network: Any,
-    model: bytes,
-    scales: Mapping[str, Floats],
-    classifier: Classifier,
-    outputs: Outputs,
+def gather_evidence(
+    models: Models,
+    test: Outputs,
     validation: Outputs,
     advance: Callable[[], None] = lambda: None,
 ) -> Evidence:
     """Measure it all.
 
     Args:
-        training: gives the photos. The threshold comes from the validation part; all that is
-            said of it, from the test part.
-        network: the float classifier.
-        model: the int8 TFLite model.
-        scales: by layer with equalized channels, what the model's are larger by.
-        classifier: the model, loaded.
-        outputs: what the models said of the test part.
-        validation: and of the validation part.
+        models: the models and their photos.
+        test: what the models said of the test part, which all figures are of.
+        validation: and of the validation part, which the threshold is chosen by.
         advance: called after each picture.
     """
-
-    def score(pixels: Pixels) -> float:
-        advance()
-        return classifier.classify(pixels).score
-
+    training, truth = models.training, test.truth
     temperature = training.metrics.calibration.temperature
     threshold = choose_threshold(scores_of(validation.int8))
-    size = (training.preprocessing.height_px, training.preprocessing.width_px)
-    unknown = np.array([score(clutter(number, size)) for number in range(CLUTTER_PICTURES)])
-    sample = one_class_after_another(training.photos[Part.VAL])[:LAYER_PHOTOS]
+    unknown = _clutter_scores(models, advance)
     paths = [photo.path for photo in training.photos[Part.TEST]]
     return Evidence(
-        threshold=measure_threshold(threshold, outputs.truth, outputs.int8),
-        curve=threshold_curve(outputs.truth, outputs.int8),
-        untempered=Reliability.of(outputs.truth, without_temperature(outputs.float32, temperature)),
-        float32=Reliability.of(outputs.truth, outputs.float32),
-        int8=Reliability.of(outputs.truth, outputs.int8),
+        threshold=measure_threshold(threshold, truth, test.int8),
+        curve=threshold_curve(truth, test.int8),
+        untempered=Reliability.of(truth, without_temperature(test.float32, temperature)),
+        float32=Reliability.of(truth, test.float32),
+        int8=Reliability.of(truth, test.int8),
         clutter_rejected=Share.of(unknown < threshold),
-        clutter_separation=separation(scores_of(outputs.int8), unknown),
-        layers=compare_layers(network, model, scales, map(training.pixels, sample), advance),
-        disagreements=disagreements(
-            training.labels, paths, outputs.truth, outputs.float32, outputs.int8
-        ),
+        clutter_separation=separation(scores_of(test.int8), unknown),
+        layers=_layers(models, advance),
+        disagreements=disagreements(training.labels, paths, truth, test.float32, test.int8),
     )
+
+
+def _clutter_scores(models: Models, advance: Callable[[], None]) -> npt.NDArray[np.float64]:
+    """float64 (pictures,): the int8 model's scores of pictures of nothing."""
+    rules, scores = models.training.preprocessing, []
+    for number in range(CLUTTER_PICTURES):
+        picture = clutter(number, (rules.height_px, rules.width_px))
+        advance()
+        scores.append(models.int8.classify(picture).score)
+    return np.array(scores)
+
+
+def _layers(models: Models, advance: Callable[[], None]) -> list[LayerError]:
+    training, exported = models.training, models.exported
+    photos = one_class_after_another(training.photos[Part.VAL])[:LAYER_PHOTOS]
+    pixels = map(training.pixels, photos)
+    return compare_layers(models.keras, exported.int8_model, exported.scales, pixels, advance)
 
 
 def disagreements(

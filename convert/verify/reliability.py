@@ -56,7 +56,7 @@ class Reliability:
     @classmethod
     def of(cls, truth: Labels, probabilities: Probabilities) -> "Reliability":
         """Measure (n, classes) probabilities against their true classes (n,)."""
-        return measure(scores_of(probabilities), probabilities.argmax(axis=1) == truth)
+        return measure_reliability(scores_of(probabilities), probabilities.argmax(axis=1) == truth)
 
     def reliability_figures(self) -> ReliabilityFigures:
         """As records hold it."""
@@ -68,7 +68,7 @@ class Reliability:
         )
 
 
-def measure(scores: Floats, right: Hits) -> Reliability:
+def measure_reliability(scores: Floats, right: Hits) -> Reliability:
     """Measure scores (n,) against which of them were right (n,)."""
     bins = equal_mass_bins(scores, right)
     seen = expected_error(bins)

@@ -71,7 +71,7 @@ def bench(
 ) -> Iterator[Bench]:
     """All boards at work; what they gave is written and shown at the end."""
     folder = tmp_path_factory.mktemp("boards")
-    photos = real_photos(training.read(BUILD / "train"))
+    photos = real_photos(training.read_training(BUILD / "train"))
     assert len(photos) >= PHOTOS
     frames = camera_frames(contract.load(bundle), folder / "frames")
     pictures = [*photos, *odd_pictures(photos[0], folder / "odd"), *frames]

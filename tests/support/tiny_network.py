@@ -5,7 +5,7 @@ TensorFlow is imported where it is used. Each is made once in a run of pytest, i
 
 import hashlib
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,8 @@ from convert.artifacts.exported import Export
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.pack import bundle
 from convert.tflite.metadata import Description, embed
-from convert.verify import comparison
+from convert.verify.models import Models
 from device.commit import UNKNOWN
-from device.inference.classifier import Classifier
 from device.workstation.conversion import FLOAT_MODEL, VerificationRecord
 from device.workstation.conversion import INT8_MODEL as MODEL
 from device.workstation.training import REPORT, REPORT_PLACE, Metrics, Part
@@ -99,24 +98,18 @@ def tiny_models(base: Path) -> dict[str, bytes]:
 @cache
 def tiny_files(base: Path) -> dict[str, bytes]:
     """The files of the bundle, by name."""
-    training, models = tiny_training(base), tiny_models(base)
-    calibration = training.photos[Part.TRAIN]
-    exported = Export(models[FLOAT_MODEL], models[MODEL], {}, 0, calibration, UNKNOWN)
-    return bundle.build(bundle.Inputs(training, exported, _verification(base), golden_photos=4))
+    inputs = bundle.Inputs(tiny_training(base), _exported(base), _verification(base))
+    return bundle.build(replace(inputs, golden_photos=4))
+
+
+@cache
+def _exported(base: Path) -> Export:
+    models, calibration = tiny_models(base), tiny_training(base).photos[Part.TRAIN]
+    return Export(models[FLOAT_MODEL], models[MODEL], {}, 0, calibration, UNKNOWN)
 
 
 def _verification(base: Path) -> VerificationRecord:
-    training, models, network = tiny_training(base), tiny_models(base), tiny_network(base)
-    float32, int8 = (Classifier(models[name], LABELS, RULES) for name in (FLOAT_MODEL, MODEL))
-    photos = training.photos[Part.TEST]
-    outputs = comparison.classify_all(
-        np.array([photo.label for photo in photos], np.int64),
-        [partial(training.pixels, photo) for photo in photos],
-        lambda pixels: network(pixels)["probabilities"].numpy(),
-        float32,
-        int8,
-    )
-    data = training.metrics.data.description
-    return record_of(
-        LABELS, outputs, evidence_of(outputs, threshold=0.25), models=models, data=data
-    )
+    training = tiny_training(base)
+    outputs = Models.of(training, _exported(base), tiny_network(base)).classify(Part.TEST)
+    evidence, data = evidence_of(outputs, threshold=0.25), training.metrics.data.description
+    return record_of(LABELS, outputs, evidence, models=tiny_models(base), data=data)

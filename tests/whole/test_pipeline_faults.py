@@ -100,8 +100,8 @@ def test_a_model_that_no_runtime_loads_is_not_even_exported(
 ) -> None:
     again = copy(build, tmp_path, "train", "convert")
     before = (tmp_path / "convert" / contract.MODEL).read_bytes()
-    older = [replace(s, operators={**s.operators, "CONV_2D": 1}) for s in runtimes.read_table()]
-    monkeypatch.setattr(runtimes, "read_table", lambda: tuple(older))
+    older = [replace(s, operators={**s.operators, "CONV_2D": 1}) for s in runtimes.read_runtimes()]
+    monkeypatch.setattr(runtimes, "read_runtimes", lambda: tuple(older))
     status, _, err = again.export("--seed", "7")
     assert status == GateError.exit_status
     assert "has CONV_2D up to version 1" in only_error(err)

@@ -31,7 +31,7 @@ def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
         photos={Part.TEST: tuple(photos)},
         metrics=metrics_of([[1, 0], [0, 1]], LABELS),
     )
-    monkeypatch.setattr(samples, "read", lambda _: training)
+    monkeypatch.setattr(samples, "read_training", lambda _: training)
     samples.copy_samples(tmp_path, tmp_path / "samples")
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())
     assert names == ["000_robin.jpg", "001_wren.png"]

@@ -38,7 +38,7 @@ def in_memory(tiny_training: Training, tiny_network: Any) -> Any:
     """Training's result comes from memory: its files are not what is tested here."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (export, verify, bundle):
-            patch.setattr(module, "read", lambda folder: tiny_training)
+            patch.setattr(module, "read_training", lambda folder: tiny_training)
         for module in (export, verify):
             patch.setattr(module, "load_network", lambda path: tiny_network)
         yield

@@ -338,7 +338,7 @@ def verify(
         photos = tiny_training.photos[Part.TRAIN]
         float32, int8 = (tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL))
         Export(float32, int8, tiny_plan.scales, 0, photos, "tested").write(tmp_path)
-        monkeypatch.setattr(verification, "read", lambda folder: tiny_training)
+        monkeypatch.setattr(verification, "read_training", lambda folder: tiny_training)
         monkeypatch.setattr(verification, "load_network", lambda path: tiny_network)
         config, report = ConvertConfig(**settings), tmp_path / "report.html"
         inputs = VerifyInputs(tiny_training.folder, tmp_path, report, config)

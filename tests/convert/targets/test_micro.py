@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import convert.__main__ as conversion
-from convert.targets.micro import ARENA_STEP_BYTES, RESOLVERS, Measurement, measure, sources
+from convert.targets.micro import ARENA_STEP_BYTES, RESOLVERS, Measurement, measure_arena, sources
 from device.contract import bundle as contract
 from tests.support.bundle_files import with_other_answers
 from tests.support.cli import only_error
@@ -26,7 +26,7 @@ def bundle(tiny_bundle: Path) -> contract.Bundle:
 @pytest.fixture(scope="module")
 def measured(bundle: contract.Bundle) -> Measurement:
     pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
-    return measure(bundle)
+    return measure_arena(bundle)
 
 
 def test_tflite_micro_gives_the_golden_outputs(

@@ -14,7 +14,7 @@ from convert.commands.verify import VerifyInputs, verify_models
 from convert.config import ConvertConfig
 from convert.errors import ConversionError, GateError, InputError
 from convert.targets import runtimes
-from convert.targets.measure_runtimes import measure, one_operator
+from convert.targets.measure_runtimes import measure_runtime, one_operator
 from convert.targets.runtimes import Support
 from convert.tflite.flatbuffer import operator_name, pack, parse, read_facts
 from device.contract import bundle as contract
@@ -38,7 +38,7 @@ def model(tiny_models: dict[str, bytes]) -> bytes:
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, Support]:
-    return {support.name: support for support in runtimes.read_table()}
+    return {support.name: support for support in runtimes.read_runtimes()}
 
 
 def raised(model: bytes, name: str, version: int) -> bytes:
@@ -57,7 +57,7 @@ def test_the_table_is_what_the_runtimes_load(
     python = ENVIRONMENTS[name]
     if not python.exists():
         pytest.skip(f"{python} is not there: run these tests with `make test` and a Python 3.11")
-    assert measure(python, model, OPERATORS) == table[name]
+    assert measure_runtime(python, model, OPERATORS) == table[name]
 
 
 def test_the_table_names_the_runtimes_that_ship_and_no_others(table: dict[str, Support]) -> None:
@@ -92,7 +92,7 @@ def test_the_shipped_operators_run_on_every_measured_runtime(
     operators = read_facts(model).operators
     assert set(operators) == set(OPERATORS)
     assert not any(support.refusals(operators) for support in table.values())
-    record = runtimes.runtime_needs(operators, runtimes.read_table())
+    record = runtimes.runtime_needs(operators, runtimes.read_runtimes())
     assert record["oldest_runtime"] == "tflite-runtime 2.14.0 or ai-edge-litert 1.0.0"
     assert record["operators"] == operators
 
@@ -103,18 +103,18 @@ def test_the_oldest_runtime_is_the_first_that_has_every_version() -> None:
         Support("ai-edge-litert", "1", {"ADD": 1}),
         Support("ai-edge-litert", "2", {"ADD": 2}),
     )
-    found = runtimes.oldest({"ADD": 2}, table)
+    found = runtimes.oldest_runtimes({"ADD": 2}, table)
     assert found == {"tflite-runtime": "2", "ai-edge-litert": "2"}
 
 
 def test_the_refusal_names_operator_version_and_runtime() -> None:
-    table = runtimes.read_table()
+    table = runtimes.read_runtimes()
     with pytest.raises(GateError) as caught:
-        runtimes.oldest({"CONV_2D": 8}, table)
+        runtimes.oldest_runtimes({"CONV_2D": 8}, table)
     assert "tflite-runtime 2.14.0 has CONV_2D up to version 7" in str(caught.value)
     assert "needs version 8" in str(caught.value) and "litert" not in str(caught.value)
     with pytest.raises(GateError, match=r"2\.3\.0 has NEW_OPERATOR up to version 0"):
-        runtimes.oldest({"NEW_OPERATOR": 1}, table)
+        runtimes.oldest_runtimes({"NEW_OPERATOR": 1}, table)
 
 
 def test_verify_stops_a_model_that_a_required_runtime_would_not_load(
@@ -127,7 +127,7 @@ def test_verify_stops_a_model_that_a_required_runtime_would_not_load(
     newer = raised(model, "CONV_2D", 9)
     photos = tiny_training.photos[Part.TRAIN]
     Export(tiny_models[FLOAT_MODEL], newer, {}, 0, photos, "a commit").write(tmp_path)
-    monkeypatch.setattr(verify, "read", lambda folder: tiny_training)
+    monkeypatch.setattr(verify, "read_training", lambda folder: tiny_training)
     config = ConvertConfig(allow_regression=True)
     inputs = VerifyInputs(tiny_training.folder, tmp_path, tmp_path / "report.html", config)
     with pytest.raises(GateError, match=r"CONV_2D up to version 7.*needs version 9"):
@@ -154,7 +154,7 @@ def test_a_damaged_table_and_a_missing_runtime_are_one_line(
 ) -> None:
     (tmp_path / "runtimes.json").write_text("[{}]")
     with pytest.raises(ConversionError, match="make runtimes"):
-        runtimes.read_table(tmp_path / "runtimes.json")
+        runtimes.read_runtimes(tmp_path / "runtimes.json")
     (tmp_path / "model").write_bytes(model)
     arguments = ["runtimes", "--model", str(tmp_path / "model"), "--python", "/nowhere/python"]
     assert conversion.main([*arguments, "--out", str(tmp_path / "out.json")]) == 1

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 import convert.__main__ as conversion
 from convert.errors import ConversionError
-from convert.targets.tolerance import Measured, merged, read_table, table_text, tolerance_by_runtime
+from convert.targets.tolerance import (
+    Measured,
+    merged,
+    read_tolerances,
+    tolerance_by_runtime,
+    tolerances_text,
+)
 from device.contract import bundle as contract
 from tests.support.cli import only_error
 
@@ -72,22 +78,22 @@ def test_a_table_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, table: tuple[Measured, ...]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "table.json"
-    path.write_text(table_text(table))
-    assert read_table(path) == tuple(sorted(table))
+    path.write_text(tolerances_text(table))
+    assert read_tolerances(path) == tuple(sorted(table))
 
 
 def test_our_own_table_has_both_kernels_that_differ_on_every_board() -> None:
     cores = {"cortex-a53", "cortex-a72", "cortex-a76", "x86_64"}
-    assert read_table()
+    assert read_tolerances()
     for name in ("tflite-runtime", "ai-edge-litert without XNNPACK"):
-        assert {row.core for row in read_table() if row.runtime == name} == cores
-    assert min(row.photos for row in read_table()) >= 50
+        assert {row.core for row in read_tolerances() if row.runtime == name} == cores
+    assert min(row.photos for row in read_tolerances()) >= 50
 
 
 def test_the_manifest_has_the_table_s_record(tiny_bundle: Path) -> None:
     manifest = contract.load(tiny_bundle).manifest
     model = manifest["files"][contract.MODEL]["sha256"]
-    assert manifest["tolerance"] == tolerance_by_runtime(model, read_table())
+    assert manifest["tolerance"] == tolerance_by_runtime(model, read_tolerances())
 
 
 @pytest.mark.parametrize("text", ["", "[{}]", "{", '[{"runtime": 1}]', "[1]"])
@@ -95,7 +101,7 @@ def test_a_damaged_table_is_one_line_that_says_what_makes_it(text: str, tmp_path
     path = tmp_path / "tolerances.json"
     path.write_text(text)
     with pytest.raises(ConversionError, match="make test-arm"):
-        read_table(path)
+        read_tolerances(path)
 
 
 def test_what_was_measured_joins_the_table(
@@ -103,11 +109,11 @@ def test_what_was_measured_joins_the_table(
 ) -> None:
     measured, table = tmp_path / "measured.json", tmp_path / "table.json"
     old = replace(ROW, model_sha256=THEIRS)
-    measured.write_text(table_text([ROW]))
-    table.write_text(table_text([old, replace(ROW, max_steps=1)]))
+    measured.write_text(tolerances_text([ROW]))
+    table.write_text(tolerances_text([old, replace(ROW, max_steps=1)]))
     arguments = ["tolerances", "--measured", str(measured), "--out", str(table)]
     assert conversion.main(arguments) == 0
-    assert set(read_table(table)) == {ROW, old}
+    assert set(read_tolerances(table)) == {ROW, old}
     measured.unlink()
     before = table.read_bytes()
     assert conversion.main(arguments) == 2

@@ -13,7 +13,7 @@ from convert.verify.reliability import (
     Reliability,
     equal_mass_bins,
     expected_error,
-    measure,
+    measure_reliability,
     without_temperature,
 )
 
@@ -93,7 +93,7 @@ def test_the_interval_holds_the_true_error_as_often_as_it_says(
     for _ in range(60):
         scores = like_a_models(n, rng)
         truth = off_by(scores, error, kind)
-        found = measure(scores, rng.random(n) < truth)
+        found = measure_reliability(scores, rng.random(n) < truth)
         true_errors.append(np.abs(truth - scores).mean())
         estimates.append(found.expected_error)
         held.append(found.interval[0] <= true_errors[-1] <= found.interval[1])
@@ -105,7 +105,7 @@ def test_the_interval_holds_the_true_error_as_often_as_it_says(
 @given(SCORES, st.integers(0, 2**32 - 1))
 def test_estimate_and_interval_are_in_order_for_any_scores(scores: Any, seed: int) -> None:
     right = np.random.default_rng(seed).random(len(scores)) < 0.5
-    found = measure(scores, right)
+    found = measure_reliability(scores, right)
     assert 0 <= found.interval[0] <= found.expected_error <= found.interval[1] <= 1
     assert 0 <= found.measured_error <= 1
 
@@ -114,7 +114,7 @@ def test_a_measurement_repeats_to_the_digit() -> None:
     rng = np.random.default_rng(0)
     scores = like_a_models(100, rng)
     right = rng.random(100) < scores
-    assert measure(scores, right) == measure(scores, right)
+    assert measure_reliability(scores, right) == measure_reliability(scores, right)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convert.targets.tolerance import Measured, merged, read_table, table_text
+from convert.targets.tolerance import Measured, merged, read_tolerances, tolerances_text
 from device.contract import bundle as contract
 from device.files import is_text, write_text
 from tests.emulated.support.arm_program import STAGES, WITHOUT_XNNPACK
@@ -251,8 +251,8 @@ def write(found: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "report.json", json.dumps(found, indent=2) + "\n")
     place = folder / "tolerances.json"
-    old = [row for row in read_table(place) if row.model_sha256 == found["model_sha256"]]
-    text = table_text(merged(old, measured(found)))
+    old = [row for row in read_tolerances(place) if row.model_sha256 == found["model_sha256"]]
+    text = tolerances_text(merged(old, measured(found)))
     if not is_text(place, text):
         write_text(place, text)
 

@@ -1,0 +1,72 @@
+"""The three models that are compared, and what they say of a part of the photos."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convert.artifacts.exported import Export
+from convert.artifacts.training import Training
+from convert.verify.comparison import Outputs
+from device.inference.classifier import Classifier
+from device.workstation.training import Part
+
+SATURATED = (0, 255)
+
+
+@dataclass(frozen=True)
+class Models:
+    """Keras, float TFLite and int8 TFLite, with what they were made from."""
+
+    training: Training
+    exported: Export
+    keras: Any
+    """The network that training left."""
+    float32: Classifier
+    int8: Classifier
+
+    @classmethod
+    def of(cls, training: Training, exported: Export, network: Any) -> "Models":
+        """The models of an export, ready to classify as on the device."""
+        float32, int8 = (
+            Classifier(model, training.labels, training.preprocessing)
+            for model in (exported.float_model, exported.int8_model)
+        )
+        return cls(training, exported, network, float32, int8)
+
+    def classify(self, part: Part, advance: Callable[[], None] = lambda: None) -> Outputs:
+        """Run the three over one part, calling `advance` after each photo.
+
+        Raises:
+            InputError: if a photo vanished or was exchanged since the split.
+        """
+        predict = self._prediction()
+        keras_rows, float_rows, int8_rows, saturated = [], [], [], []
+        photos = self.training.photos[part]
+        for photo in photos:
+            pixels = self.training.pixels(photo)
+            keras_rows.append(predict(pixels[np.newaxis])[0])
+            float_rows.append(self.float32.classify(pixels).scores)
+            int8_rows.append(self.int8.classify(pixels).scores)
+            class_map = self.int8.raw_outputs()["class_map"]
+            saturated.append(float(np.isin(class_map, SATURATED).mean()))
+            advance()
+        return Outputs(
+            np.array([photo.label for photo in photos], np.int64),
+            np.stack(keras_rows),
+            np.stack(float_rows),
+            np.stack(int8_rows),
+            float(np.mean(saturated)),
+        )
+
+    def _prediction(self) -> Callable[[Any], Any]:
+        """From pixels, uint8 (n, h, w, 3), to Keras' probabilities, float32 (n, classes)."""
+        import tensorflow as tf
+
+        predict = tf.function(
+            lambda x: self.keras(x, training=False)["probabilities"],
+            autograph=False,
+            jit_compile=False,
+        )
+        return lambda pixels: predict(pixels).numpy()
