@@ -5,6 +5,15 @@ a bug. `train.errors` and `convert.errors` add their own below the same root.
 """
 
 
+def one_line(error: BaseException) -> str:
+    """What an error of a library or of the system says, on one line; its type if that is nothing.
+
+    It may hold secrets and control characters: what goes to a log or page passes
+    `device.settings.address.safe` or `device.console.say`.
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class FieldguideError(Exception):
     """Root of every error that a user is meant to read."""
 

@@ -16,6 +16,6 @@ def printable(text: str) -> str:
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def one_line(text: str) -> str:
+def printable_line(text: str) -> str:
     """The same, with ends of lines and runs of spaces as single spaces."""
     return printable(" ".join(text.split()))

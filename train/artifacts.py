@@ -8,6 +8,7 @@ from zipfile import BadZipFile, ZipFile
 
 import keras
 
+from device.errors import one_line
 from device.files import replacing
 from device.workstation.training import METRICS, NETWORK, Metrics
 from train.errors import BuildFolderError
@@ -25,9 +26,8 @@ def read_training(out: Path) -> tuple[Metrics, keras.Model]:
         return metrics, keras.saving.load_model(path, compile=False)
     # What Keras raises for a damaged file, it does not promise.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BuildFolderError(
-            f"{path}: no whole network ({reason}); remove it and run `make train`"
+            f"{path}: no whole network ({one_line(error)}); remove it and run `make train`"
         ) from error
 
 

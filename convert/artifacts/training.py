@@ -15,7 +15,7 @@ from device.commit import UNKNOWN
 from device.contract.arrays import Pixels
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing, prepare
-from device.errors import PhotoError
+from device.errors import PhotoError, one_line
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import (
     DATA,
@@ -168,9 +168,8 @@ def load_network(path: Path) -> Any:
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: not a whole Keras model ({reason}); remove it and run `make train`"
+            f"{path}: not a whole Keras model ({one_line(error)}); remove it and run `make train`"
         ) from error
 
 

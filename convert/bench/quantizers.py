@@ -23,7 +23,7 @@ from convert.quantize.calibration import choose
 from convert.tflite.flatbuffer import read_facts
 from convert.verify.statistics import Labels, Probabilities, Share, compare, effective_n
 from device.console import guarded
-from device.errors import UsageError
+from device.errors import UsageError, one_line
 from device.files import write_bytes
 from device.inference.classifier import Classifier
 from device.workstation.quiet import quiet_tensorflow
@@ -137,7 +137,7 @@ def measure_rival(rival: Rival, build: Build) -> Measured | str:
         with quiet_tensorflow():
             model = rival.make(build.network, calibration)
     except (ConversionError, ImportError, RuntimeError, ValueError) as error:
-        return f"failed: {str(error).splitlines()[0][:60]}"
+        return f"failed: {one_line(error)[:60]}"
     seconds = time.perf_counter() - started
     floats = read_facts(model).float_tensors
     if floats:

@@ -13,7 +13,7 @@ import numpy as np
 from device.camera.frame import Frame, FrameSource
 from device.camera.pyav import pyav
 from device.contract.arrays import Pixels
-from device.errors import SourceError
+from device.errors import SourceError, one_line
 from device.settings.sections import CameraConfig
 
 STREAM = "lores"
@@ -48,7 +48,7 @@ class PiCamera(FrameSource):
             camera.start()
             yield from _requests(camera, kind)
         except (RuntimeError, OSError) as error:
-            raise SourceError(f"picamera2: {_one_line(error)}") from error
+            raise SourceError(f"picamera2: {one_line(error)}") from error
         finally:
             try:
                 camera.stop()
@@ -158,7 +158,7 @@ def _open() -> Any:
     except (RuntimeError, IndexError) as error:
         raise SourceError(
             f"picamera2: the camera cannot be opened, another program may hold it "
-            f"({_one_line(error)})"
+            f"({one_line(error)})"
         ) from error
 
 
@@ -168,11 +168,7 @@ def _picamera2() -> Any:
     except Exception as error:
         # Against another NumPy or Python, libcamera's bindings fail with errors of several types.
         raise SourceError(
-            f"picamera2 cannot be imported ({_one_line(error)}): apt install python3-picamera2, "
+            f"picamera2 cannot be imported ({one_line(error)}): apt install python3-picamera2, "
             "and make the venv with --system-site-packages"
         ) from error
     return Picamera2
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

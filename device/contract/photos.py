@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from device.contract.arrays import Pixels
 from device.contract.formats import foreign, opened
 from device.contract.preprocess import Preprocessing, prepare
-from device.errors import PhotoError
+from device.errors import PhotoError, one_line
 
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
 MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
@@ -90,8 +90,7 @@ def _decoded(
     except Exception as error:
         # Decoders meet hostile bytes here and raise whatever they like (OSError, ValueError,
         # struct.error, IndexError, EOFError ...): all of it means that the picture is damaged.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PhotoError(f"damaged picture: {reason}") from error
+        raise PhotoError(f"damaged picture: {one_line(error)}") from error
 
 
 def _make_small(image: Image.Image, least: tuple[int, int], max_pixels: int) -> None:

@@ -13,7 +13,7 @@ from device.contract.bundle import Bundle
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
 from device.contract.runtimes import AUTO, EDGETPU
-from device.errors import BundleError, UsageError
+from device.errors import BundleError, UsageError, one_line
 from device.inference.runtime import Runtime, find
 from device.quiet import quiet_native_stderr
 
@@ -237,7 +237,7 @@ def _load(runtime: Runtime, model: bytes, threads: int | None) -> Any:
             interpreter = runtime.interpreter(model_content=model, num_threads=threads)
             interpreter.allocate_tensors()
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if "edgetpu-custom-op" in text:
             text = "it is compiled for the Edge TPU and needs one; use the CPU model instead"
         raise BundleError(f"{runtime.name} cannot load the model: {text}") from error

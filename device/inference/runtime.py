@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from device.contract.runtimes import AUTO, EDGETPU, LITERT, TFLITE
-from device.errors import RuntimeUnavailableError, UsageError
+from device.errors import RuntimeUnavailableError, UsageError, one_line
 
 MODULES = {LITERT: "ai_edge_litert.interpreter", TFLITE: "tflite_runtime.interpreter"}
 """By distribution name, the preferred first."""
@@ -52,7 +52,7 @@ def find(choice: str = AUTO) -> Runtime:
             return Runtime(name, importlib.metadata.version(name), module.Interpreter)
         except Exception as error:
             # A runtime built for NumPy 1 fails under NumPy 2 with errors of several types.
-            failures.append(f"{name}: {str(error).splitlines()[0] if str(error) else error!r}")
+            failures.append(f"{name}: {one_line(error)}")
     raise RuntimeUnavailableError(
         f"no TFLite runtime here ({'; '.join(failures)}): install ai-edge-litert, or on "
         "Python <= 3.11 with NumPy 1 tflite-runtime"

@@ -21,7 +21,7 @@ from typing import TypeVar
 from device import child
 from device.contract.bundle import EDGETPU_MODEL, MODEL, Bundle
 from device.contract.runtimes import AUTO, EDGETPU, FASTEST_FIRST
-from device.errors import BundleError, FieldguideError, SelfTestError
+from device.errors import BundleError, FieldguideError, SelfTestError, one_line
 from device.inference import selftest, threads
 from device.inference.classifier import Classifier
 from device.inference.runtime import find, is_installed
@@ -214,7 +214,7 @@ def _child() -> None:
     except FieldguideError as error:
         answer = {"error": str(error)}
     except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        answer = {"error": f"{type(error).__name__}: {one_line(error)}"}
     print(f"\n{json.dumps(answer)}", flush=True)
     # A delegate may hang or crash in its own cleaning up, and has nothing left to do.
     os._exit(0)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from device.errors import OutputError
+from device.errors import OutputError, one_line
 from device.outputs.sink import Catching, Counting, Sink, log
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
@@ -163,7 +163,7 @@ class SinkThread:
             call()
         except Exception as error:
             # A sink's fault, whatever it is, must not end its thread: the broker comes back.
-            problem = " ".join(str(error).split()) or type(error).__name__
+            problem = one_line(error)
             if problem not in self._problems.values():
                 log.warning("output.%s: %s", self.sink.name, problem)
             self._problems[method] = problem

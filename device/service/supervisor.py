@@ -18,7 +18,7 @@ from device.camera.frame import FrameSource
 from device.camera.live import MAX_HANGING, LiveCapture
 from device.camera.source import is_camera, open_source
 from device.contract.preprocess import Preprocessing
-from device.errors import CameraHangsError, SourceError
+from device.errors import CameraHangsError, SourceError, one_line
 from device.inference.loop import Pace
 from device.inference.trial import LoadedModel
 from device.outputs.running import RunningSinks
@@ -195,7 +195,7 @@ class Service:
             self._apply(sections.load(self._path))
         except Exception as error:
             # Whatever it is: what ran with the old settings goes on.
-            problem = " ".join(str(error).split()) or type(error).__name__
+            problem = one_line(error)
             log.error("settings not taken, the old ones stay: %s", problem)
             self._telemetry.reloaded(problem)
         else:

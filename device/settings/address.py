@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
-from device.safe_text import one_line, printable
+from device.safe_text import printable, printable_line
 
 HIDDEN = "..."
 SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -157,7 +157,7 @@ def hide(text: str) -> str:
 
 def safe(text: str) -> str:
     """One line for logs, terminals and pages: without secrets, and with nothing to obey."""
-    return one_line(hide(text))
+    return printable_line(hide(text))
 
 
 def remember(address: str) -> None:
@@ -320,7 +320,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _escaped(text: str) -> Iterator[str]:
-    forms = {text, " ".join(text.split()), printable(text), one_line(text), repr(text)[1:-1]}
+    forms = {text, " ".join(text.split()), printable(text), printable_line(text), repr(text)[1:-1]}
     forms |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     forms |= {text.encode("ascii", "backslashreplace").decode()}
     # UTF-8 that was read as Latin-1.

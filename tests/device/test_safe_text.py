@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from device.doctor.finding import OK, Finding
 from device.errors import SourceError
-from device.safe_text import one_line, printable
+from device.safe_text import printable, printable_line
 from device.telemetry.counters import Telemetry
 from tests.support.cli import Call
 from tests.support.peers.cameras import jpeg
@@ -29,7 +29,7 @@ def assert_obeyed_by_nobody(text: str) -> None:
 @example("".join(map(chr, range(0x0100))))
 @example("\ud83d\ude00 \u2028\u2029\x85")
 def test_no_text_keeps_what_a_terminal_obeys(text: str) -> None:
-    for safe in (printable(text), one_line(text)):
+    for safe in (printable(text), printable_line(text)):
         assert_obeyed_by_nobody(safe)
         assert printable(safe) == safe
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
+from device.errors import one_line
 from train.errors import DownloadError
 
 FLOWERS_URL = (
@@ -64,8 +65,9 @@ def download(url: str, path: Path, size_bytes: int, sha256: str) -> None:
         if have < size_bytes:
             _fetch(url, part, have, size_bytes)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = " ".join(str(getattr(error, "reason", None) or error).split())
-        raise DownloadError(f"{url}: {reason}") from error
+        # urllib wraps what went wrong.
+        cause = getattr(error, "reason", None) or error
+        raise DownloadError(f"{url}: {one_line(cause)}") from error
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != sha256:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from paho.mqtt.reasoncodes import ReasonCode
 
+from device.errors import one_line
 from device.settings.mqtt import MqttConfig, tls_context
 
 ASK_S = 3.0
@@ -50,7 +51,7 @@ def of_error(config: MqttConfig, error: Exception) -> Trouble:
         return _of_certificate(config, error)
     if config.tls and _is_of_tls(error):
         return _of_handshake(config, error)
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    reason = getattr(error, "strerror", None) or one_line(error)
     fix = "check output.mqtt.host and port, and that the broker runs"
     return Trouble(f"{broker(config)} cannot be reached: {reason}", fix)
 
