@@ -1,37 +1,63 @@
-"""Writing files so that a kill or a full disk leaves what was there before."""
+"""Writing files so that a kill, Ctrl-C or a full disk leaves what was there before."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".part-"
+"""The name of an unfinished file begins with it: hidden, and with the suffix of the whole one."""
+SECRET = 0o600
+"""Permissions of a file that nobody else may read."""
+
 
 @contextmanager
-def replacing(path: Path, *, secret: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, mode: int | None = None, durable: bool = False) -> Iterator[Path]:
     """Yield a name beside `path` to write to; on success it takes the place of `path`.
 
-    Its suffix is that of `path`, for writers that look at it. On failure it is removed. What is
-    `secret` nobody else may read.
+    Its suffix is that of `path`, for writers that look at it. On failure it is removed.
+
+    Args:
+        path: the file to write.
+        mode: its permissions, from the first byte on; as the umask has it when None.
+        durable: whether a power cut after the end must leave the new file; costs a wait for the
+            disk. A power cut before leaves the old file either way.
     """
-    part = path.with_name(f"part-{path.name}")
+    part = path.with_name(UNFINISHED + path.name)
     try:
-        if secret:
+        if mode is not None:
+            # What a kill left there may have other permissions.
             part.unlink(missing_ok=True)
             part.touch(mode=0o600)
+            part.chmod(mode)
         yield part
+        if durable:
+            sync(part)
         part.replace(path)
+        if durable:
+            sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file, or leave the old one."""
-    with replacing(path) as part:
+def write_bytes(path: Path, data: bytes, *, mode: int | None = None, durable: bool = False) -> None:
+    """Write a whole file, or leave the old one; `mode` and `durable` as for `replacing`."""
+    with replacing(path, mode=mode, durable=durable) as part:
         part.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 file, or leave the old one."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, would outlive a power cut."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def is_text(path: Path, text: str) -> bool:

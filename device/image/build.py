@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from device.files import replacing
+from device.files import SECRET, replacing
 from device.image import archive, debian, disk, payload, system
 from device.image.identity import Identity, seed
 from device.image.layout import BOOT, DATA, ROOT_A, ROOT_B
@@ -95,7 +95,7 @@ def make_image(folder: Path, parts: Parts, identity: Identity) -> Path:
         lambda out: _data(parts, out),
     )  # fmt: skip
     image = folder / "fieldguide.img"
-    with TemporaryDirectory(dir=folder) as temporary, replacing(image, secret=True) as part:
+    with TemporaryDirectory(dir=folder) as temporary, replacing(image, mode=SECRET) as part:
         root_b, boot = Path(temporary) / "root-b.ext4", Path(temporary) / "boot.fat"
         disk.copy_with_uuid(root_a, ROOT_B, root_b)
         disk.write_boot(parts.kernel, system.boot_files() | seed(identity), boot)

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from device.files import replacing
+from device.files import SECRET, replacing
 from device.image import disk
 from device.image.build import RECIPE, Parts
 from device.image.errors import ImageError
@@ -28,7 +28,7 @@ def customise(base: Path, parts: Parts, folder: Path, identity: Identity) -> Pat
         ImageError: if `base` is no such image, damaged, or its boot partition too small.
     """
     image = folder / "raspios-fieldguide.img"
-    with TemporaryDirectory(dir=folder) as temporary, replacing(image, secret=True) as part:
+    with TemporaryDirectory(dir=folder) as temporary, replacing(image, mode=SECRET) as part:
         _unpack(base, part)
         _pack(parts, Path(temporary) / FOLDER)
         disk.write_files(part, Path(temporary))

@@ -25,6 +25,7 @@ from typing import Any
 from device.contract import bundle
 from device.contract.bundle import Bundle
 from device.errors import BundleError, FieldguideError, SlotError
+from device.files import sync
 from device.inference.trial import Trial
 from device.settings.sections import InferenceConfig
 from device.update.owner import acting_as_owner
@@ -141,7 +142,7 @@ def _replace(root: Path, current: str, files: Mapping[str, bytes]) -> str:
         if slot.exists():
             shutil.rmtree(slot)
         fresh.rename(slot)
-        _sync(slot.parent)
+        sync(slot.parent)
     return name
 
 
@@ -288,12 +289,11 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir()
     folder.chmod(0o755)
     for name, data in files.items():
-        with (folder / name).open("wb") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    _sync(folder)
+        path = folder / name
+        path.write_bytes(data)
+        path.chmod(0o644)
+        sync(path)
+    sync(folder)
 
 
 def _point(root: Path, what: str, name: str) -> None:
@@ -302,7 +302,7 @@ def _point(root: Path, what: str, name: str) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(_target(name))
     link.replace(root / what)
-    _sync(root)
+    sync(root)
 
 
 def _target(name: str) -> str:
@@ -310,16 +310,8 @@ def _target(name: str) -> str:
 
 
 def _other(name: str) -> str:
-    return NAMES[name == NAMES[0]]
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    first, second = NAMES
+    return second if name == first else first
 
 
 def _check_folder(root: Path) -> None:

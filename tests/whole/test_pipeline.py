@@ -48,7 +48,7 @@ def test_training_leaves_every_promised_file(trained: Build) -> None:
     timings = Timings.read(trained.train / TIMINGS)
     assert timings.seconds.keys() >= {"first_features", "head"}
     assert list(timings.epochs_ended_s) == sorted(timings.epochs_ended_s)
-    assert not list(trained.train.glob("part-*"))
+    assert not list(trained.train.glob(".part-*"))
 
 
 def test_metrics_are_of_the_test_part_and_above_chance(trained: Build) -> None:

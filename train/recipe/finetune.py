@@ -21,6 +21,8 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from device.errors import one_line
+from device.files import replacing
 from train.network.averaging import AveragedWeights, assign, learning_rates
 from train.network.cache import Activations
 from train.recipe.config import TrainConfig
@@ -246,9 +248,8 @@ class FineTuner:
         }
         arrays: dict[str, Any] = {f"state_{i}": np.asarray(v) for i, v in enumerate(self._state())}
         arrays |= {f"best_{i}": value for i, value in enumerate(progressed.best)}
-        part = path.with_suffix(".tmp.npz")
-        np.savez(part, record=np.array(json.dumps(record)), **arrays)
-        part.replace(path)
+        with replacing(path) as part:
+            np.savez(part, record=np.array(json.dumps(record)), **arrays)
 
     def _restore(self, path: Path) -> Progressed | None:
         """What an interrupted run saved; a damaged file is said, and nothing of it is taken."""
@@ -263,9 +264,8 @@ class FineTuner:
             if [value.shape for value in state] != [tuple(v.shape) for v in self._state()]:
                 raise ValueError("of another network")
         except (OSError, EOFError, ValueError, LookupError, TypeError, BadZipFile) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             print(
-                f"{path}: damaged ({reason}); fine-tuning starts from the head again",
+                f"{path}: damaged ({one_line(error)}); fine-tuning starts from the head again",
                 file=sys.stderr,
             )
             return None

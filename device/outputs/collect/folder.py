@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from device.contract.provenance import REVIEW
+from device.files import UNFINISHED, replacing
 
 BLOCK_BYTES = 4096
 EARLIEST_S = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
@@ -19,8 +20,8 @@ UNDATED_S = 0.0
 """The file's time of what is saved while nobody knows how late it is."""
 AHEAD_S = 86400.0
 """A photo from this far in the future was saved by a clock that was wrong."""
-NAME = re.compile(r"\.?\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}\.jpg")
-"""Only files with such names are ever counted or removed; a dot means not whole yet."""
+NAME = re.compile(rf"({re.escape(UNFINISHED)})?\d{{8}}T\d{{6}}\.\d{{3}}Z-[0-9a-f]{{8}}\.jpg")
+"""Only files with such names are ever counted or removed."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def saved_photos(folder: Path) -> list[Saved]:
         labelled = Path(parent).relative_to(folder).parts[:1] != (REVIEW,)
         for path in (Path(parent, name) for name in names if NAME.fullmatch(name)):
             try:
-                if path.name.startswith("."):
+                if path.name.startswith(UNFINISHED):
                     path.unlink()
                     continue
                 state = path.stat()
@@ -94,14 +95,7 @@ def size_on_disk(size_bytes: int) -> int:
 def write_whole(path: Path, data: bytes, *, undated: bool = False) -> None:
     """Write a whole file that survives a power cut, or none; half of one stays hidden."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path, durable=True) as part:
+        part.write_bytes(data)
         if undated:
             os.utime(part, (UNDATED_S, UNDATED_S))
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from device.contract import provenance
 from device.contract.folders import photos_below
 from device.contract.names import name_problem
 from device.errors import ClassNameError, OutputError
+from device.files import UNFINISHED
 from device.outputs.collect.folder import EARLIEST_S, UNDATED_S, Saved, too_many, too_old
 from device.outputs.collect.sink import MB, Collector, folder_name, why_save
 from device.settings.sections import CollectConfig
@@ -357,7 +358,7 @@ def test_the_kernel_is_asked_about_its_clock(
 
 
 def test_what_a_kill_left_half_written_is_not_a_photo_and_goes(tmp_path: Path) -> None:
-    half = tmp_path / "_review" / "red" / ".20260528T202640.000Z-00000000.jpg"
+    half = tmp_path / "_review" / "red" / f"{UNFINISHED}20260528T202640.000Z-00000000.jpg"
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
     assert saved(tmp_path) == []
