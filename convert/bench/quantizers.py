@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,47 @@ class Measured:
     answers: dict[Part, Answers]
     seconds: float
     invoke_ms: float
+
+
+@dataclass(frozen=True)
+class PartFigures:
+    """A rival on one part of the photos, pooled over builds."""
+
+    n: int
+    """Answers."""
+    photos: int
+    """Different ones: builds may share some."""
+    float_accuracy: float
+    int8_accuracy: float
+    loss_points: float
+    loss_interval_points: tuple[float, float]
+    agreement: float
+    mean_divergence_bits: float
+    logit_sqnr_db: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A row of the table."""
+
+    name: str
+    seconds: float
+    """To quantize."""
+    invoke_ms: float
+    val: PartFigures
+    test: PartFigures
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row for a rival that made no model to compare."""
+
+    name: str
+    refused: str
+    """Why."""
+
+
+Row = Compared | Refused
 
 
 def rivals() -> list[Rival]:
@@ -186,22 +227,22 @@ def _invoke_ms(training: Training, model: bytes, photo: Pixels) -> float:
     return min(times) * 1e3
 
 
-def summarise(
-    name: str, builds: Sequence[Build], found: Sequence[Measured | str]
-) -> dict[str, Any]:
-    """A row as a JSON object, pooled over builds."""
+def summarise(name: str, builds: Sequence[Build], found: Sequence[Measured | str]) -> Row:
+    """A row of the table, pooled over builds."""
+    refusals = [one for one in found if isinstance(one, str)]
+    if refusals:
+        return Refused(name, refusals[0])
     measured = [one for one in found if isinstance(one, Measured)]
-    if len(measured) < len(found):
-        return {"name": name, "refused": next(one for one in found if isinstance(one, str))}
-    return {
-        "name": name,
-        "seconds": float(np.mean([one.seconds for one in measured])),
-        "invoke_ms": float(np.mean([one.invoke_ms for one in measured])),
-        **{part: _pooled(builds, measured, part) for part in PARTS},
-    }
+    return Compared(
+        name=name,
+        seconds=float(np.mean([one.seconds for one in measured])),
+        invoke_ms=float(np.mean([one.invoke_ms for one in measured])),
+        val=_pooled(builds, measured, Part.VAL),
+        test=_pooled(builds, measured, Part.TEST),
+    )
 
 
-def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: Part) -> dict[str, Any]:
+def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: Part) -> PartFigures:
     truth: Labels = np.concatenate([build.truth[part] for build in builds])
     exact = [build.exact[part] for build in builds]
     found = [one.answers[part] for one in measured]
@@ -209,58 +250,65 @@ def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: Part) -
     other = np.concatenate([one.probabilities for one in found])
     photos = [sha256 for build in builds for sha256 in build.sha256[part]]
     c = compare(truth, reference, other, effective_n(photos))
+    return PartFigures(
+        n=len(truth),
+        photos=len(set(photos)),
+        float_accuracy=Share.of(reference.argmax(axis=1) == truth).value,
+        int8_accuracy=Share.of(other.argmax(axis=1) == truth).value,
+        loss_points=c.loss_points,
+        loss_interval_points=c.loss_interval_points,
+        agreement=c.agreement.value,
+        mean_divergence_bits=c.mean_divergence,
+        logit_sqnr_db=_logit_sqnr_db(exact, found),
+    )
+
+
+def _logit_sqnr_db(exact: Sequence[Answers], found: Sequence[Answers]) -> float:
     signal = sum(float((one.logits**2).sum()) for one in exact)
     noise = sum(
         float(((a.logits - b.logits) ** 2).sum()) for a, b in zip(exact, found, strict=True)
     )
-    return {
-        "n": len(truth),
-        "photos": len(set(photos)),
-        "float": Share.of(reference.argmax(axis=1) == truth).value,
-        "int8": Share.of(other.argmax(axis=1) == truth).value,
-        "loss_points": c.loss_points,
-        "loss_interval_points": list(c.loss_interval_points),
-        "agreement": c.agreement.value,
-        "mean_divergence_bits": c.mean_divergence,
-        "logit_sqnr_db": float(10 * np.log10(signal / noise)),
-    }
+    return float(10 * np.log10(signal / noise))
 
 
-def table(records: Sequence[dict[str, Any]]) -> str:
-    """The records as a Markdown table."""
-    measured = [record for record in records if Part.VAL in record]
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
     lines = [
         "| quantizer | val: agreement | div. | SQNR | test: float | int8 | loses (95%) "
         "| agreement | div. | SQNR | makes | runs |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for record in records:
-        name = record["name"]
-        if "refused" in record:
-            lines.append(f"| {name} | {record['refused']} |" + " |" * 10)
-            continue
-        val, test = record[Part.VAL], record[Part.TEST]
-        low, high = test["loss_interval_points"]
-        lines.append(
-            f"| {name} | {_closeness(val)} | {test['float']:.2%} | {test['int8']:.2%} "
-            f"| {test['loss_points']:+.2f} ({low:+.2f} to {high:+.2f}) | {_closeness(test)} "
-            f"| {record['seconds']:.0f} s | {record['invoke_ms'] / measured[0]['invoke_ms']:.2f} |"
-        )
-    if measured:
-        val, test = measured[0][Part.VAL], measured[0][Part.TEST]
+    compared = [row for row in rows if isinstance(row, Compared)]
+    for row in rows:
+        if isinstance(row, Refused):
+            lines.append(f"| {row.name} | {row.refused} |" + " |" * 10)
+        else:
+            lines.append(_columns(row, compared[0].invoke_ms))
+    if compared:
+        val, test = compared[0].val, compared[0].test
         lines += [
             "",
-            f"n = {val['n']:,} answers on {val['photos']:,} photos (val), {test['n']:,} on "
-            f"{test['photos']:,} (test), pooled over the builds; intervals allow for photos that "
+            f"n = {val.n:,} answers on {val.photos:,} photos (val), {test.n:,} on "
+            f"{test.photos:,} (test), pooled over the builds; intervals allow for photos that "
             "recur.",
         ]
     return "\n".join(lines)
 
 
-def _closeness(part: dict[str, Any]) -> str:
+def _columns(row: Compared, first_invoke_ms: float) -> str:
+    test = row.test
+    low, high = test.loss_interval_points
     return (
-        f"{part['agreement']:.2%} | {1e4 * part['mean_divergence_bits']:.1f}e-4 "
-        f"| {part['logit_sqnr_db']:.1f} dB"
+        f"| {row.name} | {_closeness(row.val)} | {test.float_accuracy:.2%} "
+        f"| {test.int8_accuracy:.2%} | {test.loss_points:+.2f} ({low:+.2f} to {high:+.2f}) "
+        f"| {_closeness(test)} | {row.seconds:.0f} s | {row.invoke_ms / first_invoke_ms:.2f} |"
+    )
+
+
+def _closeness(part: PartFigures) -> str:
+    return (
+        f"{part.agreement:.2%} | {1e4 * part.mean_divergence_bits:.1f}e-4 "
+        f"| {part.logit_sqnr_db:.1f} dB"
     )
 
 
@@ -270,16 +318,16 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--only {options.only}: no quantizer has that in its name")
     builds = [load_build(folder) for folder in options.builds]
     options.out.mkdir(parents=True, exist_ok=True)
-    records = []
+    rows: list[Row] = []
     for rival in rivals():
         if options.only in rival.name:
             print(f"measuring {rival.name}", file=sys.stderr, flush=True)
             found = [measure_rival(rival, build) for build in builds]
-            records.append(summarise(rival.name, builds, found))
-            content = json.dumps(records, indent=2) + "\n"
+            rows.append(summarise(rival.name, builds, found))
+            content = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
             write_bytes(options.out / "quantizers.json", content.encode())
-            write_bytes(options.out / "quantizers.md", (table(records) + "\n").encode())
-    print(table(records))
+            write_bytes(options.out / "quantizers.md", (table(rows) + "\n").encode())
+    print(table(rows))
     return 0
 
 

@@ -1,5 +1,6 @@
 """Promises of the quantizers' comparison: each rival is what it says, all are counted alike."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.bench import rivals
-from convert.bench.quantizers import Answers, Build, Measured, main, summarise, table
+from convert.bench.quantizers import Answers, Build, Compared, Measured, main, summarise, table
 from convert.bench.rivals import least_error_range, percentile_range
 from convert.quantize.export import SHIPPED_OPERATORS
 from convert.quantize.plan import ACTIVATION_STEPS
@@ -134,17 +135,22 @@ def measured(count: int, lost: int, size: float = 2.0) -> Measured:
     return Measured(answers([k >= lost for k in range(count)], size), seconds=2.0, invoke_ms=4.0)
 
 
+def compared(builds: Sequence[Build], found: Sequence[Measured]) -> Compared:
+    row = summarise("a", builds, found)
+    assert isinstance(row, Compared)
+    return row
+
+
 def test_losses_are_pooled_over_photos_not_over_builds() -> None:
-    record = summarise("a", [build(30), build(10)], [measured(30, 3), measured(10, 0)])
-    assert record["test"]["n"] == 40
-    assert record["test"]["loss_points"] == pytest.approx(7.5)
-    assert record["test"]["agreement"] == pytest.approx(37 / 40)
+    test = compared([build(30), build(10)], [measured(30, 3), measured(10, 0)]).test
+    assert test.n == 40
+    assert test.loss_points == pytest.approx(7.5)
+    assert test.agreement == pytest.approx(37 / 40)
 
 
 def test_a_photo_that_two_builds_share_makes_no_interval_narrower() -> None:
-    def interval(*builds: Build) -> list[float]:
-        record = summarise("a", builds, [measured(30, 3)] * len(builds))
-        return list(record["test"]["loss_interval_points"])
+    def interval(*builds: Build) -> tuple[float, float]:
+        return compared(builds, [measured(30, 3)] * len(builds)).test.loss_interval_points
 
     assert interval(build(30), build(30)) == pytest.approx(interval(build(30)))
     low, high = interval(build(30, "a"), build(30, "b"))
@@ -153,8 +159,8 @@ def test_a_photo_that_two_builds_share_makes_no_interval_narrower() -> None:
 
 
 def test_logit_noise_is_measured_against_the_float_logits() -> None:
-    record = summarise("a", [build(10)], [measured(10, 0, size=2.2)])
-    assert record["val"]["logit_sqnr_db"] == pytest.approx(20, abs=1e-3)
+    val = compared([build(10)], [measured(10, 0, size=2.2)]).val
+    assert val.logit_sqnr_db == pytest.approx(20, abs=1e-3)
 
 
 def test_a_rival_that_failed_on_one_build_says_so_in_the_table() -> None:
