@@ -1,3 +1,11 @@
-"""What training and conversion share and no board needs: the files of the build folder."""
+"""What training and conversion share and no board needs: the build folder's files, and pages."""
 
-__all__ = ["conversion", "quiet", "records", "training"]
+__all__ = [
+    "conversion",
+    "measures",
+    "plot_style",
+    "quiet",
+    "records",
+    "templates",
+    "training",
+]
