@@ -1,7 +1,7 @@
 """How well a trained network does, as `metrics.json` records it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ from device.workstation.training import (
     Tested,
     Validated,
 )
-from train.recipe.finetune import Progressed
+from train.recipe.finetune import Figures, Progressed
 from train.recipe.photos import Labels, Photos
 
 Floats = npt.NDArray[np.float32]
@@ -102,8 +102,8 @@ def history(progressed: Progressed) -> tuple[Epoch, ...]:
     return tuple(_epoch(number, figures) for number, figures in enumerate(progressed.history))
 
 
-def _epoch(number: int, figures: Mapping[str, float]) -> Epoch:
+def _epoch(number: int, figures: Figures) -> Epoch:
     train_loss, val_loss = (
-        None if math.isnan(figures[name]) else figures[name] for name in ("train_loss", "val_loss")
+        None if math.isnan(loss) else loss for loss in (figures.train_loss, figures.val_loss)
     )
-    return Epoch(number, train_loss, val_loss, figures["val_accuracy"])
+    return Epoch(number, train_loss, val_loss, figures.val_accuracy)

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -37,12 +37,23 @@ AVERAGED_FIRST = 9
 """The average's decay after n steps is at most n / (n + this)."""
 
 
+@dataclass(frozen=True)
+class Figures:
+    """How good the averaged weights are after an epoch."""
+
+    train_loss: float
+    """NaN for the head alone."""
+    val_loss: float
+    """NaN where the weights ran away."""
+    val_accuracy: float
+
+
 @dataclass
 class Progressed:
     """Where fine-tuning stands: all that a resumed run needs, and the best so far."""
 
     epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[Figures] = field(default_factory=list)
     best_epoch: int = 0
     """Epochs count from 1; 0 is the head alone on the untouched backbone."""
     best: list[npt.NDArray[Any]] = field(default_factory=list)
@@ -51,12 +62,12 @@ class Progressed:
     @property
     def best_accuracy(self) -> float:
         """Validation accuracy of the kept weights."""
-        return self.history[self.best_epoch]["val_accuracy"]
+        return self.history[self.best_epoch].val_accuracy
 
     @property
     def head_only_accuracy(self) -> float:
         """Validation accuracy before any fine-tuning."""
-        return self.history[0]["val_accuracy"]
+        return self.history[0].val_accuracy
 
 
 def fit_head(
@@ -128,7 +139,7 @@ class FineTuner:
         self._step = tf.function(self._train_step, autograph=False, jit_compile=False)
         self._predict = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False))
 
-    def run(self, state_path: Path, log: Callable[[int, dict[str, float]], None]) -> Progressed:
+    def run(self, state_path: Path, log: Callable[[int, Figures], None]) -> Progressed:
         """Train all epochs, or those that an interrupted run left; leaves the best in the model.
 
         Args:
@@ -227,12 +238,11 @@ class FineTuner:
         accuracy = float((logits.argmax(axis=1) == self._val_labels).mean())
         likelihood = log_softmax(logits, axis=1)[np.arange(len(logits)), self._val_labels]
         val_loss = float(-likelihood.mean())
-        figures = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": accuracy}
-        progressed.history.append(figures)
+        progressed.history.append(Figures(train_loss, val_loss, accuracy))
         best = progressed.history[progressed.best_epoch]
         # Of equals the later one: the learning rate has come further down.
         # Weights that ran away to NaN name one class, which can be right as often as the rest.
-        better = accuracy >= best["val_accuracy"] and np.isfinite(val_loss)
+        better = accuracy >= best.val_accuracy and np.isfinite(val_loss)
         if not progressed.best or better:
             progressed.best_epoch, progressed.best = progressed.epoch, averaged
 
@@ -243,7 +253,7 @@ class FineTuner:
     def _save(self, path: Path, progressed: Progressed) -> None:
         record = {
             "epoch": progressed.epoch,
-            "history": progressed.history,
+            "history": [asdict(figures) for figures in progressed.history],
             "best_epoch": progressed.best_epoch,
         }
         arrays: dict[str, Any] = {f"state_{i}": np.asarray(v) for i, v in enumerate(self._state())}
@@ -257,7 +267,7 @@ class FineTuner:
             return None
         try:
             with np.load(path, allow_pickle=False) as saved:
-                progressed = Progressed(**json.loads(str(saved["record"])))
+                progressed = _progressed(json.loads(str(saved["record"])))
                 count = len(self._model.trainable_variables)
                 progressed.best = [saved[f"best_{i}"] for i in range(count)]
                 state = [saved[f"state_{i}"] for i in range(len(self._state()))]
@@ -271,6 +281,12 @@ class FineTuner:
             return None
         assign(self._state(), state)
         return progressed
+
+
+def _progressed(record: dict[str, Any]) -> Progressed:
+    """From the record of a saved state, still without weights."""
+    history = [Figures(**figures) for figures in record["history"]]
+    return Progressed(record["epoch"], history, record["best_epoch"])
 
 
 class _InterruptOnce:

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -45,7 +45,7 @@ from train.network.temperature import Calibrated, calibrate
 from train.network.weights import Convolution, weights_sha256
 from train.recipe.config import TrainConfig
 from train.recipe.evaluate import history, predict, tested, validated
-from train.recipe.finetune import FineTuner, Progressed, fit_head
+from train.recipe.finetune import Figures, FineTuner, Progressed, fit_head
 from train.recipe.photos import Photos, read_photos
 from train.report.publish import write_report
 from train.stamps import code_digest
@@ -244,8 +244,8 @@ def _fine_tune(
         shutil.rmtree(logs, ignore_errors=True)
     with tf.summary.create_file_writer(str(logs)).as_default():
 
-        def log(epoch: int, figures: dict[str, float]) -> None:
-            for name, value in figures.items():
+        def log(epoch: int, figures: Figures) -> None:
+            for name, value in asdict(figures).items():
                 tf.summary.scalar(name, value, step=epoch)
             this.watch.epoch_ended()
 

@@ -103,7 +103,7 @@ def loss(tuner: FineTuner, task: Task) -> float:
 
 def test_training_learns(task: Task, tmp_path: Path) -> None:
     _, progressed = task.run(tmp_path / "state.npz")
-    losses = [figures["val_loss"] for figures in progressed.history]
+    losses = [figures.val_loss for figures in progressed.history]
     assert len(losses) == CONFIG.epochs + 1
     assert losses[progressed.best_epoch] < 0.9 * losses[0]
     assert task.logged == [1, 2, 3, 4]
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(task: Task, tmp_
     assert stopped.interrupted and not whole.interrupted
     assert stopped.epoch == 2
     assert stopped.history[1:] == whole.history[1:3]
-    best = stopped.history[stopped.best_epoch]["val_loss"]
+    best = stopped.history[stopped.best_epoch].val_loss
     assert loss(tuner, task) == pytest.approx(best, rel=1e-4)
     same(whole, task.run(tmp_path / "state.npz")[1])
 
@@ -235,7 +235,7 @@ def test_ctrl_c_while_a_view_is_computed_ends_at_once(task: Task, tmp_path: Path
     task.views = on_demand(task, press)
     tuner, progressed = task.run(tmp_path / "state.npz")
     assert progressed.interrupted and progressed.epoch == 2
-    assert loss(tuner, task) == pytest.approx(progressed.history[progressed.best_epoch]["val_loss"])
+    assert loss(tuner, task) == pytest.approx(progressed.history[progressed.best_epoch].val_loss)
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -263,9 +263,9 @@ def test_the_kept_weights_are_the_best_that_were_validated(
     """Also where training runs away, at the last rate to NaN."""
     tuner, progressed = task.run(tmp_path / "state.npz", learning_rate=learning_rate)
     best = progressed.history[progressed.best_epoch]
-    assert best["val_accuracy"] == max(figures["val_accuracy"] for figures in progressed.history)
+    assert best.val_accuracy == max(figures.val_accuracy for figures in progressed.history)
     assert np.isfinite(tuner.logits(task.val)).all()
-    assert loss(tuner, task) == pytest.approx(best["val_loss"], rel=1e-4)
+    assert loss(tuner, task) == pytest.approx(best.val_loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 5, 8, 9])
@@ -274,7 +274,7 @@ def test_few_photos_make_at_least_one_step(tmp_path: Path, count: int) -> None:
     task.labels = task.labels[:count]
     task.views = [part[:count] for part in task.views]
     _, progressed = task.run(tmp_path / "state.npz", epochs=1)
-    assert np.isfinite(progressed.history[1]["train_loss"])
+    assert np.isfinite(progressed.history[1].train_loss)
 
 
 # --- the head -------------------------------------------------------------------------------------
