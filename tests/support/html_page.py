@@ -12,6 +12,8 @@ from tests.support.small_networks import chapter_of
 from train.data.split import Row
 from train.report import page
 
+VOID = {"br", "col", "hr", "img", "input", "link", "meta", "wbr"}
+"""Tags that nothing closes."""
 FLOWERS = ("daisy", "rose", "tulip")
 HOSTILE = '<script>alert("x")</script> & <b>co</b>'
 
@@ -23,16 +25,21 @@ class Page(HTMLParser):
     tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     tables: list[list[list[str]]] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+    """What elements with data-field hold, in the order of the page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.tags, self.texts, self.tables = [], [], []
+        self.tags, self.texts, self.tables, self.fields = [], [], [], {}
+        self._open: list[tuple[str, str]] = []
         self._hidden = self._in_cell = False
         self.feed(html)
         self.close()
+        self.fields = {name: " ".join(text.split()) for name, text in self.fields.items()}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        self._enter(tag, dict(attrs).get("data-field") or "")
         self._hidden = tag == "style"
         if tag == "table":
             self.tables.append([])
@@ -44,6 +51,8 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self._hidden = False
+        while self._open and self._open.pop()[0] != tag:
+            pass
         if tag in ("td", "th"):
             self._in_cell = False
 
@@ -51,8 +60,17 @@ class Page(HTMLParser):
         if self._hidden:
             return
         self.texts.append(data)
+        for _, name in self._open:
+            if name:
+                self.fields[name] += data
         if self._in_cell:
             self.tables[-1][-1][-1] += data
+
+    def _enter(self, tag: str, field: str) -> None:
+        if tag not in VOID:
+            self._open.append((tag, field))
+        if field:
+            self.fields[field] = ""
 
     @property
     def text(self) -> str:
