@@ -21,7 +21,7 @@ from train.data.rendered import render_data_set
 
 PHOTOS_PER_CLASS = 24
 FIT = ("--epochs", "2", "--views", "1")
-CALIBRATION_PHOTOS = 30
+CALIBRATION_PHOTOS = 10
 
 Done = tuple[int, str, str]
 """Exit status, stdout and stderr."""
@@ -111,7 +111,7 @@ def trained_build(base: Path) -> Build:
 def whole_build(base: Path) -> Build:
     """The same with its bundle, which ships whatever so small a test part says of it."""
     build = trained_build(base)
-    assert "calibrated on 30 photos" in succeeded(build.export())
+    assert f"calibrated on {CALIBRATION_PHOTOS} photos" in succeeded(build.export())
     said = succeeded(build.convert("verify", "--allow-regression"))
     assert "McNemar" in said and "no real photos" in said
     assert "MiB" in succeeded(build.convert("bundle"))

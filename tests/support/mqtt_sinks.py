@@ -26,6 +26,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "FIRST_WAIT_S", 0.1)
     monkeypatch.setattr(connection, "LONGEST_WAIT_S", 0.2)
     monkeypatch.setattr(mqtt, "SETTLE_S", 0.1)
+    monkeypatch.setattr("device.outputs.thread.TICK_S", 0.2)
 
 
 @pytest.fixture

@@ -84,15 +84,6 @@ def test_the_report_shows_the_figures_and_says_what_they_are_of(trained: Build) 
     assert all(name in report for name in CLASS_NAMES)
 
 
-def test_the_same_seed_gives_the_same_split_and_metrics(trained: Build, tmp_path: Path) -> None:
-    again = Build(tmp_path)
-    photos = DataRecord.read(trained.train / DATA).folder
-    succeeded(train("data", "--data", photos, "--out", again.train))
-    succeeded(again.fit())
-    for name in REPEATED:
-        assert (again.train / name).read_bytes() == (trained.train / name).read_bytes(), name
-
-
 # --- interruptions --------------------------------------------------------------------------------
 
 AFTER_AN_EPOCH = """
@@ -107,10 +98,12 @@ FineTuner._save = saved_then_signalled
 """
 
 
-def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(
+def test_the_same_seed_gives_the_same_split_and_metrics_even_if_killed_between(
     trained: Build, tmp_path: Path
 ) -> None:
-    build = begun(trained, tmp_path)
+    build = Build(tmp_path)
+    photos = DataRecord.read(trained.train / DATA).folder
+    succeeded(train("data", "--data", photos, "--out", build.train))
     status, _, _ = build.fit(AFTER_AN_EPOCH.format(name="SIGKILL"))
     assert status == -9
     assert not (build.train / "model.keras").exists()
@@ -210,7 +203,8 @@ def test_calibration_is_a_stratified_sample_of_the_training_part(build: Build) -
     assert all(rows[photo["path"]]["part"] == "train" for photo in listed)
     assert all(rows[photo["path"]]["sha256"] == photo["sha256"] for photo in listed)
     for label in CLASS_NAMES:
-        assert sum(rows[photo["path"]]["class"] == label for photo in listed) == 6
+        of_class = sum(rows[photo["path"]]["class"] == label for photo in listed)
+        assert of_class == CALIBRATION_PHOTOS / len(CLASS_NAMES)
 
 
 def test_the_card_says_that_no_real_photo_was_seen(build: Build) -> None:

@@ -52,13 +52,21 @@ def test_a_photo_that_was_exchanged_is_one_line_with_its_name(build: Build, tmp_
         assert "run `make data` again" in only_error(err)
 
 
-NEWER_RECIPE = "from train.data import augment\naugment.LEAST_AREA = 0.2"
+NEWER_RECIPE = """
+import sys
+from train.data import augment
+from train.recipe.finetune import FineTuner
+augment.LEAST_AREA = 0.2
+# All views are cached by then.
+FineTuner.run = lambda *_: sys.exit("enough")
+"""
 
 
 def test_a_newer_recipe_does_not_take_the_older_ones_views(trained: Build, tmp_path: Path) -> None:
     build = begun(trained, tmp_path)
     older = {path.name for path in (build.folder / "cache").glob("*.f16")}
-    succeeded(build.fit(NEWER_RECIPE))
+    status, _, err = build.fit(NEWER_RECIPE)
+    assert status == 1 and err.endswith("enough\n")
     newer = {path.name for path in (build.folder / "cache").glob("*.f16")}
     assert older and len(newer) == len(older) and not newer & older
 

@@ -24,7 +24,7 @@ from tests.support.places import ROOT
 from tests.support.running_service import Running, running, settings
 from tests.support.timing import eventually
 
-WATCHED_S = 12.0
+BEFORE_SWAP_S, AFTER_SWAP_S = 3.5, 1.5
 VIEWERS = 4
 GROUPS = Path("/sys/fs/cgroup")
 
@@ -72,16 +72,33 @@ def camera() -> Iterator[MjpegCamera]:
         yield server
 
 
-def look(service: Running, port: int) -> None:
+def look(service: Running, port: int, stop: threading.Event) -> None:
     """As pages do that are opened one after the other; all but the first then hold their frame."""
     names = [secrets.token_hex(16) for _ in range(VIEWERS)]
     started_s = time.monotonic()
-    while (past_s := time.monotonic() - started_s) < WATCHED_S and not service.ended:
+    while not stop.wait(0.1) and not service.ended:
+        past_s = time.monotonic() - started_s
         for number, name in enumerate(names):
-            route = "live" if number == 0 or past_s < 2 + number else "health"
+            route = "live" if number == 0 or past_s < 1 + number / 2 else "health"
             with suppress(OSError):
                 urlopen(f"http://127.0.0.1:{port}/{route}?viewer={name}", timeout=10).read()
-        time.sleep(0.1)
+
+
+@contextmanager
+def looked_at(service: Running, port: int) -> Iterator[None]:
+    """A service whose page is open in several browsers."""
+    stop = threading.Event()
+    looking = threading.Thread(target=look, args=(service, port, stop), daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        looking.join()
+
+
+def sees(service: Running, label: str) -> bool:
+    return any(label in str(line["top"]) for line in service.lines)
 
 
 @pytest.mark.slow
@@ -118,14 +135,14 @@ max_per_minute = 600
             patch.setattr(sys, "executable", str(python))
             with running(tmp_path, text, MALLOC_ARENA_MAX="1") as service:
                 service.wait_for_lines(2)
-                looking = threading.Thread(target=look, args=(service, port), daemon=True)
-                looking.start()
-                time.sleep(WATCHED_S / 2)
-                renamed = {**read_folder(tiny_bundle), contract.LABELS: b"rouge\nvert\nbleu\n"}
-                new = tmp_path / "new"
-                new.symlink_to(write_folder(tmp_path / "renamed", resealed(renamed)))
-                new.replace(current)
-                looking.join()
+                with looked_at(service, port):
+                    time.sleep(BEFORE_SWAP_S)
+                    renamed = {**read_folder(tiny_bundle), contract.LABELS: b"rouge\nvert\nbleu\n"}
+                    new = tmp_path / "new"
+                    new.symlink_to(write_folder(tmp_path / "renamed", resealed(renamed)))
+                    new.replace(current)
+                    eventually(lambda: service.ended or sees(service, "rouge"), 30)
+                    time.sleep(AFTER_SWAP_S)
                 assert not service.ended, service.process.poll()
                 highest = re.search(
                     r"VmHWM:\s+(\d+) kB", Path(f"/proc/{service.process.pid}/status").read_text()
@@ -133,5 +150,5 @@ max_per_minute = 600
                 assert highest is not None
                 print(f"\n{width}x{height}: highest {int(highest[1]) / 1000:.0f} MB resident")
                 assert len(service.lines) > 3
-                assert any("rouge" in str(line["top"]) for line in service.lines)
+                assert sees(service, "rouge")
                 assert service.stop()[0] == 0

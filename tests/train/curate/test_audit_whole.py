@@ -13,7 +13,7 @@ from train.data.rendered import render_data_set
 
 pytestmark = pytest.mark.slow
 
-PHOTOS_PER_CLASS = 40
+PHOTOS_PER_CLASS = 34
 """So many that each class has the 20 training photos that it takes to be judged."""
 
 
