@@ -5,36 +5,22 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from device.contract import bundle as contract
-from device.contract.bundle import Bundle
-from device.errors import BundleError, SelfTestError
-from device.inference import selftest
-from device.inference.classifier import Classifier
-from tests.support.bundle_files import THRESHOLD, read_folder, resealed, write_folder
+from device.errors import BundleError
+from tests.device.contract.manifests import Files, body
+from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.pictures import LABELS, RULES
 
 MANIFEST, MODEL, NAMES = contract.MANIFEST, contract.MODEL, contract.REQUIRED_FILES
 EDITS_PER_FILE = 40
-
-Files = dict[str, bytes]
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
 
 
 @pytest.fixture
@@ -49,13 +35,6 @@ def refusal(path: Path) -> str:
     message = str(caught.value)
     assert message and len(message.splitlines()) == 1, message
     return message
-
-
-def body(files: Files) -> dict[str, Any]:
-    """The manifest without its own digest."""
-    manifest: dict[str, Any] = json.loads(files[MANIFEST])
-    del manifest["manifest_sha256"]
-    return manifest
 
 
 def tarred(path: Path, files: Files, prefix: str = "") -> Path:
@@ -335,76 +314,3 @@ def test_a_golden_file_that_is_no_archive_is_refused(
     forged = resealed({**files, contract.GOLDEN: data})
     with pytest.raises(BundleError, match=contract.GOLDEN):
         contract.load(write_folder(tmp_path / "bundle", forged)).golden_arrays()
-
-
-# --- the manifest, for any content ------------------------------------------------------------
-
-
-@given(st.binary(max_size=200) | anything.map(json.dumps).map(str.encode))
-def test_whatever_stands_in_a_manifest_it_is_a_bundle_error(data: bytes) -> None:
-    with pytest.raises(BundleError):
-        contract.parse_manifest(data)
-
-
-@given(share=anything, interval=anything | st.tuples(st.floats(), st.floats()), photos=anything)
-def test_a_measured_accuracy_is_whole_or_none(share: Any, interval: Any, photos: Any) -> None:
-    record = {"int8_accuracy": share, "int8_interval": interval, "n": photos}
-    for verification in (record, share):
-        text = json.dumps({"verification": verification})
-        found = Bundle(json.loads(text), b"", ("a",), RULES, b"").accuracy
-        assert found is None or json.loads(json.dumps(asdict(found), allow_nan=False))["photos"] > 0
-
-
-def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
-    loaded = contract.load(tiny_bundle)
-    measured, found = loaded.manifest["verification"], loaded.accuracy
-    assert found is not None and found.low <= found.value <= found.high
-    assert (found.value, found.photos) == (measured["int8_accuracy"], measured["n"])
-
-
-@pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])
-def test_a_deeply_nested_manifest_is_a_bundle_error(depth: int) -> None:
-    nested = b'{"schema": 1, "x": ' + b"[" * depth + b"]" * depth + b"}"
-    with pytest.raises(BundleError):
-        contract.parse_manifest(nested)
-
-
-@given(anything.filter(lambda value: not isinstance(value, dict)) | st.just({}))
-def test_a_sealed_manifest_of_any_other_form_is_a_bundle_error(value: Any) -> None:
-    with pytest.raises(BundleError):
-        contract.parse_manifest(contract.seal_manifest({"schema": 1, "files": value}))
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-@given(data=st.data())
-def test_any_value_sealed_into_any_place_loads_or_is_a_bundle_error(
-    data: st.DataObject, files: Files, tiny_classifier: Classifier, tmp_path: Path
-) -> None:
-    forged = body(files)
-    place, key = forged, data.draw(st.sampled_from(sorted(forged)))
-    while isinstance(place[key], dict) and place[key] and data.draw(st.booleans()):
-        place = place[key]
-        key = data.draw(st.sampled_from(sorted(place)))
-    place[key] = data.draw(anything)
-    for name, content in {**files, MANIFEST: contract.seal_manifest(forged)}.items():
-        (tmp_path / name).write_bytes(content)
-    try:
-        loaded = contract.load(tmp_path)
-    except BundleError as error:
-        assert len(str(error).splitlines()) == 1
-    else:
-        assert isinstance(loaded.name, str) and isinstance(loaded.data, str)
-        with suppress(SelfTestError):
-            selftest.run(loaded, tiny_classifier)
-
-
-@given(st.dictionaries(st.text(max_size=8), anything, max_size=4))
-def test_what_is_sealed_is_read_back(extra: dict[str, Any]) -> None:
-    record = contract.file_record(b"")
-    files = dict.fromkeys(NAMES, record)
-    manifest = {**extra, "schema": 1, "files": files, "threshold": {**THRESHOLD}}
-    sealed = contract.seal_manifest(manifest)
-    back = contract.parse_manifest(sealed)
-    assert contract.seal_manifest(back) == sealed == contract.seal_manifest(manifest)
-    assert back.pop("manifest_sha256") == contract.manifest_digest(manifest)
-    assert json.dumps(back, sort_keys=True) == json.dumps(manifest, sort_keys=True)

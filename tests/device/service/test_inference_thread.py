@@ -1,8 +1,8 @@
-"""What the frame loop promises: region, pace, one sight of settings a frame, an honest watchdog."""
+"""What the frame loop promises: region, pace, one sight of settings a frame."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,121 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device.camera.frame import Frame, FrameSource, Polled
+from device.camera.frame import Frame
 from device.camera.live import LiveCapture
-from device.contract import bundle as contract
 from device.contract.preprocess import prepare_box, prepare_frame
-from device.inference.classifier import Classifier
 from device.inference.loop import Pace, region_box
 from device.inference.trial import LoadedModel
 from device.outputs.web import view
 from device.service.inference_thread import InferenceThread
-from device.service.systemd import Notifier
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import ModelInfo, Observation
+from tests.device.service.scenes import Asked, Collected, Fed, Scene, Start, forever, model_of
 from tests.support.pictures import RULES, picture
 from tests.support.timing import Stopwatch, eventually, slowdown
-
-
-class Scene(FrameSource):
-    """A source that shows what it is told."""
-
-    live = True
-
-    def __init__(self, pictures: Iterator[Any]) -> None:
-        self._pictures = pictures
-
-    def frames(self) -> Iterator[Frame]:
-        for number, pixels in enumerate(self._pictures):
-            yield Frame(f"#{number}", pixels, captured_s=time.monotonic())
-            time.sleep(0.005)
-
-
-class Asked(Polled):
-    """A camera in memory that knows which threads ask it, and lets in one at a time."""
-
-    live = True
-    ended = False
-
-    def __init__(self) -> None:
-        self.asked_by: list[str] = []
-        self._one = threading.Lock()
-
-    def poll(self, timeout_s: float) -> Frame:
-        assert self._one.acquire(blocking=False), "two at once"
-        number = len(self.asked_by)
-        self.asked_by.append(threading.current_thread().name)
-        time.sleep(0.002)
-        self._one.release()
-        return Frame(f"#{number}", picture(0, 1, 160, 120), captured_s=time.monotonic())
-
-    def frames(self) -> Iterator[Frame]:
-        while True:
-            yield self.poll(1)
-
-
-class Collected:
-    """Stands in for a sink's thread."""
-
-    def __init__(self, *, wants_pictures: bool = False) -> None:
-        self.sink = self
-        self.wants_pictures = wants_pictures
-        self.seen: list[Observation] = []
-
-    def put(self, observation: Observation) -> None:
-        self.seen.append(observation)
-
-
-class Fed(Notifier):
-    """Counts what the watchdog gets."""
-
-    def __init__(self) -> None:
-        super().__init__({})
-        self.meals = 0
-
-    def feed_watchdog(self) -> None:
-        self.meals += 1
-
-
-@pytest.fixture(params=[True, False], ids=["ahead", "in turn"])
-def model(tiny_bundle: Path, request: pytest.FixtureRequest) -> LoadedModel:
-    return model_of(tiny_bundle, ahead=request.param)
-
-
-def model_of(path: Path, *, ahead: bool = True) -> LoadedModel:
-    loaded = contract.load(path)
-    info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, 0.0, 0.0)
-    return LoadedModel(info, Classifier.from_bundle(loaded), ahead)
-
-
-Start = Callable[..., tuple[InferenceThread, Collected, Fed, list[Any]]]
-
-
-@pytest.fixture
-def start(model: LoadedModel) -> Iterator[Start]:
-    threads: list[InferenceThread] = []
-
-    def run(
-        source: Any, config: Config | None = None, sink: Collected | None = None
-    ) -> tuple[InferenceThread, Collected, Fed, list[Any]]:
-        ends: list[Any] = []
-        sink, fed = sink or Collected(), Fed()
-        config = config or Config()
-        config = replace(config, inference=replace(config.inference, max_fps=1000))
-        arguments: Any = (source, model, config, lambda: (sink,), Telemetry(), fed, ends.append)
-        threads.append(InferenceThread(*arguments))
-        return threads[-1], sink, fed, ends
-
-    yield run
-    for thread in threads:
-        thread.close()
-
-
-def forever(*labels: int) -> Iterator[Any]:
-    pictures = [picture(label, 1, 160, 120) for label in labels]
-    while True:
-        yield from pictures
 
 
 def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> None:
@@ -249,90 +146,6 @@ def test_the_end_of_a_file_is_an_end_and_no_fault(start: Start) -> None:
     eventually(lambda: ends)
     assert ends == [None] and len(sink.seen) == 3
     assert thread._telemetry.snapshot().camera.state == "ended"
-
-
-# --- watchdog -------------------------------------------------------------------------------------
-
-
-def test_the_watchdog_is_fed_by_completed_inferences_and_starves_when_one_hangs(
-    start: Start, model: LoadedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = threading.Event()
-    gate.set()
-    invoke = model.classifier.invoke
-    monkeypatch.setattr(model.classifier, "invoke", lambda: (gate.wait(), invoke()))
-    _, sink, fed, _ = start(Scene(forever(0)))
-    eventually(lambda: len(sink.seen) > 3)
-    assert fed.meals >= 3
-    gate.clear()
-    time.sleep(0.3)
-    meals = fed.meals
-    time.sleep(1.5)
-    assert fed.meals == meals
-    gate.set()
-
-
-def test_without_a_camera_it_is_fed_only_while_someone_tries_to_get_it_back(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("device.service.inference_thread.IDLE_INFERENCE_S", 0.05)
-    monkeypatch.setattr("device.service.inference_thread.CAPTURE_ALIVE_S", 1.5)
-    silent = Scene(iter(()))
-    capture = LiveCapture(lambda: silent, CameraConfig(longest_wait_s=60), Telemetry())
-    _, sink, fed, _ = start(capture)
-    time.sleep(3)
-    meals = fed.meals
-    eventually(lambda: fed.meals > meals)
-    gate, stuck, poll = threading.Event(), threading.Event(), capture.poll
-
-    def hang(timeout_s: float) -> Frame | None:
-        stuck.set()
-        gate.wait()
-        return poll(0)
-
-    monkeypatch.setattr(capture, "poll", hang)
-    assert stuck.wait(30)
-    time.sleep(2)
-    meals = fed.meals
-    time.sleep(1)
-    assert fed.meals == meals and not sink.seen
-    capture.close()
-    gate.set()
-
-
-def test_a_frame_every_few_minutes_does_not_starve_the_watchdog_and_a_source_that_hangs_does(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("device.service.inference_thread.IDLE_INFERENCE_S", 0.05)
-    monkeypatch.setattr("device.service.inference_thread.CAPTURE_ALIVE_S", 0.3)
-    gate = threading.Event()
-    gate.set()
-    pictures = (pixels for pixels in forever(0) if gate.wait())
-    thread, sink, fed, _ = start(Scene(pictures))
-    eventually(lambda: len(sink.seen) > 3)
-    thread.pace.max_fps = 0.005
-    time.sleep(0.5)
-    meals, seen = fed.meals, len(sink.seen)
-    time.sleep(1)
-    assert fed.meals > meals + 3 and len(sink.seen) == seen
-    gate.clear()
-    thread.pace.max_fps = 1000.0
-    time.sleep(1)
-    meals = fed.meals
-    time.sleep(1)
-    assert fed.meals == meals
-    gate.set()
-
-
-def test_damaged_pictures_alone_do_not_starve_the_watchdog_however_many(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("device.service.inference_thread.IDLE_INFERENCE_S", 0.05)
-    scene = Scene(iter([None] * 10**6))
-    scene.live = False
-    _, sink, fed, ends = start(scene)
-    eventually(lambda: fed.meals > 5)
-    assert not sink.seen and not ends
 
 
 # --- the newest frame ----------------------------------------------------------------------------

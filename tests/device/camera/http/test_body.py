@@ -15,9 +15,9 @@ import pytest
 from device.camera.http.body import Kind, kind_of
 from device.camera.http.camera import HttpCamera
 from device.errors import SourceError
-from tests.device.camera.http.test_auth import SHA, Guarded, login
 from tests.support.peers.cameras import jpeg
 from tests.support.peers.http_servers import QUICK, first, parts, send, server, stream
+from tests.support.peers.password_camera import SHA, Guarded, login
 from tests.support.pictures import picture
 
 PATIENT = replace(QUICK, stall_timeout_s=5)

@@ -1,0 +1,77 @@
+"""Which camera an address means, and which one `auto` takes."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from device.camera.auto import AutoCamera
+from device.camera.http.camera import HttpCamera
+from device.camera.picamera import PiCamera
+from device.camera.pyav import NetworkStream
+from device.camera.source import open_source
+from device.camera.v4l2 import (
+    CAPABILITY,
+    V4l2Camera,
+    VideoNode,
+    describe,
+    first_camera,
+    video_nodes,
+)
+from device.errors import SourceError
+from device.settings.sections import CameraConfig
+from tests.support.peers.cameras import FakePicamera2
+from tests.support.pictures import RULES
+
+
+def test_auto_takes_the_csi_camera_first(picamera2: type[FakePicamera2]) -> None:
+    frame = next(AutoCamera(CameraConfig()).frames())
+    assert frame.name.startswith("picamera2")
+
+
+def test_auto_passes_over_nodes_that_give_no_pictures() -> None:
+    nodes = [
+        VideoNode("/dev/video0", "unicam", "unicam", True),
+        VideoNode("/dev/video10", "bcm2835-codec", "decode", False),
+        VideoNode("/dev/video20", "uvcvideo", "Webcam metadata", False),
+        VideoNode("/dev/video21", "uvcvideo", "Webcam", True),
+    ]
+    assert first_camera(nodes) == nodes[3]
+    assert first_camera(nodes[:3]) is None
+
+
+def test_the_kernel_s_description_of_a_video_node_is_read() -> None:
+    assert CAPABILITY.size == struct.calcsize("16s32s32sII4I") == 104
+    answer = CAPABILITY.pack(b"uvcvideo", b"HD Webcam", b"usb-1", 0x60000, 0x84A00001, 0x04200001)
+    assert describe("/dev/video0", answer) == VideoNode(
+        "/dev/video0", "uvcvideo", "HD Webcam", True
+    )
+    metadata = CAPABILITY.pack(b"uvcvideo", b"HD Webcam", b"usb-1", 0, 0x84A00001, 0x04A00000)
+    assert not describe("/dev/video1", metadata).captures
+
+
+def test_files_that_are_no_video_nodes_are_passed_over(tmp_path: Path) -> None:
+    for name in ("video0", "video1", "videology", "null"):
+        (tmp_path / name).write_bytes(b"")
+    assert list(video_nodes(tmp_path)) == []
+
+
+def test_a_camera_that_is_not_plugged_in_is_one_line() -> None:
+    with pytest.raises(SourceError, match="is it plugged in"):
+        next(V4l2Camera("/dev/video_that_is_not", CameraConfig()).frames())
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("auto", AutoCamera),
+        ("picamera2", PiCamera),
+        ("/dev/video7", V4l2Camera),
+        ("rtsp://host/stream", NetworkStream),
+        ("http://host/stream.mjpg", HttpCamera),
+        ("https://host/stream.mjpg", HttpCamera),
+    ],
+)
+def test_the_address_says_which_camera(address: str, kind: type) -> None:
+    source = open_source(address, RULES)
+    assert isinstance(source, kind) and source.live

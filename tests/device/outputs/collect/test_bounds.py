@@ -1,0 +1,301 @@
+"""Bounds of the folder of saved frames: size, age, free space; and what a full disk costs."""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from device import clock
+from device.contract.folders import photos_below
+from device.errors import OutputError
+from device.files import UNFINISHED
+from device.outputs.collect.folder import EARLIEST_S, UNDATED_S, Saved, too_many, too_old
+from device.outputs.collect.sink import MB, Collector
+from device.telemetry.observation import Observation
+from tests.device.outputs.collect.saving import (
+    collector,
+    observed,
+    publish_all,
+    saved,
+)
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+FILES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 20), st.booleans()), max_size=30).map(
+    lambda rows: [
+        Saved(Path(f"{age:02}-{i}"), size, EARLIEST_S + age, labelled)
+        for i, (size, age, labelled) in enumerate(rows)
+    ]
+)
+
+
+@given(FILES, st.integers(0, 100))
+def test_the_folder_stays_in_its_bounds_and_labels_never_go(files: list[Saved], limit: int) -> None:
+    gone = too_many(files, limit)
+    left = [file for file in files if file not in gone]
+    assert not any(file.labelled for file in gone)
+    doubts_left = [f.modified_s for f in left if not f.labelled]
+    assert max((f.modified_s for f in gone), default=0) <= min(doubts_left, default=float("inf"))
+    if sum(file.bytes for file in files if file.labelled) <= limit:
+        assert sum(file.bytes for file in left) <= limit
+    else:
+        # Not for nothing.
+        assert gone == []
+
+
+@given(FILES, st.integers(0, 20))
+def test_only_doubts_of_a_known_age_grow_too_old(files: list[Saved], oldest: int) -> None:
+    oldest_s = EARLIEST_S + oldest
+    undated = [replace(file, modified_s=UNDATED_S) for file in files]
+    gone = too_old([*files, *undated], oldest_s)
+    assert gone == [f for f in files if not f.labelled and f.modified_s < oldest_s]
+
+
+def test_a_long_run_never_outgrows_the_folder(tmp_path: Path) -> None:
+    sink = collector(tmp_path, max_mb=1)
+    kept = sink.keep(observed(1000), "red")
+    sink_bytes = []
+    for number in range(60):
+        sink._next_save_s, sink._recent = float("-inf"), []
+        noise = np.random.default_rng(number).integers(0, 256, (240, 240, 3), np.uint8)
+        sink.publish(replace(observed(number), picture=noise, crop_box=(0, 0, 240, 240)))
+        sink_bytes.append(sum(path.stat().st_size for path in photos_below(tmp_path)))
+    assert max(sink_bytes) <= MB
+    assert sink_bytes[-1] > 0.8 * MB
+    assert kept in saved(tmp_path)
+
+
+def test_one_photo_above_the_limit_costs_none_of_the_others(tmp_path: Path) -> None:
+    sink = collector(tmp_path, max_mb=1)
+    kept = sink.keep(observed(1), "red")
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)
+    with pytest.raises(OutputError, match="larger than max_mb"):
+        sink.publish(replace(observed(2), picture=noise, crop_box=(0, 0, 1200, 1200)))
+    assert saved(tmp_path) == [kept]
+
+
+def test_only_its_own_files_are_ever_removed(tmp_path: Path) -> None:
+    for name in ("red/mine.jpg", "notes.txt", "_review/red/holiday.jpg", ".hidden"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(2 * MB))
+        os.utime(tmp_path / name, (1, 1))
+    sink = collector(tmp_path, max_mb=1, max_age_days=0.01)
+    publish_all(sink, 3)
+    for name in ("red/mine.jpg", "notes.txt", "_review/red/holiday.jpg", ".hidden"):
+        assert (tmp_path / name).stat().st_size == 2 * MB
+
+
+def scan(sink: Collector) -> None:
+    sink._next_scan_s = sink._next_tell_s = float("-inf")
+    sink.tick(None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    return lambda known: monkeypatch.setattr(clock, "is_synchronized", lambda: known)
+
+
+def test_old_doubts_go_and_labels_stay_and_the_log_says_so(
+    tmp_path: Path, set_clock: Callable[[bool], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    set_clock(True)
+    sink = collector(tmp_path, max_age_days=30)
+    kept = sink.keep(observed(), "red")
+    sink.publish(observed(1))
+    for path in photos_below(tmp_path):
+        os.utime(path, (time.time() - 31 * 86400,) * 2)
+    scan(sink)
+    assert saved(tmp_path) == [kept]
+    assert "removed 1 photos that nobody had labelled, older than max_age_days = 30" in caplog.text
+    assert sink.figures["photos_removed_total"] == 1 and sink.figures["photos_saved_total"] == 2
+
+
+def test_by_a_clock_that_no_server_has_set_nothing_is_too_old(
+    tmp_path: Path, set_clock: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(True)
+    sink = collector(tmp_path, max_age_days=1)
+    sink.publish(observed(1))
+    set_clock(False)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3650 * 86400)
+    scan(sink)
+    assert len(saved(tmp_path)) == 1
+
+
+def test_what_a_late_clock_saved_ages_from_when_it_is_set(
+    tmp_path: Path, set_clock: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(False)
+    sink = collector(tmp_path, max_age_days=30)
+    sink.publish(observed(1))
+    (path,) = photos_below(tmp_path)
+    # How late that clock was nobody knew; now a server has set it.
+    assert path.stat().st_mtime == UNDATED_S
+    set_clock(True)
+    scan(sink)
+    assert path.exists() and abs(path.stat().st_mtime - time.time()) < 60
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 31 * 86400)
+    scan(sink)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("wrong_s", [12.0, 4e9])
+def test_photos_from_no_time_that_can_be_age_from_now(
+    tmp_path: Path, set_clock: Callable[[bool], None], wrong_s: float
+) -> None:
+    set_clock(True)
+    sink = collector(tmp_path, max_age_days=1)
+    sink.publish(observed(1, unix_s=wrong_s))
+    kept = tmp_path / sink.keep(observed(2), "red")
+    (path,) = photos_below(tmp_path / "_review")
+    os.utime(path, (wrong_s, wrong_s))
+    os.utime(kept, (wrong_s, wrong_s))
+    scan(sink)
+    assert abs(path.stat().st_mtime - time.time()) < 60
+    assert kept.stat().st_mtime == wrong_s
+
+
+def test_the_kernel_is_asked_about_its_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "SYNCHRONIZED", tmp_path / "synchronized")
+    assert clock.is_synchronized() == clock._kernel_says_so()
+    (tmp_path / "synchronized").touch()
+    assert clock.is_synchronized()
+
+
+def test_what_a_kill_left_half_written_is_not_a_photo_and_goes(tmp_path: Path) -> None:
+    half = tmp_path / "_review" / "red" / f"{UNFINISHED}20260528T202640.000Z-00000000.jpg"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    assert saved(tmp_path) == []
+    collector(tmp_path).tick(None)  # type: ignore[arg-type]
+    assert not half.exists()
+
+
+# --- a full disk ----------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_said_and_survived_and_saving_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = collector(tmp_path)
+    real = os.fsync
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for _ in range(3):
+        with pytest.raises(OutputError, match="No space left on device; nothing is saved"):
+            sink.publish(observed())
+        with pytest.raises(OutputError, match="No space left"):
+            sink.tick(None)  # type: ignore[arg-type]
+    assert not sink.wants_pictures
+    assert saved(tmp_path) == [] and not any(path.is_file() for path in tmp_path.rglob("*"))
+    monkeypatch.setattr(os, "fsync", real)
+    sink._next_probe_s = float("-inf")
+    sink.tick(None)  # type: ignore[arg-type]
+    assert sink.wants_pictures
+    sink.publish(observed())
+    assert len(saved(tmp_path)) == 1
+
+
+def test_free_space_is_left_and_doubts_make_way_before_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = collector(tmp_path, min_free_mb=1)
+    kept = sink.keep(observed(50), "red")
+    publish_all(sink, 3)
+    free = [MB + 5000]
+
+    def disk(_: Path) -> os.statvfs_result:
+        removed = 4 - len(saved(tmp_path))
+        return os.statvfs_result((1, 1, 0, 0, free[0] + 4096 * removed, 0, 0, 0, 0, 255))
+
+    monkeypatch.setattr(os, "statvfs", disk)
+    free[0] = MB
+    publish_all(sink, 5)
+    assert kept in saved(tmp_path)
+    waiting = saved(tmp_path)
+    free[0] = 0
+    # All of them together would not be enough: none goes, now and at each later try.
+    for _ in range(3):
+        sink._next_probe_s = float("-inf")
+        with pytest.raises(OutputError, match="no room on its disk"):
+            publish_all(sink, 9)
+        with pytest.raises(OutputError, match="no room on its disk"):
+            sink.tick(None)  # type: ignore[arg-type]
+    assert saved(tmp_path) == waiting
+
+
+def test_where_removing_gives_no_room_it_ends_after_the_first_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = collector(tmp_path, min_free_mb=1)
+    publish_all(sink, 20)
+    stuck = os.statvfs_result((1, 1, 0, 0, MB, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: stuck)
+    for number in range(5):
+        sink._problem = ""
+        with pytest.raises(OutputError, match="no room on its disk"):
+            publish_all(sink, number + 30)
+    assert len(saved(tmp_path)) >= 17
+
+
+def test_labelled_photos_are_never_given_up_for_others(tmp_path: Path) -> None:
+    sink = collector(tmp_path, max_mb=1)
+    rng = np.random.default_rng(0)
+
+    def noise(number: int) -> Observation:
+        pixels = rng.integers(0, 256, (240, 240, 3), np.uint8)
+        return replace(observed(number), picture=pixels, crop_box=(0, 0, 240, 240))
+
+    doubt = noise(1)
+    sink.publish(doubt)
+    kept = []
+    with pytest.raises(OutputError, match="labelled photos fill max_mb = 1: fetch them"):
+        for number in range(2, 100):
+            kept.append(sink.keep(noise(number), "red"))
+    assert len(kept) > 5 and saved(tmp_path) == sorted(kept)
+    sink._problem, sink._next_save_s, sink._recent = "", float("-inf"), []
+    with pytest.raises(OutputError, match="labelled photos fill"):
+        sink.publish(noise(200))
+    assert saved(tmp_path) == sorted(kept)
+
+
+def test_a_disk_that_is_really_full_keeps_whole_photos_only(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=300k none {tmp_path} 2>/dev/null"):
+        pytest.skip("only root can mount a small file system")
+    try:
+        sink = collector(tmp_path)
+        publish_all(sink, 100)
+        with pytest.raises(OutputError, match="no room on its disk"):
+            for number in range(100):
+                sink.keep(observed(number), "red")
+        names = saved(tmp_path)
+        assert len(names) > 40 and {Path(name).parts[0] for name in names} == {"red"}
+        for name in names:
+            with Image.open(tmp_path / name) as image:
+                image.load()
+        for name in names[:5]:
+            (tmp_path / name).unlink()
+        # Its pauses are over, and it has not just seen the same.
+        sink._next_probe_s = sink._next_save_s = float("-inf")
+        sink._recent = []
+        sink.tick(None)  # type: ignore[arg-type]
+        sink.publish(observed(500))
+        assert len(saved(tmp_path)) == len(names) - 5 + 1
+    finally:
+        os.system(f"umount {tmp_path}")
