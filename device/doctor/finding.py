@@ -35,7 +35,9 @@ class Finding:
 
     def line(self) -> str:
         """For people; one line whatever it was made from."""
-        text = f"{self.check}: {self.found}" + f" -> {self.fix}" * bool(self.fix)
+        text = f"{self.check}: {self.found}"
+        if self.fix:
+            text += f" -> {self.fix}"
         return f"{MARKS[self.state]}  {safe(text)}"
 
     def record(self) -> dict[str, str]:

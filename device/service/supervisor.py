@@ -273,9 +273,10 @@ class Service:
 
     def _summary(self) -> str:
         status = self._telemetry.snapshot()
-        camera = status.camera.state + (f": {status.camera.problem}" * bool(status.camera.problem))
+        problem = status.camera.problem
+        camera = f"{status.camera.state}: {problem}" if problem else status.camera.state
         count = status.inferences_total
-        labels = f"{count} label{'s' * (count != 1)}"
+        labels = f"{count} label" if count == 1 else f"{count} labels"
         return f"{labels}, {told_rate(status.fps)} frames/s, camera {camera}"
 
     def _close(self) -> None:

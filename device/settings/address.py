@@ -139,11 +139,11 @@ def shown(address: str) -> str:
         return address
     rest = address[start.end() :] if start else address
     _, at, tail = rest.rpartition("@")
-    before = (start[0] if start else "") + (HIDDEN + at) * bool(at)
+    before = (start[0] if start else "") + (HIDDEN + at if at else "")
     if start is None and not at:
         # A folder, perhaps of an odd name, or an address without its beginning.
         path, mark, _ = address.partition("?")
-        return path + (mark + HIDDEN) * bool(mark)
+        return f"{path}?{HIDDEN}" if mark else path
     return before + _cut(tail, _PLACE)
 
 
@@ -235,7 +235,8 @@ def _unencoded(authority: str, tail: str) -> str:
         return ""
     signs = {"#": "%23", "/": "%2F", "?": "%3F"}
     found = " and ".join(f"{sign} as {code}" for sign, code in signs.items() if sign in secret)
-    return f"in a password write {found}" + ", in a path @ as %40" * (not is_password and in_path)
+    at_fix = ", in a path @ as %40" if in_path and not is_password else ""
+    return f"in a password write {found}{at_fix}"
 
 
 def _cut(tail: str, place: re.Pattern[str]) -> str:
@@ -259,7 +260,7 @@ def _hide_in_line(line: str) -> str:
     assert found is not None
     hidden = found[0] + _hide_end(word[0][found.end() :])
     behind = tail[word.end() :]
-    before = line[: start.end()] + (HIDDEN + at) * bool(at)
+    before = line[: start.end()] + (HIDDEN + at if at else "")
     return before + hidden + _hide_in_line(behind)
 
 
@@ -285,13 +286,18 @@ def _secrets_of(address: str) -> Iterator[tuple[str, str]]:
     user, colon, password = userinfo.partition(":")
     # What takes an address apart by other rules than ours repeats pieces.
     secrets = [userinfo, password, *re.split("[/?#@:]", password)]
-    secrets += [query] * _is_telling(query) + [user] * (not colon and _is_telling(user))
+    if _is_telling(query):
+        secrets.append(query)
+    if not colon and _is_telling(user):
+        secrets.append(user)
     if cut.endswith(f":{HIDDEN}"):
         # In a port's place: a password without its @.
         secrets += re.split("[/?#]", query)[:1]
     for key, value in _values(query):
-        secrets += [f"{key}={value}"] * bool(key)
-        secrets += [value] * (_is_telling(value) or _SECRET_KEY.search(key) is not None)
+        if key:
+            secrets.append(f"{key}={value}")
+        if _is_telling(value) or _SECRET_KEY.search(key):
+            secrets.append(value)
     yield from ((form, HIDDEN) for secret in secrets for form in _forms(secret))
     plain = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
     yield base64.b64encode(plain).decode(), HIDDEN

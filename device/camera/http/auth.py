@@ -108,7 +108,7 @@ def best(offered: Iterable[Challenge]) -> Challenge:
     basic = [challenge for challenge in offered if challenge.scheme == "basic"]
     if basic and not digests:
         return basic[0]
-    names = [" ".join([c.scheme, c.algorithm * (c.scheme == "digest")]).strip() for c in offered]
+    names = [f"digest {c.algorithm}".strip() if c.scheme == "digest" else c.scheme for c in offered]
     raise ValueError(f"it takes user and password only by {', '.join(names) or 'no way it names'}")
 
 

@@ -60,9 +60,10 @@ def of_refusal(config: MqttConfig, code: ReasonCode) -> Trouble:
     """Why the broker does not take the login."""
     fix = ""
     if code.value in (BAD_LOGIN, NOT_AUTHORIZED):
-        fix = "check output.mqtt.user and password" + ", cert_file" * bool(config.cert_file)
-        if not config.user:
-            fix = "it may want output.mqtt.user and password"
+        fix = "it may want output.mqtt.user and password"
+        if config.user:
+            fix = "check output.mqtt.user and password"
+            fix += ", cert_file" if config.cert_file else ""
     return Trouble(f"{broker(config)} refuses the connection: {code}", fix)
 
 
