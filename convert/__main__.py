@@ -1,22 +1,15 @@
-"""Command line of the conversion stage: export, verify, bundle."""
+"""Command line of the conversion stage: export, verify, bundle.
+
+Steps are imported when they are called, so that `--help` need not wait for SciPy.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from convert.artifacts.exported import read_model
-from convert.bench.figures import accuracy_table, header, load_build, scores_table
-from convert.commands.bundle import BundleInputs, pack_bundle
-from convert.commands.export import ExportInputs, export_models
-from convert.commands.firmware import write_firmware
-from convert.commands.samples import copy_samples
-from convert.commands.verify import VerifyInputs, require_shipping, verify_models
 from convert.config import ConvertConfig, Gate
-from convert.report.summary import summarise
-from convert.targets import measure_runtimes, tolerance
 from convert.targets import runtimes as runtimes_table
-from convert.tflite.flatbuffer import read_facts
-from convert.verify import comparison
+from convert.targets import tolerance
 from device.console import guarded
 from device.contract import bundle as contract
 from device.errors import UsageError
@@ -32,6 +25,8 @@ EXAMPLES = """examples:
 
 def export(options: argparse.Namespace) -> int:
     """Write the float32 and the int8 model."""
+    from convert.commands.export import ExportInputs, export_models
+
     config = ConvertConfig(calibration_photos=options.calibration_photos, seed=options.seed)
     inputs = ExportInputs(options.training, options.out, config)
     exported = export_models(inputs, show_progress=True)
@@ -41,6 +36,9 @@ def export(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Compare Keras, float and int8 on the test part; fail if too much is lost."""
+    from convert.commands.verify import VerifyInputs, require_shipping, verify_models
+    from convert.verify import comparison
+
     config = ConvertConfig(
         gate=Gate(
             max_loss_points=options.max_loss_points,
@@ -64,6 +62,8 @@ def verify(options: argparse.Namespace) -> int:
 
 def bundle(options: argparse.Namespace) -> int:
     """Write the bundle folder and the tar."""
+    from convert.commands.bundle import BundleInputs, pack_bundle
+
     inputs = BundleInputs(options.training, options.models, options.out, options.measured)
     files = pack_bundle(inputs)
     size = sum(map(len, files.values())) / 2**20
@@ -73,6 +73,10 @@ def bundle(options: argparse.Namespace) -> int:
 
 def runtimes(options: argparse.Namespace) -> int:
     """Measure which operator versions the given environments' runtimes have."""
+    from convert.artifacts.exported import read_model
+    from convert.targets import measure_runtimes
+    from convert.tflite.flatbuffer import read_facts
+
     model = read_model(options.model)
     operators = sorted(read_facts(model).operators)
     table = [
@@ -96,6 +100,8 @@ def tolerances(options: argparse.Namespace) -> int:
 
 def microcontroller(options: argparse.Namespace) -> int:
     """Write a bundle's model as C++ sources, measured in the tflite-micro interpreter."""
+    from convert.commands.firmware import write_firmware
+
     written = write_firmware(options.bundle, options.out)
     print(
         f"{options.out}: model {written.model_bytes:,} bytes, "
@@ -107,12 +113,16 @@ def microcontroller(options: argparse.Namespace) -> int:
 
 def samples(options: argparse.Namespace) -> int:
     """Copy a few test photos of each class, as frames to try the bundle on."""
+    from convert.commands.samples import copy_samples
+
     copy_samples(options.training, options.out)
     return 0
 
 
 def summary(options: argparse.Namespace) -> int:
     """Print the figures of a build."""
+    from convert.report.summary import summarise
+
     rows = summarise(contract.load(options.bundle), options.bundle, options.training)
     print("\n" + "\n".join(f"{name:12} {value}" for name, value in rows))
     return 0
@@ -120,6 +130,8 @@ def summary(options: argparse.Namespace) -> int:
 
 def figures(options: argparse.Namespace) -> int:
     """Print the tables of accuracy and scores that stand in RESULTS.md."""
+    from convert.bench.figures import accuracy_table, header, load_build, scores_table
+
     builds = [load_build(folder) for folder in options.builds]
     print(f"{header()}\n\n{accuracy_table(builds)}\n\n{scores_table(builds)}")
     return 0

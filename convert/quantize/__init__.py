@@ -1,1 +1,3 @@
 """From a Keras network to full-integer TFLite."""
+
+__all__ = ["calibration", "equalize", "export", "plan"]

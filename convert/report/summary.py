@@ -32,8 +32,8 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         ("int8 top-1", _share(v.int8_accuracy, v.int8_interval, v.n)),
         ("int8 loses", f"{v.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
         ("agreement", f"{v.agreement:.2%}, McNemar p = {v.mcnemar_p:.3f}"),
-        ("unknown", _threshold(threshold_of(loaded.manifest))),
-        ("gate", _gate(v)),
+        ("unknown", threshold_line(threshold_of(loaded.manifest))),
+        ("gate", gate_line(v)),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
         ("training", f"{sum(timings.seconds.values()):.0f} s, {timings.peak_memory_mib} MiB"),
         ("report", str(bundle.with_name(REPORT))),
@@ -41,12 +41,14 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
     ]
 
 
-def _gate(v: Claims) -> str:
+def gate_line(v: Claims) -> str:
+    """The gate's verdict, with its note."""
     shipped = ", shipped on request" if v.failures else ""
     return f"{v.verdict}{shipped}: {v.gate_note}"
 
 
-def _threshold(record: ThresholdFigures) -> str:
+def threshold_line(record: ThresholdFigures) -> str:
+    """When the device says "unknown", and what that costs."""
     if not record.value:
         return f"never: fewer than {LEAST_PHOTOS} validation photos choose no threshold"
     accepted = f"accepts {record.coverage:.1%} of known photos"

@@ -1,1 +1,3 @@
 """Reading and writing TFLite files and their metadata."""
+
+__all__ = ["flatbuffer", "metadata"]

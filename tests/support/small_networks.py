@@ -73,13 +73,9 @@ def random_network(classes: int = len(LABELS), size_px: int = SIZE_PX) -> Any:
     return network
 
 
+@cache
 def chapter_of(classes: int = len(LABELS), size_px: int = SIZE_PX, *, photos: int = 6) -> Any:
     """The report's chapter on a small network with random weights; made once for each call."""
-    return _chapter_of(classes, size_px, photos)
-
-
-@cache
-def _chapter_of(classes: int, size_px: int, photos: int) -> Any:
     from train.report.chapter import look
     from train.report.network_views import Candidate
 

@@ -1,1 +1,3 @@
 """Our recipe beside others, and how training scales."""
+
+__all__ = ["recipes", "scale"]

@@ -1,1 +1,12 @@
 """The network: weights, backbone, frozen features, calibrated probabilities."""
+
+__all__ = [
+    "averaging",
+    "backbone",
+    "cache",
+    "fetch_weights",
+    "frozen",
+    "layer_table",
+    "temperature",
+    "weights",
+]

@@ -1,1 +1,3 @@
 """The web page: live picture, what the model sees, history and health."""
+
+__all__ = ["sink"]

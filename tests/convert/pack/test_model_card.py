@@ -6,7 +6,7 @@ import pytest
 
 from convert.artifacts.training import Training
 from convert.pack.model_card import model_card
-from convert.report.summary import _gate, _threshold
+from convert.report.summary import gate_line, threshold_line
 from convert.verify.comparison import Outputs
 from device.workstation.conversion import Verdict, VerificationRecord
 from tests.support.model_answers import answers, saying
@@ -36,7 +36,7 @@ def test_a_card_without_threshold_says_that_the_device_never_says_unknown(
     card = model_card(tiny_training, verified, model)
     assert 'never says "unknown": fewer than 19 validation photos are too few' in card
     assert "Below a score" not in card
-    assert "never: fewer than 19 validation photos" in _threshold(verified.threshold)
+    assert "never: fewer than 19 validation photos" in threshold_line(verified.threshold)
     usual = replace(verified, threshold=replace(verified.threshold, value=0.5, coverage=0.94))
     assert 'Below a score of 50.0% the device says "unknown"; that turned away 6.0%' in model_card(
         tiny_training, usual, model
@@ -49,7 +49,7 @@ def test_a_card_says_when_photos_were_too_few_to_tell(
     assert "Gate: not enough photos to tell (with 30 photos" in model_card(
         tiny_training, verified, model
     )
-    assert _gate(verified).startswith("not enough photos to tell: with 30")
+    assert gate_line(verified).startswith("not enough photos to tell: with 30")
     shipped = replace(verified, verdict=Verdict.FAILED, failures=("int8 loses 9.00 points",))
     assert "Gate: failed, shipped on request: int8 loses" in model_card(
         tiny_training, shipped, model

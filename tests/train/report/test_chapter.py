@@ -180,9 +180,7 @@ def test_a_single_test_photo_is_enough() -> None:
 
 
 def test_the_chapter_repeats_except_for_times() -> None:
-    from tests.support.small_networks import _chapter_of
-
-    first, second = chapter_of(3, 32), _chapter_of.__wrapped__(3, 32, 6)
+    first, second = chapter_of(3, 32), chapter_of.__wrapped__(3, 32)
     same_times = dataclasses.replace(second, time_shares=first.time_shares)
     assert page_with(same_times) == page_with(first)
 
