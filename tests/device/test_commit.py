@@ -18,7 +18,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "data").mkdir(parents=True)
     for name in ("train/data/augment.py", "README.md"):
         (tmp_path / name).write_text("before")
     git(tmp_path, "init", "-q")

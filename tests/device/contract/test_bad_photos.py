@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from device.camera.source import open_source
-from device.contract import photos, preprocess
+from device.contract import photos
 from device.contract.photos import decode, load_photo
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
@@ -162,7 +162,7 @@ def test_a_jpeg_has_the_same_pixels_below_and_above_the_limit(
     same = ImageOps.exif_transpose(opened).convert("RGB")
     np.testing.assert_array_equal(below, np.asarray(same))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", width * height // 4)
-    monkeypatch.setattr(preprocess, "MAX_PHOTO_PIXELS", width * height // 4 + 1)
+    monkeypatch.setattr(photos, "MAX_PHOTO_PIXELS", width * height // 4 + 1)
     above = decode(KINDS[kind], small)
     np.testing.assert_array_equal(below, np.asarray(above))
 
@@ -288,7 +288,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -
 def test_a_huge_file_is_refused_without_being_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preprocess, "MAX_PHOTO_BYTES", 2**20)
+    monkeypatch.setattr(photos, "MAX_PHOTO_BYTES", 2**20)
     huge = tmp_path / "huge.jpg"
     with huge.open("wb") as file:
         file.truncate(2**20)
