@@ -16,7 +16,7 @@ from device.camera.frame import Demand, Frame
 from device.camera.http.camera import HttpCamera
 from device.camera.live import LiveCapture
 from device.camera.pyav import NetworkStream, VideoFile
-from device.contract import photos, preprocess
+from device.contract import photos
 from device.contract.arrays import Pixels
 from device.errors import SourceError
 from device.inference.loop import Pace
@@ -247,7 +247,7 @@ def test_jpegs_that_nobody_wants_are_not_decoded(monkeypatch: pytest.MonkeyPatch
         decoded.append(data)
         return decode(data)
 
-    monkeypatch.setattr(preprocess, "decode_frame", noted)
+    monkeypatch.setattr(photos, "decode_frame", noted)
     pace = Pace(1.0)
     with mjpeg_camera() as camera:
         shown = []
