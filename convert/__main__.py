@@ -10,7 +10,7 @@ from pathlib import Path
 from convert.config import ConvertConfig, Gate
 from convert.targets import runtimes as runtimes_table
 from convert.targets import tolerance
-from device.console import guarded
+from device import console
 from device.contract import bundle as contract
 from device.errors import UsageError
 from device.files import write_bytes
@@ -139,21 +139,19 @@ def figures(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return guarded(lambda: int(options.command(options)))
+    return console.run(_parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m convert",
-        description="Quantize the trained network, verify it, pack it into a bundle.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = console.parser(
+        "python -m convert",
+        "Quantize the trained network, verify it, pack it into a bundle.",
+        EXAMPLES,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = console.Parser(add_help=False)
     shared.add_argument("--training", type=Path, default=Path("build/train"))
-    models = argparse.ArgumentParser(add_help=False)
+    models = console.Parser(add_help=False)
     models.add_argument("--models", type=Path, default=Path("build/convert"))
     models.add_argument("--out", type=Path, default=Path("build/bundle"))
     defaults = ConvertConfig()
@@ -187,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=verify)
 
-    measured = argparse.ArgumentParser(add_help=False)
+    measured = console.Parser(add_help=False)
     measured.add_argument(
         "--measured",
         type=Path,

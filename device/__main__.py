@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 try:
     import numpy  # noqa: F401
@@ -19,7 +19,7 @@ except ImportError as error:
         "pip install --force-reinstall numpy; on a Raspberry Pi also apt install libopenblas0"
     )
 
-from device import __version__
+from device import __version__, console
 from device.bench import frame_loop, stages
 from device.camera.source import open_source
 from device.console import exit_at_once, guarded, say, show_faults, show_log
@@ -46,18 +46,9 @@ EXAMPLES = """examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """One whose complaints repeat no password of a mistyped command line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print usage and the complaint; exit with 2."""
-        super().error(safe(message))
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return guarded(lambda: options.command(options))
+    return console.run(_parser(), arguments)
 
 
 def classify(options: argparse.Namespace) -> int:
@@ -293,16 +284,13 @@ def _threads(text: str) -> int:
     return number
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m device",
-        description="Run a Fieldguide bundle: classify photos and camera frames.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _parser() -> argparse.ArgumentParser:
+    parser = console.parser(
+        "python -m device", "Run a Fieldguide bundle: classify photos and camera frames.", EXAMPLES
     )
     parser.add_argument("--version", action="version", version=f"fieldguide {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = Parser(add_help=False)
+    shared = console.Parser(add_help=False)
     shared.add_argument("--bundle", type=Path, required=True, help="bundle folder or tar")
     shared.add_argument("--runtime", default=AUTO, help=f"TFLite runtime: {', '.join(CHOICES)}")
     shared.add_argument("--threads", type=_threads, help="threads of the interpreter")
@@ -348,7 +336,7 @@ def _parser() -> Parser:
 
 
 def _add_slots(parser: argparse.ArgumentParser) -> None:
-    shared = Parser(add_help=False)
+    shared = console.Parser(add_help=False)
     shared.add_argument("--root", type=Path, default=slots.ROOT, help=f"default: {slots.ROOT}")
     commands = parser.add_subparsers(required=True, metavar="ACTION")
 

@@ -1,5 +1,6 @@
 """What every command line of the project does alike."""
 
+import argparse
 import io
 import logging
 import os
@@ -13,10 +14,33 @@ from typing import NoReturn
 
 from device.errors import FieldguideError
 from device.safe_text import printable
-from device.settings.address import hide
+from device.settings.address import hide, safe
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose complaints repeat no password of a mistyped command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the complaint; exit with 2."""
+        super().error(safe(message))
+
+
+def parser(prog: str, description: str, examples: str) -> Parser:
+    """The parser of a stage, whose help ends with examples as they are written.
+
+    Each of its commands sets `command`, a function that takes the options and returns a status.
+    """
+    layout = argparse.RawDescriptionHelpFormatter
+    return Parser(prog=prog, description=description, epilog=examples, formatter_class=layout)
+
+
+def run(commands: argparse.ArgumentParser, arguments: list[str] | None) -> int:
+    """Run the command that the arguments (None: those of the process) name; returns its status."""
+    options = commands.parse_args(arguments)
+    return guarded(lambda: int(options.command(options)))
 
 
 def guarded(command: Callable[[], int]) -> int:

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from device.console import guarded
+from device import console
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import REPORT
 
@@ -121,16 +121,12 @@ def distill(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return guarded(lambda: int(options.command(options)))
+    return console.run(_parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m train",
-        description="Fine-tune MobileNetV2 on a folder of class folders.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = console.parser(
+        "python -m train", "Fine-tune MobileNetV2 on a folder of class folders.", EXAMPLES
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

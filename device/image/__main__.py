@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from device.console import guarded
+from device import console
 from device.image import build, customise, flash
 from device.image.identity import of_environment
 from device.image.tools import archive_of_apt
@@ -17,8 +17,7 @@ WIFI_SSID, WIFI_PASSWORD, WIFI_COUNTRY, WIFI_HIDDEN, WEB_TOKEN. See `make help`.
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return guarded(lambda: options.command(options))
+    return console.run(_parser(), arguments)
 
 
 def make_image(options: argparse.Namespace) -> int:
@@ -54,10 +53,10 @@ def write_card(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m device.image",
-        description="Make SD-card images for a Raspberry Pi, and write them.",
-        epilog=EXAMPLES,
+    parser = console.parser(
+        "python -m device.image",
+        "Make SD-card images for a Raspberry Pi, and write them.",
+        EXAMPLES,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("make", help="make fieldguide.img")
