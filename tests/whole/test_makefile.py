@@ -161,3 +161,16 @@ def test_tests_of_the_device_alone_set_up_the_light_environment_alone(
     found = [name for name in made if f"touch {tmp_path}" in done.stdout and name in done.stdout]
     assert found == ([made[0]] if light else list(made[1:]))
     assert (f"{tmp_path}/light/bin/python -m pytest" in done.stdout) == light
+
+
+def test_the_wheel_is_built_again_after_a_change_in_any_folder_of_the_device_package(
+    workshop: Workshop,
+) -> None:
+    rules = workshop.run("-n", "-p", "wheel").stdout
+    (line,) = re.findall(rf"^{re.escape(str(workshop.build))}/wheel/ready: (.*)$", rules, re.M)
+    stays = ("device/image/", "device/deploy/", "device/workstation/")
+    kinds = (".py", ".toml", ".html", "py.typed")
+    goes = {name for name in tracked() if name.startswith("device/") and name.endswith(kinds)}
+    watched = {name for name in line.split() if name.startswith("device/")}
+    assert watched == {name for name in goes if not name.startswith(stays)}
+    assert {"device/camera/http/auth.py", "device/outputs/web/page.html"} <= watched

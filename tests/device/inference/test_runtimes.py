@@ -3,6 +3,7 @@
 The environments and the wheel are made by `make test`.
 """
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -134,7 +135,8 @@ def test_pictures_are_prepared_to_the_same_bytes_on_numpy_1(
 ) -> None:
     code = (
         "import sys, hashlib; from pathlib import Path;"
-        "from device.contract.preprocess import Preprocessing, load_photo;"
+        "from device.contract.photos import load_photo;"
+        "from device.contract.preprocess import Preprocessing;"
         f"rules = Preprocessing(height_px={RULES.height_px}, width_px={RULES.width_px});"
         "print(hashlib.sha256(b''.join(load_photo(Path(line.strip()), rules).tobytes()"
         " for line in sys.stdin)).hexdigest())"
@@ -160,7 +162,9 @@ def test_the_wheel_is_small_and_holds_the_device_package_alone(wheel: Path) -> N
     assert information.endswith(".dist-info")
     modules = {name for name in names if name.startswith("device/")}
     there = [
-        path for kind in ("*.py", "*.toml", "*.html") for path in ROOT.glob(f"device/**/{kind}")
+        path
+        for kind in ("*.py", "*.toml", "*.html", "py.typed")
+        for path in ROOT.glob(f"device/**/{kind}")
     ]
     expected = {path.relative_to(ROOT).as_posix() for path in there}
     stays = ("device/image/", "device/deploy/", "device/workstation/")
@@ -246,6 +250,18 @@ def test_the_installed_package_alone_serves_a_folder(
     run = device("serve", "--config", config, **there)
     assert run.returncode == 0 and run.stderr.startswith("INFO: model: tiny (ai-edge-litert")
     assert lines(run.stdout)[-1]["source"].startswith(str(source))
+
+
+def test_the_installed_package_alone_tells_whether_the_service_can_work(
+    device_python: Path, installed: dict[str, str], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "fieldguide.toml"
+    config.write_text(f'bundle.path = "{tiny_bundle}"\ncamera.source = "{tmp_path}"\n')
+    there: dict[str, Any] = {"python": device_python, "cwd": tmp_path, "environment": installed}
+    run = device("doctor", "--json", "--config", config, **there)
+    assert run.returncode == 0 and run.stderr == "", run.stdout
+    states = {found["check"]: found["state"] for found in json.loads(run.stdout)["findings"]}
+    assert states["self-test on ai-edge-litert"] == "ok" and states["settings"] == "ok"
 
 
 def test_the_installed_package_alone_passes_its_self_test_and_measures_itself(
