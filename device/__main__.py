@@ -24,7 +24,7 @@ from device.bench import frame_loop, stages
 from device.camera.source import open_source
 from device.console import exit_at_once, guarded, say, show_faults, show_log
 from device.contract import bundle
-from device.contract.folders import Why, photos_below
+from device.contract.folders import SkipReason, photos_below
 from device.contract.runtimes import AUTO
 from device.errors import PhotoError, SourceError
 from device.inference import loop, selftest
@@ -239,7 +239,9 @@ def _photos(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
             continue
         problems: list[tuple[Path, str]] = []
         empty = True
-        for photo in photos_below(path, closed=_closed(problems), passed=_passed(problems)):
+        for photo in photos_below(
+            path, on_unreadable=_unreadable(problems), on_skipped=_skipped(problems)
+        ):
             empty = False
             yield photo, ""
         if empty and not problems:
@@ -247,15 +249,15 @@ def _photos(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         yield from problems
 
 
-def _closed(problems: list[tuple[Path, str]]) -> Callable[[OSError], None]:
+def _unreadable(problems: list[tuple[Path, str]]) -> Callable[[OSError], None]:
     return lambda error: problems.append((Path(error.filename), error.strerror or str(error)))
 
 
-def _passed(problems: list[tuple[Path, str]]) -> Callable[[Path, Why], None]:
+def _skipped(problems: list[tuple[Path, str]]) -> Callable[[Path, SkipReason], None]:
     """Notes what may be missed; no documents, nor what systems keep for themselves."""
     said = {
-        Why.RAW: "a camera's raw picture, which is not read: convert it to JPEG",
-        Why.NOWHERE: "a link that leads nowhere",
+        SkipReason.RAW: "a camera's raw picture, which is not read: convert it to JPEG",
+        SkipReason.BROKEN_LINK: "a link that leads nowhere",
     }
     return lambda path, why: problems.extend([(path, said[why])] if why in said else [])
 

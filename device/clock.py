@@ -15,10 +15,10 @@ def is_synchronized() -> bool:
 
     The kernel is asked, too, for other services than systemd's; the unit's sandbox denies that.
     """
-    return SYNCHRONIZED.exists() or _kernel_says_so()
+    return SYNCHRONIZED.exists() or _kernel_is_synchronized()
 
 
-def _kernel_says_so() -> bool:
+def _kernel_is_synchronized() -> bool:
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (AttributeError, OSError):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from device.camera import picamera
-from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
+from device.camera.frame import EVERY_FRAME, Demand, Frame, FrameSource
 from device.camera.pyav import pyav
 from device.camera.v4l2 import V4l2Camera, first_camera, video_nodes
 from device.errors import SourceError
@@ -17,7 +17,7 @@ class AutoCamera(FrameSource):
     """The first camera there is at the time: CSI, then V4L2; looked for at each attempt."""
 
     config: CameraConfig
-    demand: Demand = ALWAYS
+    demand: Demand = EVERY_FRAME
     live = True
     hang_is_final = True
 

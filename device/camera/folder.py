@@ -28,7 +28,7 @@ class FolderSource(FrameSource):
         That are damaged photos, and at the end the subfolders that nobody may look into.
         """
         closed: list[OSError] = []
-        for path in photos_below(self.folder, closed=closed.append):
+        for path in photos_below(self.folder, on_unreadable=closed.append):
             yield self._frame(path)
         for error in closed:
             yield Frame(str(error.filename), None, error.strerror or str(error), time.monotonic())
@@ -49,7 +49,7 @@ class FolderSource(FrameSource):
 def check_photos(folder: Path) -> None:
     """Raise SourceError if a folder has no photo, or none that may be read."""
     closed: list[OSError] = []
-    if next(photos_below(folder, closed=closed.append), None) is not None:
+    if next(photos_below(folder, on_unreadable=closed.append), None) is not None:
         return
     if closed:
         raise SourceError(f"{closed[0].filename}: {closed[0].strerror}")

@@ -18,9 +18,9 @@ DRIFT = 1e-3
 """A camera's clock and ours go apart by less than this, seconds a second."""
 LATE_S = 1.0
 """Further behind than this is too far."""
-HURRY_S = 1.5
+CATCH_UP_S = 1.5
 """So long decoding may try to make up for it, as after a network's hiccup."""
-LIVE_S = 0.25
+CAUGHT_UP_S = 0.25
 """So near to the newest packet nothing waits any more."""
 MAX_KEY_AGE_S = 3.0
 """An older key frame is not gone back to: the next one is waited for."""
@@ -73,7 +73,7 @@ class Lag:
         self._least_s = min(self._offset_s, self._least_s + drift_s)
         return self._offset_s - self._least_s
 
-    def forgive(self, *, forever: bool) -> None:
+    def reset_baseline(self, *, forever: bool) -> None:
         """Take the lag of now for none."""
         self._least_s, self._useless = self._offset_s, forever
 
@@ -118,11 +118,11 @@ class Follower:
     def __init__(self, demand: Demand, clock: Callable[[], float] = time.monotonic) -> None:
         self._demand, self._clock = demand, clock
         self._lag, self._keys = Lag(), KeyFrames()
-        self._resting, self._gap = False, False
+        self._skipping, self._gap = False, False
         self._late_since_s: float | None = None
         self._passing: tuple[float, float] | None = None
         """Since when packets are passed over because they are late, and how late they were."""
-        self._held: deque[Any] = deque()
+        self._buffered: deque[Any] = deque()
         """While passing: the newest key frame and what came after it."""
         self._live_packets = self._futile = 0
         self._shown_s = -math.inf
@@ -142,22 +142,22 @@ class Follower:
         for packet in packets:
             seen_s = time_of(packet)
             self._keys.see(self._clock() if seen_s is None else seen_s, is_key=packet.is_keyframe)
-            yield self._judge(packet)
-            while self._held and self._passing is None:
-                yield self._judge(self._held.popleft())
+            yield self._decide(packet)
+            while self._buffered and self._passing is None:
+                yield self._decide(self._buffered.popleft())
 
-    def _judge(self, packet: Any) -> Choice:
+    def _decide(self, packet: Any) -> Choice:
         now_s = self._clock()
         lag_s = self._lag.update(now_s, time_of(packet))
         passed = 0
         if self._passing is None and self._is_too_late(now_s, lag_s):
-            self._passing, self._resting, self._live_packets = (now_s, lag_s), False, 0
-            passed = len(self._held)
-            self._held.clear()
+            self._passing, self._skipping, self._live_packets = (now_s, lag_s), False, 0
+            passed = len(self._buffered)
+            self._buffered.clear()
         if self._passing is not None:
-            passed += self._hold(packet)
-            self._look_for_the_end(packet, now_s, lag_s)
-        elif self._rests(packet, now_s):
+            passed += self._buffer(packet)
+            self._stop_skipping_if_live(packet, now_s, lag_s)
+        elif self._skips_until_key_frame(packet, now_s):
             passed = 1
         else:
             fresh, self._gap = self._gap, False
@@ -171,35 +171,35 @@ class Follower:
             return False
         if self._late_since_s is None:
             self._late_since_s = now_s
-        return now_s - self._late_since_s >= HURRY_S
+        return now_s - self._late_since_s >= CATCH_UP_S
 
-    def _hold(self, packet: Any) -> int:
+    def _buffer(self, packet: Any) -> int:
         """Keep the newest key frame and what follows it; returns how many packets were let go."""
-        before = len(self._held)
-        too_many = sum(held.size for held in self._held) > MAX_HELD_BYTES
+        before = len(self._buffered)
+        too_many = sum(held.size for held in self._buffered) > MAX_HELD_BYTES
         if packet.is_keyframe or too_many:
-            self._held.clear()
-        if packet.is_keyframe or self._held:
-            self._held.append(packet)
-        return before + 1 - len(self._held)
+            self._buffered.clear()
+        if packet.is_keyframe or self._buffered:
+            self._buffered.append(packet)
+        return before + 1 - len(self._buffered)
 
-    def _look_for_the_end(self, packet: Any, now_s: float, lag_s: float) -> None:
+    def _stop_skipping_if_live(self, packet: Any, now_s: float, lag_s: float) -> None:
         """Stop passing over packets when none waits any more, and there is a key frame."""
         assert self._passing is not None
         since_s, before_s = self._passing
         if now_s - since_s >= FUTILE_S and lag_s > max(before_s, LATE_S) / 2:
             self._forgive(now_s, lag_s)
             lag_s = 0.0
-        if lag_s > LIVE_S:
+        if lag_s > CAUGHT_UP_S:
             return
         self._live_packets += 1
-        key_age_s = lag_s + _between(self._held[0], packet) if self._held else math.inf
+        key_age_s = lag_s + _between(self._buffered[0], packet) if self._buffered else math.inf
         if key_age_s <= MAX_KEY_AGE_S or self._live_packets > MAX_FRAMES_BEFORE_KEY:
             self._passing = self._late_since_s = None
 
     def _forgive(self, now_s: float, lag_s: float) -> None:
         self._futile += 1
-        self._lag.forgive(forever=self._futile == MAX_FUTILE)
+        self._lag.reset_baseline(forever=self._futile == MAX_FUTILE)
         self._passing = (now_s, 0.0)
         if self._futile == 1:
             log.warning(
@@ -208,16 +208,16 @@ class Follower:
                 lag_s,
             )
 
-    def _rests(self, packet: Any, now_s: float) -> bool:
+    def _skips_until_key_frame(self, packet: Any, now_s: float) -> bool:
         """Whether nobody will look at this packet's picture, nor at any up to the next key frame.
 
         Rest ends with a key frame; or without, if one is long overdue.
         """
         wanted_in_s = self._demand.due_s - now_s
-        if self._resting and not packet.is_keyframe and wanted_in_s > -MAX_REST_S:
+        if self._skipping and not packet.is_keyframe and wanted_in_s > -MAX_REST_S:
             return True
-        self._resting = wanted_in_s > self._keys.next_s()
-        return self._resting
+        self._skipping = wanted_in_s > self._keys.next_s()
+        return self._skipping
 
 
 def time_of(packet: Any) -> float | None:

@@ -48,13 +48,13 @@ class Demand(Protocol):
         ...
 
 
-class Always:
+class EveryFrame:
     """Every frame is wanted."""
 
     due_s = float("-inf")
 
 
-ALWAYS = Always()
+EVERY_FRAME = EveryFrame()
 
 
 class FrameSource(Protocol):

@@ -21,7 +21,7 @@ log = logging.getLogger("fieldguide")
 FIRST_WAIT_S = 0.25
 POLL_S = 0.5
 """How often, at least, whoever waits for frames says that it is alive."""
-LEAVE_S, LEAVE_STEP_S = 0.5, 0.05
+CLOSE_LOST_S, CLOSE_LOST_POLL_S = 0.5, 0.05
 """How long a camera that was lost may take to end, and how often it is looked whether it has."""
 IMPORT_LIMIT_S = 120.0
 """For importing a camera's library: from a slow card at boot it takes many seconds."""
@@ -110,7 +110,7 @@ class LiveCapture(Polled):
     def _attempts(self) -> list["Attempt"]:
         return [*self._hanging, self._attempt]
 
-    def _open_anew(self) -> None:
+    def _reopen(self) -> None:
         with self._lock:
             if not self._closed.is_set():
                 self._attempt = Attempt(self._open, self._telemetry)
@@ -121,13 +121,13 @@ class LiveCapture(Polled):
                 tell()
 
     def _next(self, timeout_s: float) -> Frame | None:
-        if self._pauses(timeout_s):
+        if self._wait_out_pause(timeout_s):
             return None
         frame = self._attempt.take(timeout_s)
         if frame is not None:
-            self._found()
+            self._note_streaming()
         elif not self.ended and (self._attempt.ended or self._stalled(self._attempt)):
-            self._lost(self._attempt)
+            self._handle_loss(self._attempt)
         return frame
 
     def _stalled(self, attempt: "Attempt") -> bool:
@@ -142,7 +142,7 @@ class LiveCapture(Polled):
             return IMPORT_LIMIT_S
         return self._config.stall_limit_s if attempt.has_frames else self._config.open_limit_s
 
-    def _found(self) -> None:
+    def _note_streaming(self) -> None:
         if self._streams:
             return
         self._streams, self._wait_s = True, FIRST_WAIT_S
@@ -151,14 +151,14 @@ class LiveCapture(Polled):
         self._tell(partial(self._telemetry.camera.streams, again=self._was_lost))
         self._was_lost = False
 
-    def _lost(self, attempt: "Attempt") -> None:
+    def _handle_loss(self, attempt: "Attempt") -> None:
         attempt.abandon()
         problem = attempt.problem or "the stream ended"
         if self._telemetry.snapshot().camera.problem != problem:
             log.warning("camera: %s; trying again", problem)
         self._was_lost, self._streams = True, False
         self._tell(partial(self._telemetry.camera.lost, problem, stalled=attempt.stalled))
-        if not self._leaves(attempt):
+        if not self._wait_for_end(attempt):
             self._hanging.append(attempt)
             if attempt.hang_is_final:
                 raise CameraHangsError(f"camera: {problem}, and it hangs: a new process is needed")
@@ -170,15 +170,15 @@ class LiveCapture(Polled):
         self._pause_end_s = time.monotonic() + self._wait_s
         self._wait_s = min(2 * self._wait_s, self._config.longest_wait_s)
 
-    def _leaves(self, attempt: "Attempt") -> bool:
+    def _wait_for_end(self, attempt: "Attempt") -> bool:
         """Wait for a lost camera to end; false if it does not, true if all of this is closed."""
-        end_s = time.monotonic() + LEAVE_S
-        while not attempt.join(LEAVE_STEP_S):
+        end_s = time.monotonic() + CLOSE_LOST_S
+        while not attempt.join(CLOSE_LOST_POLL_S):
             if self.ended or time.monotonic() >= end_s:
                 return self.ended
         return True
 
-    def _pauses(self, timeout_s: float) -> bool:
+    def _wait_out_pause(self, timeout_s: float) -> bool:
         """Wait out the pause after a loss, as long as there is time; then open the camera again."""
         if self._pause_end_s is None:
             return False
@@ -186,7 +186,7 @@ class LiveCapture(Polled):
         if self._closed.wait(min(max(0.0, rest_s), timeout_s)) or rest_s > timeout_s:
             return True
         self._pause_end_s = None
-        self._open_anew()
+        self._reopen()
         return False
 
 

@@ -33,7 +33,7 @@ MANY_DAMAGED = 0.02
 """From this share on it is told how many frames are damaged."""
 
 
-def whole(av: Any, packets: Iterable[Any], codec: str) -> Iterator[Any]:
+def join_slices(av: Any, packets: Iterable[Any], codec: str) -> Iterator[Any]:
     """Packets of one picture each.
 
     Where an encoder repeats its parameters before each slice of a picture, FFmpeg takes each
@@ -172,7 +172,7 @@ def _pixels(frame: Any, name: str) -> Pixels:
     return pixels
 
 
-def telling_damage(frames: Iterable[Frame]) -> Iterator[Frame]:
+def warn_of_damage(frames: Iterable[Frame]) -> Iterator[Frame]:
     """The same frames; once it is told if many of a stream's are damaged, and what may help."""
     damaged, told = 0, False
     for total, frame in enumerate(frames, start=1):

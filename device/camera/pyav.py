@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from device.camera.follow import Choice, Follower
-from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
-from device.camera.pictures import Decoder, telling_damage, whole
+from device.camera.frame import EVERY_FRAME, Demand, Frame, FrameSource
+from device.camera.pictures import Decoder, join_slices, warn_of_damage
 from device.errors import SourceError, StalledError
 from device.settings.address import safe, shown
 from device.settings.sections import CameraConfig
 
-ALMOST = 0.95
+TIMEOUT_SHARE = 0.95
 TEAR_DOWN_S = 0.5
 """For a server to be done with one connection before the next."""
 LOW_LATENCY = {
@@ -56,7 +56,7 @@ class NetworkStream(FrameSource):
 
     address: str = field(repr=False)
     config: CameraConfig
-    demand: Demand = ALWAYS
+    demand: Demand = EVERY_FRAME
     opened: Any = None
     """What has a `read` for the stream's bytes, where somebody has connected already."""
     live = True
@@ -199,8 +199,8 @@ def _followed(
     context = _context(container, strict=strict)
     packets = _unstalled(container.demux(container.streams.video[0]), name, limit_s)
     follower = Follower(demand)
-    choices = follower.choose(whole(av, packets, context.name))
-    yield from telling_damage(Decoder(av, context, name, follower.wants).frames(choices))
+    choices = follower.choose(join_slices(av, packets, context.name))
+    yield from warn_of_damage(Decoder(av, context, name, follower.wants).frames(choices))
 
 
 def _context(container: Any, *, strict: bool) -> Any:
@@ -222,7 +222,7 @@ def _unstalled(packets: Iterator[Any], name: str, limit_s: float) -> Iterator[An
     while True:
         asked_s = time.monotonic()
         packet = next(packets, None)
-        if time.monotonic() - asked_s >= ALMOST * limit_s:
+        if time.monotonic() - asked_s >= TIMEOUT_SHARE * limit_s:
             raise StalledError(f"{name}: no frame for {limit_s:.3g} s")
         if packet is None:
             return

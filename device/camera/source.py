@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from device.camera.folder import FolderSource, check_photos
-from device.camera.frame import ALWAYS, Demand, FrameSource
+from device.camera.frame import EVERY_FRAME, Demand, FrameSource
 from device.contract.photos import MAX_FRAME_PIXELS
 from device.contract.preprocess import Preprocessing
 from device.errors import SourceError
@@ -19,7 +19,7 @@ def open_source(
     address: str,
     preprocessing: Preprocessing,
     config: CameraConfig | None = None,
-    demand: Demand = ALWAYS,
+    demand: Demand = EVERY_FRAME,
 ) -> FrameSource:
     """The source for an address; a camera is not touched before its first frame is asked for.
 

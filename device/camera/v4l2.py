@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
+from device.camera.frame import EVERY_FRAME, Demand, Frame, FrameSource
 from device.camera.pyav import live_frames, pyav
 from device.errors import SourceError
 from device.settings.sections import CameraConfig
@@ -20,7 +20,7 @@ class V4l2Camera(FrameSource):
 
     device: str
     config: CameraConfig
-    demand: Demand = ALWAYS
+    demand: Demand = EVERY_FRAME
     live = True
     # FFmpeg waits for a frame inside of the driver, past every time limit, and what waits there
     # keeps the device: each further attempt would find it busy.

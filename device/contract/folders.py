@@ -27,15 +27,18 @@ _SYSTEM = re.compile(
 _START_BYTES = 64
 
 
-class Why(Enum):
-    """Why something in a folder is passed over; the value is said of one or several."""
+class SkipReason(Enum):
+    """Why something in a folder is skipped. The value describes one or several of them."""
 
     SYSTEM = "of the system or the drive"
     HIDDEN = "hidden"
     RAW = "of cameras' raw formats, which are not read: convert them to JPEG"
     OTHER = "no photos"
-    NOWHERE = "links that lead nowhere"
-    AGAIN = "links to folders above them, or read already"
+    BROKEN_LINK = "links that lead nowhere"
+    ALREADY_READ = "links to folders above them, or read already"
+
+
+OnSkipped = Callable[[Path, SkipReason], object]
 
 
 def is_system(name: str) -> bool:
@@ -64,8 +67,8 @@ def is_photo(path: Path) -> bool:
 def photos_below(
     folder: Path,
     *,
-    closed: Callable[[OSError], object] | None = None,
-    passed: Callable[[Path, Why], object] | None = None,
+    on_unreadable: Callable[[OSError], object] | None = None,
+    on_skipped: OnSkipped | None = None,
 ) -> Iterator[Path]:
     """Photo files in a folder and its subfolders, by name, those behind links last.
 
@@ -73,10 +76,10 @@ def photos_below(
 
     Args:
         folder: to look into.
-        closed: called for what cannot be looked into; without it the error is raised.
-        passed: called for what is passed over, with the reason.
+        on_unreadable: called for what cannot be looked into; without it the error is raised.
+        on_skipped: called for what is skipped, with the reason.
     """
-    seen = _above(folder)
+    seen = _ancestors(folder)
     waiting = [(folder, True)]
     while waiting:
         path, is_folder = waiting.pop()
@@ -86,25 +89,27 @@ def photos_below(
         try:
             where = _identity(path)
             if where in seen:
-                _tell(passed, path, Why.AGAIN)
+                _report_skipped(on_skipped, path, SkipReason.ALREADY_READ)
                 continue
             seen.add(where)
-            waiting += reversed(_entries(path, passed))
+            waiting += reversed(_entries(path, on_skipped))
         except OSError as error:
-            if closed is None:
+            if on_unreadable is None:
                 raise
-            closed(error)
+            on_unreadable(error)
 
 
-def _entries(folder: Path, passed: Callable[[Path, Why], object] | None) -> list[tuple[Path, bool]]:
+def _entries(
+    folder: Path, on_skipped: Callable[[Path, SkipReason], object] | None
+) -> list[tuple[Path, bool]]:
     """Photos and subfolders (True), folders behind links last; tells of all else."""
     found: list[tuple[Path, bool]] = []
     linked: list[tuple[Path, bool]] = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
-        why = _why_passed(entry, path)
+        why = _skip_reason(entry, path)
         if why:
-            _tell(passed, path, why)
+            _report_skipped(on_skipped, path, why)
         elif entry.is_dir():
             (linked if entry.is_symlink() else found).append((path, True))
         else:
@@ -112,24 +117,26 @@ def _entries(folder: Path, passed: Callable[[Path, Why], object] | None) -> list
     return found + linked
 
 
-def _why_passed(entry: os.DirEntry[str], path: Path) -> Why | None:
+def _skip_reason(entry: os.DirEntry[str], path: Path) -> SkipReason | None:
     if is_system(entry.name):
-        return Why.SYSTEM
+        return SkipReason.SYSTEM
     if entry.name.startswith("."):
-        return Why.HIDDEN
+        return SkipReason.HIDDEN
     if entry.is_symlink() and not os.path.exists(path):
-        return Why.NOWHERE
+        return SkipReason.BROKEN_LINK
     if entry.is_dir() or (entry.is_file() and is_photo(path)):
         return None
-    return Why.RAW if is_raw(path) else Why.OTHER
+    return SkipReason.RAW if is_raw(path) else SkipReason.OTHER
 
 
-def _tell(passed: Callable[[Path, Why], object] | None, path: Path, why: Why) -> None:
-    if passed is not None:
-        passed(path, why)
+def _report_skipped(
+    on_skipped: Callable[[Path, SkipReason], object] | None, path: Path, why: SkipReason
+) -> None:
+    if on_skipped is not None:
+        on_skipped(path, why)
 
 
-def _above(folder: Path) -> set[tuple[int, int]]:
+def _ancestors(folder: Path) -> set[tuple[int, int]]:
     """The folders that hold a folder, by its name and as it really lies."""
     named = folder.absolute()
     found = set()

@@ -24,7 +24,7 @@ BROKER_S = 25.0
 """For two attempts, as the first may be in a version that the broker does not know."""
 CONFIRM_S = 5.0
 CAMERA_S = 20.0
-LOOK_S = 0.05
+POLL_S = 0.05
 
 
 def broker(config: MqttConfig) -> Iterator[Finding]:
@@ -42,9 +42,9 @@ def broker(config: MqttConfig) -> Iterator[Finding]:
     connection = Connection(
         config,
         f"{home_assistant.device_id(config)}-doctor",
-        hear=(topics.birth,) if topics.birth else (),
-        overhear=(topics.availability, topics.health),
-        heard=lambda topic, message, _retained: heard.update({topic: message}),
+        topics=(topics.birth,) if topics.birth else (),
+        optional_topics=(topics.availability, topics.health),
+        on_message=lambda topic, message, _retained: heard.update({topic: message}),
     )
     try:
         yield _connected(connection, config)
@@ -60,7 +60,7 @@ def _connected(connection: "Connection", config: MqttConfig) -> Finding:
         # A topic of the device's own, at which nobody listens and of which nothing is kept.
         topic = home_assistant.topics(config).state.removesuffix("state") + "doctor"
         connection.publish(topic, "hello", retain=False)
-        if not _wait(lambda: connection.waits_s() == 0, CONFIRM_S):
+        if not _wait(lambda: connection.oldest_unconfirmed_s() == 0, CONFIRM_S):
             fix = "look into the broker's log"
             return Finding("mqtt broker", FAILED, "it connects, but confirms nothing", fix)
     if connection.trouble is not None:
@@ -70,7 +70,7 @@ def _connected(connection: "Connection", config: MqttConfig) -> Finding:
 
 def _identity(config: MqttConfig, availability: str, health: str) -> Finding:
     """Whether the device under this id, if there is one, is this machine's."""
-    name, theirs = home_assistant.device_id(config), home_assistant.who(health)[0]
+    name, theirs = home_assistant.device_id(config), home_assistant.sender_of(health)[0]
     if availability == home_assistant.ONLINE and theirs not in ("", home_assistant.machine()):
         fix = "give one of the two another output.mqtt.device_id"
         return Finding("mqtt id", FAILED, f"another device uses the id {name}", fix)
@@ -119,5 +119,5 @@ def _wait(condition: Callable[[], bool], longest_s: float) -> bool:
     while not condition():
         if time.monotonic() > deadline_s:
             return False
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     return True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from device import console
 from device.image import build, customise, flash
-from device.image.identity import of_environment
+from device.image.identity import from_environment
 from device.image.tools import archive_of_apt
 
 EXAMPLES = """Whose board it is comes from the environment: IMAGE_HOSTNAME, IMAGE_USER, SSH_KEY,
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def make_image(options: argparse.Namespace) -> int:
     """Make an image, or customise a stock one."""
-    identity = of_environment(os.environ)
+    identity = from_environment(os.environ)
     config = build.ImageConfig(
         bundle=options.bundle,
         wheel=options.wheel,

@@ -118,7 +118,7 @@ def _is_password(text: str) -> bool:
     return 8 <= len(text.encode()) <= 63 and not _has_controls(text)
 
 
-def of_environment(environment: Mapping[str, str]) -> Identity:
+def from_environment(environment: Mapping[str, str]) -> Identity:
     """Read the variables of the Makefile; those that are empty keep their default.
 
     Raises:

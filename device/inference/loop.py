@@ -24,7 +24,7 @@ from device.inference.classifier import Classifier, Prediction
 
 CLOSE_S = 0.2
 """How long closing waits for the preparing thread."""
-EARLY_S = 0.001
+MIN_LEAD_S = 0.001
 """So much before it must, or half as long again as it takes, preparing a live frame begins."""
 POLL_S = 0.25
 """How long a source is waited for at once: whether it is to stop, or the way changes."""
@@ -172,7 +172,7 @@ class Preparer:
         # The way of the take that is under way, or was last, if the source is polled.
         self._in_turn = self._polled is not None and not ahead()
         # Whether a thread is at the source; the own one also until it has handed over.
-        self._pulls = False
+        self._fetching = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
         self._thread.start()
@@ -185,15 +185,15 @@ class Preparer:
             SourceError: if the source fails.
         """
         if self._polled is not None and not self._works_ahead():
-            item = self._asked_for(self._polled, timeout_s)
+            item = self._pending_or_polled(self._polled, timeout_s)
         else:
-            item = self._handed_over(timeout_s)
+            item = self._wait_for_handover(timeout_s)
         if isinstance(item, BaseException):
             raise item
         assert not isinstance(item, _Nothing)
         return self._prepare(item, self._taker_s_resizer) if isinstance(item, Frame) else item
 
-    def _handed_over(self, timeout_s: float | None) -> Item:
+    def _wait_for_handover(self, timeout_s: float | None) -> Item:
         """What the own thread gives, waited for."""
         with self._turn:
             if not self._idle:
@@ -207,26 +207,26 @@ class Preparer:
             self._turn.notify_all()
         return item
 
-    def _asked_for(self, source: Polled, timeout_s: float | None) -> Item:
+    def _pending_or_polled(self, source: Polled, timeout_s: float | None) -> Item:
         """What the own thread had begun before the way changed; if nothing, the next frame."""
         until_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         with self._turn:
             # Idle: nobody shall count the time until the way changes again.
             self._idle = self._in_turn = True
             done = self._turn.wait_for(
-                lambda: self._ahead is not NOTHING or not self._pulls, timeout_s
+                lambda: self._ahead is not NOTHING or not self._fetching, timeout_s
             )
             if not done:
                 raise queue.Empty
             if self._ahead is not NOTHING:
                 item, self._ahead = self._ahead, NOTHING
                 return item
-            self._pulls = True
+            self._fetching = True
         try:
             return self._poll(source, until_s)
         finally:
             with self._turn:
-                self._pulls = False
+                self._fetching = False
                 self._turn.notify_all()
 
     def _poll(self, source: Polled, until_s: float) -> Frame | None:
@@ -254,7 +254,7 @@ class Preparer:
             frames = iter(self._source.frames())
             while not self._stop.is_set():
                 ahead = self._polled is not None or self._works_ahead()
-                if not self._begins(ahead):
+                if not self._wait_for_turn(ahead):
                     continue
                 frame = next(frames, None)
                 self._pace.taken()
@@ -266,26 +266,26 @@ class Preparer:
             # Raised again where frames are taken: here it would only end this thread.
             self._hand_over(error)
 
-    def _begins(self, ahead: bool) -> bool:
+    def _wait_for_turn(self, ahead: bool) -> bool:
         """Wait until the own thread is to get the next frame; false if it may not be by now."""
         with self._turn:
             self._turn.wait_for(lambda: self._stop.is_set() or not self._in_turn)
         if not self._pace.wait(self._stop):
             return False
         with self._turn:
-            while not self._stop.is_set() and (rest_s := self._too_early_s(ahead)) > 0:
+            while not self._stop.is_set() and (rest_s := self._lead_left_s(ahead)) > 0:
                 self._turn.wait(rest_s)
-            self._pulls = not self._stop.is_set() and not self._in_turn
-            return self._pulls
+            self._fetching = not self._stop.is_set() and not self._in_turn
+            return self._fetching
 
     def _item(self, frame: Frame, ahead: bool) -> Item:
         if frame.is_passed_over:
             return NOTHING
         return self._prepare(frame, self._own_resizer) if ahead else frame
 
-    def _too_early_s(self, ahead: bool) -> float:
+    def _lead_left_s(self, ahead: bool) -> float:
         """How long the model will not be free yet, as far as its last frames tell."""
-        if self._pulls:
+        if self._fetching:
             return threading.TIMEOUT_MAX
         if ahead and not self._source.live:
             return 0.0
@@ -298,7 +298,7 @@ class Preparer:
             return threading.TIMEOUT_MAX
         # The shorter of two: too late costs frames, too early only makes this one older.
         free_s = self._taken_s + min(self._busy_s)
-        early_s = max(EARLY_S, 1.5 * self._prepare_s) if ahead else EARLY_S
+        early_s = max(MIN_LEAD_S, 1.5 * self._prepare_s) if ahead else MIN_LEAD_S
         return free_s - time.monotonic() - early_s
 
     def _prepare(self, frame: Frame, resizer: FrameResizer) -> Prepared:
@@ -315,7 +315,7 @@ class Preparer:
     def _hand_over(self, item: Item) -> None:
         with self._turn:
             self._turn.wait_for(lambda: self._ahead is NOTHING or self._stop.is_set())
-            self._ahead, self._pulls = item, False
+            self._ahead, self._fetching = item, False
             self._turn.notify_all()
 
 

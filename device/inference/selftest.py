@@ -52,7 +52,9 @@ def run(bundle: Bundle, classifier: Classifier) -> SelfTestResult:
             largest[name] = max(largest[name], _difference(raw, name, golden[i]))
         same_top1 += int(raw["probabilities"].argmax() == arrays["probabilities"][i].argmax())
     result = SelfTestResult(classifier.runtime.name, len(inputs), largest, same_top1)
-    _judge(result, bundle.manifest.get("tolerance", {}).get(classifier.runtime.name, EXACT))
+    _check_tolerance(
+        result, bundle.manifest.get("tolerance", {}).get(classifier.runtime.name, EXACT)
+    )
     return result
 
 
@@ -62,7 +64,7 @@ def _difference(raw: Mapping[str, Any], name: str, golden: Any) -> int:
     return int(np.abs(raw[name].astype(np.int32) - golden.astype(np.int32)).max())
 
 
-def _judge(result: SelfTestResult, tolerance: Mapping[str, Any]) -> None:
+def _check_tolerance(result: SelfTestResult, tolerance: Mapping[str, Any]) -> None:
     bad = []
     for name, steps in sorted(result.difference_steps.items()):
         allowed = 0 if name in tolerance.get("exact", ()) else tolerance["max_steps"]

@@ -32,9 +32,9 @@ FRAME_PX = (640, 480)
 JPEG_QUALITY = 90
 HEADROOM = 2.0
 """A loop so many times faster than frames come is fast enough: other work and heat take, too."""
-TIE = 1.02
+NOISE_FACTOR = 1.02
 """Differences below it are the measurement's own."""
-CONTENDER = 1.5
+CONTENDER_FACTOR = 1.5
 """What took so many times longer than the quickest is not measured again."""
 WARM_UP_FRAMES = 2
 BURST_FRAMES = 5
@@ -86,7 +86,7 @@ class Timing:
     invoke_s: float
 
 
-USUAL = Workload()
+DEFAULT_WORKLOAD = Workload()
 
 
 def workload_of(config: Config) -> Workload:
@@ -116,7 +116,7 @@ def choose(timings: Sequence[Timing], enough_s: float) -> Timing:
         enough_s: from one frame to the next, when more speed would bring nothing.
     """
     fastest_s = min(timing.frame_s for timing in timings)
-    limit_s = enough_s if fastest_s <= enough_s else TIE * fastest_s
+    limit_s = enough_s if fastest_s <= enough_s else NOISE_FACTOR * fastest_s
     return min((t for t in timings if t.frame_s <= limit_s), key=lambda timing: timing.way)
 
 
@@ -170,7 +170,7 @@ def measure_best(
         if way.threads not in made:
             made[way.threads] = classifier(way.threads)
         chosen = made[way.threads]
-        source = StillPhoto(jpeg, chosen.preprocessing) if jpeg else Still(wanted.size_px)
+        source = RepeatedPhoto(jpeg, chosen.preprocessing) if jpeg else StillCamera(wanted.size_px)
         return time_loop(chosen, way, source)
 
     return choose(compare(ways(numbers), measure, wanted.enough_s), wanted.enough_s)
@@ -191,7 +191,7 @@ def time_loop(classifier: Classifier, way: Way, source: FrameSource) -> Timing:
     return Timing(way, frame_s, statistics.median(invokes_s))
 
 
-class Still(Polled):
+class StillCamera(Polled):
     """A camera that shows one picture again and again; asked as `device.camera.live` is."""
 
     live = True
@@ -213,7 +213,7 @@ class Still(Polled):
 
 
 @dataclass(frozen=True)
-class StillPhoto(FrameSource):
+class RepeatedPhoto(FrameSource):
     """A folder in which one photo comes again and again, and is decoded each time."""
 
     jpeg: bytes
@@ -246,5 +246,5 @@ def _is_long(ends_s: Sequence[float]) -> bool:
 def _contenders(candidates: Sequence[Way], best: Mapping[Way, Timing]) -> list[Way]:
     if not best:
         return [*candidates]
-    limit_s = CONTENDER * min(timing.frame_s for timing in best.values())
+    limit_s = CONTENDER_FACTOR * min(timing.frame_s for timing in best.values())
     return [way for way in candidates if best[way].frame_s <= limit_s]

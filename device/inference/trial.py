@@ -25,7 +25,7 @@ from device.errors import BundleError, FieldguideError, SelfTestError, one_line
 from device.inference import selftest, threads
 from device.inference.classifier import Classifier
 from device.inference.runtime import find, is_installed
-from device.inference.threads import USUAL, Workload
+from device.inference.threads import DEFAULT_WORKLOAD, Workload
 from device.settings.sections import InferenceConfig
 from device.telemetry.observation import ModelInfo
 
@@ -67,7 +67,7 @@ class Trial:
         self._stopped = False
 
     def load(
-        self, bundle: Bundle, config: InferenceConfig, workload: Workload = USUAL
+        self, bundle: Bundle, config: InferenceConfig, workload: Workload = DEFAULT_WORKLOAD
     ) -> LoadedModel:
         """Check a bundle on the first runtime that passes its self-test, and load it.
 
@@ -82,7 +82,7 @@ class Trial:
         Raises:
             BundleError: if it passes on none; with the reason for each.
         """
-        return self._first(bundle, config, USUAL, lambda _bundle, name, _check: name)
+        return self._first(bundle, config, DEFAULT_WORKLOAD, lambda _bundle, name, _check: name)
 
     def _first(
         self,
@@ -102,7 +102,11 @@ class Trial:
         raise BundleError(f"the model runs on no TFLite runtime here ({reasons})")
 
     def check(
-        self, bundle: Bundle, runtime: str, config: InferenceConfig, workload: Workload = USUAL
+        self,
+        bundle: Bundle,
+        runtime: str,
+        config: InferenceConfig,
+        workload: Workload = DEFAULT_WORKLOAD,
     ) -> Check:
         """Load, self-test and time a bundle in a child process.
 

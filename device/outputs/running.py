@@ -4,7 +4,7 @@ import time
 
 from device.errors import OutputError
 from device.outputs.registry import FACTORIES
-from device.outputs.sink import Context, Keeper, Sink, log
+from device.outputs.sink import Context, PhotoSaver, Sink, log
 from device.outputs.thread import SinkThread
 from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
@@ -64,13 +64,13 @@ class RunningSinks:
         self._close(list(self.threads))
 
     def keep(self, observation: Observation, label: str) -> str:
-        """Save a picture with the sink that can (`Keeper`).
+        """Save a picture with the sink that can (`PhotoSaver`).
 
         Raises:
             OutputError: if none can, or there is no picture or no room.
         """
         for thread in self.threads:
-            if isinstance(thread.sink, Keeper):
+            if isinstance(thread.sink, PhotoSaver):
                 return thread.sink.keep(observation, label)
         raise OutputError("nothing collects pictures: set output.collect in fieldguide.toml")
 

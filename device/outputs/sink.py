@@ -48,7 +48,7 @@ class Sink(Protocol):
 
 
 @runtime_checkable
-class Keeper(Protocol):
+class PhotoSaver(Protocol):
     """A sink that also saves pictures on demand; called from any thread."""
 
     def keep(self, observation: Observation, label: str) -> str:
@@ -71,7 +71,7 @@ class Counting(Protocol):
 
 
 @runtime_checkable
-class Catching(Protocol):
+class BacklogAware(Protocol):
     """A sink that treats news and backlog differently."""
 
     catching_up: bool
@@ -86,4 +86,4 @@ class Context:
     status: Callable[[], Status]
     """The service's state now; from any thread."""
     keep: Callable[[Observation, str], str]
-    """`Keeper.keep` of the sink that has it; OutputError while none does."""
+    """`PhotoSaver.keep` of the sink that has it; OutputError while none does."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.errors import OutputError, one_line
-from device.outputs.sink import Catching, Counting, Sink, log
+from device.outputs.sink import BacklogAware, Counting, Sink, log
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 
@@ -83,12 +83,12 @@ class SinkThread:
 
     def __init__(self, sink: Sink, telemetry: Telemetry) -> None:
         self.sink = sink
-        self._catching = sink if isinstance(sink, Catching) else None
+        self._catching = sink if isinstance(sink, BacklogAware) else None
         self._telemetry = telemetry
         self._mailbox = Mailbox()
         self._closing = threading.Event()
         self._problems: dict[str, str] = {}
-        self._losing, self._lost_before = False, 0
+        self._giving_up, self._lost_before = False, 0
         self._counters = telemetry.start_sink(sink.name)
         self._thread = threading.Thread(target=self._run, name=f"sink-{sink.name}", daemon=True)
         self._thread.start()
@@ -115,7 +115,7 @@ class SinkThread:
             observation = self._mailbox.take(0 if closing else POLL_S)
             empty = observation is None
             delivered = observation is None or self._deliver(observation)
-            self._tell_lost()
+            self._log_lost()
             # Its picture shall not stay in memory until the next one comes.
             observation = None
             if closing and (empty or not delivered):
@@ -132,18 +132,18 @@ class SinkThread:
             log.warning("output.%s: closed, %d label changes undelivered", self.sink.name, left)
         self._telemetry.end_sink(self.sink.name, self._counters)
 
-    def _tell_lost(self) -> None:
+    def _log_lost(self) -> None:
         """One line when the first change is given up, one when all that is left is delivered."""
         lost = self._mailbox.lost_total - self._lost_before
-        if lost and not self._losing:
-            self._losing = True
+        if lost and not self._giving_up:
+            self._giving_up = True
             log.warning(
                 "output.%s: %d label changes wait, the oldest are given up from here on",
                 self.sink.name,
                 MAX_WAITING_CHANGES,
             )
-        elif self._losing and not self._mailbox.waiting_changes:
-            self._losing, self._lost_before = False, self._mailbox.lost_total
+        elif self._giving_up and not self._mailbox.waiting_changes:
+            self._giving_up, self._lost_before = False, self._mailbox.lost_total
             log.warning("output.%s: %d label changes were given up", self.sink.name, lost)
 
     def _deliver(self, observation: Observation) -> bool:

@@ -16,10 +16,10 @@ from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 
-TAKE_S = 0.25
+TAKE_TIMEOUT_S = 0.25
 IDLE_INFERENCE_S = 1.0
 """Without frames the model still runs this often, to show that it can."""
-CAPTURE_ALIVE_S = 15.0
+CAPTURE_SILENCE_LIMIT_S = 15.0
 """With a camera machinery that has done nothing for this long it does not."""
 
 
@@ -102,9 +102,9 @@ class InferenceThread:
     def _step(self) -> bool:
         """Classify the next frame, if it comes soon; false at the source's end."""
         try:
-            prepared = self._preparer.take(TAKE_S)
+            prepared = self._preparer.take(TAKE_TIMEOUT_S)
         except queue.Empty:
-            self._show_that_it_can()
+            self._prove_alive()
             return True
         if self._stop.is_set():
             return False
@@ -122,7 +122,7 @@ class InferenceThread:
             self._count(result)
         if result.prediction is None:
             # A whole folder of them is no dead service either.
-            self._show_that_it_can()
+            self._prove_alive()
             return
         sinks = self._sinks()
         watching = [sink for sink in sinks if sink.sink.wants_pictures]
@@ -192,7 +192,7 @@ class InferenceThread:
         self._smoothed = (model, smoothed)
         return smoothed
 
-    def _show_that_it_can(self) -> None:
+    def _prove_alive(self) -> None:
         """Run the model over its last input: no frame is no dead service.
 
         The camera may be lost, or the settings want less than a frame a minute. But not if the
@@ -202,7 +202,7 @@ class InferenceThread:
         if now_s - self._inferred_s < IDLE_INFERENCE_S:
             return
         alive_s = max(min(now_s, self.pace.late_s), self._source.alive_s)
-        if now_s - alive_s < CAPTURE_ALIVE_S:
+        if now_s - alive_s < CAPTURE_SILENCE_LIMIT_S:
             self._models[-1].classifier.invoke()
             self._inferred_s = time.monotonic()
             self._notifier.feed_watchdog()

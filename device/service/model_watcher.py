@@ -22,7 +22,7 @@ CONFIRM_AFTER_S, FEWEST_LABELS = 600.0, 3
 RETRY_S, LONGEST_RETRY_S = 60.0, 3600.0
 """A bundle that was refused is tried again after the first, then at pauses that double."""
 
-UNREADABLE = (OSError, RuntimeError, ValueError)
+PATH_ERRORS = (OSError, RuntimeError, ValueError)
 """Of paths: RuntimeError is what Python up to 3.12 makes of a loop of links, ValueError of NUL."""
 
 Identity = tuple[tuple[str, int, int, int], ...]
@@ -49,7 +49,7 @@ class ModelWatcher:
         self._settings = _loading(config)
         self._telemetry, self._accept, self._refuse = telemetry, accept, refuse
         self._trial = Trial()
-        self._poke = threading.Event()
+        self._wake = threading.Event()
         self._stopped = False
         self._refused: tuple[float, float] | None = None
         """When the bundle was refused (monotonic), and how long to wait before the next try."""
@@ -61,32 +61,32 @@ class ModelWatcher:
 
     def look(self) -> None:
         """Look now whether the bundle was replaced."""
-        self._poke.set()
+        self._wake.set()
 
     def reconfigure(self, config: Config) -> None:
         """Take new settings; other ones for loading load the bundle anew."""
         self._settings = _loading(config)
-        self._poke.set()
+        self._wake.set()
 
     def stop(self) -> None:
         """Stop, and end the self-test that runs."""
         self._stopped = True
         self._trial.stop()
-        self._poke.set()
+        self._wake.set()
 
     def _run(self) -> None:
         tried = self._attempt(first=True)
         seen = tried
         while not self._stopped:
-            poked = self._poke.wait(self._settings[0].check_interval_s)
-            self._poke.clear()
+            poked = self._wake.wait(self._settings[0].check_interval_s)
+            self._wake.clear()
             try:
-                tried, seen = self._look_again(tried, seen, poked=poked)
+                tried, seen = self._check_again(tried, seen, poked=poked)
             except Exception as error:
                 # Without this thread no bundle would be taken ever again.
                 log.warning("model: %s: %s", type(error).__name__, error)
 
-    def _look_again(self, tried: Seen, seen: Seen, *, poked: bool) -> tuple[Seen, Seen]:
+    def _check_again(self, tried: Seen, seen: Seen, *, poked: bool) -> tuple[Seen, Seen]:
         """Take what is there if it is to be; returns what was tried last and what is there now."""
         now = (self._settings, identity(Path(self._settings[0].path)))
         # Twice the same: whoever copies a bundle into place has finished.
@@ -177,7 +177,7 @@ def resolved(path: Path) -> Path:
     """
     try:
         return path.resolve()
-    except UNREADABLE as error:
+    except PATH_ERRORS as error:
         raise BundleError(f"{path}: leads nowhere ({error})") from error
 
 
@@ -187,6 +187,6 @@ def identity(path: Path) -> Identity:
         target = path.resolve(strict=True)
         files = sorted(target.iterdir()) if target.is_dir() else [target]
         stats = [(str(file), file.stat()) for file in files]
-    except UNREADABLE:
+    except PATH_ERRORS:
         return ()
     return tuple((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in stats)

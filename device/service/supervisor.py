@@ -30,7 +30,7 @@ from device.settings import sections
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.board import BoardSensors, must_slow
 from device.telemetry.counters import Telemetry
-from device.telemetry.status import BoardStatus, told_rate
+from device.telemetry.status import BoardStatus, rounded_rate
 
 log = logging.getLogger("fieldguide")
 
@@ -85,7 +85,7 @@ class Service:
         signal.signal(signal.SIGHUP, self._on_signal(Signal.RELOAD))
         try:
             while self._handle(self._next_event()):
-                self._look_around()
+                self._periodic_checks()
         finally:
             self._close()
         return 0
@@ -111,19 +111,19 @@ class Service:
             case ModelRefused(fault):
                 raise fault
             case SourceEnded(run_number, fault):
-                return self._handle_end(run_number, fault)
+                return self._report_end_of_source(run_number, fault)
         return True
 
-    def _handle_end(self, run_number: int, fault: BaseException | None) -> bool:
+    def _report_end_of_source(self, run_number: int, fault: BaseException | None) -> bool:
         if run_number != self._run_number:
             # Of a source that the settings do not name any more.
             return True
         if fault is not None:
             raise fault
-        self._tell_corrupt()
+        self._report_corrupt_pictures()
         return False
 
-    def _tell_corrupt(self) -> None:
+    def _report_corrupt_pictures(self) -> None:
         """Tell of what a folder or film had that was no picture; raise if it had no other."""
         status = self._telemetry.snapshot()
         corrupt = status.camera.corrupt_total
@@ -236,17 +236,17 @@ class Service:
 
     # --- the rest -----------------------------------------------------------------------------
 
-    def _look_around(self) -> None:
+    def _periodic_checks(self) -> None:
         now_s = time.monotonic()
-        self._mind_the_leaving(now_s)
+        self._check_leaving_captures(now_s)
         if now_s >= self._board_checked_s + BOARD_INTERVAL_S:
             self._board_checked_s = now_s
-            self._mind_the_heat()
+            self._apply_heat_limit()
         if now_s >= self._status_sent_s + STATUS_INTERVAL_S:
             self._status_sent_s = now_s
             self._notifier.status(self._summary())
 
-    def _mind_the_leaving(self, now_s: float) -> None:
+    def _check_leaving_captures(self, now_s: float) -> None:
         """End where a closed camera cannot be had back by this process.
 
         Raises:
@@ -257,14 +257,16 @@ class Service:
         if len(hanging) > MAX_HANGING or any(capture.keeps_camera for capture in hanging):
             raise CameraHangsError("camera: the old one hangs: a new process is needed")
 
-    def _mind_the_heat(self) -> None:
+    def _apply_heat_limit(self) -> None:
         settings, board = self._config.inference, self._board
         temperature_c, throttled = board.temperature_c(), board.throttled()
         before = self._telemetry.snapshot().board.slowed
         slowed = must_slow(temperature_c, throttled, settings.hot_c, slowed=before)
         if slowed != before:
             log.warning(
-                "board: %s, %s", _heat(temperature_c, throttled), "slower" if slowed else "normal"
+                "board: %s, %s",
+                _describe_heat(temperature_c, throttled),
+                "slower" if slowed else "normal",
             )
         self._telemetry.board(BoardStatus(temperature_c, throttled, slowed))
         if self._inference is not None:
@@ -277,7 +279,7 @@ class Service:
         camera = f"{status.camera.state}: {problem}" if problem else status.camera.state
         count = status.inferences_total
         labels = f"{count} label" if count == 1 else f"{count} labels"
-        return f"{labels}, {told_rate(status.fps)} frames/s, camera {camera}"
+        return f"{labels}, {rounded_rate(status.fps)} frames/s, camera {camera}"
 
     def _close(self) -> None:
         self._notifier.stopping()
@@ -296,6 +298,6 @@ class Service:
             self._leaving.append((self._capture, until_s))
 
 
-def _heat(temperature_c: float | None, throttled: int | None) -> str:
+def _describe_heat(temperature_c: float | None, throttled: int | None) -> str:
     degrees = "no temperature" if temperature_c is None else f"{temperature_c:.0f} degrees C"
     return degrees if throttled is None else f"{degrees}, throttled={throttled:#x}"

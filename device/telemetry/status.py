@@ -7,7 +7,7 @@ from enum import StrEnum
 from device.telemetry.observation import ModelInfo
 
 
-def told_rate(fps: float) -> float:
+def rounded_rate(fps: float) -> float:
     """A rate as people get it: one decimal, below 1 two digits."""
     return round(fps, 1) if fps >= 1 else float(f"{fps:.2g}")
 

@@ -33,7 +33,7 @@ from device.update.owner import acting_as_owner
 ROOT = Path("/var/lib/fieldguide")
 NAMES = ("a", "b")
 SLOTS, CURRENT, CONFIRMED = "slots", "current", "confirmed"
-_FRESH = "new"
+_UNFINISHED = "new"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def status(root: Path) -> tuple[Slot, ...]:
     _check_folder(root)
     with acting_as_owner(root):
         current = named(root, CURRENT)
-        return tuple(_look(root, name, current) for name in NAMES)
+        return tuple(_inspect(root, name, current) for name in NAMES)
 
 
 def named(root: Path, what: str) -> str:
@@ -156,7 +156,7 @@ def confirm(root: Path) -> Slot:
         name = named(root, CURRENT)
         if not name:
             raise SlotError("nothing to confirm: no slot is current")
-        slot = _look(root, name, name)
+        slot = _inspect(root, name, name)
         if slot.problem:
             raise SlotError(f"nothing to confirm: {slot.problem}")
         _point(root, CONFIRMED, name)
@@ -186,7 +186,7 @@ def confirm_running(path: Path, sha256: str) -> bool:
     name = named(root, CURRENT)
     if name == named(root, CONFIRMED):
         return True
-    found = _look(root, name, name).bundle
+    found = _inspect(root, name, name).bundle
     if found is None or found.manifest["files"][bundle.MODEL]["sha256"] != sha256:
         return False
     confirm(root)
@@ -209,7 +209,7 @@ def revert(root: Path) -> Slot | None:
         _point(root, CURRENT, kept)
         if name:
             shutil.rmtree(_folder(root, name), ignore_errors=True)
-        return _look(root, kept, kept)
+        return _inspect(root, kept, kept)
 
 
 def rollback(root: Path) -> Slot:
@@ -223,7 +223,7 @@ def rollback(root: Path) -> Slot:
     """
     with _changing(root):
         name = _other(named(root, CURRENT))
-        slot = _look(root, name, name)
+        slot = _inspect(root, name, name)
         if slot.problem:
             raise SlotError(f"cannot go back to {SLOTS}/{name}: {slot.problem}")
         if named(root, CONFIRMED):
@@ -236,7 +236,7 @@ def rollback(root: Path) -> Slot:
 def _confirmed(root: Path) -> str:
     """The name of the slot that is confirmed and still whole; empty if there is none."""
     name = named(root, CONFIRMED)
-    return "" if not name or _look(root, name, "").problem else name
+    return "" if not name or _inspect(root, name, "").problem else name
 
 
 def _folder(root: Path, name: str) -> Path:
@@ -246,7 +246,7 @@ def _folder(root: Path, name: str) -> Path:
     return root / SLOTS / name
 
 
-def _look(root: Path, name: str, current: str) -> Slot:
+def _inspect(root: Path, name: str, current: str) -> Slot:
     folder = _folder(root, name)
     if not folder.exists():
         return Slot(name, name == current, None, "empty")
@@ -274,7 +274,7 @@ def _tested(loaded: Bundle) -> str:
 @contextmanager
 def _written(root: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
     """A folder with these files, all on the disk; what is still there in the end is removed."""
-    fresh = root / SLOTS / _FRESH
+    fresh = root / SLOTS / _UNFINISHED
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         _write_folder(fresh, files)
@@ -323,23 +323,25 @@ def _check_folder(root: Path) -> None:
 def _changing(root: Path) -> Iterator[None]:
     """As the owner and alone; of a full or read-only disk it is said what it leaves behind."""
     _check_folder(root)
-    with acting_as_owner(root), _alone(root):
+    with acting_as_owner(root), _locked(root):
         before = named(root, CURRENT)
         try:
             yield
         except OSError as error:
-            raise SlotError(f"{_said(error, root)}; {_left(root, before)}") from error
+            raise SlotError(
+                f"{_describe(error, root)}; {_state_after_failure(root, before)}"
+            ) from error
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def _locked(root: Path) -> Iterator[None]:
     """Two at once would fill the same slot; the kernel drops the lock of whoever is killed."""
     folder = root / SLOTS
     try:
         folder.mkdir(mode=0o755, exist_ok=True)
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise SlotError(f"{_said(error, root)}; nothing was changed") from error
+        raise SlotError(f"{_describe(error, root)}; nothing was changed") from error
     try:
         _lock(number, folder)
         yield
@@ -354,11 +356,11 @@ def _lock(number: int, folder: Path) -> None:
         raise SlotError(f"{folder}: another update is running; wait for it") from error
 
 
-def _said(error: OSError, root: Path) -> str:
+def _describe(error: OSError, root: Path) -> str:
     return f"{error.filename or root}: {error.strerror or error}"
 
 
-def _left(root: Path, before: str) -> str:
+def _state_after_failure(root: Path, before: str) -> str:
     """What is current after something failed."""
     with suppress(OSError, SlotError):
         now = named(root, CURRENT)

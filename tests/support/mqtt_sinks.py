@@ -75,7 +75,7 @@ def connect(sink: Mqtt, surroundings: Surroundings) -> None:
 
 def settle(sink: Mqtt) -> None:
     """Wait until the broker has confirmed everything."""
-    eventually(lambda: sink._connection.waits_s() == 0)
+    eventually(lambda: sink._connection.oldest_unconfirmed_s() == 0)
 
 
 def problem_of(sink: Mqtt, surroundings: Surroundings, words: str, timeout_s: float = 20) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from device.contract.folders import Why, is_photo, is_system, photos_below
+from device.contract.folders import SkipReason, is_photo, is_system, photos_below
 from device.contract.formats import PHOTO_SUFFIXES
 from device.contract.names import look_alikes, name_problem
 from device.contract.provenance import REVIEW
@@ -51,26 +51,28 @@ def look(folder: Path) -> Contents:
         DataError: if there are none, if the folders are no classes or cannot be told apart, if one
             cannot be looked into, or holds nothing but pictures that are not read.
     """
-    passed: dict[Why, list[Path]] = defaultdict(list)
+    passed: dict[SkipReason, list[Path]] = defaultdict(list)
     photos: list[tuple[Path, str]] = []
     empty: list[Path] = []
     for entry in _class_folders(folder, passed):
-        before = len(photos) + len(passed[Why.RAW])
-        told = {why: len(passed[why]) for why in (Why.OTHER, Why.NOWHERE)}
+        before = len(photos) + len(passed[SkipReason.RAW])
+        told = {why: len(passed[why]) for why in (SkipReason.OTHER, SkipReason.BROKEN_LINK)}
         below = photos_below(
-            entry, closed=_refuse, passed=lambda path, why: passed[why].append(path)
+            entry, on_unreadable=_refuse, on_skipped=lambda path, why: passed[why].append(path)
         )
         photos += ((path, entry.name) for path in below)
-        if len(photos) + len(passed[Why.RAW]) == before:
+        if len(photos) + len(passed[SkipReason.RAW]) == before:
             _check_empty(entry, *(passed[why][count:] for why, count in told.items()))
             empty.append(entry)
-    raw = tuple((path, path.relative_to(folder).parts[0]) for path in passed.pop(Why.RAW, ()))
-    loose = [path for path in passed[Why.OTHER] if path.parent == folder and is_photo(path)]
+    raw = tuple(
+        (path, path.relative_to(folder).parts[0]) for path in passed.pop(SkipReason.RAW, ())
+    )
+    loose = [path for path in passed[SkipReason.OTHER] if path.parent == folder and is_photo(path)]
     if not photos and not raw:
         raise _nothing(folder, bool(loose))
     _check_names(label for _, label in (*photos, *raw))
     _check_layout(folder, [path.relative_to(folder) for path, _ in (*photos, *raw)])
-    passed[Why.OTHER] = [path for path in passed[Why.OTHER] if path not in set(loose)]
+    passed[SkipReason.OTHER] = [path for path in passed[SkipReason.OTHER] if path not in set(loose)]
     notes = [
         *_notes(folder, passed),
         *_note(folder, loose, "photos in no class folder"),
@@ -79,22 +81,22 @@ def look(folder: Path) -> Contents:
     return Contents(tuple(photos), raw, tuple(notes))
 
 
-def _class_folders(folder: Path, passed: dict[Why, list[Path]]) -> list[Path]:
+def _class_folders(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[Path]:
     found = []
     for path in sorted(folder.iterdir()):
         # What devices saved and nobody has sorted yet is not trained on (`train.curate.review`).
         if path.name in (REVIEW, RENDERED_MARK):
             continue
         if is_system(path.name):
-            passed[Why.SYSTEM].append(path)
+            passed[SkipReason.SYSTEM].append(path)
         elif path.name.startswith("."):
-            passed[Why.HIDDEN].append(path)
+            passed[SkipReason.HIDDEN].append(path)
         elif path.is_dir():
             found.append(path)
         elif path.exists():
-            passed[Why.OTHER].append(path)
+            passed[SkipReason.OTHER].append(path)
         elif path.suffix:
-            passed[Why.NOWHERE].append(path)
+            passed[SkipReason.BROKEN_LINK].append(path)
         else:
             raise _gone(path.name, path)
     return found
@@ -180,8 +182,8 @@ def _is_part(name: str) -> bool:
     return any(_PART.fullmatch(word) for word in re.findall("[a-z]+", name.lower()))
 
 
-def _notes(folder: Path, passed: dict[Why, list[Path]]) -> list[str]:
-    return [line for why in Why for line in _note(folder, passed.get(why, []), why.value)]
+def _notes(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[str]:
+    return [line for why in SkipReason for line in _note(folder, passed.get(why, []), why.value)]
 
 
 def _note(folder: Path, paths: Sequence[Path], what: str) -> list[str]:

@@ -57,7 +57,7 @@ class Body:
         data, self._kept = self._kept[:most], self._kept[most:]
         return data
 
-    def came_whole(self) -> None:
+    def restart_timer(self) -> None:
         """Something whole was in what came: the time for the next begins."""
         self._since_s = time.monotonic()
 
@@ -68,7 +68,7 @@ class Body:
             raise SourceError(f"no picture for {self.limit_s:.3g} s")
 
 
-class Film:
+class FilmReader:
     """What PyAV reads a body by."""
 
     def __init__(self, body: Body) -> None:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 
-from device.camera.frame import ALWAYS, Demand, Frame, FrameSource
-from device.camera.http.body import START_OF_JPEG, Body, Film, Kind, kind_of
+from device.camera.frame import EVERY_FRAME, Demand, Frame, FrameSource
+from device.camera.http.body import START_OF_JPEG, Body, FilmReader, Kind, kind_of
 from device.camera.http.client import HttpClient
 from device.camera.http.multipart import MAX_PICTURE_BYTES, Parts, Pictures
 from device.camera.pyav import NetworkStream
@@ -30,7 +30,7 @@ class HttpCamera(FrameSource):
     address: str = field(repr=False)
     """http or https, with user and password if the camera asks for them (Digest or Basic)."""
     config: CameraConfig
-    demand: Demand = ALWAYS
+    demand: Demand = EVERY_FRAME
     live = True
 
     def frames(self) -> Iterator[Frame]:
@@ -74,10 +74,10 @@ class HttpCamera(FrameSource):
     def _film(self, body: Body) -> Iterator[Frame]:
         """Over the same connection: some servers have but one."""
         body.limit_s = self.config.open_limit_s
-        stream = NetworkStream(self.address, self.config, self.demand, Film(body))
+        stream = NetworkStream(self.address, self.config, self.demand, FilmReader(body))
         for frame in stream.frames():
             yield frame
-            body.came_whole()
+            body.restart_timer()
 
     def _single(self, body: Body, client: HttpClient) -> Iterator[list[bytes]]:
         """A picture, then by further requests the next ones; or a stream of bare pictures."""
@@ -127,7 +127,7 @@ def _streamed(body: Body, splitter: Parts | Pictures) -> Iterator[list[bytes]]:
     while data := body.read():
         if pictures := splitter.feed(data):
             yield pictures
-            body.came_whole()
+            body.restart_timer()
         else:
             body.check()
 

@@ -110,7 +110,7 @@ def _origin(wanted: request.Request) -> Origin:
     return wanted.type, host, int(port) if port else PORTS.get(wanted.type, 0)
 
 
-class _Patience:
+class _TwoTimeouts:
     """Other time limits for what follows an answer's header than for all before."""
 
     stall_limit_s: float
@@ -132,8 +132,8 @@ class _Connector(request.AbstractHTTPHandler):
     def __init__(self, stall_limit_s: float) -> None:
         super().__init__()
         limit = {"stall_limit_s": stall_limit_s}
-        self._plain: Any = type("Plain", (_Patience, HTTPConnection), limit)
-        self._secure: Any = type("Secure", (_Patience, HTTPSConnection), limit)
+        self._plain: Any = type("Plain", (_TwoTimeouts, HTTPConnection), limit)
+        self._secure: Any = type("Secure", (_TwoTimeouts, HTTPSConnection), limit)
 
     def http_open(self, wanted: request.Request) -> HTTPResponse:
         """Called by urllib."""

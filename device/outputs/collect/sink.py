@@ -43,12 +43,12 @@ RESCAN_S = 600.0
 """How often the folder is read anew: files age, and people take them away."""
 PROBE_S = 10.0
 """How often a full disk is tried again."""
-TELL_S = 60.0
+LOG_INTERVAL_S = 60.0
 """How often the log tells of photos that were removed, at most."""
 SHRINK_TO = 0.95
 """A folder that is too large shrinks to this share of its limit, so that it seldom has to."""
-REMEMBERED = 32
-SAME_PICTURE = 4.0
+MAX_REMEMBERED = 32
+SAME_PICTURE_DIFFERENCE = 4.0
 """Thumbnails whose grey values differ by less than this on average show the same thing."""
 LABELLED, CHANGED, UNCERTAIN = "labelled", "changed", "uncertain"
 
@@ -70,9 +70,9 @@ class Collector:
         self._lock = threading.Lock()
         self._interval_s = 60 / config.max_per_minute
         self._next_save_s = self._next_probe_s = self._next_scan_s = float("-inf")
-        self._next_trade_s = self._next_tell_s = float("-inf")
+        self._next_disk_cleanup_s = self._next_log_s = float("-inf")
         self._used_bytes = self._saved_total = self._removed_total = 0
-        self._untold: dict[str, int] = {}
+        self._unlogged: dict[str, int] = {}
         self._recent: list[npt.NDArray[np.float32]] = []
         self._problem = ""
         self._refused_bytes = 0
@@ -106,12 +106,14 @@ class Collector:
         if not reason:
             return
         small = snapshot.thumbnail(snapshot.classified_part(observation))
-        if any(float(np.abs(small - other).mean()) < SAME_PICTURE for other in self._recent):
+        if any(
+            float(np.abs(small - other).mean()) < SAME_PICTURE_DIFFERENCE for other in self._recent
+        ):
             return
         predicted = observation.model.labels[int(observation.scores.argmax())]
         self._save(observation, reason, predicted, Path(REVIEW, folder_name(predicted)))
         self._next_save_s = time.monotonic() + self._interval_s
-        self._recent = [*self._recent, small][-REMEMBERED:]
+        self._recent = [*self._recent, small][-MAX_REMEMBERED:]
 
     def keep(self, observation: Observation, label: str) -> str:
         """Save the observation's picture as an example of `label`; called from any thread.
@@ -128,7 +130,7 @@ class Collector:
         """
         if observation.picture is None:
             raise OutputError("this frame has no picture any more; try the next one")
-        label = self._spelled(label, observation.model.labels)
+        label = self._known_spelling(label, observation.model.labels)
         problem = name_problem(label)
         if problem:
             raise ClassNameError(f"the class's name {problem}")
@@ -152,20 +154,20 @@ class Collector:
                 self._tidy(self._config.max_mb * MB)
             if self._problem and time.monotonic() >= self._next_probe_s:
                 self._probe()
-            if time.monotonic() >= self._next_tell_s:
-                self._tell_removed()
+            if time.monotonic() >= self._next_log_s:
+                self._log_removed()
         self._raise_problem()
 
     def close(self) -> None:
         """Tell what was removed; each photo is whole as soon as it has its name."""
         with self._lock:
-            self._tell_removed()
+            self._log_removed()
 
     def _raise_problem(self) -> None:
         if self._problem:
             raise OutputError(self._problem)
 
-    def _spelled(self, label: str, labels: Sequence[str]) -> str:
+    def _known_spelling(self, label: str, labels: Sequence[str]) -> str:
         """A class as the model spells it, else as its folder is called, else as it was given."""
         spelled = settled(label, labels)
         if spelled in labels or not self._folder.is_dir():
@@ -227,21 +229,21 @@ class Collector:
         self._make_room_on_disk(wanted_bytes)
 
     def _make_room_on_disk(self, wanted_bytes: int) -> None:
-        lacking = self._lacking(wanted_bytes)
+        lacking = self._missing_bytes(wanted_bytes)
         if lacking <= 0:
             return
         doubts = [file for file in saved_photos(self._folder) if not file.labelled]
         # Some file systems give room back later, or not at all: then more would go for nothing.
-        trade = time.monotonic() >= self._next_trade_s
+        trade = time.monotonic() >= self._next_disk_cleanup_s
         if trade and sum(file.bytes for file in doubts) >= lacking:
             self._remove(oldest(doubts, lacking), "for room on the disk")
-            if self._lacking(wanted_bytes) <= 0:
+            if self._missing_bytes(wanted_bytes) <= 0:
                 return
-            self._next_trade_s = time.monotonic() + RESCAN_S
+            self._next_disk_cleanup_s = time.monotonic() + RESCAN_S
         problem = f"no room on its disk (min_free_mb = {self._config.min_free_mb})"
         raise OSError(errno.ENOSPC, problem)
 
-    def _lacking(self, wanted_bytes: int) -> int:
+    def _missing_bytes(self, wanted_bytes: int) -> int:
         disk = os.statvfs(self._folder)
         free = disk.f_bavail * disk.f_frsize
         return self._config.min_free_mb * MB + size_on_disk(wanted_bytes) - free
@@ -263,13 +265,13 @@ class Collector:
             file.path.unlink(missing_ok=True)
             self._used_bytes -= file.bytes
             self._removed_total += 1
-            self._untold[why] = self._untold.get(why, 0) + 1
+            self._unlogged[why] = self._unlogged.get(why, 0) + 1
 
-    def _tell_removed(self) -> None:
-        self._next_tell_s = time.monotonic() + TELL_S
-        for why, count in self._untold.items():
+    def _log_removed(self) -> None:
+        self._next_log_s = time.monotonic() + LOG_INTERVAL_S
+        for why, count in self._unlogged.items():
             log.info("output.collect: removed %d photos that nobody had labelled, %s", count, why)
-        self._untold.clear()
+        self._unlogged.clear()
 
 
 def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:

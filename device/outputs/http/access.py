@@ -17,7 +17,7 @@ from device.settings.sections import ServerConfig
 
 COOKIE_LIFE_S = 180 * 24 * 3600
 MAX_FORM_FIELDS = 4
-FOREIGN = (
+CROSS_SITE_MESSAGE = (
     "Only the device's own page may ask for this. If that is where you are, add the name in its "
     "address to `hosts` in fieldguide.toml, or let the proxy pass Host on."
 )
@@ -40,8 +40,8 @@ class Access:
         host = request.headers.get("host", "")
         if not self.knows(host):
             return text(421, "Not a name of this device; add it to `hosts` in fieldguide.toml.")
-        if self._from_elsewhere(request.headers) and not _opens_page(request):
-            return text(403, FOREIGN)
+        if self._is_cross_site(request.headers) and not _opens_page(request):
+            return text(403, CROSS_SITE_MESSAGE)
         if not self.admits(request):
             challenge = {"WWW-Authenticate": "Bearer"}
             return Response(401, b"The token is missing or wrong.\n", headers=challenge)
@@ -72,7 +72,7 @@ class Access:
         if not self._token or not _equal(offered_token(request), self._token):
             return None
         # Without a path it is for the page's own folder: a proxy's other pages do not get it.
-        rules = f"Max-Age={COOKIE_LIFE_S}; HttpOnly; {_reach(request.headers, framed)}"
+        rules = f"Max-Age={COOKIE_LIFE_S}; HttpOnly; {_cookie_scope(request.headers, framed)}"
         return {"Set-Cookie": f"{self._cookie}={self._digest('cookie')}; {rules}"}
 
     def is_own_page(self, request: Request) -> bool:
@@ -81,7 +81,7 @@ class Access:
         # The browser's own word: it holds also where a proxy changes Host.
         return self._has_own_origin(request.headers) if site is None else site == "same-origin"
 
-    def _from_elsewhere(self, headers: Mapping[str, str]) -> bool:
+    def _is_cross_site(self, headers: Mapping[str, str]) -> bool:
         """Whether the browser says that another site's page asks."""
         site = headers.get("sec-fetch-site")
         if site is not None:
@@ -147,7 +147,7 @@ def _cookies(header: str) -> Iterator[tuple[str, str]]:
         yield name.strip(), value.strip()
 
 
-def _reach(headers: Mapping[str, str], framed: bool) -> str:
+def _cookie_scope(headers: Mapping[str, str], framed: bool) -> str:
     """To whom the browser sends the cookie."""
     if not _is_encrypted(headers):
         return "SameSite=Lax"

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
-from device.outputs.http.messages import ALWAYS, BadRequestError, Request, Response
+from device.outputs.http.messages import SECURITY_HEADERS, BadRequestError, Request, Response
 
 MAX_HEAD_BYTES = 32768
 """Browsers send the cookies of all pages on the same host, whatever their port."""
@@ -21,7 +21,7 @@ MAX_QUERY_FIELDS = 16
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 VERSIONS = frozenset({b"1.0", b"1.1"})
-NOT_TWICE = frozenset({"authorization", "origin", "cookie"})
+SINGLE_HEADERS = frozenset({"authorization", "origin", "cookie"})
 """Host and Content-Length are h11's: it refuses two that differ."""
 
 
@@ -141,7 +141,7 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, value in pairs:
         name = raw_name.decode("ascii")
-        if name in headers and name in NOT_TWICE:
+        if name in headers and name in SINGLE_HEADERS:
             raise BadRequestError(HTTPStatus.BAD_REQUEST)
         headers[name] = value.decode("latin-1")
     return headers
@@ -150,7 +150,7 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def _response(response: Response, keep: bool) -> h11.Response:
     status = HTTPStatus(response.status)
     headers = {
-        **ALWAYS,
+        **SECURITY_HEADERS,
         **(_of_body(response) if status != HTTPStatus.NO_CONTENT else {}),
         "Connection": "keep-alive" if keep else "close",
         **response.headers,

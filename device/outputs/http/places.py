@@ -20,7 +20,7 @@ class Place:
 
     address: str
     """Of the client, or of its network where one client has many addresses."""
-    give_up: Callable[[], None]
+    abort: Callable[[], None]
     """Ends the connection at once."""
     trusted: bool = False
 
@@ -34,14 +34,14 @@ class Places:
     def __len__(self) -> int:
         return len(self._places)
 
-    def take(self, address: str, give_up: Callable[[], None]) -> Place:
+    def take(self, address: str, abort: Callable[[], None]) -> Place:
         """A place for a new connection, if need be another stranger's.
 
         Args:
             address: of the client, as a socket has it.
-            give_up: ends the connection at once, when its place is taken.
+            abort: ends the connection at once, when its place is taken.
         """
-        place = Place(_network(address), give_up)
+        place = Place(_network(address), abort)
         strangers = [other for other in self._places if not other.trusted]
         crowd = Counter(other.address for other in strangers)
         if crowd[place.address] >= MAX_STRANGERS_AN_ADDRESS:
@@ -65,7 +65,7 @@ class Places:
     def _evict(self, strangers: list[Place], address: str) -> None:
         place = next(other for other in strangers if other.address == address)
         self._places.remove(place)
-        place.give_up()
+        place.abort()
 
 
 def _network(address: str) -> str:

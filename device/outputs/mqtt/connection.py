@@ -22,7 +22,7 @@ from device.outputs.mqtt.trouble import Trouble
 from device.settings.mqtt import MqttConfig, tls_context
 
 KEEPALIVE_S = 30
-ANSWER_S = 10.0
+CONNACK_TIMEOUT_S = 10.0
 """For the answer to CONNECT."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 FIRST_TAKEN_WAIT_S, LONGEST_TAKEN_WAIT_S = 5.0, 300.0
@@ -65,9 +65,9 @@ class Connection:
         config: checked settings.
         name: the client's id.
         will: topic and message that the broker retains when this client vanishes.
-        hear: topics to subscribe to.
-        overhear: the same, but it does without where the broker denies it.
-        heard: called on another thread with topic, message, and whether it was retained.
+        topics: topics to subscribe to.
+        optional_topics: the same, but it does without where the broker denies it.
+        on_message: called on another thread with topic, message, and whether it was retained.
     """
 
     def __init__(
@@ -76,20 +76,24 @@ class Connection:
         name: str,
         *,
         will: tuple[str, str] | None = None,
-        hear: tuple[str, ...] = (),
-        overhear: tuple[str, ...] = (),
-        heard: Callable[[str, str, bool], None] = lambda topic, message, retained: None,
+        topics: tuple[str, ...] = (),
+        optional_topics: tuple[str, ...] = (),
+        on_message: Callable[[str, str, bool], None] = lambda topic, message, retained: None,
     ) -> None:
         self._config, self._name, self._will = config, name, will
-        self._hear, self._overhear, self._heard = hear, overhear, heard
+        self._topics, self._optional_topics, self._report_message = (
+            topics,
+            optional_topics,
+            on_message,
+        )
         self._problem: Trouble | None = Trouble(f"no connection to {trouble.broker(config)} yet")
         self.attempts = 0
         """How many have ended."""
         self._number = 0
         self._link: _Link | None = None
         self._protocol = MQTTProtocolVersion.MQTTv5
-        self._taken: Trouble | None = None
-        self._fights, self._waits = False, 0
+        self._id_taken: Trouble | None = None
+        self._id_conflict, self._waits = False, 0
         self._denied: dict[str, Trouble] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
@@ -117,11 +121,11 @@ class Connection:
         """Why there is no connection, or what is wrong with the one there is."""
         if self._problem is not None:
             return self._problem
-        if self._taken is not None:
+        if self._id_taken is not None:
             link = self._link
             if link is not None and time.monotonic() - link.accepted_s > 2 * LONGEST_TAKEN_WAIT_S:
-                self._taken = None
-        return self._taken or next(iter(self._denied.values()), None)
+                self._id_taken = None
+        return self._id_taken or next(iter(self._denied.values()), None)
 
     def publish(self, topic: str, payload: str, *, retain: bool) -> paho.MQTTMessageInfo:
         """Hand a message over; whether it arrived is known by `is_published` of what returns.
@@ -138,7 +142,7 @@ class Connection:
         link.sent.append(_Sent(topic, message, time.monotonic()))
         return message
 
-    def waits_s(self) -> float:
+    def oldest_unconfirmed_s(self) -> float:
         """How long the oldest unconfirmed message has waited; notes what the broker denied."""
         link = self._link
         if link is None:
@@ -151,20 +155,20 @@ class Connection:
             else:
                 self._denied[sent.topic] = trouble.of_denial(self._config, sent.topic, code)
         for mid, topic in list(link.subscribed.items()):
-            if (code := link.failures.pop(mid, None)) is not None and topic in self._hear:
+            if (code := link.failures.pop(mid, None)) is not None and topic in self._topics:
                 self._denied[topic] = trouble.of_denial(self._config, topic, code)
         return time.monotonic() - link.sent[0].since_s if link.sent else 0.0
 
-    def note_rival(self) -> None:
+    def note_id_conflict(self) -> None:
         """Another client has the same id: from here on attempts are rarer, as each ends its one."""
-        self._fights, self._taken = True, trouble.of_taken_id(self._config, self._name)
+        self._id_conflict, self._id_taken = True, trouble.of_taken_id(self._config, self._name)
 
     def is_denied(self, topic: str) -> bool:
         """Whether the broker was against the last message there."""
         return topic in self._denied
 
-    def forgive(self, topic: str) -> None:
-        """Speak no more of a topic that was denied."""
+    def forget_denial(self, topic: str) -> None:
+        """Stop reporting a topic that was denied."""
         self._denied.pop(topic, None)
 
     def close(self) -> None:
@@ -200,7 +204,7 @@ class Connection:
         config = self._config
         link.client.connect(config.host, config.port, KEEPALIVE_S)
         link.client.loop_start()
-        answered = link.answered.wait(ANSWER_S)
+        answered = link.answered.wait(CONNACK_TIMEOUT_S)
         if self._closed.is_set():
             return
         if not answered:
@@ -221,10 +225,13 @@ class Connection:
 
     def _why(self, link: _Link, code: ReasonCode) -> Trouble:
         """What ended a connection that had been accepted."""
-        if code.value == trouble.TAKEN:
-            self.note_rival()
-        if self._taken is not None and code.value in (trouble.UNSPECIFIED, trouble.TAKEN):
-            return self._taken
+        if code.value == trouble.SESSION_TAKEN_OVER:
+            self.note_id_conflict()
+        if self._id_taken is not None and code.value in (
+            trouble.UNSPECIFIED,
+            trouble.SESSION_TAKEN_OVER,
+        ):
+            return self._id_taken
         return trouble.of_end(self._config, code)
 
     def _try_other_protocol(self) -> None:
@@ -234,11 +241,11 @@ class Connection:
     def _pause_s(self, link: _Link | None) -> float:
         """Longer each time, until a connection was a good one."""
         first_s, longest_s, steady_s = FIRST_WAIT_S, LONGEST_WAIT_S, STEADY_S
-        if self._fights:
+        if self._id_conflict:
             first_s, longest_s = FIRST_TAKEN_WAIT_S, LONGEST_TAKEN_WAIT_S
             steady_s = 2 * longest_s
         if link and link.accepted_s and time.monotonic() - link.accepted_s > steady_s:
-            self._waits, self._fights, self._taken = 0, False, None
+            self._waits, self._id_conflict, self._id_taken = 0, False, None
         self._waits += 1
         return float(min(first_s * 2 ** min(self._waits - 1, 20), longest_s))
 
@@ -279,7 +286,7 @@ class Connection:
             link.refusal = code
         else:
             link.accepted_s = time.monotonic()
-            for topic in (*self._hear, *self._overhear):
+            for topic in (*self._topics, *self._optional_topics):
                 self._subscribe(link, topic)
             self._number += 1
             self._problem = None
@@ -299,7 +306,7 @@ class Connection:
 
     def _on_message(self, message: paho.MQTTMessage) -> None:
         with suppress(UnicodeDecodeError):
-            self._heard(message.topic, bytes(message.payload).decode(), message.retain)
+            self._report_message(message.topic, bytes(message.payload).decode(), message.retain)
 
 
 def _note(link: _Link, mid: int, code: ReasonCode) -> None:

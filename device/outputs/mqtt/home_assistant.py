@@ -18,7 +18,7 @@ from typing import Any
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
 from device.telemetry.observation import UNKNOWN, Observation
-from device.telemetry.status import CameraState, Status, told_rate
+from device.telemetry.status import CameraState, Status, rounded_rate
 
 STREAMING = f"value_json.camera == '{CameraState.STREAMING}'"
 """In templates of Home Assistant, of what `health` gives."""
@@ -120,7 +120,7 @@ def announcement(
     """The discovery message; another one after another model."""
     assert status.model is not None
     name, where = device_id(config), topics(config)
-    components = {**_sights(where, words(status.model.labels)), **_health(where, status)}
+    components = {**_label_sensors(where, words(status.model.labels)), **_health(where, status)}
     page = _page(web)
     return {
         "dev": {
@@ -153,7 +153,7 @@ def _page(web: WebConfig | None) -> str:
     return f"http://[{host}]:{web.port}/" if ":" in host else f"http://{host}:{web.port}/"
 
 
-def _sights(where: Topics, told: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _label_sensors(where: Topics, told: dict[str, str]) -> dict[str, dict[str, Any]]:
     """What is seen: not available while the camera is lost, lest an old label passes for new."""
     current = f"{STREAMING} and value_json.label_is_current"
     available = {
@@ -261,7 +261,7 @@ def health(status: Status, instance: str, *, label_is_current: bool) -> dict[str
         "camera": status.camera.state,
         "camera_problem": status.camera.problem,
         "label_is_current": label_is_current,
-        "fps": told_rate(status.fps),
+        "fps": rounded_rate(status.fps),
         "temperature_c": status.board.temperature_c,
         "throttled": status.board.throttled,
         "slowed": status.board.slowed,
@@ -275,7 +275,7 @@ def health(status: Status, instance: str, *, label_is_current: bool) -> dict[str
     }
 
 
-def who(health_message: str) -> tuple[str, str]:
+def sender_of(health_message: str) -> tuple[str, str]:
     """Machine and instance that a health message is from; empty for what it does not say."""
     try:
         told = json.loads(health_message)

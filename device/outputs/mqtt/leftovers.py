@@ -90,14 +90,14 @@ class Leftovers:
         self._memory = Memory(config, topics)
         self._free = {topics.availability} & self._memory.leftovers.keys()
         self._removing: dict[str, list[tuple[str, MQTTMessageInfo]]] = {}
-        self.hears = tuple(self._memory.leftovers.keys() - self._free)
-        """Topics whose messages `hear` wants."""
+        self.topics_to_watch = tuple(self._memory.leftovers.keys() - self._free)
+        """Topics whose messages `note_availability` wants."""
 
-    def begin_again(self) -> None:
+    def reset(self) -> None:
         """Another connection: what was on its way is not."""
         self._removing.clear()
 
-    def hear(self, availability: str, message: str) -> None:
+    def note_availability(self, availability: str, message: str) -> None:
         """Take note of what an old name's availability says."""
         if availability in self._memory.leftovers and message:
             (self._free.add if message == OFFLINE else self._free.discard)(availability)
@@ -118,11 +118,11 @@ class Leftovers:
                 self._note_removed(availability, connection)
 
     def _note_removed(self, availability: str, connection: Connection) -> None:
-        connection.waits_s()
+        connection.oldest_unconfirmed_s()
         for topic, _ in self._removing.pop(availability):
             if connection.is_denied(topic):
                 # It would stand there for ever, as nobody writes to it any more.
-                connection.forgive(topic)
+                connection.forget_denial(topic)
                 log.warning(
                     "output.mqtt: the broker does not let the old topic %s be removed", topic
                 )

@@ -75,8 +75,8 @@ class Mqtt:
         self._first: Observation | None = None
         self._changes: deque[tuple[str, MQTTMessageInfo]] = deque()
         self._labels: tuple[str, ...] | None = None
-        self._settled_s = self._blind_s = float("-inf")
-        self._said_again_s = float("-inf")
+        self._settled_s = self._last_lost_s = float("-inf")
+        self._denied_retried_s = float("-inf")
         self._sent: Observation | None = None
         self._state_message: MQTTMessageInfo | None = None
         self._health_message: MQTTMessageInfo | None = None
@@ -86,15 +86,15 @@ class Mqtt:
         self._announced: dict[str, Any] | None = None
         self._health: tuple[Any, ...] = ()
         self._instance = secrets.token_hex(4)
-        self._heard: queue.SimpleQueue[tuple[str, str, bool]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[str, str, bool]] = queue.SimpleQueue()
         self._leftovers = Leftovers(config, self._topics)
         self._connection = Connection(
             config,
             home_assistant.device_id(config),
             will=(self._topics.availability, OFFLINE),
-            hear=(self._topics.birth,) if self._topics.birth else (),
-            overhear=(self._topics.health, *self._leftovers.hears),
-            heard=lambda *message: self._heard.put(message),
+            topics=(self._topics.birth,) if self._topics.birth else (),
+            optional_topics=(self._topics.health, *self._leftovers.topics_to_watch),
+            on_message=lambda *message: self._inbox.put(message),
         )
 
     def publish(self, observation: Observation) -> None:
@@ -105,10 +105,10 @@ class Mqtt:
         """
         # It is kept for long, and its picture takes much room.
         observation = replace(observation, picture=None, class_map=None)
-        if self._first is None or _sight(self._first) != _sight(observation):
+        if self._first is None or _label_key(self._first) != _label_key(observation):
             self._first = observation
         self._newest = observation
-        self._begin()
+        self._follow_connection()
         if observation.changed:
             self._send_change(observation)
         self._send_state()
@@ -119,9 +119,9 @@ class Mqtt:
         Raises:
             OutputError: if there is no connection, or something wrong with it.
         """
-        self._begin()
+        self._follow_connection()
         if status.camera.state != CameraState.STREAMING:
-            self._blind_s = time.monotonic()
+            self._last_lost_s = time.monotonic()
         self._send_health(status)
         model = self._model_to_announce(status)
         if self._topics.discovery and model is not None:
@@ -132,7 +132,7 @@ class Mqtt:
             self._send(self._topics.availability, ONLINE)
             self._online = True
         self._leftovers.remove(self._connection)
-        self._complain()
+        self._raise_problem()
 
     def close(self) -> None:
         """Say that the device is off, and disconnect."""
@@ -147,38 +147,38 @@ class Mqtt:
 
     # --- connection ---------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _follow_connection(self) -> None:
         """Raise if there is no connection; after a new one everything is said anew."""
         number = self._connection.number
         if number != self._number:
             self._sent = self._state_message = self._health_message = None
-            self._say_all_again()
-            self._leftovers.begin_again()
+            self._publish_all_again()
+            self._leftovers.reset()
             self._changes = deque(self._hand_over(payload) for payload, _ in self._changes)
             self._number = number
         with suppress(queue.Empty):
             while True:
-                self._hear(*self._heard.get_nowait())
+                self._handle_message(*self._inbox.get_nowait())
 
-    def _hear(self, topic: str, message: str, retained: bool) -> None:
+    def _handle_message(self, topic: str, message: str, retained: bool) -> None:
         if topic == self._topics.birth and message == ONLINE:
-            self._say_all_again()
+            self._publish_all_again()
         elif topic == self._topics.health:
             # What the first connection finds is of the run before.
             first = retained and self._number == 1
-            if not first and home_assistant.who(message)[1] not in ("", self._instance):
-                self._connection.note_rival()
-        self._leftovers.hear(topic, message)
+            if not first and home_assistant.sender_of(message)[1] not in ("", self._instance):
+                self._connection.note_id_conflict()
+        self._leftovers.note_availability(topic, message)
 
-    def _say_all_again(self) -> None:
+    def _publish_all_again(self) -> None:
         self._online, self._state_again = False, True
         self._announced, self._health = None, ()
 
-    def _complain(self) -> None:
-        waited_s = self._connection.waits_s()
+    def _raise_problem(self) -> None:
+        waited_s = self._connection.oldest_unconfirmed_s()
         if waited_s > SLOW_S:
             raise OutputError(f"the broker has confirmed nothing for {SLOW_S:.0f} s")
-        self._say_denied_again()
+        self._retry_denied()
         if self._problem:
             raise OutputError(self._problem)
 
@@ -187,12 +187,12 @@ class Mqtt:
         """Why there is no connection, or what is wrong with the one there is."""
         return str(self._connection.trouble or "")
 
-    def _say_denied_again(self) -> None:
+    def _retry_denied(self) -> None:
         """What is said once is said again: the access list may have been mended."""
         once = (self._topics.availability, self._topics.discovery)
         now_s = time.monotonic()
-        if any(map(self._connection.is_denied, once)) and now_s > self._said_again_s:
-            self._said_again_s = now_s + RETRY_DENIED_S
+        if any(map(self._connection.is_denied, once)) and now_s > self._denied_retried_s:
+            self._denied_retried_s = now_s + RETRY_DENIED_S
             self._online, self._announced = False, None
 
     # --- messages -----------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class Mqtt:
     def _send_state(self) -> None:
         newest, first, now_s = self._newest, self._first, time.monotonic()
         # Behind something newer, or behind one that the broker has not taken yet: then the next.
-        if self.catching_up or not self._health or not _is_through(self._state_message):
+        if self.catching_up or not self._health or not _is_confirmed(self._state_message):
             return
         if newest is None or first is None or not self._is_announced(newest):
             return
@@ -250,9 +250,9 @@ class Mqtt:
 
     def _is_due(self, newest: Observation, now_s: float) -> bool:
         sent = self._sent
-        if sent is None or self._state_again or _sight(sent) != _sight(newest):
+        if sent is None or self._state_again or _label_key(sent) != _label_key(newest):
             return True
-        if sent.monotonic_s <= self._blind_s < newest.monotonic_s:
+        if sent.monotonic_s <= self._last_lost_s < newest.monotonic_s:
             return True
         if newest is sent or now_s < self._next_state_s:
             return False
@@ -267,7 +267,7 @@ class Mqtt:
         return (
             sent is not None
             and self._is_announced(sent)
-            and sent.monotonic_s > self._blind_s
+            and sent.monotonic_s > self._last_lost_s
             and time.monotonic() >= self._settled_s
         )
 
@@ -278,7 +278,7 @@ class Mqtt:
         # These make the label available or not: no waiting with that.
         urgent = (record["camera"], record["label_is_current"], record["slowed"])
         if urgent == self._health and (
-            now_s < self._next_health_s or not _is_through(self._health_message)
+            now_s < self._next_health_s or not _is_confirmed(self._health_message)
         ):
             return
         self._health_message = self._send(self._topics.health, json.dumps(record))
@@ -289,10 +289,10 @@ class Mqtt:
         return self._connection.publish(topic, payload, retain=True)
 
 
-def _is_through(message: MQTTMessageInfo | None) -> bool:
+def _is_confirmed(message: MQTTMessageInfo | None) -> bool:
     return message is None or message.is_published()
 
 
-def _sight(observation: Observation) -> tuple[str, tuple[str, ...]]:
+def _label_key(observation: Observation) -> tuple[str, tuple[str, ...]]:
     """What makes a label another one: its name, and the classes that it is one of."""
     return observation.label, observation.model.labels

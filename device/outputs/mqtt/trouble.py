@@ -14,11 +14,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from device.errors import one_line
 from device.settings.mqtt import MqttConfig, tls_context
 
-ASK_S = 3.0
+PROBE_TIMEOUT_S = 3.0
 """For each question to a port."""
 UNSUPPORTED_VERSION = 132
 BAD_LOGIN, NOT_AUTHORIZED = 134, 135
-NORMAL, UNSPECIFIED, KEEPALIVE_TIMEOUT, TAKEN = 0, 128, 141, 142
+NORMAL, UNSPECIFIED, KEEPALIVE_TIMEOUT, SESSION_TAKEN_OVER = 0, 128, 141, 142
 """MQTT 5's reason codes; paho tells MQTT 3's refusals by the same."""
 HELLO = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x05\x00\x00"
 """CONNECT of MQTT 3.1.1, without id and user."""
@@ -179,7 +179,7 @@ def _of_http(config: MqttConfig) -> Trouble:
 def _answer(config: MqttConfig, question: bytes, context: ssl.SSLContext | None = None) -> bytes:
     """The first bytes that come back; raises SSLError only with a context."""
     try:
-        with socket.create_connection((config.host, config.port), ASK_S) as plain:
+        with socket.create_connection((config.host, config.port), PROBE_TIMEOUT_S) as plain:
             if context is None:
                 plain.sendall(question)
                 return plain.recv(64)
@@ -198,7 +198,7 @@ def _speaks_tls(config: MqttConfig) -> bool:
     with suppress(OSError, ValueError):
         try:
             with (
-                socket.create_connection((config.host, config.port), ASK_S) as plain,
+                socket.create_connection((config.host, config.port), PROBE_TIMEOUT_S) as plain,
                 context.wrap_socket(plain, server_hostname=config.host),
             ):
                 return True

@@ -38,9 +38,9 @@ WAIT_S = 5.0
 """How long a request for the next frame waits for one."""
 LINGER_S = 2.0
 """How long after its last request a viewer's next one is waited for with pictures ready."""
-NAME = re.compile(r"[0-9a-f]{16,64}")
+VIEWER_ID = re.compile(r"[0-9a-f]{16,64}")
 """What a page calls itself: random."""
-CSRF_MARK = b"{{csrf}}"
+CSRF_PLACEHOLDER = b"{{csrf}}"
 NONE = "'none'"
 METHODS = {"/live": "GET", "/health": "GET", "/save": "POST"}
 """What the page asks for besides itself, and how."""
@@ -82,7 +82,7 @@ class Web(ServingSink):
         self._history.add(observation)
         if observation.picture is not None and self.wants_pictures:
             self._next_picture_s = time.monotonic() + PICTURE_INTERVAL_S
-            self._server.call(partial(self._viewers.show, view.shoot(observation)))
+            self._server.call(partial(self._viewers.show, view.encode_frame(observation)))
 
     def tick(self, status: Status) -> None:
         """Open the port, and forget viewers that are gone.
@@ -99,12 +99,12 @@ class Web(ServingSink):
     async def _answer(self, request: Request) -> Response:
         refusal = self._access.refuse(request)
         if request.path == "/" and (refusal is None or refusal.status == 401):
-            return self._front(request, signed_in=refusal is None)
+            return self._front_page(request, signed_in=refusal is None)
         if refusal is not None:
             return refusal
-        return await self._inner(request)
+        return await self._endpoint(request)
 
-    async def _inner(self, request: Request) -> Response:
+    async def _endpoint(self, request: Request) -> Response:
         """What the page itself asks for."""
         method = METHODS.get(request.path)
         if method is None:
@@ -117,7 +117,7 @@ class Web(ServingSink):
             return self._health(request)
         return await self._save(request)
 
-    def _front(self, request: Request, *, signed_in: bool) -> Response:
+    def _front_page(self, request: Request, *, signed_in: bool) -> Response:
         """The page, the way to it, or what leads from a token to it."""
         if request.method == "POST" or offered_token(request):
             cookie = self._access.sign_in(request, framed=bool(self._framed_by))
@@ -132,7 +132,7 @@ class Web(ServingSink):
     def _show(self, path: Path, status: int, *, problem: str = "") -> Response:
         page, rules = _page(path)
         ancestors = " ".join(self._framed_by) or NONE
-        body = page.replace(CSRF_MARK, self._csrf.encode()).replace(
+        body = page.replace(CSRF_PLACEHOLDER, self._csrf.encode()).replace(
             b"{{problem}}", problem.encode()
         )
         headers = {
@@ -146,7 +146,7 @@ class Web(ServingSink):
 
     async def _live(self, request: Request) -> Response:
         name = request.query.get("viewer", "")
-        if not NAME.fullmatch(name):
+        if not VIEWER_ID.fullmatch(name):
             return text(400, "Give ?viewer= 16 to 64 hexadecimal digits of your own.")
         viewer = self._viewers.admit(name)
         if viewer is None:
@@ -170,7 +170,7 @@ class Web(ServingSink):
     async def _save(self, request: Request) -> Response:
         if not self._made_by_page(request):
             return text(403, "Only the device's own page may save frames; load it anew.")
-        wanted = _object(request.body)
+        wanted = _json_object(request.body)
         if self._saving:
             return text(429, "Another frame is being saved; try again.")
         self._saving = True
@@ -180,7 +180,7 @@ class Web(ServingSink):
             self._saving = False
 
     async def _save_wanted(self, wanted: Mapping[str, Any]) -> Response:
-        observation = await self._wanted(wanted)
+        observation = await self._requested_frame(wanted)
         if observation is None:
             return text(409, "That frame is gone; hold another one.")
         label = wanted.get("label")
@@ -197,7 +197,7 @@ class Web(ServingSink):
             return text(507, f"Not saved: {error}")
         return _json({"file": file})
 
-    async def _wanted(self, wanted: Mapping[str, Any]) -> Observation | None:
+    async def _requested_frame(self, wanted: Mapping[str, Any]) -> Observation | None:
         """The frame that the page holds: as it was sent, or else as the page sends it back."""
         viewer = self._viewers.find(str(wanted.get("viewer", "")))
         shot = viewer.shot if viewer else None
@@ -238,7 +238,7 @@ def _number(digits: str) -> int:
     return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else -1
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

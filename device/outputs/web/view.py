@@ -17,7 +17,7 @@ from device.contract.arrays import Pixels, Scores
 from device.outputs.web.held import MAX_SIDE_PX
 from device.telemetry.board import explain
 from device.telemetry.observation import ModelInfo, Observation
-from device.telemetry.status import Status, told_rate
+from device.telemetry.status import Status, rounded_rate
 
 MAX_KEPT_PIXELS = 1440 * 1440
 """Of what a viewer can save; more is halved, as often as it takes."""
@@ -31,7 +31,7 @@ MAX_SAMPLES = 180
 
 
 @dataclass(frozen=True)
-class Shot:
+class EncodedFrame:
     """One frame as viewers get it: encoded once for all of them."""
 
     observation: Observation
@@ -41,7 +41,7 @@ class Shot:
     content_type: str
 
 
-def shoot(observation: Observation) -> Shot:
+def encode_frame(observation: Observation) -> EncodedFrame:
     """Encode an observation that has a picture."""
     assert observation.picture is not None
     # Random, so that no picture can hold it.
@@ -58,7 +58,7 @@ def shoot(observation: Observation) -> Shot:
         for name, (kind, data) in parts.items()
     )
     body += f"--{boundary}--\r\n".encode()
-    return Shot(_classified(observation), body, f"multipart/form-data; boundary={boundary}")
+    return EncodedFrame(_classified(observation), body, f"multipart/form-data; boundary={boundary}")
 
 
 def _classified(observation: Observation) -> Observation:
@@ -200,7 +200,7 @@ def health(status: Status, threshold: float | None) -> dict[str, Any]:
     return {
         "version": status.version,
         "uptime_s": round(status.uptime_s),
-        "fps": told_rate(status.fps),
+        "fps": rounded_rate(status.fps),
         "camera": {
             "source": camera.source,
             "state": camera.state,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from device.outputs.web.view import Shot
+from device.outputs.web.view import EncodedFrame
 
 MAX_VIEWERS = 4
 EXPIRE_S = 10.0
@@ -16,7 +16,7 @@ class Viewer:
     """One open page."""
 
     seen_s: float
-    shot: Shot | None = None
+    shot: EncodedFrame | None = None
     """The frame that it was sent last, which it may save."""
 
 
@@ -25,7 +25,7 @@ class Viewers:
 
     def __init__(self) -> None:
         self._viewers: dict[str, Viewer] = {}
-        self._newest: Shot | None = None
+        self._newest: EncodedFrame | None = None
         self._arrival = asyncio.Event()
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Viewers:
             viewer = self._viewers[name] = Viewer(time.monotonic())
         return viewer
 
-    def show(self, shot: Shot) -> None:
+    def show(self, shot: EncodedFrame) -> None:
         """Hand a new frame to all that wait."""
         self._newest = shot
         arrival, self._arrival = self._arrival, asyncio.Event()
@@ -60,7 +60,7 @@ class Viewers:
         self._newest = None
         self.find("")
 
-    async def after(self, number: int, timeout_s: float) -> Shot | None:
+    async def after(self, number: int, timeout_s: float) -> EncodedFrame | None:
         """The newest frame if it is another than `number`, else the next; None after the timeout.
 
         Another, not a later one: numbers begin anew when the service does.

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.camera.follow import (
+    CATCH_UP_S,
+    CAUGHT_UP_S,
     FUTILE_S,
-    HURRY_S,
     LATE_S,
-    LIVE_S,
     MAX_FRAMES_BEFORE_KEY,
     MAX_FUTILE,
     MAX_KEY_AGE_S,
@@ -146,7 +146,9 @@ def test_pictures_never_grow_old_however_slow_the_decoder(
     key_s = key_interval / fps
     stream = Stream(fps=fps, key_interval=key_interval, decode_s=slowness / fps)
     stream.run(120)
-    oldest_s = LATE_S + HURRY_S + 2 * LIVE_S + 3 * stream.decode_s + min(key_s, MAX_KEY_AGE_S)
+    oldest_s = (
+        LATE_S + CATCH_UP_S + 2 * CAUGHT_UP_S + 3 * stream.decode_s + min(key_s, MAX_KEY_AGE_S)
+    )
     assert max(stream.ages_s()) < oldest_s
     assert max(stream.pauses_s()) < oldest_s + key_s + 1
     assert sound(stream)
@@ -164,7 +166,7 @@ def test_a_process_held_up_for_long_goes_on_with_the_newest_key_frame() -> None:
     stream.holds_s = {500: 30.0}
     stream.run(80)
     held_up_s = next(now_s for now_s, number, _ in stream.decoded if number == 500)
-    soon_s = held_up_s + HURRY_S + 0.5
+    soon_s = held_up_s + CATCH_UP_S + 0.5
     assert all(age_s < 3 for now_s, age_s in stream.taken if now_s > soon_s)
     assert max(stream.pauses_s()) < 31
     assert sound(stream)
@@ -184,16 +186,16 @@ def test_pictures_stay_young_in_a_process_that_seldom_runs(
     stream.naps = (work_s, sleep_s)
     stream.run(90)
     cycle_s, key_s = work_s + sleep_s, key_interval / stream.fps
-    assert max(stream.ages_s()) < LATE_S + HURRY_S + MAX_KEY_AGE_S + 2 * cycle_s
-    assert max(stream.pauses_s()) < LATE_S + HURRY_S + key_s + 3 * cycle_s
+    assert max(stream.ages_s()) < LATE_S + CATCH_UP_S + MAX_KEY_AGE_S + 2 * cycle_s
+    assert max(stream.pauses_s()) < LATE_S + CATCH_UP_S + key_s + 3 * cycle_s
     assert sound(stream)
 
 
 def test_without_key_frames_decoding_goes_on_with_what_there_is() -> None:
     stream = Stream(key_interval=0, decode_s=0.08)
     stream.run(120)
-    assert max(stream.ages_s()) < LATE_S + HURRY_S + 2 * LIVE_S
-    assert max(stream.pauses_s()) < MAX_FRAMES_BEFORE_KEY / stream.fps + HURRY_S + LATE_S
+    assert max(stream.ages_s()) < LATE_S + CATCH_UP_S + 2 * CAUGHT_UP_S
+    assert max(stream.pauses_s()) < MAX_FRAMES_BEFORE_KEY / stream.fps + CATCH_UP_S + LATE_S
 
 
 # --- times that are not to be relied on -----------------------------------------------------------

@@ -127,7 +127,7 @@ def test_what_a_closed_capture_still_finds_is_not_told_of_the_camera_after_it(
     camera.here.set()
     taking = take(lambda: camera)
     eventually(lambda: taking.taken)
-    find = LiveCapture._lost
+    find = LiveCapture._handle_loss
 
     def late(self: LiveCapture, attempt: Any) -> None:
         self.close()
@@ -135,7 +135,7 @@ def test_what_a_closed_capture_still_finds_is_not_told_of_the_camera_after_it(
         find(self, attempt)
         lost.set()
 
-    monkeypatch.setattr(LiveCapture, "_lost", late)
+    monkeypatch.setattr(LiveCapture, "_handle_loss", late)
     camera.pause_s = 5
     assert lost.wait(10)
     assert (taking.status.source, taking.status.state) == ("another", "connecting")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.camera.pictures import UPRIGHT, Orientation, upright, whole
+from device.camera.pictures import UPRIGHT, Orientation, join_slices, upright
 from tests.support.pictures import picture
 
 SPS, IDR, SLICE = b"\0\0\0\1\x67a", b"\0\0\0\1\x65b", b"\0\0\0\1\x41c"
@@ -47,7 +47,7 @@ def test_pieces_of_one_moment_become_one_packet_and_no_byte_is_lost(
             packets.append(packet(SLICE, dts, is_key=False))
             expected.append(SLICE)
         dts += 3600
-    got = list(whole(av, packets, codec))
+    got = list(join_slices(av, packets, codec))
     assert [bytes(p) for p in got] == expected
 
 
@@ -63,7 +63,7 @@ def test_whole_pictures_pass_as_they_are_and_soon_at_once(keys: list[bool]) -> N
                 assert taken[-1] is packets[number - 1], "the one before is through already"
             yield each
 
-    for each in whole(av, source(), "h264"):
+    for each in join_slices(av, source(), "h264"):
         taken.append(each)
     assert [id(p) for p in taken] == [id(p) for p in packets]
 

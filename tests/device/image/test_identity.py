@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from device.image.errors import ImageError
-from device.image.identity import Identity, of_environment, seed
+from device.image.identity import Identity, from_environment, seed
 from device.image.tools import archive_of_apt
 from device.settings import sections
 
@@ -32,7 +32,7 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def test_user_and_key_are_as_asked() -> None:
-    data = parsed(seed(of_environment({"IMAGE_USER": "ada", "SSH_KEY": KEY}))["user-data"])
+    data = parsed(seed(from_environment({"IMAGE_USER": "ada", "SSH_KEY": KEY}))["user-data"])
     (user,) = data["users"]
     assert user["name"] == "ada" and user["ssh_authorized_keys"] == [KEY]
     # Nobody comes in with a password.
@@ -46,11 +46,11 @@ def test_cloud_init_knows_its_kind_of_file() -> None:
 def test_a_key_may_be_a_file(tmp_path: Path) -> None:
     path = tmp_path / "id.pub"
     path.write_text(f"{KEY}\n")
-    assert of_environment({"SSH_KEY": str(path)}).ssh_key == KEY
+    assert from_environment({"SSH_KEY": str(path)}).ssh_key == KEY
 
 
 def test_wifi_names_and_passwords_keep_every_character() -> None:
-    network = parsed(seed(of_environment(WIFI))["network-config"])["network"]
+    network = parsed(seed(from_environment(WIFI))["network-config"])["network"]
     wifi = network["wifis"]["wlan0"]
     assert wifi["access-points"] == {WIFI["WIFI_SSID"]: {"password": WIFI["WIFI_PASSWORD"]}}
     assert wifi["regulatory-domain"] == "DE"
@@ -58,12 +58,12 @@ def test_wifi_names_and_passwords_keep_every_character() -> None:
 
 def test_names_of_networks_are_text_to_yaml_too() -> None:
     """To YAML an escaped emoji is two halves of a character, which nothing can write."""
-    text = seed(of_environment({**WIFI, "WIFI_SSID": "\U0001f3e0 Café"}))["network-config"]
+    text = seed(from_environment({**WIFI, "WIFI_SSID": "\U0001f3e0 Café"}))["network-config"]
     assert "\U0001f3e0 Café" in text
 
 
 def test_only_who_has_a_key_opens_a_stock_system_for_ssh() -> None:
-    key = of_environment({"SSH_KEY": KEY})
+    key = from_environment({"SSH_KEY": KEY})
     assert ["systemctl", "enable", "ssh"] in parsed(seed(key, "true")["user-data"])["runcmd"]
     assert "runcmd" not in parsed(seed(Identity(), "true")["user-data"])
     # The image of ours has it enabled.
@@ -71,7 +71,7 @@ def test_only_who_has_a_key_opens_a_stock_system_for_ssh() -> None:
 
 
 def test_no_interface_holds_up_the_boot() -> None:
-    network = parsed(seed(of_environment(WIFI))["network-config"])["network"]
+    network = parsed(seed(from_environment(WIFI))["network-config"])["network"]
     interfaces = [*network["ethernets"].values(), *network["wifis"].values()]
     assert all(interface["optional"] for interface in interfaces)
 
@@ -108,7 +108,7 @@ def test_no_interface_holds_up_the_boot() -> None:
 )
 def test_a_mistake_names_its_variable(environment: dict[str, str], named: str) -> None:
     with pytest.raises(ImageError, match=f"^{named}: "):
-        of_environment(environment)
+        from_environment(environment)
 
 
 @pytest.mark.parametrize("name", ["passwd", "group"])
@@ -120,7 +120,7 @@ def test_no_user_or_group_that_debian_begins_with_is_taken_for_a_person(name: st
     assert "backup" in known
     for user in known:
         with pytest.raises(ImageError, match=r"^IMAGE_USER: "):
-            of_environment({"IMAGE_USER": user})
+            from_environment({"IMAGE_USER": user})
 
 
 def test_no_user_or_group_of_a_package_here_is_taken_for_a_person() -> None:
@@ -131,14 +131,14 @@ def test_no_user_or_group_of_a_package_here_is_taken_for_a_person() -> None:
         pytest.skip("no package here makes users by sysusers.d")
     for user in known:
         with pytest.raises(ImageError, match=r"^IMAGE_USER: "):
-            of_environment({"IMAGE_USER": user})
+            from_environment({"IMAGE_USER": user})
 
 
 KEY_HEX = "0123456789abcdefABCDEF0123456789" * 2
 
 
 def point(environment: dict[str, str]) -> dict[str, Any]:
-    text = seed(of_environment(environment))["network-config"]
+    text = seed(from_environment(environment))["network-config"]
     (found,) = parsed(text)["network"]["wifis"]["wlan0"]["access-points"].values()
     answer: dict[str, Any] = found
     return answer
@@ -167,7 +167,7 @@ TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")))
 def test_every_name_of_a_network_comes_through_yaml_as_it_is(ssid: str, ending: str) -> None:
     password = ("password" + ending).encode()[:63].decode(errors="ignore")
     environment = {"WIFI_SSID": ssid, "WIFI_PASSWORD": password, "WIFI_COUNTRY": "DE"}
-    text = seed(of_environment(environment))["network-config"]
+    text = seed(from_environment(environment))["network-config"]
     wifi = yaml.safe_load(text)["network"]["wifis"]["wlan0"]
     assert wifi["access-points"] == {ssid: {"password": password}}
 
@@ -177,7 +177,7 @@ def test_every_name_of_a_network_comes_through_yaml_as_it_is(ssid: str, ending: 
 @example("üüüüüüüüüüüüüüüü")
 def test_a_token_that_an_image_takes_is_one_that_the_service_takes(token: str) -> None:
     try:
-        identity = of_environment({"WEB_TOKEN": token})
+        identity = from_environment({"WEB_TOKEN": token})
     except ImageError as error:
         assert str(error).startswith("WEB_TOKEN: ")
         assert len(token) < 8 or token not in str(error)
@@ -196,7 +196,7 @@ def test_the_private_half_of_a_key_never_gets_on_the_card(tmp_path: Path) -> Non
     path = tmp_path / "id"
     path.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n")
     with pytest.raises(ImageError, match="SSH_KEY"):
-        of_environment({"SSH_KEY": str(path)})
+        from_environment({"SSH_KEY": str(path)})
 
 
 def test_a_web_token_opens_the_page_to_the_network(tmp_path: Path) -> None:

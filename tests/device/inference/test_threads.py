@@ -24,9 +24,9 @@ from device.inference import loop, threads, trial
 from device.inference.classifier import Classifier
 from device.inference.loop import results
 from device.inference.threads import (
-    TIE,
-    Still,
-    StillPhoto,
+    NOISE_FACTOR,
+    RepeatedPhoto,
+    StillCamera,
     Timing,
     Way,
     Workload,
@@ -63,7 +63,7 @@ def quiet_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(TIMES)
 def test_where_all_are_too_slow_none_is_faster_than_the_chosen(times_s: dict[Way, float]) -> None:
     chosen = choose(timings(times_s), 0.0)
-    assert chosen.frame_s <= TIE * min(times_s.values())
+    assert chosen.frame_s <= NOISE_FACTOR * min(times_s.values())
 
 
 @given(TIMES, ENOUGH)
@@ -167,7 +167,7 @@ def test_the_real_loop_is_measured_with_frames_of_the_real_size(
     example = bundle.golden_arrays()["inputs"][0]
     wanted = Workload(math.inf, (800, 600) if not encoded else threads.FRAME_PX, encoded)
     jpeg = threads.camera_jpeg(example, np.random.default_rng(0)) if encoded else b""
-    source = StillPhoto(jpeg, bundle.preprocessing) if encoded else Still(wanted.size_px)
+    source = RepeatedPhoto(jpeg, bundle.preprocessing) if encoded else StillCamera(wanted.size_px)
     (result,) = results(source, classifier, limit=1, ahead=False)
     assert result.frame.picture is not None and source.live is not encoded
     height, width = result.frame.picture.shape[:2]
@@ -236,7 +236,7 @@ def test_in_turn_frames_are_prepared_where_they_are_classified(
     bundle = contract.load(tiny_bundle)
     classifier = Classifier.from_bundle(bundle, threads=1)
     jpeg = threads.camera_jpeg(bundle.golden_arrays()["inputs"][0], np.random.default_rng(0))
-    source = Still((64, 48)) if live else StillPhoto(jpeg, bundle.preprocessing)
+    source = StillCamera((64, 48)) if live else RepeatedPhoto(jpeg, bundle.preprocessing)
     where: set[str] = set()
 
     def prepare(self: FrameResizer, frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
@@ -278,7 +278,7 @@ def test_however_the_way_changes_one_thread_at_a_time_asks_and_frames_keep_their
     classifier = Classifier.from_bundle(contract.load(tiny_bundle), threads=1)
     asking, by = threading.Lock(), set()
 
-    class Numbered(Still):
+    class Numbered(StillCamera):
         count = 0
 
         def poll(self, timeout_s: float) -> Frame:
@@ -316,12 +316,12 @@ def test_in_turn_a_low_rate_and_a_camera_that_is_gone_let_the_taking_thread_go_i
     """It has to tell the watchdog that it is alive."""
     classifier = Classifier.from_bundle(contract.load(tiny_bundle), threads=1)
 
-    class Gone(Still):
+    class Gone(StillCamera):
         def poll(self, timeout_s: float) -> Frame | None:  # type: ignore[override]
             time.sleep(timeout_s)
             return None
 
-    for source, fps in ((Still((64, 48)), 0.001), (Gone((64, 48)), 1000.0)):
+    for source, fps in ((StillCamera((64, 48)), 0.001), (Gone((64, 48)), 1000.0)):
         pace = loop.Pace(fps)
         pace.wait(threading.Event())
         pace.taken()

@@ -101,7 +101,7 @@ def test_a_good_bundle_is_taken_whatever_lay_there_before(
     eventually(lambda: watching.telemetry.snapshot().model_problem != "")
     # Also after a look that finds the same again.
     watching.watcher.look()
-    eventually(lambda: not watching.watcher._poke.is_set())
+    eventually(lambda: not watching.watcher._wake.is_set())
     shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
     link.symlink_to(other)
     eventually(lambda: watching.taken == ["tiny", "other"])
@@ -142,7 +142,7 @@ def test_a_bundle_refused_for_a_passing_reason_is_tried_again_when_asked(
     eventually(lambda: watching.taken == ["tiny", "other"])
     tried = watching.tried
     watching.watcher.look()
-    eventually(lambda: not watching.watcher._poke.is_set())
+    eventually(lambda: not watching.watcher._wake.is_set())
     assert watching.tried == tried, "a bundle that runs is not loaded again"
 
 
@@ -202,7 +202,7 @@ def test_a_trial_that_did_not_is_not(
         monkeypatch.setattr(model_watcher, "CONFIRM_AFTER_S", 0.0)
     if case != "no labels":
         labels(watching, 100)
-    looked = watching.watcher._poke
+    looked = watching.watcher._wake
     for _ in range(3):
         watching.watcher.look()
         eventually(lambda: not looked.is_set())

@@ -277,11 +277,11 @@ def test_closed_cameras_that_are_slow_to_let_go_end_nothing(
                 "longest_wait_s = 0.5", f"longest_wait_s = {number + 1}"
             )
         )
-        held.service._look_around()
+        held.service._periodic_checks()
     camera.frame = lambda: jpeg(0)
     seen = held.status.inferences_total
     eventually(lambda: held.status.inferences_total > seen)
-    eventually(lambda: not (held.service._look_around() or held.service._leaving))
+    eventually(lambda: not (held.service._periodic_checks() or held.service._leaving))
 
 
 def test_a_csi_camera_whose_stop_fails_is_closed_all_the_same(monkeypatch: Any) -> None:
@@ -350,7 +350,7 @@ def test_a_stream_s_pictures_are_made_at_the_rate_of_the_settings_and_a_reload_c
         eventually(lambda: held.status.camera.frames_total > frames + 100)
         assert len(made) - before < 10
         held.reload(seldom.replace("0.05", "100"))
-        held.service._mind_the_heat()
+        held.service._apply_heat_limit()
         before = len(made)
         eventually(lambda: len(made) > before + 50)
         assert held.status.camera.reconnects_total == 0

@@ -17,9 +17,9 @@ from tests.support.timing import eventually
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that the watchdog waits for takes a fraction of its time."""
-    monkeypatch.setattr("device.service.inference_thread.TAKE_S", 0.05)
+    monkeypatch.setattr("device.service.inference_thread.TAKE_TIMEOUT_S", 0.05)
     monkeypatch.setattr("device.service.inference_thread.IDLE_INFERENCE_S", 0.05)
-    monkeypatch.setattr("device.service.inference_thread.CAPTURE_ALIVE_S", 0.4)
+    monkeypatch.setattr("device.service.inference_thread.CAPTURE_SILENCE_LIMIT_S", 0.4)
     monkeypatch.setattr("device.camera.live.POLL_S", 0.1)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from device.telemetry import counters
 from device.telemetry.counters import FPS_WINDOW_S, Telemetry
-from device.telemetry.status import SinkStatus, told_rate
+from device.telemetry.status import SinkStatus, rounded_rate
 
 Clock = SimpleNamespace
 
@@ -37,7 +37,7 @@ def test_a_service_is_told_as_fast_as_it_is_however_slow(fps: float, clock: Cloc
             clock.s += 0.25 / fps
             told.append(telemetry.snapshot().fps)
     assert told[4:] == pytest.approx([fps] * 16, rel=1e-3)
-    assert told_rate(told[-1]) == pytest.approx(fps, rel=0.05)
+    assert rounded_rate(told[-1]) == pytest.approx(fps, rel=0.05)
 
 
 @pytest.mark.parametrize("fps", [0.05, 1.0, 30.0])
@@ -55,7 +55,7 @@ def test_the_rate_falls_to_nothing_when_frames_stop(fps: float, clock: Clock) ->
 
 @given(st.floats(0, 1e4))
 def test_a_rate_is_told_short_and_never_as_nothing_if_there_is_one(fps: float) -> None:
-    told = told_rate(fps)
+    told = rounded_rate(fps)
     assert abs(told - fps) <= max(0.051 * fps, 0.0) and bool(told) == bool(fps)
     assert told < 1 or told == round(told, 1)
 

@@ -94,7 +94,7 @@ def test_only_its_own_files_are_ever_removed(tmp_path: Path) -> None:
 
 
 def scan(sink: Collector) -> None:
-    sink._next_scan_s = sink._next_tell_s = float("-inf")
+    sink._next_scan_s = sink._next_log_s = float("-inf")
     sink.tick(None)  # type: ignore[arg-type]
 
 
@@ -170,7 +170,7 @@ def test_the_kernel_is_asked_about_its_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock, "SYNCHRONIZED", tmp_path / "synchronized")
-    assert clock.is_synchronized() == clock._kernel_says_so()
+    assert clock.is_synchronized() == clock._kernel_is_synchronized()
     (tmp_path / "synchronized").touch()
     assert clock.is_synchronized()
 

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 @pytest.fixture(autouse=True)
 def _ask_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trouble, "ASK_S", 1.0)
-    monkeypatch.setattr(connection, "ANSWER_S", 1.0)
+    monkeypatch.setattr(trouble, "PROBE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(connection, "CONNACK_TIMEOUT_S", 1.0)
 
 
 @pytest.fixture

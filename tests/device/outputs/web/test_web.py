@@ -77,13 +77,13 @@ def test_each_picture_is_encoded_once_for_all_and_ten_times_a_second_at_most(
     page: Web, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded: list[int] = []
-    shoot = view.shoot
+    encode_frame = view.encode_frame
 
-    def counted(observation: Observation) -> view.Shot:
+    def counted(observation: Observation) -> view.EncodedFrame:
         encoded.append(observation.number)
-        return shoot(observation)
+        return encode_frame(observation)
 
-    monkeypatch.setattr(view, "shoot", counted)
+    monkeypatch.setattr(view, "encode_frame", counted)
     started_s = time.monotonic()
 
     def look(number: int) -> list[int]:
@@ -153,7 +153,7 @@ def test_a_picture_is_made_smaller_strip_by_strip_as_it_is_in_one(
 def test_a_viewer_holds_on_to_what_can_be_saved_and_no_more(side: int, kept: int) -> None:
     frame = np.zeros((side, side + 1000, 3), np.uint8)
     frame[:, 500 : side + 500] = 200
-    held = view.shoot(replace(sight(0), picture=frame, crop_box=(500, 0, side + 500, side)))
+    held = view.encode_frame(replace(sight(0), picture=frame, crop_box=(500, 0, side + 500, side)))
     got = held.observation.picture
     assert got is not None and got.shape == (kept, kept, 3) and got.min() == 200
     assert got.base is None or got.base.size <= got.size, "no view of the whole frame"
