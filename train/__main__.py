@@ -32,7 +32,9 @@ def _photos(options: argparse.Namespace) -> Path:
 
     folder = locate(options.data, options.store)
     if options.stamp:
-        stamps.keep(options.stamp, stamps.photos_digest(options.data or "", str(options.store)))
+        stamps.write_if_changed(
+            options.stamp, stamps.photos_digest(options.data or "", str(options.store))
+        )
     return folder
 
 

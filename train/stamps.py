@@ -18,10 +18,10 @@ RENDERED = "rendered"
 STORE = "data"
 """Where the project keeps photos that nobody named with DATA=."""
 PHOTOS = "photos"
-YOUNG_NS = 20_000_000
+RECENT_NS = 20_000_000
 """File systems count time in steps of up to 10 ms: a file that changes again within one looks as
 before, so one that goes on changing is seen anew by the next `make`."""
-YOUNG = b" young"
+RECENT = b" recent"
 LIBRARIES = (
     *("pillow", "numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu"),
     *("ai-edge-litert", "pillow-heif", "pillow-jxl-plugin"),
@@ -90,8 +90,8 @@ def photos_digest(data: str, store: str = STORE) -> str:
     Looks at names, sizes, times and inodes; of a link at what it leads to.
     """
     lines = list(_lines(data, store))
-    if any(line.endswith(YOUNG) for line in lines):
-        time.sleep(YOUNG_NS / 1e9)
+    if any(line.endswith(RECENT) for line in lines):
+        time.sleep(RECENT_NS / 1e9)
         lines = list(_lines(data, store))
     return hashlib.sha256(b"\0".join(lines)).hexdigest()
 
@@ -124,8 +124,8 @@ def _listing(root: bytes) -> Iterator[bytes]:
             yield b"%s %d %d" % (entry.path.removeprefix(root), status.st_mode, status.st_ino)
             if not stat.S_ISDIR(status.st_mode):
                 changed = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-                young = 0 <= now_ns - status.st_ctime_ns < YOUNG_NS
-                yield b"%d %d %d" % changed + (YOUNG if young else b"")
+                recent = 0 <= now_ns - status.st_ctime_ns < RECENT_NS
+                yield b"%d %d %d" % changed + (RECENT if recent else b"")
             elif (place := (status.st_dev, status.st_ino)) not in seen:
                 seen.add(place)
                 waiting.append(entry.path)
@@ -159,7 +159,7 @@ def _versions() -> Iterator[str]:
             yield f"{library} none"
 
 
-def keep(path: Path, content: str) -> None:
+def write_if_changed(path: Path, content: str) -> None:
     """Write a stamp if it says something else."""
     try:
         if path.read_text("utf-8", "surrogateescape") == content:
@@ -173,10 +173,10 @@ def keep(path: Path, content: str) -> None:
 def main(arguments: list[str]) -> None:
     """Bring the stamps of a folder up to date: `FOLDER DATA WEIGHTS`."""
     folder, data, weights = arguments
-    keep(Path(folder, PHOTOS), photos_digest(data))
-    keep(Path(folder, "weights"), file_state(weights))
+    write_if_changed(Path(folder, PHOTOS), photos_digest(data))
+    write_if_changed(Path(folder, "weights"), file_state(weights))
     for name, patterns in CODE.items():
-        keep(Path(folder, name), code_digest(patterns))
+        write_if_changed(Path(folder, name), code_digest(patterns))
 
 
 if __name__ == "__main__":

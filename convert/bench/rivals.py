@@ -33,7 +33,7 @@ Pixels = npt.NDArray[np.uint8]
 
 HISTOGRAM_BINS = 2048
 CLIPPING_CANDIDATES = 40
-LEAST_KEPT_RANGE = 0.4
+MIN_KEPT_RANGE = 0.4
 """The narrowest range that `least_error_range` tries, as a share of the one observed."""
 TAIL_PERCENT = 0.01
 DISTILL_STEPS = 60
@@ -95,7 +95,7 @@ def least_error_range(*chunks: Floats) -> Range:
         # Inside, rounding errs evenly within half a step: its mean square is step^2 / 12.
         return float((counts * np.where(clipped > 0, clipped**2, step**2 / 12)).sum())
 
-    best = min(np.linspace(1, LEAST_KEPT_RANGE, CLIPPING_CANDIDATES), key=error)
+    best = min(np.linspace(1, MIN_KEPT_RANGE, CLIPPING_CANDIDATES), key=error)
     return (low * float(best), high * float(best))
 
 
@@ -119,15 +119,15 @@ def distilled(network: keras.Model, pixels: Pixels) -> bytes:
     optimizer.build(trained)
 
     def step(batch: Any) -> None:
-        wanted = network(batch, training=False)
+        target = network(batch, training=False)
         with tf.GradientTape() as tape:
             rounded = {k: _straight_through(v, k in depthwise) for k, v in kernels.items()}
-            now = replace(plan, kernels=rounded, biases=dict(biases))
-            found = forward(network, now, network.layers[1](batch))
+            rounded_plan = replace(plan, kernels=rounded, biases=dict(biases))
+            quantized = forward(network, rounded_plan, network.layers[1](batch))
             divergence = keras.losses.KLDivergence()(
-                wanted["probabilities"], found["probabilities"]
+                target["probabilities"], quantized["probabilities"]
             )
-            off = tf.reduce_mean(tf.square(wanted["class_map"] - found["class_map"]))
+            off = tf.reduce_mean(tf.square(target["class_map"] - quantized["class_map"]))
             loss = divergence + MAP_WEIGHT * off
         optimizer.apply_gradients(zip(tape.gradient(loss, trained), trained, strict=True))
 

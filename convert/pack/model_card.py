@@ -5,7 +5,7 @@ import json
 from convert.artifacts.training import Training
 from convert.targets import runtimes
 from convert.tflite.flatbuffer import read_facts
-from convert.verify.confidence import LEAST_PHOTOS
+from convert.verify.confidence import MIN_PHOTOS
 from device.workstation.conversion import ThresholdFigures, VerificationRecord
 from device.workstation.training import Metrics, PupilMetrics
 
@@ -112,7 +112,7 @@ def _verdict(v: VerificationRecord) -> str:
 def _unknown(threshold: ThresholdFigures) -> str:
     if not threshold.value:
         return (
-            f'The device never says "unknown": fewer than {LEAST_PHOTOS} validation photos are '
+            f'The device never says "unknown": fewer than {MIN_PHOTOS} validation photos are '
             "too few to choose a threshold."
         )
     return (

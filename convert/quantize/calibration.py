@@ -16,9 +16,9 @@ def choose(photos: Sequence[LabelledPhoto], count: int, seed: int) -> list[Label
     Returns:
         At most `count` different photos, fewer only if there are fewer.
     """
-    return in_turn(sorted(set(photos), key=lambda photo: _draw(photo, seed)))[:count]
+    return in_turn(sorted(set(photos), key=lambda photo: _hash_order(photo, seed)))[:count]
 
 
-def _draw(photo: LabelledPhoto, seed: int) -> tuple[str, str]:
+def _hash_order(photo: LabelledPhoto, seed: int) -> tuple[str, str]:
     key = f"{seed}:{photo.sha256}".encode()
     return hashlib.sha256(key).hexdigest(), photo.path

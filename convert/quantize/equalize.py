@@ -107,7 +107,7 @@ def channel_scales(
     """
     layers = {layer.name: layer for layer in network.layers[1:]}
     scales: dict[str, Floats] = {}
-    for group in _sharing(network):
+    for group in _groups_with_one_scale(network):
         readers = [
             layer
             for layer in layers.values()
@@ -122,10 +122,10 @@ def channel_scales(
                 continue
             free = all(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in readers)
             power = 1 if free else CLIPPED_POWER
-            scale = _below_limit(headroom * found, members[0].max_value, power)
+            scale = _factors_up_to(headroom * found, members[0].max_value, power)
             group = {*group, *inputs(members[0])}
         elif all(isinstance(x, (*CONVOLUTIONS, keras.layers.Add)) for x in members):
-            scale = _evening(found)
+            scale = _levelling_factors(found)
         else:
             continue
         scales |= dict.fromkeys(group, scale)
@@ -142,14 +142,14 @@ def scaled_weights(layer: keras.Layer, scales: Mapping[str, Floats]) -> tuple[Fl
     return kernel * made / np.reshape(read, (-1, 1)), bias * made
 
 
-def _below_limit(found: Floats, limit: float | None, power: float) -> Floats:
+def _factors_up_to(found: Floats, limit: float | None, power: float) -> Floats:
     """Factors from 1 up that keep channels with these peaks within the activation's limit."""
     room = (limit or float(found.max())) / np.maximum(found.astype(np.float64), 1e-6)
     factors = np.where(found > 0, np.clip(room, 1, LARGEST_FACTOR), 1)
     return np.asarray(factors**power, np.float32)
 
 
-def _evening(found: Floats) -> Floats:
+def _levelling_factors(found: Floats) -> Floats:
     """Factors around 1 that bring channels with these peaks closer together."""
     # Powers and logarithms of single precision have other last digits on other processors.
     top = max(float(found.max()), 1e-6)
@@ -157,7 +157,7 @@ def _evening(found: Floats) -> Floats:
     return np.asarray(factors / np.exp(np.log(factors).mean()), np.float32)
 
 
-def _sharing(network: keras.Model) -> list[set[str]]:
+def _groups_with_one_scale(network: keras.Model) -> list[set[str]]:
     """Layers by name in groups whose outputs are added to one another: they share one scale."""
     groups: list[set[str]] = []
     for layer in network.layers[1:]:

@@ -40,7 +40,7 @@ Range = tuple[float, float]
 WEIGHT_STEPS = 127
 """int8 weights use -127..127: symmetric, without -128 (TFLite quantization specification)."""
 ACTIVATION_STEPS = 255
-LEAST_RANGE = 1e-6
+MIN_RANGE = 1e-6
 """A tensor within less is constant zero, and any range will do."""
 CHUNK_PHOTOS = 10
 """Photos computed at once: what a layer needs beside its input and output stays small."""
@@ -80,7 +80,7 @@ def observed_range(*chunks: Floats) -> Range:
     """
     low = min(0.0, *(float(values.min()) for values in chunks))
     high = max(0.0, *(float(values.max()) for values in chunks))
-    return (low, high) if high - low >= LEAST_RANGE else (0.0, 1.0)
+    return (low, high) if high - low >= MIN_RANGE else (0.0, 1.0)
 
 
 @dataclass(frozen=True)

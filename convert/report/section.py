@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from convert.report import plots
-from convert.verify.confidence import LEAST_PHOTOS
+from convert.verify.confidence import MIN_PHOTOS
 from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures, VerificationRecord
 from device.workstation.templates import environment
@@ -42,7 +42,7 @@ def section(
     return templates.get_template(TEMPLATE).render(
         v=record,
         temperature=calibration,
-        least_photos=LEAST_PHOTOS,
+        least_photos=MIN_PHOTOS,
         worst=sorted(evidence.layers, key=_own_noise)[:LAYERS_SHOWN],
         layer_plot=plots.layer_plot(evidence.layers),
         reliability_plot=plots.reliability_plot(evidence.calibration),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.verify.confidence import LEAST_PHOTOS
+from convert.verify.confidence import MIN_PHOTOS
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
@@ -50,7 +50,7 @@ def gate_line(v: Claims) -> str:
 def threshold_line(record: ThresholdFigures) -> str:
     """When the device says "unknown", and what that costs."""
     if not record.value:
-        return f"never: fewer than {LEAST_PHOTOS} validation photos choose no threshold"
+        return f"never: fewer than {MIN_PHOTOS} validation photos choose no threshold"
     accepted = f"accepts {record.coverage:.1%} of known photos"
     right = "" if record.precision is None else f", {record.precision:.1%} of these right"
     return f"below a score of {record.value:.1%}; {accepted}{right}"

@@ -83,7 +83,7 @@ class Compilation:
     """Why it gave none; empty otherwise."""
 
     @property
-    def left(self) -> list[str]:
+    def left_on_cpu(self) -> list[str]:
         """The operators that were left on the CPU, with the compiler's reason."""
         return [
             f"{count} {name}: {status}" for name, count, status in self.rows if status != MAPPED
@@ -108,19 +108,19 @@ def place_operators(model: bytes) -> list[Placement]:
     graph = tree.subgraphs[0]
     placements: list[Placement] = []
     in_piece: set[int] = set()
-    behind: set[int] = set()
+    stranded: set[int] = set()
     for operator in graph.operators:
-        look = _Operator(tree, graph, operator)
+        facts = _Operator(tree, graph, operator)
         inputs = {int(index) for index in operator.inputs}
-        reason = _limitation(look)
-        if inputs & behind:
+        reason = _limitation(facts)
+        if inputs & stranded:
             reason = reason or STRANDED
         outputs = {int(index) for index in operator.outputs}
         if not reason:
             in_piece |= outputs
-        elif inputs & (in_piece | behind):
-            behind |= outputs
-        placements.append(Placement(look.name, look.outputs[0].name.decode(), reason))
+        elif inputs & (in_piece | stranded):
+            stranded |= outputs
+        placements.append(Placement(facts.name, facts.outputs[0].name.decode(), reason))
     return placements
 
 
@@ -219,14 +219,14 @@ def compile_model(model: bytes, time_limit_s: float = TIME_LIMIT_S) -> Compilati
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "model.tflite")
         source.write_bytes(model)
-        said, failure = _run([compiler, "-s", "-o", folder, str(source)], time_limit_s)
+        output, failure = _run([compiler, "-s", "-o", folder, str(source)], time_limit_s)
         result, log = Path(folder, "model_edgetpu.tflite"), Path(folder, "model_edgetpu.log")
         if log.exists():
-            said += "\n" + log.read_text("utf-8", "replace")
+            output += "\n" + log.read_text("utf-8", "replace")
         compiled = result.read_bytes() if result.exists() and not failure else None
     if compiled is None and not failure:
         failure = "it ended without a model"
-    version, rows = parse_log(said)
+    version, rows = parse_log(output)
     return Compilation(version, rows, compiled, failure)
 
 
@@ -251,15 +251,15 @@ def _run(command: Sequence[str], time_limit_s: float) -> tuple[str, str]:
         start_new_session=True,
     ) as process:
         try:
-            said, _ = process.communicate(timeout=time_limit_s)
+            output, _ = process.communicate(timeout=time_limit_s)
         except BaseException as error:
             # It compiles in children of its own, which would go on.
             os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 return "", f"it did not end within {time_limit_s:.0f} s"
             raise
-    last = [line for line in said.splitlines() if line.strip()][-1:]
-    return said, "" if process.returncode == 0 else (last or [f"status {process.returncode}"])[0]
+    last = [line for line in output.splitlines() if line.strip()][-1:]
+    return output, "" if process.returncode == 0 else (last or [f"status {process.returncode}"])[0]
 
 
 def failures(placements: Sequence[Placement], compilation: Compilation | None) -> list[str]:
@@ -271,7 +271,7 @@ def failures(placements: Sequence[Placement], compilation: Compilation | None) -
     count = sum(number for _, number, _ in compilation.rows)
     if count != len(placements):
         return [f"{COMPILER}'s log tells of {count} of {len(placements)} operators"]
-    return compilation.left
+    return compilation.left_on_cpu
 
 
 def edge_tpu_figures(

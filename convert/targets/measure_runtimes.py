@@ -96,8 +96,8 @@ def measure_runtime(python: Path, model: bytes, operators: list[str]) -> Support
                 command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=True
             )
         except (OSError, subprocess.SubprocessError) as error:
-            said = str(getattr(error, "stderr", "") or error).strip().splitlines()[-1]
-            raise InputError(f"{python}: its runtime cannot be measured ({said})") from error
+            message = str(getattr(error, "stderr", "") or error).strip().splitlines()[-1]
+            raise InputError(f"{python}: its runtime cannot be measured ({message})") from error
     package, version, loads = json.loads(run.stdout.splitlines()[-1])
     highest = dict.fromkeys(sorted(operators), 0)
     for file in loads:

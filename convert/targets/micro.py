@@ -53,10 +53,10 @@ for number, pixels in enumerate(golden["inputs"]):
     for index in range(2):
         array = np.array(interpreter.get_output(index)[0]).astype(int)
         name = "probabilities" if array.ndim == 1 else "class_map"
-        wanted = golden[name][number].astype(int)
-        worst = max(worst, int(np.abs(array - wanted).max()))
+        expected = golden[name][number].astype(int)
+        worst = max(worst, int(np.abs(array - expected).max()))
         if name == "probabilities":
-            agree += int(array.argmax() == wanted.argmax())
+            agree += int(array.argmax() == expected.argmax())
 interpreter.print_allocations()
 print(json.dumps({"max_steps": worst, "agree": agree, "n": len(golden["inputs"])}))
 """
@@ -65,7 +65,7 @@ _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What `tflite-micro` said."""
+    """What `tflite-micro` measured."""
 
     arena_bytes: int
     """The smallest arena that works here, to the next KiB."""
@@ -86,20 +86,22 @@ def measure_arena(bundle: Bundle) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, MODEL).write_bytes(bundle.model)
         Path(folder, GOLDEN).write_bytes(bundle.golden)
-        said = _run(folder, 0)
-        used = _TOTAL.search(said.stderr + said.stdout)
-        if said.returncode != 0 or used is None:
+        completed = _run(folder, 0)
+        used = _TOTAL.search(completed.stderr + completed.stdout)
+        if completed.returncode != 0 or used is None:
             raise InputError(
-                f"tflite-micro does not run the model ({_last_line(said.stderr)}); it is "
+                f"tflite-micro does not run the model ({_last_line(completed.stderr)}); it is "
                 "installed by `make setup` on Linux x86-64"
             )
         # Planning takes a little more than the plan; an arena too small ends the process.
         arena_bytes = -(-int(used.group(1)) // ARENA_STEP_BYTES) * ARENA_STEP_BYTES
-        while (said := _run(folder, arena_bytes)).returncode != 0:
+        while (completed := _run(folder, arena_bytes)).returncode != 0:
             arena_bytes += ARENA_STEP_BYTES
             if arena_bytes > 2 * int(used.group(1)):
-                raise InputError(f"tflite-micro needs no steady arena ({_last_line(said.stderr)})")
-    (line,) = [line for line in said.stdout.splitlines() if line.startswith("{")]
+                raise InputError(
+                    f"tflite-micro needs more memory in every run ({_last_line(completed.stderr)})"
+                )
+    (line,) = [line for line in completed.stdout.splitlines() if line.startswith("{")]
     result = Measurement(arena_bytes, **json.loads(line))
     if result.max_steps > TOLERANCE_STEPS or result.agree < result.n:
         raise GateError(

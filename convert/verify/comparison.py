@@ -103,11 +103,11 @@ def compare_models(
         ),
         saturated_map_share=outputs.saturated_map_share,
         gate=gate,
-        judgement=_hold(labels, held_out, gate),
+        judgement=_judge(labels, held_out, gate),
     )
 
 
-def _hold(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Judgement:
+def _judge(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Judgement:
     named, other = outputs.float32.argmax(axis=1), outputs.int8.argmax(axis=1)
     return apply_gate(
         compare(outputs.truth, outputs.keras, outputs.float32),

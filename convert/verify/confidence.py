@@ -14,7 +14,7 @@ from device.workstation.conversion import ThresholdFigures
 
 REJECTED_SHARE = 0.05
 """How many photos of known things the threshold may turn away."""
-LEAST_PHOTOS = 19
+MIN_PHOTOS = 19
 """Fewer validation photos choose no threshold: the lowest of 19 scores is the one in twenty."""
 CURVE_STEPS = 64
 """Points of the threshold curve: every fourth step of an 8-bit probability."""
@@ -57,7 +57,7 @@ def choose_threshold(scores: Floats) -> float:
         scores: (n,) of photos that neither training nor calibration has seen.
 
     Returns:
-        One of the scores; 0, which turns nothing away, for fewer than `LEAST_PHOTOS`.
+        One of the scores; 0, which turns nothing away, for fewer than `MIN_PHOTOS`.
     """
     rank = int((len(scores) + 1) * REJECTED_SHARE + 1e-9)
     return float(np.sort(scores)[rank - 1]) if rank else 0.0

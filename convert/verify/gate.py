@@ -127,9 +127,9 @@ def _failures(
             f"the probabilities of int8 are {quantization.mean_divergence:.3f} bits from those of "
             f"float on average (at most {gate.max_mean_divergence_bits:g})"
         )
-    for one in classes:
-        if _collapsed(one, len(classes), gate):
-            yield f'int8 loses {one.lost} of the {one.n} photos of class "{one.label}"'
+    for loss in classes:
+        if _loses_too_much(loss, len(classes), gate):
+            yield f'int8 loses {loss.lost} of the {loss.n} photos of class "{loss.label}"'
 
 
 def _detectable_points(n: int, gate: Gate) -> float:
@@ -147,17 +147,17 @@ def _may_lose(lost: int, n: int, gate: Gate) -> bool:
 def _within(count: int, n: int, share: float, always: int) -> bool:
     """Whether a count of bad photos is no more than a share of them allows.
 
-    In a small part a few are let pass, unless even they would be a rare accident if the true share
-    were the allowed one. With a share of none, none is let pass.
+    In a small part a few are allowed, unless even they would be a rare accident if the true share
+    were the allowed one. If the share is 0, none is allowed.
     """
     if count <= n * share + 1e-9:
         return True
     return share > 0 and count <= always and float(binom.sf(count - 1, n, share)) >= CHANCE
 
 
-def _collapsed(one: ClassLoss, classes: int, gate: Gate) -> bool:
+def _loses_too_much(loss: ClassLoss, classes: int, gate: Gate) -> bool:
     """Whether a class loses more than chance explains (Bonferroni over the classes)."""
-    if one.lost <= 0:
+    if loss.lost <= 0:
         return False
-    chance = float(binom.sf(one.lost - 1, one.n, gate.max_class_loss_points / 100))
+    chance = float(binom.sf(loss.lost - 1, loss.n, gate.max_class_loss_points / 100))
     return chance < CHANCE / classes

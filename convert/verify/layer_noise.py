@@ -25,7 +25,7 @@ from device.workstation.conversion import LayerFigures
 
 Floats = npt.NDArray[np.float32]
 
-LEAST_NOISE = 1e-20
+MIN_NOISE = 1e-20
 """Share of the signal's energy below which two tensors are called equal."""
 _OPERATORS = {
     keras.layers.Rescaling: "QUANTIZE",
@@ -115,8 +115,8 @@ def compare_layers(
         ]
         ends = [_ends(detail, scale) for detail, scale in zip(quantized, larger, strict=True)]
         rows = zip(sums, raw, values, exact(pixels[np.newaxis]), alone(values), ends, strict=True)
-        for total, r, value, wanted, own, limits in rows:
-            total.add(r, value, wanted.numpy(), own.numpy(), limits)
+        for total, r, value, expected, own, limits in rows:
+            total.add(r, value, expected.numpy(), own.numpy(), limits)
         advance()
     return [total.error(node.name) for total, node in zip(sums, nodes, strict=True)]
 
@@ -149,20 +149,24 @@ def match(network: keras.Model, operators: Sequence[Operator]) -> list[Node]:
     """
     nodes: list[Node] = []
     tensor_of: dict[str, int] = {}
-    left = list(operators)
+    remaining = list(operators)
     for layers, inputs in _fused(network):
         name, kind = layers[-1].name, _kind(layers[0])
-        wanted = {tensor_of[source] for source in inputs}
-        found = [op for op in left if op.kind == kind and (not wanted or wanted == set(op.reads))]
+        expected = {tensor_of[source] for source in inputs}
+        found = [
+            op
+            for op in remaining
+            if op.kind == kind and (not expected or expected == set(op.reads))
+        ]
         if not found:
             raise ConversionError(f"no {kind} of the int8 model computes the layer {name}")
-        left.remove(found[0])
+        remaining.remove(found[0])
         tensor_of[name] = found[0].writes
         nodes.append(Node(name, layers, inputs, found[0].writes))
     known = {node.tensor for node in nodes}
-    strange = [op for op in left if op.kind != "QUANTIZE" or not set(op.reads) <= known]
-    if strange:
-        raise ConversionError(f"{strange[0].kind} of the int8 model belongs to no layer")
+    unmatched = [op for op in remaining if op.kind != "QUANTIZE" or not set(op.reads) <= known]
+    if unmatched:
+        raise ConversionError(f"{unmatched[0].kind} of the int8 model belongs to no layer")
     return nodes
 
 
@@ -239,7 +243,7 @@ class _Sums:
         self,
         raw: npt.NDArray[Any],
         value: Floats,
-        wanted: Floats,
+        expected: Floats,
         alone: Floats,
         ends: tuple[Floats, Floats],
     ) -> None:
@@ -249,11 +253,11 @@ class _Sums:
         self._n += raw.size
         self._saturated += int(at_end.sum())
         self._clipped += int((at_end & outside).sum())
-        self._signal += _energy(wanted)
-        self._noise += _energy(wanted - value)
+        self._signal += _energy(expected)
+        self._noise += _energy(expected - value)
         self._alone_signal += _energy(alone)
         self._alone_noise += _energy(alone - value)
-        self._product += float(np.vdot(wanted, value))
+        self._product += float(np.vdot(expected, value))
         self._energy += _energy(value)
 
     def error(self, name: str) -> LayerError:
@@ -274,10 +278,10 @@ def _energy(values: Floats) -> float:
 
 def _ratio_db(signal: float, noise: float) -> float | None:
     """Of two energies, in decibels; none where there is no noise."""
-    if noise <= LEAST_NOISE * signal:
+    if noise <= MIN_NOISE * signal:
         return None
     # A layer that should be silent and is not has no ratio: as bad as can be told.
-    return float(10 * np.log10(max(signal, LEAST_NOISE * noise) / noise))
+    return float(10 * np.log10(max(signal, MIN_NOISE * noise) / noise))
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -76,7 +76,7 @@ def random_network(classes: int = len(LABELS), size_px: int = SIZE_PX) -> Any:
 @cache
 def chapter_of(classes: int = len(LABELS), size_px: int = SIZE_PX, *, photos: int = 6) -> Any:
     """The report's chapter on a small network with random weights; made once for each call."""
-    from train.report.chapter import look
+    from train.report.chapter import make_chapter
     from train.report.network_views import Candidate
 
     labels = [f"class {number}" for number in range(classes)]
@@ -84,7 +84,7 @@ def chapter_of(classes: int = len(LABELS), size_px: int = SIZE_PX, *, photos: in
         Candidate(f"{labels[i % classes]}/{i}.png", i % classes, square_picture(i, size_px))
         for i in range(photos)
     ]
-    return look(random_network(classes, size_px), candidates, labels, "block_12")
+    return make_chapter(random_network(classes, size_px), candidates, labels, "block_12")
 
 
 def int8_io_model(network: Any, plan: Any) -> bytes:

@@ -46,7 +46,7 @@ if command == ("device", "selftest"):
     sys.exit(Path(arguments[-1] + ".damaged").exists())
 if "--stamp" in given:
     data = [a.removeprefix("--data=") for a in arguments if a.startswith("--data=")]
-    stamps.keep(Path(given["--stamp"]), stamps.photos_digest(*data or [""]))
+    stamps.write_if_changed(Path(given["--stamp"]), stamps.photos_digest(*data or [""]))
 out.mkdir(parents=True, exist_ok=True)
 # A test's own doings in the middle of a step; after `cut` files the step is killed.
 hook = Path(__file__).with_name("hook.py")

@@ -185,7 +185,7 @@ def test_photos_that_are_fetched_are_scanned_once(workshop: Workshop, tmp_path: 
 if command == ("train", "data"):
     Path({str(photo.parent)!r}).mkdir(parents=True, exist_ok=True)
     Path({str(photo)!r}).touch()
-    stamps.keep(Path(given["--stamp"]), stamps.photos_digest(""))
+    stamps.write_if_changed(Path(given["--stamp"]), stamps.photos_digest(""))
     Path(__file__).with_name("hook.py").unlink()
 """
     workshop.hook(fetch)
@@ -220,9 +220,9 @@ def test_a_file_that_goes_on_changing_is_looked_at_again(
     photo = tmp_path / "robin" / "1.jpg"
     write(photo)
     monkeypatch.setattr(time, "time_ns", lambda: photo.stat().st_ctime_ns)
-    young = photos_digest(str(tmp_path))
+    recent = photos_digest(str(tmp_path))
     monkeypatch.undo()
-    assert photos_digest(str(tmp_path)) != young
+    assert photos_digest(str(tmp_path)) != recent
 
 
 def test_photos_that_cannot_be_listed_are_no_error_of_the_listing(tmp_path: Path) -> None:

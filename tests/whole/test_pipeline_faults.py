@@ -56,7 +56,7 @@ NEWER_RECIPE = """
 import sys
 from train.data import augment
 from train.recipe.finetune import FineTuner
-augment.LEAST_AREA = 0.2
+augment.MIN_AREA = 0.2
 # All views are cached by then.
 FineTuner.run = lambda *_: sys.exit("enough")
 """

@@ -169,7 +169,7 @@ def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any]
     return sets, len(labels)
 
 
-def _today(
+def _run_reference(
     training: Path, weights: Path, config: TrainConfig, clock: _Clock, *, tutorial: bool
 ) -> Score:
     """The tutorial's or the model makers' recipe; size and seed are the settings' own."""
@@ -194,8 +194,8 @@ def _today(
         to_one_hot = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
 
         def loss(truth: Any, predicted: Any) -> Any:
-            wanted = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), classes)
-            return to_one_hot(wanted, predicted)
+            one_hot = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), classes)
+            return to_one_hot(one_hot, predicted)
 
         model.compile(optimizer, loss, metrics=["accuracy"])
         note = keras.callbacks.LambdaCallback(
@@ -241,7 +241,7 @@ def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
     return config
 
 
-def _ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Score:
+def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Score:
     from train.recipe.fit import run
 
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
@@ -267,9 +267,9 @@ def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) 
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
     if recipe == "ours":
-        score = _ours(training, weights, config, clock)
+        score = _run_ours(training, weights, config, clock)
     else:
-        score = _today(training, weights, config, clock, tutorial=recipe == "tutorial")
+        score = _run_reference(training, weights, config, clock, tutorial=recipe == "tutorial")
     share = accuracy(*score)
     return Measured(
         recipe=recipe,

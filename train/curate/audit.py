@@ -43,7 +43,7 @@ FOLDS = 5
 COMPONENTS = 256
 STRENGTH = 10.0
 """Of the judge, an inverse regularisation as scikit-learn has it."""
-LEAST_JUDGED = 20
+MIN_JUDGED = 20
 """A class with fewer different training photos cannot be judged, and so none is."""
 NEIGHBOURS = 10
 REMOVED_MARGIN = 0.9
@@ -98,7 +98,7 @@ def judge(
 
     Args:
         features: float32 (n, channels), rows of length 1.
-        labels: int64 (n,); each class has at least `LEAST_JUDGED` groups in the training part.
+        labels: int64 (n,); each class has at least `MIN_JUDGED` groups in the training part.
         groups: names; near-identical photos share one and so one fold.
         train: bool (n,), the training part. Only it teaches.
 
@@ -172,16 +172,16 @@ def mislabels(
     """Photos that another class claims, strongest first, and how good the judge is.
 
     Returns:
-        The findings and the judge; nothing of either if a class has fewer than `LEAST_JUDGED`
+        The findings and the judge; nothing of either if a class has fewer than `MIN_JUDGED`
         different training photos.
     """
-    train = _teach(rows)
+    train = _teaches(rows)
     truth = np.array([labels.index(row.label) for row in rows], np.int64)
     groups = [row.group for row in rows]
     # By groups: a burst may be all of a class, and then no fold is left to learn it from.
     taught = {(r.label, r.group) for r, teaches in zip(rows, train, strict=True) if teaches}
     different = Counter(label for label, _ in taught)
-    if min(different[label] for label in labels) < LEAST_JUDGED:
+    if min(different[label] for label in labels) < MIN_JUDGED:
         return [], None
     probabilities = judge(features, truth, groups, train)
     suggested = confident_label(probabilities, truth, train)
@@ -202,7 +202,7 @@ def mislabels(
     return sorted(found, key=lambda f: (-f.score, f.paths)), Judge(int(train.sum()), right)
 
 
-def _teach(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
+def _teaches(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
     return np.array([row.part == Part.TRAIN and not row.collected for row in rows])
 
 
@@ -217,7 +217,7 @@ def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
     ]
 
 
-def alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Finding]:
+def find_alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Finding]:
     """Copies, contradictions, other photos of the same picture, and bursts, each as a group.
 
     Of a group with photos that devices saved, or that the split leaves out, there is also the
@@ -225,20 +225,24 @@ def alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Fin
     """
     same = _same_bytes(rows) + [
         pair
-        for pair in _few_pairs(thumbnails, SAME_PICTURE_CORRELATION)
+        for pair in _pairs_if_few(thumbnails, SAME_PICTURE_CORRELATION)
         if _cosine(features, pair) >= SAME_PICTURE_COSINE
     ]
     near = [pair for pair in _neighbours_by_number(rows) if _cosine(features, pair) >= BURST_COSINE]
-    scene = same + _few_pairs(features, SAME_SCENE_COSINE) + near
-    found = [_named(rows, features, members) for members in _components(len(rows), same)]
-    told = {frozenset(finding.paths) for finding in found}
+    scene = same + _pairs_if_few(features, SAME_SCENE_COSINE) + near
+    found = [
+        _same_picture_finding(rows, features, members) for members in _components(len(rows), same)
+    ]
+    reported = {frozenset(finding.paths) for finding in found}
     counts = [row.part != LEFT_OUT and not row.collected for row in rows]
     own = [pair for pair in same if counts[pair[0]] and counts[pair[1]]]
-    inner = [_named(rows, features, members) for members in _components(len(rows), own)]
-    found += [finding for finding in inner if frozenset(finding.paths) not in told]
-    told = {frozenset(finding.paths) for finding in found}
+    inner = [
+        _same_picture_finding(rows, features, members) for members in _components(len(rows), own)
+    ]
+    found += [finding for finding in inner if frozenset(finding.paths) not in reported]
+    reported = {frozenset(finding.paths) for finding in found}
     bursts = [_group("burst", rows, features, members) for members in _components(len(rows), scene)]
-    found += [finding for finding in bursts if frozenset(finding.paths) not in told]
+    found += [finding for finding in bursts if frozenset(finding.paths) not in reported]
     return sorted(found, key=lambda f: (f.kind, -f.score, f.paths))
 
 
@@ -248,7 +252,7 @@ def _same_bytes(rows: Sequence[Row]) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs if i != j]
 
 
-def _few_pairs(vectors: Floats, threshold: float) -> list[tuple[int, int]]:
+def _pairs_if_few(vectors: Floats, threshold: float) -> list[tuple[int, int]]:
     """Pairs that are alike; none where too many are, as behind a fixed camera: it says nothing."""
     most = MAX_PAIRS_PER_PHOTO * len(vectors)
     pairs = near_identical_pairs(vectors, threshold, most)
@@ -280,7 +284,7 @@ def _components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]
     return [group for group in members.values() if len(group) > 1]
 
 
-def _named(rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Finding:
+def _same_picture_finding(rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Finding:
     if len({rows[i].label for i in members}) > 1:
         return _group("contradiction", rows, features, members)
     copies = len({rows[i].sha256 for i in members}) == 1
@@ -303,14 +307,14 @@ def removals(rows: Sequence[Row], findings: Iterable[Finding]) -> list[Removal]:
     by_path = {row.path: row for row in rows}
     chosen: dict[str, Removal] = {}
     for finding in findings:
-        for path, kind, reason in _removed(by_path, finding):
+        for path, kind, reason in _removable(by_path, finding):
             row = by_path[path]
             if row.part != LEFT_OUT:
                 chosen.setdefault(path, Removal(path, row.sha256, kind, reason))
-    return _modest(rows, chosen.values())
+    return _without_excess(rows, chosen.values())
 
 
-def _removed(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, str, str]]:
+def _removable(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, str, str]]:
     """Path, kind and reason of each photo that may go."""
     # What the split leaves out contradicts nobody, and is nobody's first copy.
     rows = [by_path[path] for path in finding.paths if by_path[path].part != LEFT_OUT]
@@ -325,7 +329,9 @@ def _removed(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, s
         reason += ", ".join(sorted({row.label for row in rows}))
         whole = len(rows) == len(finding.paths)
         yield from ((row.path, finding.kind, reason) for row in _contradicting(rows, whole))
-    elif finding.kind == "mislabel" and rows and rows[0].part == Part.TRAIN and _sure(finding):
+    elif (
+        finding.kind == "mislabel" and rows and rows[0].part == Part.TRAIN and _is_certain(finding)
+    ):
         reason = f"likely a {finding.suggested} (margin {finding.score:.2f})"
         yield rows[0].path, finding.kind, reason
 
@@ -345,11 +351,11 @@ def _contradicting(rows: Sequence[Row], whole: bool) -> list[Row]:
     return list(rows) if whole else []
 
 
-def _sure(finding: Finding) -> bool:
+def _is_certain(finding: Finding) -> bool:
     return finding.score >= REMOVED_MARGIN and finding.neighbours >= REMOVED_NEIGHBOURS
 
 
-def _modest(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Removal]:
+def _without_excess(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Removal]:
     """Without the removals that would take too much of a class, per kind; copies always may go.
 
     What devices saved is counted by itself, so that it changes nothing for a user's own photos.

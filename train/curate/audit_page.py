@@ -101,7 +101,7 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
         DataError: if the photos cannot be read or split.
         WeightsError: if the weights cannot be read.
     """
-    found = look(folder, weights, seed, out.parent / CACHE_FOLDER)
+    found = examine(folder, weights, seed, out.parent / CACHE_FOLDER)
     rules = Preprocessing()
     out.mkdir(parents=True, exist_ok=True)
     digests = {row.path: row.sha256 for row in found.rows}
@@ -115,7 +115,7 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
     return f"{summary(found)}\nlook at {out / AUDIT_PAGE}"
 
 
-def look(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
+def examine(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
     """Scan, split and examine the photos of a folder; `cache` keeps their features."""
     photos = sorted(scan(folder, Preprocessing()), key=lambda photo: photo.path)
     rows = assign(photos, seed)
@@ -124,7 +124,7 @@ def look(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
     ]
     features = frozen_features([photo for photo, _ in usable], folder, weights, cache)
     thumbnails = np.stack([p.thumbnail for p, _ in usable if p.thumbnail is not None])
-    findings = audit.alike([row for _, row in usable], thumbnails, features)
+    findings = audit.find_alike([row for _, row in usable], thumbnails, features)
     used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]
     kept = [usable[i][1] for i in used]
     labels = sorted({row.label for row in rows})
@@ -145,7 +145,7 @@ def summary(found: Audit) -> str:
         lines.append(f"{title:28}{count:5}, CLEAN=1 leaves out {gone} photos")
     if not found.judge:
         lines.append(
-            f"classes below {audit.LEAST_JUDGED} different training photos: labels not judged"
+            f"classes below {audit.MIN_JUDGED} different training photos: labels not judged"
         )
     return "\n".join(lines)
 
@@ -176,7 +176,7 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
             test_share=sum(by_path[r.path].part == Part.TEST for r in found.removals),
             parts=(*Part, LEFT_OUT),
             part_names=PART_NAMES,
-            least=audit.LEAST_JUDGED,
+            least=audit.MIN_JUDGED,
             sections=[
                 {
                     "kind": kind,

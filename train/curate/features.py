@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.contract.preprocess import Preprocessing
-from train.data.augment import look_of_views
+from train.data.augment import views_digest
 from train.data.listed import load_listed
 from train.data.split import Photo
 from train.network.backbone import Architecture, build, load_weights
@@ -50,11 +50,14 @@ def frozen_features(
     keep_only(cache, {path.name})
     network = build(Architecture(), convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
-    look = Frozen(keras.Model(network.input, pooled))
+    frozen = Frozen(keras.Model(network.input, pooled))
     rows = cached(
         path,
-        [partial(_look, look, folder / first[digest].path, digest, rules) for digest in digests],
-        look.output_shape,
+        [
+            partial(_activations, frozen, folder / first[digest].path, digest, rules)
+            for digest in digests
+        ],
+        frozen.output_shape,
         "looking at photos",
     )
     position = {digest: i for i, digest in enumerate(digests)}
@@ -62,12 +65,12 @@ def frozen_features(
     return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-6))
 
 
-def _look(look: Frozen, path: Path, sha256: str, rules: Preprocessing) -> Activations:
-    return look(load_listed(path, sha256, rules))
+def _activations(frozen: Frozen, path: Path, sha256: str, rules: Preprocessing) -> Activations:
+    return frozen(load_listed(path, sha256, rules))
 
 
 def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:
     """Names the file by all that its content depends on."""
-    code = (code_digest((*FROZEN_CODE, "train/curate/features.py")), look_of_views(rules))
+    code = (code_digest((*FROZEN_CODE, "train/curate/features.py")), views_digest(rules))
     parts = (weights_sha256(convolutions), rules.sha256(), *code, *digests)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

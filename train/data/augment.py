@@ -9,7 +9,7 @@ from PIL import Image
 from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing, prepare, prepare_box
 
-LEAST_AREA = 0.6
+MIN_AREA = 0.6
 """A view shows at least this share of the centred square's area."""
 STRETCH = 0.2
 """Width to height varies by up to this power of e."""
@@ -28,7 +28,7 @@ def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pi
     if number == 0:
         return prepare(image, rules)
     rng = np.random.default_rng([seed, number])
-    side = min(image.size) * np.sqrt(rng.uniform(LEAST_AREA, 1))
+    side = min(image.size) * np.sqrt(rng.uniform(MIN_AREA, 1))
     stretch = np.exp(rng.uniform(-STRETCH, STRETCH) / 2)
     width = int(np.clip(side * stretch, 1, image.width))
     height = int(np.clip(side / stretch, 1, image.height))
@@ -41,7 +41,7 @@ def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pi
     return recoloured(pixels, *(1 + rng.uniform(-COLOUR_JITTER, COLOUR_JITTER, 3)))
 
 
-def look_of_views(rules: Preprocessing) -> str:
+def views_digest(rules: Preprocessing) -> str:
     """A digest of the views of a picture made for this.
 
     It changes with what no source and no version tells: another build of Pillow, say.

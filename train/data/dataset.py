@@ -60,9 +60,9 @@ def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
     """Read every photo of every class folder once; what is passed over is told on stderr.
 
     Raises:
-        DataError: as `train.data.folder.look` does.
+        DataError: as `train.data.folder.read_folder` does.
     """
-    contents = folders.look(folder)
+    contents = folders.read_folder(folder)
     console = Console(stderr=True)
     for note in contents.notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)

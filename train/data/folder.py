@@ -44,25 +44,25 @@ class Contents:
     """A line for each kind of thing that was passed over."""
 
 
-def look(folder: Path) -> Contents:
+def read_folder(folder: Path) -> Contents:
     """Find the photos of every class folder.
 
     Raises:
-        DataError: if there are none, if the folders are no classes or cannot be told apart, if one
-            cannot be looked into, or holds nothing but pictures that are not read.
+        DataError: if there are none, if the folders are not classes or cannot be told apart, or if
+            one cannot be read or holds only pictures in formats that are not read.
     """
     passed: dict[SkipReason, list[Path]] = defaultdict(list)
     photos: list[tuple[Path, str]] = []
     empty: list[Path] = []
     for entry in _class_folders(folder, passed):
-        before = len(photos) + len(passed[SkipReason.RAW])
-        told = {why: len(passed[why]) for why in (SkipReason.OTHER, SkipReason.BROKEN_LINK)}
+        photos_before = len(photos) + len(passed[SkipReason.RAW])
+        before = {why: len(passed[why]) for why in (SkipReason.OTHER, SkipReason.BROKEN_LINK)}
         below = photos_below(
             entry, on_unreadable=_refuse, on_skipped=lambda path, why: passed[why].append(path)
         )
         photos += ((path, entry.name) for path in below)
-        if len(photos) + len(passed[SkipReason.RAW]) == before:
-            _check_empty(entry, *(passed[why][count:] for why, count in told.items()))
+        if len(photos) + len(passed[SkipReason.RAW]) == photos_before:
+            _check_empty(entry, *(passed[why][count:] for why, count in before.items()))
             empty.append(entry)
     raw = tuple(
         (path, path.relative_to(folder).parts[0]) for path in passed.pop(SkipReason.RAW, ())

@@ -27,7 +27,7 @@ MAX_GROUP_SHARE = 0.1
 MAX_BURST_PHOTOS = 12
 """A burst of so many is no fixed camera, however small the set, up to `MAX_BURST_SHARE`."""
 MAX_BURST_SHARE = 1 / 3
-LEAST_GROUP = 3
+MIN_GROUP = 3
 """So many may show one picture in any set."""
 BLOCK = 256
 MAX_PAIRS_PER_PHOTO = 20
@@ -63,14 +63,14 @@ def group(thumbnails: Floats, details: Details | None, same_bytes: Sequence[int]
 def _grouped(thumbnails: Floats, details: Details | None, bytes_: Numbers) -> Grouping:
     alike = joined(bytes_, near_identical(thumbnails, NEAR_IDENTICAL_CORRELATIONS[0]))
     copies = () if details is None else tuple(edited_copies(details, alike))
-    plain, thresholds = _modest(thumbnails, bytes_, alike, ())
+    plain, thresholds = _regrouped(thumbnails, bytes_, alike, ())
     roots = plain
     if copies:
-        roots, thresholds = _modest(thumbnails, bytes_, joined(alike, _ends(copies)), copies)
+        roots, thresholds = _regrouped(thumbnails, bytes_, joined(alike, _ends(copies)), copies)
     return Grouping(roots, plain, thresholds, copies)
 
 
-def _modest(
+def _regrouped(
     thumbnails: Floats, bytes_: Numbers, roots: Numbers, copies: Sequence[Copy]
 ) -> tuple[Numbers, npt.NDArray[np.float64]]:
     """Group anew, by higher thresholds, what is too large a group; and the thresholds in use."""
@@ -79,7 +79,7 @@ def _modest(
     for threshold, stricter in zip(
         NEAR_IDENTICAL_CORRELATIONS, (*NEAR_IDENTICAL_CORRELATIONS[1:], None), strict=True
     ):
-        for members in _larger(roots, _largest_group(count, threshold)):
+        for members in _groups_larger_than(roots, _largest_group(count, threshold)):
             alone = np.unique(bytes_[members], return_inverse=True)[1]
             if stricter:
                 thresholds[members] = stricter
@@ -90,7 +90,7 @@ def _modest(
     return roots, thresholds
 
 
-def _larger(roots: Numbers, most: float) -> list[Numbers]:
+def _groups_larger_than(roots: Numbers, most: float) -> list[Numbers]:
     """The members of each group of more than `most`."""
     return [np.flatnonzero(roots == root) for root in np.flatnonzero(np.bincount(roots) > most)]
 
@@ -100,7 +100,7 @@ def _largest_group(photos: int, threshold: float) -> float:
     burst = MAX_BURST_SHARE * photos
     if threshold != NEAR_IDENTICAL_CORRELATIONS[-1]:
         burst = max(MAX_GROUP_SHARE * photos, min(MAX_BURST_PHOTOS, burst))
-    return max(LEAST_GROUP, burst)
+    return max(MIN_GROUP, burst)
 
 
 def near_identical(thumbnails: Floats, threshold: float) -> Numbers:

@@ -49,7 +49,7 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
     lines = [f"{'':{width}}" + "".join(f"{column:>10}" for column in columns)]
     for label, parts in data_set.counts.items():
         lines.append(f"{label:{width}}" + "".join(f"{parts[column]:10}" for column in columns))
-    lines += _grouping(data_set, rows)
+    lines += _grouping_notes(data_set, rows)
     left_out = [row for row in rows if row.part == LEFT_OUT]
     lines += [f"left out: {folders.shown(row.path)}: {row.reason}" for row in left_out[:20]]
     if len(left_out) > 20:
@@ -57,7 +57,7 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _grouping(data_set: DataSet, rows: Sequence[Row]) -> list[str]:
+def _grouping_notes(data_set: DataSet, rows: Sequence[Row]) -> list[str]:
     """What was grouped in another way than most photos are."""
     lines = []
     usual, *stricter = data_set.correlations.items() or [("", 0)]

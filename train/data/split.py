@@ -256,31 +256,33 @@ def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) 
         by_label[max(sorted(set(labels)), key=labels.count)].append(group)
     part_of: dict[str, str] = {}
     for label in sorted(by_label):
-        wanted = _wanted(sum(len(members[group]) for group in by_label[label]))
-        order = sorted(by_label[label], key=lambda g: (-len(members[g]), _draw(g, seed)))
+        remaining = _target_counts(sum(len(members[group]) for group in by_label[label]))
+        order = sorted(by_label[label], key=lambda g: (-len(members[g]), _hash_order(g, seed)))
         for group in order:
             size = len(members[group])
-            part = max(Part, key=lambda p: (_room(wanted[p], size), _lack(wanted[p], p)))
+            part = max(
+                Part, key=lambda p: (_room_for(remaining[p], size), _shortfall(remaining[p], p))
+            )
             part_of[group] = part
-            wanted[part] -= size
+            remaining[part] -= size
     return part_of
 
 
-def _room(wanted: float, size: int) -> float:
+def _room_for(remaining: float, size: int) -> float:
     """1 where a group takes no more than half of a part: a burst must not be a whole part."""
-    return 1.0 if size == 1 else min(1.0, wanted / (2 * size))
+    return 1.0 if size == 1 else min(1.0, remaining / (2 * size))
 
 
-def _lack(wanted: float, part: Part) -> tuple[float, bool]:
-    return wanted / SHARES[part], part == Part.TRAIN
+def _shortfall(remaining: float, part: Part) -> tuple[float, bool]:
+    return remaining / SHARES[part], part == Part.TRAIN
 
 
-def _wanted(count: int) -> dict[Part, float]:
+def _target_counts(count: int) -> dict[Part, float]:
     held_out = {part: max(1, round(count * share)) for part, share in SHARES.items()}
     return {**held_out, Part.TRAIN: count - held_out[Part.VAL] - held_out[Part.TEST]}
 
 
-def _draw(group: str, seed: int) -> str:
+def _hash_order(group: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()
 
 

@@ -66,15 +66,15 @@ def take_lessons(
         DataError: if a photo is gone or was exchanged.
     """
     outputs = [teacher.get_layer(name).output for name in ("logits", FEATURES)]
-    lessons = _empty(outputs, len(rows), small, views)
-    answers, own = _compiled(keras.Model(teacher.input, outputs)), _rules(teacher)
+    lessons = _empty_lessons(outputs, len(rows), small, views)
+    answers, own = _compiled(keras.Model(teacher.input, outputs)), _own_rules(teacher)
     views, starts = len(lessons.pixels), range(0, len(rows), TEACHER_BATCH)
     with Progress(console=Console(stderr=True)) as progress, ThreadPoolExecutor(2) as pool:
         task = progress.add_task(f"{'the teacher looks':24}", total=views * len(starts))
         for number, start in itertools.product(range(views), starts):
             chosen = slice(start, start + TEACHER_BATCH)
-            look = partial(_look, folder, (small, own), number, seed)
-            pairs = list(pool.map(look, rows[chosen]))
+            view_of = partial(_view_in_sizes, folder, (small, own), number, seed)
+            pairs = list(pool.map(view_of, rows[chosen]))
             lessons.pixels[number, chosen] = [pair[0] for pair in pairs]
             logits, features = answers(np.stack([pair[1] for pair in pairs]))
             lessons.logits[number, chosen] = logits
@@ -83,7 +83,7 @@ def take_lessons(
     return lessons
 
 
-def _empty(outputs: Sequence[Any], count: int, small: Preprocessing, views: int) -> Lessons:
+def _empty_lessons(outputs: Sequence[Any], count: int, small: Preprocessing, views: int) -> Lessons:
     classes, channels = (output.shape[-1] for output in outputs)
     photo_bytes = int(np.prod(small.shape)) + 2 * channels
     views = max(1, min(views, LESSON_BYTES // (count * photo_bytes)))
@@ -94,12 +94,12 @@ def _empty(outputs: Sequence[Any], count: int, small: Preprocessing, views: int)
     )
 
 
-def _rules(network: keras.Model) -> Preprocessing:
+def _own_rules(network: keras.Model) -> Preprocessing:
     _, height_px, width_px, _ = network.input_shape
     return Preprocessing(height_px, width_px)
 
 
-def _look(
+def _view_in_sizes(
     folder: Path, sizes: Sequence[Preprocessing], number: int, seed: int, row: Row
 ) -> list[Pixels]:
     """One view of a photo, small and large."""

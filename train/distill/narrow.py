@@ -54,8 +54,8 @@ def shrink(
         build(Architecture(alpha=alpha, size_px=architecture.size_px), _convolutions(wide)), classes
     )
     teacher.get_layer("class_map").set_weights(wide.get_layer("class_map").get_weights())
-    student = classifier(build(architecture, _zeros(teacher, architecture)), classes)
-    kept = _Kept(teacher, pixels)
+    student = classifier(build(architecture, _zero_weights(teacher, architecture)), classes)
+    kept = _KeptChannels(teacher, pixels)
     for layer in student.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             _imitate(layer, student, teacher, kept, pixels)
@@ -72,7 +72,7 @@ def _backbone_layers(network: keras.Model) -> list[keras.Layer]:
     return [layer for layer in network.layers if isinstance(layer, kinds)][:-1]
 
 
-def _zeros(teacher: keras.Model, architecture: Architecture) -> list[Convolution]:
+def _zero_weights(teacher: keras.Model, architecture: Architecture) -> list[Convolution]:
     shapes = keras.applications.MobileNetV2(
         input_shape=(architecture.size_px, architecture.size_px, 3),
         alpha=architecture.alpha,
@@ -91,7 +91,7 @@ def _outputs(shape: tuple[int, ...]) -> int:
     return shape[2] if shape[3] == 1 else shape[3]
 
 
-class _Kept:
+class _KeptChannels:
     """Which channels of the wide network each narrow layer keeps."""
 
     def __init__(self, teacher: keras.Model, pixels: npt.NDArray[np.uint8]) -> None:
@@ -127,7 +127,7 @@ def _imitate(
     layer: keras.Layer,
     student: keras.Model,
     teacher: keras.Model,
-    kept: _Kept,
+    kept: _KeptChannels,
     pixels: npt.NDArray[np.uint8],
 ) -> None:
     model = teacher.get_layer(layer.name)
@@ -140,22 +140,22 @@ def _imitate(
     if layer.name == "conv0_conv":
         layer.set_weights([kernel[..., chosen], bias[chosen]])
         return
-    wanted = _run(teacher, _block_output(teacher, layer.name), pixels)[..., chosen]
+    target = _run(teacher, _block_output(teacher, layer.name), pixels)[..., chosen]
     if layer.name.endswith("_project"):
         # Its result is added to the block's input: the narrow block's own, not the wide one's.
         add = student.get_layer(layer.name.removesuffix("_project"))
-        wanted = wanted - _run(student, add.input[0], pixels)
+        target = target - _run(student, add.input[0], pixels)
     given = _run(student, layer.input, pixels)
-    layer.set_weights(_regression(given, wanted))
+    layer.set_weights(_regression(given, target))
 
 
 def _block_output(teacher: keras.Model, name: str) -> Any:
     return teacher.get_layer(name.removesuffix("_project")).output
 
 
-def _regression(given: Floats, wanted: Floats) -> list[Floats]:
+def _regression(given: Floats, target: Floats) -> list[Floats]:
     """Kernel and bias of the 1x1 convolution from one map to the other, by least squares."""
-    x, y = (values.reshape(-1, values.shape[-1]).astype(np.float64) for values in (given, wanted))
+    x, y = (values.reshape(-1, values.shape[-1]).astype(np.float64) for values in (given, target))
     rows = np.random.default_rng(0).permutation(len(x))[:ROWS]
     x, y = x[rows], y[rows]
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)

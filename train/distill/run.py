@@ -50,7 +50,7 @@ from train.distill.lessons import FEATURES, Lessons, take_lessons
 from train.distill.narrow import Shrunk, shrink
 from train.network.averaging import AveragedWeights, assign, learning_rates, values
 from train.network.backbone import Architecture
-from train.network.temperature import Calibrated, calibrate, fold_temperature, undo
+from train.network.temperature import Calibrated, calibrate, fold_temperature, logits_before
 from train.page.templates import page_environment
 from train.recipe.config import SEEDS, check_limits
 from train.recipe.evaluate import accuracy
@@ -62,10 +62,10 @@ Predict = Callable[[npt.NDArray[np.uint8]], Floats]
 SHRINK_PHOTOS = 128
 PREDICT_BATCH = 32
 EMA_DECAY = 0.98
-LEAST_SPREAD = 1e-6
+MIN_SPREAD = 1e-6
 """Of the teacher's features: one that sees the same in every photo teaches none."""
 CLIP_NORM = 1.0
-LEAST_BATCH, LEAST_STEPS = 8, 16
+MIN_BATCH, MIN_STEPS = 8, 16
 """With few photos an epoch has smaller batches, so that it still has some steps: one step an epoch
 would be a warm-up of one step, and the next would throw away what the pupil began with."""
 
@@ -103,7 +103,7 @@ class DistillConfig(DistillSettings):
 
 
 @dataclass(frozen=True)
-class _School:
+class _Distillation:
     """Who learns what from whom."""
 
     config: DistillConfig
@@ -115,7 +115,7 @@ class _School:
     """Holds the pupil."""
 
     @classmethod
-    def open(cls, config: DistillConfig, training: Path) -> "_School":
+    def begin(cls, config: DistillConfig, training: Path) -> "_Distillation":
         metrics, teacher = read_training(training)
         # Distillation has a temperature of its own, for logits as fine-tuning left them.
         fold_temperature(teacher, 1 / metrics.calibration.temperature)
@@ -154,40 +154,43 @@ def run(config: DistillConfig, training: Path, out: Path) -> PupilMetrics:
     made_by = commit()
     keras.utils.set_random_seed(config.seed)
     started = time.perf_counter()
-    school = _School.open(config, training)
-    photos, predict = school.photos, _predictor(school.pupil)
-    val, test = school.pixels(Part.VAL), school.pixels(Part.TEST)
+    distillation = _Distillation.begin(config, training)
+    photos, predict = distillation.photos, _predictor(distillation.pupil)
+    val, test = distillation.pixels(Part.VAL), distillation.pixels(Part.TEST)
     val_labels = photos.numbers(Part.VAL)
 
     def validate() -> float:
         return float((predict(val).argmax(axis=1) == val_labels).mean())
 
-    history = _train(school, validate)
-    calibrated = calibrate(school.pupil, undo(predict(val), 1.0), val_labels)
-    metrics = _evaluate(school, predict(test), calibrated, history)
-    _write(out, training, school, metrics)
+    history = _train(distillation, validate)
+    calibrated = calibrate(distillation.pupil, logits_before(predict(val), 1.0), val_labels)
+    metrics = _evaluate(distillation, predict(test), calibrated, history)
+    _write(out, training, distillation, metrics)
     peak_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     seconds = {"distillation": round(time.perf_counter() - started, 2)}
     Timings(made_by, seconds, (), (), peak_mib).write(out / TIMINGS)
     # The network last: where it is, everything is.
     with replacing(out / NETWORK) as path:
-        school.pupil.save(path)
+        distillation.pupil.save(path)
     return metrics
 
 
-def _train(school: _School, validate: Callable[[], float]) -> tuple[PupilEpoch, ...]:
+def _train(distillation: _Distillation, validate: Callable[[], float]) -> tuple[PupilEpoch, ...]:
     """Train every layer of the pupil; leaves the averaged weights of the best epoch in it.
 
     Args:
-        school: of the pupil.
+        distillation: the pupil, its teacher and its lessons.
         validate: gives the accuracy of the weights that are in the pupil now.
     """
-    config, shrunk, lessons = school.config, school.shrunk, school.lessons
-    labels, variables = school.photos.numbers(Part.TRAIN), school.pupil.trainable_variables
-    batch = min(config.batch_size, max(LEAST_BATCH, len(labels) // LEAST_STEPS), len(labels))
+    config, shrunk, lessons = distillation.config, distillation.shrunk, distillation.lessons
+    labels, variables = (
+        distillation.photos.numbers(Part.TRAIN),
+        distillation.pupil.trainable_variables,
+    )
+    batch = min(config.batch_size, max(MIN_BATCH, len(labels) // MIN_STEPS), len(labels))
     steps = len(labels) // batch
     averaged = AveragedWeights(variables)
-    step = _step_function(school, averaged, steps)
+    step = _step_function(distillation, averaged, steps)
     history: list[PupilEpoch] = []
     best, kept = -1.0, values(variables)
     with Progress(console=Console(stderr=True)) as progress:
@@ -221,12 +224,14 @@ def _batches(
         yield pixels, chosen, lessons.logits[number, chosen], lessons.features[number, chosen]
 
 
-def _step_function(school: _School, averaged: AveragedWeights, steps: int) -> Callable[..., Any]:
+def _step_function(
+    distillation: _Distillation, averaged: AveragedWeights, steps: int
+) -> Callable[..., Any]:
     """One step of training, with `steps` to an epoch; gives the loss."""
-    config, pupil, lessons = school.config, school.pupil, school.lessons
+    config, pupil, lessons = distillation.config, distillation.pupil, distillation.lessons
     variables = pupil.trainable_variables
-    seen = lessons.features[0].astype(np.float32).var(axis=0)[school.shrunk.features]
-    spread = max(float(seen.mean()), LEAST_SPREAD)
+    seen = lessons.features[0].astype(np.float32).var(axis=0)[distillation.shrunk.features]
+    spread = max(float(seen.mean()), MIN_SPREAD)
     outputs = [pupil.get_layer(name).output for name in ("logits", FEATURES)]
     network = keras.Model(pupil.input, outputs)
     rate = learning_rates(config.learning_rate, steps * config.epochs, steps)
@@ -266,14 +271,17 @@ def _predictor(network: keras.Model) -> Predict:
 
 
 def _evaluate(
-    school: _School, found: Floats, calibrated: Calibrated, history: tuple[PupilEpoch, ...]
+    distillation: _Distillation,
+    found: Floats,
+    calibrated: Calibrated,
+    history: tuple[PupilEpoch, ...],
 ) -> PupilMetrics:
     """What the pupil does; `found` are its probabilities (n, classes) of the test part."""
-    truth, teacher = school.photos.numbers(Part.TEST), school.metrics
+    truth, teacher = distillation.photos.numbers(Part.TEST), distillation.metrics
     return PupilMetrics(
         data=teacher.data,
-        config=school.config,
-        labels=school.photos.labels,
+        config=distillation.config,
+        labels=distillation.photos.labels,
         teacher=Teacher(teacher.test.accuracy, teacher.config),
         test=accuracy(int((found.argmax(axis=1) == truth).sum()), len(truth)),
         calibration=calibrated.record(found, truth),
@@ -281,11 +289,11 @@ def _evaluate(
     )
 
 
-def _write(out: Path, training: Path, school: _School, metrics: PupilMetrics) -> None:
+def _write(out: Path, training: Path, distillation: _Distillation, metrics: PupilMetrics) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in (SPLIT, DATA, LABELS):
         shutil.copyfile(training / name, out / name)
-    Rules(school.config.preprocessing).write(out / PREPROCESSING)
+    Rules(distillation.config.preprocessing).write(out / PREPROCESSING)
     metrics.write(out / METRICS)
     template = page_environment(Path(__file__).parent).get_template("pupil.html.j2")
     write_text(out / REPORT, template.render(vars(metrics)) + "\n")

@@ -22,24 +22,24 @@ class AveragedWeights:
     """An exponential moving average of variables, beside them."""
 
     def __init__(self, variables: Sequence[Any]) -> None:
-        self._of = list(variables)
+        self._source = list(variables)
         self.variables = [tf.Variable(variable.value) for variable in variables]
         """The averages themselves, in the order of what they are of."""
 
     def update(self, decay: Any) -> None:
         """Take the present weights in, by a share of 1 - `decay`; also within a `tf.function`."""
-        for averaged, variable in zip(self.variables, self._of, strict=True):
+        for averaged, variable in zip(self.variables, self._source, strict=True):
             averaged.assign_sub((1 - decay) * (averaged - variable.value))
 
     @contextmanager
     def swapped_in(self) -> Iterator[Weights]:
         """Within, the network has the averages, which are yielded; then its own weights again."""
-        own, averaged = values(self._of), values(self.variables)
-        assign(self._of, averaged)
+        own, averaged = values(self._source), values(self.variables)
+        assign(self._source, averaged)
         try:
             yield averaged
         finally:
-            assign(self._of, own)
+            assign(self._source, own)
 
 
 def values(variables: Sequence[Any]) -> Weights:

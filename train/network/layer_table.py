@@ -69,7 +69,7 @@ def describe(network: keras.Model, cut: str) -> list[Layer]:
 
 def _describe(layer: keras.Layer, before: Layer | None, trained: bool) -> Layer:
     kernel, stride = _window(layer)
-    step, centre, sees = _view(before)
+    step, centre, sees = _receptive_field(before)
     # Behind the average there is one cell.
     height, width = layer.output.shape[1:-1] or (1, 1)
     channels = layer.output.shape[-1]
@@ -99,7 +99,7 @@ def _window(layer: keras.Layer) -> tuple[int, int]:
     return 0, 1
 
 
-def _view(before: Layer | None) -> tuple[int, float, int]:
+def _receptive_field(before: Layer | None) -> tuple[int, float, int]:
     return (before.step_px, before.first_centre_px, before.sees_px) if before else (1, 0.0, 1)
 
 

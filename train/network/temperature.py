@@ -20,9 +20,9 @@ Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
 
 HEAD = "class_map"
-LEAST, MOST = 0.05, 20.0
+LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures tried."""
-LEAST_PROBABILITY = 1e-30
+MIN_PROBABILITY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Calibrated:
         return Calibration(
             temperature=self.temperature,
             validation=self._effect(self.logits, self.labels),
-            test=self._effect(undo(probabilities, self.temperature), labels),
+            test=self._effect(logits_before(probabilities, self.temperature), labels),
         )
 
     def _effect(self, logits: Floats, labels: Labels) -> LogLoss:
@@ -77,7 +77,7 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
         labels: int64 (n,), their true classes.
 
     Returns:
-        By what to divide logits, `LEAST` to `MOST`: above 1 for a network too sure of itself.
+        By what to divide logits, `LOWEST` to `HIGHEST`: above 1 for a network too sure of itself.
     """
     doubt = 1 / (len(labels) + 2)
 
@@ -87,7 +87,7 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
         return (1 - doubt) * log_loss(scaled, labels) + doubt * any_class
 
     # Convex in 1/temperature, so there is one minimum in the logarithm, too.
-    bounds = (float(np.log(LEAST)), float(np.log(MOST)))
+    bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
@@ -97,9 +97,9 @@ def fold_temperature(network: keras.Model, temperature: float) -> None:
     head.set_weights([weight / np.float32(temperature) for weight in head.get_weights()])
 
 
-def undo(probabilities: Floats, temperature: float) -> Floats:
+def logits_before(probabilities: Floats, temperature: float) -> Floats:
     """The logits (n, classes) that a network had before, up to one constant a row."""
-    clipped = np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY)
+    clipped = np.maximum(probabilities.astype(np.float64), MIN_PROBABILITY)
     logits: Floats = temperature * np.log(clipped)
     return logits
 

@@ -34,7 +34,7 @@ from device.workstation.training import (
     write_labels,
 )
 from train.artifacts import save_network
-from train.data.augment import look_of_views, view
+from train.data.augment import view, views_digest
 from train.data.listed import listed
 from train.data.split import Row
 from train.network.backbone import between, build, classifier, load_weights
@@ -95,7 +95,7 @@ class _Stopwatch:
 
 
 @dataclass(frozen=True)
-class _Run:
+class _Training:
     """What one training works on, from its first step to its last."""
 
     config: TrainConfig
@@ -108,7 +108,7 @@ class _Run:
     watch: _Stopwatch
 
     @classmethod
-    def begin(cls, config: TrainConfig, weights: str, out: Path) -> "_Run":
+    def begin(cls, config: TrainConfig, weights: str, out: Path) -> "_Training":
         watch, record = _Stopwatch(), DataRecord.read(out / DATA)
         photos = read_photos(record, out)
         convolutions = load_weights(weights, config.architecture)
@@ -124,7 +124,7 @@ class _Run:
         rules = self.config.preprocessing
         weights, split = weights_sha256(self.convolutions), (self.out / SPLIT).read_bytes()
         inputs = _digest(weights, split, rules.sha256())
-        return _digest(inputs, code_digest(VIEWS_CODE), look_of_views(rules))
+        return _digest(inputs, code_digest(VIEWS_CODE), views_digest(rules))
 
 
 def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
@@ -146,21 +146,21 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     made_by = commit()
-    this = _Run.begin(config, weights, out)
-    views_key = this.views_key()
-    with this.watch.step("first_features"):
-        views, val = _activations(this, views_key)
+    training = _Training.begin(config, weights, out)
+    views_key = training.views_key()
+    with training.watch.step("first_features"):
+        views, val = _activations(training, views_key)
         _ = views[0]
-    with this.watch.step("head"):
-        _fit_head(this, views[0], val)
-    with this.watch.step("fine_tuning"):
+    with training.watch.step("head"):
+        _fit_head(training, views[0], val)
+    with training.watch.step("fine_tuning"):
         key = _digest(views_key, config.record(), code_digest(FIT_CODE))
-        state = this.cache / f"{key}.state.npz"
-        progressed, logits = _fine_tune(this, views, val, state)
-    calibrated = calibrate(this.network, logits, this.photos.numbers(Part.VAL))
-    with this.watch.step("evaluation"):
-        metrics = _evaluate(this, progressed, calibrated)
-    _write(this, metrics, made_by)
+        state = training.cache / f"{key}.state.npz"
+        progressed, logits = _fine_tune(training, views, val, state)
+    calibrated = calibrate(training.network, logits, training.photos.numbers(Part.VAL))
+    with training.watch.step("evaluation"):
+        metrics = _evaluate(training, progressed, calibrated)
+    _write(training, metrics, made_by)
     return metrics
 
 
@@ -169,33 +169,38 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _activations(this: _Run, views_key: str) -> tuple[Views, Activations]:
+def _activations(training: _Training, views_key: str) -> tuple[Views, Activations]:
     """The frozen part's output for each view of the training part, and for the validation part."""
-    config, network, photos = this.config, this.network, this.photos
+    config, network, photos = training.config, training.network, training.photos
     # Epochs and learning rate do not change activations: a longer run finds them again.
     key = _digest(views_key, config.architecture, config.cut, config.seed)
     stem = Frozen(keras.Model(network.input, network.get_layer(config.cut).output))
 
     def path(part: Part, numbers: range) -> Path:
-        return this.cache / f"{key}_{part}_{numbers.start}-{numbers.stop - 1}.f16"
+        return training.cache / f"{key}_{part}_{numbers.start}-{numbers.stop - 1}.f16"
 
     def activations(part: Part, numbers: range) -> Activations:
         shown = f"{numbers.start + 1}" + (f" to {numbers.stop}" if len(numbers) > 1 else "")
         return cached(
             path(part, numbers),
-            [partial(_row, stem, photos.path(r), config, numbers, r) for r in photos.rows[part]],
+            [
+                partial(_photo_activations, stem, photos.path(r), config, numbers, r)
+                for r in photos.rows[part]
+            ],
             (len(numbers), *stem.output_shape),
             f"{part} photos, view {shown}",
         )
 
     offered = groups(config.views)
     kept = {path(Part.VAL, range(1)).name, *(path(Part.TRAIN, group).name for group in offered)}
-    keep_only(this.cache, kept)
+    keep_only(training.cache, kept)
     views = Views(config.views, partial(activations, Part.TRAIN))
     return views, activations(Part.VAL, range(1))[:, 0]
 
 
-def _row(stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row) -> Activations:
+def _photo_activations(
+    stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row
+) -> Activations:
     """float16 (views, ...): what the frozen part makes of some views of a photo."""
     rules = config.preprocessing
     seed = int(row.sha256[:12], 16) ^ config.seed
@@ -204,8 +209,8 @@ def _row(stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row
     return np.stack([stem(view(image, rules, number, seed)) for number in numbers])
 
 
-def _fit_head(this: _Run, train: Activations, val: Activations) -> None:
-    tail = between(this.network, this.config.cut, "features")
+def _fit_head(training: _Training, train: Activations, val: Activations) -> None:
+    tail = between(training.network, training.config.cut, "features")
     pooled = tf.function(
         lambda x: tf.reduce_mean(tail(tf.cast(x, tf.float32), training=False), (1, 2)),
         autograph=False,
@@ -216,7 +221,7 @@ def _fit_head(this: _Run, train: Activations, val: Activations) -> None:
         starts = range(0, len(activations), PREDICT_BATCH)
         return np.concatenate([pooled(activations[i : i + PREDICT_BATCH]).numpy() for i in starts])
 
-    photos = this.photos
+    photos = training.photos
     kernel, bias = fit_head(
         features(train),
         photos.numbers(Part.TRAIN),
@@ -224,22 +229,22 @@ def _fit_head(this: _Run, train: Activations, val: Activations) -> None:
         photos.numbers(Part.VAL),
         len(photos.labels),
     )
-    this.network.get_layer("class_map").set_weights([kernel, bias])
+    training.network.get_layer("class_map").set_weights([kernel, bias])
 
 
 def _fine_tune(
-    this: _Run, views: Views, val: Activations, state: Path
+    training: _Training, views: Views, val: Activations, state: Path
 ) -> tuple[Progressed, npt.NDArray[np.float32]]:
     """Fine-tune; gives what happened, and the kept network's logits of the validation part."""
     tuner = FineTuner(
-        between(this.network, this.config.cut, "logits"),
-        this.config,
+        between(training.network, training.config.cut, "logits"),
+        training.config,
         views,
-        this.photos.numbers(Part.TRAIN),
+        training.photos.numbers(Part.TRAIN),
         val,
-        this.photos.numbers(Part.VAL),
+        training.photos.numbers(Part.VAL),
     )
-    logs = this.out / LOG_FOLDER
+    logs = training.out / LOG_FOLDER
     if not state.exists():
         shutil.rmtree(logs, ignore_errors=True)
     with tf.summary.create_file_writer(str(logs)).as_default():
@@ -247,9 +252,9 @@ def _fine_tune(
         def log(epoch: int, figures: Figures) -> None:
             for name, value in asdict(figures).items():
                 tf.summary.scalar(name, value, step=epoch)
-            this.watch.epoch_ended()
+            training.watch.epoch_ended()
 
-        this.watch.epoch_ended()
+        training.watch.epoch_ended()
         progressed = tuner.run(state, log)
     for stale in state.parent.glob("*.state.npz"):
         if stale != state:
@@ -257,14 +262,14 @@ def _fine_tune(
     return progressed, tuner.logits(val)
 
 
-def _evaluate(this: _Run, progressed: Progressed, calibrated: Calibrated) -> Metrics:
+def _evaluate(training: _Training, progressed: Progressed, calibrated: Calibrated) -> Metrics:
     """The kept network on the test part."""
-    photos = this.photos
-    probabilities = predict(this.network, photos, this.config.preprocessing)
+    photos = training.photos
+    probabilities = predict(training.network, photos, training.config.preprocessing)
     return Metrics(
-        data=this.data,
-        config=this.config,
-        weights_sha256=weights_sha256(this.convolutions),
+        data=training.data,
+        config=training.config,
+        weights_sha256=weights_sha256(training.convolutions),
         labels=photos.labels,
         test=tested(photos, probabilities),
         validation=validated(progressed, len(photos.rows[Part.VAL])),
@@ -272,17 +277,17 @@ def _evaluate(this: _Run, progressed: Progressed, calibrated: Calibrated) -> Met
         history=history(progressed),
         best_epoch=progressed.best_epoch,
         interrupted=progressed.interrupted,
-        weight_change=weight_changes(this.network, this.convolutions),
+        weight_change=weight_changes(training.network, training.convolutions),
     )
 
 
-def _write(this: _Run, metrics: Metrics, made_by: str) -> None:
-    out = this.out
+def _write(training: _Training, metrics: Metrics, made_by: str) -> None:
+    out = training.out
     # The network first: whatever goes wrong behind it, the training is not lost.
-    save_network(this.network, out / NETWORK)
-    write_labels(out / LABELS, this.photos.labels)
-    Rules(this.config.preprocessing).write(out / PREPROCESSING)
+    save_network(training.network, out / NETWORK)
+    write_labels(out / LABELS, training.photos.labels)
+    Rules(training.config.preprocessing).write(out / PREPROCESSING)
     metrics.write(out / METRICS)
-    with this.watch.step("report"):
-        write_report(out, this.network, metrics)
-    this.watch.timings(made_by).write(out / TIMINGS)
+    with training.watch.step("report"):
+        write_report(out, training.network, metrics)
+    training.watch.timings(made_by).write(out / TIMINGS)

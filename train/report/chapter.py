@@ -28,7 +28,7 @@ from train.report.chapter_records import (
     Shuffled,
     Subject,
 )
-from train.report.network_views import Candidate, Eyes, Floats, Readings
+from train.report.network_views import Candidate, Floats, LayerReader, Readings
 from train.report.worked_examples import Neuron
 
 HIERARCHY = {
@@ -51,7 +51,7 @@ VARIES = 1e-3
 TIMED_PHOTOS = 8
 
 
-def look(
+def make_chapter(
     network: keras.Model, candidates: Sequence[Candidate], labels: Sequence[str], cut: str
 ) -> Chapter:
     """Make the chapter.
@@ -62,20 +62,20 @@ def look(
         labels: names of the classes.
         cut: name of the last frozen layer.
     """
-    sight = Eyes(network, (*HIERARCHY, MAP, "probabilities"))
-    survey = network_views.survey(sight, candidates, tuple(HIERARCHY))
+    reader = LayerReader(network, (*HIERARCHY, MAP, "probabilities"))
+    survey = network_views.survey(reader, candidates, tuple(HIERARCHY))
     index = network_views.most_telling(candidates, survey)
     table = layer_table.describe(network, cut)
-    return _Looking(network, sight, candidates, survey, index, table, tuple(labels)).chapter()
+    return _ChapterMaker(network, reader, candidates, survey, index, table, tuple(labels)).chapter()
 
 
-class _Looking:
+class _ChapterMaker:
     """The subject with what the network makes of it and of its three variations."""
 
     def __init__(
         self,
         network: keras.Model,
-        sight: Eyes,
+        reader: LayerReader,
         candidates: Sequence[Candidate],
         survey: network_views.Survey,
         index: int,
@@ -95,7 +95,7 @@ class _Looking:
             "shuffled": network_views.shuffled(self.pixels),
             "plain": network_views.plain(self.pixels),
         }
-        read = sight.read(np.stack([self.pixels, *self.variations.values()]))
+        read = reader.read(np.stack([self.pixels, *self.variations.values()]))
         names = ("subject", *self.variations)
         self.readings: dict[str, Readings] = {
             name: {layer: values[i] for layer, values in read.items()}

@@ -46,7 +46,7 @@ class Survey:
     """By layer: where it is, as row * width + column, (n, channels)."""
 
 
-class Eyes:
+class LayerReader:
     """A classifier with some of its layers open to be read."""
 
     def __init__(self, network: keras.Model, names: Sequence[str]) -> None:
@@ -62,14 +62,14 @@ class Eyes:
         return {name: value.numpy() for name, value in self._read(pixels).items()}
 
 
-def survey(eyes: Eyes, candidates: Sequence[Candidate], names: Sequence[str]) -> Survey:
+def survey(reader: LayerReader, candidates: Sequence[Candidate], names: Sequence[str]) -> Survey:
     """Let the network look at all candidates, a few at a time, and keep the peaks."""
     probabilities: list[Floats] = []
     class_maps: list[Floats] = []
     peaks: dict[str, list[Floats]] = {name: [] for name in names}
     cells: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in names}
     for start in range(0, len(candidates), BATCH):
-        readings = eyes.read(np.stack([c.pixels for c in candidates[start : start + BATCH]]))
+        readings = reader.read(np.stack([c.pixels for c in candidates[start : start + BATCH]]))
         probabilities.append(readings["probabilities"])
         class_maps.append(readings["class_map"])
         for name in names:

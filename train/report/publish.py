@@ -48,7 +48,7 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
         raise DataError(f"{folder}: the test photos are gone; run `make data` again")
     block = metrics.config.first_trained_block - 1
     cut = f"block_{block}" if metrics.best_epoch > 0 else chapter.LAST
-    shown = chapter.look(network, candidates, metrics.labels, cut)
+    shown = chapter.make_chapter(network, candidates, metrics.labels, cut)
     write_text(out / REPORT, page.render(metrics, rows, load, shown))
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from convert.verify.clutter import clutter
 from convert.verify.confidence import (
-    LEAST_PHOTOS,
+    MIN_PHOTOS,
     REJECTED_SHARE,
     choose_threshold,
     measure_threshold,
@@ -40,7 +40,7 @@ def test_the_threshold_turns_away_at_most_one_known_photo_in_twenty(scores: Any)
 
 
 def test_too_few_photos_choose_no_threshold_and_nineteen_the_lowest_score() -> None:
-    scores = np.linspace(0.5, 0.99, LEAST_PHOTOS)
+    scores = np.linspace(0.5, 0.99, MIN_PHOTOS)
     assert choose_threshold(scores[1:]) == 0
     assert choose_threshold(scores) == 0.5
 

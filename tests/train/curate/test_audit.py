@@ -19,8 +19,8 @@ from train.curate.audit import (
     Finding,
     Judge,
     Removal,
-    alike,
     confident_label,
+    find_alike,
     judge,
     mislabels,
     removals,
@@ -128,7 +128,7 @@ def test_copies_contradictions_and_bursts_are_told_apart() -> None:
         row(3, "tulip"),
         *(row(i, "daisy") for i in range(4, 8)),
     ]
-    found = {f.kind: set(f.paths) for f in alike(rows, thumbs, features)}
+    found = {f.kind: set(f.paths) for f in find_alike(rows, thumbs, features)}
     assert found == {
         "copy": {rows[0].path, rows[1].path},
         "contradiction": {rows[2].path, rows[3].path},
@@ -136,7 +136,7 @@ def test_copies_contradictions_and_bursts_are_told_apart() -> None:
     }
     gone = {
         r.path: r.reason
-        for r in removals(rows + many("rose") + many("tulip"), alike(rows, thumbs, features))
+        for r in removals(rows + many("rose") + many("tulip"), find_alike(rows, thumbs, features))
     }
     assert gone == {
         rows[1].path: f"the same bytes as {rows[0].path}",
@@ -157,7 +157,7 @@ def test_behind_a_fixed_camera_only_copies_are_told() -> None:
     features = unit(1 + rng.normal(0, 0.01, (count, 64)))
     rows = [row(i, "deer", name=f"photo_{'x' * (i + 1)}") for i in range(count - 1)]
     rows.append(row(count, "deer", digest=rows[7].sha256, name="again"))
-    (found,) = alike(rows, thumbs, features)
+    (found,) = find_alike(rows, thumbs, features)
     assert found.kind == "copy" and set(found.paths) == {rows[7].path, rows[-1].path}
 
 
@@ -172,7 +172,7 @@ def test_alike_thumbnails_of_different_things_are_no_contradiction() -> None:
     # A yellow disc in the middle of white: as small pictures the same, as flowers not.
     thumbs = unit(np.ones((2, 768)))
     features = unit(np.array([[1.0, 0.2, 0], [0.2, 1.0, 0]]))
-    assert alike([row(0, "rose"), row(1, "tulip")], thumbs, features) == []
+    assert find_alike([row(0, "rose"), row(1, "tulip")], thumbs, features) == []
 
 
 def test_a_judge_that_would_take_much_of_a_class_takes_none_of_it() -> None:
@@ -192,7 +192,7 @@ def test_copies_go_however_many_they_are() -> None:
 
 def test_a_copy_goes_that_also_has_a_near_copy() -> None:
     rows = [row(i, "rose", digest="a" * 64) for i in range(2)] + [row(2, "rose")]
-    (found,) = alike(rows, unit(np.ones((3, 768))), unit(np.ones((3, 64))))
+    (found,) = find_alike(rows, unit(np.ones((3, 768))), unit(np.ones((3, 64))))
     (gone,) = removals(rows, [found])
     assert (gone.path, gone.kind) == (rows[1].path, "copy")
     assert gone.reason == f"the same bytes as {rows[0].path}"
@@ -299,7 +299,7 @@ def test_a_recompressed_photo_in_another_class_is_a_contradiction() -> None:
     assert RULES.colour == copy.mode
     thumbs = np.stack([thumbnail(original), thumbnail(copy)])
     features = np.full((2, 4), 0.5, np.float32)
-    (found,) = alike([row(0, "rose"), row(1, "tulip")], thumbs, features)
+    (found,) = find_alike([row(0, "rose"), row(1, "tulip")], thumbs, features)
     assert found.kind == "contradiction"
 
 
@@ -338,8 +338,8 @@ def test_photos_of_devices_change_nothing_of_what_cleaning_takes_from_the_users_
     seed: int, saved: int
 ) -> None:
     own, rows, thumbs, features = garden_with_devices(seed, saved)
-    alone = removals(own, alike(own, thumbs[:150], features[:150]))
-    gone = removals(rows, alike(rows, thumbs, features))
+    alone = removals(own, find_alike(own, thumbs[:150], features[:150]))
+    gone = removals(rows, find_alike(rows, thumbs, features))
     mine = {r.path for r in own}
     assert [r for r in gone if r.path in mine] == alone
     used = {r.path for r in rows if r.part != LEFT_OUT}
@@ -351,10 +351,10 @@ def test_a_device_photo_in_the_wrong_class_goes_and_not_the_photo_it_resembles()
     rows = [*many("rose"), *many("tulip"), replace(row(1, "tulip"), collected=True)]
     thumbs, features = unit(rng.normal(size=(81, 768))), unit(rng.normal(size=(81, 64)))
     thumbs[80], features[80] = thumbs[0], features[0]
-    (gone,) = removals(rows, alike(rows, thumbs, features))
+    (gone,) = removals(rows, find_alike(rows, thumbs, features))
     assert gone.path == rows[80].path and gone.kind == "contradiction"
     left_out = [*rows[:80], replace(rows[80], part=LEFT_OUT)]
-    assert removals(left_out, alike(left_out, thumbs, features)) == []
+    assert removals(left_out, find_alike(left_out, thumbs, features)) == []
 
 
 def test_devices_photos_do_not_teach_the_judge() -> None:

@@ -15,7 +15,7 @@ from device.contract.folders import photos_below
 from tests.train.data.test_dataset import RULES, image, jpeg, two_classes, write
 from train.data import dataset as photos
 from train.data import record
-from train.data.folder import look
+from train.data.folder import read_folder
 from train.data.split import assign
 from train.errors import DataError
 
@@ -26,11 +26,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def found(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path, _ in look(folder).photos}
+    return {path.relative_to(folder).as_posix() for path, _ in read_folder(folder).photos}
 
 
 def notes(folder: Path) -> str:
-    return "\n".join(look(folder).notes)
+    return "\n".join(read_folder(folder).notes)
 
 
 # --- kinds of files -----------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def test_a_named_pipe_is_no_photo_and_nothing_waits_for_it(folder: Path) -> None
 def test_a_class_of_nothing_that_is_read_stops(folder: Path, name: str) -> None:
     write(folder / "owl" / name, b"something else")
     with pytest.raises(DataError, match="class folder 'owl' holds no photo, but 1 "):
-        look(folder)
+        read_folder(folder)
 
 
 def test_a_folder_of_documents_or_of_nothing_is_no_class_and_told(folder: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_class_behind_a_link_that_leads_nowhere_stops(folder: Path, inside: bo
         (folder / "owl").mkdir()
     (folder / "owl" / "link" if inside else folder / "owl").symlink_to("/nowhere/at all")
     with pytest.raises(DataError, match=r"class 'owl' has no photos.*leads nowhere"):
-        look(folder)
+        read_folder(folder)
 
 
 # --- parts and depth ----------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def test_exported_parts_are_refused_whatever_lies_beside_them(
         folder.rename(folder.parent / "outer" / "birds")
         folder = folder.parent / "outer"
     with pytest.raises(DataError, match="its folders are parts") as caught:
-        look(folder)
+        read_folder(folder)
     assert all(name in str(caught.value) for name in names)
 
 
@@ -225,7 +225,7 @@ def test_a_part_without_class_folders_does_not_hide_the_other(folder: Path) -> N
     as_parts(folder, "train")
     write(folder / "test" / "1.jpg", jpeg(image(1)))
     with pytest.raises(DataError, match=r"its folders are parts \(test, train\)"):
-        look(folder)
+        read_folder(folder)
 
 
 def test_classes_one_level_too_deep_are_refused_with_the_folder_to_give(folder: Path) -> None:
@@ -234,7 +234,7 @@ def test_classes_one_level_too_deep_are_refused_with_the_folder_to_give(folder: 
     folder.rename(outer / "birds")
     write(outer / "notes.txt", b"")
     with pytest.raises(DataError, match=r"holds folders \(fern, moss\).*DATA=.*outer/birds"):
-        look(outer)
+        read_folder(outer)
 
 
 def test_trains_and_tests_are_classes_too(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_classes_that_look_alike_are_refused_with_both_names(
     for name in (one, other):
         write(folder / name / "1.jpg", jpeg(image(1)))
     with pytest.raises(DataError, match="look alike") as caught:
-        look(folder)
+        read_folder(folder)
     assert repr(one) in str(caught.value) and repr(other) in str(caught.value)
 
 
@@ -286,7 +286,7 @@ def test_ordinary_spellings_are_classes(folder: Path, name: str) -> None:
 def test_what_can_be_no_class_is_refused_on_one_line(folder: Path, name: str) -> None:
     write(folder / name / "1.jpg", jpeg(image(1)))
     with pytest.raises(DataError, match="rename it") as caught:
-        look(folder)
+        read_folder(folder)
     assert str(caught.value).isprintable()
 
 
@@ -296,14 +296,14 @@ def test_a_class_whose_name_is_no_text_is_refused(folder: Path) -> None:
     except OSError:
         pytest.skip("this file system keeps names as text")
     with pytest.raises(DataError, match=r"no UTF-8 text.*rename it") as caught:
-        look(folder)
+        read_folder(folder)
     assert str(caught.value).isprintable()
 
 
 def test_line_breaks_in_names_of_photos_stay_out_of_the_lines(folder: Path) -> None:
     write(folder / "moss" / "a\nb.jpg", b"")
     write(folder / "moss" / "c\nd.txt", b"")
-    assert "\\n" in notes(folder) and all("\n" not in note for note in look(folder).notes)
+    assert "\\n" in notes(folder) and all("\n" not in note for note in read_folder(folder).notes)
     rows = assign(photos.scan(folder, RULES))
     table = record.table(record.describe(folder, rows).data, rows)
     assert "left out: moss/a\\nb.jpg: the file is empty" in table.splitlines()
@@ -347,7 +347,7 @@ def test_a_folder_that_may_not_be_read_stops_with_its_name(nobody: Path, name: s
         os.seteuid(65534)
     close(nobody / name)
     with pytest.raises(DataError, match=rf"{name}: Permission denied; let it be read"):
-        look(nobody)
+        read_folder(nobody)
 
 
 def test_a_photo_that_may_not_be_read_is_left_out_with_the_reason(nobody: Path) -> None:

@@ -42,7 +42,7 @@ def frozen(pixels: Any) -> Any:
 
 
 READERS: dict[str, Read] = {
-    "a view for training": lambda folder: fit._row(
+    "a view for training": lambda folder: fit._photo_activations(
         frozen,  # type: ignore[arg-type]
         folder / NAME,
         TrainConfig(),
@@ -50,13 +50,15 @@ READERS: dict[str, Read] = {
         ROW,
     ),
     "test and validation": lambda folder: load_listed(folder / NAME, ROW.sha256, RULES),
-    "features for the audit": lambda folder: features._look(
+    "features for the audit": lambda folder: features._activations(
         frozen,  # type: ignore[arg-type]
         folder / NAME,
         ROW.sha256,
         RULES,
     ),
-    "a lesson for the small network": lambda folder: lessons._look(folder, (RULES,), 1, 0, ROW),
+    "a lesson for the small network": lambda folder: lessons._view_in_sizes(
+        folder, (RULES,), 1, 0, ROW
+    ),
     "calibration, verification, golden outputs": converted("pixels"),
     "a sample frame": converted("content"),
 }

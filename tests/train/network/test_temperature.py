@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from train.network.temperature import (
-    LEAST,
-    MOST,
+    HIGHEST,
+    LOWEST,
     Calibrated,
     calibrate,
     fit_temperature,
     log_loss,
-    undo,
+    logits_before,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ def test_a_small_part_without_a_mistake_asks_for_no_certainty() -> None:
     logits = np.eye(3)[[0, 1, 2]] * 2.0
     few = fit_temperature(logits, np.arange(3))
     many = fit_temperature(np.tile(logits, (100, 1)), np.tile(np.arange(3), 100))
-    assert LEAST < many < few
+    assert LOWEST < many < few
     assert softmax(logits / few, axis=1).max() < 0.9
 
 
@@ -57,14 +57,16 @@ def test_every_part_has_a_finite_temperature_within_its_bounds(
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, spread, (n, classes)).astype(np.float32)
     labels = rng.integers(0, classes, n)
-    assert LEAST <= fit_temperature(logits, labels) <= MOST
+    assert LOWEST <= fit_temperature(logits, labels) <= HIGHEST
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5))
 def test_undoing_gives_the_loss_from_before(seed: int, temperature: float) -> None:
     logits, labels = honest(50, seed=seed)
     after = softmax(logits / temperature, axis=1)
-    assert log_loss(undo(after, temperature), labels) == pytest.approx(log_loss(logits, labels))
+    assert log_loss(logits_before(after, temperature), labels) == pytest.approx(
+        log_loss(logits, labels)
+    )
 
 
 @pytest.fixture
