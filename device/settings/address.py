@@ -28,7 +28,9 @@ SHORTEST_SECRET = 4
 LONG_VALUE = 8
 """Values of a query that are this long are taken for secret, whatever they are called."""
 _KNOWN = "rtsp[stu]?|rtmp[st]?|https?|mqtts?|wss?|srt|rtp|tcp|udp|tls|ftps?|onvif|mms"
-_START = re.compile(rf"(?i)[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?|[/\\]{{2,}}(?=.*@)")
+_START = re.compile(
+    rf"(?i)[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?|[/\\]{{2,}}(?=(?s:.*)@)"
+)
 _START_IN_TEXT = re.compile(
     # Without two slashes only with an @: "http: ..." may begin any message.
     rf"(?i)(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?(?=\S*@))"
@@ -48,6 +50,8 @@ _PLACE_IN_TEXT = re.compile(
 _DONE = re.compile(r"(?:[?#=;&:]\.\.\.)?(?:#\d+)?(?=[:;,.)'\"\]]*$)")
 """What `shown` leaves of it, perhaps with the number of a frame."""
 _END = re.compile(r"[:;,.)'\"\]]*$")
+_QUERY_BEFORE = re.compile("[?#]|/.*[&;=]|[&;].*=", re.S)
+"""In front of an @ that may be a value's in a query: what follows it is a host or still secret."""
 _SECRET_KEY = re.compile(r"pass|pwd|psw|token|key|auth|secret|sig|session|sid|cred", re.I)
 
 
@@ -135,15 +139,17 @@ def problem(address: str) -> str:
 def shown(address: str) -> str:
     """An address as anybody may see it; a path to local files stays as it is."""
     start = _START.match(address)
-    if start is None and address[:1] in ("/", ".", "~") and not re.search(":.*@", address):
+    if start is None and address[:1] in ("/", ".", "~") and not re.search("(?s):.*@", address):
         return address
     rest = address[start.end() :] if start else address
-    _, at, tail = rest.rpartition("@")
+    userinfo, at, tail = rest.rpartition("@")
     before = (start[0] if start else "") + (HIDDEN + at if at else "")
     if start is None and not at:
         # A folder, perhaps of an odd name, or an address without its beginning.
         path, mark, _ = address.partition("?")
         return f"{path}?{HIDDEN}" if mark else path
+    if _QUERY_BEFORE.search(userinfo):
+        return before + HIDDEN
     return before + _cut(tail, _PLACE)
 
 
@@ -253,10 +259,10 @@ def _hide_in_line(line: str) -> str:
     if start is None:
         return line
     rest = line[start.end() :]
-    _, at, tail = rest.rpartition("@")
+    userinfo, at, tail = rest.rpartition("@")
     word = re.match(r"\S*", tail)
     assert word is not None
-    found = _PLACE_IN_TEXT.match(word[0])
+    found = _PLACE_IN_TEXT.match("" if _QUERY_BEFORE.search(userinfo) else word[0])
     assert found is not None
     hidden = found[0] + _hide_end(word[0][found.end() :])
     behind = tail[word.end() :]
@@ -278,11 +284,34 @@ def _secrets_of(address: str) -> Iterator[tuple[str, str]]:
     start = _START.match(address)
     if start is None and shown(address) == address:
         return
-    userinfo, _, tail = address[start.end() if start else 0 :].rpartition("@")
-    cut = _cut(tail, _PLACE)
-    query = tail[len(cut.removesuffix(HIDDEN)) :]
-    if userinfo or query:
-        yield from ((form, shown(address)) for form in _forms(address))
+    rest = address[start.end() if start else 0 :]
+    for userinfo, tail in _readings(rest):
+        cut = _cut(tail, _PLACE)
+        query = tail[len(cut.removesuffix(HIDDEN)) :]
+        if userinfo or query:
+            yield from ((form, shown(address)) for form in _forms(address))
+        in_place_of_port = cut.endswith(f":{HIDDEN}")
+        secrets = _secrets_in(userinfo, query, in_place_of_port=in_place_of_port)
+        yield from ((form, HIDDEN) for secret in secrets for form in _forms(secret))
+        user, _, password = userinfo.partition(":")
+        plain = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+        yield base64.b64encode(plain).decode(), HIDDEN
+
+
+def _readings(rest: str) -> Iterator[tuple[str, str]]:
+    """User with password, and what follows them, of an address without its scheme.
+
+    Where the last @ may be a value's in the query, another one, or none, is in front of the host.
+    """
+    userinfo, _, tail = rest.rpartition("@")
+    yield userinfo, tail
+    if _QUERY_BEFORE.search(userinfo):
+        yield "", rest
+        yield from ((rest[: at.start()], rest[at.end() :]) for at in re.finditer("@", userinfo))
+
+
+def _secrets_in(userinfo: str, query: str, *, in_place_of_port: bool) -> list[str]:
+    """What is secret in one reading of an address, piece by piece."""
     user, colon, password = userinfo.partition(":")
     # What takes an address apart by other rules than ours repeats pieces.
     secrets = [userinfo, password, *re.split("[/?#@:]", password)]
@@ -290,17 +319,15 @@ def _secrets_of(address: str) -> Iterator[tuple[str, str]]:
         secrets.append(query)
     if not colon and _is_telling(user):
         secrets.append(user)
-    if cut.endswith(f":{HIDDEN}"):
-        # In a port's place: a password without its @.
+    if in_place_of_port:
+        # A password without its @.
         secrets += re.split("[/?#]", query)[:1]
     for key, value in _values(query):
         if key:
             secrets.append(f"{key}={value}")
         if _is_telling(value) or _SECRET_KEY.search(key):
             secrets.append(value)
-    yield from ((form, HIDDEN) for secret in secrets for form in _forms(secret))
-    plain = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
-    yield base64.b64encode(plain).decode(), HIDDEN
+    return secrets
 
 
 def _values(query: str) -> Iterator[tuple[str, str]]:
@@ -326,11 +353,12 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _escaped(text: str) -> Iterator[str]:
-    forms = {text, " ".join(text.split()), printable(text), printable_line(text), repr(text)[1:-1]}
+    forms = {text, printable(text), printable_line(text), repr(text)[1:-1]}
     forms |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     forms |= {text.encode("ascii", "backslashreplace").decode()}
     # UTF-8 that was read as Latin-1.
     forms |= {text.encode("utf-8", "surrogatepass").decode("latin-1")}
+    forms |= {" ".join(form.split()) for form in forms}
     for form in forms:
         if len(form) >= SHORTEST_SECRET and form.strip("."):
             yield form
