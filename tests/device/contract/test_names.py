@@ -62,6 +62,13 @@ def test_a_name_is_as_long_as_a_file_system_takes() -> None:
     assert name_problem("ж" * (MAX_NAME_BYTES // 2 + 1))
 
 
+@pytest.mark.parametrize(("letters", "problem"), [(64, ""), (67, "is longer than 200 bytes")])
+def test_letters_of_several_bytes_count_as_what_a_file_system_counts(
+    letters: int, problem: str
+) -> None:
+    assert name_problem("菊" * letters) == problem
+
+
 @given(st.text(max_size=250))
 def test_every_name_that_passes_is_one_folder_and_one_line(name: str) -> None:
     if not name_problem(name):

@@ -275,14 +275,25 @@ def test_classes_that_look_alike_are_refused_with_both_names(
 
 
 @pytest.mark.parametrize(
-    "name", ["Rosa sp.", "گل‌های سرخ", "ハルジオン・白", "O’Neil’s finch", "👩‍🌾", "50% moss; a|b"]
+    "name",
+    [
+        "Rosa sp.",
+        "گل‌های سرخ",
+        "ハルジオン・白",
+        "O’Neil’s finch",
+        "👩‍🌾",
+        "50% moss; a|b",
+        "菊" * 64,
+    ],
 )
 def test_ordinary_spellings_are_classes(folder: Path, name: str) -> None:
     write(folder / name / "1.jpg", jpeg(image(1)))
     assert f"{name}/1.jpg" in found(folder)
 
 
-@pytest.mark.parametrize("name", ["a\x1b[31m", "a\u202eb", "x" * 201, "-x", "_old", "rose "])
+@pytest.mark.parametrize(
+    "name", ["a\x1b[31m", "a\u202eb", "x" * 201, "菊" * 67, "-x", "_old", "rose "]
+)
 def test_what_can_be_no_class_is_refused_on_one_line(folder: Path, name: str) -> None:
     write(folder / name / "1.jpg", jpeg(image(1)))
     with pytest.raises(DataError, match="rename it") as caught:

@@ -105,7 +105,7 @@ def test_a_photo_tells_where_it_comes_from_wherever_it_is_moved(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "label", ["", "..", "a/b", "_review", ".x", "a\nb", " a", "x" * 201, "a\\b"]
+    "label", ["", "..", "a/b", "_review", ".x", "a\nb", " a", "x" * 201, "菊" * 67, "a\\b"]
 )
 def test_a_label_that_leads_elsewhere_is_refused(tmp_path: Path, label: str) -> None:
     with pytest.raises(ClassNameError):

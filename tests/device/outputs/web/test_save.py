@@ -56,7 +56,22 @@ def test_only_the_own_page_can_save(
 
 @pytest.mark.parametrize(
     "label",
-    ["", ".", "..", "../x", "a/b", "/etc", "a\\b", "-x", "_x", "a\nb", "x" * 201, None, 7.5],
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "/etc",
+        "a\\b",
+        "-x",
+        "_x",
+        "a\nb",
+        "x" * 201,
+        "菊" * 67,
+        None,
+        7.5,
+    ],
 )
 def test_a_class_that_is_no_good_name_of_a_folder_is_refused(
     page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor, label: Any
@@ -69,7 +84,7 @@ def test_a_class_that_is_no_good_name_of_a_folder_is_refused(
 
 
 @pytest.mark.parametrize(
-    "label", ["Rosa canina (wild)", "O'Neil's finch", "Rosa sp.", "گل‌ها", "🌻"]
+    "label", ["Rosa canina (wild)", "O'Neil's finch", "Rosa sp.", "گل‌ها", "🌻", "菊" * 64]
 )
 def test_an_ordinary_name_is_one(
     page: Web, surroundings: Surroundings, crowd: ThreadPoolExecutor, label: str
