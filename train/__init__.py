@@ -1,6 +1,6 @@
 """Photos in, a fine-tuned Keras classifier out.
 
-Its steps, as `python -m train` calls them, are in these packages.
+These packages hold the steps that `python -m train` runs.
 """
 
 __all__ = ["curate", "data", "distill", "recipe", "report"]

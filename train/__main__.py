@@ -1,4 +1,4 @@
-"""Command line of the training stage: data, audit, weights, fit, report."""
+"""Command line of the training stage: data, audit, weights, fit, report, distill."""
 
 import argparse
 import os
@@ -26,7 +26,7 @@ def data(options: argparse.Namespace) -> int:
 
 
 def _photos(options: argparse.Namespace) -> Path:
-    """The folder of photos; its stamp is of before they are read, so that none comes unnoticed."""
+    """The folder of photos; its stamp is written first, so that no later change is missed."""
     from train import stamps
     from train.data.dataset import locate
 
@@ -49,13 +49,13 @@ def audit(options: argparse.Namespace) -> int:
 
 
 def _weights_source(given: str) -> str:
-    """What `backbone.load_weights` takes; in a folder, the default weights are fetched."""
+    """What `backbone.load_weights` takes; for a folder, the default weights are fetched into it."""
     from train.network.backbone import KERAS_DOWNLOAD
     from train.network.fetch_weights import fetch_weights
 
     if given == KERAS_DOWNLOAD:
         return given
-    # No shell has seen a "~" behind WEIGHTS=.
+    # make passes WEIGHTS= on as it is: no shell has expanded a "~".
     path = Path(os.path.expanduser(given))
     return str(fetch_weights(path) if path.is_dir() else path)
 
@@ -70,7 +70,7 @@ def weights(options: argparse.Namespace) -> int:
 
 def fit(options: argparse.Namespace) -> int:
     """Train and write the model with its metrics and report."""
-    # TensorFlow takes seconds to import and talks a lot: only where it is needed, and quietly.
+    # TensorFlow takes seconds to import and prints a lot: import it only here, and quietly.
     with quiet_tensorflow():
         from train.network.backbone import Architecture
         from train.recipe.config import TrainConfig
@@ -95,7 +95,7 @@ def fit(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the report of a finished training again."""
+    """Write the report of a finished training run again."""
     with quiet_tensorflow():
         from train.artifacts import read_training
         from train.report.publish import write_report

@@ -1,4 +1,4 @@
-"""What training leaves that more than one step reads or writes: the network and its metrics."""
+"""Reading and writing the trained network, and reading its metrics, for more than one step."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from train.errors import BuildFolderError
 
 
 def read_training(out: Path) -> tuple[Metrics, keras.Model]:
-    """Metrics and network of a finished training.
+    """Metrics and network of a finished training run.
 
     Raises:
         RecordError: if the metrics are missing, damaged or of another version.
@@ -24,15 +24,15 @@ def read_training(out: Path) -> tuple[Metrics, keras.Model]:
     metrics, path = Metrics.read(out / METRICS), out / NETWORK
     try:
         return metrics, keras.saving.load_model(path, compile=False)
-    # What Keras raises for a damaged file, it does not promise.
+    # Keras does not document what it raises for a damaged file.
     except Exception as error:
         raise BuildFolderError(
-            f"{path}: no whole network ({one_line(error)}); remove it and run `make train`"
+            f"{path}: not a complete network ({one_line(error)}); remove it and run `make train`"
         ) from error
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Save a network; one that is as before keeps its date, and nothing is made from it again."""
+    """Save a network; an unchanged one keeps its date, so make rebuilds nothing from it."""
     with replacing(path) as part_path:
         network.save(part_path)
         if path.exists() and _content(part_path) == _content(path):
@@ -40,12 +40,12 @@ def save_network(network: keras.Model, path: Path) -> None:
 
 
 def _content(path: Path) -> tuple[bytes, int] | None:
-    """Layers, and checksum of the weights; None if that is no whole network."""
+    """Layers, and checksum of the weights; None if the file is not a complete network."""
     try:
         with ZipFile(path) as archive:
             layers = archive.read("config.json")
             weights = archive.getinfo("model.weights.h5").CRC
     except (BadZipFile, zlib.error, KeyError):
         return None
-    # Addresses in the memory of whoever saved it.
+    # These ids are memory addresses of the process that saved the network.
     return re.sub(rb'"shared_object_id": \d+', b"", layers), weights

@@ -8,15 +8,15 @@ class DataError(FieldguideError):
 
 
 class WeightsError(FieldguideError):
-    """The ImageNet weights are missing or damaged: the user fetches them again or names a file."""
+    """The ImageNet weights are missing or damaged: the user fetches them or names another file."""
 
 
 class DownloadError(FieldguideError):
-    """Something could not be fetched: the user checks the network or brings the file."""
+    """Something could not be fetched: the user checks the network or copies the file here."""
 
 
 class BuildFolderError(FieldguideError):
-    """The build folder cannot be written: the user makes room or chooses another."""
+    """The build folder cannot be used: the user frees space, removes a file or names another."""
 
 
 class TrainingError(FieldguideError):

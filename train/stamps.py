@@ -1,7 +1,7 @@
-"""What the dates that make compares cannot tell: which photos there are, and which code.
+"""Stamps for make: they change with the photos and with the code, which file dates cannot tell.
 
-Every `make` runs this, so it needs the standard library alone. A stamp is a small file below
-`build/.vars` that is written anew, and so gets a new date, only when what it stands for changed.
+Every `make` runs this, so it needs only the standard library. A stamp is a small file below
+`build/.vars` that is rewritten, and so gets a new date, only when what it stands for has changed.
 """
 
 import glob
@@ -16,25 +16,25 @@ from pathlib import Path
 
 RENDERED = "rendered"
 STORE = "data"
-"""Where the project keeps photos that nobody named with DATA=."""
+"""Where the project keeps its own photos, used without DATA=."""
 PHOTOS = "photos"
 RECENT_NS = 20_000_000
-"""File systems count time in steps of up to 10 ms: a file that changes again within one looks as
-before, so one that goes on changing is seen anew by the next `make`."""
+"""File systems count time in steps of up to 10 ms, so a second change within one step cannot be
+seen. A file that changed this recently gets a mark, and the next `make` looks at it again."""
 RECENT = b" recent"
 LIBRARIES = (
     *("pillow", "numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu"),
     *("ai-edge-litert", "pillow-heif", "pillow-jxl-plugin"),
 )
-"""Those that make the numbers, or say which photos can be read."""
+"""Libraries that the numbers depend on, or that decide which photos can be read."""
 
 
 PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "photos", "preprocess"))
-"""What decides which pixels a photo has."""
+"""The code that decides which pixels a photo has."""
 RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "training"))
-"""What decides which files training leaves, and in which form."""
+"""The code that decides which files training writes, and in which format."""
 PAGES = tuple(f"device/workstation/{name}.py" for name in ("measures", "plot_style", "templates"))
-"""What decides how our pages look and which intervals stand on them."""
+"""The code that decides how the pages look and which intervals they show."""
 CODE = {
     "code-data": (
         "train/**/*.py",
@@ -72,7 +72,7 @@ CODE = {
 }
 """The files that each stamp of code stands for."""
 EXEMPT = ("train/bench/", "convert/bench/")
-"""Benchmarks and tables make nothing that ships."""
+"""Benchmarks and tables do not change anything that ships."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -85,9 +85,9 @@ def folders(data: str, store: str = STORE) -> list[str]:
 
 
 def photos_digest(data: str, store: str = STORE) -> str:
-    """Changes whenever a file below the photos' folder comes, goes, moves or is written.
+    """A digest that changes when a file of the photos is added, removed, moved or written.
 
-    Looks at names, sizes, times and inodes; of a link at what it leads to.
+    It covers names, sizes, times and inodes; for a link, those of its target.
     """
     lines = list(_lines(data, store))
     if any(line.endswith(RECENT) for line in lines):
@@ -103,7 +103,7 @@ def _lines(data: str, store: str) -> Iterator[bytes]:
 
 
 def _listing(root: bytes) -> Iterator[bytes]:
-    """One line for everything below a folder, each folder once, however many links lead there."""
+    """One line per entry below a folder; each folder once, however many links lead there."""
     seen: set[tuple[int, int]] = set()
     waiting = [root]
     now_ns = time.time_ns()
@@ -132,7 +132,7 @@ def _listing(root: bytes) -> Iterator[bytes]:
 
 
 def file_state(path: str) -> str:
-    """Changes whenever a file is written or exchanged; what is no file has none."""
+    """A text that changes when a file is written or replaced; without a file, the path itself."""
     try:
         status = os.stat(os.path.expanduser(path))
     except (OSError, ValueError):
@@ -141,7 +141,7 @@ def file_state(path: str) -> str:
 
 
 def code_digest(patterns: Iterable[str], root: Path = ROOT) -> str:
-    """Of the source files that the patterns name, and of the libraries that make numbers."""
+    """A digest of the source files that match the patterns, and of the versions of `LIBRARIES`."""
     digest = hashlib.sha256("\n".join(_versions()).encode())
     for pattern in patterns:
         for path in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
@@ -160,7 +160,7 @@ def _versions() -> Iterator[str]:
 
 
 def write_if_changed(path: Path, content: str) -> None:
-    """Write a stamp if it says something else."""
+    """Write a stamp if its content has changed."""
     try:
         if path.read_text("utf-8", "surrogateescape") == content:
             return

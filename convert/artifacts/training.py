@@ -103,7 +103,7 @@ class Training:
     def _read(self, photo: LabelledPhoto) -> bytes:
         data = read_photo(self.data_folder / photo.path)
         if hashlib.sha256(data).hexdigest() != photo.sha256:
-            raise PhotoError("its bytes are others than those that were scanned")
+            raise PhotoError("its content has changed since it was scanned")
         return data
 
     @contextmanager

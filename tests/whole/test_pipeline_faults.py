@@ -48,7 +48,7 @@ def test_a_photo_that_was_exchanged_is_one_line_with_its_name(build: Build, tmp_
     for command in ("verify", "bundle"):
         status, _, err = again.convert(command)
         assert status == 1
-        assert f"{test}: its bytes are others" in only_error(err)
+        assert f"{test}: its content has changed" in only_error(err)
         assert "run `make data` again" in only_error(err)
 
 

@@ -1,3 +1,3 @@
-"""Our recipe beside others, and how training scales."""
+"""Benchmarks: our recipe compared with others, and how training scales."""
 
 __all__ = ["recipes", "scale"]

@@ -1,14 +1,14 @@
-"""Our recipe beside the two that people use today: same split, same weights, one run.
+"""Our recipe compared with two common ones: same split, same weights, one run.
 
 - `tutorial`: the standard Keras transfer-learning tutorial. MobileNetV2 with its BatchNorms,
   flips and rotations as layers, dropout 0.2, 10 epochs of the head with Adam at 1e-4, then 10
-  epochs with RMSprop at 1e-5 from layer 100 on.
-- `head_only`: what model makers do by default. Frozen network, flips and zooms, dropout 0.2, 10
-  epochs of the head with Adam at 1e-3, label smoothing 0.1.
+  epochs with RMSprop at 1e-5 for the layers from 100 upwards.
+- `head_only`: what tools for making models do by default. Frozen network, flips and zooms, dropout
+0.2, 10 epochs of the head with Adam at 1e-3, label smoothing 0.1.
 - `ours`: `train.recipe.fit.run` with its defaults.
 
-Each recipe runs in a process of its own, so that its peak memory is its own. Clocks start behind
-the import of TensorFlow and include reading photos and weights.
+Each recipe runs in its own process, so that peak memory is measured separately. Clocks start after
+TensorFlow is imported and include reading photos and weights.
 """
 
 import argparse
@@ -37,13 +37,13 @@ from train.network.fetch_weights import fetch_weights
 from train.recipe.config import TrainConfig
 
 Score = tuple[int, int]
-"""How many photos of the test part were named rightly, and of how many."""
+"""Correctly classified photos of the test part, and all of them."""
 
 RECIPES = ("tutorial", "head_only", "ours")
 BATCH = 32
 EPOCHS = 10
 LESS_THAN_A_PHOTO = 1e-6
-"""Keras gives accuracies as float32; the same share of photos must be the same accuracy."""
+"""Tolerance for Keras' float32 accuracies: equal shares of photos must compare as equal."""
 TUTORIAL_UNFROZEN_FROM = 100
 """Index into the layers of `keras.applications.MobileNetV2`."""
 
@@ -63,9 +63,9 @@ class Measured:
     ended_s: list[float]
     """When each epoch ended, validation included."""
     ended_processor_s: list[float]
-    """The same in processor time of all threads, which other work on the machine hardly changes."""
+    """The same in processor time of all threads, which other load on the machine hardly changes."""
     seconds: float
-    """The whole run, until the test part is classified."""
+    """Of the whole run, up to the classified test part."""
     processor_s: float
     peak_memory_mib: float
 
@@ -79,10 +79,10 @@ class Measured:
 
 
 def keras_network(weights: Path, size_px: int) -> Any:
-    """`keras.applications.MobileNetV2` with BatchNorms and the weights that we train from, too.
+    """`keras.applications.MobileNetV2` with BatchNorms, from the same weights that we start from.
 
     Takes pixels scaled to x/127.5 - 1, as the tutorial's `preprocess_input` does. The checkpoint's
-    own normalisation goes into the first kernel and its BatchNorm's mean; gamma makes up for
+    normalisation is folded into the first kernel and its BatchNorm's mean; gamma compensates for
     Keras' larger epsilon.
     """
     import keras
@@ -144,7 +144,7 @@ class _Clock:
 
 
 def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any], int]:
-    """The parts as the tutorial reads them: files decoded and resized anew each epoch."""
+    """The parts as the tutorial reads them: files are decoded and resized again in each epoch."""
     import tensorflow as tf
 
     rows = read_csv(training / SPLIT)
@@ -172,7 +172,7 @@ def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any]
 def _run_reference(
     training: Path, weights: Path, config: TrainConfig, clock: _Clock, *, tutorial: bool
 ) -> Score:
-    """The tutorial's or the model makers' recipe; size and seed are the settings' own."""
+    """Run the tutorial's or the head-only recipe, with the size and seed of `config`."""
     import keras
     from keras import layers
 
@@ -227,17 +227,17 @@ def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
     """The settings with some of them changed, each given as NAME=NUMBER.
 
     Raises:
-        UsageError: if one is no such change.
+        UsageError: if one of them is not of this form.
     """
     for change in changes:
         name, _, text = change.partition("=")
         known = [f.name for f in fields(config) if isinstance(getattr(config, f.name), int | float)]
         if name not in known:
-            raise UsageError(f"--set {change}: one of {', '.join(known)}, as NAME=NUMBER")
+            raise UsageError(f"--set {change}: give one of {', '.join(known)} as NAME=NUMBER")
         try:
             config = replace(config, **{name: type(getattr(config, name))(text)})
         except ValueError as error:
-            raise UsageError(f"--set {change}: {text!r} is no number") from error
+            raise UsageError(f"--set {change}: {text!r} is not a number") from error
     return config
 
 
@@ -259,7 +259,7 @@ def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock)
 
 
 def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) -> Measured:
-    """Run one recipe in this process; `config` is ours, and gives the others size and seed."""
+    """Run one recipe in this process; all but ours use only size and seed of `config`."""
     import tensorflow as tf
 
     from train.recipe.evaluate import accuracy
@@ -286,7 +286,7 @@ def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) 
 
 
 def table(results: list[Measured]) -> str:
-    """The recipes side by side; times also as ratios to ours."""
+    """The recipes side by side, with their times also as ratios to ours."""
     by_name = {result.recipe: result for result in results}
     goal = by_name["tutorial"].val_accuracy[-1]
     ours = by_name["ours"].reached(goal)
@@ -314,9 +314,9 @@ def table(results: list[Measured]) -> str:
 
 
 def measure_all(options: argparse.Namespace) -> int:
-    """Run every recipe in a process of its own; print the table, write it as JSON."""
+    """Run every recipe in its own process; print the table and write it as JSON."""
     if not (options.training / SPLIT).exists():
-        raise DataError(f"{options.training}: no split here; run `make data` first")
+        raise DataError(f"{options.training}: there is no split; run `make data` first")
     if options.set:
         raise UsageError("--set changes one recipe: add --recipe ours")
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -338,7 +338,7 @@ def measure_all(options: argparse.Namespace) -> int:
 
 
 def measure_one(options: argparse.Namespace) -> int:
-    """Run one recipe in this process; the answer goes into a file."""
+    """Run one recipe in this process and write its figures into a file."""
     config = TrainConfig(architecture=Architecture(size_px=options.size), seed=options.seed)
     config = changed(config, options.set)
     weights = fetch_weights(options.weights)
@@ -356,18 +356,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m train.bench.recipes",
-        description="Our training recipe beside two of today's. Takes about 20 minutes.",
+        description="Compare our training recipe with two common ones. Takes about 20 minutes.",
         epilog="example: python -m train.bench.recipes --recipe ours --set views=4 epochs=6 "
         "--out build/bench/fewer_views.json",
     )
     parser.add_argument("--training", type=Path, default=Path("build/train"))
     parser.add_argument("--weights", type=Path, default=Path("build/weights"))
     parser.add_argument("--size", type=int, default=224, help="input size in pixels")
-    parser.add_argument("--seed", type=int, default=0, help="of the training, not of the split")
-    parser.add_argument("--out", type=Path, default=Path("build/bench/train.json"))
-    parser.add_argument("--recipe", choices=RECIPES, help="only this one, in this process")
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="change settings of ours"
+        "--seed", type=int, default=0, help="seed of the training, not of the split"
+    )
+    parser.add_argument("--out", type=Path, default=Path("build/bench/train.json"))
+    parser.add_argument("--recipe", choices=RECIPES, help="run only this one, in this process")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="change settings of our recipe"
     )
     options = parser.parse_args(arguments)
     return guarded(lambda: measure_one(options) if options.recipe else measure_all(options))

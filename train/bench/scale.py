@@ -1,7 +1,7 @@
-"""How time and memory of training grow with the number of photos: rendered ones, up to 10,000.
+"""How time and memory of training grow with the number of photos: up to 10,000 rendered ones.
 
-Each size is split and trained in processes of their own by the commands that `make` uses, two
-epochs on two views: what grows with the photos is the work of one epoch and one view.
+Each size is split and trained in separate processes, by the commands that `make` uses. Two epochs
+on two views are enough: it is the work per epoch and per view that grows with the photos.
 """
 
 import argparse
@@ -21,10 +21,11 @@ EPOCHS = VIEWS = 2
 
 
 def measure(photos: int, folder: Path, weights: Path) -> dict[str, Any]:
-    """Split and train on that many rendered photos.
+    """Split and train on this many rendered photos.
 
     Returns:
-        Photos, seconds and peak memory of training, and what the caches take on the disk.
+        The number of photos, seconds and peak memory of training, and the size of the caches on
+        disk.
 
     Raises:
         TrainingError: if a command fails.
@@ -52,7 +53,7 @@ def measure(photos: int, folder: Path, weights: Path) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The sizes below one another, with seconds for each 1,000 photos."""
+    """One row per size, also with the seconds per 1,000 photos."""
     lines = [f"{'photos':>7}{'seconds':>9}{'a 1,000':>9}{'peak MiB':>10}{'cache MiB':>11}"]
     for row in rows:
         seconds = sum(row["seconds"].values())
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m train.bench.scale",
-        description="Time and memory of training on more and more rendered photos.",
+        description="Measure time and memory of training on growing numbers of rendered photos.",
     )
     parser.add_argument("--weights", type=Path, default=Path("build/weights"))
     parser.add_argument("--out", type=Path, default=Path("build/bench/scale"))

@@ -1,3 +1,3 @@
-"""Looking after a folder of photos: audit, cleaning, review of what devices saved."""
+"""Care of a folder of photos: audit, cleaning, review of the photos that devices saved."""
 
 __all__ = ["audit_page", "prepare"]

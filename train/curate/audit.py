@@ -1,8 +1,8 @@
-"""The audit: what in a folder of photos would spoil training, or the figures afterwards.
+"""The audit: which photos of a folder would harm training or distort its figures.
 
-Pure functions from split rows, thumbnails and frozen features to findings. All that is learned is
-learned from the training part alone: labels of the test part decide about no photo. What devices
-saved decides about no photo but such ones.
+Pure functions from split rows, thumbnails and frozen features to findings. The audit learns only
+from the training part: labels of the test part do not affect the verdict on any photo. Photos that
+devices saved affect only the verdict on other such photos.
 """
 
 import warnings
@@ -30,30 +30,30 @@ Numbers = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 
 SAME_PICTURE_CORRELATION = 0.97
-"""Of thumbnails: with `SAME_PICTURE_COSINE`, one picture. Alone, 0.94 also joins a dandelion and a
-sunflower of the same size on white."""
+"""Of thumbnails. Together with `SAME_PICTURE_COSINE`: one picture. On its own, 0.94 would also join
+a dandelion and a sunflower of the same size on white."""
 SAME_PICTURE_COSINE = 0.85
 SAME_SCENE_COSINE = 0.96
-"""Of frozen features, whatever the files are called; different daisies reach 0.95."""
+"""Of frozen features, for files of any name; photos of different daisies reach 0.95."""
 BURST_COSINE = 0.88
 BURST_STEPS = 3
-"""Photos so few places apart by the number in their name, and `BURST_COSINE` alike, are one burst:
-on 3,263 Flickr photos 99 pairs are, where 5.6 would be by chance."""
+"""Photos at most this many places apart by the number in their name, with a cosine of at least
+`BURST_COSINE`, are one burst. On 3,263 Flickr photos that gives 99 pairs; chance would give 5.6."""
 FOLDS = 5
 COMPONENTS = 256
 STRENGTH = 10.0
-"""Of the judge, an inverse regularisation as scikit-learn has it."""
+"""Inverse regularisation strength of the judge, as scikit-learn defines it."""
 MIN_JUDGED = 20
-"""A class with fewer different training photos cannot be judged, and so none is."""
+"""If a class has fewer different training photos, it cannot be judged, and then no class is."""
 NEIGHBOURS = 10
 REMOVED_MARGIN = 0.9
 REMOVED_NEIGHBOURS = 1.0
-"""A suspect goes only if the judge is this sure and so many of its neighbours are of the other
-class. The judge alone is mostly wrong about its own strongest suspects
+"""A suspect is removed only if the judge's margin is at least this and this share of its neighbours
+is of the other class. The judge alone is mostly wrong about its own strongest suspects
 (train/docs/decisions/0012-cleaning-is-optional.md)."""
 REMOVED_SHARE = 0.05
-"""If more of a class's photos would go, the judge does not know the class, or a fixed camera makes
-all its photos alike: then none of them goes."""
+"""If a larger share of a class would be removed, the judge does not know the class, or a fixed
+camera makes all its photos alike. Then none of them is removed."""
 OUTLIERS_PER_100 = 1
 COPY = "copy"
 
@@ -66,11 +66,11 @@ class Finding:
     """copy, contradiction, same_picture, burst, mislabel or outlier."""
     paths: tuple[str, ...]
     score: float
-    """Least cosine of a group, margin of a mislabel, mean cosine of an outlier; 0 to 1."""
+    """Lowest cosine in a group, margin of a mislabel, mean cosine of an outlier; 0 to 1."""
     suggested: str = ""
-    """Of a mislabel, the class that the judge sees."""
+    """For a mislabel, the class that the judge suggests."""
     neighbours: float = 0.0
-    """Of a mislabel, the share of its nearest training photos in that class."""
+    """For a mislabel, the share of its nearest training photos in that class."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def judge(
     Args:
         features: float32 (n, channels), rows of length 1.
         labels: int64 (n,); each class has at least `MIN_JUDGED` groups in the training part.
-        groups: names; near-identical photos share one and so one fold.
-        train: bool (n,), the training part. Only it teaches.
+        groups: names; near-identical photos share one and so fall into the same fold.
+        train: bool (n,), the training part, the only one that the judge learns from.
 
     Returns:
-        float64 (n, classes): cross-validated for training photos, the mean of the folds' judges
-        for all others.
+        float64 (n, classes): cross-validated for training photos, for all others the mean of
+        the judges of the folds.
     """
     inside = np.flatnonzero(train)
     classes = int(labels.max()) + 1
@@ -129,11 +129,11 @@ def judge(
 def confident_label(
     probabilities: Probabilities, labels: Numbers, train: npt.NDArray[np.bool_]
 ) -> Numbers:
-    """The class each photo confidently belongs to; its own where there is none.
+    """The class that each photo confidently belongs to; its own class if there is none.
 
     Confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating
     Uncertainty in Dataset Labels", section 3.1): a class counts if its probability reaches the
-    mean that this class's own training photos get, and of those the likeliest is taken.
+    mean over this class's own training photos; the most likely of these classes is taken.
     """
     classes = range(probabilities.shape[1])
     usual = np.array([probabilities[train & (labels == j), j].mean() for j in classes])
@@ -144,7 +144,7 @@ def confident_label(
 def nearest(
     features: Floats, groups: Sequence[str], train: npt.NDArray[np.bool_]
 ) -> tuple[Numbers, Floats]:
-    """The training photos most like each photo, none of its own group.
+    """The training photos most similar to each photo, without those of its own group.
 
     Returns:
         Their indices, int64 (n, k), and cosines of centred features, float32 (n, k), -1 to 1;
@@ -169,16 +169,16 @@ def nearest(
 def mislabels(
     rows: Sequence[Row], labels: Sequence[str], features: Floats
 ) -> tuple[list[Finding], Judge | None]:
-    """Photos that another class claims, strongest first, and how good the judge is.
+    """Photos that seem to belong to another class, strongest first, and how good the judge is.
 
     Returns:
-        The findings and the judge; nothing of either if a class has fewer than `MIN_JUDGED`
+        The findings and the judge; no findings and None if a class has fewer than `MIN_JUDGED`
         different training photos.
     """
     train = _teaches(rows)
     truth = np.array([labels.index(row.label) for row in rows], np.int64)
     groups = [row.group for row in rows]
-    # By groups: a burst may be all of a class, and then no fold is left to learn it from.
+    # Count groups: if one burst is the whole class, no fold is left to learn it from.
     taught = {(r.label, r.group) for r, teaches in zip(rows, train, strict=True) if teaches}
     different = Counter(label for label, _ in taught)
     if min(different[label] for label in labels) < MIN_JUDGED:
@@ -207,7 +207,7 @@ def _teaches(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
 
 
 def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
-    """The photos least like any training photos: where to look for what is in no class."""
+    """The photos least similar to any training photo: candidates for photos of no class."""
     train = np.array([row.part == Part.TRAIN for row in rows])
     cosines = nearest(features, [row.group for row in rows], train)[1].mean(axis=1)
     count = -(-len(rows) * OUTLIERS_PER_100 // 100)
@@ -220,8 +220,8 @@ def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
 def find_alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Finding]:
     """Copies, contradictions, other photos of the same picture, and bursts, each as a group.
 
-    Of a group with photos that devices saved, or that the split leaves out, there is also the
-    group without them: what the others are without their help.
+    A group that contains photos that devices saved, or that the split leaves out, is also reported
+    without them: these photos may be the only link between the others.
     """
     same = _same_bytes(rows) + [
         pair
@@ -253,7 +253,7 @@ def _same_bytes(rows: Sequence[Row]) -> list[tuple[int, int]]:
 
 
 def _pairs_if_few(vectors: Floats, threshold: float) -> list[tuple[int, int]]:
-    """Pairs that are alike; none where too many are, as behind a fixed camera: it says nothing."""
+    """Pairs that are alike, or none if there are too many, as behind a fixed camera."""
     most = MAX_PAIRS_PER_PHOTO * len(vectors)
     pairs = near_identical_pairs(vectors, threshold, most)
     return pairs if len(pairs) <= most else []
@@ -264,7 +264,7 @@ def _cosine(features: Floats, pair: tuple[int, int]) -> float:
 
 
 def _neighbours_by_number(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
-    """Pairs close in the order of the longest number in their names, as cameras count."""
+    """Pairs that are close when sorted by the longest number in their names: cameras count."""
     numbered: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for i, row in enumerate(rows):
         digits = max(findall(r"[0-9]+", PurePosixPath(row.path).stem), key=len, default="")
@@ -292,17 +292,17 @@ def _same_picture_finding(rows: Sequence[Row], features: Floats, members: Sequen
 
 
 def _group(kind: str, rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Finding:
-    # A chain is judged by its links, in order: its ends may differ.
+    # A long group is a chain: compare only neighbours in order, since its ends may differ.
     pairs = combinations(members, 2) if len(members) <= 12 else pairwise(members)
     least = min(_cosine(features, pair) for pair in pairs)
     return Finding(kind, tuple(rows[i].path for i in members), float(np.clip(least, 0, 1)))
 
 
 def removals(rows: Sequence[Row], findings: Iterable[Finding]) -> list[Removal]:
-    """What may safely go: by content from all parts, by judgement from the training part alone.
+    """Photos that are safe to remove: by content from all parts, by judgement only for training.
 
-    A model that cleaned the test part by its own judgement would only grade itself better. Copies
-    keep their first photo. Photos that the split leaves out anyway are not named again.
+    A model that cleaned the test part by its own judgement would only improve its own grade. Of
+    copies the first photo is kept. Photos that the split leaves out anyway are not listed again.
     """
     by_path = {row.path: row for row in rows}
     chosen: dict[str, Removal] = {}
@@ -315,8 +315,8 @@ def removals(rows: Sequence[Row], findings: Iterable[Finding]) -> list[Removal]:
 
 
 def _removable(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str, str, str]]:
-    """Path, kind and reason of each photo that may go."""
-    # What the split leaves out contradicts nobody, and is nobody's first copy.
+    """Path, kind and reason of each photo that may be removed."""
+    # A photo that the split leaves out contradicts no other, and is not a first copy.
     rows = [by_path[path] for path in finding.paths if by_path[path].part != LEFT_OUT]
     if finding.kind in (COPY, "same_picture"):
         first_of: dict[str, str] = {}
@@ -337,10 +337,10 @@ def _removable(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str,
 
 
 def _contradicting(rows: Sequence[Row], whole: bool) -> list[Row]:
-    """Of one picture in several classes, which photos go: a user's own for no device's photo.
+    """Photos to remove if one picture is in several classes; devices' photos remove no user's.
 
-    A group that is not `whole`, or holds devices' photos, may hang together by those alone; what
-    the user's photos are by themselves is a finding of its own.
+    A group that is not `whole`, or contains devices' photos, may be linked only by those. The
+    user's photos on their own are a separate finding.
     """
     own = {row.label for row in rows if not row.collected}
     saved = [row for row in rows if row.collected]
@@ -356,9 +356,10 @@ def _is_certain(finding: Finding) -> bool:
 
 
 def _without_excess(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Removal]:
-    """Without the removals that would take too much of a class, per kind; copies always may go.
+    """Drop removals that would take too much of a class, per kind; copies may always be removed.
 
-    What devices saved is counted by itself, so that it changes nothing for a user's own photos.
+    Photos that devices saved are counted separately, so that they do not affect a user's own
+    photos.
     """
     chosen = sorted(chosen, key=lambda removal: removal.path)
     by_path = {row.path: row for row in rows}

@@ -1,4 +1,4 @@
-"""The audit as files: `audit.json` for programs, `audit.html` for a person."""
+"""Runs the audit and writes it: `audit.json` for programs, `audit.html` for people."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ SECTIONS = (
     (
         "mislabel",
         "Likely in the wrong class",
-        "A judge that never saw these photos takes them for another class. It errs often: look "
-        "at each. Photos of the test part are listed, never removed.",
+        "A judge that never saw these photos assigns them to another class. It is often wrong: "
+        "check each one. Photos of the test part are listed, never removed.",
     ),
     ("copy", "Copies", "The same bytes more than once. CLEAN=1 keeps the first."),
     (
@@ -61,14 +61,14 @@ SECTIONS = (
     (
         "outlier",
         "Unlike all others",
-        "The photos farthest from any training photo. Some are of no class, many are only rare.",
+        "The photos least similar to any training photo. Some are of no class, many are only rare.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found, and what it was found in."""
+    """All findings, and the photos that they are about."""
 
     data: DataSet
     seed: int
@@ -76,7 +76,7 @@ class Audit:
     findings: tuple[Finding, ...]
     removals: tuple[Removal, ...]
     judge: Judge | None
-    """None if classes are too small."""
+    """None if a class is too small."""
 
     def record(self) -> AuditRecord:
         """As `audit.json` holds it."""
@@ -112,7 +112,7 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
     page = render(found, load)
     write_text(out / AUDIT_PAGE, page)
     found.record().write(out / AUDIT)
-    return f"{summary(found)}\nlook at {out / AUDIT_PAGE}"
+    return f"{summary(found)}\nreport: {out / AUDIT_PAGE}"
 
 
 def examine(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
@@ -145,7 +145,8 @@ def summary(found: Audit) -> str:
         lines.append(f"{title:28}{count:5}, CLEAN=1 leaves out {gone} photos")
     if not found.judge:
         lines.append(
-            f"classes below {audit.MIN_JUDGED} different training photos: labels not judged"
+            f"labels not judged: a class has fewer than {audit.MIN_JUDGED} different training "
+            "photos"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The audit's file, `audit.json`: what was found, and what of it may go."""
+"""The record of an audit, `audit.json`: findings, and photos that are safe to remove."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from train.curate.audit import Finding, Judge, Removal
 
 @dataclass(frozen=True)
 class Unusable:
-    """A photo that the split leaves out in any case."""
+    """A photo that the split leaves out in any case, cleaned or not."""
 
     path: str
     reason: str
@@ -23,9 +23,9 @@ class AuditRecord(Record):
     MADE_BY: ClassVar[str] = "make audit"
 
     fingerprint: str
-    """Of the photos; a cleaning is for these alone."""
+    """Fingerprint of the photos: the audit cleans only these."""
     seed: int
-    """Of their split."""
+    """Seed of their split."""
     judge: Judge | None
     unusable: tuple[Unusable, ...]
     findings: tuple[Finding, ...]

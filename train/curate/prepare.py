@@ -1,4 +1,4 @@
-"""From a folder of photos to the split: scan, split, clean, and show what waits for review."""
+"""From a folder of photos to the split: scan, split, clean, and list photos to review."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Prepared:
     record: DataRecord
     rows: Sequence[Row]
     news: str
-    """What waits for review, if anything, as text."""
+    """Text on the photos that wait for review; empty if there are none."""
 
     def text(self) -> str:
         """For people: the photos by class and part, and what was left out."""
@@ -58,22 +58,23 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
-    _write_news(inputs.out, {DATA: record.text(), SPLIT: to_csv(rows)})
+    _write_changes(inputs.out, {DATA: record.text(), SPLIT: to_csv(rows)})
     return Prepared(record, rows, news)
 
 
 def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[Row]:
-    # Its imports take a second, and few builds are cleaned.
+    # These imports take a second, and few builds are cleaned.
     from train.curate.audit_record import AuditRecord
     from train.curate.clean import clean
 
     return clean(rows, AuditRecord.read(audit), fingerprint, seed)
 
 
-def _write_news(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write all the files if one of them says something new.
+def _write_changes(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write all the files if the content of one has changed.
 
-    What is as before keeps its date: photos that wait for review make nothing train again.
+    Unchanged files keep their dates, so photos that wait for review do not cause a new training
+    run.
     """
     if any(not is_text(folder / name, text) for name, text in texts.items()):
         for name, text in texts.items():

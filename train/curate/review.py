@@ -1,4 +1,4 @@
-"""What devices saved, shown to a person before it is learned from: one self-contained page."""
+"""The review page, `new.html`: photos that devices saved, shown before they are trained on."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ PICTURE_PX = 176
 """Longest side of a picture on the page."""
 JPEG_QUALITY = 78
 MAX_PICTURES = 600
-"""Shown at once, the newest; about 5 MB of page."""
+"""The newest are shown, at most this many: about 5 MB of page."""
 SCORES_SHOWN = 3
 
 
@@ -37,9 +37,9 @@ class Item:
     picture: str
     """A data URI, or empty if the photo cannot be shown."""
     record: Provenance | None
-    """None: a person put it there without one."""
+    """None if the photo carries none: a person put it there."""
     note: str
-    """What is odd about it: left out, or the model says otherwise; empty if nothing."""
+    """Why it needs attention: it is left out, or the model disagrees; empty otherwise."""
 
     @property
     def scores(self) -> list[tuple[str, float]]:
@@ -64,7 +64,7 @@ def write_page(out: Path, folder: Path, labelled: Sequence[Row]) -> str:
     Args:
         out: where to write it.
         folder: the data folder.
-        labelled: rows of those devices' photos that stand in class folders.
+        labelled: rows of devices' photos that are already in class folders.
 
     Returns:
         What to tell the user, on a line of its own; empty if there is nothing new.

@@ -1,3 +1,3 @@
-"""Photos: where they come from, what they are, copies among them, and how they are split."""
+"""Photos: finding and fetching them, detecting copies, and splitting them into parts."""
 
 __all__ = ["augment", "copies", "dataset", "groups", "listed", "record", "rendered", "split"]

@@ -1,4 +1,4 @@
-"""Augmented views: the same photo as another day's camera might have seen it."""
+"""Augmented views: random crops, flips and colour changes of a photo."""
 
 import hashlib
 
@@ -14,9 +14,9 @@ MIN_AREA = 0.6
 STRETCH = 0.2
 """Width to height varies by up to this power of e."""
 COLOUR_JITTER = 0.2
-"""Brightness, contrast and saturation vary by up to this share."""
+"""Brightness, contrast and saturation vary by up to this share of their value."""
 LUMA = np.array([0.299, 0.587, 0.114])
-"""Grey of red, green and blue (ITU-R BT.601), as Pillow has it."""
+"""Weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
 
 
 def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pixels:
@@ -42,9 +42,9 @@ def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pi
 
 
 def views_digest(rules: Preprocessing) -> str:
-    """A digest of the views of a picture made for this.
+    """A digest of the views of a fixed noise picture.
 
-    It changes with what no source and no version tells: another build of Pillow, say.
+    It changes with things that neither source nor version shows, such as another build of Pillow.
     """
     noise = np.random.default_rng(0).integers(0, 256, (97, 131, 3), np.uint8)
     views = [view(Image.fromarray(noise), rules, number, 0) for number in range(3)]
@@ -52,7 +52,7 @@ def views_digest(rules: Preprocessing) -> str:
 
 
 def recoloured(pixels: Pixels, brightness: float, contrast: float, saturation: float) -> Pixels:
-    """All three at once: each is linear in the colours, contrast around the mean grey."""
+    """Change all three at once: each is linear in the colours, contrast around the mean grey."""
     to_colour: npt.NDArray[np.float64] = saturation * np.eye(3) + (1 - saturation) * LUMA
     grey = float(pixels.mean(axis=(0, 1)) @ LUMA)
     offset = brightness * (1 - contrast) * grey

@@ -1,4 +1,4 @@
-"""The photos: where they are, and what is in each of them."""
+"""The data set: where the photos come from, and a scan of all of them."""
 
 import hashlib
 import os
@@ -26,14 +26,14 @@ def locate(data: str | None, store: Path) -> Path:
     """The folder to train on.
 
     `data` if given; else `store`/flower_photos; else the official flowers, if they can be
-    fetched; else pictures that the project renders itself. What was rendered once hides neither:
-    without DATA= the official flowers are asked for each time.
+    fetched; else pictures that the project renders itself. Pictures rendered earlier do not replace
+    the official flowers: without DATA= these are requested each time.
 
     Raises:
-        DataError: if `data` is no folder.
+        DataError: if `data` is not a folder.
     """
     if data and data != RENDERED:
-        # No shell has seen a "~" behind DATA=.
+        # make passes DATA= on as it is: no shell has expanded a "~".
         folder = Path(os.path.expanduser(data))
         if not folder.is_dir():
             raise DataError(f"DATA={data}: no such folder; it must hold one folder per class")
@@ -48,7 +48,7 @@ def locate(data: str | None, store: Path) -> Path:
         Console(stderr=True).print(
             f"The official flower photos cannot be fetched ({error}).\n"
             "Rendering a small stand-in set instead; use your own photos with DATA=folder.\n"
-            f"To ask for the official ones again: remove {rendered}, then `make`.",
+            f"To try the official ones again: remove {rendered}, then run `make`.",
             highlight=False,
             markup=False,
         )
@@ -57,7 +57,7 @@ def locate(data: str | None, store: Path) -> Path:
 
 
 def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
-    """Read every photo of every class folder once; what is passed over is told on stderr.
+    """Read every photo of every class folder once; skipped files are reported on stderr.
 
     Raises:
         DataError: as `train.data.folder.read_folder` does.
@@ -80,10 +80,10 @@ def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
 def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
     readable = os.fsencode(name).decode("utf-8", "backslashreplace")
     if readable != name:
-        problem = "its name is no UTF-8 text: rename it"
+        problem = "its name is not valid UTF-8: rename it"
         return Photo(readable, label, hashlib.sha256(b"").hexdigest(), problem=problem)
     if is_raw(path):
-        problem = f"{path.suffix.lower()} is not read: convert it to JPEG"
+        problem = f"{path.suffix.lower()} files are not supported: convert it to JPEG"
         return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=problem)
     try:
         data = read_photo(path)

@@ -1,4 +1,4 @@
-"""The example photos, the five flowers, fetched where the network allows it."""
+"""The example photos of five flowers: downloading and unpacking them."""
 
 import hashlib
 import http.client
@@ -29,7 +29,7 @@ CHUNK_BYTES = 256 * 1024
 def fetch_flowers(folder: Path) -> Path:
     """Download, check and unpack the official flower photos; returns `folder/flower_photos`.
 
-    An interrupted download goes on where it stopped.
+    An interrupted download continues where it stopped.
 
     Raises:
         DownloadError: if it cannot be fetched in `TOTAL_TIMEOUT_S`, or is not the pinned file.
@@ -51,10 +51,10 @@ def fetch_flowers(folder: Path) -> Path:
 
 
 def download(url: str, path: Path, size_bytes: int, sha256: str) -> None:
-    """Fetch a file of known size and digest, resuming `path` + ".part".
+    """Fetch a file of known size and digest; resumes an earlier `path` + ".part".
 
     Raises:
-        DownloadError: on no network, a stall, a time-out, or other bytes than expected.
+        DownloadError: without network, on a stall, a time-out, or unexpected bytes.
     """
     part = path.with_name(path.name + ".part")
     have = part.stat().st_size if part.exists() else 0
@@ -65,7 +65,7 @@ def download(url: str, path: Path, size_bytes: int, sha256: str) -> None:
         if have < size_bytes:
             _fetch(url, part, have, size_bytes)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # urllib wraps what went wrong.
+        # urllib wraps the cause.
         cause = getattr(error, "reason", None) or error
         raise DownloadError(f"{url}: {one_line(cause)}") from error
     with part.open("rb") as file:
@@ -93,7 +93,7 @@ def _fetch(url: str, part: Path, have: int, size_bytes: int) -> None:
         with part.open("ab" if resumed else "wb") as file:
             task = progress.add_task(part.stem, total=size_bytes, completed=start)
             written = start
-            # read1: what is there; read would wait for a whole chunk, past any deadline.
+            # read1 gives what has arrived; read would wait for a whole chunk, past any deadline.
             while chunk := response.read1(CHUNK_BYTES):
                 written += len(chunk)
                 if written > size_bytes:
@@ -101,8 +101,6 @@ def _fetch(url: str, part: Path, have: int, size_bytes: int) -> None:
                 file.write(chunk)
                 progress.advance(task, len(chunk))
                 if time.monotonic() > deadline:
-                    raise OSError(
-                        f"not done after {TOTAL_TIMEOUT_S} s; what came is kept, run again"
-                    )
+                    raise OSError(f"not finished after {TOTAL_TIMEOUT_S} s; run again to resume")
     if written < size_bytes:
-        raise OSError(f"ended after {written:,} of {size_bytes:,} bytes; run again to resume")
+        raise OSError(f"stopped after {written:,} of {size_bytes:,} bytes; run again to resume")

@@ -1,7 +1,7 @@
-"""What lies in a data folder: classes with their photos, and all that is passed over.
+"""Reading a data folder: its classes with their photos, and the files that are skipped.
 
-Nothing that a user put in may go missing without a line that says so; what is likely a mistake
-stops with what to do.
+No file that a user put there is skipped without a line that says so. A likely mistake stops the run
+with an error that says what to do.
 """
 
 import re
@@ -17,19 +17,19 @@ from device.contract.provenance import REVIEW
 from train.errors import DataError
 
 RENDERED_MARK = "RENDERED.txt"
-"""Lies in a folder of pictures that the project rendered itself."""
+"""A file that marks a folder of pictures that the project rendered itself."""
 _PART = re.compile(
     "train|training|trn|val|valid|validation|dev|eval|evaluation|test|testing|tst|holdout|predict"
     "|prediction|unlabell?ed"
 )
-"""A word in names of folders that hold a part of the photos and not a class, as in exports."""
+"""A word in the names of folders that hold a part of a data set, not a class, as in exports."""
 _BESIDE = re.compile(
     r"\.(csv|docx?|html?|ini|json|log|lst|md|names|pdf|py|tsv|txt|xlsx?|xml|ya?ml|zip)",
     re.IGNORECASE,
 )
-"""Of files that explain photos; a folder of them alone is no class that went missing."""
+"""Suffixes of files that describe photos. A folder with only such files is not a lost class."""
 SHOWN = 3
-"""Names of one kind in a line."""
+"""Names listed in one line."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Contents:
     photos: tuple[tuple[Path, str], ...]
     """Each with its class."""
     raw: tuple[tuple[Path, str], ...]
-    """Cameras' raw pictures, which are not read."""
+    """Cameras' raw pictures, each with its class; they are not read."""
     notes: tuple[str, ...]
-    """A line for each kind of thing that was passed over."""
+    """A line for each kind of file that was skipped."""
 
 
 def read_folder(folder: Path) -> Contents:
@@ -84,7 +84,7 @@ def read_folder(folder: Path) -> Contents:
 def _class_folders(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[Path]:
     found = []
     for path in sorted(folder.iterdir()):
-        # What devices saved and nobody has sorted yet is not trained on (`train.curate.review`).
+        # Unsorted photos from devices are not trained on (`train.curate.review`).
         if path.name in (REVIEW, RENDERED_MARK):
             continue
         if is_system(path.name):
@@ -104,7 +104,7 @@ def _class_folders(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[P
 
 def _refuse(error: OSError) -> None:
     raise DataError(
-        f"{shown(error.filename)}: {error.strerror or error}; let it be read, or take it away"
+        f"{shown(error.filename)}: {error.strerror or error}; make it readable, or remove it"
     ) from error
 
 
@@ -117,21 +117,21 @@ def _nothing(folder: Path, loose: bool) -> DataError:
 
 
 def _check_empty(folder: Path, files: Sequence[Path], links: Sequence[Path]) -> None:
-    """Stop at a folder of pictures or films that are not read, or gone: it is a class."""
+    """Refuse a folder whose files are unsupported or missing: it was probably meant as a class."""
     if links:
         raise _gone(folder.name, links[0])
     odd = [path for path in files if not _BESIDE.fullmatch(path.suffix)]
     if odd:
         raise DataError(
-            f"class folder {folder.name!r} holds no photo, but {_suffixes(odd)}: convert them to "
-            "JPEG, or take the folder away"
+            f"class folder {folder.name!r} has no photos, only {_suffixes(odd)}: convert them to "
+            "JPEG, or remove the folder"
         )
 
 
 def _gone(label: str, link: Path) -> DataError:
     return DataError(
         f"class {label!r} has no photos: {shown(str(link))} is a link that leads nowhere (a disk "
-        "that is not there?): remove it, or bring back what it leads to"
+        "that is not there?): remove it, or restore its target"
     )
 
 
@@ -147,16 +147,16 @@ def _check_names(labels: Iterable[str]) -> None:
 
 
 def _check_layout(folder: Path, photos: Sequence[PurePath]) -> None:
-    """Refuse folders of parts, and classes that lie a level deeper."""
+    """Refuse folders that are parts of a data set, and class folders one level too deep."""
     tops = {path.parts[0] for path in photos}
     holders = {PurePath(*path.parts[:depth]) for path in photos for depth in (0, 1)}
     for holder in sorted(holders):
         parts = _part_folders([path.relative_to(holder) for path in photos if _is_in(path, holder)])
         if parts:
             raise DataError(
-                f"{folder / holder}: its folders are parts ({', '.join(parts)}) and not classes; "
-                "put the class folders directly below DATA, with all their photos: the split is "
-                "made here"
+                f"{folder / holder}: its folders are parts ({', '.join(parts)}), not classes; "
+                "put the class folders directly below DATA, with all their photos: `make data` "
+                "makes the split"
             )
     deep = {path.parts[1] for path in photos if len(path.parts) > 2}
     if len(tops) == 1 and deep and all(len(path.parts) > 2 for path in photos):
@@ -172,7 +172,7 @@ def _is_in(path: PurePath, holder: PurePath) -> bool:
 
 
 def _part_folders(photos: Sequence[PurePath]) -> list[str]:
-    """The folders that are parts of a data set: some, named so, of which one holds folders."""
+    """Names of folders that are parts of a data set: two or more, one of which contains folders."""
     named = sorted({p.parts[0] for p in photos if len(p.parts) > 1 and _is_part(p.parts[0])})
     deep = {path.parts[0] for path in photos if len(path.parts) > 2}
     return named if len(named) > 1 and deep & set(named) else []
@@ -190,7 +190,7 @@ def _note(folder: Path, paths: Sequence[Path], what: str) -> list[str]:
     if not paths:
         return []
     names = [shown(path.relative_to(folder).as_posix()) for path in paths]
-    return [f"passed over, {what}: {len(paths):,} ({_few(names)})"]
+    return [f"skipped, {what}: {len(paths):,} ({_few(names)})"]
 
 
 def _few(names: Sequence[str]) -> str:
@@ -203,5 +203,5 @@ def _suffixes(paths: Iterable[Path]) -> str:
 
 
 def shown(name: str) -> str:
-    """A file's name on one line, whatever it holds."""
+    """A file's name on one line: unprintable characters are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -1,7 +1,7 @@
-"""Which photos show one picture: nearly the same one, or an edited copy of it.
+"""Groups of photos that show nearly the same picture or are edited copies of one.
 
-A burst, or a camera that never moves, resembles itself too much to be told apart so; such photos
-are judged by themselves and more strictly, and change nothing for all others.
+Photos of a burst, or of a camera that never moves, are all too similar for one threshold. Such
+photos are grouped separately, with a stricter threshold, and do not affect the others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,34 +17,35 @@ Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
 NEAR_IDENTICAL_CORRELATIONS = (0.94, 0.97, 0.99, 0.997)
-"""Two thumbnails at least this correlated are taken for the same picture.
+"""Two thumbnails with at least this correlation count as the same picture.
 
-The first value is right for photos of all kinds. Behind a fixed camera every photo resembles
-every other: a group that would hold more than `MAX_GROUP_SHARE` is grouped anew by the next value,
-and nothing but this group.
+The first value is right for most photos. Behind a fixed camera every photo resembles every other: a
+group with more than `MAX_GROUP_SHARE` of the photos, and only that group, is split again by the
+next value.
 """
 MAX_GROUP_SHARE = 0.1
 MAX_BURST_PHOTOS = 12
-"""A burst of so many is no fixed camera, however small the set, up to `MAX_BURST_SHARE`."""
+"""A burst of up to this many photos does not count as a fixed camera, however small the set, as
+long as it stays below `MAX_BURST_SHARE`."""
 MAX_BURST_SHARE = 1 / 3
 MIN_GROUP = 3
-"""So many may show one picture in any set."""
+"""A group of this size is allowed in any set."""
 BLOCK = 256
 MAX_PAIRS_PER_PHOTO = 20
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which photos are one picture, in the order of the photos."""
+    """Which photos show one picture, in the order of the photos."""
 
     roots: Numbers
     """(n,), the same number for photos of one picture."""
     plain: Numbers
-    """The same without edited copies."""
+    """The same, without regard to edited copies."""
     thresholds: npt.NDArray[np.float64]
-    """(n,), of `NEAR_IDENTICAL_CORRELATIONS` the one that decided about the photo."""
+    """(n,), the value of `NEAR_IDENTICAL_CORRELATIONS` that was used for each photo."""
     copies: tuple[Copy, ...]
-    """Pairs that only an edit tells apart."""
+    """Pairs of edited copies."""
 
 
 def group(thumbnails: Floats, details: Details | None, same_bytes: Sequence[int]) -> Grouping:
@@ -52,11 +53,11 @@ def group(thumbnails: Floats, details: Details | None, same_bytes: Sequence[int]
 
     Args:
         thumbnails: float32 (n, 768), rows of length 1 or 0.
-        details: of each photo what `copies.detail` gives; None: edits are not looked for.
-        same_bytes: (n,), of each photo the first one of its bytes.
+        details: the result of `copies.detail` for each photo; None: do not search for edits.
+        same_bytes: (n,), for each photo the first one with the same bytes.
     """
     with threadpool_limits(1, "blas"):
-        # The same sums on any number of cores; and threads that wait for others' work wait long.
+        # One thread: the sums are the same on any number of cores, and no thread waits for another.
         return _grouped(thumbnails, details, np.asarray(same_bytes, np.int64))
 
 
@@ -73,7 +74,7 @@ def _grouped(thumbnails: Floats, details: Details | None, bytes_: Numbers) -> Gr
 def _regrouped(
     thumbnails: Floats, bytes_: Numbers, roots: Numbers, copies: Sequence[Copy]
 ) -> tuple[Numbers, npt.NDArray[np.float64]]:
-    """Group anew, by higher thresholds, what is too large a group; and the thresholds in use."""
+    """Split groups that are too large by higher thresholds; gives roots and thresholds used."""
     roots, count = roots.copy(), len(roots)
     thresholds = np.full(count, NEAR_IDENTICAL_CORRELATIONS[0])
     for threshold, stricter in zip(
@@ -91,12 +92,12 @@ def _regrouped(
 
 
 def _groups_larger_than(roots: Numbers, most: float) -> list[Numbers]:
-    """The members of each group of more than `most`."""
+    """The members of each group with more than `most` photos."""
     return [np.flatnonzero(roots == root) for root in np.flatnonzero(np.bincount(roots) > most)]
 
 
 def _largest_group(photos: int, threshold: float) -> float:
-    """How many photos may form one group before they are taken for a fixed camera's."""
+    """How many photos may form one group before they count as a fixed camera's."""
     burst = MAX_BURST_SHARE * photos
     if threshold != NEAR_IDENTICAL_CORRELATIONS[-1]:
         burst = max(MAX_GROUP_SHARE * photos, min(MAX_BURST_PHOTOS, burst))
@@ -104,10 +105,10 @@ def _largest_group(photos: int, threshold: float) -> float:
 
 
 def near_identical(thumbnails: Floats, threshold: float) -> Numbers:
-    """Pairs (2, m) that hang together as do all whose thumbnails reach `threshold`.
+    """Pairs (2, m) that connect the same photos as all pairs that reach `threshold` would.
 
-    Compares every photo with every other, and of photos that are all alike keeps few pairs: for
-    10,000 photos some 100 MB and a few seconds.
+    Compares every photo with every other. Where all photos are alike, only a few pairs are kept:
+    10,000 photos need about 100 MB and a few seconds.
     """
     found = [np.empty((2, 0), np.int64)]
     for start in range(0, len(thumbnails), BLOCK):
@@ -127,8 +128,8 @@ def near_identical_pairs(
 ) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, whose thumbnails correlate by at least `threshold`.
 
-    Compares every photo with every other, 1,024 rows at a time: exact, and for 10,000 photos
-    40 MB and a few seconds. Gives no more than `most` + 1 pairs, however alike all photos are.
+    Compares every photo with every other, 1,024 rows at a time. The result is exact; 10,000 photos
+    need 40 MB and a few seconds. Gives at most `most` + 1 pairs, however similar the photos are.
     """
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(thumbnails), 1024):
@@ -146,7 +147,7 @@ def near_identical_pairs(
 def _ends(
     copies: Iterable[Copy], members: Numbers | None = None, threshold: float = 0.0
 ) -> Numbers:
-    """Pairs (2, m) of copies at least so alike, of `members` alone and as they are numbered."""
+    """Pairs (2, m) of copies that reach `threshold`; with `members`, as indices into these."""
     ends = [(copy.first, copy.second) for copy in copies if copy.likeness >= threshold]
     pairs = np.array(ends, np.int64).reshape(-1, 2).T
     if members is None:

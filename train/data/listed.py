@@ -1,4 +1,4 @@
-"""The photos that the split lists: read only if they are still the same."""
+"""Reading the photos that the split lists; changed files are refused."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from train.errors import DataError
 
 
 def read_same(path: Path, sha256: str) -> bytes:
-    """The bytes of a photo file, which must be those that were scanned.
+    """The bytes of a photo file, which must be the same as when it was scanned.
 
     Raises:
-        PhotoError: if it cannot be read, or is another picture by now.
+        PhotoError: if it cannot be read, or has changed since.
     """
     data = read_photo(path)
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise PhotoError("its bytes are others than those that were scanned")
+        raise PhotoError("its content has changed since it was scanned")
     return data
 
 
 @contextmanager
 def listed(path: Path, sha256: str) -> Iterator[bytes]:
-    """Work on the bytes of a photo of the split; say which one vanished or was exchanged since.
+    """Work on the bytes of a photo of the split; the error names a missing or changed photo.
 
     Raises:
         DataError: in place of a `PhotoError`.

@@ -1,7 +1,7 @@
-"""Laying one small picture over another, as good as an affine map can.
+"""Laying one small picture over another, as well as an affine map can.
 
-Gauss-Newton on the template's places, inverse compositional (Baker and Matthews 2004, "Lucas-Kanade
-20 Years On: A Unifying Framework", section 3.2), for many pairs at once.
+Inverse compositional Gauss-Newton on the coordinates of the template (Baker and Matthews 2004,
+"Lucas-Kanade 20 Years On: A Unifying Framework", section 3.2), for many pairs at once.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 TEMPLATE = 0.7
-"""Of each side: what is laid over the other picture, inside its frame and what was cropped off."""
+"""Share of each side that is laid over the other picture, to leave out frames and cropped edges."""
 INSIDE = 0.97
-"""So much of the template must lie on the other picture."""
+"""At least this share of the template must lie on the other picture."""
 
 
 def halved(pictures: npt.NDArray[np.uint8]) -> Floats:
@@ -30,12 +30,12 @@ def fitted(
     Args:
         first: (n, px, px, 3).
         second: the same.
-        maps: (n, 2, 3), from places in the first to places in the second, both -1 to 1.
-        points: along a side of the template.
-        steps: of Gauss-Newton, inverse compositional; brightness and contrast do not count.
+        maps: (n, 2, 3), from coordinates in the first to those in the second, both -1 to 1.
+        points: grid points along a side of the template.
+        steps: Gauss-Newton steps; differences of brightness and contrast are ignored.
 
     Returns:
-        The best maps, their correlations (n,), and those without what is smooth (n,).
+        The best maps, their correlations (n,), and the correlations of the fine structure (n,).
     """
     place = (((np.arange(points) + 0.5) / points * 2 - 1) * TEMPLATE).astype(np.float32)
     x, y = (axis.ravel() for axis in np.meshgrid(place, place))
@@ -79,7 +79,7 @@ def _template(pictures: Floats, place: Floats) -> tuple[Floats, Floats]:
 
 
 def _weights(places: Floats, px: int) -> Floats:
-    """(places, px), of each pixel in a bilinear value at a place from -1 to 1."""
+    """(places, px): the weight of each pixel in the bilinear value at a coordinate from -1 to 1."""
     pixel = ((places + 1) * (px / 2) - 0.5).clip(0, px - 1)[:, None]
     weights: Floats = (1 - abs(pixel - np.arange(px))).clip(0).astype(np.float32)
     return weights
@@ -94,7 +94,7 @@ def laid_out(pictures: Floats, down: Floats, across: Floats) -> Floats:
 
 
 def _damping(slopes: Floats) -> Floats:
-    """A little of the mean square slope, so that flat pictures can be inverted, too."""
+    """A small part of the mean square slope, so that flat pictures can be inverted as well."""
     mean = (slopes**2).sum((1, 2)) / 6 * 1e-3 + 1e-6
     damping: Floats = mean[:, None, None] * np.eye(6, dtype=np.float32)
     return damping
@@ -103,14 +103,14 @@ def _damping(slopes: Floats) -> Floats:
 def _seen(
     pictures: Floats, maps: Floats, x: Floats, y: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """What lies under the template, of length 1, and whether all but a little does."""
+    """The values under the template, of length 1, and whether enough of it lies on the picture."""
     there_x, there_y = (maps[:, i, :1] * x + maps[:, i, 1:2] * y + maps[:, i, 2:] for i in (0, 1))
     inside = (np.maximum(abs(there_x), abs(there_y)) <= 1).mean(1) > INSIDE
     return _unit(_sampled(pictures, there_x, there_y))[0], inside
 
 
 def _unit(values: Floats) -> tuple[Floats, Floats]:
-    """Flat, each channel without its mean, of length 1; and the length (n, 1) before."""
+    """Flattened, without the channels' means, scaled to length 1; and the length before, (n, 1)."""
     flat = _centred(values).reshape(len(values), -1)
     length = np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-3)
     return flat / length, length
@@ -125,7 +125,10 @@ def _centred(values: Floats) -> Floats:
 
 
 def _sampled(pictures: Floats, x: Floats, y: Floats) -> Floats:
-    """Bilinear values (n, points, 3) at places -1 to 1, (points,) or (n, points); edges go on."""
+    """Bilinear values (n, points, 3) at coordinates -1 to 1, (points,) or (n, points).
+
+    Beyond an edge, its pixels are repeated.
+    """
     n, px = pictures.shape[:2]
     across, down = (((axis + 1) * (px / 2) - 0.5).clip(0, px - 1.001) for axis in (x, y))
     left, top = across.astype(np.int32), down.astype(np.int32)
@@ -140,7 +143,7 @@ def _sampled(pictures: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _composed(maps: Floats, change: Floats) -> Floats:
-    """The maps after the inverse of a small change of the template's places."""
+    """The maps composed with the inverse of a small change of the template's coordinates."""
     whole = np.zeros((2, len(maps), 3, 3), np.float32)
     whole[:, :, 2, 2] = 1
     whole[0, :, :2], whole[1, :, :2] = maps, change.reshape(-1, 2, 3) + np.eye(2, 3)
@@ -149,7 +152,7 @@ def _composed(maps: Floats, change: Floats) -> Floats:
 
 
 def _structure(template: Floats, laid: Floats, points: int) -> Floats:
-    """The correlation (n,) of both without what is smooth over a fifth of their sides."""
+    """The correlation (n,) of both after removing what is smooth over a fifth of their sides."""
     away = abs(np.subtract.outer(np.arange(points), np.arange(points)))
     smooth = (away <= points // 10).astype(np.float32)
     smooth /= smooth.sum(1, keepdims=True)

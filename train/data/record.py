@@ -1,4 +1,4 @@
-"""The record of the photos, `data.json`: what they are and how they were split."""
+"""Makes the record of the photos, `data.json`, and its text for people."""
 
 import hashlib
 from collections import Counter
@@ -11,7 +11,7 @@ from train.data.folder import RENDERED_MARK
 from train.data.split import Row
 
 RENDERED = "rendered"
-"""`DATA=rendered` asks for the rendered set, whatever the network offers."""
+"""`DATA=rendered` selects the rendered set, with or without network."""
 
 
 def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset()) -> DataRecord:
@@ -43,7 +43,7 @@ def _correlations(rows: Sequence[Row]) -> Counter[float]:
 
 
 def table(data_set: DataSet, rows: Sequence[Row]) -> str:
-    """Classes by parts and the photos left out, as text."""
+    """The number of photos by class and part, and the photos left out, as text."""
     columns = (*Part, LEFT_OUT)
     width = max(12, *(len(label) for label in data_set.counts))
     lines = [f"{'':{width}}" + "".join(f"{column:>10}" for column in columns)]
@@ -58,17 +58,17 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
 
 
 def _grouping_notes(data_set: DataSet, rows: Sequence[Row]) -> list[str]:
-    """What was grouped in another way than most photos are."""
+    """Lines on photos that were not grouped like most."""
     lines = []
     usual, *stricter = data_set.correlations.items() or [("", 0)]
     for correlation, count in stricter:
         lines.append(
-            f"alike as of one camera: {count:,} photos; of these one picture are those that "
-            f"correlate by {correlation}, of all others by {usual[0]}"
+            f"all alike, as from a fixed camera: {count:,} photos; they count as one picture from "
+            f"a correlation of {correlation}, all others from {usual[0]}"
         )
     edited = [row for row in rows if row.copy_of]
     lines += [
-        f"edited copy, in one part: {folders.shown(row.path)} of {folders.shown(row.copy_of)}"
+        f"edited copy, kept in one part: {folders.shown(row.path)} of {folders.shown(row.copy_of)}"
         for row in edited[:20]
     ]
     if len(edited) > 20:

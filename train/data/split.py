@@ -1,8 +1,8 @@
-"""The split: which photo trains, validates or tests, decided by content.
+"""The split: photos are assigned to training, validation and test by their content.
 
-Pure functions from photo records to rows; the same photos give the same rows whatever their
-file order or names. Photos that show nearly the same picture, or of which one is an edited copy of
-the other, form a *group*, and a group never stands on two sides.
+Pure functions from photo records to rows. The same photos give the same rows, whatever their order
+or file names. Photos that show nearly the same picture, or are edited copies of each other, form a
+*group*, and a group is never divided between parts.
 """
 
 import csv
@@ -27,27 +27,27 @@ SHARES = dict(zip(Part, (0.70, 0.15, 0.15), strict=True))
 
 THUMBNAIL_PX = 16
 FEW_COPIES = 0.02
-"""Of the photos, in groups with edited copies."""
+"""Share of the photos in groups with edited copies, up to which copies count as few."""
 MIN_PHOTOS_PER_CLASS = len(Part)
-"""A class needs one photo to learn from, one to choose by and one to test on."""
+"""A class needs one photo to train on, one to validate with and one to test on."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One file of the data folder, as far as the split needs it."""
+    """One file of the data folder, with what the split needs to know of it."""
 
     path: str
     """Relative to the data folder, with forward slashes."""
     label: str
     sha256: str
     thumbnail: npt.NDArray[np.float32] | None = None
-    """Zero mean, unit length, from `thumbnail`; None if the file is no usable photo."""
+    """Zero mean, unit length, from `thumbnail`; None if the file is not a usable photo."""
     detail: npt.NDArray[np.uint8] | None = None
-    """From `copies.detail`; edited copies are looked for if all usable photos have it."""
+    """From `copies.detail`; edited copies are searched for if all usable photos have it."""
     problem: str = ""
     """Why it cannot be used; empty for a good photo."""
     collected: bool = False
-    """Whether a device saved it: such photos may be learned from and never judge a model."""
+    """Whether a device saved it: such photos are trained on, never used to judge a model."""
 
 
 @dataclass(frozen=True)
@@ -64,27 +64,26 @@ class Row:
     reason: str
     """Why it was left out; empty otherwise."""
     collected: bool = field(default=False, compare=False)
-    """Whether a device saved it. This and what follows is not in the file."""
+    """Whether a device saved it. This field and those below are not in the file."""
     correlation: float = field(default=NEAR_IDENTICAL_CORRELATIONS[0], compare=False)
-    """From which on another thumbnail is taken for the same picture as this one."""
+    """Correlation from which another thumbnail counts as the same picture as this one."""
     copy_of: str = field(default="", compare=False)
     """Path of the photo of its group that it is an edited copy of."""
 
 
 def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
-    """What a picture looks like from far away.
+    """A tiny version of a picture, for comparison.
 
     Returns:
-        float32 (768,): each colour channel with its mean taken off, all three of length 1.
-        The dot product of two of them is their correlation; recompression, resizing and
-        small changes of light keep it near 1. A flat colour gives zeros, near to nothing.
+        float32 (768,): each colour channel without its mean, all three together of length 1.
+        The dot product of two thumbnails is their correlation. Recompression, resizing and
+        small changes of light keep it near 1. A flat colour gives zeros, similar to nothing.
     """
-    # Pillow's reduce first: a triangle filter over a 12-megapixel photo would cost 20 times more.
+    # Pillow's reduce runs first: a triangle filter on 12 megapixels would take 20 times as long.
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
     small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
     values = np.asarray(small, np.float32)
-    # Each channel's own mean goes: two quite different yellow flowers share the colour, not the
-    # picture.
+    # Each channel's mean is removed: different yellow flowers share a colour, not the picture.
     values = (values - values.mean(axis=(0, 1))).ravel()
     length = float(np.linalg.norm(values))
     return values / length if length > 1e-3 else np.zeros_like(values)
@@ -93,9 +92,9 @@ def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
 def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
     """Put every photo into a part.
 
-    Photos that devices saved change nothing for the others. They were chosen by a model's
-    doubts, so they can only be trained on, and not even that if they show nearly the same
-    picture as a photo that validates or tests.
+    Photos that devices saved do not affect the others. A model's doubts chose them, so they are
+    only trained on; those that show nearly the same picture as a validation or test photo are left
+    out.
 
     Args:
         photos: in any order.
@@ -105,7 +104,7 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
         One row per photo, sorted by path.
 
     Raises:
-        DataError: if fewer than two classes, or a class too small, are left.
+        DataError: if fewer than two classes are left, or one is too small.
     """
     photos = sorted(photos, key=lambda photo: photo.path)
     reasons = _reasons_to_leave_out(photos)
@@ -137,14 +136,14 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
 def _leaks(
     fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: npt.NDArray[np.float64]
 ) -> dict[str, str]:
-    """By path, why a device's photo must be left out: it shows what a held-out photo shows."""
+    """By path, why a device's photo must be left out: it shows the same as a held-out photo."""
     if not fresh:
         return {}
     new, old = _thumbnails(fresh), _thumbnails(held_out)
     said = "a device's photo, {} the held-out {}"
     leaks = {}
     for photo, row in zip(fresh, new, strict=True):
-        # How far above what counts as the same picture as each.
+        # How far above the threshold of each held-out photo.
         above = old @ row - thresholds
         if above.max() >= 0:
             path = held_out[int(above.argmax())].path
@@ -215,8 +214,8 @@ def _parts(
 ) -> dict[str, str]:
     """The part of each group.
 
-    Where there are few edited copies the split is made without them, and they come to the photo
-    that their group is named after: so they move no other photo.
+    If there are few edited copies, the split is made without regard to them, and they join the part
+    of the photo that their group is named after. So they do not move any other photo.
     """
     of_copies = {found.roots[copy.first] for copy in found.copies}
     if np.isin(found.roots, list(of_copies)).mean() <= FEW_COPIES:
@@ -243,10 +242,10 @@ def _names(photos: Sequence[Photo], roots: npt.NDArray[np.int64]) -> list[str]:
 
 
 def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) -> dict[str, str]:
-    """Stratified assignment: each group goes where its class lacks most.
+    """Stratified assignment: each group goes to the part where its class lacks the most photos.
 
-    Groups come in an order drawn by hash, so the result depends on content and seed alone. Large
-    groups come first, while every part still has room for them.
+    Groups are ordered by hash, so the result depends only on content and seed. Large groups come
+    first, while every part still has room for them.
     """
     members: dict[str, list[str]] = defaultdict(list)
     for photo, group in zip(photos, groups, strict=True):
@@ -269,7 +268,7 @@ def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) 
 
 
 def _room_for(remaining: float, size: int) -> float:
-    """1 where a group takes no more than half of a part: a burst must not be a whole part."""
+    """1 if a group fills at most half of a part, else less: a burst must not be a whole part."""
     return 1.0 if size == 1 else min(1.0, remaining / (2 * size))
 
 

@@ -1,3 +1,3 @@
-"""A small network for microcontrollers, taught by the trained one."""
+"""A small network for microcontrollers, distilled from the trained one."""
 
 __all__ = ["run"]

@@ -33,7 +33,7 @@ def test_cleaning_leaves_out_what_the_audit_found_and_nothing_else(tmp_path: Pat
 
     data = ("--data", photos, "--out", build.train)
     said = succeeded(train("audit", *data, "--weights", weights_folder()))
-    assert "look at" in said and "not judged" not in said
+    assert "report: " in said and "not judged" not in said
     page = (build.train / AUDIT_PAGE).read_text("utf-8")
     assert page.count("data:image/jpeg;base64,") > 4
     record = AuditRecord.read(build.train / AUDIT)

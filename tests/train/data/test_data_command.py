@@ -81,16 +81,19 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty": (empty, "it holds no photos"),
     "one class": (one_class, "at least 2 folders"),
     "a class of two": (two_photos, "class 'fern' has 2 usable photos"),
-    "raw": (raw_photos, "fern/0.NEF: .nef is not read: convert it to JPEG"),
+    "raw": (raw_photos, "fern/0.NEF: .nef files are not supported: convert it to JPEG"),
     "all damaged": (no_photo_is_whole, "class 'fern' has 0 usable photos (6 are not: fern/0.jpg"),
-    "parts": (parts_for_classes, "its folders are parts (train, val) and not classes"),
+    "parts": (parts_for_classes, "its folders are parts (train, val), not classes"),
 }
 
 
 def test_photos_of_kinds_that_are_not_read_are_told_one_by_one(folder: Path) -> None:
     write(folder / "fern" / "IMG_1.NEF", b"...")
     (row,) = [row for row in assign(photos.scan(folder, RULES)) if row.path.endswith("NEF")]
-    assert (row.part, row.reason) == ("left_out", ".nef is not read: convert it to JPEG")
+    assert (row.part, row.reason) == (
+        "left_out",
+        ".nef files are not supported: convert it to JPEG",
+    )
 
 
 @pytest.mark.parametrize("case", BAD_FOLDERS)
@@ -167,8 +170,8 @@ def test_what_is_grouped_otherwise_than_most_is_told_and_recorded(
     out = tmp_path / "train"
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "edited copy, in one part: fern/mirrored.jpg of fern/0.jpg" in said
-    assert "alike as of one camera: 14 photos" in said and "of all others by 0.94" in said
+    assert "edited copy, kept in one part: fern/mirrored.jpg of fern/0.jpg" in said
+    assert "all alike, as from a fixed camera: 14 photos" in said and "all others from 0.94" in said
     record = DataRecord.read(out / DATA)
     assert record.data.edited_copies == 1
     assert record.data.correlations["0.94"] == 12 + 18 + 1

@@ -209,7 +209,7 @@ def test_a_server_that_trickles_is_given_up_and_what_came_is_kept(
 ) -> None:
     monkeypatch.setattr(fetch, "TOTAL_TIMEOUT_S", 0.2)
     server.trickle = True
-    assert "not done after 0.2 s" in failure(server.url, target)
+    assert "not finished after 0.2 s" in failure(server.url, target)
     kept = part_of(target).read_bytes()
     assert 0 < len(kept) < 200
     assert kept == CONTENT[: len(kept)]
