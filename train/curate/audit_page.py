@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from device.contract.arrays import Pixels
-from device.contract.photos import decode
-from device.contract.preprocess import Preprocessing, prepare
+from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.training import AUDIT, AUDIT_PAGE, LEFT_OUT, DataSet, Part
@@ -18,7 +17,7 @@ from train.curate.audit import Finding, Judge, Removal
 from train.curate.audit_record import AuditRecord, Unusable
 from train.curate.features import frozen_features
 from train.data.dataset import scan
-from train.data.listed import read_same
+from train.data.listed import loader
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.page.pictures import Picture, photo
@@ -102,14 +101,9 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
         WeightsError: if the weights cannot be read.
     """
     found = examine(folder, weights, seed, out.parent / CACHE_FOLDER)
-    rules = Preprocessing()
     out.mkdir(parents=True, exist_ok=True)
     digests = {row.path: row.sha256 for row in found.rows}
-
-    def load(path: str) -> Pixels:
-        return prepare(decode(read_same(folder / path, digests[path]), rules), rules)
-
-    page = render(found, load)
+    page = render(found, loader(folder, digests, Preprocessing()))
     write_text(out / AUDIT_PAGE, page)
     found.record().write(out / AUDIT)
     return f"{summary(found)}\nreport: {out / AUDIT_PAGE}"

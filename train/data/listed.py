@@ -1,7 +1,7 @@
 """Reading the photos that the split lists; changed files are refused."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,16 @@ def read_same(path: Path, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise PhotoError("its content has changed since it was scanned")
     return data
+
+
+def loader(
+    folder: Path, digests: Mapping[str, str], rules: Preprocessing
+) -> Callable[[str], Pixels]:
+    """A function that loads a photo by its path in `folder`, if its SHA-256 is still the same.
+
+    It gives uint8 (height_px, width_px, 3), or raises PhotoError.
+    """
+    return lambda path: prepare(decode(read_same(folder / path, digests[path]), rules), rules)
 
 
 @contextmanager

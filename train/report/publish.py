@@ -6,12 +6,11 @@ from pathlib import Path
 import keras
 
 from device.contract.arrays import Pixels
-from device.contract.photos import decode
-from device.contract.preprocess import Preprocessing, prepare
+from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.training import DATA, REPORT, SPLIT, DataRecord, Metrics, Part
-from train.data.listed import read_same
+from train.data.listed import loader
 from train.data.split import Row, part, read_csv
 from train.errors import DataError
 from train.report import chapter, page
@@ -37,12 +36,7 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
     folder = Path(DataRecord.read(out / DATA).folder)
     size_px = network.inputs[0].shape[1]
     rules = Preprocessing(height_px=size_px, width_px=size_px)
-
-    digests = {row.path: row.sha256 for row in rows}
-
-    def load(path: str) -> Pixels:
-        return prepare(decode(read_same(folder / path, digests[path]), rules), rules)
-
+    load = loader(folder, {row.path: row.sha256 for row in rows}, rules)
     candidates = list(_candidates(rows, metrics.labels, load))
     if not candidates:
         raise DataError(f"{folder}: the test photos are gone; run `make data` again")
