@@ -18,17 +18,17 @@ from device.inference.classifier import Classifier
 from device.outputs.web.sink import Web
 from device.settings import address
 from device.settings.sections import WebConfig
+from tests.support.builds.tiny_photos import photos_of, write
 from tests.support.cli import Call, Run
-from tests.support.observations import Surroundings
+from tests.support.device.observations import Surroundings
+from tests.support.device.serving import served
+from tests.support.device.tiny_bundle import unpack
 from tests.support.peers.browser import driver
 from tests.support.peers.film import Browsers, Film
 from tests.support.pictures import encoded, picture, write_video
 from tests.support.places import ROOT
-from tests.support.serving import served
-from tests.support.tiny_bundle import unpack
-from tests.support.tiny_photos import photos_of, write
 
-pytest.register_assert_rewrite("tests.support.mqtt_sinks")
+pytest.register_assert_rewrite("tests.support.device.mqtt_sinks")
 
 # Run in the background of a script, a process ignores Ctrl-C, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,7 +20,7 @@ import pytest
 from device.contract import provenance
 from device.outputs.mqtt import home_assistant
 from device.outputs.web import view
-from tests.support.observations import Surroundings, sight
+from tests.support.device.observations import Surroundings, sight
 from tests.support.pages import ASSIGNMENT, Command, Page, commands, pages, parse, tracked
 from tests.support.places import ROOT
 

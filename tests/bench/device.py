@@ -36,8 +36,8 @@ from device.settings.sections import Config, InferenceConfig, JsonConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 from tests.bench import plain_loop
+from tests.support.device.running_service import running
 from tests.support.peers.cameras import mjpeg_camera
-from tests.support.running_service import running
 
 CAMERA_FPS = 30
 STARTS = 5

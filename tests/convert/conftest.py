@@ -8,8 +8,8 @@ import pytest
 from convert.artifacts.training import Training
 from convert.pack import bundle
 from device.workstation.training import Part
-from tests.support import build_folder, tiny_network
-from tests.support.build_folder import Build
+from tests.support.builds import build_folder, tiny_network
+from tests.support.builds.build_folder import Build
 
 if TYPE_CHECKING:
     from convert.quantize.plan import Plan

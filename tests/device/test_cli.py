@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from device.contract import bundle as contract
-from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.cli import Call, assert_one_error_line, device, lines
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.peers.cameras import mjpeg_camera
 from tests.support.pictures import LABELS, encoded, picture, write_video
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from device.contract import bundle as contract
-from tests.support.bundle_files import read_folder, write_folder
 from tests.support.cli import PROCESS_LIMIT_S, Call, assert_one_error_line, device, lines
+from tests.support.device.bundle_files import read_folder, write_folder
 from tests.support.pictures import encoded, picture
 from tests.support.places import ROOT
 

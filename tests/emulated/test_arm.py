@@ -26,8 +26,8 @@ from tests.emulated.support.arm_photos import (
     real_photos,
 )
 from tests.emulated.support.arm_program import STAGES
-from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.cli import device, lines
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.places import BUILD
 
 CORES = os.environ.get("FIELDGUIDE_CORES", "").split()

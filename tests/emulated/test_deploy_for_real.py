@@ -13,7 +13,7 @@ from convert.pack.bundle import tar_bytes
 from device.contract import bundle as contract
 from tests.emulated.support import containers as boards
 from tests.emulated.support.containers import Board
-from tests.support.bundle_files import read_folder, resealed
+from tests.support.device.bundle_files import read_folder, resealed
 from tests.support.peers.cameras import MjpegCamera, mjpeg_camera
 from tests.support.places import BUILD, ROOT
 

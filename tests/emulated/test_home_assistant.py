@@ -18,8 +18,8 @@ from device.outputs.mqtt.sink import Mqtt
 from device.outputs.thread import SinkThread
 from device.settings.sections import WebConfig
 from device.telemetry.status import BoardStatus
-from tests.support.mqtt_sinks import config
-from tests.support.observations import MODEL, Surroundings, sight
+from tests.support.device.mqtt_sinks import config
+from tests.support.device.observations import MODEL, Surroundings, sight
 from tests.support.peers.home_assistant import HomeAssistant
 from tests.support.peers.mqtt_broker import Broker
 from tests.support.pictures import LABELS

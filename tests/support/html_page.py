@@ -8,7 +8,7 @@ import numpy as np
 
 from device.contract.arrays import Pixels
 from device.workstation.training import Metrics
-from tests.support.small_networks import chapter_of
+from tests.support.builds.small_networks import chapter_of
 from train.data.split import Row
 from train.report import page
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from convert.artifacts.training import Training
-from tests.support import build_folder, tiny_network
-from tests.support.build_folder import Build
+from tests.support.builds import build_folder, tiny_network
+from tests.support.builds.build_folder import Build
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from device.workstation.training import DATA, METRICS, NETWORK, REPORT
+from tests.support.builds.training_records import metrics_of
 from tests.support.cli import only_error
-from tests.support.training_records import metrics_of
 from train.__main__ import main
 from train.artifacts import save_network
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.build_folder import Build, trained_build, whole_build
-from tests.support.workshop import Workshop
+from tests.support.builds.build_folder import Build, trained_build, whole_build
+from tests.support.builds.workshop import Workshop
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.workshop import Workshop, makefiles
+from tests.support.builds.workshop import Workshop, makefiles
 from train.stamps import CODE, ROOT, photos_digest
 
 AN_HOUR_S = 3600

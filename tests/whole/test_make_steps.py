@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.builds.workshop import FIRST, REST, Workshop
 from tests.support.places import ROOT
-from tests.support.workshop import FIRST, REST, Workshop
 from tests.whole.test_make_photos import age, project, write
 from train.recipe.fit import FIT_CODE
 from train.stamps import CODE, EXEMPT, LIBRARIES, code_digest

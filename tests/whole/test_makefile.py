@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.builds.workshop import FIRST, REST, Workshop, environment, makefiles, rules
 from tests.support.pages import tracked
 from tests.support.places import ROOT
-from tests.support.workshop import FIRST, REST, Workshop, environment, makefiles, rules
 
 
 def test_a_bundle_is_made_step_by_step_and_nothing_runs_twice(workshop: Workshop) -> None:

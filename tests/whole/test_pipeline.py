@@ -18,7 +18,7 @@ from device.workstation.training import (
     Rules,
     Timings,
 )
-from tests.support.build_folder import (
+from tests.support.builds.build_folder import (
     CALIBRATION_PHOTOS,
     Build,
     begun,

@@ -15,7 +15,7 @@ from convert.errors import GateError
 from convert.targets import runtimes
 from device.contract import bundle as contract
 from device.workstation.training import DATA, DataRecord
-from tests.support.build_folder import Build, begun, copy, succeeded
+from tests.support.builds.build_folder import Build, begun, copy, succeeded
 from tests.support.cli import only_error
 
 pytestmark = pytest.mark.slow

@@ -15,9 +15,9 @@ from device.workstation.conversion import (
     ReliabilityFigures,
     VerificationRecord,
 )
-from tests.support.model_answers import answers, saying
-from tests.support.training_records import fit_settings, metrics_of
-from tests.support.verified import evidence_of, record_of
+from tests.support.builds.model_answers import answers, saying
+from tests.support.builds.training_records import fit_settings, metrics_of
+from tests.support.builds.verified import evidence_of, record_of
 
 MEASURED = ReliabilityFigures(0.012, (0.0, 0.03), 0.02, ())
 

@@ -22,7 +22,7 @@ from tests.support.pictures import LABELS
 
 if TYPE_CHECKING:
     from convert.artifacts.training import Training
-    from tests.support.build_folder import Build as TrainedBuild
+    from tests.support.builds.build_folder import Build as TrainedBuild
 
 Floats = npt.NDArray[np.float32]
 SEEDS = st.integers(0, 2**31 - 1)

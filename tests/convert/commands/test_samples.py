@@ -9,7 +9,7 @@ from convert.artifacts.training import LabelledPhoto, Training
 from convert.commands import samples
 from device.contract.preprocess import Preprocessing
 from device.workstation.training import Part
-from tests.support.training_records import metrics_of
+from tests.support.builds.training_records import metrics_of
 
 LABELS = ("robin", "wren")
 

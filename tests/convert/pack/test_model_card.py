@@ -9,9 +9,9 @@ from convert.pack.model_card import model_card
 from convert.report.summary import gate_line, threshold_line
 from convert.verify.comparison import Outputs
 from device.workstation.conversion import Verdict, VerificationRecord
-from tests.support.model_answers import answers, saying
-from tests.support.training_records import metrics_of, pupil_metrics_of
-from tests.support.verified import evidence_of, record_of
+from tests.support.builds.model_answers import answers, saying
+from tests.support.builds.training_records import metrics_of, pupil_metrics_of
+from tests.support.builds.verified import evidence_of, record_of
 
 NOTE = "with 30 photos int8 may lose up to 9.5 points unseen"
 

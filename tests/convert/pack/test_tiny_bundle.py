@@ -8,15 +8,15 @@ import numpy as np
 
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
-from tests.support.make_tiny_bundle import kept_files
+from tests.support.builds.make_tiny_bundle import kept_files
+from tests.support.device.tiny_bundle import TAR
 from tests.support.pictures import RULES
-from tests.support.tiny_bundle import TAR
 
 MAX_BYTES = 1_000_000
 MAX_STEPS = 8
 """Another processor fits the head a little differently."""
 DEPENDS_ON_WEIGHTS = ("files", "manifest_sha256", "outputs", "threshold", "verification")
-REMEDY = "run `.venv/bin/python -m tests.support.make_tiny_bundle`"
+REMEDY = "run `.venv/bin/python -m tests.support.builds.make_tiny_bundle`"
 
 
 def form(value: Any) -> Any:

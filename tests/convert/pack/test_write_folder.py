@@ -9,7 +9,7 @@ import pytest
 from convert.pack import bundle
 from device.contract import bundle as contract
 from device.errors import BundleError
-from tests.support.bundle_files import read_folder, resealed
+from tests.support.device.bundle_files import read_folder, resealed
 
 Files = dict[str, bytes]
 

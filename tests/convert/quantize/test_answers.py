@@ -13,10 +13,10 @@ from device.contract.arrays import Pixels
 from device.contract.photos import load_photo
 from device.inference.classifier import Classifier
 from device.workstation.conversion import FLOAT_MODEL
-from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.builds.small_networks import int8_io_model
 from tests.support.cli import Call, assert_one_error_line
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.pictures import LABELS, RULES
-from tests.support.small_networks import int8_io_model
 
 
 def test_float_uint8_and_int8_models_say_the_same_as_the_network(

@@ -28,7 +28,7 @@ from convert.tflite.flatbuffer import ModelFacts, read_facts
 from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing, prepare
 from device.inference.classifier import Classifier
-from tests.support.small_networks import folded_weights
+from tests.support.builds.small_networks import folded_weights
 from train.data.rendered import CLASS_NAMES, render_flower
 from train.network.backbone import Architecture, build, classifier
 from train.recipe.finetune import fit_head

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from device.contract import bundle as contract
-from tests.support.build_folder import CALIBRATION_PHOTOS, Build
+from tests.support.builds.build_folder import CALIBRATION_PHOTOS, Build
 from tests.support.places import ROOT
 
 OTHER_INSTRUCTIONS = {

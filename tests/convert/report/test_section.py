@@ -18,7 +18,7 @@ from convert.verify.comparison import Outputs
 from convert.verify.layer_noise import LayerError
 from device.workstation.conversion import Disagreement, Verdict, VerificationRecord
 from device.workstation.training import REPORT_PLACE, Calibration, LogLoss
-from tests.support.verified import evidence_of, record_of
+from tests.support.builds.verified import evidence_of, record_of
 
 LABELS = ("daisy", "<b>rose</b>")
 DISAGREEMENT = Disagreement("daisy/a.jpg", "daisy", "daisy", 0.6, LABELS[1], 0.55)

@@ -12,8 +12,8 @@ import pytest
 import convert.__main__ as conversion
 from convert.targets.micro import ARENA_STEP_BYTES, RESOLVERS, Measurement, measure_arena, sources
 from device.contract import bundle as contract
-from tests.support.bundle_files import with_other_answers
 from tests.support.cli import only_error
+from tests.support.device.bundle_files import with_other_answers
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 

@@ -15,8 +15,8 @@ from convert.verify.gate import photos_needed
 from convert.verify.statistics import Labels, Share, upper_bound
 from device.errors import UsageError
 from device.workstation.conversion import Verdict
-from tests.support.model_answers import answers, saying
-from tests.support.verified import evidence_of, record_of
+from tests.support.builds.model_answers import answers, saying
+from tests.support.builds.verified import evidence_of, record_of
 
 ABC = ("a", "b", "c")
 

@@ -21,8 +21,8 @@ from device.workstation.conversion import (
     threshold_of,
 )
 from device.workstation.records import RecordError
-from tests.support.model_answers import answers, saying
-from tests.support.verified import evidence_of, record_of
+from tests.support.builds.model_answers import answers, saying
+from tests.support.builds.verified import evidence_of, record_of
 
 MODEL = b"int8"
 LAYERS = [LayerError("conv0", None, 43.0, 0.99, 0.5, 0.0)]

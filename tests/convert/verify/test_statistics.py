@@ -17,7 +17,7 @@ from convert.verify.statistics import (
     paired_interval_points,
     recall_by_class,
 )
-from tests.support.model_answers import answers, saying
+from tests.support.builds.model_answers import answers, saying
 from train.recipe.evaluate import accuracy
 
 Probabilities = npt.NDArray[np.float32]

@@ -16,12 +16,12 @@ import pytest
 from PIL import Image
 
 from device.contract import bundle as contract
-from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.running_service import Running, running, settings
 from tests.support.peers.cameras import MjpegCamera, mjpeg_camera
 from tests.support.peers.mqtt_broker import free_port
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
-from tests.support.running_service import Running, running, settings
 from tests.support.timing import eventually
 
 BEFORE_SWAP_S, AFTER_SWAP_S = 3.5, 1.5

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from device.contract import bundle as contract
 from device.errors import BundleError
 from tests.device.contract.manifests import Files, body
-from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.pictures import LABELS, RULES
 
 MANIFEST, MODEL, NAMES = contract.MANIFEST, contract.MODEL, contract.REQUIRED_FILES

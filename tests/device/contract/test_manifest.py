@@ -16,7 +16,7 @@ from device.errors import BundleError, SelfTestError
 from device.inference import selftest
 from device.inference.classifier import Classifier
 from tests.device.contract.manifests import Files, anything, body
-from tests.support.bundle_files import THRESHOLD, read_folder
+from tests.support.device.bundle_files import THRESHOLD, read_folder
 from tests.support.pictures import RULES
 
 MANIFEST, NAMES = contract.MANIFEST, contract.REQUIRED_FILES

@@ -9,9 +9,9 @@ import pytest
 from device.contract import bundle as contract
 from device.doctor import examine
 from device.doctor.finding import FAILED, OK, WARNING, Finding, report
-from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.cli import Call, device
-from tests.support.fake_host import Machine, the
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.fake_host import Machine, the
 from tests.support.peers.mqtt_broker import free_port
 
 

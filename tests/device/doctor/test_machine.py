@@ -20,7 +20,7 @@ from device.settings.sections import (
     WebConfig,
 )
 from device.telemetry.board import BoardSensors
-from tests.support.fake_host import Machine, states, the
+from tests.support.device.fake_host import Machine, states, the
 
 
 @pytest.fixture

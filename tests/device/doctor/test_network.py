@@ -15,14 +15,14 @@ from device.outputs.mqtt import home_assistant
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import CameraConfig
 from tests.support.cli import Call
-from tests.support.fake_host import states, the
-from tests.support.mqtt_sinks import Make, config, connect
-from tests.support.observations import Surroundings
+from tests.support.device.fake_host import states, the
+from tests.support.device.mqtt_sinks import Make, config, connect
+from tests.support.device.observations import Surroundings
 from tests.support.peers.cameras import MjpegCamera
 from tests.support.peers.mqtt_broker import Broker, free_port, listening, retained
 from tests.support.timing import eventually
 
-pytest_plugins = "tests.support.mqtt_sinks"
+pytest_plugins = "tests.support.device.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")
 
 

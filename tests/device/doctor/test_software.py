@@ -19,7 +19,7 @@ from device.settings.sections import (
     WebConfig,
 )
 from tests.support.cli import assert_one_error_line, device
-from tests.support.fake_host import states, the
+from tests.support.device.fake_host import states, the
 
 # --- outputs --------------------------------------------------------------------------------------
 

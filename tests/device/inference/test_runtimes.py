@@ -17,8 +17,8 @@ import pytest
 from device.contract import bundle as contract
 from device.contract.photos import load_photo
 from device.inference.classifier import Classifier
-from tests.support.bundle_files import with_other_answers
 from tests.support.cli import PROCESS_LIMIT_S, device, lines
+from tests.support.device.bundle_files import with_other_answers
 from tests.support.pictures import LABELS, RULES
 from tests.support.places import BUILD, ROOT
 

@@ -9,8 +9,8 @@ import pytest
 from device.contract import bundle as contract
 from device.errors import BundleError
 from device.inference.classifier import Classifier, Prediction
-from tests.support.bundle_files import THRESHOLD, read_folder, resealed, write_folder
 from tests.support.cli import Call, lines
+from tests.support.device.bundle_files import THRESHOLD, read_folder, resealed, write_folder
 
 
 @pytest.mark.parametrize(("threshold", "unknown"), [(0, False), (0.375, False), (0.376, True)])

@@ -17,8 +17,8 @@ from device.outputs.web.sink import Web
 from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.status import BoardStatus
-from tests.support.observations import MODEL, Surroundings, sight
-from tests.support.serving import served
+from tests.support.device.observations import MODEL, Surroundings, sight
+from tests.support.device.serving import served
 from tests.support.timing import eventually
 
 BASE_UNITS = ("seconds", "celsius", "ratio", "hertz", "bytes")

@@ -21,7 +21,7 @@ from device.settings.sections import (
     WebConfig,
 )
 from device.telemetry.counters import Telemetry
-from tests.support.observations import sight
+from tests.support.device.observations import sight
 
 ANY_PORT = WebConfig(enabled=True, port=0)
 METRICS = PrometheusConfig(enabled=True, port=0)

@@ -16,11 +16,11 @@ import pytest
 from device.contract import bundle as contract
 from device.contract import provenance
 from device.contract.folders import photos_below
-from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.running_service import Running, manager, running, settings
 from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
 from tests.support.pictures import encoded, picture
 from tests.support.places import ROOT
-from tests.support.running_service import Running, manager, running, settings
 from tests.support.timing import eventually, slowdown
 
 DAMAGED_PICTURES = 10_000
@@ -144,7 +144,7 @@ min_free_mb = 0
 
 def test_ten_thousand_damaged_pictures_crash_nothing() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.support.damaged_pictures", str(DAMAGED_PICTURES)],
+        [sys.executable, "-m", "tests.support.device.damaged_pictures", str(DAMAGED_PICTURES)],
         cwd=ROOT,
         capture_output=True,
         text=True,

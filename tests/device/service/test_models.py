@@ -17,7 +17,7 @@ from device.service.model_watcher import ModelWatcher
 from device.settings.sections import BundleConfig, Config
 from device.telemetry.counters import Telemetry
 from device.update import slots
-from tests.support.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.timing import eventually
 
 

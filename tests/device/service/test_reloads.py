@@ -21,11 +21,11 @@ from device.service.events import Event, ModelPassed, SourceEnded
 from device.service.supervisor import Service
 from device.settings import sections
 from device.settings.sections import CameraConfig
+from tests.support.device.running_service import running, settings
 from tests.support.peers.cameras import FakePicamera2, MjpegCamera, jpeg, mjpeg_camera
 from tests.support.peers.rtsp_camera import Habits, rtsp_camera
 from tests.support.pictures import RULES, encoded, picture
 from tests.support.places import ROOT
-from tests.support.running_service import running, settings
 from tests.support.timing import eventually
 
 

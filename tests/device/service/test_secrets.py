@@ -8,9 +8,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.support.device.running_service import manager, running, settings
 from tests.support.peers.cameras import jpeg, mjpeg_camera
 from tests.support.peers.mqtt_broker import Broker, free_port, listening
-from tests.support.running_service import manager, running, settings
 from tests.support.timing import eventually
 
 MARKS = ("zqzq", "7x7x")

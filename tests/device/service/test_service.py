@@ -13,11 +13,11 @@ import pytest
 
 from device.contract import bundle as contract
 from device.service.supervisor import Service
-from tests.support.bundle_files import read_folder, resealed
+from tests.support.device.bundle_files import read_folder, resealed
+from tests.support.device.running_service import copied, manager, running, settings
 from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
 from tests.support.pictures import encoded, picture
 from tests.support.places import ROOT
-from tests.support.running_service import copied, manager, running, settings
 from tests.support.timing import eventually, slowdown
 
 STOP_LIMIT_S = 2.0

@@ -8,7 +8,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from device.outputs.mqtt import home_assistant
 from device.settings.mqtt import MqttConfig
 from device.telemetry.status import CameraState
-from tests.support.observations import Surroundings
+from tests.support.device.observations import Surroundings
 from tests.support.places import ROOT
 
 EVERY = set(CameraState)

@@ -8,7 +8,7 @@ import pytest
 from device.contract import bundle as contract
 from device.update import slots
 from tests.device.update.updating import Files, tarred
-from tests.support.bundle_files import read_folder, resealed
+from tests.support.device.bundle_files import read_folder, resealed
 
 
 @pytest.fixture(scope="module")

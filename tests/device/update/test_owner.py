@@ -10,7 +10,7 @@ import pytest
 from device.errors import SlotError
 from device.update import slots
 from device.update.owner import acting_as_owner
-from tests.support.bundle_files import read_folder
+from tests.support.device.bundle_files import read_folder
 
 NOBODY = 65534
 

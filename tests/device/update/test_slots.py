@@ -12,10 +12,10 @@ import pytest
 from device.contract import bundle as contract
 from device.update import slots
 from tests.device.update.updating import Files, everything, install, tarred
-from tests.support.bundle_files import read_folder, resealed, tar_bytes
 from tests.support.cli import Call, assert_one_error_line
+from tests.support.device.bundle_files import read_folder, resealed, tar_bytes
+from tests.support.device.running_service import running, settings
 from tests.support.peers.cameras import mjpeg_camera
-from tests.support.running_service import running, settings
 from tests.support.timing import eventually
 
 # --- what should happen -------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from device.contract import bundle as contract
 from device.errors import BundleError, SlotError
 from device.update import slots
-from tests.support.bundle_files import read_folder, resealed, write_folder
 from tests.support.cli import Call, assert_one_error_line
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.places import ROOT
 
 Files = dict[str, bytes]

@@ -14,8 +14,8 @@ import pytest
 from device.contract import bundle as contract
 from device.update import slots
 from tests.device.update.updating import Files, everything, install, tarred
-from tests.support.bundle_files import read_folder
 from tests.support.cli import Call, assert_one_error_line, device
+from tests.support.device.bundle_files import read_folder
 from tests.support.places import ROOT
 
 KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
@@ -31,7 +31,7 @@ def test_an_update_killed_anywhere_leaves_a_whole_bundle_and_the_next_succeeds(
         [
             sys.executable,
             "-m",
-            "tests.support.cut_updates",
+            "tests.support.device.cut_updates",
             str(tmp_path / "root"),
             *map(str, tars),
             str(KILLS),

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from tests.support.bundle_files import tar_bytes
 from tests.support.cli import Call
+from tests.support.device.bundle_files import tar_bytes
 
 Files = dict[str, bytes]
 

@@ -23,7 +23,7 @@ from device.workstation.training import (
     read_metrics,
     write_labels,
 )
-from tests.support.training_records import data_set_of, metrics_of, pupil_metrics_of
+from tests.support.builds.training_records import data_set_of, metrics_of, pupil_metrics_of
 
 LEARNED = ("daisy", "rose")
 FINE_TUNED = metrics_of([[5, 1], [0, 6]], LEARNED)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from device.outputs.web.sink import Web
 from device.telemetry.observation import Observation
-from tests.support.observations import sight
+from tests.support.device.observations import sight
 from tests.support.peers.browser import DESKTOP, Browser
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 from device.outputs.web.sink import Web
-from tests.support.observations import publish_until, sight
+from tests.support.device.observations import publish_until, sight
 
 
 class Visitor:

@@ -11,7 +11,7 @@ import pytest
 
 from device import child
 from device.errors import UsageError
-from tests.support.build_folder import Build, weights_folder
+from tests.support.builds.build_folder import Build, weights_folder
 from tests.support.cli import only_error
 from tests.support.pictures import picture
 from train.bench import recipes, scale

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.build_folder import weights_folder
+from tests.support.builds.build_folder import weights_folder
 from train.bench import scale
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from device.workstation.training import AUDIT, AUDIT_PAGE, DATA, DataRecord
-from tests.support.build_folder import Build, succeeded, train, weights_folder
+from tests.support.builds.build_folder import Build, succeeded, train, weights_folder
 from train.curate.audit_record import AuditRecord
 from train.data.rendered import render_data_set
 

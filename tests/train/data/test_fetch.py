@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.build_folder import weights_folder
+from tests.support.builds.build_folder import weights_folder
 from tests.support.cli import only_error
 from train.__main__ import main
 from train.data import flowers as fetch

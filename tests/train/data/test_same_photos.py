@@ -12,8 +12,8 @@ import pytest
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.errors import InputError
 from device.errors import PhotoError
+from tests.support.builds.training_records import metrics_of
 from tests.support.pictures import LABELS, RULES, encoded, picture
-from tests.support.training_records import metrics_of
 from train.curate import features
 from train.data.listed import load_listed, read_same
 from train.data.split import Row

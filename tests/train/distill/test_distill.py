@@ -9,10 +9,10 @@ import pytest
 
 from convert.artifacts.training import Training
 from device.workstation.training import METRICS, Part, PupilMetrics
-from tests.support.build_folder import Build, convert, succeeded, train
+from tests.support.builds.build_folder import Build, convert, succeeded, train
+from tests.support.builds.training_records import metrics_of
 from tests.support.cli import only_error
 from tests.support.pictures import SIZE_PX
-from tests.support.training_records import metrics_of
 from train.__main__ import main
 from train.distill.lessons import FEATURES
 from train.distill.narrow import Shrunk, shrink

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from scipy.special import softmax
 
+from tests.support.builds.small_networks import folded_weights
 from tests.support.cli import only_error
 from tests.support.pictures import picture
-from tests.support.small_networks import folded_weights
 from train.__main__ import main
 from train.errors import TrainingError, WeightsError
 from train.network.backbone import (

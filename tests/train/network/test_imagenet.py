@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
-from tests.support.build_folder import weights_folder
+from tests.support.builds.build_folder import weights_folder
 from tests.support.pictures import picture
 from tests.train.network.convolution import Floats, convolve
 from train.errors import WeightsError

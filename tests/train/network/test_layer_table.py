@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.support.builds.small_networks import random_network
 from tests.support.pictures import SIZE_PX, square_picture
-from tests.support.small_networks import random_network
 from train.network.backbone import STAGES, Architecture, build, channels, classifier
 from train.network.layer_table import describe, seconds, shares, weight_changes
 from train.network.weights import Convolution
@@ -29,7 +29,7 @@ def macs_by_formula(alpha: float, size: int, classes: int) -> int:
 
 
 def zeros(alpha: float) -> list[Convolution]:
-    from tests.support.small_networks import folded_weights
+    from tests.support.builds.small_networks import folded_weights
 
     return list(folded_weights(alpha, np.random.default_rng(0)))
 

@@ -11,10 +11,10 @@ import pytest
 from keras import Model
 from PIL import Image
 
+from tests.support.builds.small_networks import chapter_of, random_network
+from tests.support.builds.training_records import metrics_of
 from tests.support.html_page import Page, load, rows_of
 from tests.support.pictures import SIZE_PX, square_picture
-from tests.support.small_networks import chapter_of, random_network
-from tests.support.training_records import metrics_of
 from train.page import pictures
 from train.report import network_views
 from train.report import page as report

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from tests.support.build_folder import Build
+from tests.support.builds.build_folder import Build
 from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser, driver
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,8 @@ from PIL import Image
 from device.contract.arrays import Pixels
 from device.errors import PhotoError
 from device.workstation.training import Metrics
+from tests.support.builds.training_records import metrics_of
 from tests.support.html_page import FLOWERS, HOSTILE, Page, load, page_of, render
-from tests.support.training_records import metrics_of
 from train.report.page import CONTENTS, STEPS
 
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import Model
 
+from tests.support.builds.small_networks import random_network
 from tests.support.pictures import SIZE_PX, square_picture
-from tests.support.small_networks import random_network
 from train.report import worked_examples
 
 PHOTO = square_picture(1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from device.outputs.http.exchange import MAX_HEAD_BYTES, Exchange, body_length
 from device.outputs.http.messages import BadRequestError, Request, Response, text
-from tests.support.http_bytes import cuts, pieces, requests
+from tests.support.device.http_bytes import cuts, pieces, requests
 
 Part = TypeVar("Part")
 Outcome = tuple[list[tuple[Request, bytes]], HTTPStatus | None]

@@ -10,11 +10,11 @@ import pytest
 
 from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
-from tests.support.observations import Surroundings
+from tests.support.device.observations import Surroundings
+from tests.support.device.serving import served
 from tests.support.peers.browser import Browser
 from tests.support.peers.film import Browsers, Film, click, text
 from tests.support.peers.proxy import location_of_readme, nginx
-from tests.support.serving import served
 from tests.support.timing import eventually
 
 TOKEN = "0123456789abcdef"

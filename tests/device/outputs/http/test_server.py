@@ -20,7 +20,7 @@ from device.outputs.http import places
 from device.outputs.http import server as http_server
 from device.outputs.http.messages import Request, Response, text
 from device.outputs.http.server import HttpServer
-from tests.support.http_bytes import requests
+from tests.support.device.http_bytes import requests
 from tests.support.timing import Stopwatch, eventually
 
 HUGE = bytes(50_000_000)

@@ -13,12 +13,12 @@ import pytest
 from device.outputs.mqtt import connection, trouble
 from device.outputs.mqtt import sink as mqtt
 from device.settings.mqtt import MqttConfig, check_mqtt
-from tests.support.mqtt_sinks import OWN, Make, config, connect, problem_of
-from tests.support.observations import Surroundings, sight
+from tests.support.device.mqtt_sinks import OWN, Make, config, connect, problem_of
+from tests.support.device.observations import Surroundings, sight
 from tests.support.peers.mqtt_broker import Broker, retained
 from tests.support.timing import eventually
 
-pytest_plugins = "tests.support.mqtt_sinks"
+pytest_plugins = "tests.support.device.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")
 
 

@@ -16,7 +16,7 @@ from device.outputs.mqtt import home_assistant
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
 from device.telemetry.observation import UNKNOWN
-from tests.support.observations import MODEL, Surroundings, sight
+from tests.support.device.observations import MODEL, Surroundings, sight
 
 HOME_ASSISTANT_S_OWN = {"", "none", "unknown", "unavailable"}
 LABELS = st.lists(

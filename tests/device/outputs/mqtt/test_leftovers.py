@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from device.outputs.mqtt.sink import Mqtt
-from tests.support.mqtt_sinks import Make, config, connect, works
-from tests.support.observations import Surroundings, sight
+from tests.support.device.mqtt_sinks import Make, config, connect, works
+from tests.support.device.observations import Surroundings, sight
 from tests.support.peers.mqtt_broker import Broker, listening, retained
 from tests.support.timing import eventually
 
-pytest_plugins = "tests.support.mqtt_sinks"
+pytest_plugins = "tests.support.device.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")
 
 

@@ -17,7 +17,7 @@ from device.outputs.mqtt import connection
 from device.outputs.mqtt import sink as mqtt
 from device.outputs.mqtt.sink import Mqtt
 from device.outputs.thread import SinkThread
-from tests.support.mqtt_sinks import (
+from tests.support.device.mqtt_sinks import (
     ANNOUNCED,
     OWN,
     Make,
@@ -27,13 +27,13 @@ from tests.support.mqtt_sinks import (
     settle,
     shown,
 )
-from tests.support.observations import MODEL, Surroundings, sight
+from tests.support.device.observations import MODEL, Surroundings, sight
 from tests.support.peers.mqtt_broker import Broker, listening, retained
 from tests.support.pictures import LABELS
 from tests.support.places import ROOT
 from tests.support.timing import Stopwatch, eventually
 
-pytest_plugins = "tests.support.mqtt_sinks"
+pytest_plugins = "tests.support.device.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")
 
 
@@ -86,7 +86,7 @@ def test_a_stop_or_kill_and_a_start_show_the_new_label_alone(
     script = (
         "import sys, time\n"
         "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit())\n"
-        "from tests.support.observations import Surroundings, sight\n"
+        "from tests.support.device.observations import Surroundings, sight\n"
         "from device.outputs.mqtt.sink import Mqtt\n"
         "from device.settings.sections import MqttConfig\n"
         f"sink = Mqtt(MqttConfig(host='127.0.0.1', port={broker.port}, device_id='garden'))\n"

@@ -13,14 +13,22 @@ import pytest
 from device.errors import OutputError
 from device.settings.mqtt import MqttConfig
 from device.telemetry.status import BoardStatus
-from tests.support.mqtt_sinks import ANNOUNCED, OWN, Make, config, connect, problem_of, settle
-from tests.support.observations import MODEL, Surroundings, sight
+from tests.support.device.mqtt_sinks import (
+    ANNOUNCED,
+    OWN,
+    Make,
+    config,
+    connect,
+    problem_of,
+    settle,
+)
+from tests.support.device.observations import MODEL, Surroundings, sight
 from tests.support.peers.mqtt_broker import Broker, listening, retained
 from tests.support.pictures import LABELS
 from tests.support.places import ROOT
 from tests.support.timing import Stopwatch, eventually
 
-pytest_plugins = "tests.support.mqtt_sinks"
+pytest_plugins = "tests.support.device.mqtt_sinks"
 pytestmark = pytest.mark.usefixtures("impatient")
 
 

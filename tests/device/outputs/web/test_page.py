@@ -10,10 +10,10 @@ import pytest
 from device.outputs.web import viewers
 from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
-from tests.support.observations import Surroundings, sight
+from tests.support.device.observations import Surroundings, sight
+from tests.support.device.serving import served
 from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
 from tests.support.peers.film import Browsers, Film, click, text
-from tests.support.serving import served
 from tests.support.timing import eventually
 
 PIXEL = """

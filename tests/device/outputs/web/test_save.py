@@ -16,7 +16,7 @@ from device.contract import provenance
 from device.outputs.collect import snapshot
 from device.outputs.web import held, view, viewers
 from device.outputs.web.sink import Web
-from tests.support.observations import MODEL, Surroundings, publish_until, sight
+from tests.support.device.observations import MODEL, Surroundings, publish_until, sight
 from tests.support.peers.http_visitor import Visitor, parts, shown
 
 

@@ -27,10 +27,10 @@ from device.outputs.web.sink import Web
 from device.outputs.web.viewers import MAX_VIEWERS
 from device.settings.sections import WebConfig
 from device.telemetry.observation import Observation
-from tests.support.observations import MODEL, Surroundings, publish_until, sight
+from tests.support.device.observations import MODEL, Surroundings, publish_until, sight
+from tests.support.device.serving import served
 from tests.support.peers.http_visitor import Visitor, parts, shown
 from tests.support.pictures import picture
-from tests.support.serving import served
 from tests.support.timing import eventually, slowdown
 
 TOKEN = "0123456789abcdef"

@@ -1,4 +1,4 @@
-"""Make tests/support/tiny_bundle.tar again: `.venv/bin/python -m tests.support.make_tiny_bundle`.
+"""Make the kept tiny bundle again: `.venv/bin/python -m tests.support.builds.make_tiny_bundle`.
 
 The device's tests classify with it where there is no TensorFlow to make one. Needed after a change
 of the bundle's contract or of what convert writes into it; a test says when.
@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from convert.pack.bundle import tar_bytes
 from device.commit import UNKNOWN
-from tests.support.bundle_files import resealed
-from tests.support.tiny_bundle import TAR
-from tests.support.tiny_network import tiny_files
+from tests.support.builds.tiny_network import tiny_files
+from tests.support.device.bundle_files import resealed
+from tests.support.device.tiny_bundle import TAR
 
 STEPS = ("training", "export", "verification", "bundle")
 

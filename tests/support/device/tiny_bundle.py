@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from device.contract import bundle as contract
-from tests.support.bundle_files import write_folder
+from tests.support.device.bundle_files import write_folder
 
 TAR = Path(__file__).with_name("tiny_bundle.tar")
-"""Made by `tests.support.make_tiny_bundle`."""
+"""Made by `tests.support.builds.make_tiny_bundle`."""
 
 
 def unpack(folder: Path) -> Path:

@@ -20,11 +20,11 @@ from device.commit import UNKNOWN
 from device.workstation.conversion import FLOAT_MODEL, VerificationRecord
 from device.workstation.conversion import INT8_MODEL as MODEL
 from device.workstation.training import REPORT, REPORT_PLACE, Metrics, Part
+from tests.support.builds.small_networks import fit_head, folded_weights
+from tests.support.builds.tiny_photos import TinyPhoto, photos_of, write
+from tests.support.builds.training_records import fit_settings, metrics_of
+from tests.support.builds.verified import evidence_of, record_of
 from tests.support.pictures import LABELS, RULES, SIZE_PX
-from tests.support.small_networks import fit_head, folded_weights
-from tests.support.tiny_photos import TinyPhoto, photos_of, write
-from tests.support.training_records import fit_settings, metrics_of
-from tests.support.verified import evidence_of, record_of
 
 if TYPE_CHECKING:
     from convert.quantize.plan import Plan

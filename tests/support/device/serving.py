@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from device.outputs.http.serving import ServingSink
-from tests.support.observations import Surroundings
+from tests.support.device.observations import Surroundings
 
 Served = TypeVar("Served", bound=ServingSink)
 

@@ -12,7 +12,7 @@ from device.outputs.mqtt import connection
 from device.outputs.mqtt import sink as mqtt
 from device.outputs.mqtt.sink import Mqtt
 from device.settings.mqtt import MqttConfig
-from tests.support.observations import Surroundings
+from tests.support.device.observations import Surroundings
 from tests.support.peers.mqtt_broker import Broker, Listener
 from tests.support.timing import eventually
 
