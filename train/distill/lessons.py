@@ -1,6 +1,6 @@
-"""What the pupil of a distillation learns from: views of photos, with what the teacher sees there.
+"""Lessons for the pupil of a distillation: views of photos, with the teacher's answers.
 
-The teacher looks at each augmented view at its own size, the pupil gets the same view at its own.
+Teacher and pupil see the same augmented view, each at its own input size.
 """
 
 import itertools
@@ -28,7 +28,7 @@ from train.data.split import Row
 FEATURES = "features"
 TEACHER_BATCH = 32
 LESSON_BYTES = 1024**3
-"""Lessons are kept in memory, as many views per photo as fit into this."""
+"""Lessons are kept in memory; this limits the number of views per photo."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Lessons:
     logits: npt.NDArray[np.float32]
     """(views, n, classes)."""
     features: npt.NDArray[np.float16]
-    """(views, n, channels), the teacher's last map, averaged over its places."""
+    """(views, n, channels), the teacher's last feature map, averaged over its cells."""
 
 
 def take_lessons(
@@ -51,26 +51,26 @@ def take_lessons(
     views: int,
     seed: int,
 ) -> Lessons:
-    """Let the teacher look at each photo.
+    """Run the teacher on each photo.
 
     Args:
         teacher: a classifier from `train.network.backbone`.
         folder: the data folder that the rows' paths start in.
         rows: the training photos.
-        small: how the pupil's pixels are prepared.
-        views: per photo, fewer if they need more than `LESSON_BYTES`; the first is the photo as
-            the device sees it.
-        seed: of the views.
+        small: the preprocessing of the pupil.
+        views: number per photo, fewer if they need more than `LESSON_BYTES`; the first is the
+            photo as the device prepares it.
+        seed: seed of the views.
 
     Raises:
-        DataError: if a photo is gone or was exchanged.
+        DataError: if a photo is missing or has changed.
     """
     outputs = [teacher.get_layer(name).output for name in ("logits", FEATURES)]
     lessons = _empty_lessons(outputs, len(rows), small, views)
     answers, own = _compiled(keras.Model(teacher.input, outputs)), _own_rules(teacher)
     views, starts = len(lessons.pixels), range(0, len(rows), TEACHER_BATCH)
     with Progress(console=Console(stderr=True)) as progress, ThreadPoolExecutor(2) as pool:
-        task = progress.add_task(f"{'the teacher looks':24}", total=views * len(starts))
+        task = progress.add_task(f"{'running the teacher':24}", total=views * len(starts))
         for number, start in itertools.product(range(views), starts):
             chosen = slice(start, start + TEACHER_BATCH)
             view_of = partial(_view_in_sizes, folder, (small, own), number, seed)

@@ -1,9 +1,9 @@
-"""A narrow MobileNetV2 that begins as the best linear copy of a wide one.
+"""Initialises a narrow MobileNetV2 as the best linear copy of a wide one.
 
-Each layer of the narrow network keeps the wide layer's liveliest channels, and its kernel is the
-ridge regression from what it is given to what the wide layer says in those channels (channel
-pruning with reconstruction: He et al. 2017, "Channel Pruning for Accelerating Very Deep Neural
-Networks", section 3.1; here for every width at once, input to output). Without BatchNorm a fresh
+Each layer of the narrow network keeps the channels of the wide layer that vary most. Its kernel is
+the ridge regression from its input to the wide layer's output in those channels (channel pruning
+with reconstruction: He et al. 2017, "Channel Pruning for Accelerating Very Deep Neural Networks",
+section 3.1; here for every width at once, input to output). Without BatchNorm a fresh
 initialization of so deep a network hardly trains at all; this one does.
 """
 
@@ -21,9 +21,9 @@ Floats = npt.NDArray[np.float32]
 Channels = npt.NDArray[np.int64]
 
 RIDGE = 1e-3
-"""Of the mean square of the inputs."""
+"""Ridge, as a share of the mean square of the inputs."""
 ROWS = 16384
-"""Positions of pictures that a regression looks at."""
+"""Positions in pictures that a regression uses."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Shrunk:
 
     network: Any
     features: Channels
-    """Which channels of the wide network's last map its own stand for, in order."""
+    """The channels of the wide network's last map that its own channels imitate, in order."""
 
 
 def shrink(
@@ -44,7 +44,7 @@ def shrink(
         wide: a classifier from `train.network.backbone`, of any input size.
         alpha: the width of `wide`.
         architecture: the narrow one.
-        pixels: uint8 (n, size_px, size_px, 3), some training photos.
+        pixels: uint8 (n, size_px, size_px, 3), a sample of the training photos.
 
     Returns:
         The narrow classifier, not yet trained.
@@ -97,7 +97,7 @@ class _KeptChannels:
     def __init__(self, teacher: keras.Model, pixels: npt.NDArray[np.uint8]) -> None:
         self._teacher, self._pixels = teacher, pixels
         self._by_layer: dict[str, Channels] = {}
-        # The blocks of a stage add up, so they keep the same channels: those of its last block.
+        # The blocks of a stage are added up, so they keep the channels of its last block.
         self._stage_end: dict[int, int] = {}
         first = 0
         for _, _, repeats, _ in STAGES:
@@ -105,7 +105,7 @@ class _KeptChannels:
             first += repeats
 
     def of(self, name: str, count: int) -> Channels:
-        """The `count` liveliest output channels of a wide layer, in order."""
+        """The `count` output channels of a wide layer that vary most, in order."""
         name = self._representative(name)
         if name not in self._by_layer:
             values = _run(self._teacher, self._teacher.get_layer(name).output, self._pixels)
@@ -142,7 +142,7 @@ def _imitate(
         return
     target = _run(teacher, _block_output(teacher, layer.name), pixels)[..., chosen]
     if layer.name.endswith("_project"):
-        # Its result is added to the block's input: the narrow block's own, not the wide one's.
+        # The result is added to the input of the narrow block, not to that of the wide one.
         add = student.get_layer(layer.name.removesuffix("_project"))
         target = target - _run(student, add.input[0], pixels)
     given = _run(student, layer.input, pixels)
@@ -169,5 +169,5 @@ def _regression(given: Floats, target: Floats) -> list[Floats]:
 
 def _run(network: keras.Model, output: Any, pixels: npt.NDArray[np.uint8]) -> Floats:
     part = keras.Model(network.input, output)
-    # Each part runs once: eagerly, since tracing it would take far longer.
+    # Eagerly: each part runs only once, and tracing it would take far longer.
     return np.asarray(part(pixels, training=False), np.float32)

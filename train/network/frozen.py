@@ -1,7 +1,7 @@
-"""The part of a network that does not learn, run by the device's own interpreter.
+"""The frozen layers of a network, run by the TFLite interpreter that the device uses.
 
-On one picture and one thread XNNPACK takes about half of the processor time that TensorFlow takes
-for the same float convolutions, and threads need not wait for each other.
+On one picture and one thread, XNNPACK takes about half of the processor time of TensorFlow for the
+same float convolutions, and threads do not wait for each other.
 """
 
 import threading
@@ -23,11 +23,11 @@ FROZEN_CODE = (
     *(f"device/contract/{name}.py" for name in ("formats", "photos", "preprocess")),
     "device/inference/runtime.py",
 )
-"""Whose change may change what the frozen network makes of a photo."""
+"""Source files that may change the frozen network's output for a photo."""
 
 
 class Frozen:
-    """A Keras model from pixels to one output, with the weights that it has now."""
+    """A snapshot of a Keras model from pixels to one output, with its current weights."""
 
     def __init__(self, model: keras.Model) -> None:
         function = tf.function(lambda x: model(x, training=False), autograph=False)
@@ -39,7 +39,7 @@ class Frozen:
         self.output_shape: tuple[int, ...] = model.output_shape[1:]
 
     def __call__(self, pixels: Pixels) -> Activations:
-        """The output, float16, for one picture uint8 (h, w, 3); from any thread."""
+        """The output, float16, for one picture, uint8 (h, w, 3); may be called from any thread."""
         if not hasattr(self._own, "interpreter"):
             self._own.interpreter = self._interpreter()
         interpreter = self._own.interpreter

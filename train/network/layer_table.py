@@ -1,4 +1,4 @@
-"""Every layer of a network in figures: shapes, parameters, multiplications, time."""
+"""A table of a network's layers: shapes, parameters, multiplications, receptive fields, times."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from device.contract.arrays import Pixels
 from train.network.weights import Convolution
 
 ROUNDS = 5
-"""Each layer is timed this often; the best counts, as other work can only slow it down."""
+"""How often each layer is timed. The fastest counts, since other load can only slow it down."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Layer:
     step_px: int
     """Input pixels from one cell to the next."""
     first_centre_px: float
-    """Middle of what the first cell looks at, as a pixel coordinate (0 is the first pixel)."""
+    """Centre of the first cell's receptive field, as a pixel coordinate (0 is the first pixel)."""
     trained: bool
-    """Lies behind the cut between the frozen and the fine-tuned part."""
+    """Whether it lies after the cut between the frozen and the fine-tuned part."""
 
     @property
     def block(self) -> str:
@@ -52,7 +52,7 @@ class Layer:
 
 
 def describe(network: keras.Model, cut: str) -> list[Layer]:
-    """The layers of a classifier in order, activation functions counted to what they follow.
+    """The layers of a classifier in order; an activation function counts as part of its layer.
 
     Args:
         network: as `train.network.backbone.classifier` makes it.
@@ -70,11 +70,11 @@ def describe(network: keras.Model, cut: str) -> list[Layer]:
 def _describe(layer: keras.Layer, before: Layer | None, trained: bool) -> Layer:
     kernel, stride = _window(layer)
     step, centre, sees = _receptive_field(before)
-    # Behind the average there is one cell.
+    # After the average there is one cell.
     height, width = layer.output.shape[1:-1] or (1, 1)
     channels = layer.output.shape[-1]
     inputs = (layer.input[0] if isinstance(layer.input, list) else layer.input).shape[-1]
-    # SAME padding puts the odd zero behind: with stride 2 on an even side none stands in front.
+    # SAME padding puts an odd zero at the end: with stride 2 on an even side, none is in front.
     zeros_in_front = 0 if stride == 2 else (kernel - 1) // 2
     reach = max(0, kernel - 1)
     return Layer(
@@ -124,7 +124,7 @@ def _macs(layer: keras.Layer, cells: int) -> int:
 
 
 def seconds(network: keras.Model, pixels: Pixels) -> dict[str, float]:
-    """How long each layer takes on its own, on what the layers before it make of `pixels`.
+    """How long each layer takes on its own, given the output of the layers before it.
 
     Args:
         network: as `train.network.backbone.classifier` makes it.
@@ -132,7 +132,7 @@ def seconds(network: keras.Model, pixels: Pixels) -> dict[str, float]:
 
     Returns:
         Seconds for the whole batch by `Layer.name`, the best of `ROUNDS`; an activation function
-        counts to what it follows.
+        counts as part of its layer.
     """
     values = {id(network.inputs[0]): tf.constant(pixels)}
     taken: dict[str, float] = {}
@@ -140,7 +140,7 @@ def seconds(network: keras.Model, pixels: Pixels) -> dict[str, float]:
     for layer in network.layers[1:]:
         several = isinstance(layer.input, list)
         given = [values[id(x)] for x in (layer.input if several else [layer.input])]
-        # `call` is the layer's own arithmetic, without what Keras checks before and after it.
+        # `call` is only the layer's arithmetic, without Keras' checks before and after it.
         compute = partial(layer.call, given if several else given[0])
         values[id(layer.output)] = compute()
         if not isinstance(layer, layers.ReLU):
@@ -159,7 +159,7 @@ def _best_of_rounds(compute: Callable[[], object]) -> float:
 
 
 def weight_changes(network: keras.Model, before: Sequence[Convolution]) -> dict[str, float]:
-    """How far training moved each kernel of the backbone.
+    """How much training changed each kernel of the backbone.
 
     Args:
         network: the trained classifier.

@@ -1,9 +1,9 @@
-"""Probabilities that mean what they say: one temperature, folded into the head.
+"""Calibrated probabilities: one temperature, fitted to held-out photos and folded into the head.
 
-Label smoothing and mixup make a network less sure than it is right. One number that divides all
-logits, fitted to held-out photos, repairs most of that (Guo et al. 2017, "On Calibration of Modern
-Neural Networks") and can change no answer. As the class map and its mean are linear in the head's
-weights, dividing those puts it into the network itself, whatever it is converted to.
+Label smoothing and mixup make a network less certain than it is accurate. Dividing all logits by
+one number, fitted to held-out photos, repairs most of that (Guo et al. 2017, "On Calibration of
+Modern Neural Networks") and changes no answer. The class map and its mean are linear in the head's
+weights, so dividing those makes the temperature part of the network, whatever it is converted to.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ Labels = npt.NDArray[np.int64]
 
 HEAD = "class_map"
 LOWEST, HIGHEST = 0.05, 20.0
-"""Temperatures tried."""
+"""Range of temperatures that is searched."""
 MIN_PROBABILITY = 1e-30
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A folded temperature, with the evidence it was fitted on."""
+    """A folded temperature, with the data it was fitted on."""
 
     temperature: float
     logits: Floats
@@ -36,7 +36,7 @@ class Calibrated:
     """int64 (n,), its true classes."""
 
     def record(self, probabilities: Floats, labels: Labels) -> Calibration:
-        """What `metrics.json` says: the temperature, and both parts before and after it.
+        """The record for `metrics.json`: the temperature and the log loss before and after it.
 
         Args:
             probabilities: (n, classes) of the test part, after folding.
@@ -54,10 +54,10 @@ class Calibrated:
 
 
 def calibrate(network: keras.Model, logits: Floats, labels: Labels) -> Calibrated:
-    """Fit a temperature and fold it into a classifier; no answer of it changes.
+    """Fit a temperature and fold it into a classifier; its answers do not change.
 
     Args:
-        network: gave the logits.
+        network: the classifier that gave the logits.
         logits: (n, classes) of held-out photos.
         labels: int64 (n,), their true classes.
     """
@@ -67,17 +67,17 @@ def calibrate(network: keras.Model, logits: Floats, labels: Labels) -> Calibrate
 
 
 def fit_temperature(logits: Floats, labels: Labels) -> float:
-    """The temperature with the least log loss.
+    """The temperature with the lowest log loss.
 
-    Beside the n photos one more is imagined whose class nobody knows (after Platt 1999): a part
-    classified without a mistake would otherwise ask for certainty, however small it is.
+    One imaginary photo of unknown class is added to the n photos (after Platt 1999). Otherwise a
+    part without any mistake would demand certainty, however small it is.
 
     Args:
         logits: (n, classes) of held-out photos, finite.
         labels: int64 (n,), their true classes.
 
     Returns:
-        By what to divide logits, `LOWEST` to `HIGHEST`: above 1 for a network too sure of itself.
+        The divisor of the logits, `LOWEST` to `HIGHEST`; above 1 for an overconfident network.
     """
     doubt = 1 / (len(labels) + 2)
 
@@ -86,7 +86,7 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
         any_class = float(-log_softmax(scaled.astype(np.float64), axis=1).mean())
         return (1 - doubt) * log_loss(scaled, labels) + doubt * any_class
 
-    # Convex in 1/temperature, so there is one minimum in the logarithm, too.
+    # The loss is convex in 1/temperature, so it has one minimum over the logarithm, too.
     bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
@@ -98,7 +98,7 @@ def fold_temperature(network: keras.Model, temperature: float) -> None:
 
 
 def logits_before(probabilities: Floats, temperature: float) -> Floats:
-    """The logits (n, classes) that a network had before, up to one constant a row."""
+    """The logits (n, classes) before the temperature, up to a constant per row."""
     clipped = np.maximum(probabilities.astype(np.float64), MIN_PROBABILITY)
     logits: Floats = temperature * np.log(clipped)
     return logits

@@ -1,4 +1,4 @@
-"""Arrays as pictures inside a page: data URIs that need no other file."""
+"""Arrays as pictures inside a page: data URIs, so that the page needs no other file."""
 
 import base64
 import io
@@ -43,7 +43,7 @@ def drawing(pixels: Pixels) -> Picture:
 
 
 def exact(pixels: Pixels) -> Picture:
-    """A few pixels, uint8 (h, w) or (h, w, 3), as PNG, for the browser to magnify."""
+    """A few pixels, uint8 (h, w) or (h, w, 3), as PNG, which the browser magnifies."""
     return _encoded(Image.fromarray(pixels), "PNG", optimize=True)
 
 
@@ -80,12 +80,13 @@ def _bytes(shares: Floats) -> Pixels:
 
 
 def spread(cells: Floats, size_px: int, first_centre_px: float) -> Floats:
-    """A small map drawn out over the picture, linearly between the centres of its cells.
+    """A small map enlarged over the picture, linearly between the centres of its cells.
 
     Args:
         cells: (n, n).
         size_px: side of the picture, a multiple of n.
-        first_centre_px: where cell 0 looks at; the others follow at `size_px / n`.
+        first_centre_px: pixel coordinate of the centre of cell 0; the others follow every
+            `size_px / n` pixels.
 
     Returns:
         (size_px, size_px).
@@ -107,6 +108,6 @@ def tinted(pixels: Pixels, evidence: Floats, limit: float) -> Pixels:
     grey = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
     strength = np.clip(np.abs(evidence) / max(limit, 1e-9), 0, 1)[..., np.newaxis]
     colour = np.where(evidence[..., np.newaxis] > 0, FOR, AGAINST)
-    # The photo's light and dark stay visible in the colour.
+    # Keep the light and dark of the photo visible in the colour.
     shaded = colour * (0.45 + 0.55 * grey / 255)
     return clipped(grey + STRONGEST_TINT * strength * (shaded - grey))

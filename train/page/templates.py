@@ -1,4 +1,4 @@
-"""The templates of training's pages, which share one style."""
+"""The template environment of training's pages, and their names for the parts of the split."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ PART_NAMES = {
     Part.TEST: "test",
     LEFT_OUT: "left out",
 }
-"""What pages call the parts of the split."""
+"""Names of the parts of the split on pages."""
 
 
 def page_environment(folder: Path) -> Environment:
-    """Templates of a folder, and those that all pages share."""
+    """An environment with the templates of a folder and those that all pages share."""
     return environment(folder, Path(__file__).parent)

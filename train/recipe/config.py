@@ -25,14 +25,14 @@ def check_limits(config: object, limits: Mapping[str, tuple[int, int]]) -> None:
 
 @dataclass(frozen=True)
 class TrainConfig(FitSettings):
-    """Everything that changes the numbers; file locations are arguments of `fit.run`."""
+    """All settings that affect the numbers; file locations are arguments of `fit.run`."""
 
     architecture: Architecture = field(default_factory=Architecture)
     seed: int = 0
     epochs: int = 10
     """Epochs of fine-tuning; 0 trains the head alone."""
     views: int = 8
-    """Cached views per training photo; the first is the photo as the device sees it."""
+    """Cached views per training photo; the first is the photo as the device prepares it."""
     first_trained_block: int = 13
     """Blocks from this one to 16, the last convolution and the head are fine-tuned."""
     batch_size: int = 32
@@ -40,9 +40,9 @@ class TrainConfig(FitSettings):
     weight_decay: float = 1e-2
     label_smoothing: float = 0.1
     mixup: float = 0.2
-    """Each example is blended with another by a share drawn from 0 to this."""
+    """Each example is blended with another by a random share from 0 to this."""
     ema_decay: float = 0.995
-    """Per step, of the averaged weights that are validated and kept."""
+    """Decay per step of the averaged weights, which are validated and kept."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be trained with.

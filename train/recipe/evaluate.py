@@ -1,4 +1,4 @@
-"""How well a trained network does, as `metrics.json` records it."""
+"""Evaluating a trained network: the figures that `metrics.json` records."""
 
 import math
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ MISTAKES_KEPT = 24
 
 
 def accuracy(right: int, n: int) -> Accuracy:
-    """Share of right answers with its 95% Wilson interval."""
+    """Share of correct answers with its 95% Wilson interval."""
     return Accuracy(n, right / n, wilson(right / n, n))
 
 
 def predict(network: keras.Model, photos: Photos, rules: Preprocessing) -> Floats:
-    """Probabilities (n, classes) of the test part, from files through the whole model.
+    """Probabilities (n, classes) for the test part, computed from the files by the whole model.
 
     Raises:
-        DataError: if a photo vanished or was exchanged since it was scanned.
+        DataError: if a photo is missing or has changed since it was scanned.
     """
     compiled = tf.function(
         lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False

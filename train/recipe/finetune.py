@@ -29,7 +29,7 @@ from train.recipe.config import TrainConfig
 from train.recipe.photos import Labels
 
 HEAD_STRENGTHS = (0.003, 0.01, 0.03)
-"""Inverse regularisation strengths of the logistic regression, chosen by validation."""
+"""Inverse regularisation strengths of the logistic regression; validation chooses one."""
 HEAD_ITERATIONS = 100
 PREDICT_BATCH = 64
 WARM_UP_SHARE = 0.1
@@ -44,13 +44,13 @@ class Figures:
     train_loss: float
     """NaN for the head alone."""
     val_loss: float
-    """NaN where the weights ran away."""
+    """NaN if the weights diverged."""
     val_accuracy: float
 
 
 @dataclass
 class Progressed:
-    """Where fine-tuning stands: all that a resumed run needs, and the best so far."""
+    """The progress of fine-tuning: what a resumed run needs, and the best weights so far."""
 
     epoch: int = 0
     history: list[Figures] = field(default_factory=list)
@@ -77,11 +77,11 @@ def fit_head(
     val_labels: Labels,
     classes: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The best linear classifier of pooled features.
+    """Fit the best linear classifier on pooled features.
 
     Args:
         features: float32 (n, channels); labels int64 (n,), each class at least once.
-        val_features: decide between regularisation strengths.
+        val_features: of the validation part, which chooses the regularisation strength.
 
     Returns:
         kernel float32 (1, 1, channels, classes) and bias float32 (classes,) of the 1x1
@@ -91,7 +91,7 @@ def fit_head(
     for strength in HEAD_STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=HEAD_ITERATIONS)
         with warnings.catch_warnings():
-            # Stopping early is one more regularisation; validation judges the result.
+            # Stopping early is an additional regularisation; validation judges the result.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(features, labels)
         accuracy = float(model.score(val_features, val_labels))
@@ -110,8 +110,8 @@ class FineTuner:
 
     AdamW (Loshchilov and Hutter 2019) with linear warm-up and cosine decay, label smoothing
     (Szegedy et al. 2016), mixup (Zhang et al. 2018) of the cached activations, exponential moving
-    average of the weights. Every random draw derives from (seed, epoch), so a resumed run goes on
-    exactly as the whole one would have.
+    average of the weights. All random numbers derive from (seed, epoch), so a resumed run
+    continues exactly like an uninterrupted one.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class FineTuner:
         self._predict = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False))
 
     def run(self, state_path: Path, log: Callable[[int, Figures], None]) -> Progressed:
-        """Train all epochs, or those that an interrupted run left; leaves the best in the model.
+        """Train all epochs, or the remaining ones of an interrupted run; the model keeps the best.
 
         Args:
             state_path: .npz that is written after each epoch and read at the start.
@@ -173,18 +173,18 @@ class FineTuner:
         return progressed
 
     def logits(self, activations: Activations) -> npt.NDArray[np.float32]:
-        """float32 (n, classes) for cached activations, with the model's present weights."""
+        """float32 (n, classes) for cached activations, with the model's current weights."""
         parts = range(0, len(activations), PREDICT_BATCH)
         return np.concatenate(
             [self._predict(activations[i : i + PREDICT_BATCH]).numpy() for i in parts]
         )
 
     def _offered(self, epoch: int) -> int:
-        """How many views an epoch draws from: two at first, from the third on twice as many."""
+        """How many views an epoch draws from: 2 in the first two epochs, then doubling."""
         return min(2 << max(0, epoch - 1), len(self._views))
 
     def _prepare_views(self, epoch: int) -> None:
-        """Compute what is computed on demand now, with progress bars of its own."""
+        """Compute the views of an epoch now, since they show their own progress bars."""
         for number in range(self._offered(epoch)):
             _ = self._views[number]
 
@@ -225,7 +225,7 @@ class FineTuner:
             logits = self._model(x, training=True)
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(y, logits))
         self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        # The first steps' average looks back less far (as in TensorFlow's with `num_updates`).
+        # In the first steps the average covers fewer steps (like TensorFlow's `num_updates`).
         taken = tf.cast(self._optimizer.iterations, tf.float32)
         decay = tf.minimum(self._config.ema_decay, taken / (taken + AVERAGED_FIRST))
         self._averaged.update(decay)
@@ -240,8 +240,8 @@ class FineTuner:
         val_loss = float(-likelihood.mean())
         progressed.history.append(Figures(train_loss, val_loss, accuracy))
         best = progressed.history[progressed.best_epoch]
-        # Of equals the later one: the learning rate has come further down.
-        # Weights that ran away to NaN name one class, which can be right as often as the rest.
+        # If equal, the later epoch wins: its learning rate is lower.
+        # Diverged (NaN) weights always name one class, which may be right as often as others.
         better = accuracy >= best.val_accuracy and np.isfinite(val_loss)
         if not progressed.best or better:
             progressed.best_epoch, progressed.best = progressed.epoch, averaged
@@ -262,7 +262,7 @@ class FineTuner:
             np.savez(part, record=np.array(json.dumps(record)), **arrays)
 
     def _restore(self, path: Path) -> Progressed | None:
-        """What an interrupted run saved; a damaged file is said, and nothing of it is taken."""
+        """The state that an interrupted run saved; a damaged file is reported and ignored."""
         if not path.exists():
             return None
         try:
@@ -272,7 +272,7 @@ class FineTuner:
                 progressed.best = [saved[f"best_{i}"] for i in range(count)]
                 state = [saved[f"state_{i}"] for i in range(len(self._state()))]
             if [value.shape for value in state] != [tuple(v.shape) for v in self._state()]:
-                raise ValueError("of another network")
+                raise ValueError("it belongs to another network")
         except (OSError, EOFError, ValueError, LookupError, TypeError, BadZipFile) as error:
             print(
                 f"{path}: damaged ({one_line(error)}); fine-tuning starts from the head again",
@@ -284,13 +284,13 @@ class FineTuner:
 
 
 def _progressed(record: dict[str, Any]) -> Progressed:
-    """From the record of a saved state, still without weights."""
+    """Read the record of a saved state; weights are added later."""
     history = [Figures(**figures) for figures in record["history"]]
     return Progressed(record["epoch"], history, record["best_epoch"])
 
 
 class _InterruptOnce:
-    """Turns the first Ctrl-C into a question that the loop asks; a second one is the usual one."""
+    """Records the first Ctrl-C for the loop to check; a second one interrupts as usual."""
 
     def __enter__(self) -> "_InterruptOnce":
         self._seen = self._at_once = False
@@ -303,7 +303,7 @@ class _InterruptOnce:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within, Ctrl-C ends what runs instead of waiting for the question."""
+        """A context in which Ctrl-C stops the running code at once."""
         self._at_once = True
         with suppress(KeyboardInterrupt):
             yield

@@ -1,4 +1,4 @@
-"""The training stage: split and weights in, `model.keras` with its metrics and report out."""
+"""Runs a whole training: from split and weights to `model.keras`, metrics and report."""
 
 import hashlib
 import resource
@@ -53,19 +53,19 @@ from train.stamps import code_digest
 PREDICT_BATCH = 32
 CACHE_FOLDER = "cache"
 VIEWS_CODE = (*FROZEN_CODE, *(f"train/data/{name}.py" for name in ("augment", "listed")))
-"""Whose change may change activations."""
+"""Source files that may change activations."""
 FIT_CODE = (
     *VIEWS_CODE,
     "train/network/averaging.py",
     *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "photos")),
 )
-"""Whose change may change the state of fine-tuning."""
+"""Source files that may change the state of fine-tuning."""
 LOG_FOLDER = "tensorboard"
 
 
 @dataclass
 class _Stopwatch:
-    """Seconds by step; kept apart from the metrics, which must repeat exactly."""
+    """Seconds by step; separate from the metrics, which must be the same in each run."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     epochs_ended_s: list[float] = field(default_factory=list)
@@ -84,7 +84,7 @@ class _Stopwatch:
         self.seconds[name] = round(time.perf_counter() - started, 2)
 
     def timings(self, made_by: str) -> Timings:
-        """As `timings.json` holds them; `made_by` is the commit."""
+        """The record for `timings.json`; `made_by` is the commit."""
         return Timings(
             commit=made_by,
             seconds=self.seconds,
@@ -96,14 +96,14 @@ class _Stopwatch:
 
 @dataclass(frozen=True)
 class _Training:
-    """What one training works on, from its first step to its last."""
+    """One training run: its settings, photos, network and clock."""
 
     config: TrainConfig
     out: Path
     data: DataSet
     photos: Photos
     convolutions: list[Convolution]
-    """Of the backbone, before any training."""
+    """The weights of the backbone before any training."""
     network: keras.Model
     watch: _Stopwatch
 
@@ -120,7 +120,7 @@ class _Training:
         return self.out.parent / CACHE_FOLDER
 
     def views_key(self) -> str:
-        """Names all that views of the photos, seen through the frozen part, depend on."""
+        """A key for everything that the cached views of the photos depend on."""
         rules = self.config.preprocessing
         weights, split = weights_sha256(self.convolutions), (self.out / SPLIT).read_bytes()
         inputs = _digest(weights, split, rules.sha256())
@@ -165,14 +165,14 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
 
 
 def _digest(*parts: object) -> str:
-    """Names a cache file by all that its content depends on."""
+    """A name for a cache file, from everything that its content depends on."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _activations(training: _Training, views_key: str) -> tuple[Views, Activations]:
     """The frozen part's output for each view of the training part, and for the validation part."""
     config, network, photos = training.config, training.network, training.photos
-    # Epochs and learning rate do not change activations: a longer run finds them again.
+    # Not epochs and learning rate, which do not change activations: a longer run reuses them.
     key = _digest(views_key, config.architecture, config.cut, config.seed)
     stem = Frozen(keras.Model(network.input, network.get_layer(config.cut).output))
 
@@ -201,7 +201,7 @@ def _activations(training: _Training, views_key: str) -> tuple[Views, Activation
 def _photo_activations(
     stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row
 ) -> Activations:
-    """float16 (views, ...): what the frozen part makes of some views of a photo."""
+    """float16 (views, ...): the frozen part's output for some views of a photo."""
     rules = config.preprocessing
     seed = int(row.sha256[:12], 16) ^ config.seed
     with listed(path, row.sha256) as data:
@@ -235,7 +235,7 @@ def _fit_head(training: _Training, train: Activations, val: Activations) -> None
 def _fine_tune(
     training: _Training, views: Views, val: Activations, state: Path
 ) -> tuple[Progressed, npt.NDArray[np.float32]]:
-    """Fine-tune; gives what happened, and the kept network's logits of the validation part."""
+    """Fine-tune; gives the progress, and the kept network's logits for the validation part."""
     tuner = FineTuner(
         between(training.network, training.config.cut, "logits"),
         training.config,
@@ -263,7 +263,7 @@ def _fine_tune(
 
 
 def _evaluate(training: _Training, progressed: Progressed, calibrated: Calibrated) -> Metrics:
-    """The kept network on the test part."""
+    """Evaluate the kept network on the test part."""
     photos = training.photos
     probabilities = predict(training.network, photos, training.config.preprocessing)
     return Metrics(
@@ -283,7 +283,7 @@ def _evaluate(training: _Training, progressed: Progressed, calibrated: Calibrate
 
 def _write(training: _Training, metrics: Metrics, made_by: str) -> None:
     out = training.out
-    # The network first: whatever goes wrong behind it, the training is not lost.
+    # The network first: whatever goes wrong after this, the training is not lost.
     save_network(training.network, out / NETWORK)
     write_labels(out / LABELS, training.photos.labels)
     Rules(training.config.preprocessing).write(out / PREPROCESSING)

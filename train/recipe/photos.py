@@ -22,7 +22,7 @@ class Photos:
 
     folder: Path
     labels: tuple[str, ...]
-    """Sorted; a photo's number is its label's place here."""
+    """Sorted; a photo's class number is the index of its label here."""
     rows: Mapping[Part, Sequence[Row]]
 
     def numbers(self, part: Part) -> Labels:
@@ -30,27 +30,27 @@ class Photos:
         return np.array([self.labels.index(row.label) for row in self.rows[part]], np.int64)
 
     def path(self, row: Row) -> Path:
-        """Where a photo is."""
+        """The path of a photo's file."""
         return self.folder / row.path
 
     def pixels(self, rows: Sequence[Row], rules: Preprocessing) -> npt.NDArray[np.uint8]:
         """Photos as uint8 (n, height_px, width_px, 3).
 
         Raises:
-            DataError: if one vanished or was exchanged since it was scanned.
+            DataError: if one is missing or has changed since it was scanned.
         """
         return np.stack([load_listed(self.path(row), row.sha256, rules) for row in rows])
 
 
 def read_photos(record: DataRecord, out: Path) -> Photos:
-    """The split in `out` of the photos that `data.json` records.
+    """The photos that `data.json` records, by the split in `out`.
 
     Raises:
-        DataError: if the split cannot be read or the photos are gone.
+        DataError: if the split cannot be read or the folder of photos is missing.
     """
     rows = read_csv(out / SPLIT)
     folder = Path(record.folder)
     if not folder.is_dir():
-        raise DataError(f"{folder}: the photos are gone; run `make data` again")
+        raise DataError(f"{folder}: the folder of photos is missing; run `make data` again")
     labels = tuple(sorted({row.label for row in rows}))
     return Photos(folder, labels, {name: part(rows, name) for name in Part})

@@ -1,3 +1,3 @@
-"""The training report, and its chapter on how the network sees."""
+"""The training report, with its chapter on how the network sees."""
 
 __all__ = ["publish"]

@@ -1,6 +1,6 @@
-"""The chapter on the network itself: every idea of convolution on one of the user's photos.
+"""Makes the chapter on the network: the ideas of convolution, shown on one of the user's photos.
 
-This module computes and draws; `chapter.html.j2` tells.
+This module computes and draws; the text is in `chapter.html.j2`.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ HIERARCHY = {
     "block_13_expand": "parts",
     "features": "objects",
 }
-"""Layers at four depths and what one finds there."""
+"""Layers at four depths and what is found there."""
 FIRST, LAST, MAP = "conv0", "features", "class_map"
 CHANNELS_SHOWN = 4
 EXCITING_SHOWN = 3
@@ -47,7 +47,7 @@ PATCH_PX = 72
 CORNER = 6
 POOLED = 4
 VARIES = 1e-3
-"""Standard deviation below which a map of the first layer (0 to 6) says nothing."""
+"""Standard deviation below which a map of the first layer (0 to 6) counts as flat."""
 TIMED_PHOTOS = 8
 
 
@@ -58,7 +58,7 @@ def make_chapter(
 
     Args:
         network: the trained classifier.
-        candidates: test photos, at least one; the most telling one becomes the subject.
+        candidates: test photos, at least one; the one that shows most becomes the subject.
         labels: names of the classes.
         cut: name of the last frozen layer.
     """
@@ -70,7 +70,7 @@ def make_chapter(
 
 
 class _ChapterMaker:
-    """The subject with what the network makes of it and of its three variations."""
+    """The subject, with the network's outputs for it and for its three variations."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class _ChapterMaker:
         return worked_examples.neuron(self.edge_channel(), scaled, *self.first_layer(), outputs)
 
     def edge_channel(self) -> int:
-        """The learned kernel most like the classic that stands for all."""
+        """The learned kernel most similar to the classic horizontal edge."""
         weights, _ = self.first_layer()
         return worked_examples.twin(
             worked_examples.CLASSIC["horizontal edge"], weights, self.silent
@@ -208,7 +208,7 @@ class _ChapterMaker:
             draw = pictures.clipped if keeps_light else pictures.signed
             shown = [classic.twin.channel for classic in found]
             twin = worked_examples.twin(kernel, weights, [*self.silent, *shown])
-            # The zeros around the photo are an edge of their own, which would outshine its edges.
+            # The zeros around the photo form an edge that would outshine the edges in it.
             found.append(
                 Classic(
                     name=name,
@@ -228,7 +228,7 @@ class _ChapterMaker:
     def filters(self) -> tuple[Filter, ...]:
         weights, _ = self.first_layer()
         maps = self.readings["subject"][FIRST]
-        # The most varied first: what is silent comes last.
+        # The most varied first, so that silent channels come last.
         order = np.argsort(-maps.std(axis=(0, 1)), kind="stable")
         return tuple(
             Filter(
@@ -245,7 +245,7 @@ class _ChapterMaker:
         difference = np.abs(first - middle)
         cells = logits[..., self.winner]
         centre = cells[len(cells) // 2, len(cells) // 2]
-        # A byte of 128 is the 0 that the first layer pads with.
+        # The first layer pads with 0, which is the byte 128.
         padded = np.full((CORNER + 1, CORNER + 1, 3), 128, np.uint8)
         padded[:CORNER, :CORNER] = self.pixels[-CORNER:, -CORNER:]
         return Border(
@@ -288,7 +288,7 @@ class _ChapterMaker:
         return Depth(HIERARCHY[name], layer, crop_px, channels)
 
     def exciting(self, layer: Layer, channel: int, crop_px: int) -> tuple[Picture, ...]:
-        """The middle of what excites the channel most on the other candidates."""
+        """Patches around what excites the channel most on the other candidates."""
         peaks = self.survey.peaks[layer.name][:, channel]
         others = [int(i) for i in np.argsort(-peaks, kind="stable") if i != self.index]
         shown = []

@@ -1,4 +1,4 @@
-"""What the chapter on the network shows, as records that its templates read."""
+"""Records of the chapter on the network, which its templates read."""
 
 import math
 from collections import Counter
@@ -13,7 +13,7 @@ from train.report.network_views import Floats
 from train.report.worked_examples import Neuron, Sliding, Twin
 
 HEAD = ("class_map", "logits", "probabilities")
-"""Layers that replace those of the ImageNet network."""
+"""Layers that replace the last ones of the ImageNet network."""
 PART_NAMES = {"frozen": "frozen", "trained": "fine-tuned", "new": "new"}
 
 
@@ -30,19 +30,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Moved:
-    """The photo and the same moved to the right."""
+    """The photo and the same photo moved to the right."""
 
     shift_px: int
     cells: int
-    """By how many cells of the class map."""
+    """The shift in cells of the class map."""
     rows: tuple[tuple[Picture, Picture, Picture], ...]
     """Photo, a map of the first layer, class map over the photo: before and after."""
     first_difference: float
-    """Largest one of the first layer's outputs that look at the photo, after moving back."""
+    """Largest difference of the first layer's outputs within the photo, after moving back."""
     likeness: float
     """Correlation of the class maps, where they overlap, after moving back."""
     probability: float
-    """Of the class predicted before."""
+    """Probability of the class predicted before."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ class Filter:
 
 @dataclass(frozen=True)
 class Border:
-    """What zeros at the border do."""
+    """The effect of the zeros at the border."""
 
     corner: Picture
-    """The last pixels of the photo and the zeros behind them, as the first layer sees them."""
+    """The last pixels of the photo and the zeros after them, as the first layer sees them."""
     edge: float
     """Largest difference of an output of the first layer at the border from one inside."""
     changed_cells: int
-    """Of the class map, that differ from its middle cell by more than rounding."""
+    """Cells of the class map that differ from the middle cell by more than rounding."""
     cells: int
     lowest: float
     highest: float
@@ -112,7 +112,7 @@ class Channel:
     number: int
     map: Picture
     exciting: tuple[Picture, ...]
-    """The middle of what excites it most on other test photos."""
+    """Patches around what excites it most on other test photos."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class ClassEvidence:
     label: str
     logit: float
     power: float
-    """e to the logit, both counted from the largest logit."""
+    """e to the power of the logit minus the largest logit."""
     probability: float
     picture: Picture
 
@@ -163,7 +163,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Share:
-    """What layers of one kind or part amount to."""
+    """Totals of the layers of one kind or part."""
 
     name: str
     layers: int
@@ -211,17 +211,17 @@ class Chapter:
 
     @property
     def first_outputs(self) -> int:
-        """Numbers that the first convolution gives."""
+        """Numbers in the output of the first convolution."""
         return math.prod(self.first.output)
 
     @property
     def dense_macs(self) -> int:
-        """Of a dense layer in the first convolution's place."""
+        """Multiplications of a dense layer in the place of the first convolution."""
         return self.inputs * self.first_outputs
 
     @property
     def dense_parameters(self) -> int:
-        """The same with biases."""
+        """Parameters of such a dense layer, with biases."""
         return self.dense_macs + self.first_outputs
 
     @property
@@ -241,7 +241,7 @@ class Chapter:
 
     @property
     def silent(self) -> int:
-        """Channels of the first layer that say nothing about the subject."""
+        """Channels of the first layer that are flat on the subject."""
         return sum(filter.map is None for filter in self.filters)
 
     @property

@@ -1,4 +1,4 @@
-"""Looking into a network: its feature maps, what excites a channel, which photo shows it best."""
+"""Views into a network: feature maps, what excites a channel, which photo shows it best."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from train.network.backbone import between
 
 Floats = npt.NDArray[np.float32]
 Readings = Mapping[str, Floats]
-"""Output of each read layer by its name: (n, h, w, channels), probabilities (n, classes)."""
+"""Output of each layer by its name: (n, h, w, channels), probabilities (n, classes)."""
 
 BATCH = 16
 SMALL_MAP = 10
@@ -34,7 +34,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the network makes of all candidates."""
+    """The network's outputs for all candidates."""
 
     probabilities: Floats
     """(n, classes)."""
@@ -43,11 +43,11 @@ class Survey:
     peaks: Mapping[str, Floats]
     """By layer: the largest output of each channel, (n, channels)."""
     peak_cells: Mapping[str, npt.NDArray[np.int64]]
-    """By layer: where it is, as row * width + column, (n, channels)."""
+    """By layer: the position of that peak, as row * width + column, (n, channels)."""
 
 
 class LayerReader:
-    """A classifier with some of its layers open to be read."""
+    """Reads the outputs of some layers of a classifier."""
 
     def __init__(self, network: keras.Model, names: Sequence[str]) -> None:
         outputs = {name: network.get_layer(name).output for name in names}
@@ -58,12 +58,12 @@ class LayerReader:
         )
 
     def read(self, pixels: Pixels) -> Readings:
-        """The open layers' outputs for uint8 (n, size, size, 3)."""
+        """The layers' outputs for uint8 (n, size, size, 3)."""
         return {name: value.numpy() for name, value in self._read(pixels).items()}
 
 
 def survey(reader: LayerReader, candidates: Sequence[Candidate], names: Sequence[str]) -> Survey:
-    """Let the network look at all candidates, a few at a time, and keep the peaks."""
+    """Run the network on all candidates, a few at a time, and keep the peaks."""
     probabilities: list[Floats] = []
     class_maps: list[Floats] = []
     peaks: dict[str, list[Floats]] = {name: [] for name in names}
@@ -85,7 +85,7 @@ def survey(reader: LayerReader, candidates: Sequence[Candidate], names: Sequence
 
 
 def _peaks(maps: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Largest value of each map, and row * width + column of it; (n, channels) each."""
+    """Largest value of each map, and its position row * width + column; (n, channels) each."""
     side = maps.shape[1]
     rows, columns = _inside(side)
     inner = maps[:, rows, columns]
@@ -98,7 +98,7 @@ def _peaks(maps: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
 def most_telling(candidates: Sequence[Candidate], seen: Survey) -> int:
     """The colourful photo with a clear object that the network is sure of and right about.
 
-    If it is right about none, a wrong one is taken: the chapter explains that as well.
+    If it is wrong about all photos, a wrong one is taken: the chapter explains that as well.
     """
 
     def merit(index: int) -> tuple[bool, float]:
@@ -111,29 +111,29 @@ def most_telling(candidates: Sequence[Candidate], seen: Survey) -> int:
 
 
 def evidence(class_map: Floats) -> Floats:
-    """A class map against the average of its classes, which is all that softmax looks at."""
+    """A class map minus the average of its classes; softmax depends only on that."""
     result: Floats = class_map - class_map.mean(axis=-1, keepdims=True)
     return result
 
 
 def colour_contrast(pixels: Pixels) -> float:
-    """How far the colours of a photo lie apart: their spread along red-green and yellow-blue.
+    """How much the colours of a photo differ: their spread along red-green and yellow-blue.
 
-    Of the colourfulness of Hasler and Suesstrunk (2003) the part that a single colour all over
-    the photo does not raise.
+    This is the part of the colourfulness of Hasler and Suesstrunk (2003) that a single colour all
+    over the photo does not increase.
     """
     red, green, blue = (pixels[..., i].astype(np.float64) for i in range(3))
     return float(np.hypot((red - green).std(), ((red + green) / 2 - blue).std()))
 
 
 def focus(cells: Floats) -> float:
-    """How much of a map's strength is difference between its cells, 0 to 1."""
+    """How much of a map's strength comes from differences between its cells, 0 to 1."""
     strength = float(np.sqrt(np.square(cells, dtype=np.float64).mean()))
     return float(cells.std(dtype=np.float64)) / strength if strength else 0.0
 
 
 def unlike_channels(maps: Floats, merits: Floats, count: int) -> list[int]:
-    """The channels of the greatest merit, each with a map unlike the ones before it.
+    """The channels with the highest merit whose maps do not resemble those chosen before.
 
     Args:
         maps: (h, w, channels).
@@ -157,14 +157,14 @@ def unlike_channels(maps: Floats, merits: Floats, count: int) -> list[int]:
 def contributions(network: keras.Model, name: str, maps: Floats, number: int) -> Floats:
     """What each channel adds to the logit of one class, against the average of all classes.
 
-    Activation times gradient, summed over the map: exact for the last layer, whose way to the
+    Activation times gradient, summed over the map: exact for the last layer, whose path to the
     logit is linear, and a first-order estimate for the layers before it.
 
     Args:
         network: the classifier.
         name: a layer that every path to the logits leads through.
         maps: its output, (h, w, channels).
-        number: of the class.
+        number: index of the class.
 
     Returns:
         (channels,).
@@ -181,7 +181,7 @@ def contributions(network: keras.Model, name: str, maps: Floats, number: int) ->
 
 
 def _inside(side: int) -> tuple[slice, slice]:
-    """A map without its outermost cells, where there are enough: there zeros join in."""
+    """A map without its outermost cells, which see padding; small maps are used whole."""
     margin = 1 if side > SMALL_MAP else 0
     return slice(margin, side - margin), slice(margin, side - margin)
 

@@ -1,7 +1,7 @@
-"""The training report: one self-contained HTML page from the metrics of a run and its network.
+"""Renders the training report: one self-contained HTML page from the metrics and the chapter.
 
-The page repeats exactly for the same metrics, photos and chapter, so it holds no date and no random
-id. Of a network, only the times of its layers differ from run to run.
+The same metrics, photos and chapter give the same page, so it has no date and no random id. Of a
+network, only the times of its layers differ from run to run.
 """
 
 import io
@@ -40,7 +40,7 @@ SAMPLE_PX = 160
 LEFT_OUT_SHOWN = 20
 CONFUSIONS_NAMED = 3
 UPRIGHT_FROM_CLASSES = 8
-"""From this many classes on, the column heads of the confusion matrix stand upright."""
+"""With this many classes or more, the column heads of the confusion matrix are vertical."""
 
 CONTENTS = (
     ("figures", "Key figures"),
@@ -104,10 +104,10 @@ def render(
 
     Args:
         metrics: as `train.recipe.fit.run` returns them.
-        rows: the split, with what was left out of it.
+        rows: the split, including the photos left out.
         load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
             `PhotoError` from it leaves a placeholder.
-        chapter: what is shown of the network itself.
+        chapter: the chapter on the network.
 
     Returns:
         An HTML page that needs no other file, no script and no network.
@@ -167,7 +167,7 @@ def _count(number: float) -> str:
 
 
 def _large(number: float) -> str:
-    """To three digits, in thousands, millions or billions."""
+    """To three digits, in millions or billions; smaller numbers as they are."""
     for size, name in ((1e9, "billion"), (1e6, "million")):
         if number >= size:
             return f"{number / size:.{1 if number >= 100 * size else 2}f} {name}"
@@ -175,12 +175,12 @@ def _large(number: float) -> str:
 
 
 def _minus(number: str) -> str:
-    """With the minus sign of print, and none before a zero."""
+    """With a typographic minus sign, but none before a zero."""
     return (number if float(number) else number.removeprefix("-")).replace("-", "−")
 
 
 def _never_predicted(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> set[str]:
-    """Classes whose precision is no number: nothing was taken for them."""
+    """Classes without a precision: no photo was assigned to them."""
     columns = zip(labels, zip(*confusion, strict=True), strict=True)
     return {label for label, column in columns if not sum(column)}
 
@@ -197,7 +197,7 @@ def _matrix(confusion: Sequence[Sequence[int]]) -> list[list[_Cell]]:
 
 
 def _opacity(count: int, total: int) -> float:
-    # The root lifts rare confusions, which are what one looks for, off the paper.
+    # The root makes rare confusions visible, which are what readers look for.
     return round(0.75 * (count / total) ** 0.5, 2) if count else 0.0
 
 
@@ -233,7 +233,7 @@ def _mistake(record: Mistake, load: Callable[[str], Pixels]) -> _Mistake:
 def _samples(
     labels: Sequence[str], rows: Sequence[Row], load: Callable[[str], Pixels]
 ) -> list[tuple[str, list[Picture]]]:
-    """Some training photos of each class, by chance but always the same."""
+    """Some training photos of each class, chosen by hash and so always the same."""
     each = min(SAMPLES_PER_CLASS, max(1, SAMPLES_SHOWN // len(labels)))
     shown = sorted((row for row in rows if row.part == Part.TRAIN), key=lambda row: row.sha256)
     found: dict[str, list[Picture]] = {label: [] for label in labels}
@@ -254,7 +254,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _plots(history: Sequence[Epoch], best_epoch: int) -> list[Markup]:
-    """The learning curves as SVG elements; none if there is nothing but the head."""
+    """The learning curves as SVG elements; an empty list if only the head was trained."""
     if len(history) < 2:
         return []
 
@@ -301,5 +301,5 @@ def _plot(title: str, draw: Callable[[Axes], None], best_epoch: int) -> Markup:
         axes.legend()
         buffer = io.StringIO()
         figure.savefig(buffer, **SAVING)
-    # It holds no text but this module's own, so that it is safe to take as markup.
+    # The SVG contains only this module's own texts, so it is safe as markup.
     return Markup(inline(buffer.getvalue(), title))

@@ -1,4 +1,4 @@
-"""The report's way to disk: what training left, read back and shown."""
+"""Writes the training report from the files of a training run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
 
     Raises:
         RecordError: if `data.json` is missing or damaged.
-        DataError: if the split cannot be read, or none of its test photos.
+        DataError: if the split, or every test photo, cannot be read.
     """
     rows = read_csv(out / SPLIT)
     folder = Path(DataRecord.read(out / DATA).folder)
@@ -39,7 +39,7 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
     load = loader(folder, {row.path: row.sha256 for row in rows}, rules)
     candidates = list(_candidates(rows, metrics.labels, load))
     if not candidates:
-        raise DataError(f"{folder}: the test photos are gone; run `make data` again")
+        raise DataError(f"{folder}: the test photos cannot be read; run `make data` again")
     block = metrics.config.first_trained_block - 1
     cut = f"block_{block}" if metrics.best_epoch > 0 else chapter.LAST
     shown = chapter.make_chapter(network, candidates, metrics.labels, cut)
@@ -54,5 +54,5 @@ def _candidates(
         try:
             yield Candidate(row.path, labels.index(row.label), load(row.path))
         except PhotoError:
-            # The report can do without; whoever needs the photo says that it is gone.
+            # The report works without this photo; steps that need it report it as missing.
             continue

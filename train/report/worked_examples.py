@@ -1,8 +1,8 @@
-"""What convolution does, in numbers: classic kernels and the first layer's learned ones.
+"""Worked examples of convolution in numbers: classic kernels and the first layer's learned ones.
 
-What networks call convolution does not turn the kernel round before it slides it, as
-mathematics does (it is a cross-correlation); a kernel that is learned does not care. All
-functions here do as networks do.
+Convolution in networks does not flip the kernel before it slides, unlike in mathematics (it is a
+cross-correlation). For a learned kernel that makes no difference. All functions here follow the
+networks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ CLASSIC: Mapping[str, Floats] = {
 SHOWN_IN_NUMBERS = "vertical edge"
 PATCH = 5
 CEILING = 6.0
-"""ReLU6 cuts off here."""
+"""The upper limit of ReLU6."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Sliding:
     """A classic kernel over a patch of grey pixels, no padding."""
 
     place: Place
-    """Of the patch's first pixel in the photo."""
+    """Position of the patch's first pixel in the photo."""
     patch: npt.NDArray[np.int64]
     """(5, 5), 0 to 255."""
     kernel: npt.NDArray[np.int64]
     """(3, 3)."""
     products: npt.NDArray[np.int64]
-    """(3, 3), the kernel on the middle of the patch."""
+    """(3, 3), products of the kernel with the middle of the patch."""
     output: npt.NDArray[np.int64]
     """(3, 3); the middle one is the sum of the products."""
 
@@ -53,7 +53,7 @@ class Neuron:
 
     channel: int
     place: Place
-    """In the layer's output."""
+    """Position in the layer's output."""
     pixels: Floats
     """(3, 3, 3), scaled to -1 to 1 as the network does."""
     weights: Floats
@@ -62,7 +62,7 @@ class Neuron:
 
     @property
     def sums(self) -> Floats:
-        """Of the products, per colour, (3,)."""
+        """Sum of the products per colour, (3,)."""
         total: Floats = (self.pixels * self.weights).sum(axis=(0, 1))
         return total
 
@@ -77,12 +77,12 @@ class Neuron:
 
     @property
     def total(self) -> float:
-        """Before ReLU6."""
+        """The sum with the bias, before ReLU6."""
         return float(self.sums.sum() + self.bias)
 
     @property
     def output(self) -> float:
-        """What the layer passes on."""
+        """The layer's output, after ReLU6."""
         return min(max(self.total, 0.0), CEILING)
 
 
@@ -102,13 +102,13 @@ def grey(pixels: Pixels) -> Floats:
 
 
 def slide(image: Floats, kernel: Floats, *, same: bool = True) -> Floats:
-    """Slide a kernel over an image (h, w): with zeros around it, or (`same` false) inside only."""
+    """Slide a kernel over an image (h, w), padded with zeros or (if not `same`) only inside."""
     result: Floats = correlate2d(image, kernel, mode="same" if same else "valid")
     return result
 
 
 def worked_example(image: Floats) -> Sliding:
-    """The classic kernel where this grey image answers it most."""
+    """The classic kernel at the place of a grey image where its output is largest."""
     kernel = CLASSIC[SHOWN_IN_NUMBERS]
     margin = PATCH // 2
     answers = slide(image, kernel, same=False)[margin - 1 : 1 - margin, margin - 1 : 1 - margin]
@@ -126,14 +126,14 @@ def worked_example(image: Floats) -> Sliding:
 def neuron(
     channel: int, scaled: Floats, kernels: Floats, biases: Floats, outputs: Floats
 ) -> Neuron:
-    """The strongest answer of a channel of the first layer that ReLU6 leaves as it is.
+    """The strongest output of a channel of the first layer below the limit of ReLU6.
 
     Args:
         channel: which one.
         scaled: (size, size, 3), the photo as the first convolution gets it, -1 to 1.
         kernels: (3, 3, 3, filters), of stride 2 with SAME padding.
         biases: (filters,).
-        outputs: (size/2, size/2, filters), the layer's own answers.
+        outputs: (size/2, size/2, filters), the layer's outputs.
     """
     # Away from the border, where the last row and column of the window would be zeros.
     inside = outputs[:-1, :-1, channel]
@@ -148,12 +148,12 @@ def neuron(
 
 
 def twin(classic: Floats, kernels: Floats, taken: Sequence[int] = ()) -> Twin:
-    """The learned kernel that answers a grey picture most like a classic kernel.
+    """The learned kernel whose response to grey pictures is most like that of a classic kernel.
 
     Args:
         classic: (3, 3).
         kernels: (3, 3, 3, filters); on a grey picture their three colours add up.
-        taken: channels that are out of the question.
+        taken: channels that are not considered.
     """
     on_grey = kernels.sum(axis=2).reshape(9, -1)
     norms = np.linalg.norm(on_grey, axis=0) * np.linalg.norm(classic)
@@ -164,7 +164,7 @@ def twin(classic: Floats, kernels: Floats, taken: Sequence[int] = ()) -> Twin:
 
 
 def pooled(cells: Floats) -> tuple[Floats, Floats]:
-    """The largest and the average of each 2x2 square of (h, w), h and w even."""
+    """The maximum and the average of each 2x2 square of (h, w), h and w even."""
     squares = cells.reshape(cells.shape[0] // 2, 2, cells.shape[1] // 2, 2)
     return squares.max(axis=(1, 3)), squares.mean(axis=(1, 3))
 

@@ -158,4 +158,5 @@ def test_training_s_report_has_a_place_for_the_section(
     (tmp_path / "report.html").write_bytes(template.read_bytes())
     before, behind = replace(tiny_training, folder=tmp_path).page()
     assert before.startswith("<!doctype html>") and behind.rstrip().endswith("</html>")
-    assert "Not there yet" in template.read_text() and "Not there yet" not in before + behind
+    assert "Not available yet" in template.read_text()
+    assert "Not available yet" not in before + behind

@@ -146,7 +146,7 @@ def test_too_full_a_disk_is_refused_before_the_work(
     free = needed - 1
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free))
     computed: list[int] = []
-    with pytest.raises(BuildFolderError, match="make room") as caught:
+    with pytest.raises(BuildFolderError, match="free space") as caught:
         run(tmp_path / "a.f16", computed)
     assert str(tmp_path) in str(caught.value)
     assert not computed and not list(tmp_path.iterdir())

@@ -260,7 +260,7 @@ def test_no_epochs_leave_the_head_as_it_was(task: Task, tmp_path: Path) -> None:
 def test_the_kept_weights_are_the_best_that_were_validated(
     task: Task, tmp_path: Path, learning_rate: float
 ) -> None:
-    """Also where training runs away, at the last rate to NaN."""
+    """Also where training diverges, at the last rate to NaN."""
     tuner, progressed = task.run(tmp_path / "state.npz", learning_rate=learning_rate)
     best = progressed.history[progressed.best_epoch]
     assert best.val_accuracy == max(figures.val_accuracy for figures in progressed.history)
