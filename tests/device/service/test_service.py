@@ -233,6 +233,9 @@ def test_the_manager_hears_ready_watchdog_reload_and_stop_in_order(
     assert any(m.startswith("STATUS=") for m in messages)
 
 
+STARTING = "StatusText=0 labels, 0.0 frames/s, camera connecting"
+
+
 def test_a_rollout_sees_the_labels_of_a_service_that_gives_one_every_20_seconds(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -247,10 +250,11 @@ def test_a_rollout_sees_the_labels_of_a_service_that_gives_one_every_20_seconds(
         manager(tmp_path) as (address, messages),
         running(tmp_path, text, NOTIFY_SOCKET=address) as service,
     ):
-        eventually(lambda: told(messages))
-        assert not re.search(pattern, told(messages)[0]), "nothing was seen yet"
-        eventually(lambda: re.search(pattern, told(messages)[-1]), 20)
+        eventually(lambda: told(messages) and re.search(pattern, told(messages)[-1]), 20)
         assert len(service.lines) == 1
+    # On a busy machine the first status may come after the first label.
+    before = [status for status in told(messages) if "=0 labels" in status]
+    assert not any(re.search(pattern, status) for status in (*before, STARTING))
 
 
 def test_the_watchdog_is_fed_while_the_camera_is_gone(tiny_bundle: Path, tmp_path: Path) -> None:

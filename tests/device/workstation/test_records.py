@@ -152,7 +152,7 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "example.json"
     EXAMPLE.write(path)
     before = path.read_bytes()
-    (tmp_path / "part-example.json").mkdir()
+    (tmp_path / ".part-example.json").mkdir()
     with pytest.raises(OSError):
         EXAMPLE.write(path)
     assert path.read_bytes() == before
