@@ -13,7 +13,7 @@ from typing import Any
 try:
     import numpy  # noqa: F401
 except ImportError as error:
-    # Everything here needs it, the doctor included, and it fails with pages of advice.
+    # Everything here needs NumPy, even the doctor, and its own error is pages long.
     sys.exit(
         f"error: NumPy cannot be imported ({str(error).strip().splitlines()[-1]}): "
         "pip install --force-reinstall numpy; on a Raspberry Pi also apt install libopenblas0"
@@ -92,16 +92,16 @@ def run(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service until a signal ends it."""
-    # Until the service listens for it: its settings are not read yet.
+    # Ignored until the service handles it: there are no settings to reload yet.
     signal.signal(signal.SIGHUP, lambda *_: None)
-    # Imported here: the other commands do without its threads and start the sooner.
+    # Imported here: the other commands do not need it, and start sooner without it.
     from device.service.supervisor import Service
 
     show_log()
     service = Service(options.config)
     status = guarded(service.run)
     if service.hangs:
-        # A thread inside of a driver would keep Python from ending.
+        # A thread stuck in a driver would keep Python from ending.
         exit_at_once(status)
     return status
 
@@ -129,20 +129,20 @@ def roll_back(options: argparse.Namespace) -> int:
 
 
 def confirm_bundle(options: argparse.Namespace) -> int:
-    """Note that the current slot was seen at work."""
+    """Note that the current slot was seen working."""
     say(f"confirmed: {slots.confirm(options.root)}")
     return 0
 
 
 def revert_bundle(options: argparse.Namespace) -> int:
-    """Go back to the slot that was confirmed."""
+    """Go back to the confirmed slot."""
     slot = slots.revert(options.root)
     say(f"went back: {slot}" if slot else "nothing to go back from")
     return 0
 
 
 def show_slots(options: argparse.Namespace) -> int:
-    """Print what is in both slots; 1 if none that is whole is current."""
+    """Print what is in both slots; returns 1 unless the current one holds a whole bundle."""
     found = slots.status(options.root)
     if options.json:
         print(json.dumps([slot.record() for slot in found]))
@@ -168,7 +168,7 @@ def self_test(options: argparse.Namespace) -> int:
 def run_benchmark(options: argparse.Namespace) -> int:
     """Measure the frame loop and print a table or JSON."""
     loaded = bundle.load(options.bundle)
-    # First, so that what keeps it from being made is said here and not lost in the new process.
+    # First, so that an error is reported here and not lost in the new process.
     runtime = find(options.runtime)
     way = frame_loop.best_way(loaded, runtime.name, options.threads)
     classifier = Classifier.from_bundle(loaded, runtime=runtime, threads=way.threads)
@@ -232,7 +232,7 @@ def _classifier(options: argparse.Namespace, loaded: bundle.Bundle) -> Classifie
 
 
 def _photos(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Each photo to classify; with a message for a path that leads to none."""
+    """Each photo to classify, or a path with the reason why there is no photo."""
     for path in paths:
         if not path.is_dir():
             yield path, "" if path.exists() else "no such file"
@@ -254,7 +254,7 @@ def _unreadable(problems: list[tuple[Path, str]]) -> Callable[[OSError], None]:
 
 
 def _skipped(problems: list[tuple[Path, str]]) -> Callable[[Path, SkipReason], None]:
-    """Notes what may be missed; no documents, nor what systems keep for themselves."""
+    """Notes files that people may miss, but not documents or a system's own files."""
     said = {
         SkipReason.RAW: "a camera's raw picture, which is not read: convert it to JPEG",
         SkipReason.BROKEN_LINK: "a link that leads nowhere",
@@ -275,7 +275,7 @@ def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
 
 
@@ -349,8 +349,8 @@ def _add_slots(parser: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--trial",
         action="store_true",
-        help="the next update replaces it, and `slots revert` leaves it, until `slots confirm` or "
-        "ten minutes at work",
+        help="until `slots confirm`, or ten minutes of work, the next update replaces it and "
+        "`slots revert` goes back",
     )
     command.set_defaults(command=install_bundle)
 

@@ -1,8 +1,8 @@
-"""Starting Python anew: for what may crash, hang, or must be timed from the start.
+"""Running code in a new Python process: it may crash, hang, or need timing from the start.
 
-A new process must run this very code. By itself, `python -m` and `python -c` look for modules in
-the current directory first: root, asked to test a bundle in somebody's folder, would run what lies
-there.
+The new process must run this same code. By default, `python -m` and `python -c` look for modules in
+the current directory first: root, asked to test a bundle in somebody's folder, would run the code
+that lies there.
 """
 
 import ctypes
@@ -38,8 +38,8 @@ def environment() -> dict[str, str]:
 def tie() -> Callable[[], None] | None:
     """For `subprocess`' preexec_fn: ties a child to this process before its program begins.
 
-    None where other threads run here: what comes between fork and exec could wait for ever for a
-    lock that one of them held. Such a child ties itself, with `end_with_parent`.
+    None if other threads run here: code between fork and exec could wait forever for a lock that
+    one of them held. Such a child ties itself, with `end_with_parent`.
     """
     if sys.platform != "linux" or threading.active_count() > 1:
         return None
@@ -48,10 +48,10 @@ def tie() -> Callable[[], None] | None:
 
 
 def end_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends, however that ends.
+    """Let the kernel kill this process when its parent ends for any reason.
 
     Args:
-        parent: the parent's process number, as the parent itself knows it.
+        parent: the parent's process number, as the parent sees it.
     """
     if sys.platform == "linux":
         _tie(ctypes.CDLL(None).prctl, parent)
@@ -60,5 +60,5 @@ def end_with_parent(parent: int) -> None:
 def _tie(prctl: Callable[..., int], parent: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
-        # It ended before the kernel was asked.
+        # The parent ended before the kernel was asked.
         os._exit(1)

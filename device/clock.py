@@ -1,19 +1,20 @@
-"""Whether the clock can be believed: boards have none that outlasts a power cut."""
+"""Whether the clock can be trusted: most boards have no clock that survives a power cut."""
 
 import ctypes
 from pathlib import Path
 
 SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
-"""systemd-timesyncd makes it once a time server answered."""
+"""systemd-timesyncd creates it once a time server has answered."""
 _TIMEX_BYTES = 1024
-"""More than any `struct timex` has; all zero, it asks and sets nothing."""
+"""Larger than any `struct timex`. All zeros: adjtimex only reports, and sets nothing."""
 _TIME_ERROR = 5
 
 
 def is_synchronized() -> bool:
-    """Whether a time server has set the clock since the board started, as far as one can know.
+    """Whether a time server is known to have set the clock since the board started.
 
-    The kernel is asked, too, for other services than systemd's; the unit's sandbox denies that.
+    The kernel is asked as well, because time services other than systemd's tell only the kernel;
+    inside the unit's sandbox that is not allowed.
     """
     return SYNCHRONIZED.exists() or _kernel_is_synchronized()
 

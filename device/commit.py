@@ -1,4 +1,4 @@
-"""Which commit of this project runs."""
+"""The commit of this project that is running."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ _PACKAGES = ("train/*.py", "convert/*.py", "device/*.py")
 
 
 def commit() -> str:
-    """The commit's hash, "-dirty" behind it if files differ or modules are new; or "unknown"."""
+    """The commit's hash, with "-dirty" added if files differ or modules are new; or "unknown"."""
     head = _git("describe", "--always", "--dirty", "--exclude=*", "--abbrev=40")
     if not head:
         return UNKNOWN
@@ -18,7 +18,7 @@ def commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    """What git says of the folder with the packages; nothing if it cannot."""
+    """What git prints for the folder with the packages; empty if it fails."""
     command = ["git", "-C", str(_ROOT), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)

@@ -1,4 +1,4 @@
-"""What every command line of the project does alike."""
+"""What all command lines of the project share: errors, output and the log."""
 
 import argparse
 import io
@@ -44,9 +44,9 @@ def run(commands: argparse.ArgumentParser, arguments: list[str] | None) -> int:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; what a user can mend becomes one line on stderr and an exit status."""
+    """Run a command; an error that a user can fix becomes one line on stderr and an exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file name need not be text, nor a label be of the terminal's alphabet.
+        # A file name may not be valid text, and the terminal may not know a label's letters.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = command()
@@ -70,14 +70,14 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print text for people: without secrets, and with nothing that a terminal obeys."""
+    """Print text for people, without secrets and without terminal control characters."""
     print(_shown(text), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def show_log() -> None:
     """Print the log of a service on stderr, one line each; the journal adds the time.
 
-    Libraries' warnings and tracebacks, too: whatever they repeat, no secret is in it.
+    Libraries' warnings and tracebacks, too: secrets are removed from all of it.
     """
     formatter = _Formatter("%(levelname)s: %(message)s")
     handler = logging.StreamHandler()
@@ -92,7 +92,7 @@ def show_log() -> None:
 
 
 def show_faults() -> None:
-    """Print what nobody caught without secrets: an exception's text may repeat an address."""
+    """Print uncaught exceptions without secrets: their text may repeat an address."""
     sys.excepthook = _show_fault
     threading.excepthook = lambda args: _show_fault(
         args.exc_type, args.exc_value, args.exc_traceback
@@ -111,7 +111,7 @@ def _shown(text: str) -> str:
 
 
 class _Formatter(logging.Formatter):
-    """The last one to see what goes into the log."""
+    """Removes secrets and control characters from everything that goes into the log."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return printable(hide(super().formatMessage(record)))
@@ -121,7 +121,7 @@ class _Formatter(logging.Formatter):
 
 
 def exit_at_once(status: int) -> NoReturn:
-    """End the process past threads that hang, with what was printed."""
+    """End the process although threads hang; what was printed still gets out."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()

@@ -6,10 +6,10 @@ a bug. `train.errors` and `convert.errors` add their own below the same root.
 
 
 def one_line(error: BaseException) -> str:
-    """What an error of a library or of the system says, on one line; its type if that is nothing.
+    """The message of a library's or the system's error on one line; its type if it has none.
 
-    It may hold secrets and control characters: what goes to a log or page passes
-    `device.settings.address.safe` or `device.console.say`.
+    It may hold secrets and control characters: pass it through `device.settings.address.safe` or
+    `device.console.say` before it goes to a log or page.
     """
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -21,7 +21,7 @@ class FieldguideError(Exception):
 
 
 class UsageError(FieldguideError):
-    """The command line asks for something that cannot be: the user changes the command."""
+    """The command line asks for something impossible: the user changes the command."""
 
     exit_status = 2
 
@@ -31,15 +31,15 @@ class PhotoError(FieldguideError):
 
 
 class SourceError(FieldguideError):
-    """Frames cannot be had: the user checks the camera, file or folder."""
+    """No frames are available: the user checks the camera, file or folder."""
 
 
 class StalledError(SourceError):
-    """A camera that sent pictures sends none any more, though nothing says that it is gone."""
+    """A camera stopped sending pictures, although nothing says that it is gone."""
 
 
 class CameraHangsError(SourceError):
-    """A call into the camera never came back: only a new process helps, so the service ends."""
+    """A call into the camera never returned: only a new process helps, so the service ends."""
 
 
 class BundleError(FieldguideError):
@@ -55,17 +55,17 @@ class SelfTestError(FieldguideError):
 
 
 class SlotError(FieldguideError):
-    """A slot cannot be filled or made current: the user mends what it names, and asks again."""
+    """A slot cannot be filled or made current: the user fixes what it names, and tries again."""
 
 
 class ConfigError(FieldguideError):
-    """A setting is unknown or out of range: the user mends `fieldguide.toml`."""
+    """A setting is unknown or out of range: the user corrects `fieldguide.toml`."""
 
     exit_status = 2
 
 
 class SettingsUnreadError(ConfigError):
-    """Settings cannot be read just now: a later try may, so that a manager is to restart."""
+    """Settings cannot be read right now, but may be later: the service manager should restart."""
 
     exit_status = 1
 

@@ -6,27 +6,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 UNFINISHED = ".part-"
-"""The name of an unfinished file begins with it: hidden, and with the suffix of the whole one."""
+"""Prefix of an unfinished file: it is hidden, and keeps the suffix of the finished file."""
 SECRET = 0o600
 """Permissions of a file that nobody else may read."""
 
 
 @contextmanager
 def replacing(path: Path, *, mode: int | None = None, durable: bool = False) -> Iterator[Path]:
-    """Yield a name beside `path` to write to; on success it takes the place of `path`.
+    """Yield a temporary path beside `path` to write to; on success it replaces `path`.
 
-    Its suffix is that of `path`, for writers that look at it. On failure it is removed.
+    It has the suffix of `path`, for writers that look at it. On failure it is removed.
 
     Args:
         path: the file to write.
-        mode: its permissions, from the first byte on; as the umask has it when None.
-        durable: whether a power cut after the end must leave the new file; costs a wait for the
-            disk. A power cut before leaves the old file either way.
+        mode: its permissions, from the first byte; the umask decides when None.
+        durable: whether the new file must survive a power cut right after this; costs a wait for
+            the disk. An earlier power cut leaves the old file either way.
     """
     part = path.with_name(UNFINISHED + path.name)
     try:
         if mode is not None:
-            # What a kill left there may have other permissions.
+            # One that a killed process left there may have other permissions.
             part.unlink(missing_ok=True)
             part.touch(mode=0o600)
             part.chmod(mode)
@@ -52,7 +52,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content, or the names in a folder, would outlive a power cut."""
+    """Wait until a file's content, or the names in a folder, would survive a power cut."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -61,7 +61,7 @@ def sync(path: Path) -> None:
 
 
 def is_text(path: Path, text: str) -> bool:
-    """Whether a file is there and holds just this UTF-8 text."""
+    """Whether a file exists and holds exactly this UTF-8 text."""
     try:
         return path.read_bytes() == text.encode("utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""Native libraries write to stderr past Python; here they are silenced."""
+"""Silencing native libraries, which write to stderr without going through Python."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_native_stderr() -> Iterator[None]:
-    """Silence what native libraries write to stderr, past Python, while they load or convert.
+    """Silence what native libraries write straight to stderr while they load or convert.
 
     Exceptions still come through: they are Python's.
     """

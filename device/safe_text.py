@@ -1,6 +1,6 @@
-"""The one place that makes text of others fit for a log, a terminal or a page.
+"""The one place that makes text from elsewhere safe for a log, a terminal or a page.
 
-Cameras, brokers, bundles and file names say what they like; a terminal obeys some of it.
+Cameras, brokers, bundles and file names may hold anything, also characters that control a terminal.
 """
 
 import re
@@ -12,10 +12,10 @@ _OBEYED = re.compile(
 
 
 def printable(text: str) -> str:
-    r"""Text whose control characters are written out, as \x1b, and are obeyed by nobody."""
+    r"""Text with its control characters written out, such as \x1b, so that none has an effect."""
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def printable_line(text: str) -> str:
-    """The same, with ends of lines and runs of spaces as single spaces."""
+    """The same on one line: line ends and runs of spaces become single spaces."""
     return printable(" ".join(text.split()))

@@ -1,4 +1,4 @@
-"""The first camera that this machine has."""
+"""The `auto` source: the first camera that this machine has."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +14,7 @@ from device.settings.sections import CameraConfig
 
 @dataclass(frozen=True)
 class AutoCamera(FrameSource):
-    """The first camera there is at the time: CSI, then V4L2; looked for at each attempt."""
+    """The first camera found, CSI before V4L2; each attempt looks again."""
 
     config: CameraConfig
     demand: Demand = EVERY_FRAME

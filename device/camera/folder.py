@@ -25,7 +25,7 @@ class FolderSource(FrameSource):
     def frames(self) -> Iterator[Frame]:
         """Yield one frame per photo; what cannot be read gives a frame with an error.
 
-        That are damaged photos, and at the end the subfolders that nobody may look into.
+        These are damaged photos and, at the end, the subfolders that may not be read.
         """
         closed: list[OSError] = []
         for path in photos_below(self.folder, on_unreadable=closed.append):
@@ -47,7 +47,7 @@ class FolderSource(FrameSource):
 
 
 def check_photos(folder: Path) -> None:
-    """Raise SourceError if a folder has no photo, or none that may be read."""
+    """Raise SourceError if a folder has no photo, or may not be read."""
     closed: list[OSError] = []
     if next(photos_below(folder, on_unreadable=closed.append), None) is not None:
         return

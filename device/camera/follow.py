@@ -1,4 +1,4 @@
-"""Which packets of a live stream are decoded: none that are late, none that nobody will look at."""
+"""Choosing which packets of a live stream to decode: not the late ones, nor the unwanted ones."""
 
 import logging
 import math
@@ -15,24 +15,24 @@ log = logging.getLogger("fieldguide")
 MAX_FRAMES_BEFORE_KEY = 300
 """Some cameras refresh the picture bit by bit and never send a key frame."""
 DRIFT = 1e-3
-"""A camera's clock and ours go apart by less than this, seconds a second."""
+"""A camera's clock and ours drift apart by less than this, in seconds per second."""
 LATE_S = 1.0
-"""Further behind than this is too far."""
+"""Being further behind than this is too late."""
 CATCH_UP_S = 1.5
-"""So long decoding may try to make up for it, as after a network's hiccup."""
+"""How long decoding may try to catch up, for example after a short network failure."""
 CAUGHT_UP_S = 0.25
-"""So near to the newest packet nothing waits any more."""
+"""This close to the newest packet, no packets are waiting any more."""
 MAX_KEY_AGE_S = 3.0
-"""An older key frame is not gone back to: the next one is waited for."""
+"""Do not go back to a key frame older than this: wait for the next one."""
 MAX_HELD_BYTES = 8 * 2**20
 FUTILE_S = 3.0
-"""If passing over packets for so long does not help, it is not the decoder that is late."""
+"""If skipping packets for this long does not help, the decoder is not the cause of the lag."""
 MAX_FUTILE = 3
 MAX_REST_S = 10.0
-"""For a key frame that is overdue."""
+"""Longest wait for a key frame that is overdue."""
 KEY_INTERVALS = 5
 LATE_GAP_S = 0.25
-"""So far apart are pictures while decoding is late: making RGB of them takes time, too."""
+"""Time between pictures while decoding is late: converting them to RGB takes time, too."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,19 @@ class Choice:
     """What to do with one packet."""
 
     packet: Any
-    """To decode; None if it is passed over."""
+    """The packet to decode; None if it is skipped."""
     arrived_s: float
     """`time.monotonic()`."""
     lag_s: float
     """How far behind the stream it is."""
     passed: int = 0
-    """How many packets are given up with this decision."""
+    """How many packets this decision skips for good."""
     fresh: bool = False
-    """Whether packets before it are missing, so that the decoder must forget what it knows."""
+    """Whether packets before it are missing, so that the decoder must be flushed."""
 
 
 class Lag:
-    """How late packets are, by their own times and the clock: 0 is as early as they ever came."""
+    """How late packets are, by their own times and the clock: 0 means as early as any so far."""
 
     def __init__(self) -> None:
         self._now_s = self._offset_s = 0.0
@@ -60,7 +60,7 @@ class Lag:
         self._useless = False
 
     def update(self, now_s: float, time_s: float | None) -> float:
-        """Lag of the packet that is at hand, seconds; 0 if nothing is known of its time.
+        """Lag of the current packet, seconds; 0 if its time is unknown.
 
         Args:
             now_s: `time.monotonic()`.
@@ -74,12 +74,12 @@ class Lag:
         return self._offset_s - self._least_s
 
     def reset_baseline(self, *, forever: bool) -> None:
-        """Take the lag of now for none."""
+        """Count the current lag as no lag."""
         self._least_s, self._useless = self._offset_s, forever
 
 
 class KeyFrames:
-    """When key frames come, by those that came."""
+    """Predicts when key frames come from those that came so far."""
 
     def __init__(self) -> None:
         self.gap_s = 0.0
@@ -89,7 +89,7 @@ class KeyFrames:
         self._intervals_s: deque[float] = deque(maxlen=KEY_INTERVALS)
 
     def see(self, time_s: float, *, is_key: bool) -> None:
-        """One more packet, and its time in seconds."""
+        """Note one more packet and its time in seconds."""
         if self._last_s is not None:
             self.gap_s = max(0.0, time_s - self._last_s)
         self._last_s = time_s
@@ -99,20 +99,20 @@ class KeyFrames:
             self._key_s = time_s
 
     def next_s(self) -> float:
-        """From the last packet to the next key frame, seconds; infinite if nobody knows."""
+        """Seconds from the last packet to the next key frame; infinite if unknown."""
         if len(self._intervals_s) < 2 or self._key_s is None or self._last_s is None:
             return math.inf
-        # The longest: a frame that is wanted may not be missed.
+        # Based on the longest interval: a wanted frame must not be missed.
         longest_s = max(self._intervals_s) * 1.05 + 0.1
         return max(0.1, self._key_s + longest_s - self._last_s)
 
 
 class Follower:
-    """Follows a live stream as closely as the decoder can, and no closer than anybody looks.
+    """Follows a live stream as closely as the decoder can, and no closer than needed.
 
-    Packets that come to wait (the decoder is too slow, the process was held up) are passed over up
-    to the newest key frame. Between frames that are wanted, packets are passed over as long as a
-    key frame comes before the next one is.
+    If packets pile up (the decoder is too slow, the process was held up), they are skipped up to
+    the newest key frame. Between wanted frames, packets are skipped as long as a key frame comes
+    before the next wanted one.
     """
 
     def __init__(self, demand: Demand, clock: Callable[[], float] = time.monotonic) -> None:
@@ -121,14 +121,14 @@ class Follower:
         self._skipping, self._gap = False, False
         self._late_since_s: float | None = None
         self._passing: tuple[float, float] | None = None
-        """Since when packets are passed over because they are late, and how late they were."""
+        """Since when late packets are being skipped, and how late they were at first."""
         self._buffered: deque[Any] = deque()
         """While passing: the newest key frame and what came after it."""
         self._live_packets = self._futile = 0
         self._shown_s = -math.inf
 
     def wants(self, choice: Choice) -> bool:
-        """Whether somebody will look at a picture before the next but one comes."""
+        """Whether a picture will be needed before the one after the next comes."""
         now_s = self._clock()
         if self._demand.due_s - now_s > 2 * self._keys.gap_s:
             return False
@@ -138,7 +138,7 @@ class Follower:
         return True
 
     def choose(self, packets: Iterable[Any]) -> Iterator[Choice]:
-        """Decide over each packet when it is its turn: the ones before have been decoded then."""
+        """Decide about each packet only when the ones before it have been decoded."""
         for packet in packets:
             seen_s = time_of(packet)
             self._keys.see(self._clock() if seen_s is None else seen_s, is_key=packet.is_keyframe)
@@ -174,7 +174,7 @@ class Follower:
         return now_s - self._late_since_s >= CATCH_UP_S
 
     def _buffer(self, packet: Any) -> int:
-        """Keep the newest key frame and what follows it; returns how many packets were let go."""
+        """Keep the newest key frame and what follows it; returns how many packets were dropped."""
         before = len(self._buffered)
         too_many = sum(held.size for held in self._buffered) > MAX_HELD_BYTES
         if packet.is_keyframe or too_many:
@@ -184,7 +184,7 @@ class Follower:
         return before + 1 - len(self._buffered)
 
     def _stop_skipping_if_live(self, packet: Any, now_s: float, lag_s: float) -> None:
-        """Stop passing over packets when none waits any more, and there is a key frame."""
+        """Stop skipping when no packets are waiting any more and there is a key frame."""
         assert self._passing is not None
         since_s, before_s = self._passing
         if now_s - since_s >= FUTILE_S and lag_s > max(before_s, LATE_S) / 2:
@@ -203,15 +203,15 @@ class Follower:
         self._passing = (now_s, 0.0)
         if self._futile == 1:
             log.warning(
-                "camera: its pictures come %.0f s later than their times say, and passing over "
+                "camera: its pictures come %.0f s later than their timestamps say, and skipping "
                 "some does not help: its clock jumped, or the network is too slow for it",
                 lag_s,
             )
 
     def _skips_until_key_frame(self, packet: Any, now_s: float) -> bool:
-        """Whether nobody will look at this packet's picture, nor at any up to the next key frame.
+        """Whether neither this packet's picture nor any before the next key frame is needed.
 
-        Rest ends with a key frame; or without, if one is long overdue.
+        Skipping ends with a key frame, or without one if it is long overdue.
         """
         wanted_in_s = self._demand.due_s - now_s
         if self._skipping and not packet.is_keyframe and wanted_in_s > -MAX_REST_S:
@@ -221,7 +221,7 @@ class Follower:
 
 
 def time_of(packet: Any) -> float | None:
-    """When a packet is to be decoded, on the camera's clock, seconds; None if it does not say."""
+    """When to decode a packet, in seconds on the camera's clock; None if it does not say."""
     ticks = packet.pts if packet.dts is None else packet.dts
     return None if ticks is None else float(ticks * packet.time_base)
 

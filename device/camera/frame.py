@@ -1,4 +1,4 @@
-"""A frame, and what gives frames."""
+"""A frame, and the protocols of what gives and wants frames."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from device.contract.arrays import Pixels
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture from a source, or why it could not be decoded."""
+    """One picture from a source, or the reason why it could not be decoded."""
 
     name: str
     """Path of the photo, or the source's address with the frame's number."""
     picture: Pixels | None
-    """uint8 (h, w, 3) R, G, B, any size; nobody writes to it any more."""
+    """uint8 (h, w, 3) R, G, B, any size; read-only from here on."""
     error: str = ""
     captured_s: float = 0.0
     """`time.monotonic()` when the picture was complete."""
     decode_s: float = 0.0
     """Time to read and decode it, seconds; waiting for a camera is not counted."""
     outdated: int = 0
-    """How many of a camera's frames before it were passed over, for it had come already."""
+    """Frames of the camera skipped because this newer one had already arrived."""
     lag_s: float = 0.0
-    """How far behind a camera's stream it is; `captured_s` is as long ago as well."""
+    """How far behind the camera's stream it is; `captured_s` is set back by this much."""
 
     @property
     def size_px(self) -> tuple[int, int] | None:
@@ -35,16 +35,16 @@ class Frame:
 
     @property
     def is_passed_over(self) -> bool:
-        """Whether it only says that the camera sends: nobody wanted this frame decoded."""
+        """Whether it was left undecoded because nobody wanted it; the camera does send."""
         return self.picture is None and not self.error
 
 
 class Demand(Protocol):
-    """Who looks at a camera's frames."""
+    """Says when the next frame of a camera is wanted."""
 
     @property
     def due_s(self) -> float:
-        """`time.monotonic()` from which the next frame is wanted; before that none is."""
+        """`time.monotonic()` from which the next frame is wanted; none is wanted before that."""
         ...
 
 
@@ -58,25 +58,25 @@ EVERY_FRAME = EveryFrame()
 
 
 class FrameSource(Protocol):
-    """Something that yields frames until it ends; unless it says otherwise, a file or folder."""
+    """Something that yields frames until it ends; a file or folder unless `live` says otherwise."""
 
     live: bool = False
-    """A camera, whose newest frame matters; a file's frames all do."""
+    """True for a camera, of which only the newest frame matters; of a file all frames do."""
     hang_is_final: bool = False
     """Whether a call that hangs leaves the camera unusable for this process."""
     alive_s: float = float("-inf")
-    """`time.monotonic()` when its own threads last did something; -inf: it has none."""
+    """`time.monotonic()` when its own threads were last active; -inf if it has none."""
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames; raises SourceError when there can be no more through a fault."""
+        """Yield frames; raises SourceError if a failure ends them."""
         ...
 
 
 @runtime_checkable
 class Polled(FrameSource, Protocol):
-    """A source whose frames may also be asked for one by one, without waiting long.
+    """A source that can also be asked for single frames, without waiting long.
 
-    `poll`, and what `frames` gives, are for one thread at a time, but not always the same one.
+    Only one thread at a time may use `poll` or iterate over `frames`, but it may change.
     """
 
     @property
@@ -88,6 +88,6 @@ class Polled(FrameSource, Protocol):
         """The newest frame; None if none comes in time or there will be no more.
 
         Raises:
-            SourceError: when there can be no more through a fault.
+            SourceError: if a failure ends the frames.
         """
         ...

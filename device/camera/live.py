@@ -1,7 +1,7 @@
 """Frames of a live camera that comes and goes.
 
-The camera is read on a thread that can be abandoned: a decoder or driver call that never comes
-back costs that thread, not the service. Only the newest frame is kept.
+The camera is read on a thread that can be abandoned: a decoder or driver call that never returns
+costs that thread, not the service. Only the newest frame is kept.
 """
 
 import logging
@@ -20,17 +20,17 @@ log = logging.getLogger("fieldguide")
 
 FIRST_WAIT_S = 0.25
 POLL_S = 0.5
-"""How often, at least, whoever waits for frames says that it is alive."""
+"""The thread that waits for frames shows at least this often that it is alive."""
 CLOSE_LOST_S, CLOSE_LOST_POLL_S = 0.5, 0.05
-"""How long a camera that was lost may take to end, and how often it is looked whether it has."""
+"""How long a lost camera may take to close, and how often to check whether it has."""
 IMPORT_LIMIT_S = 120.0
-"""For importing a camera's library: from a slow card at boot it takes many seconds."""
+"""For importing a camera's library: from a slow card at boot this takes many seconds."""
 MAX_HANGING = 4
-"""Abandoned threads that may hang at once; with more, a new process is cleaner."""
+"""How many abandoned threads may hang at once; with more, a new process is safer."""
 
 
 class LiveCapture(Polled):
-    """The newest frames of a camera; reconnects for ever, with growing pauses.
+    """The newest frames of a camera; reconnects forever, with growing pauses.
 
     `poll` and `frames` are for one thread at a time; `close` may come from any.
     """
@@ -44,16 +44,16 @@ class LiveCapture(Polled):
         self._config = config
         self._telemetry = telemetry
         self._closed = threading.Event()
-        # Nothing is opened and nothing told once `close` is through.
+        # After `close` nothing is opened and no telemetry is written.
         self._lock = threading.Lock()
         self._hanging: list[Attempt] = []
         self._was_lost, self._streams = False, False
         self._wait_s = FIRST_WAIT_S
         self._pause_end_s: float | None = None
         """When the camera is opened again; None unless it is lost."""
-        # A camera that is gone does not stop it.
+        # Keeps going while the camera is lost.
         self.alive_s = time.monotonic()
-        # At once, while whoever wants the frames still gets ready for them.
+        # At once: the camera opens while the consumer still starts up.
         self._attempt = Attempt(open_source, telemetry)
 
     @property
@@ -62,11 +62,11 @@ class LiveCapture(Polled):
         return self._closed.is_set()
 
     def poll(self, timeout_s: float) -> Frame | None:
-        """The newest frame that was not given yet; corrupt ones are counted and passed over.
+        """The newest frame not returned yet; corrupt frames are counted and skipped.
 
         Returns:
-            None if none came in time, or when it is closed. The camera may be gone meanwhile:
-            each call goes on with getting it back.
+            None if no frame came in time, or after `close`. If the camera is lost, each call goes
+            on with getting it back.
 
         Raises:
             CameraHangsError: if only a new process can open the camera again.
@@ -81,30 +81,30 @@ class LiveCapture(Polled):
         return None
 
     def frames(self) -> Iterator[Frame]:
-        """Yield what `poll` gives, until it is closed; raises as that does."""
+        """Yield the frames of `poll` until it is closed; raises the same errors."""
         while not self.ended:
             if (frame := self.poll(POLL_S)) is not None:
                 yield frame
 
     def close(self) -> None:
-        """End `poll` and `frames` within a moment, whatever the camera does."""
+        """End `poll` and `frames` at once, whatever the camera is doing."""
         with self._lock:
             self._closed.set()
             self._attempt.abandon()
 
     def wait_closed(self, timeout_s: float) -> bool:
-        """Wait for the camera to be given back; false if it is not yet, or hangs."""
+        """Wait until the camera is released; false if it still is not, or hangs."""
         deadline_s = time.monotonic() + timeout_s
         return all(a.join(max(0.0, deadline_s - time.monotonic())) for a in self._attempts())
 
     @property
     def patience_s(self) -> float:
-        """How long a camera that works may take to notice that it is closed."""
+        """How long a working camera may take to notice that it was closed."""
         return self._limit_s(self._attempt)
 
     @property
     def keeps_camera(self) -> bool:
-        """Whether it still has a camera that nobody else in this process can open meanwhile."""
+        """Whether it still holds a camera, so that nothing else in this process can open it."""
         return any(a.hang_is_final and not a.join(0) for a in self._attempts())
 
     def _attempts(self) -> list["Attempt"]:
@@ -171,7 +171,7 @@ class LiveCapture(Polled):
         self._wait_s = min(2 * self._wait_s, self._config.longest_wait_s)
 
     def _wait_for_end(self, attempt: "Attempt") -> bool:
-        """Wait for a lost camera to end; false if it does not, true if all of this is closed."""
+        """Wait for a lost camera to close; false if it does not, true if `close` was called."""
         end_s = time.monotonic() + CLOSE_LOST_S
         while not attempt.join(CLOSE_LOST_POLL_S):
             if self.ended or time.monotonic() >= end_s:
@@ -179,7 +179,7 @@ class LiveCapture(Polled):
         return True
 
     def _wait_out_pause(self, timeout_s: float) -> bool:
-        """Wait out the pause after a loss, as long as there is time; then open the camera again."""
+        """Wait out the pause after a loss, within the timeout; then open the camera again."""
         if self._pause_end_s is None:
             return False
         rest_s = self._pause_end_s - time.monotonic()
@@ -191,7 +191,7 @@ class LiveCapture(Polled):
 
 
 class Attempt:
-    """One opening of the camera, on a thread of its own, with one slot for the newest frame."""
+    """One attempt to read the camera, on its own thread, with a slot for the newest frame."""
 
     def __init__(self, open_source: Callable[[], FrameSource], telemetry: Telemetry) -> None:
         self._open = open_source
@@ -200,7 +200,7 @@ class Attempt:
         self._newest: Frame | None = None
         self._abandoned = False
         self.since_s = time.monotonic()
-        """The newest frame's time; before the first, when whatever is under way began."""
+        """When the newest frame came; before the first, when the current step began."""
         self.opened = self.has_frames = self.stalled = False
         self.ended = False
         self.hang_is_final = False
@@ -209,14 +209,14 @@ class Attempt:
         self._thread.start()
 
     def take(self, timeout_s: float) -> Frame | None:
-        """The newest frame, waited for; None after the timeout or when there are no more."""
+        """Wait for the newest frame; None after the timeout or when there are no more."""
         with self._ready:
             self._ready.wait_for(lambda: self._newest is not None or self.ended, timeout_s)
             newest, self._newest = self._newest, None
             return newest
 
     def abandon(self) -> None:
-        """Ask the thread to close the camera, and forget it if it cannot."""
+        """Ask the thread to close the camera, and do not wait for it."""
         with self._ready:
             self._abandoned = True
             self.ended = True
@@ -245,7 +245,7 @@ class Attempt:
             problem = safe(str(error))
             self.stalled = self.stalled or isinstance(error, StalledError)
         except Exception as error:
-            # Drivers and decoders raise what they like; whatever it is, the next attempt may do.
+            # Drivers and decoders raise all kinds of errors; the next attempt may succeed.
             problem = safe(f"{type(error).__name__}: {error}")
         with self._ready:
             self.problem = self.problem or problem
@@ -258,12 +258,12 @@ class Attempt:
     def _put(self, frame: Frame) -> None:
         with self._ready:
             if self._abandoned:
-                # It may be another camera's telemetry by now.
+                # The telemetry may belong to another camera by now.
                 return
             if frame.error:
                 self._telemetry.camera.corrupt_frame()
                 return
-            # Now, and not when it was captured: late frames are no stalled camera.
+            # Not the capture time: a camera whose frames come late has not stalled.
             self.since_s = time.monotonic()
             came = dropped = frame.outdated
             if frame.picture is not None:

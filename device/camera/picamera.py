@@ -18,10 +18,10 @@ from device.settings.sections import CameraConfig
 
 STREAM = "lores"
 RGB = "BGR888"
-"""libcamera names the order of a little-endian word; "BGR888" lies in memory as R, G, B."""
+"""libcamera names formats by little-endian word order: "BGR888" is R, G, B in memory."""
 YUV = "YUV420"
 WIDTH_STEP_PX = 64
-"""The ISP pads rows to a multiple of this; asked for such a width it need not."""
+"""The ISP pads rows to a multiple of this; a width that is a multiple needs no padding."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PiCamera(FrameSource):
 
     config: CameraConfig
     live = True
-    # stop() and close() block for ever after a lost cable (raspberrypi/picamera2#1065, #1264).
+    # stop() and close() block forever after a lost cable (raspberrypi/picamera2#1065, #1264).
     hang_is_final = True
 
     def frames(self) -> Iterator[Frame]:
@@ -53,12 +53,12 @@ class PiCamera(FrameSource):
             try:
                 camera.stop()
             finally:
-                # In any case: what is not closed nobody can open again.
+                # In any case: a camera that is not closed cannot be opened again.
                 camera.close()
 
 
 def load() -> bool:
-    """Import picamera2, which takes a board that just started many seconds; false if it is not."""
+    """Import picamera2, which takes many seconds on a board that just booted; false if missing."""
     try:
         _picamera2()
     except SourceError:
@@ -79,7 +79,7 @@ def rgb_from_yuv420(planes: Pixels, width: int, height: int) -> Pixels:
 
     Args:
         planes: uint8 (height * 3 / 2, stride): Y rows of `stride` bytes, then U, then V with rows
-            of stride / 2; what is right of the picture's width is padding.
+            of stride / 2; anything beyond the picture's width is padding.
         width: pixels, even, at most the stride.
         height: pixels, even.
 
@@ -114,8 +114,8 @@ def _requests(camera: Any, kind: str) -> Iterator[Frame]:
     width, height = camera.camera_configuration()[STREAM]["size"]
     number = 0
     while True:
-        # One request carries picture and metadata; asking for each apart would wait for a frame
-        # twice (raspberrypi/picamera2#950).
+        # One request carries picture and metadata; asking for them separately would wait for two
+        # frames (raspberrypi/picamera2#950).
         request = camera.capture_request()
         started_s = time.perf_counter()
         try:
@@ -134,7 +134,7 @@ def _configure(camera: Any, config: CameraConfig) -> str:
     size = (width, max(2, config.height_px // 2 * 2))
     for kind in (RGB, YUV):
         wanted = camera.create_preview_configuration(
-            # The low-resolution stream may not be larger than the main one, which nobody reads.
+            # Nobody reads the main stream, but the low-resolution one may not be larger than it.
             main={"size": size},
             lores={"size": size, "format": kind},
             controls={"FrameRate": config.fps},

@@ -20,25 +20,25 @@ CUT_CODECS: dict[str, Callable[[int], bool]] = {
     "h264": lambda head: head & 0x1F in (7, 8),
     "hevc": lambda head: (head >> 1) & 0x3F in (32, 33, 34),
 }
-"""Of these FFmpeg looks itself where one picture ends and the next begins; and whether what
-follows such a head byte are parameters."""
+"""Codecs whose streams FFmpeg itself cuts into pictures, and for each: whether a head byte begins
+parameters."""
 START_CODE = b"\0\0\0\1"
 MAX_STREAM_PIXELS = 2 * MAX_FRAME_PIXELS
-"""Of a film's frame: its decoder keeps several."""
+"""Size limit of a video's frame: its decoder keeps several."""
 Matrix = tuple[int, int, int, int]
 """x' = a x + c y, y' = b x + d y: where a pixel is shown."""
 UPRIGHT: Matrix = (1, 0, 0, 1)
 FEW_DAMAGED = 10
 MANY_DAMAGED = 0.02
-"""From this share on it is told how many frames are damaged."""
+"""From this share on, the number of damaged frames is logged."""
 
 
 def join_slices(av: Any, packets: Iterable[Any], codec: str) -> Iterator[Any]:
-    """Packets of one picture each.
+    """Packets that each hold one whole picture.
 
-    Where an encoder repeats its parameters before each slice of a picture, FFmpeg takes each
-    slice for a picture of its own, and shows the rest of it grey. Slices of one picture have one
-    time, and so are put together again; it costs one frame's time to know the last one.
+    If an encoder repeats its parameters before each slice of a picture, FFmpeg takes each slice for
+    a separate picture and shows the rest of it grey. Slices of one picture have the same timestamp,
+    so they can be joined again; finding the last slice costs a delay of one frame.
     """
     if codec not in CUT_CODECS:
         yield from packets
@@ -55,7 +55,7 @@ def join_slices(av: Any, packets: Iterable[Any], codec: str) -> Iterator[Any]:
             cut = waits = True
         elif pieces:
             yield _joined(av, pieces)
-            # One whole key frame at the start: this encoder does not do such a thing.
+            # The first key frame came in one piece: this encoder does not cut pictures.
             waits = cut or not pieces[0].is_keyframe
             pieces = []
         last = packet
@@ -67,7 +67,7 @@ def join_slices(av: Any, packets: Iterable[Any], codec: str) -> Iterator[Any]:
 
 
 def _same_picture(before: Any, packet: Any, are_parameters: Callable[[int], bool]) -> bool:
-    # FFmpeg does not know the time of a stream's very first packet.
+    # FFmpeg does not know the timestamp of a stream's very first packet.
     first = before.dts is None and before.is_keyframe and packet.is_keyframe
     same_time = first or (before.dts, before.pts) == (packet.dts, packet.pts)
     if packet.dts is None or not packet.size or not same_time:
@@ -87,17 +87,17 @@ def _joined(av: Any, pieces: list[Any]) -> Any:
 
 
 class Decoder:
-    """Makes frames of a video's packets; a corrupt one costs itself alone."""
+    """Decodes a video's packets to frames; a corrupt packet costs only its own frame."""
 
     def __init__(
         self, av: Any, context: Any, name: str, wants: Callable[[Choice], bool] = lambda _: True
     ) -> None:
-        """Begin a film or stream.
+        """Begin a video file or stream.
 
         Args:
-            av: the module.
-            context: of the codec.
-            name: of the source, for the frames' names.
+            av: the PyAV module.
+            context: the codec context.
+            name: of the source, for naming frames.
             wants: asked before a decoded picture is turned into RGB.
         """
         self._av, self._context, self._name, self._wants = av, context, name, wants
@@ -105,9 +105,9 @@ class Decoder:
         self._started, self._orientation = False, Orientation()
 
     def frames(self, choices: Iterable[Choice]) -> Iterator[Frame]:
-        """A frame for each picture and each packet passed over.
+        """A frame for each picture, and for each skipped packet.
 
-        Each packet is asked for when all frames of the one before have been taken.
+        The next packet is requested only when all frames of the one before have been taken.
         """
         for choice in choices:
             if choice.packet is None:
@@ -137,7 +137,7 @@ class Decoder:
             started_s = time.perf_counter()
 
     def _is_early(self, picture: Any) -> bool:
-        """Joined in the middle of a film: differences to what was never seen, all grey."""
+        """Before the first key frame of a stream joined midway: such pictures would be grey."""
         self._before_key += 1
         self._started = (
             self._started or picture.key_frame or self._before_key > MAX_FRAMES_BEFORE_KEY
@@ -160,7 +160,7 @@ def _pixels(frame: Any, name: str) -> Pixels:
     """A decoded frame as R, G, B; at half size above `MAX_FRAME_PIXELS`.
 
     Raises:
-        SourceError: if the decoder alone, which keeps several of them, would fill the memory.
+        SourceError: if it is so large that the decoder, which keeps several, would fill the memory.
     """
     width, height = frame.width, frame.height
     if width * height > MAX_STREAM_PIXELS:
@@ -173,7 +173,7 @@ def _pixels(frame: Any, name: str) -> Pixels:
 
 
 def warn_of_damage(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """The same frames; once it is told if many of a stream's are damaged, and what may help."""
+    """The same frames; logs once if many of a stream's are damaged, and what may help."""
     damaged, told = 0, False
     for total, frame in enumerate(frames, start=1):
         damaged += bool(frame.error)
@@ -190,13 +190,13 @@ def warn_of_damage(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 
 class Orientation:
-    """How pictures are to be shown; films say it of each, streams about once for a key frame."""
+    """How to rotate pictures; files say so for each one, streams about once per key frame."""
 
     def __init__(self) -> None:
         self._matrix, self._named = UPRIGHT, False
 
     def see(self, picture: Any) -> Matrix:
-        """That of one more picture of PyAV's; whole groups of them without any are upright."""
+        """The orientation of PyAV's next picture; groups without any information are upright."""
         data = next((d for d in picture.side_data if d.type.name == "DISPLAYMATRIX"), None)
         if data is not None:
             a, b, _, c, d = (
@@ -204,18 +204,18 @@ class Orientation:
             )
             self._matrix, self._named = (a, b, c, d), True
         elif picture.key_frame:
-            # With some encoders it is the picture after the key frame that has it.
+            # With some encoders the picture after the key frame has it.
             self._matrix = self._matrix if self._named else UPRIGHT
             self._named = False
         return self._matrix
 
 
 def upright(pixels: Pixels, matrix: Matrix) -> Pixels:
-    """Turned and mirrored as the film asks for; a telephone's pixels lie as its sensor does.
+    """The picture rotated and mirrored as the video says: phones store pixels as their sensor lies.
 
     Args:
         pixels: uint8 (h, w, 3).
-        matrix: any other angle than a quarter is taken for the nearest.
+        matrix: its angle is rounded to a quarter turn.
     """
     if matrix == UPRIGHT:
         return pixels

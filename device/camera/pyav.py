@@ -16,10 +16,10 @@ from device.settings.sections import CameraConfig
 
 TIMEOUT_SHARE = 0.95
 TEAR_DOWN_S = 0.5
-"""For a server to be done with one connection before the next."""
+"""Time for a server to finish one connection before the next."""
 LOW_LATENCY = {
     "flags": "low_delay",
-    # Finding out what a stream is may not wait for more of it than a camera sends in a moment.
+    # Probing a stream must not wait for more data than a camera sends in a moment.
     "probesize": "500000",
     "analyzeduration": "500000",
 }
@@ -32,10 +32,10 @@ class VideoFile(FrameSource):
     path: Path
 
     def frames(self) -> Iterator[Frame]:
-        """Yield every frame; one that is damaged as a frame with an error.
+        """Yield every frame; a damaged one as a frame with an error.
 
         Raises:
-            SourceError: if PyAV is missing or the file is no readable video.
+            SourceError: if PyAV is missing or the file is not a readable video.
         """
         av = pyav()
         try:
@@ -52,13 +52,13 @@ class VideoFile(FrameSource):
 
 @dataclass(frozen=True)
 class NetworkStream(FrameSource):
-    """A camera on the network: RTSP, or films over HTTP; JPEG over HTTP is `HttpCamera`'s."""
+    """A camera on the network: RTSP, or video over HTTP. `HttpCamera` reads JPEG over HTTP."""
 
     address: str = field(repr=False)
     config: CameraConfig
     demand: Demand = EVERY_FRAME
     opened: Any = None
-    """What has a `read` for the stream's bytes, where somebody has connected already."""
+    """An object with `read` for the stream's bytes, if a connection exists already."""
     live = True
 
     def frames(self) -> Iterator[Frame]:
@@ -70,7 +70,7 @@ class NetworkStream(FrameSource):
         if self.address.startswith("rtsp://"):
             yield from self._over_rtsp()
         else:
-            # Encrypted RTSP is TCP alone.
+            # Encrypted RTSP only uses TCP.
             yield from self._over(self.config.open_limit_s)
 
     def _over(self, limit_s: float, **options: str) -> Iterator[Frame]:
@@ -80,11 +80,11 @@ class NetworkStream(FrameSource):
         )
 
     def _over_rtsp(self) -> Iterator[Frame]:
-        """First what loses nothing and passes every firewall that RTSP passes, then UDP."""
-        # Sooner than whoever waits for frames gives up, or nobody would learn of the reason.
+        """First TCP, which loses nothing and passes any firewall that passes RTSP; then UDP."""
+        # Shorter than the consumer's own limit, so that the reason gets reported.
         limit_s = 0.75 * self.config.open_limit_s
         try:
-            # Of one connection: right after one was closed many servers refuse the next.
+            # Both over one connection: many servers refuse a new one right after closing one.
             both = {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp"}
             yield from self._over(limit_s, **both)
         except _NotOpenedError as error:
@@ -97,7 +97,7 @@ class NetworkStream(FrameSource):
             if error.is_final:
                 raise
             tcp = error
-        # FFmpeg takes one refusal alone (461) for a reason to go on.
+        # FFmpeg itself tries the next transport only after the refusal 461.
         time.sleep(TEAR_DOWN_S)
         try:
             yield from self._over(limit_s / 2, rtsp_transport="udp")
@@ -107,12 +107,12 @@ class NetworkStream(FrameSource):
 
 
 class _NotOpenedError(SourceError):
-    """A stream of which nothing came."""
+    """A stream that gave no data at all."""
 
     def __init__(self, shown: str, av: Any, cause: Any) -> None:
         """Take FFmpeg's error."""
         self.shown, self.cause, self.reason = shown, cause, _reason(av, cause)
-        # It is not there, or does not want us: another transport will not do any better.
+        # It is not there, or refuses us: another transport would not help.
         self.is_final = isinstance(
             cause,
             av.ExitError
@@ -124,7 +124,7 @@ class _NotOpenedError(SourceError):
         super().__init__(f"{shown}: {self.reason}")
 
     def with_hint(self, hint: str) -> SourceError:
-        """The same, and what it means."""
+        """The same error with a hint about its cause."""
         return SourceError(f"{self.shown}: {self.reason}: {hint}")
 
 
@@ -150,7 +150,7 @@ def live_frames(
         opened: an open file that gives the bytes, instead of `address`.
 
     Raises:
-        SourceError: if it cannot be opened, or ends through a fault.
+        SourceError: if it cannot be opened, or when it ends.
     """
     av, name = pyav(), shown(address)
     strict = address.startswith("http")
@@ -195,7 +195,7 @@ def _reason(av: Any, error: Any) -> str:
 def _followed(
     av: Any, container: Any, name: str, limit_s: float, demand: Demand, *, strict: bool
 ) -> Iterator[Frame]:
-    """Frames of a live container's first video stream, as close behind it as can be."""
+    """Frames of a live container's first video stream, with as little delay as possible."""
     context = _context(container, strict=strict)
     packets = _unstalled(container.demux(container.streams.video[0]), name, limit_s)
     follower = Follower(demand)
@@ -207,9 +207,9 @@ def _context(container: Any, *, strict: bool) -> Any:
     """The decoder of the first video stream.
 
     Args:
-        container: an open one.
-        strict: also refuse frames that the decoder could patch up, such as the upper half of a
-            JPEG. Not for cameras whose frames are never quite right.
+        container: an open PyAV container.
+        strict: also refuse frames that the decoder could repair, such as the upper half of a JPEG.
+            Not for cameras whose frames are never quite correct.
     """
     context = container.streams.video[0].codec_context
     if strict:
@@ -218,7 +218,7 @@ def _context(container: Any, *, strict: bool) -> Any:
 
 
 def _unstalled(packets: Iterator[Any], name: str, limit_s: float) -> Iterator[Any]:
-    """Packets; when FFmpeg has waited too long it first hands out what it still had."""
+    """The packets; raises if one took too long: FFmpeg then still returns what it had buffered."""
     while True:
         asked_s = time.monotonic()
         packet = next(packets, None)
@@ -235,7 +235,7 @@ def pyav() -> Any:
         import av
     except ImportError as error:
         raise SourceError(
-            "films, V4L2, RTSP, and CSI cameras before the Pi 5 need PyAV: pip install av "
+            "video files, V4L2, RTSP, and CSI cameras before the Pi 5 need PyAV: pip install av "
             "(the package's `video` extra)"
         ) from error
     return av

@@ -1,4 +1,4 @@
-"""Which source of frames an address means."""
+"""Opens the source of frames that an address means."""
 
 import stat
 from pathlib import Path
@@ -27,13 +27,13 @@ def open_source(
         address: auto, picamera2, /dev/videoN, rtsp:// or http:// (MJPEG), a folder of photos, or
             a video file by its suffix.
         preprocessing: lets photos be decoded smaller.
-        config: of the service: size, rate and time limits asked of a camera.
+        config: the service's: size, rate and time limits for a camera.
         demand: lets a camera's frames go undecoded while nobody wants one.
 
     Raises:
-        SourceError: if there is nothing, or nothing that gives frames.
+        SourceError: if there is nothing at the address, or it gives no frames.
     """
-    # The service has little memory; JPEGs come small out of their decoder.
+    # The service has little memory; large JPEGs are decoded at a smaller size.
     max_pixels = 2 * MAX_FRAME_PIXELS if config else None
     config = config or CameraConfig()
     if not address:
@@ -63,14 +63,14 @@ def open_source(
 
 
 def is_camera(address: str) -> bool:
-    """Whether an address means something live, that comes and goes."""
+    """Whether an address means a live camera, which may come and go."""
     local = address in (AUTO, PICAMERA2) or address.startswith("/dev/")
     return local or addresses.is_network_camera(address)
 
 
 def _camera(address: str, config: CameraConfig, demand: Demand) -> FrameSource:
-    # Each imported only where it is used: Pillow alone must do for a folder.
-    # Here and not with the first frame: a slow import is no camera that hangs.
+    # Each is imported only where it is used: a folder must need nothing but Pillow.
+    # Here and not with the first frame: a slow import must not look like a hanging camera.
     if address == AUTO:
         from device.camera import auto
 

@@ -22,8 +22,8 @@ class V4l2Camera(FrameSource):
     config: CameraConfig
     demand: Demand = EVERY_FRAME
     live = True
-    # FFmpeg waits for a frame inside of the driver, past every time limit, and what waits there
-    # keeps the device: each further attempt would find it busy.
+    # FFmpeg waits for a frame inside the driver, beyond any time limit, and keeps the device open
+    # meanwhile: every further attempt would find it busy.
     hang_is_final = True
 
     def frames(self) -> Iterator[Frame]:
@@ -54,7 +54,7 @@ VIDEO_CAPTURE = 0x1
 NO_PICTURES = frozenset(
     {"unicam", "rp1-cfe", "pispbe", "bcm2835-isp", "bcm2835-codec", "rpi-hevc-dec", "rpivid"}
 )
-"""Drivers of a Raspberry Pi whose nodes give raw sensor data or are no cameras."""
+"""Drivers of a Raspberry Pi whose nodes give raw sensor data or are not cameras."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def first_camera(nodes: Iterable[VideoNode]) -> VideoNode | None:
 
 
 def video_nodes(devices: Path = DEVICES) -> Iterator[VideoNode]:
-    """The video nodes that may be opened, in the order of their numbers."""
+    """The video nodes that this process may open, by number."""
     numbered = ((re.fullmatch(r"video(\d+)", path.name), path) for path in devices.iterdir())
     for _, path in sorted((int(match[1]), path) for match, path in numbered if match):
         try:

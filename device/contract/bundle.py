@@ -1,9 +1,9 @@
-"""The bundle: what was verified, and proof that this is still it.
+"""The bundle: what was verified, and proof that nothing has changed since.
 
 A bundle is a folder, or the same as one tar file. `manifest.json` names every other file with its
 SHA-256 and size, and carries a digest of itself. Everything is read once and compared; the
-interpreter is later built from the very bytes that were compared (truncated and flipped models
-load far too often to take "it loads" for proof).
+interpreter is later built from the very bytes that were compared (truncated and corrupted models
+load far too often for "it loads" to prove anything).
 """
 
 import hashlib
@@ -45,7 +45,7 @@ _REBUILD = "build it again with `make bundle` or copy it again"
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Of the int8 model on photos that it has never seen; shares are 0..1."""
+    """Accuracy of the int8 model on photos that it has never seen; shares are 0..1."""
 
     value: float
     low: float
@@ -57,7 +57,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose every byte has been compared with its manifest."""
+    """A bundle in which every byte has been compared with the manifest."""
 
     manifest: Mapping[str, Any]
     model: bytes
@@ -80,7 +80,7 @@ class Bundle:
 
     @property
     def threshold(self) -> float:
-        """The score below which a picture shows nothing that the model knows, 0..1."""
+        """Below this score, 0..1, a picture counts as showing nothing that the model knows."""
         return float(self.manifest["threshold"]["value"])
 
     @property
@@ -108,7 +108,7 @@ class Bundle:
             raise BundleError(f"{GOLDEN} lacks its inputs or outputs; {_REBUILD}")
         inputs = arrays["inputs"]
         if inputs.dtype != np.uint8 or inputs.shape[1:] != self.preprocessing.shape:
-            raise BundleError(f"{GOLDEN}: its inputs are no prepared pictures; {_REBUILD}")
+            raise BundleError(f"{GOLDEN}: its inputs are not prepared pictures; {_REBUILD}")
         return arrays
 
 
@@ -135,7 +135,7 @@ def read_files(path: Path) -> dict[str, bytes]:
 
 
 def from_files(files: Mapping[str, bytes]) -> Bundle:
-    """The bundle of files that `read_files` gave.
+    """The bundle made of the files that `read_files` returned.
 
     Raises:
         BundleError: if labels or preprocessing are not what convert writes.
@@ -155,7 +155,7 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     """Check a manifest's form, schema and self-digest.
 
     Raises:
-        BundleError: if it is no manifest of a schema that this version knows, or was edited.
+        BundleError: if it is not a manifest, was edited, or this version does not know its schema.
     """
     try:
         manifest = json.loads(data)
@@ -190,7 +190,7 @@ def seal_manifest(manifest: Mapping[str, Any]) -> bytes:
 
 
 def file_record(data: bytes) -> dict[str, Any]:
-    """What the manifest says of one file."""
+    """The manifest's entry for one file."""
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
@@ -198,7 +198,7 @@ def parse_labels(data: bytes) -> tuple[str, ...]:
     """The class names of `labels.txt`, one per line.
 
     Raises:
-        BundleError: if there are none, too many, or they are no UTF-8 text.
+        BundleError: if there are none or too many, or they are not UTF-8 text.
     """
     try:
         labels = tuple(data.decode("utf-8").removesuffix("\n").split("\n"))
@@ -237,7 +237,7 @@ def _is_tolerance(record: Any) -> bool:
 
 
 def _check_threshold(record: Any) -> None:
-    """A threshold's record: its value, and what it does to `n` photos not used to choose it."""
+    """Check the threshold: its value, and its effect on `n` photos not used to choose it."""
     whole = (
         isinstance(record, dict)
         and set(record) == {"value", "n", "coverage", "precision", *_THRESHOLD_INTERVALS}
@@ -268,7 +268,7 @@ def _is_interval(value: Any) -> bool:
 
 
 def _is_share(value: Any) -> bool:
-    # NaN compares false; a bool is an int, and no share.
+    # NaN compares false. A bool is an int, but not a share.
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 0 <= value <= 1
 
@@ -309,7 +309,7 @@ def _reader(path: Path) -> Callable[[str, int], bytes]:
         return lambda name, limit: _read_limited(path / name, name, limit)
     if stat.S_ISREG(kind):
         return _tar_reader(path)
-    raise BundleError(f"{path}: neither the folder of a bundle nor its tar")
+    raise BundleError(f"{path}: neither a bundle folder nor a bundle tar")
 
 
 def _read_limited(path: Path, name: str, limit: int) -> bytes:
@@ -336,7 +336,7 @@ def _tar_reader(path: Path) -> Callable[[str, int], bytes]:
                     file = archive.extractfile(member)
                     contents[name] = file.read() if file else b""
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-        # tarfile lets the errors of its integers through where a header claims absurd sizes.
+        # tarfile does not catch integer errors from headers that claim absurd sizes.
         raise BundleError(f"{path}: not a whole bundle tar ({error}); {_REBUILD}") from error
 
     def read(name: str, limit: int) -> bytes:

@@ -13,7 +13,7 @@ _RAW = re.compile(
     r"|sr[2fw]|x3f)",
     re.IGNORECASE,
 )
-"""Of cameras' raw pictures: many begin like a TIFF, and hold nothing but a preview for us."""
+"""Suffixes of cameras' raw pictures: many begin like a TIFF, but we could read only a preview."""
 
 _SYSTEM = re.compile(
     r"@eadir|#recycle|#snapshot|@recycle|@recently-snapshot|\.@__thumb|synophoto_thumb.*"
@@ -23,7 +23,7 @@ _SYSTEM = re.compile(
     r"|\.thumbnails|\.directory|\.nomedia|\.?picasa\.ini",
     re.IGNORECASE | re.DOTALL,
 )
-"""What systems and network drives put between photos for themselves, thumbnails among it."""
+"""Files that systems and network drives put among photos for themselves, such as thumbnails."""
 _START_BYTES = 64
 
 
@@ -42,7 +42,7 @@ OnSkipped = Callable[[Path, SkipReason], object]
 
 
 def is_system(name: str) -> bool:
-    """Whether a file or folder of this name is a system's or network drive's own."""
+    """Whether a file or folder with this name belongs to the system or a network drive."""
     return _SYSTEM.fullmatch(name) is not None
 
 
@@ -52,7 +52,7 @@ def is_raw(path: Path) -> bool:
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is taken for a photo: by its suffix, or with an unknown one by its bytes."""
+    """Whether a file counts as a photo: by its suffix, or by its bytes if the suffix is unknown."""
     if path.suffix.lower() in PHOTO_SUFFIXES:
         return True
     if is_raw(path) or not path.is_file():
@@ -70,13 +70,13 @@ def photos_below(
     on_unreadable: Callable[[OSError], object] | None = None,
     on_skipped: OnSkipped | None = None,
 ) -> Iterator[Path]:
-    """Photo files in a folder and its subfolders, by name, those behind links last.
+    """Photo files in a folder and its subfolders, by name; those behind links come last.
 
-    Links to folders are followed, each folder once and never one that holds `folder`.
+    Links to folders are followed: each folder once, and never one that contains `folder`.
 
     Args:
-        folder: to look into.
-        on_unreadable: called for what cannot be looked into; without it the error is raised.
+        folder: where to look.
+        on_unreadable: called for each folder that cannot be read; without it the error is raised.
         on_skipped: called for what is skipped, with the reason.
     """
     seen = _ancestors(folder)
@@ -137,14 +137,14 @@ def _report_skipped(
 
 
 def _ancestors(folder: Path) -> set[tuple[int, int]]:
-    """The folders that hold a folder, by its name and as it really lies."""
+    """The folders that contain a folder, by its path as given and by its real path."""
     named = folder.absolute()
     found = set()
     for path in {*named.parents, *Path(os.path.realpath(named)).parents}:
         try:
             found.add(_identity(path))
         except OSError:
-            # What nobody may ask for leads nowhere either.
+            # A folder that may not be read cannot be reached through a link either.
             continue
     return found
 

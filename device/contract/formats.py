@@ -1,4 +1,4 @@
-"""The formats that a photo may have, by name and by bytes, and what reads them."""
+"""The formats that a photo may have, by file name and by bytes, and what reads them."""
 
 import importlib
 import io
@@ -19,20 +19,20 @@ PHOTO_SUFFIXES = frozenset(
     )
     for name in names
 )
-"""Of files that are photos, or say why not."""
+"""Files with these suffixes are photos, or give an error that says why not."""
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
-"""Pillow's decoders that a photo may reach, the common ones first: the last two load on need."""
+"""The Pillow decoders that photos may use, common ones first: the last two load on demand."""
 JPEG = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
 class Newer:
-    """A format that Pillow reads with the help of another package, or not everywhere."""
+    """A format that Pillow reads only with another package, or not on every machine."""
 
     name: str
     start: re.Pattern[bytes]
     format: str
-    """As Pillow calls it."""
+    """Pillow's name for it."""
     module: str
     package: str
 
@@ -60,15 +60,15 @@ _FOREIGN = (
     ("film", re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL)),
     ("web page", re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)),
 )
-"""What photos that were renamed, or not really downloaded, turn out to be."""
+"""What files turn out to be that were renamed to photos, or not really downloaded."""
 _STARTS = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0", re.DOTALL
 )
-"""Not TIFF's: cameras' raw pictures, measurements and maps begin like it."""
+"""TIFF is not among them: cameras' raw pictures, measurements and maps begin the same way."""
 
 
 def is_photo_start(data: bytes) -> bool:
-    """Whether a file that begins so (64 bytes do) is a photo, whatever its name."""
+    """Whether a file that begins with this (64 bytes suffice) is a photo, whatever its name."""
     return bool(_STARTS.match(data)) or any(kind.start.match(data) for kind in _NEWER)
 
 
@@ -76,11 +76,12 @@ def opened(data: bytes) -> Image.Image:
     """The picture in the bytes of a photo, not decoded yet.
 
     Raises:
-        PhotoError: if it is of a format that nothing installed here reads.
-        Exception: whatever Pillow raises on bytes that are no picture, or a damaged one.
+        PhotoError: if nothing installed here reads its format.
+        Exception: whatever Pillow raises for bytes that are not a picture, or are damaged.
     """
     if data.startswith(JPEG):
-        # Past `Image.open`, whose guard against bombs does not know how small it will become.
+        # Not through `Image.open`, whose guard against decompression bombs does not know that this
+        # JPEG will be decoded at a smaller size.
         return JpegImageFile(io.BytesIO(data))
     for kind in _NEWER:
         if kind.start.match(data):
@@ -110,7 +111,7 @@ def _can_read(kind: Newer) -> bool:
 
 
 def foreign(data: bytes) -> str:
-    """What to say of bytes that are no picture for us; by name, whatever the file's name says."""
+    """The error message for bytes that are not a readable picture; says what they really are."""
     for name, start in _FOREIGN:
         if start.match(data):
             return f"a {name}, whatever it is called: save it as JPEG"

@@ -1,7 +1,7 @@
 """The one rule for class names, which are names of folders, on the device and in training.
 
-A name may be spelled as people of any script spell it; what is refused is what a folder's name
-cannot be, what hides files or means options, and what turns text around.
+Names in any script are allowed. Refused are names that a folder cannot have, that hide files or
+look like options, and that change the direction of text.
 """
 
 import re
@@ -10,17 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 MAX_NAME_BYTES = 200
-"""In UTF-8; file systems end at 255, and some that encrypt names earlier."""
+"""In UTF-8. File systems allow 255; some that encrypt names allow fewer."""
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Signs that turn the direction of all text behind them; no spelling needs them."""
+"""Characters that change the direction of all text after them; no spelling needs them."""
 _JOINING = frozenset("\u200c\u200d")
-"""Signs without a width of their own that change how letters look: Persian and Indic scripts."""
+"""Characters without width that change how letters join, in Persian and Indic scripts."""
 _JOINS_NOTHING = re.compile("(?<![^\\0-\\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\\0-\\x7f])")
-"""Joiners at an end of the name, or beside a letter that none of them changes."""
+"""Joiners at either end of the name, or beside a letter that they do not change."""
 
 
 def name_problem(name: str) -> str:
-    """Why a name cannot be a class's, in words that follow "it"; empty if it can."""
+    """Why a name cannot be a class name, in words that follow "it"; empty if it can."""
     if not name or name != name.strip():
         return "must have some letters, and no spaces around them"
     if name[0] in "._-" or "/" in name or "\\" in name:
@@ -37,11 +37,11 @@ def name_problem(name: str) -> str:
 def look_alike_key(name: str) -> str:
     """Equal for names that people, or some file systems, cannot tell apart.
 
-    They differ by case, by Unicode composition, by kind or number of spaces, by dots at the end,
-    by the width of East Asian letters, or by signs that cannot be seen.
+    Such names differ only in case, Unicode composition, kind or number of spaces, dots at the end,
+    the width of East Asian letters, or invisible characters.
     """
     before, key = None, name
-    # What one step takes away may lay bare what another takes.
+    # Repeated: what one step removes may expose something that another removes.
     while key != before:
         before = key
         plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", key).lower())
@@ -65,14 +65,14 @@ def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def settled(name: str, known: Iterable[str]) -> str:
-    """A name as it is spelled already, or else in Unicode's composed form.
+    """The spelling that is already in use for a name, or else its composed Unicode form.
 
     Args:
         name: as a person wrote it.
-        known: spellings in use; of those that look like `name`, it goes before the others.
+        known: spellings in use. If `name` itself is among them it wins over its look-alikes.
 
     Returns:
-        The one of `known` that is or looks like `name`, else `name` in NFC.
+        The entry of `known` that equals or looks like `name`, else `name` in NFC.
     """
     alike = [other for other in known if look_alike_key(other) == look_alike_key(name)]
     if name in alike:

@@ -14,11 +14,11 @@ from device.errors import PhotoError, one_line
 
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
 MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
-"""Of a picture as it is decoded: Pillow's own guard against decompression bombs, never lifted."""
+"""Size limit as decoded: Pillow's own guard against decompression bombs, which always holds."""
 MAX_FRAME_PIXELS = 4096 * 2160
-"""Of a camera's frame as the service keeps it, 27 MB: ten of them fit into its memory."""
+"""Limit of a camera frame as the service keeps it, 27 MB: ten of them fit into its memory."""
 MAX_REDUCTION = 4
-"""A JPEG may have so many times more pixels, if its decoder makes it small enough on the way."""
+"""A JPEG may have this many times more pixels if its decoder shrinks it far enough."""
 _STRIP_PX = 64
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -26,25 +26,25 @@ _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 def decode(data: bytes, rules: Preprocessing, *, max_pixels: int | None = None) -> Image.Image:
     """Decode the bytes of a photo file to an upright RGB picture.
 
-    A JPEG may come out smaller than it is (`jpeg_decode_scale`); of an animation the first frame
-    is taken; 16-bit grey keeps its upper 8 bits; transparency is laid over white.
+    A JPEG may be decoded at a smaller size (`jpeg_decode_scale`). Animations give their first
+    frame, 16-bit grey keeps its upper 8 bits, and transparency is put over white.
 
     Args:
         data: the file.
         rules: the preprocessing record.
-        max_pixels: of the picture as it comes out of the decoder; `MAX_PHOTO_PIXELS` if not given.
+        max_pixels: limit after decoding; `MAX_PHOTO_PIXELS` if not given.
 
     Raises:
-        PhotoError: if the bytes are no whole picture of a known format, or too large.
+        PhotoError: if the bytes are not a whole picture in a known format, or it is too large.
     """
     least = rules.jpeg_decode_scale * max(rules.height_px, rules.width_px)
     return _decoded(data, lambda _: (least, least), max_pixels or MAX_PHOTO_PIXELS)
 
 
 def decode_frame(data: bytes) -> Pixels:
-    """Decode a camera's picture as large as it is: a small region of it may be wanted.
+    """Decode a camera's picture at full size: only a small region of it may be classified.
 
-    One above `MAX_FRAME_PIXELS` comes at 1/2, 1/4 or 1/8, as a JPEG's decoder makes them.
+    Above `MAX_FRAME_PIXELS` it is decoded at 1/2, 1/4 or 1/8, the scales that JPEG offers.
 
     Raises:
         PhotoError: as `decode`.
@@ -53,7 +53,7 @@ def decode_frame(data: bytes) -> Pixels:
 
 
 def pixels(image: Image.Image) -> Pixels:
-    """An RGB picture as an array; as `numpy.asarray`, which takes twice the memory on the way."""
+    """An RGB picture as an array. `numpy.asarray` would need twice the memory meanwhile."""
     out = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, _STRIP_PX):
         bottom = min(image.height, top + _STRIP_PX)
@@ -64,19 +64,19 @@ def pixels(image: Image.Image) -> Pixels:
 def _decoded(
     data: bytes, least: Callable[[Image.Image], tuple[int, int]], max_pixels: int
 ) -> Image.Image:
-    """An upright RGB picture; a JPEG not below a size that its own size decides."""
+    """An upright RGB picture; a JPEG is not decoded below the size that `least` returns for it."""
     if not data:
         raise PhotoError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of damaged metadata, which costs nothing, and of sizes from one times
-            # its limit, raising from two; one is our limit.
+            # Pillow warns about damaged metadata, which is harmless, and about sizes above its
+            # limit. It raises only at twice the limit; we refuse at the limit itself.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             image = opened(data)
             _make_small(image, least(image), max_pixels)
             image.load()
             if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                # Only then: it copies the picture in any case.
+                # Only then, because exif_transpose always copies the picture.
                 image = ImageOps.exif_transpose(image)
             return _to_rgb(image)
     except PhotoError:
@@ -88,13 +88,13 @@ def _decoded(
     except MemoryError as error:
         raise PhotoError("not enough memory to decode it") from error
     except Exception as error:
-        # Decoders meet hostile bytes here and raise whatever they like (OSError, ValueError,
-        # struct.error, IndexError, EOFError ...): all of it means that the picture is damaged.
+        # On hostile bytes decoders raise anything (OSError, ValueError, struct.error, IndexError,
+        # EOFError ...): all of these mean that the picture is damaged.
         raise PhotoError(f"damaged picture: {one_line(error)}") from error
 
 
 def _make_small(image: Image.Image, least: tuple[int, int], max_pixels: int) -> None:
-    """Have a JPEG decoded at a smaller scale; refuse what is too large before memory is taken."""
+    """Decode a JPEG at a smaller scale; refuse pictures that are too large before using memory."""
     width, height = image.size
     image.draft(None, least)
     whole, decoded = width * height, image.width * image.height

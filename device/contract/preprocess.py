@@ -1,9 +1,9 @@
 """The preprocessing contract: from a picture to the model's input bytes.
 
-It exists once. Training, calibration, verification and the device call `prepare`; the rules they
-call it with are a `Preprocessing` record whose hash travels in the manifest, so that a device
-refuses a model that was trained on other numbers. Scaling to [-1, 1] is the first layer inside
-the model; what leaves this module is raw RGB bytes.
+It exists once. Training, calibration, verification and the device all call `prepare` with rules
+from a `Preprocessing` record. The hash of that record is in the manifest, so a device refuses a
+model that was trained with other rules. Scaling to [-1, 1] is the first layer inside the model;
+this module returns raw RGB bytes.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from device.contract.arrays import Box, Pixels
 from device.errors import BundleError
 
 MAX_KEPT_PIXELS = 1280 * 1280
-"""Of the box that `FrameResizer` keeps, 6.6 MB: with larger ones the gain is lost in the work."""
+"""Largest box that `FrameResizer` keeps, 6.6 MB: with larger ones the gain is negligible."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Preprocessing:
 def crop_box(width: int, height: int, rules: Preprocessing) -> Box:
     """The centred box of a `width` x `height` picture with the input's aspect ratio.
 
-    Whole pixels, so that a cropped camera frame and a cropped photo give the same numbers.
+    In whole pixels, so that a cropped camera frame and a cropped photo give the same numbers.
 
     Returns:
         (left, upper, right, lower) in pixels, inside the picture, at least 1x1.
@@ -117,7 +117,7 @@ def prepare(image: Image.Image, rules: Preprocessing) -> Pixels:
 def prepare_frame(frame: Pixels, rules: Preprocessing) -> Pixels:
     """Crop and resize a camera frame, a uint8 array (h, w, 3) in R, G, B order.
 
-    The same numbers as `prepare`, without unpacking the part that the crop throws away.
+    Gives the same numbers as `prepare`, without unpacking the part that is cropped away.
     """
     return prepare_box(frame, crop_box(frame.shape[1], frame.shape[0], rules), rules)
 
@@ -128,22 +128,22 @@ def prepare_box(frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
 
 
 class FrameResizer:
-    """`prepare_box` for one frame after the other; not for two threads at once.
+    """`prepare_box` for a sequence of frames; not safe for two threads at once.
 
-    It keeps Pillow's copy of a box for the next one of its size: getting that memory from the
-    system takes 0.05 ms a frame.
+    It reuses Pillow's image for the next box of the same size: allocating that memory takes
+    0.05 ms per frame.
     """
 
     def __init__(self) -> None:
-        """Begin without a box."""
+        """Start without an image to reuse."""
         self._kept = Image.new("RGB", (1, 1))
 
     def prepare_box(self, frame: Pixels, box: Box, rules: Preprocessing) -> Pixels:
-        """As the function of this name."""
+        """Does the same as the function of this name."""
         left, upper, right, lower = box
         if not frame.flags.c_contiguous:
             return _resize(Image.fromarray(frame[upper:lower, left:right]), rules)
-        # The box is read where it lies; `fromarray` would first copy it to make it contiguous.
+        # The box is read in place; `fromarray` would first copy it to make it contiguous.
         stride = frame.strides[0]
         data = frame.data.cast("B")[upper * stride + left * 3 :]
         image = self._image(right - left, lower - upper)
@@ -160,6 +160,6 @@ class FrameResizer:
 
 
 def _resize(cropped: Image.Image, rules: Preprocessing) -> Pixels:
-    # The picture is cropped before: given a box, Pillow's filter also reads outside of it.
+    # Cropped beforehand: given a box, Pillow's filter would also read outside of it.
     size = (rules.width_px, rules.height_px)
     return np.asarray(cropped.resize(size, Image.Resampling.BILINEAR))

@@ -1,8 +1,8 @@
 """Where a photo that a device saved comes from, written into the photo itself.
 
-The record is in the JPEG's Exif, so it stays with the file however people copy, rename and sort
-it. Training recognises such photos by it: they are chosen by the model's own doubts, and so
-may be learned from but never judge a model.
+The record is in the JPEG's Exif, so it stays with the file when people copy, rename and sort it.
+Training recognises such photos by it. The model's own uncertainty chose them, so training may
+learn from them, but they must never be used to evaluate a model.
 """
 
 import io
@@ -21,7 +21,7 @@ _DEVICE, _SOFTWARE, _TIME = 0x0110, 0x0131, 0x0132
 _MARK = "fieldguide"
 
 REVIEW = "_review"
-"""Folder of the photos that no person has sorted yet, one folder below it per predicted class."""
+"""Folder of the photos that nobody has sorted yet, with one subfolder per predicted class."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Provenance:
     """How a photo came to be saved."""
 
     reason: str
-    """labelled (by a person), changed, unknown or uncertain."""
+    """One of: labelled (by a person), changed, unknown, uncertain."""
     label: str
     """What a person said it is, or what the model took it for."""
     top: Mapping[str, float]
     """The model's best scores for this very picture, 0..1."""
     time: str
-    """UTC, ISO 8601, as the device's clock had it."""
+    """UTC, ISO 8601, by the device's clock."""
     device: str
     """Host name."""
     model_sha256: str
@@ -54,8 +54,8 @@ class Provenance:
 
 
 def read(data: bytes) -> Provenance | None:
-    """The record in the bytes of a photo; None for a photo that no device saved."""
-    # Most photos have none, and need not be parsed to know it.
+    """The record in a photo's bytes; None for a photo that was not saved by a device."""
+    # A quick test first: most photos have no record.
     if _MARK.encode() not in data[: 2**18]:
         return None
     try:
@@ -65,7 +65,7 @@ def read(data: bytes) -> Provenance | None:
             record = json.loads(image.getexif()[_DESCRIPTION])
         return _checked(record)
     except Exception:
-        # Damaged or foreign Exif raises all kinds of errors, and is no record of ours.
+        # Damaged or foreign Exif raises all kinds of errors, and is not our record.
         return None
 
 

@@ -2,9 +2,9 @@
 
 LITERT = "ai-edge-litert"
 TFLITE = "tflite-runtime"
-"""Both as their distributions are called."""
+"""Both are names of distributions."""
 EDGETPU = "edgetpu"
-"""Either of them with the Edge TPU's delegate."""
+"""Either of these with the Edge TPU's delegate."""
 AUTO = "auto"
-"""Not one, but the choice of the first that is there or passes its self-test."""
+"""Not a runtime: choose the first one that is installed, or that passes its self-test."""
 FASTEST_FIRST = (EDGETPU, LITERT, TFLITE)

@@ -1,4 +1,4 @@
-"""One picture in, one score per class out, on whichever TFLite runtime there is."""
+"""One picture in, one score per class out, on whichever TFLite runtime is installed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from device.quiet import quiet_native_stderr
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one picture."""
+    """What the model says about one picture."""
 
     labels: tuple[str, ...]
     scores: Scores
     """One probability per label, 0..1."""
     threshold: float = 0.0
-    """The score below which the picture shows nothing known, 0..1."""
+    """Below this score, 0..1, the picture counts as showing nothing known."""
 
     @property
     def best(self) -> int:
-        """Index of the highest score (the first of equals)."""
+        """Index of the highest score (the first one if several are equal)."""
         return int(self.scores.argmax())
 
     @property
@@ -49,7 +49,7 @@ class Prediction:
         return self.score < self.threshold
 
     def record(self) -> dict[str, Any]:
-        """Label, score, whether that is too low to believe, and all scores as a JSON object."""
+        """Label, score, whether the score is too low, and all scores, as a JSON object."""
         named = zip(self.labels, self.scores, strict=True)
         scores = {name: round(float(score), 6) for name, score in named}
         return {
@@ -93,7 +93,7 @@ class Classifier:
         """Build the interpreter from bytes that the caller has verified.
 
         Args:
-            threshold: the score below which a picture is called unknown; 0 believes everything.
+            threshold: below this score a picture is called unknown; with 0 none is.
 
         Raises:
             BundleError: if the model cannot be loaded, or its shapes do not fit the rest.
@@ -150,21 +150,21 @@ class Classifier:
         """Classify a photo file.
 
         Raises:
-            PhotoError: if it cannot be read or is no photo.
+            PhotoError: if it cannot be read or is not a photo.
         """
         return self.classify(load_photo(path, self.preprocessing))
 
     def set_input(self, pixels: Pixels) -> None:
         """Write a prepared picture into the input tensor.
 
-        An int8 input takes each byte minus 128, a float one its value 0..255: in every model of
-        this project the step from bytes to the network's range is inside the model.
+        An int8 input gets each byte minus 128, a float input the value 0..255: in every model of
+        this project the conversion from bytes to the network's range is inside the model.
         """
-        # The runtime's own memory. No view of it may outlive a call: `invoke` would refuse to run.
+        # The runtime's own memory. No view of it may outlive this call, or `invoke` refuses to run.
         tensor = self._input_tensor()[0]
         if tensor.dtype == np.uint8:
-            # Not `np.copyto`: it lets go of Python's lock, and while the preparing thread holds it
-            # inside of Pillow gets it back a millisecond later.
+            # Not `np.copyto`: it releases Python's lock. If the preparing thread then holds the
+            # lock inside Pillow, getting it back takes a millisecond.
             tensor.data.cast("B")[:] = np.ascontiguousarray(pixels).data.cast("B")
         elif tensor.dtype == np.int8:
             np.bitwise_xor(pixels, 0x80, out=tensor.view(np.uint8))
@@ -176,7 +176,7 @@ class Classifier:
         self._interpreter.invoke()
 
     def prediction(self) -> Prediction:
-        """What the last invoke says."""
+        """The result of the last invoke."""
         return Prediction(self.labels, self.scores(), self.threshold)
 
     def scores(self) -> Scores:
@@ -185,7 +185,7 @@ class Classifier:
 
     @property
     def has_class_map(self) -> bool:
-        """Whether the model says where it sees each class."""
+        """Whether the model has an output that says where it sees each class."""
         return "class_map" in self._outputs
 
     def class_map(self) -> Scores:
@@ -245,7 +245,7 @@ def _load(runtime: Runtime, model: bytes, threads: int | None) -> Any:
 
 
 def _name_outputs(details: Sequence[Mapping[str, Any]], classes: int) -> dict[str, Any]:
-    """Outputs by role, told by shape: runtimes and converters disagree on order and names."""
+    """Outputs by role, recognised by shape: runtimes and converters differ in order and names."""
     named: dict[str, Any] = {}
     for detail in details:
         shape = tuple(int(n) for n in detail["shape"])
@@ -259,9 +259,9 @@ def _name_outputs(details: Sequence[Mapping[str, Any]], classes: int) -> dict[st
 
 
 def _real_values(detail: Mapping[str, Any]) -> Scores | None:
-    """What each byte of an output means, float32 (256,); None if its numbers are no bytes.
+    """The real value of each byte of an output, float32 (256,); None if it is not of bytes.
 
-    Looked up, they take a tenth of the time: after each frame that is 0.04 ms.
+    A lookup takes a tenth of the time of computing, which saves 0.04 ms per frame.
     """
     dtype = np.dtype(detail["dtype"])
     if dtype not in (np.uint8, np.int8):

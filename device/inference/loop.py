@@ -1,13 +1,13 @@
 """The frame loop: get a frame, prepare it, infer, publish; ahead or in turn.
 
-Ahead, a thread of its own prepares the next frame while the model runs: decoding, preparing and
-inference all let go of Python's lock, so on two cores they may overlap. Where that is slower
-(`device.inference.threads`) the thread that runs the model prepares its frames itself, in turn. It
-then also asks a live camera for them itself: handing each over takes a tenth of a millisecond. A
-file's frames it gets from the other thread, for a disk may hang.
+Ahead: a separate thread prepares the next frame while the model runs. Decoding, preparing and
+inference all release Python's lock, so on two cores they can overlap. In turn, where that is faster
+(`device.inference.threads`): the thread that runs the model prepares its frames itself. It then
+also asks a live camera for them itself, because handing each one over takes a tenth of a
+millisecond. Frames of a file still come from the other thread, because a disk may hang.
 
-Files lose no frame; of a live camera `device.camera.live` gives the newest, and it is asked only
-when the model is free, or about to be: a frame that waits for a slow model is an old one.
+No frame of a file is skipped. A live camera gives only its newest frame (`device.camera.live`), and
+is asked only when the model is free or about to be: a frame that waits for a slow model gets old.
 """
 
 import queue
@@ -25,15 +25,15 @@ from device.inference.classifier import Classifier, Prediction
 CLOSE_S = 0.2
 """How long closing waits for the preparing thread."""
 MIN_LEAD_S = 0.001
-"""So much before it must, or half as long again as it takes, preparing a live frame begins."""
+"""How early to start preparing a live frame: this, or 1.5 times the last preparation if longer."""
 POLL_S = 0.25
-"""How long a source is waited for at once: whether it is to stop, or the way changes."""
+"""Longest single wait for a source; in between, stopping and the choice of thread are checked."""
 WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A frame, and what the model is to see of it."""
+    """A frame, and the part of it that the model will see."""
 
     frame: Frame
     pixels: Pixels | None
@@ -45,7 +45,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Result:
-    """One frame and what the model says of it; no prediction if the frame has an error."""
+    """One frame and the model's prediction for it; none if the frame has an error."""
 
     number: int
     frame: Frame
@@ -62,44 +62,44 @@ class Result:
 
     @property
     def overhead_s(self) -> float:
-        """Work on this frame besides capture and invoke."""
+        """Work on this frame other than capture and invoke."""
         return self.prepare_s + self.copy_s + self.scores_s
 
 
 class Pace:
-    """Lets at most so many frames a second pass; the limit may change at any time."""
+    """Limits the frames per second; the limit may change at any time."""
 
     def __init__(self, max_fps: float = float("inf")) -> None:
         self.max_fps = max_fps
         self._granted_s = self._last_s = float("-inf")
 
     def restart(self, max_fps: float) -> None:
-        """Begin anew: the next frame may be taken at once."""
+        """Start over: the next frame may be taken at once."""
         self.max_fps, self._granted_s, self._last_s = max_fps, float("-inf"), float("-inf")
 
     @property
     def due_s(self) -> float:
         """`time.monotonic()` from which the next frame may be taken.
 
-        In the past while one is waited for: a source that rests between frames must see that.
+        In the past while a frame is being waited for: a source that skips frames must see that.
         """
         return self._last_s + 1 / self.max_fps
 
     @property
     def late_s(self) -> float:
-        """`time.monotonic()` from which on whoever takes frames is late."""
+        """`time.monotonic()` after which the thread that takes frames is late."""
         return self._granted_s + 1 / self.max_fps
 
     def taken(self) -> None:
-        """Note that the frame that might be taken was."""
+        """Note that the frame that could be taken was taken."""
         self._last_s = self._granted_s
 
     def wait(self, stop: threading.Event, until_s: float = float("inf")) -> bool:
-        """Wait until the next frame may be taken; once it may, until it is.
+        """Wait until the next frame may be taken; returns at once until `taken` is called.
 
         Args:
-            stop: ends the waiting.
-            until_s: `time.monotonic()` that does as well.
+            stop: ends the wait.
+            until_s: `time.monotonic()` at which the wait also ends.
 
         Returns:
             Whether it may be taken.
@@ -114,27 +114,27 @@ class Pace:
                 return True
             if now_s >= until_s:
                 return False
-            # In pieces: the limit may be raised meanwhile.
+            # In short waits: the limit may be raised meanwhile.
             stop.wait(min(rest_s, until_s - now_s, POLL_S))
         return False
 
 
 class _Nothing:
-    """No frame, and not the end of frames either."""
+    """No frame yet; None would mean the end of the source."""
 
 
 NOTHING: Final = _Nothing()
 
 
 Item = Prepared | Frame | BaseException | _Nothing | None
-"""What one thread leaves for the other; None is the end of the source."""
+"""What one thread hands to the other; None is the end of the source."""
 
 
 class Preparer:
-    """Gets frames of a source and prepares them, on a thread of its own or where they are taken.
+    """Gets a source's frames and prepares them, on its own thread or on the one that takes them.
 
-    The source is asked by one thread at a time, and its frames keep their order, also when the way
-    changes: what the own thread has begun comes first.
+    Only one thread at a time asks the source, and frames keep their order even if `ahead` changes:
+    a frame that the own thread has begun comes first.
     """
 
     def __init__(
@@ -150,12 +150,12 @@ class Preparer:
 
         Args:
             source: where frames come from.
-            classifier: the model of the moment, asked for before each frame.
-            region: what part of the frame to classify, in fractions; asked for the same way.
+            classifier: returns the current model; called before each frame.
+            region: returns the part of the frame to classify, in fractions; called likewise.
             pace: limits the frame rate.
-            ahead: whether frames are prepared while the model is busy, on the own thread; otherwise
-                when they are taken, and of a `Polled` source then also asked for. Asked for the
-                same way.
+            ahead: whether frames are prepared on the own thread while the model is busy. If not,
+                they are prepared when taken, and a `Polled` source is asked only then. Called
+                likewise.
         """
         self._source = source
         self._polled = source if isinstance(source, Polled) else None
@@ -163,22 +163,22 @@ class Preparer:
         self._works_ahead = ahead
         self._turn = threading.Condition()
         self._ahead: Item = NOTHING
-        # Of the model: whether it waits for a frame, since when it has its last one, and how long
-        # it was busy with those before.
+        # About the model: whether it waits for a frame, when it took its last one, and how long it
+        # was busy with the two before.
         self._idle, self._taken_s, self._busy_s = True, 0.0, (0.0, 0.0)
         self._prepare_s = 0.0
-        # Of either thread: right after the way changed, both may have a frame in work.
+        # One per thread: right after a change of `ahead` both may be preparing a frame.
         self._own_resizer, self._taker_s_resizer = FrameResizer(), FrameResizer()
-        # The way of the take that is under way, or was last, if the source is polled.
+        # Whether the current or last take polls the source itself.
         self._in_turn = self._polled is not None and not ahead()
-        # Whether a thread is at the source; the own one also until it has handed over.
+        # Whether a thread is asking the source; for the own thread, until it has handed over.
         self._fetching = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
         self._thread.start()
 
     def take(self, timeout_s: float | None = None) -> Prepared | None:
-        """The next prepared frame; None at the end of the source. For one thread.
+        """The next prepared frame; None at the end of the source. Call it from one thread only.
 
         Raises:
             queue.Empty: after the timeout.
@@ -194,7 +194,7 @@ class Preparer:
         return self._prepare(item, self._taker_s_resizer) if isinstance(item, Frame) else item
 
     def _wait_for_handover(self, timeout_s: float | None) -> Item:
-        """What the own thread gives, waited for."""
+        """Wait for what the own thread hands over."""
         with self._turn:
             if not self._idle:
                 self._busy_s = (self._busy_s[1], time.monotonic() - self._taken_s)
@@ -208,10 +208,10 @@ class Preparer:
         return item
 
     def _pending_or_polled(self, source: Polled, timeout_s: float | None) -> Item:
-        """What the own thread had begun before the way changed; if nothing, the next frame."""
+        """What the own thread had begun before `ahead` changed; if nothing, the next frame."""
         until_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         with self._turn:
-            # Idle: nobody shall count the time until the way changes again.
+            # Idle: the time until `ahead` changes again must not count as busy.
             self._idle = self._in_turn = True
             done = self._turn.wait_for(
                 lambda: self._ahead is not NOTHING or not self._fetching, timeout_s
@@ -263,11 +263,11 @@ class Preparer:
                     return
                 self._hand_over(self._item(frame, ahead))
         except Exception as error:
-            # Raised again where frames are taken: here it would only end this thread.
+            # Raised again in `take`: here it would only end this thread.
             self._hand_over(error)
 
     def _wait_for_turn(self, ahead: bool) -> bool:
-        """Wait until the own thread is to get the next frame; false if it may not be by now."""
+        """Wait until the own thread should get the next frame; false if it should not after all."""
         with self._turn:
             self._turn.wait_for(lambda: self._stop.is_set() or not self._in_turn)
         if not self._pace.wait(self._stop):
@@ -284,7 +284,7 @@ class Preparer:
         return self._prepare(frame, self._own_resizer) if ahead else frame
 
     def _lead_left_s(self, ahead: bool) -> float:
-        """How long the model will not be free yet, as far as its last frames tell."""
+        """How long to wait before getting a frame, judging by how long the model was busy."""
         if self._fetching:
             return threading.TIMEOUT_MAX
         if ahead and not self._source.live:
@@ -294,9 +294,9 @@ class Preparer:
         if self._idle:
             return 0.0
         if not self._source.live:
-            # In turn: to get a file's frame means to decode it.
+            # In turn: getting a file's frame means decoding it.
             return threading.TIMEOUT_MAX
-        # The shorter of two: too late costs frames, too early only makes this one older.
+        # The shorter of the two: too late costs frames, too early only makes this frame older.
         free_s = self._taken_s + min(self._busy_s)
         early_s = max(MIN_LEAD_S, 1.5 * self._prepare_s) if ahead else MIN_LEAD_S
         return free_s - time.monotonic() - early_s
@@ -328,7 +328,7 @@ def region_box(
         width: of the frame, pixels.
         height: of the frame, pixels.
         region: left, top, right, bottom in fractions of the frame.
-        classifier: whose input's aspect ratio the box gets.
+        classifier: the box gets the aspect ratio of its input.
     """
     left, top = int(region[0] * width), int(region[1] * height)
     right = max(left + 1, round(region[2] * width))

@@ -1,4 +1,4 @@
-"""The TFLite interpreters that a device may have, behind one name."""
+"""Finding and loading a TFLite interpreter, whichever the device has."""
 
 import ctypes
 import glob
@@ -14,7 +14,7 @@ from device.contract.runtimes import AUTO, EDGETPU, LITERT, TFLITE
 from device.errors import RuntimeUnavailableError, UsageError, one_line
 
 MODULES = {LITERT: "ai_edge_litert.interpreter", TFLITE: "tflite_runtime.interpreter"}
-"""By distribution name, the preferred first."""
+"""By distribution name, in order of preference."""
 EDGETPU_LIBRARY = "libedgetpu.so.1"
 EDGETPU_NEEDS = (
     "a libedgetpu that was built for this runtime (the stock one crashes with newer runtimes: "
@@ -27,7 +27,7 @@ CHOICES = (AUTO, *MODULES, EDGETPU)
 
 @dataclass(frozen=True)
 class Runtime:
-    """An interpreter class that imported here."""
+    """An interpreter class that could be imported here."""
 
     name: str
     version: str
@@ -35,11 +35,11 @@ class Runtime:
 
 
 def find(choice: str = AUTO) -> Runtime:
-    """Import the chosen runtime, or the first that there is.
+    """Import the chosen runtime, or with "auto" the first one that works.
 
     Raises:
-        UsageError: if `choice` is no runtime.
-        RuntimeUnavailableError: if it, or with "auto" none, can be imported.
+        UsageError: if `choice` is not a runtime.
+        RuntimeUnavailableError: if it (with "auto": every one) cannot be imported.
     """
     if choice == EDGETPU:
         return _with_edgetpu()
@@ -60,7 +60,7 @@ def find(choice: str = AUTO) -> Runtime:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a runtime's module or the Edge TPU's library is there; nothing is loaded."""
+    """Whether a runtime's module, or the Edge TPU's library, is installed; loads nothing."""
     if name == EDGETPU:
         return any(glob.glob(f"{folder}/{EDGETPU_LIBRARY}") for folder in LIBRARY_FOLDERS)
     return importlib.util.find_spec(MODULES[name].partition(".")[0]) is not None

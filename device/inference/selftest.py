@@ -15,12 +15,12 @@ EXACT = {"max_steps": 0}
 
 @dataclass(frozen=True)
 class SelfTestResult:
-    """How far this runtime is from the golden outputs."""
+    """How far this runtime's outputs are from the golden ones."""
 
     runtime: str
     photos: int
     difference_steps: Mapping[str, int]
-    """The largest by output, in steps of its quantization (1/256 for probabilities)."""
+    """The largest difference by output, in quantization steps (1/256 for probabilities)."""
     same_top1: int
     """On how many of the golden photos the most probable class is the golden one."""
 
@@ -34,11 +34,11 @@ def run(bundle: Bundle, classifier: Classifier) -> SelfTestResult:
     """Classify the golden inputs and compare with the golden outputs.
 
     Returns:
-        The differences found, all of them inside the manifest's tolerance for this runtime.
+        The differences found, all within the manifest's tolerance for this runtime.
 
     Raises:
-        SelfTestError: if an output is further from its golden one than the tolerance, or more
-            photos than it says are of another class.
+        SelfTestError: if an output differs from its golden one by more than the tolerance, or more
+            photos change their class than it allows.
         BundleError: if the golden file does not fit the model.
     """
     arrays = bundle.golden_arrays()

@@ -1,6 +1,6 @@
 """From the scores of single frames to one label that does not flicker.
 
-Pure arithmetic: `step` takes a state and gives the next.
+Pure arithmetic: `step` takes a state and returns the next.
 """
 
 import math
@@ -25,14 +25,14 @@ class Smoothed:
     time_s: float
     """Monotonic time of the frame."""
     changed: bool
-    """Whether `best` differs from the state before."""
+    """Whether `best` differs from the previous state's."""
 
     def label(self, labels: Sequence[str]) -> str:
         """The label's name, or "unknown"."""
         return UNKNOWN if self.best is None else labels[self.best]
 
     def score(self) -> float:
-        """The label's score; while unknown that of the best class."""
+        """The label's score; while unknown, the best class's score."""
         return float(self.scores.max() if self.best is None else self.scores[self.best])
 
     def top(self, labels: Sequence[str], count: int) -> tuple[tuple[str, float], ...]:
@@ -56,9 +56,9 @@ def step(
     Args:
         before: the state after the last frame, with as many scores; None at the start.
         scores: float32 (classes,), probabilities of this frame.
-        time_s: monotonic, not before the last frame's.
-        config: time constant and hysteresis; `config.threshold` goes before `threshold`.
-        threshold: the bundle's own; at 0 every best class counts as seen.
+        time_s: monotonic, not earlier than the last frame's.
+        config: time constant and hysteresis; `config.threshold` overrides `threshold`.
+        threshold: the bundle's own; with 0 the best class always counts as seen.
     """
     least = config.threshold if config.threshold is not None else threshold
     if before is None:
@@ -73,9 +73,9 @@ def step(
 
 
 def _best(present: int | None, scores: Scores, hysteresis: float, least: float) -> int | None:
-    """The label now: the present one stays unless another leads by `hysteresis`.
+    """The new label: the current one stays unless another leads by `hysteresis`.
 
-    It also stays known until it is that far below `least`.
+    The current label also becomes unknown only once it is that far below `least`.
     """
     leader = int(scores.argmax())
     if present is not None:

@@ -1,8 +1,8 @@
 """How many threads the model gets, and whether the next frame is prepared while it runs.
 
-On few cores these belong together: a preparing thread and the runtime's own may fight over them,
-and then it is quicker to do one after the other. Only measuring tells, so each way is measured on
-the real frame loop, with pictures as the settings let them be expected.
+On few cores the two belong together: a preparing thread and the runtime's own threads may compete
+for cores, and then doing one after the other is faster. Only measuring tells, so each way is timed
+on the real frame loop, with pictures like those that the settings will give.
 """
 
 import io
@@ -28,57 +28,58 @@ from device.settings.sections import Config
 
 MOST_THREADS = 4
 FRAME_PX = (640, 480)
-"""Width and height of frames of which nothing is known."""
+"""Width and height to assume where nothing is known about the frames."""
 JPEG_QUALITY = 90
 HEADROOM = 2.0
-"""A loop so many times faster than frames come is fast enough: other work and heat take, too."""
+"""A loop this many times faster than the frame rate is fast enough, with room for other work
+and heat."""
 NOISE_FACTOR = 1.02
-"""Differences below it are the measurement's own."""
+"""Differences below this factor are measurement noise."""
 CONTENDER_FACTOR = 1.5
-"""What took so many times longer than the quickest is not measured again."""
+"""A way that took this many times longer than the fastest is not measured again."""
 WARM_UP_FRAMES = 2
 BURST_FRAMES = 5
 BURST_S = 0.1
-"""Each measurement takes at least so many frames, and so long."""
+"""Each measurement covers at least this many frames, and at least this time."""
 LONG_BURST_S = 1.0
-"""After it two frames are enough."""
+"""After this time two frames are enough."""
 BUDGET_S = 2.0
 """Nothing is measured again after this time."""
 LIMIT_S = 10.0
-"""Nor for the first time after this one: an emulated board takes seconds for a frame."""
+"""Nothing new is measured after this time: an emulated board takes seconds per frame."""
 MAX_ROUNDS = 9
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What the loop will have to do."""
+    """The work that the loop must keep up with."""
 
     max_fps: float = 30.0
-    """Frames a second at most."""
+    """Most frames per second."""
     size_px: tuple[int, int] = FRAME_PX
     """Width and height of what is cropped and resized."""
     encoded: bool = True
-    """Whether the loop itself decodes each picture; for a live camera another thread does."""
+    """Whether the loop decodes each picture itself; for a live camera another thread does."""
 
     @property
     def enough_s(self) -> float:
-        """From one frame to the next, when more speed would bring nothing."""
+        """Time from one frame to the next below which more speed has no benefit."""
         return 1 / self.max_fps / HEADROOM
 
 
 @dataclass(frozen=True, order=True)
 class Way:
-    """To run the loop; a smaller one costs less."""
+    """One way to run the loop; a smaller one (in sort order) costs less."""
 
     threads: int
-    """Of the runtime."""
+    """Threads of the runtime."""
     ahead: bool
     """Whether the next frame is prepared while the model runs, or after it, in turn."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one way takes, seconds."""
+    """How fast one way is, in seconds."""
 
     way: Way
     frame_s: float
@@ -90,13 +91,13 @@ DEFAULT_WORKLOAD = Workload()
 
 
 def workload_of(config: Config) -> Workload:
-    """What the service will have to do with these settings."""
+    """The work that these settings give the service."""
     camera, max_fps = config.camera, config.inference.max_fps
     if not is_camera(camera.source):
         return Workload(max_fps)
     size_px = FRAME_PX
     if camera.source in (AUTO, PICAMERA2) or camera.source.startswith("/dev/"):
-        # These are asked for a size and a rate; streams come as they are.
+        # These cameras can be asked for a size and rate; streams come as they are.
         size_px, max_fps = (camera.width_px, camera.height_px), min(max_fps, camera.fps)
     left, top, right, bottom = camera.region
     width, height = round((right - left) * size_px[0]), round((bottom - top) * size_px[1])
@@ -123,13 +124,13 @@ def choose(timings: Sequence[Timing], enough_s: float) -> Timing:
 def compare(
     candidates: Sequence[Way], measure: Callable[[Way], Timing], enough_s: float
 ) -> list[Timing]:
-    """Measure ways in turns; the quickest of each, for other work can only make them slower.
+    """Measure the ways in turn and keep each one's best time: other work can only slow them down.
 
-    Those that cost more than one that is fast enough are left out.
+    Stops at the first way that is fast enough: the ones after it cost more.
 
     Args:
         candidates: the cheapest first.
-        measure: times a way once.
+        measure: times one way once.
         enough_s: as in `choose`.
     """
     started_s = time.monotonic()
@@ -154,14 +155,14 @@ def measure_best(
 ) -> Timing:
     """Find the best way to run the loop.
 
-    It takes about two seconds, on slow boards seven frames of each way, and at once ends with a
-    cheap way that is fast enough.
+    Takes about two seconds, on slow boards seven frames per way; ends at once when a cheap way is
+    fast enough.
 
     Args:
-        classifier: makes one with so many threads.
-        numbers: of threads that come into question.
-        wanted: what the loop is to do.
-        example: any picture as the model gets them.
+        classifier: makes one with the given number of threads.
+        numbers: of threads to try.
+        wanted: the work to keep up with.
+        example: any picture, prepared for the model.
     """
     made: dict[int, Classifier] = {}
     jpeg = camera_jpeg(example, np.random.default_rng(0)) if wanted.encoded else b""
@@ -192,7 +193,7 @@ def time_loop(classifier: Classifier, way: Way, source: FrameSource) -> Timing:
 
 
 class StillCamera(Polled):
-    """A camera that shows one picture again and again; asked as `device.camera.live` is."""
+    """A camera that shows the same picture again and again; polled like `device.camera.live`."""
 
     live = True
     ended = False
@@ -214,7 +215,7 @@ class StillCamera(Polled):
 
 @dataclass(frozen=True)
 class RepeatedPhoto(FrameSource):
-    """A folder in which one photo comes again and again, and is decoded each time."""
+    """A folder in which the same photo comes again and again, and is decoded each time."""
 
     jpeg: bytes
     rules: Preprocessing
@@ -227,7 +228,7 @@ class RepeatedPhoto(FrameSource):
 
 
 def camera_jpeg(example: Pixels, rng: np.random.Generator) -> bytes:
-    """A picture enlarged to a camera's frame, with noise: without it, it would decode faster."""
+    """A picture enlarged to the size of a camera's frame, with noise to make decoding realistic."""
     enlarged = Image.fromarray(example).resize(FRAME_PX, Image.Resampling.BICUBIC)
     frame = np.asarray(enlarged, np.int16)
     noisy = np.clip(frame + rng.normal(0, 6, frame.shape), 0, 255).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""The first load of a model happens in a child process with a time limit.
+"""Trying a model in a child process with a time limit before it is loaded here.
 
 Bytes that pass every hash can still crash or hang an interpreter, and so can a delegate's library
 (google-coral/edgetpu#812): that must cost a message and a fallback, never the service. The child
-is a new Python, not a fork: forked threads and locks of native libraries do not survive. It gets
+is a new Python, not a fork: threads and locks of native libraries do not survive forking. It gets
 the verified bytes through a pipe, so both processes load the same ones.
 """
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A classifier that passed its self-test, and what it is."""
+    """A classifier that passed its self-test, and facts about it."""
 
     info: ModelInfo
     classifier: Classifier
@@ -49,17 +49,17 @@ class Check:
     """What the child found out."""
 
     threads: int
-    """The number that was worth it."""
+    """The best number of threads."""
     ahead: bool
-    """Whether it is worth it to prepare the next frame meanwhile."""
+    """Whether preparing the next frame meanwhile is worth it."""
     invoke_s: float
-    """One invoke with it, as a rule."""
+    """Median time of one invoke."""
     frame_s: float
     """From one frame to the next, when they come as fast as they are taken."""
 
 
 class Trial:
-    """Checks models in child processes; `stop` ends the one that runs."""
+    """Checks models in child processes; `stop` ends the running one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -125,13 +125,13 @@ class Trial:
                 f"the self-test took longer than {config.load_timeout_s:g} s"
             ) from error
         finally:
-            # Also where Ctrl-C ends the wait; nothing where the child has ended.
+            # Needed where Ctrl-C ended the wait; has no effect on a child that has ended.
             process.kill()
             process.communicate()
         return _answer(output, process.returncode)
 
     def stop(self) -> None:
-        """End the running child, and start no other."""
+        """End the running child, and start no more."""
         with self._lock:
             self._stopped = True
             if self._child is not None:
@@ -139,7 +139,7 @@ class Trial:
 
 
 def candidates(bundle: Bundle, choice: str) -> Iterator[str]:
-    """Runtimes to try, the wanted first, then what is left below it: a slow label beats none."""
+    """Runtimes to try: the chosen one first, then slower ones; a slow label is better than none."""
     first = 0 if choice == AUTO else FASTEST_FIRST.index(choice)
     for name in FASTEST_FIRST[first:]:
         usable = is_installed(name) and (name != EDGETPU or bundle.edgetpu_model)
@@ -183,7 +183,7 @@ def _answer(output: bytes, status: int) -> Check:
         name = signal.Signals(-status).name
         raise SelfTestError(f"the interpreter crashed in its self-test ({name})")
     try:
-        # Last: native libraries may print what they like before.
+        # The last line: native libraries may print anything before it.
         record = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError) as error:
         raise SelfTestError(f"the self-test ended with status {status} and no answer") from error
@@ -193,7 +193,7 @@ def _answer(output: bytes, status: int) -> Check:
 
 
 def _measure(bundle: Bundle, runtime: str, number: int, workload: Workload) -> Check:
-    """Self-test, then find the way to run the loop that is worth it."""
+    """Run the self-test, then find the best way to run the loop."""
     cores = min(len(os.sched_getaffinity(0)), threads.MOST_THREADS)
     numbers = [number] if number else [1] if runtime == EDGETPU else range(1, cores + 1)
     found = find(runtime)
@@ -220,7 +220,7 @@ def _child() -> None:
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {one_line(error)}"}
     print(f"\n{json.dumps(answer)}", flush=True)
-    # A delegate may hang or crash in its own cleaning up, and has nothing left to do.
+    # Skips cleaning up, in which a delegate may hang or crash.
     os._exit(0)
 
 

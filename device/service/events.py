@@ -1,4 +1,4 @@
-"""What the other threads, and signals, tell the service's main thread."""
+"""Messages from other threads, and from signals, to the service's main thread."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -7,7 +7,7 @@ from device.inference.trial import LoadedModel
 
 
 class Signal(Enum):
-    """What a signal asks for."""
+    """The request behind a signal."""
 
     STOP = auto()
     RELOAD = auto()
@@ -15,26 +15,26 @@ class Signal(Enum):
 
 @dataclass(frozen=True)
 class ModelPassed:
-    """A bundle passed its trial: its model is to run from now on."""
+    """A bundle passed its trial: its model runs from now on."""
 
     model: LoadedModel
 
 
 @dataclass(frozen=True)
 class ModelRefused:
-    """The first bundle did not: there is nothing to run."""
+    """The first bundle failed its trial: there is nothing to run."""
 
     fault: Exception
 
 
 @dataclass(frozen=True)
 class SourceEnded:
-    """The frames of a source came to their end."""
+    """A source has no more frames."""
 
     run_number: int
-    """Of the service's sources, which one."""
+    """Which of the service's sources, counted from the start."""
     fault: BaseException | None
-    """None: a file's own end."""
+    """None if a file simply ended."""
 
 
 Event = Signal | ModelPassed | ModelRefused | SourceEnded

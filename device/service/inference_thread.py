@@ -17,10 +17,11 @@ from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 
 TAKE_TIMEOUT_S = 0.25
+"""How long to wait for a frame before checking for other work."""
 IDLE_INFERENCE_S = 1.0
-"""Without frames the model still runs this often, to show that it can."""
+"""While no frames come, the model runs this often to prove that it still works."""
 CAPTURE_SILENCE_LIMIT_S = 15.0
-"""With a camera machinery that has done nothing for this long it does not."""
+"""If the capture threads have done nothing for this long, the watchdog is not fed any more."""
 
 
 class InferenceThread:
@@ -43,13 +44,13 @@ class InferenceThread:
         after: "InferenceThread | None" = None,
         pace: Pace | None = None,
     ) -> None:
-        """Start at once; `finished` is called with the fault, or None at the source's end.
+        """Start at once; `finished` is called with the error, or with None when the source ends.
 
         Args:
-            sinks: those of the moment, asked for at each frame.
-            after: a closed one of the same model, which may still be inside of it; its frames'
-                numbers go on.
-            pace: by which the source knows when a frame is wanted; one of its own if not given.
+            sinks: returns the current sinks; called for each frame.
+            after: a closed thread that may still be running the same model; frame numbers continue
+                from it.
+            pace: tells the source when a frame is wanted; a new one if not given.
         """
         self.config, self._sinks = config, sinks
         self.pace = pace or Pace()
@@ -87,14 +88,14 @@ class InferenceThread:
     def _run(self) -> None:
         try:
             if self._after is not None:
-                # Two threads inside of one interpreter would be the end of both.
+                # Two threads inside one interpreter would crash the process.
                 self._after._thread.join()
                 self.number, self._after = self._after.number, None
             while not self._stop.is_set() and self._step():
                 pass
             fault = None
         except Exception as error:
-            # Whatever it is, the main thread must learn of it: there it ends the service.
+            # Any error goes to the main thread, which ends the service.
             fault = error
         if not self._stop.is_set():
             self._finished(fault)
@@ -116,12 +117,12 @@ class InferenceThread:
 
     def _take(self, result: Result) -> None:
         if self._stop.is_set():
-            # It took so long that another source's frames may be next.
+            # It took so long that another source may be in use by now.
             return
         if not self._source.live:
             self._count(result)
         if result.prediction is None:
-            # A whole folder of them is no dead service either.
+            # A folder full of damaged photos does not mean that the service is dead.
             self._prove_alive()
             return
         sinks = self._sinks()
@@ -129,7 +130,7 @@ class InferenceThread:
         observation = self._observe(result, self._model_of(result), with_picture=bool(watching))
         self.number += 1
         self._inferred_s = time.monotonic()
-        # Who has no use for pictures shall not hold on to them while it is slow.
+        # A slow sink that does not use pictures must not keep them in memory.
         bare = replace(observation, picture=None, class_map=None) if watching else observation
         for sink in sinks:
             sink.put(observation if sink in watching else bare)
@@ -145,7 +146,7 @@ class InferenceThread:
         camera.frames(1, captured_s=frame.captured_s, size_px=frame.size_px)
 
     def _model_of(self, result: Result) -> LoadedModel:
-        """The model behind a result; those before it are let go."""
+        """The model behind a result; releases the ones before it."""
         with self._lock:
             models = self._models
             index = next(i for i, m in enumerate(models) if m.classifier is result.classifier)
@@ -184,7 +185,7 @@ class InferenceThread:
 
     def _smooth(self, result: Result, model: LoadedModel) -> Smoothed:
         assert result.prediction is not None
-        # Another model's scores may be of other classes.
+        # Another model may have other classes.
         before = self._smoothed[1] if self._smoothed and self._smoothed[0] is model else None
         scores, time_s = result.prediction.scores, result.frame.captured_s
         settings, threshold = self.config.smoothing, model.info.threshold
@@ -193,10 +194,10 @@ class InferenceThread:
         return smoothed
 
     def _prove_alive(self) -> None:
-        """Run the model over its last input: no frame is no dead service.
+        """Run the model on its last input: without frames the service is not dead.
 
-        The camera may be lost, or the settings want less than a frame a minute. But not if the
-        thread that is to get the next frame hangs: then the watchdog shall bite.
+        The camera may be lost, or the settings may ask for less than a frame per minute. But do
+        nothing if the thread that should get the next frame hangs: then the watchdog must act.
         """
         now_s = time.monotonic()
         if now_s - self._inferred_s < IDLE_INFERENCE_S:

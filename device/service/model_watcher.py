@@ -1,4 +1,4 @@
-"""Which model runs: the first one at the start, and each that replaces it while running."""
+"""Loads the first model at the start, and each one that replaces it while the service runs."""
 
 import logging
 import threading
@@ -18,25 +18,25 @@ from device.update import slots
 log = logging.getLogger("fieldguide")
 
 CONFIRM_AFTER_S, FEWEST_LABELS = 600.0, 3
-"""A bundle that was live for so long and gave so many labels is one to go back to."""
+"""A bundle that ran for this long and gave this many labels is confirmed."""
 RETRY_S, LONGEST_RETRY_S = 60.0, 3600.0
-"""A bundle that was refused is tried again after the first, then at pauses that double."""
+"""A refused bundle is tried again after the first pause; pauses double up to the second."""
 
 PATH_ERRORS = (OSError, RuntimeError, ValueError)
-"""Of paths: RuntimeError is what Python up to 3.12 makes of a loop of links, ValueError of NUL."""
+"""Raised for paths: RuntimeError by a loop of links (Python up to 3.12), ValueError by NUL."""
 
 Identity = tuple[tuple[str, int, int, int], ...]
 """Name, inode, modification time and size of each file."""
 Settings = tuple[BundleConfig, InferenceConfig, Workload]
 Seen = tuple[Settings, Identity]
-"""The settings and what was there under them."""
+"""The settings, and the identity of the bundle found with them."""
 
 
 class ModelWatcher:
     """Loads the bundle on a thread of its own, and again when it is replaced.
 
-    `accept` is called there with each model that passed its self-test; `refuse` with the fault
-    of the first, without which there is nothing to run.
+    `accept` is called on that thread with each model that passed its self-test; `refuse` with the
+    error of the first one, because without it there is nothing to run.
     """
 
     def __init__(
@@ -54,22 +54,22 @@ class ModelWatcher:
         self._refused: tuple[float, float] | None = None
         """When the bundle was refused (monotonic), and how long to wait before the next try."""
         self._accepted: tuple[float, int] | None = None
-        """When the model that runs was accepted (monotonic), and how many labels there were then;
-        none once its bundle is confirmed."""
+        """When the running model was accepted (monotonic), and the number of labels at that time;
+        None once its bundle is confirmed."""
         self._thread = threading.Thread(target=self._run, name="models", daemon=True)
         self._thread.start()
 
     def look(self) -> None:
-        """Look now whether the bundle was replaced."""
+        """Check now whether the bundle was replaced."""
         self._wake.set()
 
     def reconfigure(self, config: Config) -> None:
-        """Take new settings; other ones for loading load the bundle anew."""
+        """Take new settings; if those for loading changed, the bundle is loaded again."""
         self._settings = _loading(config)
         self._wake.set()
 
     def stop(self) -> None:
-        """Stop, and end the self-test that runs."""
+        """Stop, and end a running self-test."""
         self._stopped = True
         self._trial.stop()
         self._wake.set()
@@ -83,13 +83,13 @@ class ModelWatcher:
             try:
                 tried, seen = self._check_again(tried, seen, poked=poked)
             except Exception as error:
-                # Without this thread no bundle would be taken ever again.
+                # This thread must go on: without it no new bundle would ever be used.
                 log.warning("model: %s: %s", type(error).__name__, error)
 
     def _check_again(self, tried: Seen, seen: Seen, *, poked: bool) -> tuple[Seen, Seen]:
-        """Take what is there if it is to be; returns what was tried last and what is there now."""
+        """Load a changed bundle; returns what was tried last and what is there now."""
         now = (self._settings, identity(Path(self._settings[0].path)))
-        # Twice the same: whoever copies a bundle into place has finished.
+        # The same twice in a row: copying it into place has finished.
         changed = now != tried and (now == seen or poked)
         if changed:
             self._refused = None
@@ -100,14 +100,14 @@ class ModelWatcher:
         return tried, now
 
     def _is_due(self, poked: bool) -> bool:
-        """Whether to try a refused bundle again: what refused it may have passed."""
+        """Whether to try a refused bundle again: the cause may be gone."""
         if self._refused is None:
             return False
         refused_s, pause_s = self._refused
         return poked or time.monotonic() >= refused_s + pause_s
 
     def _confirm(self) -> None:
-        """Confirm the slot whose bundle has worked for a while; it is a way back from now on."""
+        """Confirm the slot once its bundle has worked for a while: updates can go back to it."""
         if self._accepted is None or self._refused is not None:
             return
         accepted_s, labels = self._accepted
@@ -127,12 +127,12 @@ class ModelWatcher:
     def _attempt(self, *, first: bool) -> Seen:
         settings = self._settings
         path = Path(settings[0].path)
-        # Before reading: what changes after it is found changed.
+        # Before reading, so that a later change is noticed.
         tried = (settings, identity(path))
         try:
             model = self._trial.load(bundle.load(resolved(path)), *settings[1:])
         except Exception as error:
-            # Not FieldguideError alone: this thread must live on, or say that it cannot.
+            # Not only FieldguideError: this thread must go on, or report that it cannot.
             if not self._stopped:
                 self._failed(error, first=first)
         else:
@@ -146,7 +146,7 @@ class ModelWatcher:
             return
         pause_s = RETRY_S if self._refused is None else 2 * self._refused[1]
         self._refused = (time.monotonic(), min(pause_s, LONGEST_RETRY_S))
-        log.warning("model: %s; the one before goes on", error)
+        log.warning("model: %s; the previous one keeps running", error)
         self._telemetry.model_problem(str(error))
 
     def _passed(self, model: LoadedModel) -> None:
@@ -162,15 +162,15 @@ class ModelWatcher:
 
 
 def _loading(config: Config) -> Settings:
-    """The settings of which a change needs the model to be loaded anew; the others as default."""
+    """The settings that decide how a model is loaded; all others have their defaults."""
     inference, fresh = config.inference, InferenceConfig()
     inference = replace(inference, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
-    # A camera's rate and size tell how many threads are worth it.
+    # The camera's rate and size decide how many threads are worth it.
     return config.bundle, inference, workload_of(config)
 
 
 def resolved(path: Path) -> Path:
-    """Where a path leads: a link swapped half-way must not mix the files of two bundles.
+    """The path without links: a link that is swapped meanwhile must not mix two bundles' files.
 
     Raises:
         BundleError: if it leads nowhere.
@@ -182,7 +182,7 @@ def resolved(path: Path) -> Path:
 
 
 def identity(path: Path) -> Identity:
-    """What tells a replaced bundle from the old one, through any links; empty if it is gone."""
+    """Tells a replaced bundle from the old one, through any links; empty if it is gone."""
     try:
         target = path.resolve(strict=True)
         files = sorted(target.iterdir()) if target.is_dir() else [target]

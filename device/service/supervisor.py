@@ -1,7 +1,7 @@
 """The service: supervises capture, inference, sinks and model from the main thread.
 
-Signals, settings, temperature and the way out are its business. It blocks in nothing but its own
-queue, so that SIGTERM ends the service within two seconds whatever hangs elsewhere.
+It handles signals, settings, temperature and shutdown. It blocks only on its own queue, so SIGTERM
+ends the service within two seconds even if something hangs elsewhere.
 """
 
 import logging
@@ -47,22 +47,22 @@ class Service:
         """Read the settings and start sinks, camera and model.
 
         Raises:
-            FieldguideError: if the settings are wrong, or a sink cannot be.
+            FieldguideError: if the settings are wrong, or a sink cannot start.
         """
         self._path = path
         self._config = sections.load(path)
         self._board = board or BoardSensors()
         self._telemetry = Telemetry(self._config.camera.source)
         self._notifier = Notifier()
-        # Not an Event: a signal handler may interrupt this very thread inside of one.
+        # Not a threading.Event: a signal handler may interrupt this thread inside its lock.
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._inference: InferenceThread | None = None
         self._model: LoadedModel | None = None
-        # Outlives sources: a camera asks it, too, when the next frame is wanted.
+        # Shared by all sources: cameras also ask it when the next frame is wanted.
         self._pace = Pace()
         self._hanging = False
         self._leaving: list[tuple[LiveCapture, float]] = []
-        """Closed captures that still have their cameras, and until when they may."""
+        """Closed captures that still hold their cameras, and until when they may."""
         self._run_number = 0
         self._board_checked_s = self._status_sent_s = float("-inf")
         self._sinks = RunningSinks(self._config, self._telemetry)
@@ -71,14 +71,14 @@ class Service:
 
     @property
     def hangs(self) -> bool:
-        """Whether a thread was left behind that may keep the process from ending by itself."""
+        """Whether a hanging thread was left behind that may keep the process from ending."""
         return self._hanging or self._sinks.left_behind
 
     def run(self) -> int:
-        """Serve until a signal, the end of a file, or a fault; returns 0.
+        """Serve until a signal, the end of a file, or an error; returns 0.
 
         Raises:
-            FieldguideError: the fault.
+            FieldguideError: the error that ended it.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal(Signal.STOP))
@@ -100,7 +100,7 @@ class Service:
             return None
 
     def _handle(self, event: Event | None) -> bool:
-        """Act on an event, if there is one; false when it is time to go."""
+        """Act on an event, if there is one; false when the service should end."""
         match event:
             case Signal.STOP:
                 return False
@@ -116,7 +116,7 @@ class Service:
 
     def _report_end_of_source(self, run_number: int, fault: BaseException | None) -> bool:
         if run_number != self._run_number:
-            # Of a source that the settings do not name any more.
+            # From a source that is no longer in use.
             return True
         if fault is not None:
             raise fault
@@ -124,11 +124,12 @@ class Service:
         return False
 
     def _report_corrupt_pictures(self) -> None:
-        """Tell of what a folder or film had that was no picture; raise if it had no other."""
+        """Log how many pictures of a file or folder were damaged; raise if all of them were."""
         status = self._telemetry.snapshot()
         corrupt = status.camera.corrupt_total
         if corrupt and not status.inferences_total:
-            raise SourceError(f"{status.camera.source}: not one picture is whole, of {corrupt}")
+            source = status.camera.source
+            raise SourceError(f"{source}: none of {corrupt} pictures could be decoded")
         if corrupt:
             log.warning("camera: %d pictures could not be decoded", corrupt)
 
@@ -138,7 +139,7 @@ class Service:
         self._events.put(ModelPassed(model))
 
     def _refuse(self, fault: Exception) -> None:
-        # Without a first model there is nothing to run, whatever the source.
+        # Without a first model there is nothing to run.
         self._events.put(ModelRefused(fault))
 
     def _finish(self, run_number: int, fault: BaseException | None) -> None:
@@ -150,7 +151,8 @@ class Service:
             self._inference.swap(model)
             return
         source = self._capture or self._open_files(self._config.camera)
-        # First: the inference thread feeds the watchdog, which a manager counts from here on.
+        # Before the inference thread starts, because that feeds the watchdog: the service manager
+        # starts counting here.
         self._notifier.ready()
         self._start_inference(model, source)
 
@@ -187,16 +189,16 @@ class Service:
     # --- settings -----------------------------------------------------------------------------
 
     def _reload(self) -> None:
-        # Before the first model is there the manager still waits for the start.
+        # Until there is a first model the service manager still waits for the start.
         started = self._inference is not None
         if started:
             self._notifier.reloading()
         try:
             self._apply(sections.load(self._path))
         except Exception as error:
-            # Whatever it is: what ran with the old settings goes on.
+            # Any error at all: the service goes on with the old settings.
             problem = one_line(error)
-            log.error("settings not taken, the old ones stay: %s", problem)
+            log.error("settings not accepted, the old ones stay in use: %s", problem)
             self._telemetry.reloaded(problem)
         else:
             log.info("settings reloaded")
@@ -207,11 +209,11 @@ class Service:
 
     def _apply(self, new: Config) -> None:
         old = self._config
-        # The region is read anew for each frame.
+        # A new region needs no new source: it is read for each frame.
         other_camera = replace(new.camera, region=old.camera.region) != old.camera
         files = None
         if other_camera and not is_camera(new.camera.source):
-            # Before anything is closed: where nothing can be opened, what runs must go on.
+            # Before closing anything: if this fails, the running source must go on.
             files = self._open_files(new.camera)
         self._sinks.change(new)
         self._config = new
@@ -223,9 +225,9 @@ class Service:
         self._board_checked_s = float("-inf")
 
     def _change_source(self, files: FrameSource | None) -> None:
-        """Go on with another camera, or with files that were found to be there."""
+        """Switch to another camera, or to files that have been opened already."""
         before, self._inference = self._inference, None
-        # What the old source still has to say is not of interest any more.
+        # Events of the old source are ignored from here on.
         self._run_number += 1
         self._close_capture(before)
         self._telemetry.camera.connecting(self._config.camera.source)
@@ -247,15 +249,15 @@ class Service:
             self._notifier.status(self._summary())
 
     def _check_leaving_captures(self, now_s: float) -> None:
-        """End where a closed camera cannot be had back by this process.
+        """End the service if this process cannot get a closed camera back.
 
         Raises:
-            CameraHangsError: so that a new process opens what the settings name now.
+            CameraHangsError: so that a new process opens the camera in the settings.
         """
         self._leaving = [(c, until_s) for c, until_s in self._leaving if not c.wait_closed(0)]
         hanging = [capture for capture, until_s in self._leaving if now_s > until_s]
         if len(hanging) > MAX_HANGING or any(capture.keeps_camera for capture in hanging):
-            raise CameraHangsError("camera: the old one hangs: a new process is needed")
+            raise CameraHangsError("camera: the previous camera hangs: a new process is needed")
 
     def _apply_heat_limit(self) -> None:
         settings, board = self._config.inference, self._board

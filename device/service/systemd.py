@@ -1,4 +1,4 @@
-"""Messages to the service manager (sd_notify(3)): a datagram to the socket that it names."""
+"""Messages to the service manager (sd_notify(3)), as datagrams to the socket that it names."""
 
 import logging
 import os
@@ -12,11 +12,11 @@ WATCHDOG_INTERVAL_S = 1.0
 
 
 class Notifier:
-    """Tells systemd how the service does; does nothing where no one asked."""
+    """Tells systemd how the service is doing; does nothing if systemd did not ask."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
-        # An address that begins with @ is in the abstract name space, which a NUL stands for.
+        # A leading @ means the abstract namespace, whose addresses begin with NUL.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._fed_s = float("-inf")
 
@@ -25,13 +25,13 @@ class Notifier:
         self.send("READY=1")
 
     def reloading(self) -> None:
-        """Settings are being read anew; `ready` ends it."""
+        """Settings are being reloaded; `ready` ends that state."""
         self.send(
             f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
         )
 
     def stopping(self) -> None:
-        """The service is on its way out."""
+        """The service is shutting down."""
         self.send("STOPPING=1")
 
     def status(self, text: str) -> None:
@@ -39,13 +39,13 @@ class Notifier:
         self.send(f"STATUS={' '.join(text.split())}")
 
     def feed_watchdog(self) -> None:
-        """To be called after a completed inference, and nowhere else."""
+        """Call this after a completed inference, and nowhere else."""
         if time.monotonic() - self._fed_s >= WATCHDOG_INTERVAL_S:
             self._fed_s = time.monotonic()
             self.send("WATCHDOG=1")
 
     def send(self, message: str) -> None:
-        """Send one message; a manager that does not listen is no fault of the service."""
+        """Send one message; it is not an error if the manager does not listen."""
         if not self._address:
             return
         try:

@@ -1,9 +1,9 @@
 """Addresses of cameras: what they mean, and how they are shown without what is secret in them.
 
-User, password and query of an address are for the camera alone, and a token may stand anywhere
-behind its path. So an address is shown as scheme, host and path up to the first sign that may
-begin a secret. What a library says of an address is not ours to compose: `hide` takes known
-secrets, and whatever looks like an address, out of any text.
+User, password and query of an address are only for the camera, and a token may be anywhere after
+its path. So an address is shown as scheme, host and path, up to the first character that may begin
+a secret. Libraries write messages of their own: `hide` removes known secrets, and the secret parts
+of anything that looks like an address, from any text.
 """
 
 import base64
@@ -18,15 +18,15 @@ from device.safe_text import printable, printable_line
 
 HIDDEN = "..."
 SCHEMES = ("rtsp", "rtsps", "http", "https")
-"""Of cameras, in lower case; people write them in any."""
+"""Schemes of cameras, in lower case; users may write them in any case."""
 AUTO = "auto"
 PICAMERA2 = "picamera2"
-"""In the place of an address: the first camera there is, and the first CSI camera."""
+"""Used instead of an address: the first camera found, and the first CSI camera."""
 PORTS = {"http": 80, "https": 443}
 SHORTEST_SECRET = 4
-"""A shorter one is in half of all words; it is hidden inside of addresses alone."""
+"""Shorter secrets occur in ordinary words, so they are hidden only inside addresses."""
 LONG_VALUE = 8
-"""Values of a query that are this long are taken for secret, whatever they are called."""
+"""Query values at least this long count as secret, whatever their name."""
 _KNOWN = "rtsp[stu]?|rtmp[st]?|https?|mqtts?|wss?|srt|rtp|tcp|udp|tls|ftps?|onvif|mms"
 _START = re.compile(
     rf"(?i)[a-z][a-z0-9+.-]*:[/\\]{{2,}}|(?:{_KNOWN}):[/\\]?|[/\\]{{2,}}(?=(?s:.*)@)"
@@ -41,34 +41,34 @@ _HOST = r"(?:\[[0-9A-Fa-f:.]*(?:%\w+)?\]|[\w.-]*)"
 _PLACE = re.compile(
     rf"{_HOST}(?::\d{{0,5}}(?=[/?#\\]|$))?(?:[/\\](?:[^?#=;&:%]|%(?!2[356]|3[abdf]|40))*)?", re.I
 )
-"""Host, port and path, up to the first sign, plain or encoded, that may begin a secret."""
+"""Host, port and path, up to the first character, plain or encoded, that may begin a secret."""
 _PLACE_IN_TEXT = re.compile(
     rf"{_HOST}(?::\d{{0,5}}(?![^\s/?#\\:,;.)'\"]))?"
     r"(?:[/\\](?:[^?#=;&:%\s]|%(?!2[356]|3[abdf]|40)|:(?=\s|$))*)?",
     re.I,
 )
 _DONE = re.compile(r"(?:[?#=;&:]\.\.\.)?(?:#\d+)?(?=[:;,.)'\"\]]*$)")
-"""What `shown` leaves of it, perhaps with the number of a frame."""
+"""The rest of an address that `shown` has hidden already, perhaps with a frame number."""
 _END = re.compile(r"[:;,.)'\"\]]*$")
 _QUERY_BEFORE = re.compile("[?#]|/.*[&;=]|[&;].*=", re.S)
-"""In front of an @ that may be a value's in a query: what follows it is a host or still secret."""
+"""Text before an @ that may belong to a query value: what follows is a host, or still secret."""
 _SECRET_KEY = re.compile(r"pass|pwd|psw|token|key|auth|secret|sig|session|sid|cred", re.I)
 
 
 @dataclass(frozen=True)
 class Address:
-    """An address taken apart, for those who connect to it themselves."""
+    """The parts of an address, for code that connects by itself."""
 
     scheme: str
     """One of `SCHEMES`."""
     place: str
-    """Host and port as they are in the address."""
+    """Host and port as written in the address."""
     host: str
     """An IPv6 one in brackets."""
     port: int
-    """0: none is given, and the scheme has no usual one."""
+    """0 if none is given and the scheme has no default."""
     target: str
-    """Path and query, percent-encoded where it must be."""
+    """Path and query, percent-encoded where necessary."""
     user: bytes | None = field(repr=False)
     """Percent-decoded; None if the address has neither user nor password."""
     password: bytes = field(repr=False)
@@ -86,14 +86,14 @@ def with_plain_scheme(address: str) -> str:
 
 
 def parse(address: str) -> Address:
-    """Take an address of a camera apart.
+    """Split a camera's address into its parts.
 
     Raises:
-        ValueError: if it cannot be one; its text says what to write, and nothing secret.
+        ValueError: if it is not valid; the message says what to write, and reveals no secret.
     """
     wrong = problem(address)
     if wrong or not is_network_camera(address):
-        raise ValueError(wrong or "no address of a camera")
+        raise ValueError(wrong or "not the address of a camera")
     scheme, _, rest = address.partition("://")
     authority, tail = _split(rest)
     userinfo, at, place = authority.rpartition("@")
@@ -112,12 +112,12 @@ def parse(address: str) -> Address:
 
 
 def problem(address: str) -> str:
-    """What is certainly wrong with an address of a camera, and what to write; else empty.
+    """What is certainly wrong with a camera's address, and what to write instead; else empty.
 
-    Nothing of the address is in it but its scheme and single signs.
+    The message repeats only the scheme and single characters of the address.
 
     Args:
-        address: a camera's, or anything else, which is not judged.
+        address: a camera's; anything else is not checked.
     """
     start = re.match(r"(?i)([a-z][a-z0-9+.-]*):([/\\]*)", address)
     if start is None:
@@ -125,19 +125,19 @@ def problem(address: str) -> str:
     scheme, slashes = start[1].lower(), start[2]
     if scheme not in SCHEMES:
         known = ", ".join(f"{known}://" for known in SCHEMES)
-        return f"{scheme}:// is no camera's: write {known}" if "//" in slashes else ""
+        return f"{scheme}:// is not for cameras: write {known}" if "//" in slashes else ""
     if slashes[:2] != "//":
         return f"write {scheme}:// with two slashes"
     authority, tail = _split(address.partition("://")[2])
     wrong = _unencoded(authority, tail) or _bad_place(authority.rpartition("@")[2])
     if not wrong and scheme.startswith("http") and "#" in tail:
         # It would never reach the camera.
-        wrong = "write # as %23, or leave out what stands behind it"
+        wrong = "write # as %23, or leave out what follows it"
     return wrong
 
 
 def shown(address: str) -> str:
-    """An address as anybody may see it; a path to local files stays as it is."""
+    """An address without its secrets, for anybody to see; a local path stays as it is."""
     start = _START.match(address)
     if start is None and address[:1] in ("/", ".", "~") and not re.search("(?s):.*@", address):
         return address
@@ -145,7 +145,7 @@ def shown(address: str) -> str:
     userinfo, at, tail = rest.rpartition("@")
     before = (start[0] if start else "") + (HIDDEN + at if at else "")
     if start is None and not at:
-        # A folder, perhaps of an odd name, or an address without its beginning.
+        # A folder, perhaps with an odd name, or an address without its beginning.
         path, mark, _ = address.partition("?")
         return f"{path}?{HIDDEN}" if mark else path
     if _QUERY_BEFORE.search(userinfo):
@@ -154,32 +154,32 @@ def shown(address: str) -> str:
 
 
 def hide(text: str) -> str:
-    """Any text without the secrets that are known, and without those of addresses in it.
+    """Any text without known secrets, and without the secret parts of addresses in it.
 
-    Where a password and the text around it cannot be told apart, more than the password goes.
+    If a password cannot be told from the text around it, more than the password is removed.
     """
     return "\n".join(_hide_in_line(line) for line in _secrets.take_out(text).split("\n"))
 
 
 def safe(text: str) -> str:
-    """One line for logs, terminals and pages: without secrets, and with nothing to obey."""
+    """One line for logs, terminals and pages, without secrets and control characters."""
     return printable_line(hide(text))
 
 
 def remember(address: str) -> None:
-    """Let `hide` know the secrets in an address, in whatever form a library repeats them."""
+    """Let `hide` know the secrets in an address, in any form in which a library may repeat them."""
     _secrets.add(dict(_secrets_of(address)))
 
 
 def remember_secret(secret: str) -> None:
-    """The same for a password or token of its own."""
+    """The same for a single password or token."""
     _secrets.add({form: HIDDEN for form in _forms(secret)})
 
 
 class _Secrets:
-    """What must not be seen, each with what is seen instead; any thread may add and read.
+    """Texts that must not be seen, each with its replacement; any thread may add and read.
 
-    For the process, as its log is: whoever makes a message cannot be handed what is secret in it.
+    One for the whole process, like the log: code that writes a message cannot know its secrets.
     """
 
     def __init__(self) -> None:
@@ -189,7 +189,7 @@ class _Secrets:
     def add(self, shown: dict[str, str]) -> None:
         with self._lock:
             every = {**dict(self._shown), **shown}
-            # The longest first: a whole address, before the password in it.
+            # The longest first: a whole address comes before the password in it.
             self._shown = tuple(sorted(every.items(), key=lambda pair: (-len(pair[0]), pair)))
 
     def take_out(self, text: str) -> str:
@@ -222,21 +222,21 @@ def _bad_place(place: str) -> str:
     if ":" in port and not place.startswith("["):
         return "write an IPv6 address in brackets, and @ between password and host"
     if port and not (port.isascii() and port.isdigit() and int(port) < 65536):
-        return "its port is no number; between password and host stands an @"
+        return "its port is not a number; write @ between password and host"
     if not host or re.search(r"[\s\x00-\x1f\x7f]", host):
         return "it names no host"
     return ""
 
 
 def _unencoded(authority: str, tail: str) -> str:
-    """What to write in place of signs that end an authority, where they stand before its @."""
+    """How to write characters that would end the authority, where they come before its @."""
     secret, at, _ = tail.rpartition("@")
     if not at:
         return ""
     _, colon, port = authority.rpartition("@")[2].rpartition(":")
     is_password = "#" in secret or (bool(colon) and not re.fullmatch(r"\d*[\d\]]", port))
     in_path = "@" in re.split(r"[?#]", tail)[0]
-    # An @ in a query is at home there, behind a name and "=".
+    # An @ is allowed in a query, after a name and "=".
     if not (is_password or in_path) and "=" in secret:
         return ""
     signs = {"#": "%23", "/": "%2F", "?": "%3F"}
@@ -271,7 +271,7 @@ def _hide_in_line(line: str) -> str:
 
 
 def _hide_end(rest: str) -> str:
-    """What follows a place in a text: hidden but for the sign that begins it, and a sentence's."""
+    """What follows an address in a text: hidden, except its first character and punctuation."""
     if _DONE.match(rest):
         return rest
     end = _END.search(rest)
@@ -280,7 +280,7 @@ def _hide_end(rest: str) -> str:
 
 
 def _secrets_of(address: str) -> Iterator[tuple[str, str]]:
-    """What is secret in an address, with what may be seen instead."""
+    """The secrets in an address, each with its replacement."""
     start = _START.match(address)
     if start is None and shown(address) == address:
         return
@@ -299,9 +299,9 @@ def _secrets_of(address: str) -> Iterator[tuple[str, str]]:
 
 
 def _readings(rest: str) -> Iterator[tuple[str, str]]:
-    """User with password, and what follows them, of an address without its scheme.
+    """Possible splits of an address without its scheme: user with password, and what follows.
 
-    Where the last @ may be a value's in the query, another one, or none, is in front of the host.
+    If the last @ may belong to a query value, an earlier one, or none, precedes the host.
     """
     userinfo, _, tail = rest.rpartition("@")
     yield userinfo, tail
@@ -311,9 +311,9 @@ def _readings(rest: str) -> Iterator[tuple[str, str]]:
 
 
 def _secrets_in(userinfo: str, query: str, *, in_place_of_port: bool) -> list[str]:
-    """What is secret in one reading of an address, piece by piece."""
+    """The secrets in one possible split of an address, piece by piece."""
     user, colon, password = userinfo.partition(":")
-    # What takes an address apart by other rules than ours repeats pieces.
+    # Libraries that split addresses differently repeat other pieces.
     secrets = [userinfo, password, *re.split("[/?#@:]", password)]
     if _is_telling(query):
         secrets.append(query)
@@ -331,19 +331,19 @@ def _secrets_in(userinfo: str, query: str, *, in_place_of_port: bool) -> list[st
 
 
 def _values(query: str) -> Iterator[tuple[str, str]]:
-    """Names and values; some cameras put an underscore where others have &."""
+    """Names and values; some cameras use an underscore instead of &."""
     for pair in re.split(r"[&;#]|_(?=[A-Za-z]+=)", query):
         key, equals, value = pair.partition("=")
         yield (key, value) if equals else ("", key)
 
 
 def _is_telling(value: str) -> bool:
-    """Whether a text is no word that may as well stand in any message."""
+    """Whether a text is too specific to occur in an ordinary message."""
     return len(value) >= LONG_VALUE or "=" in value
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """How a secret may be written: with and without its percent signs, escaped, and so on."""
+    """The ways in which a secret may be written: percent-encoded or not, escaped, and so on."""
     plain = {secret, unquote(secret), unquote_plus(secret)}
     encoded = {form for text in plain for form in (quote(text, safe=""), quote(text))}
     encoded |= {quote_plus(text, safe="") for text in plain}
@@ -356,7 +356,7 @@ def _escaped(text: str) -> Iterator[str]:
     forms = {text, printable(text), printable_line(text), repr(text)[1:-1]}
     forms |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     forms |= {text.encode("ascii", "backslashreplace").decode()}
-    # UTF-8 that was read as Latin-1.
+    # UTF-8 read as Latin-1.
     forms |= {text.encode("utf-8", "surrogatepass").decode("latin-1")}
     forms |= {" ".join(form.split()) for form in forms}
     for form in forms:

@@ -1,4 +1,4 @@
-"""The settings of the MQTT output, and what makes them impossible."""
+"""The settings of the MQTT output, and their checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ssl
 
 MAX_TOPIC_CHARACTERS = 200
-"""Of a prefix or an id; a whole topic ends at 65,535 bytes."""
+"""Limit of a prefix or an id; a whole topic may have 65,535 bytes."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class MqttConfig(SinkConfig):
     user: str = ""
     password: str = setting("", secret=True)
     tls: bool = False
-    """Encrypted, the broker's certificate checked; brokers have it on port 8883."""
+    """Encrypt, and check the broker's certificate; brokers usually offer this on port 8883."""
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
     cert_file: str = ""
-    """The device's own certificate, where the broker wants one."""
+    """The device's own certificate, if the broker asks for one."""
     key_file: str = ""
-    """Its key; empty: it is in `cert_file`."""
+    """Its key; empty if the key is in `cert_file`."""
     device_id: str = ""
     name: str = ""
     """What Home Assistant calls the device; empty: its id."""
@@ -47,7 +47,7 @@ def check_mqtt(config: MqttConfig) -> None:
 
     Raises:
         ConfigError: naming the setting.
-        SettingsUnreadError: if a certificate cannot be read just now.
+        SettingsUnreadError: if a certificate cannot be read right now.
     """
     _check_topics(config)
     _check_host(config.host)
@@ -64,13 +64,13 @@ def check_mqtt(config: MqttConfig) -> None:
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext:
-    """What the connection is encrypted with.
+    """The TLS context of the connection.
 
     Raises:
         ConfigError: if a file holds no certificate or key.
-        SettingsUnreadError: if a file cannot be read just now; it may be soon.
+        SettingsUnreadError: if a file cannot be read right now; a later try may succeed.
     """
-    # Only here: most settings need none of it.
+    # Imported only here: most settings do not need it.
     import ssl
 
     with _naming("ca_file", config.ca_file):
@@ -80,14 +80,14 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext:
             with _naming("key_file", config.key_file), open(config.key_file, "rb"):
                 pass
         with _naming("cert_file", config.cert_file):
-            # A key with a password would be asked for at the terminal.
+            # For a key with a password, OpenSSL would otherwise ask at the terminal.
             context.load_cert_chain(config.cert_file, config.key_file or None, password=_none)
     return context
 
 
 def _none() -> str:
     raise ConfigError(
-        "output.mqtt.key_file: the key has a password; write it without: openssl pkey"
+        "output.mqtt.key_file: the key has a password; save it without one: openssl pkey"
     )
 
 
@@ -101,11 +101,11 @@ def _naming(name: str, value: str) -> Iterator[None]:
         yield
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise ConfigError(f"{what}: not what it takes, as PEM ({reason})") from error
+        raise ConfigError(f"{what}: not a usable PEM file ({reason})") from error
     except IsADirectoryError as error:
         raise ConfigError(f"{what}: {error.strerror}") from error
     except OSError as error:
-        # One that is not there may be soon, on a disk that comes up after the service.
+        # A missing file may appear soon, on a disk that is mounted after the service starts.
         raise SettingsUnreadError(f"{what}: {error.strerror or error}") from error
 
 
@@ -116,7 +116,8 @@ def _check_topics(config: MqttConfig) -> None:
     }
     for name, value in prefixes.items():
         if set("+#") & set(value) or value.startswith(("/", "$")) or value.endswith("/"):
-            raise ConfigError(f"output.mqtt.{name}={value!r}: no +, no #, no / at its ends, no $")
+            rule = "must not contain + or #, begin with / or $, or end with /"
+            raise ConfigError(f"output.mqtt.{name}={value!r}: {rule}")
     for name, value in {**prefixes, "device_id": config.device_id, "name": config.name}.items():
         if len(value) > MAX_TOPIC_CHARACTERS or not value.isprintable():
             raise ConfigError(
@@ -134,7 +135,7 @@ def _check_host(host: str) -> None:
     if host.startswith("[") or host.count(":") == 1:
         raise ConfigError(f"{what}: write the name or address alone; port is its own setting")
     try:
-        # As Python's own sockets do it.
+        # Python's sockets encode it the same way.
         host.encode("idna")
     except UnicodeError as error:
         raise ConfigError(f"{what}: no host can be called that ({error})") from error

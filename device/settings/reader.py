@@ -27,7 +27,7 @@ def setting(
 ) -> Any:
     """A dataclass field with a range (both ends allowed) or a list of allowed words.
 
-    The value of a secret one is in no message, and `secrets` finds it.
+    Messages never show the value of a secret one; `secrets` lists them.
     """
     limits = {"low": low, "high": high, "choices": choices, "secret": secret}
     return field(default=default, metadata=limits, repr=not secret)
@@ -37,18 +37,18 @@ def read_file(cls: type[T], path: Path) -> T:
     """Read a TOML file into a dataclass of sections.
 
     Raises:
-        ConfigError: if there is none, it is no TOML, or has an unknown or impossible setting.
-        SettingsUnreadError: if it cannot be read just now.
+        ConfigError: if it is missing, is not TOML, or has an unknown or impossible setting.
+        SettingsUnreadError: if it cannot be read right now.
     """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{path}: no such settings; begin with a copy of fieldguide.example.toml"
+            f"{path}: no such file; begin with a copy of fieldguide.example.toml"
         ) from error
     except (IsADirectoryError, NotADirectoryError) as error:
-        raise ConfigError(f"{path}: {error.strerror}; name the settings' file") from error
+        raise ConfigError(f"{path}: {error.strerror}; name the settings file") from error
     except OSError as error:
         raise SettingsUnreadError(f"{path}: {error.strerror}") from error
     if len(data) > MAX_CONFIG_BYTES:
@@ -63,14 +63,14 @@ def read_file(cls: type[T], path: Path) -> T:
 
 def _text(data: bytes) -> str:
     if b"\0" in data or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ConfigError("not UTF-8 text but UTF-16, or no text at all: save it as UTF-8")
+        raise ConfigError("UTF-16, or not text at all: save it as UTF-8")
     try:
-        # Windows' editors begin a file with a mark; TOML has none.
+        # Windows editors write a byte order mark, which TOML does not allow.
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(
-            f"line {line}: a letter that is not UTF-8, as in Latin-1 or Windows-1252 text: "
+            f"line {line}: a character that is not UTF-8, as in Latin-1 or Windows-1252 text: "
             "save the file as UTF-8"
         ) from error
 
@@ -80,11 +80,11 @@ def read(cls: type[T], table: Mapping[str, Any], section: str = "") -> T:
 
     Args:
         cls: a frozen dataclass whose fields all have defaults.
-        table: keys and values as tomllib gives them.
+        table: keys and values from tomllib.
         section: dotted name of the section, for messages.
 
     Raises:
-        ConfigError: naming the setting, and for an unknown one the nearest that there is.
+        ConfigError: naming the setting, and for an unknown one the most similar known one.
     """
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
@@ -148,7 +148,7 @@ def _scalar(hint: Any, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
     if type(value) is not hint:
         raise ConfigError(f"{_shown(name, value, limits)}: write {_WORDS[hint]}")
     low, high, choices = limits.get("low"), limits.get("high"), limits.get("choices")
-    # `not >=`, not `<`: a NaN is outside of every range.
+    # `not >=` instead of `<`, so that NaN is outside every range.
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise ConfigError(f"{_shown(name, value, limits)}: must be {_range(low, high)}")
     if choices and value not in choices:
@@ -160,7 +160,7 @@ _WORDS = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    str: 'a text in "quotes"',
+    str: 'text in "quotes"',
 }
 
 

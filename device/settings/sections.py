@@ -1,7 +1,7 @@
-"""The settings of the service, as `fieldguide.toml` has them; each section has one owner.
+"""The settings of the service, as in `fieldguide.toml`; each section belongs to one part.
 
-`fieldguide.example.toml` beside this file documents each of them and equals the defaults; what is
-said here is what it leaves out.
+`fieldguide.example.toml`, in the folder above, documents every setting and shows the defaults. The
+docstrings here add only what it leaves out.
 """
 
 import ipaddress
@@ -18,9 +18,9 @@ from device.settings.reader import setting
 from device.settings.sink import SinkConfig
 
 OPEN_TIMEOUT_S = 8.0
-"""For connecting and finding out what a stream is; a dead server is noticed after this."""
+"""Limit for connecting to a stream and probing it; a dead server is noticed after this time."""
 FIRST_FRAMES = 10
-"""A CSI camera keeps about so many to itself until exposure and colours are right."""
+"""A CSI camera holds back about this many until exposure and colours are right."""
 EXAMPLE = Path(__file__).parents[1] / "fieldguide.example.toml"
 MIN_TOKEN_CHARACTERS = 16
 ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -28,16 +28,16 @@ ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})
 
 @dataclass(frozen=True)
 class BundleConfig:
-    """Which model."""
+    """Which bundle to run."""
 
     path: str = "/var/lib/fieldguide/current"
-    """Bundle folder or tar; replaced while the service runs, it is tested, then swapped in."""
+    """Bundle folder or tar; if it is replaced while the service runs, it is tested, then used."""
     check_interval_s: float = setting(3.0, low=0.1, high=3600)
 
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """Where frames come from (`device.camera.auto`)."""
+    """Where frames come from (`device.camera.source`)."""
 
     source: str = setting("auto", secret=True)
     width_px: int = setting(640, low=16, high=8192)
@@ -47,18 +47,18 @@ class CameraConfig:
     """Asked of CSI and V4L2 cameras, and how often single pictures are fetched."""
     region: tuple[float, float, float, float] = setting((0.0, 0.0, 1.0, 1.0), low=0, high=1)
     stall_timeout_s: float = setting(5.0, low=0.2, high=600)
-    """Without a frame for this long the camera counts as stalled and is opened anew."""
+    """Without a frame for this long the camera counts as stalled and is opened again."""
     longest_wait_s: float = setting(5.0, low=0.1, high=600)
-    """Between attempts to open a lost camera."""
+    """Longest pause between attempts to open a lost camera."""
 
     @property
     def stall_limit_s(self) -> float:
-        """`stall_timeout_s`, but never less than two frames of a slow camera take."""
+        """`stall_timeout_s`, but at least the time of two frames of a slow camera."""
         return max(self.stall_timeout_s, 2 / self.fps)
 
     @property
     def open_limit_s(self) -> float:
-        """How long an opened camera may take to its first frame."""
+        """How long an opened camera may take until its first frame."""
         return OPEN_TIMEOUT_S + FIRST_FRAMES / self.fps
 
 
@@ -67,12 +67,12 @@ class InferenceConfig:
     """What runs the model (`device.inference.trial`)."""
 
     runtime: str = setting(AUTO, choices=(AUTO, *FASTEST_FIRST))
-    """auto takes the first that passes the self-test, in this order."""
+    """auto uses the first one, in this order, that passes the self-test."""
     threads: int = setting(0, low=0, high=64)
     max_fps: float = setting(30.0, low=0.01, high=1000)
-    """Frames classified a second, at most; fewer save power."""
+    """Most frames classified per second; fewer save power."""
     hot_fps: float = setting(2.0, low=0.01, high=1000)
-    """The same while the firmware throttles or the SoC is above `hot_c`."""
+    """The same while the firmware throttles or the board is hotter than `hot_c`."""
     hot_c: float = setting(80.0, low=0, high=150)
     load_timeout_s: float = setting(60.0, low=1, high=3600)
 
@@ -82,9 +82,9 @@ class SmoothingConfig:
     """From scores of single frames to a steady label (`device.inference.smoothing`)."""
 
     time_constant_s: float = setting(1.0, low=0, high=3600)
-    """After this time a new sight has 63% of the weight; 0 takes each frame alone."""
+    """After this time a new sight has 63% of the weight; 0: each frame by itself."""
     hysteresis: float = setting(0.05, low=0, high=1)
-    """Another label must lead by this much to replace the present one."""
+    """Another label must lead by this much to replace the current one."""
     threshold: float | None = setting(None, low=0, high=1)
     """Below it the label is "unknown"; not set: the bundle's own threshold."""
     top_k: int = setting(3, low=1, high=1000)
@@ -104,12 +104,12 @@ class JsonConfig(SinkConfig):
 
 @dataclass(frozen=True)
 class ServerConfig(SinkConfig):
-    """What all servers of the device have (`device.outputs.http`)."""
+    """Settings that all servers of the device have (`device.outputs.http`)."""
 
     address: str = "127.0.0.1"
-    """To listen at; another than loopback needs a token."""
+    """The address to listen at; any other than loopback needs a token."""
     port: int = setting(8080, low=0, high=65535)
-    """0 takes any free one."""
+    """0: any free one."""
     token: str = setting("", secret=True)
     """At least 16 characters."""
     hosts: tuple[str, ...] = ()
@@ -137,22 +137,22 @@ class CollectConfig(SinkConfig):
     path: str = "/var/lib/fieldguide/collected"
     """The folder; only photos that were saved there by this sink are ever removed."""
     margin: float = setting(0.2, low=0, high=1)
-    """A frame is uncertain whose best score is this near to the second, or to the threshold."""
+    """A frame is uncertain if its best score is this close to the second, or to the threshold."""
     changes: bool = True
-    """Also frames in which the label changed."""
+    """Also save frames in which the label changed."""
     max_per_minute: float = setting(6.0, low=0.01, high=600)
     max_mb: int = setting(500, low=1, high=10_000_000)
-    """Of the folder; the oldest that nobody labelled go, labelled ones never."""
+    """Limit of the folder; the oldest unlabelled photos are removed, labelled ones never."""
     max_age_days: float = setting(30.0, low=0.01, high=36500)
-    """Of photos that nobody labelled, by a clock that was set (`device.clock`)."""
+    """Limit for unlabelled photos, applied only if the clock was set (`device.clock`)."""
     min_free_mb: int = setting(500, low=0, high=10_000_000)
-    """Left free on the disk, whoever fills it."""
+    """Space kept free on the disk, whatever else fills it."""
     jpeg_quality: int = setting(90, low=50, high=95)
 
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Each section is one sink's; a new sink adds its own here and in `device.outputs.registry`."""
+    """One section per sink; a new sink adds its own here and in `device.outputs.registry`."""
 
     json: JsonConfig = JsonConfig()
     mqtt: MqttConfig = field(default_factory=MqttConfig)
@@ -161,12 +161,12 @@ class OutputConfig:
     collect: CollectConfig = CollectConfig()
 
     def enabled(self) -> dict[str, SinkConfig]:
-        """The sections of the sinks that are to run, by name; equal sections need no new sink."""
+        """The sections of the enabled sinks, by name; if a section is unchanged, so is its sink."""
         sections: dict[str, SinkConfig] = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: section for name, section in sections.items() if section.enabled}
 
     def listeners(self) -> dict[str, ServerConfig]:
-        """Those of them that listen at a port, by name."""
+        """The enabled sections that listen at a port, by name."""
         return {
             name: section
             for name, section in self.enabled().items()
@@ -189,7 +189,7 @@ def load(path: Path) -> Config:
     """Read and check a settings file.
 
     Raises:
-        ConfigError: naming the file, the setting and what it may be.
+        ConfigError: naming the file, the setting and its allowed values.
     """
     config = reader.read_file(Config, path)
     _remember(config)
@@ -201,9 +201,9 @@ def load(path: Path) -> Config:
 
 
 def _remember(config: Config) -> None:
-    """Before anybody can say anything about them."""
+    """Remember all secrets before any message can repeat one."""
     for name, secret in reader.secrets(config):
-        # A source need not be an address, and "auto" is no secret.
+        # A source may be something other than an address, and "auto" is not secret.
         keep = address.remember if name == "camera.source" else address.remember_secret
         keep(secret)
 
@@ -211,7 +211,7 @@ def _remember(config: Config) -> None:
 def _check(config: Config) -> None:
     left, top, right, bottom = config.camera.region
     if left >= right or top >= bottom:
-        raise ConfigError("camera.region: left < right and top < bottom")
+        raise ConfigError("camera.region: left must be below right, and top below bottom")
     width_px, height_px = config.camera.width_px, config.camera.height_px
     if width_px * height_px > MAX_FRAME_PIXELS:
         raise ConfigError(
@@ -228,7 +228,7 @@ def _check(config: Config) -> None:
         "output.collect.path": output.collect.path,
     }
     for name, place in places.items():
-        # It would mean the folder that the service happens to run in.
+        # Empty would mean the current folder of the service.
         if not place:
             raise ConfigError(f"{name} must not be empty; leave it out for the default")
     for name, server in (("output.web", output.web), ("output.prometheus", output.prometheus)):
@@ -240,7 +240,7 @@ def _check(config: Config) -> None:
 
 
 def check_frame_ancestors(origins: tuple[str, ...]) -> None:
-    """Check that each is one origin: anything else would let in more pages, or none.
+    """Check that each is one origin: anything else would allow more pages, or none.
 
     Raises:
         ConfigError: naming the setting and what to write.
@@ -254,7 +254,7 @@ def check_frame_ancestors(origins: tuple[str, ...]) -> None:
 
 
 def check_server(section: str, config: ServerConfig) -> None:
-    """Check that address and token let no stranger in.
+    """Check that address and token keep strangers out.
 
     Raises:
         ConfigError: naming the setting and what to write.
@@ -264,7 +264,7 @@ def check_server(section: str, config: ServerConfig) -> None:
     except ValueError as error:
         raise ConfigError(
             f"{section}.address={config.address!r}: write an IP address: 127.0.0.1 (this machine), "
-            "0.0.0.0 (every network) or one of the machine's own"
+            "0.0.0.0 (every network) or one of this machine's addresses"
         ) from error
     if not loopback and not config.token:
         raise ConfigError(
@@ -274,6 +274,6 @@ def check_server(section: str, config: ServerConfig) -> None:
     visible = config.token.isascii() and config.token.isprintable() and " " not in config.token
     if config.token and not (visible and len(config.token) >= MIN_TOKEN_CHARACTERS):
         raise ConfigError(
-            f"{section}.token: write {MIN_TOKEN_CHARACTERS} or more letters, digits and signs "
+            f"{section}.token: write {MIN_TOKEN_CHARACTERS} or more letters, digits and symbols "
             "without spaces (openssl rand -hex 16)"
         )

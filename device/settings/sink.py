@@ -1,4 +1,4 @@
-"""What the settings of every sink have."""
+"""The settings that every sink has."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the board says of itself: temperature, and the firmware's throttling."""
+"""The board's own sensors: temperature, and the firmware's throttling."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ COOLER_BY_C = 5.0
 
 @dataclass(frozen=True)
 class BoardSensors:
-    """Where to look; a board without a file simply has no such figure."""
+    """Where to read; if a file is missing, so is its figure."""
 
     thermal: Path = THERMAL
     throttled_file: Path = THROTTLED
@@ -33,7 +33,7 @@ class BoardSensors:
         return max((r / 1000 for r in readings if r is not None), default=None)
 
     def throttled(self) -> int | None:
-        """The firmware's word; None on other boards than a Raspberry Pi."""
+        """The firmware's word; None on boards other than a Raspberry Pi."""
         try:
             return int(self.throttled_file.read_text(), 16)
         except (OSError, ValueError):
@@ -41,7 +41,7 @@ class BoardSensors:
 
 
 def explain(throttled: int) -> list[str]:
-    """Names of the conditions that hold now, and of those that held since boot."""
+    """Names of the conditions that hold now, and of those that have held since boot."""
     now = [name for bit, name in FLAGS.items() if throttled >> bit & 1]
     since = [f"{name} since boot" for bit, name in FLAGS.items() if throttled >> (bit + 16) & 1]
     return now + since
@@ -50,7 +50,7 @@ def explain(throttled: int) -> list[str]:
 def must_slow(
     temperature_c: float | None, throttled: int | None, limit_c: float, *, slowed: bool
 ) -> bool:
-    """Whether the frame rate is to be lowered; once it is, until clearly cooler."""
+    """Whether to lower the frame rate; once lowered, until the board is clearly cooler."""
     limit_c -= COOLER_BY_C if slowed else 0.0
     hot = temperature_c is not None and temperature_c >= limit_c
     return hot or bool((throttled or 0) & NOW)

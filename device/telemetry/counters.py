@@ -14,15 +14,15 @@ from device.telemetry.status import BoardStatus, CameraState, CameraStatus, Sink
 
 FPS_WINDOW_S = 5.0
 FEWEST_FPS_SAMPLES = 3
-"""However old they are: a service may be told to classify a frame every 100 s."""
+"""Kept however old they are: the settings may ask for one frame every 100 s."""
 MAX_FPS_SAMPLES = 2000
 
 
 class Telemetry:
     """Thread-safe; every method is short enough for the inference thread.
 
-    Problems come from cameras, brokers and libraries, and go to whoever may look: they are made
-    safe here, once for all outputs.
+    Problem texts come from cameras, brokers and libraries and go to all outputs, so they are made
+    safe here, once for all of them.
     """
 
     def __init__(self, source: str = "") -> None:
@@ -61,36 +61,36 @@ class Telemetry:
             )
 
     def start_sink(self, name: str) -> "SinkCounters":
-        """A sink starts; what it returns is where to tell of it, until it is given back."""
+        """A sink starts; returns the counters to write to, until `end_sink`."""
         sink = SinkCounters()
         with self._lock:
             self._sinks[name] = sink
         return sink
 
     def end_sink(self, name: str, sink: "SinkCounters") -> None:
-        """A sink was closed; another one that runs under its name by now is not concerned."""
+        """A sink was closed; a newer sink with the same name is not affected."""
         with self._lock:
             if self._sinks.get(name) is sink:
                 del self._sinks[name]
 
     def board(self, status: BoardStatus) -> None:
-        """Set what the board says."""
+        """Set the board's state."""
         with self._lock:
             self._board = status
 
     def model(self, info: ModelInfo) -> None:
-        """A model went live; the first one is no swap."""
+        """A model went live; the first one does not count as a swap."""
         with self._lock:
             self._swaps_total += self._model is not None
             self._model, self._model_problem = info, ""
 
     def model_problem(self, problem: str) -> None:
-        """A bundle was not taken."""
+        """A bundle was refused."""
         with self._lock:
             self._model_problem = safe(problem)
 
     def reloaded(self, problem: str = "") -> None:
-        """Settings were read anew, or refused."""
+        """Settings were reloaded, or refused."""
         with self._lock:
             self._config_problem = safe(problem)
             self._reloads_total += not problem
@@ -106,7 +106,7 @@ class Telemetry:
 
 
 class CameraCounters:
-    """How the camera does; who gets its frames writes it."""
+    """The state of the camera; written by whatever reads its frames."""
 
     def __init__(self, source: str) -> None:
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class CameraCounters:
         return self._status
 
     def connecting(self, source: str) -> None:
-        """From here on it is another one."""
+        """From now on the camera is another one."""
         state = CameraState.CONNECTING
         with self._lock:
             self._status = replace(self._status, source=_shown(source), state=state, problem="")
@@ -132,7 +132,7 @@ class CameraCounters:
             )
 
     def lost(self, problem: str, *, stalled: bool = False) -> None:
-        """Frames come no more; `stalled` if nothing but their absence says so."""
+        """Frames stopped coming; `stalled` if their absence is the only sign."""
         with self._lock:
             self._status = replace(
                 self._status,
@@ -143,7 +143,7 @@ class CameraCounters:
             )
 
     def ended(self) -> None:
-        """It was a file or folder, and came to its end."""
+        """The source was a file or folder and has ended."""
         with self._lock:
             self._status = replace(self._status, state=CameraState.ENDED)
 
@@ -167,8 +167,8 @@ class CameraCounters:
         Args:
             came: how many.
             captured_s: `time.monotonic()` of the newest.
-            size_px: its width and height; None if it was not decoded, and they stay as they were.
-            dropped: how many were given up for a newer one.
+            size_px: its width and height; None, if it was not decoded, leaves them as they were.
+            dropped: how many were dropped for a newer one.
             lag_s: how far the newest is behind the camera's stream.
         """
         with self._lock:
@@ -186,7 +186,7 @@ class CameraCounters:
 
 
 class SinkCounters:
-    """How one sink does; its own thread and the inference thread write it."""
+    """The state of one sink; written by its own thread and the inference thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -198,7 +198,7 @@ class SinkCounters:
         return self._status
 
     def dropped(self, observations: int, *, lost_changes: int) -> None:
-        """Observations were given up before the sink took them, some of them label changes."""
+        """Observations were dropped before the sink took them; some were label changes."""
         with self._lock:
             self._status = replace(
                 self._status,
@@ -219,12 +219,12 @@ class SinkCounters:
             self._status = replace(self._status, errors_total=total, problem=safe(problem))
 
     def works(self, *, rest: str = "") -> None:
-        """What failed works again; `rest` is what another of its calls complains of."""
+        """What failed works again; `rest` is the problem of another of its methods, if any."""
         with self._lock:
             self._status = replace(self._status, problem=safe(rest))
 
     def figures(self, figures: Mapping[str, float]) -> None:
-        """What it counts of its own."""
+        """Set the sink's own figures."""
         with self._lock:
             self._status = replace(self._status, figures=dict(figures))
 
@@ -234,7 +234,7 @@ def _shown(source: str) -> str:
 
 
 def _rate(moments: "deque[float]", now_s: float) -> float:
-    """Frames a second over the last seconds, or the last frames if those are further apart."""
+    """Frames per second over the last seconds, or the last frames if they are further apart."""
     while len(moments) > FEWEST_FPS_SAMPLES and moments[0] < now_s - FPS_WINDOW_S:
         moments.popleft()
     if len(moments) < 2:
@@ -243,5 +243,5 @@ def _rate(moments: "deque[float]", now_s: float) -> float:
     overdue_s = now_s - moments[-1] - took_s / (len(moments) - 1)
     if overdue_s > max(FPS_WINDOW_S, took_s):
         return 0.0
-    # From when the next frame is overdue the rate falls.
+    # Once the next frame is overdue, the rate falls.
     return (len(moments) - 1) / max(took_s + max(overdue_s, 0.0), 1e-9)

@@ -25,11 +25,11 @@ class ModelInfo:
     runtime_version: str
     threads: int
     threshold: float
-    """The score, 0..1, from which on a label counts as seen."""
+    """The lowest score, 0..1, at which a label counts as seen."""
     checked_invoke_s: float
-    """Time of one invoke as measured when the model was tested."""
+    """Time of one invoke, measured when the model was tested."""
     accuracy: Accuracy | None = None
-    """As its bundle has it."""
+    """From its bundle; None if the bundle does not say."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Observation:
     """One classified frame. Arrays are shared by all sinks: only read them."""
 
     number: int
-    """Of classified frames since the service started, from 0."""
+    """Counts classified frames since the service started, from 0."""
     unix_s: float
     """Wall clock when the frame was captured: for people; it may jump."""
     monotonic_s: float
@@ -59,7 +59,7 @@ class Observation:
     model: ModelInfo
     invoke_s: float
     overhead_s: float
-    """Work on this frame besides capture and invoke: prepare, copy, dequantize, smooth."""
+    """Work on this frame other than capture and invoke: prepare, copy, dequantize, smooth."""
     latency_s: float
     """From the captured frame to its scores, waiting and `lag_s` included."""
     picture: Pixels | None = field(default=None, repr=False)

@@ -1,4 +1,4 @@
-"""What the service says of its own health."""
+"""A snapshot of the service's health."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,24 +8,24 @@ from device.telemetry.observation import ModelInfo
 
 
 def rounded_rate(fps: float) -> float:
-    """A rate as people get it: one decimal, below 1 two digits."""
+    """A rate rounded for people: one decimal, or two significant digits below 1."""
     return round(fps, 1) if fps >= 1 else float(f"{fps:.2g}")
 
 
 class CameraState(StrEnum):
-    """What a camera does; each output tells it by this word."""
+    """The state of a camera; every output reports it with this word."""
 
     CONNECTING = "connecting"
     STREAMING = "streaming"
     LOST = "lost"
-    """It is tried again and again."""
+    """Opening it is tried again and again."""
     ENDED = "ended"
     """A file or folder came to its end."""
 
 
 @dataclass(frozen=True)
 class CameraStatus:
-    """How the camera does."""
+    """The state of the camera."""
 
     source: str = ""
     """Its address, without password."""
@@ -34,7 +34,7 @@ class CameraStatus:
     """Why it is lost, one line; empty while streaming."""
     frames_total: int = 0
     corrupt_total: int = 0
-    """Frames that could not be decoded; they are passed over."""
+    """Frames that could not be decoded; they are skipped."""
     dropped_total: int = 0
     """Frames of a live camera replaced by a newer one before they were classified."""
     stalls_total: int = 0
@@ -45,12 +45,12 @@ class CameraStatus:
     last_frame_s: float | None = None
     """`time.monotonic()` of the newest frame."""
     lag_s: float = 0.0
-    """How far that one is behind what the camera has sent by then."""
+    """How far that frame was behind the camera's stream."""
 
 
 @dataclass(frozen=True)
 class BoardStatus:
-    """What the board's firmware and sensors say; None where there is no such thing."""
+    """What the board's firmware and sensors report; None where the board has none."""
 
     temperature_c: float | None = None
     throttled: int | None = None
@@ -61,18 +61,18 @@ class BoardStatus:
 
 @dataclass(frozen=True)
 class SinkStatus:
-    """How one sink does."""
+    """The state of one sink."""
 
     delivered_total: int = 0
     dropped_total: int = 0
     """Observations replaced by a newer one before the sink took them."""
     lost_changes_total: int = 0
-    """Of those, the ones in which the label had changed: the sink hung for very long."""
+    """Those of them in which the label had changed: the sink hung for very long."""
     errors_total: int = 0
     problem: str = ""
     """The last error, one line; empty since the last success."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Its own (`device.outputs.sink.Counting`), as of its last tick."""
+    """The sink's own figures (`device.outputs.sink.Counting`), as of its last tick."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Status:
     model: ModelInfo | None
     """None until the first model passed its self-test."""
     model_problem: str
-    """Why the newest bundle was not taken (the one before still runs); else empty."""
+    """Why the newest bundle was refused (the previous one still runs); else empty."""
     swaps_total: int
     """Models swapped in while running."""
     inferences_total: int
@@ -95,8 +95,8 @@ class Status:
     overhead_s_total: float
     latency_s_total: float
     fps: float
-    """Classified frames a second over the last seconds, or frames; 0 when they stopped."""
+    """Classified frames per second, over the last seconds or frames; 0 once they stopped."""
     reloads_total: int
     config_problem: str
-    """Why the newest settings were not taken; else empty."""
+    """Why the newest settings were refused; else empty."""
     sinks: Mapping[str, SinkStatus]

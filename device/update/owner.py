@@ -1,4 +1,4 @@
-"""Root works in a folder of another user as that user: links that lie there lead it nowhere."""
+"""Root works in another user's folder as that user, so links there cannot mislead it."""
 
 import os
 import pwd
@@ -11,8 +11,8 @@ from pathlib import Path
 def acting_as_owner(folder: Path) -> Iterator[None]:
     """Become the owner of a folder for a while, if this is root and the owner is not.
 
-    What the owner may not touch is then out of reach, whatever the owner put into the folder
-    meanwhile. It holds for all threads of the process.
+    Files that the owner may not touch are then out of reach, whatever the owner put into the
+    folder. The change applies to all threads of the process.
     """
     owner = folder.stat()
     if os.geteuid() != 0 or owner.st_uid == 0:
@@ -31,7 +31,7 @@ def acting_as_owner(folder: Path) -> Iterator[None]:
 
 
 def _groups(owner: os.stat_result) -> list[int]:
-    """Also those by which a service's user may use an Edge TPU."""
+    """All groups of the owner, also those that let the service's user use an Edge TPU."""
     try:
         return os.getgrouplist(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
     except KeyError:

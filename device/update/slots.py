@@ -1,16 +1,16 @@
 """Two slots for bundles: one that is current, and one to put the next in or to go back to.
 
     root/slots/a, root/slots/b    a bundle folder each
-    root/current                  a relative link to one of them, the only thing that is live
-    root/confirmed                the same to the one that is kept, if any is
+    root/current                  a relative link to one of them: the live one
+    root/confirmed                a link to the one to keep, if there is one
 
-A slot that is confirmed stays as it is until the other one is: whatever becomes of an update, there
-is a way back. An update on trial is confirmed once it was seen at work, by whoever looked or by the
-service itself; what a person installs is confirmed at once, for nobody comes back to judge it.
-Nothing becomes current before its hashes and its self-test; a kill, a full disk or a power cut at
-any point leaves a current slot that was verified. Only the names that a manifest lists are ever
-written: where a tar says that its members go does not matter. All of it happens as the user who
-owns the root: root itself never follows a link that the service's user made.
+A confirmed slot is not changed until the other one is confirmed: whatever happens to an update,
+there is a way back. An update on trial is confirmed once it was seen working, by a person, a
+deployment or the service itself. What a person installs is confirmed at once, because nobody may
+come back to check it. Nothing becomes current before its hashes and its self-test have passed; a
+kill, a full disk or a power cut at any point leaves a verified slot current. Only the names that a
+manifest lists are ever written, wherever a tar says that its members go. All of it runs as the user
+who owns the root folder: the root user never follows a link that the service's user made.
 """
 
 import fcntl
@@ -45,7 +45,7 @@ class Slot:
     current: bool
     bundle: Bundle | None
     problem: str
-    """Why it holds no whole bundle; empty if it does."""
+    """Why it does not hold a whole bundle; empty if it does."""
 
     def __str__(self) -> str:
         """One line for a person."""
@@ -66,7 +66,7 @@ class Installed:
 
     slot: Slot
     runtime: str
-    """On which the bundle passed its self-test."""
+    """The runtime on which the bundle passed its self-test."""
     changed: bool
     """False if it was there before."""
 
@@ -75,7 +75,7 @@ def status(root: Path) -> tuple[Slot, ...]:
     """Both slots, every byte of them compared with its manifest.
 
     Raises:
-        SlotError: if `current` is something that this module does not make.
+        SlotError: if `current` is not a link that this module made.
     """
     _check_folder(root)
     with acting_as_owner(root):
@@ -84,10 +84,10 @@ def status(root: Path) -> tuple[Slot, ...]:
 
 
 def named(root: Path, what: str) -> str:
-    """The name of the slot that is `CURRENT`, or `CONFIRMED`; empty if none is.
+    """The name of the slot that is `CURRENT`, or `CONFIRMED`; empty if there is none.
 
     Raises:
-        SlotError: if that is no link to a slot.
+        SlotError: if that is not a link to a slot.
     """
     link = root / what
     if not link.is_symlink() and not link.exists():
@@ -96,34 +96,34 @@ def named(root: Path, what: str) -> str:
     for name in NAMES:
         if target == _target(name):
             return name
-    raise SlotError(f"{link} is no link to {SLOTS}/a or {SLOTS}/b: move it away, then try again")
+    raise SlotError(f"{link} does not link to {SLOTS}/a or {SLOTS}/b: move it away and try again")
 
 
 def install(path: Path, root: Path, *, trial: bool = False) -> Installed:
     """Put a bundle into the slot that is not confirmed, and make that one current.
 
-    If none is confirmed, into the one that is not current. If the current slot holds the very same
-    bundle nothing is written; it is tested all the same.
+    If no slot is confirmed, it goes into the one that is not current. If the current slot holds the
+    same bundle already, nothing is written, but it is still tested.
 
     Args:
         path: the bundle, a folder or a tar.
         root: the slots' folder.
-        trial: whether somebody will `confirm` or `revert` it; otherwise it is confirmed now.
+        trial: whether somebody will `confirm` or `revert` it later; otherwise it is confirmed now.
 
     Raises:
-        FieldguideError: if it cannot be; it says what is current if that is another than before.
+        FieldguideError: if it fails; says what is current now if that has changed.
     """
     files = bundle.read_files(path)
     loaded = bundle.from_files(files)
     _check_folder(root)
-    # Before root becomes the owner, who need not be able to run this Python.
+    # Before root becomes the owner, who may not be able to run this Python.
     runtime = _tested(loaded)
     with _changing(root):
         current = named(root, CURRENT)
         changed = not _holds(root, current, files)
         name = _replace(root, current, files) if changed else current
         if not trial and named(root, CONFIRMED) != name:
-            # First: a cut between the two must not leave it as an update that nobody judged.
+            # First: a power cut in between must not leave it as an update that nobody confirms.
             _point(root, CONFIRMED, name)
         if changed:
             _point(root, CURRENT, name)
@@ -131,11 +131,11 @@ def install(path: Path, root: Path, *, trial: bool = False) -> Installed:
 
 
 def _replace(root: Path, current: str, files: Mapping[str, bytes]) -> str:
-    """Write a bundle into the slot that is not kept; returns its name."""
+    """Write a bundle into the slot that is not confirmed; returns the slot's name."""
     kept = _confirmed(root)
     with _written(root, files) as fresh:
         if kept and kept != current:
-            # What is current was never seen at work, and is to be written over.
+            # The current slot was never confirmed, and will be overwritten.
             _point(root, CURRENT, kept)
         name = _other(kept or current)
         slot = _folder(root, name)
@@ -147,10 +147,10 @@ def _replace(root: Path, current: str, files: Mapping[str, bytes]) -> str:
 
 
 def confirm(root: Path) -> Slot:
-    """Note that what is current was seen at work; returns its slot.
+    """Note that the current slot was seen working; returns it.
 
     Raises:
-        SlotError: if nothing whole is current.
+        SlotError: if the current slot does not hold a whole bundle.
     """
     with _changing(root):
         name = named(root, CURRENT)
@@ -164,7 +164,7 @@ def confirm(root: Path) -> Slot:
 
 
 def confirm_running(path: Path, sha256: str) -> bool:
-    """Confirm a bundle that has worked for a while, if that is what is current in slots.
+    """Confirm a bundle that has worked for a while, if it is the current one in slots.
 
     Args:
         path: where the service reads its bundle: the link `CURRENT`, or anything else.
@@ -175,13 +175,13 @@ def confirm_running(path: Path, sha256: str) -> bool:
 
     Raises:
         SlotError: if another update is running, or the disk refuses.
-        OSError: if the folder may not be looked into.
+        OSError: if the folder cannot be read.
     """
     root = path.parent
     if path.name != CURRENT or not path.is_symlink() or not (root / SLOTS).is_dir():
         return False
     if root.stat().st_uid != os.geteuid():
-        # Another's; and a service that has threads at work must not become that user for a while.
+        # It belongs to another user, and a service with running threads must not become that user.
         return False
     name = named(root, CURRENT)
     if name == named(root, CONFIRMED):
@@ -194,13 +194,13 @@ def confirm_running(path: Path, sha256: str) -> bool:
 
 
 def revert(root: Path) -> Slot | None:
-    """Go back to what is confirmed and empty the slot that was not; None if nothing was done.
+    """Go back to the confirmed slot and empty the other one; None if nothing was done.
 
-    So what was never seen at work is not what `rollback` later goes to. Where nothing is current,
-    what is confirmed becomes so, and nothing is emptied.
+    Thus a later `rollback` cannot go to a bundle that was never confirmed. If no slot is current,
+    the confirmed one becomes current, and nothing is emptied.
 
     Raises:
-        SlotError: if it cannot be done.
+        SlotError: if this is not possible.
     """
     with _changing(root):
         name, kept = named(root, CURRENT), _confirmed(root)
@@ -215,11 +215,11 @@ def revert(root: Path) -> Slot | None:
 def rollback(root: Path) -> Slot:
     """Make the other slot current; returns it.
 
-    Its self-test is left to the service, which runs it before it takes any bundle: where both
-    fail, going back must not be refused.
+    Its self-test is left to the service, which runs it for every bundle: even if both bundles fail
+    theirs, going back must be possible.
 
     Raises:
-        SlotError: if the other slot holds no whole bundle.
+        SlotError: if the other slot does not hold a whole bundle.
     """
     with _changing(root):
         name = _other(named(root, CURRENT))
@@ -227,20 +227,20 @@ def rollback(root: Path) -> Slot:
         if slot.problem:
             raise SlotError(f"cannot go back to {SLOTS}/{name}: {slot.problem}")
         if named(root, CONFIRMED):
-            # Whoever asks for it does not want the other one kept.
+            # The user asked to go back, so the other slot need not be kept.
             _point(root, CONFIRMED, name)
         _point(root, CURRENT, name)
         return slot
 
 
 def _confirmed(root: Path) -> str:
-    """The name of the slot that is confirmed and still whole; empty if there is none."""
+    """The name of the confirmed slot if its bundle is still whole; else empty."""
     name = named(root, CONFIRMED)
     return "" if not name or _inspect(root, name, "").problem else name
 
 
 def _folder(root: Path, name: str) -> Path:
-    """The folder of a slot; never that of both, to which no name would lead."""
+    """The folder of a slot; an empty name must not give the folder of both."""
     if name not in NAMES:
         raise ValueError(f"no slot is called {name!r}")
     return root / SLOTS / name
@@ -273,7 +273,7 @@ def _tested(loaded: Bundle) -> str:
 
 @contextmanager
 def _written(root: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
-    """A folder with these files, all on the disk; what is still there in the end is removed."""
+    """A folder with these files, synced to disk; if it is still there at the end it is removed."""
     fresh = root / SLOTS / _UNFINISHED
     try:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -285,7 +285,7 @@ def _written(root: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
 
 
 def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    # Whatever the umask: the service's user is not the one who installs.
+    # Whatever the umask is: the service's user must be able to read what another user installs.
     folder.mkdir()
     folder.chmod(0o755)
     for name, data in files.items():
@@ -297,7 +297,7 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _point(root: Path, what: str, name: str) -> None:
-    """Swap a link in one step, on the disk, too."""
+    """Swap a link in one step, and sync it to disk."""
     link = root / f"{what}.new"
     link.unlink(missing_ok=True)
     link.symlink_to(_target(name))
@@ -316,12 +316,12 @@ def _other(name: str) -> str:
 
 def _check_folder(root: Path) -> None:
     if not root.is_dir():
-        raise SlotError(f"{root}: no such folder; make it, or name another with --root")
+        raise SlotError(f"{root}: no such folder; create it, or name another with --root")
 
 
 @contextmanager
 def _changing(root: Path) -> Iterator[None]:
-    """As the owner and alone; of a full or read-only disk it is said what it leaves behind."""
+    """Run as the owner and under the lock; errors of the disk also say what is current now."""
     _check_folder(root)
     with acting_as_owner(root), _locked(root):
         before = named(root, CURRENT)
@@ -335,7 +335,7 @@ def _changing(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Two at once would fill the same slot; the kernel drops the lock of whoever is killed."""
+    """Lock out other updates, which would fill the same slot; the kernel frees it after a kill."""
     folder = root / SLOTS
     try:
         folder.mkdir(mode=0o755, exist_ok=True)
@@ -361,7 +361,7 @@ def _describe(error: OSError, root: Path) -> str:
 
 
 def _state_after_failure(root: Path, before: str) -> str:
-    """What is current after something failed."""
+    """What is current after a failure, in words."""
     with suppress(OSError, SlotError):
         now = named(root, CURRENT)
         if now != before:

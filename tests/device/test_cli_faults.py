@@ -42,7 +42,7 @@ def test_a_bundle_that_cannot_be_looked_at_is_one_line(
 def test_a_bundle_that_is_no_file_is_one_line(call: Call, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     run = call("selftest", "--bundle", tmp_path / "pipe")
-    assert_one_error_line(run, "neither the folder of a bundle nor its tar")
+    assert_one_error_line(run, "neither a bundle folder nor a bundle tar")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,4 +1,4 @@
-"""How a camera is told user and password: Digest (RFC 7616, RFC 2617), or else Basic (RFC 7617).
+"""Signing in at a camera with user and password: Digest (RFC 7616, RFC 2617) or Basic (RFC 7617).
 
 Of our own: urllib knows MD5 in capitals alone and takes one challenge of several; requests and
 httpx do the latter, too, and are megabytes that a board would hold for a few hashes.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote_from_bytes
 
 ALGORITHMS = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
-"""Those of RFC 7616, by their names for hashlib; the best first."""
+"""The algorithms of RFC 7616 with their hashlib names; the best first."""
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _ITEM = re.compile(
     rf'[\s,]*(?:(?P<key>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"?|(?P<plain>[^\s,"]*))'
@@ -29,11 +29,11 @@ class Challenge:
     scheme: str
     """In lower case."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """By names in lower case, as HTTP has them: bytes as Latin-1."""
+    """By lower-case name; values as in HTTP, with bytes read as Latin-1."""
 
     @property
     def algorithm(self) -> str:
-        """Of Digest, in capitals, without -SESS."""
+        """The Digest algorithm, in capitals, without -SESS."""
         return self._algorithm.removesuffix("-SESS")
 
     @property
@@ -48,12 +48,12 @@ class Challenge:
 
     @property
     def is_utf8(self) -> bool:
-        """Whether the server says that it takes names and passwords for UTF-8."""
+        """Whether the server says that it reads names and passwords as UTF-8."""
         return self._word("charset") == "utf-8"
 
     @property
     def hides_user(self) -> bool:
-        """Whether the user's name goes as a hash."""
+        """Whether the user's name is sent as a hash."""
         return self._word("userhash") == "true"
 
     @property
@@ -71,13 +71,13 @@ class Challenge:
 
 
 def challenges(headers: Iterable[str]) -> list[Challenge]:
-    """All that stand in WWW-Authenticate headers, each of which may hold several.
+    """All challenges in WWW-Authenticate headers, each of which may hold several.
 
-    What is none is passed over: cameras write odd headers.
+    Anything else is skipped: cameras write odd headers.
     """
     found: list[Challenge] = []
     for header in headers:
-        # A name alone begins a challenge, one with = belongs to the challenge before.
+        # A bare name begins a challenge; a name with = belongs to the challenge before it.
         parameters: dict[str, str] = {}
         for item in _ITEM.finditer(header):
             if item["scheme"]:
@@ -92,14 +92,14 @@ def challenges(headers: Iterable[str]) -> list[Challenge]:
 
 
 def best(offered: Iterable[Challenge]) -> Challenge:
-    """The safest of challenges that we can answer; never Basic where Digest is offered.
+    """The safest challenge that we can answer; never Basic if Digest is offered.
 
     Raises:
-        ValueError: if there is none; says what is offered.
+        ValueError: if we can answer none; says what is offered.
     """
     offered = list(offered)
     digests = [challenge for challenge in offered if challenge.scheme == "digest"]
-    # MD5 may be forbidden on a machine, SHA-512-256 not be known.
+    # MD5 may be forbidden on this machine, and SHA-512-256 unknown.
     known = hashlib.algorithms_available
     order = [name for name, function in ALGORITHMS.items() if function in known]
     usable = [challenge for challenge in digests if challenge.algorithm in order]
@@ -113,7 +113,7 @@ def best(offered: Iterable[Challenge]) -> Challenge:
 
 
 class SignIn:
-    """User and password for one server, and what it asked for last."""
+    """User and password for one server, and its latest challenge."""
 
     def __init__(self, user: bytes, password: bytes) -> None:
         self._user, self._password = user, password
@@ -122,7 +122,7 @@ class SignIn:
         self._was_digest = False
 
     def header(self, method: str, uri: str) -> str:
-        """Authorization for the next request; empty as long as nothing is known of the server.
+        """The Authorization header for the next request; empty until the server has asked for one.
 
         Args:
             method: GET and so on.
@@ -138,10 +138,10 @@ class SignIn:
         return digest(challenge, self._user, self._password, method, uri, self._count, once)
 
     def take(self, headers: Iterable[str]) -> Challenge:
-        """Note what a server asks for; the next `header` answers it.
+        """Note what the server asks for; the next `header` answers it.
 
         Raises:
-            ValueError: if it is nothing that can be answered, or less than it asked for before.
+            ValueError: if we cannot answer it, or it is weaker than what it asked for before.
         """
         challenge = best(challenges(headers))
         if self._was_digest and challenge.scheme == "basic":
@@ -151,7 +151,7 @@ class SignIn:
         return challenge
 
     def forget(self) -> None:
-        """A refused password is not sent again without being asked for."""
+        """Do not send a refused password again until the server asks for it."""
         self._challenge = None
 
 
@@ -161,9 +161,9 @@ def digest(
     """The header that answers a Digest challenge.
 
     Args:
-        challenge: of which the algorithm is in `ALGORITHMS`.
-        user: as the server knows it: UTF-8, unless it is an old one.
-        password: the same.
+        challenge: its algorithm is in `ALGORITHMS`.
+        user: in the server's encoding: UTF-8 unless it is an old server.
+        password: likewise.
         method: GET and so on.
         uri: path and query.
         count: of requests with this nonce, from 1.
@@ -182,7 +182,7 @@ def digest(
     counted = [f"{count:08x}", once, qop] if qop else []
     fields["response"] = _quoted(hashed(secret, _bytes(nonce), *counted, asked))
     if "algorithm" in said:
-        # As it is spelled there: not everybody reads it in any case.
+        # Spelled as the server spells it: some servers are case-sensitive here.
         fields["algorithm"] = said["algorithm"]
     if "opaque" in said:
         fields["opaque"] = _quoted(said["opaque"])
@@ -221,7 +221,7 @@ def _quoted(text: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """What a header's text was before http.client read it."""
+    """The bytes of a header's text before http.client decoded it."""
     return text.encode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""The body of an HTTP answer, and what it is: by its first bytes, as cameras' headers often err."""
+"""The body of an HTTP response, and its kind by its first bytes: headers are often wrong."""
 
 import re
 import time
@@ -11,9 +11,9 @@ READ_BYTES = 256 * 1024
 FIRST_BYTES = 16
 START_OF_JPEG = b"\xff\xd8"
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-"""Every film has such bytes at its beginning."""
+"""Every video has such bytes at its beginning."""
 _BY_NAME = re.compile(rb"#EXTM3U|....ftyp", re.S)
-"""Lists of addresses, and films whose reader jumps about in them."""
+"""Playlists, and videos whose reader must seek."""
 _IMAGES = (b"\x89PNG", b"GIF8")
 
 
@@ -28,16 +28,16 @@ class Kind(Enum):
 
 
 class Body:
-    """Bytes of an answer as they come, of which the first can be looked at beforehand."""
+    """The bytes of a response as they come; the first ones can be read ahead."""
 
     def __init__(self, answer: HTTPResponse, limit_s: float) -> None:
-        """Read nothing yet; nothing whole within `limit_s` is an error."""
+        """Read nothing yet. No whole picture within `limit_s` is an error."""
         self._answer, self.limit_s = answer, limit_s
         self._kept = b""
         self._since_s = time.monotonic()
 
     def first(self) -> bytes:
-        """The first bytes behind empty lines; they will be read all the same.
+        """The first bytes after any empty lines; `read` still returns them.
 
         Raises:
             SourceError: if they do not come.
@@ -51,38 +51,38 @@ class Body:
         return start
 
     def read(self, most: int = READ_BYTES) -> bytes:
-        """Bytes that are there, waited for; none at the end."""
+        """Wait for bytes and return those that came; none at the end."""
         if not self._kept:
             return self._answer.read1(most)
         data, self._kept = self._kept[:most], self._kept[most:]
         return data
 
     def restart_timer(self) -> None:
-        """Something whole was in what came: the time for the next begins."""
+        """A whole picture came: the time limit for the next begins."""
         self._since_s = time.monotonic()
 
     def check(self) -> None:
-        """Raise SourceError if nothing whole came for too long, though bytes did."""
-        # The socket's own limit does not see a camera that sends byte by byte.
+        """Raise SourceError if no whole picture came for too long, even if bytes did."""
+        # The socket's own limit does not catch a camera that sends byte by byte.
         if time.monotonic() - self._since_s > self.limit_s:
             raise SourceError(f"no picture for {self.limit_s:.3g} s")
 
 
 class FilmReader:
-    """What PyAV reads a body by."""
+    """Lets PyAV read a body."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
 
     def read(self, most: int) -> bytes:
-        """As a file has it."""
+        """Read like a file."""
         data = self._body.read(most)
         self._body.check()
         return data
 
 
 def kind_of(first: bytes, declared: str) -> Kind:
-    """What a body is.
+    """The kind of a body.
 
     Args:
         first: its first bytes.

@@ -25,7 +25,7 @@ POLL_PAUSE_S = 0.25
 
 @dataclass(frozen=True)
 class HttpCamera(FrameSource):
-    """A camera on the network that sends JPEG; whatever else its address gives is PyAV's."""
+    """A camera on the network that sends JPEG; anything else at its address goes to PyAV."""
 
     address: str = field(repr=False)
     """http or https, with user and password if the camera asks for them (Digest or Basic)."""
@@ -46,7 +46,7 @@ class HttpCamera(FrameSource):
                 body, declared = Body(answer, self.config.stall_limit_s), _declared(answer)
                 kind = kind_of(body.first(), declared)
                 if kind is Kind.NONE:
-                    raise SourceError(f"it sends {declared or 'something'}, no pictures")
+                    raise SourceError(f"it sends {declared or 'something'}, not pictures")
                 if kind is Kind.PARTS:
                     yield from self._decoded(_streamed(body, Parts(_boundary(answer))), name)
                     raise SourceError("the stream ended")
@@ -57,9 +57,9 @@ class HttpCamera(FrameSource):
             yield from NetworkStream(self.address, self.config, self.demand).frames()
 
     def _decoded(self, pictures: Iterator[list[bytes]], name: str) -> Iterator[Frame]:
-        """The newest picture each time: those that waited with it are out of date.
+        """Decode only the newest of the waiting pictures: the others are out of date.
 
-        None is decoded while more will come before anybody wants one.
+        Nothing is decoded if more pictures will come before one is wanted.
         """
         number, last_s = -1, -math.inf
         for waiting in pictures:
@@ -72,7 +72,7 @@ class HttpCamera(FrameSource):
                 yield frame_of_jpeg(f"{name}#{number}", waiting[-1], len(waiting) - 1)
 
     def _film(self, body: Body) -> Iterator[Frame]:
-        """Over the same connection: some servers have but one."""
+        """Read a video over the same connection: some servers allow only one."""
         body.limit_s = self.config.open_limit_s
         stream = NetworkStream(self.address, self.config, self.demand, FilmReader(body))
         for frame in stream.frames():
@@ -80,14 +80,14 @@ class HttpCamera(FrameSource):
             body.restart_timer()
 
     def _single(self, body: Body, client: HttpClient) -> Iterator[list[bytes]]:
-        """A picture, then by further requests the next ones; or a stream of bare pictures."""
+        """One picture, then the next ones by further requests; or a stream of bare pictures."""
         pictures, count = Pictures(), 0
         for waiting in _streamed(body, pictures):
             yield waiting
             count += len(waiting)
         yield [pictures.rest()]
         if count:
-            # Its end alone tells a single picture from a stream.
+            # Only the end of the body tells a single picture from a stream.
             raise SourceError("the stream ended")
         while True:
             time.sleep(max(POLL_PAUSE_S, 1 / self.config.fps))
@@ -99,13 +99,13 @@ class HttpCamera(FrameSource):
 
 
 def frame_of_jpeg(name: str, data: bytes, outdated: int = 0) -> Frame:
-    """A frame of the bytes of a JPEG, or with an error if they are none."""
+    """A frame from the bytes of a JPEG; with an error if they are not a JPEG."""
     started_s = time.perf_counter()
     picture, problem = None, ""
     try:
         data = data.lstrip(b"\r\n")
         if not data.startswith(START_OF_JPEG):
-            raise PhotoError("no JPEG")
+            raise PhotoError("not a JPEG")
         picture = photos.decode_frame(data)
     except PhotoError as error:
         problem = f"damaged frame: {error}"
@@ -114,7 +114,7 @@ def frame_of_jpeg(name: str, data: bytes, outdated: int = 0) -> Frame:
 
 
 def _declared(answer: HTTPResponse) -> str:
-    """Its Content-Type; not the one that Python gives what has none."""
+    """Its Content-Type; empty if it has none, where Python would return a default."""
     return answer.headers.get_content_type() if "Content-Type" in answer.headers else ""
 
 

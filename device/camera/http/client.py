@@ -1,4 +1,4 @@
-"""Asks a camera over HTTP: with its password, its own certificate, and time limits."""
+"""The HTTP client for cameras: passwords, cameras' own certificates, and time limits."""
 
 import ssl
 from http.client import HTTPConnection, HTTPMessage, HTTPResponse, HTTPSConnection
@@ -15,17 +15,17 @@ Origin = tuple[str, str, int]
 
 
 class HttpClient:
-    """One address; what its server asked for is remembered from one request to the next."""
+    """A client for one address; it remembers the server's challenge between requests."""
 
     def __init__(self, address: str, stall_limit_s: float) -> None:
-        """Connect to nothing yet.
+        """Prepare, without connecting yet.
 
         Args:
             address: http or https, with user and password if there are any.
             stall_limit_s: how long each wait for more of an answer may take.
 
         Raises:
-            ValueError: if the address cannot be one.
+            ValueError: if it is not a valid address.
         """
         self._address = parse(address)
         self._opener = request.OpenerDirector()
@@ -41,12 +41,12 @@ class HttpClient:
         self._opener.addheaders = [("User-Agent", f"fieldguide/{__version__}")]
 
     def open(self) -> HTTPResponse:
-        """Ask for it.
+        """Request the address.
 
         Raises:
-            OSError: if it does not answer, or with an error.
-            HTTPException: if what it answers is no HTTP.
-            ValueError: if it asks for a way to sign in that is not known, or redirects to nowhere.
+            OSError: if it does not answer, or answers with an error.
+            HTTPException: if the answer is not HTTP.
+            ValueError: if it asks for an unknown way to sign in, or redirects to nowhere.
         """
         address = self._address
         url = f"{address.scheme}://{address.place}{address.target}"
@@ -55,7 +55,7 @@ class HttpClient:
 
 
 class _SignInHandler(request.BaseHandler):
-    """Signs in at the camera, and nowhere that it may send us."""
+    """Signs in at the camera, but not where it may redirect us."""
 
     handler_order = 490
     """Before errors are raised."""
@@ -66,12 +66,12 @@ class _SignInHandler(request.BaseHandler):
         self._sign_in = SignIn(address.user, address.password)
 
     def http_request(self, wanted: request.Request) -> request.Request:
-        """Called by urllib before each request, those that follow redirects as well."""
+        """Called by urllib before each request, also after redirects."""
         wanted.remove_header("Authorization")
         if self._is_ours(wanted):
             header = self._sign_in.header(wanted.get_method(), wanted.selector)
             if header:
-                # Not one that urllib takes along to where it is redirected.
+                # urllib does not repeat this header after a redirect.
                 wanted.add_unredirected_header("Authorization", header)
         return wanted
 
@@ -80,7 +80,7 @@ class _SignInHandler(request.BaseHandler):
     def http_error_401(
         self, wanted: request.Request, file: IO[bytes], _code: int, _text: str, head: HTTPMessage
     ) -> HTTPResponse | None:
-        """Called by urllib; without an answer it raises the error."""
+        """Called by urllib; if this returns None, urllib raises the error."""
         if not self._is_ours(wanted):
             return None
         refused: int = getattr(wanted, "refused", 0)
@@ -89,7 +89,7 @@ class _SignInHandler(request.BaseHandler):
             self._sign_in.forget()
             return None
         wanted.refused = refused + 1  # type: ignore[attr-defined]
-        # Some cameras have one connection.
+        # Some cameras allow only one connection.
         file.close()
         answer: HTTPResponse = self.parent.open(wanted, timeout=wanted.timeout)
         return answer
@@ -111,13 +111,13 @@ def _origin(wanted: request.Request) -> Origin:
 
 
 class _TwoTimeouts:
-    """Other time limits for what follows an answer's header than for all before."""
+    """A connection with separate time limits before and after the response's header."""
 
     stall_limit_s: float
     sock: Any
 
     def getresponse(self) -> HTTPResponse:
-        # An answer may take the socket with it.
+        # The response may take over the socket.
         sock = self.sock
         answer: HTTPResponse = super().getresponse()  # type: ignore[misc]
         sock.settimeout(self.stall_limit_s)
@@ -140,7 +140,7 @@ class _Connector(request.AbstractHTTPHandler):
         return self.do_open(self._plain, wanted)
 
     def https_open(self, wanted: request.Request) -> HTTPResponse:
-        """Called by urllib; certificates are not checked: those of cameras are their own."""
+        """Called by urllib. Certificates are not checked: cameras sign their own."""
         trusting = ssl.create_default_context()
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         return self.do_open(self._secure, wanted, context=trusting)

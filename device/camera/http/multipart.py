@@ -1,4 +1,4 @@
-"""Pictures out of streams as network cameras send them, mostly multipart/x-mixed-replace."""
+"""Splits the streams of network cameras, mostly multipart/x-mixed-replace, into pictures."""
 
 import re
 
@@ -10,30 +10,29 @@ MAX_GAP_BYTES = 1024
 ANY_BOUNDARY = b"\n--"
 
 _HEAD = re.compile(rb"\n([^\n]+)\n((?:[^\r\n][^\n]*\n)*)\r?\n")
-"""A boundary's line, header lines, an empty line; lines may end without a carriage return."""
+"""A boundary line, header lines and an empty line; lines may end without a carriage return."""
 _GAP = re.compile(rb"\xff\xd9[\t\r\n\x20-\x7e]{0,%d}(?=\xff\xd8\xff)" % MAX_GAP_BYTES)
-"""From one picture's end to the next one's beginning; inside of one, other bytes are between."""
+"""From the end of one picture to the start of the next; inside a picture this cannot match."""
 _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,12})[ \t]*\r?$", re.I | re.M)
 
 
 class Parts:
-    """Takes a stream's bytes in pieces of any size, gives back the bodies of its whole parts.
+    """Takes a stream's bytes in pieces of any size and returns the bodies of complete parts.
 
-    Cameras declare boundaries with dashes too many or too few, so the boundary is learnt from the
-    stream; lengths are missing or wrong, so after each body the boundary is looked for again.
+    Cameras declare boundaries with too many or too few dashes, so the boundary is learnt from the
+    stream. Lengths are missing or wrong, so the boundary is searched for again after each body.
     """
 
     def __init__(self, declared: str = "") -> None:
         """Begin.
 
         Args:
-            declared: the boundary that the header names; it counts where the stream's have no
-                dashes.
+            declared: the boundary in the header; used if the stream's boundaries have no dashes.
         """
         self._boundary = ANY_BOUNDARY
         self._declared = b"\n" + declared.strip().encode("latin-1", "replace")
         self._data = bytearray(b"\n")
-        """What is not given back yet, behind the end of a line."""
+        """Bytes not returned yet, after a line end."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The bodies that these bytes complete, in order.
@@ -63,7 +62,7 @@ class Parts:
         if end is None or end > len(self._data):
             return None
         body = bytes(self._data[head.end() : end])
-        # Some cameras let the next boundary follow at once, instead of on a line of its own.
+        # Some cameras do not put the next boundary on a new line.
         self._data[:end] = b"\n"
         return body if length else body.removesuffix(b"\r")
 
@@ -73,26 +72,26 @@ class Parts:
             bare = self._data.find(self._declared)
             if bare >= 0 and (found < 0 or bare < found):
                 self._boundary, found = self._declared, bare
-        # Not found, its beginning may be there.
+        # If it was not found, its beginning may still be at the end.
         kept = max(len(self._boundary), len(self._declared))
         del self._data[: max(0, len(self._data) - kept) if found < 0 else found]
 
     def _end_before_boundary(self, start: int) -> int | None:
-        # Of an empty body the line before the boundary is the header's last.
+        # If the body is empty, the line before the boundary is the header's last.
         found = self._data.find(self._boundary, start - 1)
         return max(start, found) if found >= 0 else None
 
 
 class Pictures:
-    """The same for JPEGs with nothing between them, or with lines of text that say nothing."""
+    """The same for JPEGs with nothing, or only meaningless lines of text, between them."""
 
     def __init__(self) -> None:
         self._data = bytearray()
         self._looked = 0
-        """How much of it holds no end."""
+        """How many bytes were searched and hold no end of a picture."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The pictures behind which these bytes begin another one, in order.
+        """The pictures that are complete because these bytes begin another one, in order.
 
         Raises:
             SourceError: if a picture is too large.
@@ -100,7 +99,7 @@ class Pictures:
         self._data += data
         pictures, start = [], 0
         for gap in _GAP.finditer(self._data, self._looked):
-            # The end's mark belongs to it.
+            # The end marker belongs to the picture.
             pictures.append(bytes(self._data[start : gap.start() + 2]))
             start = gap.end()
         del self._data[:start]
@@ -110,5 +109,5 @@ class Pictures:
         return pictures
 
     def rest(self) -> bytes:
-        """What came behind the last end: at the end of all, a picture."""
+        """The bytes after the last complete picture; when the stream ends, they are a picture."""
         return bytes(self._data)

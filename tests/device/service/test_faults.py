@@ -39,7 +39,7 @@ FAULTS_IN_THE_LOG = (
     "camera: frames are back",
     "settings reloaded",
     "model: tiny",
-    "the one before goes on",
+    "the previous one keeps running",
 )
 
 

@@ -262,7 +262,7 @@ def test_an_old_camera_that_hangs_ends_the_service_for_a_new_process(
         service.reload(settings(tiny_bundle, camera.url))
         service.wait_for_log("settings reloaded")
         assert service.wait() == 1
-    assert service.log[-1] == "error: camera: the old one hangs: a new process is needed"
+    assert service.log[-1] == "error: camera: the previous camera hangs: a new process is needed"
 
 
 def test_closed_cameras_that_are_slow_to_let_go_end_nothing(

@@ -91,7 +91,7 @@ def test_a_camera_s_secrets_are_in_nothing_that_is_shown_sent_or_stored(
             eventually(lambda: any("refused" in message for message in messages))
             told = [asked(web, "/health"), asked(metrics, "/metrics")]
             service.reload(text.replace('user = "garden"', "user = 5"))
-            service.wait_for_log("settings not taken")
+            service.wait_for_log("settings not accepted")
             assert service.stop()[0] == 0
     sent = [payload for _, payload, _ in listener.messages]
     stored = [

@@ -167,7 +167,7 @@ def test_a_replaced_bundle_is_swapped_in_and_a_broken_one_is_not(
         point(current, tmp_path / "c", renamed)
         eventually(lambda: service.lines[-1]["label"] == "rouge")
         assert service.stop()[0] == 0
-    assert sum("the one before goes on" in line for line in service.log) == 1
+    assert sum("the previous one keeps running" in line for line in service.log) == 1
     numbers = [line["frame"] for line in service.lines]
     assert numbers == list(range(numbers[0], numbers[-1] + 1)), "no frame was lost in the swap"
 
@@ -183,7 +183,7 @@ def test_a_model_that_crashes_its_self_test_never_reaches_the_service(
         forged = resealed({**files, contract.MODEL: files[contract.MODEL][:64] + os.urandom(4096)})
         for name, data in forged.items():
             (current / name).write_bytes(data)
-        service.wait_for_log("the one before goes on")
+        service.wait_for_log("the previous one keeps running")
         service.wait_for_lines(10)
         assert service.stop()[0] == 0
 

@@ -56,7 +56,7 @@ def test_a_folder_of_damaged_photos_alone_is_a_failure(tiny_bundle: Path, tmp_pa
     path.write_text(settings(tiny_bundle, str(photos)))
     run = device("serve", "--config", path)
     assert run.returncode == 1 and run.stdout == ""
-    assert run.stderr.splitlines()[-1] == f"error: {photos}: not one picture is whole, of 2"
+    assert run.stderr.splitlines()[-1] == f"error: {photos}: none of 2 pictures could be decoded"
 
 
 def test_settings_are_read_anew_on_sighup_and_broken_ones_change_nothing(
@@ -83,7 +83,7 @@ def test_a_source_that_is_none_costs_a_running_camera_nothing(
     with running(tmp_path, settings(tiny_bundle, camera.url)) as service:
         service.wait_for_lines(2)
         service.reload(settings(tiny_bundle, source))
-        service.wait_for_log("settings not taken, the old ones stay")
+        service.wait_for_log("settings not accepted, the old ones stay in use")
         service.wait_for_lines(5)
         assert service.stop()[0] == 0
 

@@ -90,8 +90,8 @@ def test_settings_that_a_windows_editor_saved_are_read(encoding: str, tmp_path: 
         ("utf-16", "save it as UTF-8"),
         ("utf-16-le", "save it as UTF-8"),
         ("utf-32", "save it as UTF-8"),
-        ("latin-1", "line 2: a letter that is not UTF-8"),
-        ("cp1252", "line 2: a letter that is not UTF-8"),
+        ("latin-1", "line 2: a character that is not UTF-8"),
+        ("cp1252", "line 2: a character that is not UTF-8"),
     ],
 )
 def test_settings_in_another_alphabet_say_how_to_save_them(
@@ -120,7 +120,7 @@ def test_settings_that_cannot_be_read_just_now_are_no_wrong_settings(
 
 
 def test_a_folder_in_place_of_settings_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="name the settings' file") as error:
+    with pytest.raises(ConfigError, match="name the settings file") as error:
         sections.load(tmp_path)
     assert error.value.exit_status == 2
 
@@ -136,7 +136,7 @@ def test_a_folder_in_place_of_settings_is_a_mistake(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_in_a_secret_does_not_show_it(text: str) -> None:
-    with pytest.raises(ConfigError, match='write a text in "quotes"') as error:
+    with pytest.raises(ConfigError, match='write text in "quotes"') as error:
         read(text)
     assert "31415" not in str(error.value)
 
@@ -153,7 +153,7 @@ def test_a_camera_is_asked_for_no_more_than_memory_has_room_for(tmp_path: Path) 
 def test_a_region_inside_out_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "fieldguide.toml"
     path.write_text("[camera]\nregion = [0.5, 0.0, 0.4, 1.0]")
-    with pytest.raises(ConfigError, match="left < right"):
+    with pytest.raises(ConfigError, match="left must be below right"):
         sections.load(path)
 
 

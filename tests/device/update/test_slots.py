@@ -227,7 +227,7 @@ def test_a_current_that_is_not_ours_is_left_alone(
     more = [tmp_path / "first.tar"] if action == "install" else []
     before = everything(tmp_path)
     run = call("slots", action, *more, "--root", root)
-    assert_one_error_line(run, "is no link to slots/a or slots/b: move it away, then try again")
+    assert_one_error_line(run, "does not link to slots/a or slots/b: move it away and try again")
     assert everything(tmp_path) == before
 
 

@@ -178,6 +178,6 @@ def test_first_bytes_say_what_it_is(data: bytes, declared: str, kind: Kind) -> N
 def test_an_answer_without_a_body_is_one_line(kind: str) -> None:
     with (
         server(lambda handler: send(handler, kind, b"")) as address,
-        pytest.raises(SourceError, match="no pictures"),
+        pytest.raises(SourceError, match="not pictures"),
     ):
         first(address)

@@ -119,7 +119,7 @@ def test_https_with_the_camera_s_own_certificate_is_read(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
-    [(404, "text/html", "404"), (200, "text/html", "it sends text/html, no pictures")],
+    [(404, "text/html", "404"), (200, "text/html", "it sends text/html, not pictures")],
 )
 def test_an_address_without_pictures_is_one_line(status: int, kind: str, words: str) -> None:
     with (
