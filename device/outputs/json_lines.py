@@ -14,16 +14,16 @@ STDOUT = "-"
 
 
 class JsonLines:
-    """Appends lines; each is whole, or not there.
+    """Appends lines; each is written whole or not at all.
 
-    A file that was moved away (log rotation) is made anew within a second.
+    A file that was moved away (log rotation) is created again within a second.
     """
 
     name = "json"
     wants_pictures = False
 
     def __init__(self, config: JsonConfig) -> None:
-        """Take the settings; raises ConfigError if there is no standard output to write to."""
+        """Take the settings; raises ConfigError if standard output is needed but closed."""
         if config.path == STDOUT and sys.stdout is None:
             raise ConfigError("output.json: standard output is closed; set a path or enabled=false")
         self._only_changes = config.only_changes
@@ -34,7 +34,7 @@ class JsonLines:
         """Write the observation's line.
 
         Raises:
-            OSError: if the disk is full or the reader has gone.
+            OSError: if the disk is full or the reader is gone.
         """
         if self._only_changes and not observation.changed:
             return
@@ -43,7 +43,7 @@ class JsonLines:
         _write_whole(self._file, (json.dumps(observation.record()) + "\n").encode())
 
     def tick(self, status: Status) -> None:
-        """Notice that the file was moved or removed."""
+        """Close the file if it was moved or removed; the next line creates it again."""
         if self._path is not None and self._file is not None and not self._is_current():
             self.close()
 
@@ -66,7 +66,7 @@ class JsonLines:
 
 
 def _write_whole(file: int, line: bytes) -> None:
-    """Write a line, or take back the part of it that fitted on the disk."""
+    """Write a line, or remove the part of it that fitted on the disk."""
     written = os.write(file, line)
     while written < len(line):
         try:
@@ -80,5 +80,5 @@ def _take_back(file: int, count: int) -> None:
     try:
         os.ftruncate(file, os.fstat(file).st_size - count)
     except OSError:
-        # A pipe cannot give anything back.
+        # A pipe cannot be truncated.
         return

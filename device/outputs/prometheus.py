@@ -1,7 +1,7 @@
 """The sink with metrics for Prometheus.
 
-Everything is read from the service's own counters when someone asks. Units are base units,
-shares go from 0 to 1, and no metric has a label that grows with the frames.
+Everything is read from the service's own counters on request. Units are base units, shares go from
+0 to 1, and no metric's labels grow with the number of frames.
 """
 
 import time
@@ -29,13 +29,13 @@ from device.telemetry.status import CameraState, CameraStatus, SinkStatus, Statu
 
 PREFIX = "fieldguide_"
 MAX_LABELS = 100
-"""Classes with a score of their own, the best ones; each is a time series."""
+"""How many classes, best first, have their own score; each is a time series."""
 OTHERS = "(other)"
 """Counts the changes to labels beyond the first `MAX_LABELS`."""
 
 
 class Prometheus(ServingSink):
-    """Serves /metrics; see `device.outputs.http.access` for who gets it."""
+    """Serves /metrics; `device.outputs.http.access` decides who gets it."""
 
     name = "prometheus"
     wants_pictures = False
@@ -46,7 +46,7 @@ class Prometheus(ServingSink):
         self._newest: Observation | None = None
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(self._collect))
-        # Memory, processor time and open files, under the names that all exporters give them.
+        # Memory, processor time and open files, under the names that all exporters use.
         ProcessCollector(registry=self._registry)
         self._changes: Counter[str] = Counter()
 
@@ -76,7 +76,7 @@ class Prometheus(ServingSink):
         yield from figures(status)
         yield changes(self._changes)
         if self._newest is not None and status.camera.state == CameraState.STREAMING:
-            # Scores of a lost camera would look like news.
+            # Scores of a lost camera would look current.
             yield from scores(self._newest)
 
 
@@ -102,25 +102,27 @@ def service(status: Status) -> Iterator[Metric]:
         }
     yield InfoMetricFamily("fieldguide", "Versions of the service and its model", facts)
     yield _gauge("uptime_seconds", "Time since the service started", status.uptime_s)
-    yield _gauge("inference_rate_hertz", "Frames classified a second, lately", status.fps)
+    yield _gauge("inference_rate_hertz", "Frames classified per second, lately", status.fps)
     count = status.inferences_total
     times = {
         "invoke": ("One run of the model", status.invoke_s_total),
-        "overhead": ("Work on a frame besides capture and invoke", status.overhead_s_total),
+        "overhead": ("Work on a frame other than capture and invoke", status.overhead_s_total),
         "latency": ("From the captured frame to its scores", status.latency_s_total),
     }
     for name, (words, total_s) in times.items():
         yield SummaryMetricFamily(f"{PREFIX}{name}_seconds", words, count, total_s)
     yield _counter("model_swaps", "Models swapped in while running", status.swaps_total)
-    refused = "Whether the newest bundle was refused and the one before runs on"
+    refused = "Whether the newest bundle was refused and the old one still runs"
     yield _gauge("model_refused", refused, bool(status.model_problem))
-    yield _counter("settings_reloads", "Settings read anew", status.reloads_total)
-    refused = "Whether the newest settings were refused and the ones before hold"
+    yield _counter(
+        "settings_reloads", "Times that the settings were reloaded", status.reloads_total
+    )
+    refused = "Whether the newest settings were refused and the old ones are in use"
     yield _gauge("settings_refused", refused, bool(status.config_problem))
 
 
 def camera(status: CameraStatus) -> Iterator[Metric]:
-    """Frames, and how often they failed to come."""
+    """Frames, and how often they did not come."""
     yield _gauge("camera_up", "Whether frames come", status.state == CameraState.STREAMING)
     if status.last_frame_s is not None:
         age_s = time.monotonic() - status.last_frame_s
@@ -139,14 +141,14 @@ def camera(status: CameraStatus) -> Iterator[Metric]:
 
 
 def board(status: Status) -> Iterator[Metric]:
-    """Temperature and throttling, where the board tells."""
+    """Temperature and throttling, if the board reports them."""
     state = status.board
     if state.temperature_c is not None:
         words = "The hottest sensor"
         yield _gauge("board_temperature_celsius", words, state.temperature_c)
     yield _gauge("board_slowed", "Whether the frame rate is lowered", state.slowed)
     if state.throttled is not None:
-        words = "What the firmware complains of"
+        words = "Problems that the firmware reports"
         now = _family("board_throttled", f"{words} now", ["reason"])
         since = _family("board_throttled_since_boot", f"{words} since boot", ["reason"])
         for bit, reason in FLAGS.items():
@@ -157,7 +159,7 @@ def board(status: Status) -> Iterator[Metric]:
 
 def outputs(status: Status) -> Iterator[Metric]:
     """Each sink's own counts."""
-    up = _family("output_up", "Whether the output's last try worked", ["output"])
+    up = _family("output_up", "Whether the output's last attempt worked", ["output"])
     for name, sink in status.sinks.items():
         up.add_metric([name], not sink.problem)
     yield up
@@ -166,7 +168,7 @@ def outputs(status: Status) -> Iterator[Metric]:
         "delivered": ("Observations delivered", lambda sink: sink.delivered_total),
         "dropped": (dropped, lambda sink: sink.dropped_total),
         "lost_changes": ("Label changes among them", lambda sink: sink.lost_changes_total),
-        "errors": ("Tries that failed", lambda sink: sink.errors_total),
+        "errors": ("Attempts that failed", lambda sink: sink.errors_total),
     }
     for name, (words, count) in counts.items():
         family = CounterMetricFamily(f"{PREFIX}output_{name}", words, labels=["output"])
@@ -176,7 +178,7 @@ def outputs(status: Status) -> Iterator[Metric]:
 
 
 def figures(status: Status) -> Iterator[Metric]:
-    """What sinks count of their own."""
+    """The sinks' own figures."""
     for output, sink in status.sinks.items():
         for name, value in sink.figures.items():
             make = _counter if name.endswith("_total") else _gauge
@@ -187,14 +189,14 @@ def changes(counts: Mapping[str, int]) -> Metric:
     """How often each label came up."""
     words = "Times that the label became this one"
     family = CounterMetricFamily(f"{PREFIX}label_changes", words, labels=["label"])
-    # A copy: the sink's own thread counts meanwhile.
+    # A copy: the sink's own thread may change it meanwhile.
     for label, count in sorted(dict(counts).items()):
         family.add_metric([label], count)
     return family
 
 
 def scores(observation: Observation) -> Iterator[Metric]:
-    """What is seen now: of the label 1, and each class's smoothed score."""
+    """What is seen now: 1 for the current label, and each class's smoothed score."""
     label = _family("label", "The class seen now, or unknown: always 1", ["label"])
     label.add_metric([observation.label], 1)
     family = _family("score_ratio", "Smoothed score of a class, 0 to 1", ["label"])

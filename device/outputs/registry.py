@@ -1,4 +1,4 @@
-"""Which sinks the settings ask for: one line per sink, its module imported only then."""
+"""The factories of all sinks; a sink's module is imported only if the settings ask for it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ NEEDS = {
     "prometheus": ("h11", "prometheus-client"),
     "web": ("h11",),
 }
-"""Packages of the extra `outputs` that an output cannot do without."""
+"""Packages of the extra `outputs` that each output needs."""
 INSTALL = "pip install 'fieldguide-device[outputs]'"
 MODULES = {"h11": "h11", "paho": "paho-mqtt", "prometheus_client": "prometheus-client"}
-"""Those packages by the name under which they are imported."""
+"""These packages by their import names."""
 
 
 @contextmanager
@@ -66,4 +66,4 @@ FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "web": _web,
     "collect": _collect,
 }
-"""By section below `output`; a factory raises FieldguideError where the service cannot start."""
+"""By section below `output`; a factory raises FieldguideError if the sink cannot start."""

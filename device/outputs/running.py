@@ -1,4 +1,4 @@
-"""The sinks that run: started, changed with the settings, closed."""
+"""The running sinks: starting them, changing them with the settings, closing them."""
 
 import time
 
@@ -17,14 +17,14 @@ CLOSE_S = 0.8
 class RunningSinks:
     """The sinks that the settings ask for, each on its own thread.
 
-    `change` and `close` are for one thread; `threads` and `keep` for any.
+    Call `change` and `close` from one thread only; `threads` and `keep` from any.
     """
 
     def __init__(self, config: Config, telemetry: Telemetry) -> None:
         """Start them.
 
         Raises:
-            FieldguideError: if one of them cannot be; then none runs.
+            FieldguideError: if one of them cannot start; then none runs.
         """
         self._config, self._telemetry = config, telemetry
         self._threads: dict[str, SinkThread] = {}
@@ -33,24 +33,24 @@ class RunningSinks:
 
     @property
     def threads(self) -> tuple[SinkThread, ...]:
-        """Those that take observations now."""
+        """The threads that take observations now."""
         return tuple(self._threads.values())
 
     @property
     def left_behind(self) -> bool:
-        """Whether one did not close, and its thread may keep the process from ending by itself."""
+        """Whether a sink did not close, so that its thread may keep the process from ending."""
         return self._left_behind
 
     def change(self, new: Config) -> None:
-        """Close what other settings change, then build it again; on failure as it was before.
+        """Close the sinks whose settings changed and build them again; on failure, the old ones.
 
         Raises:
-            FieldguideError: if one of them cannot be.
+            FieldguideError: if one of the new ones cannot start.
         """
         gone = self._changed_by(new)
         closing = [thread for name, thread in self._threads.items() if name in gone]
         self._threads = {n: thread for n, thread in self._threads.items() if n not in gone}
-        # First: the new one may need the same port.
+        # Closed first: the new one may need the same port.
         self._close(closing)
         try:
             self._start(new)
@@ -60,22 +60,22 @@ class RunningSinks:
         self._config = new
 
     def close(self) -> None:
-        """Let each deliver what waits, for a moment, and close."""
+        """Give each a moment to deliver what is waiting, and close it."""
         self._close(list(self.threads))
 
     def keep(self, observation: Observation, label: str) -> str:
         """Save a picture with the sink that can (`PhotoSaver`).
 
         Raises:
-            OutputError: if none can, or there is no picture or no room.
+            OutputError: if no sink can, or there is no picture or no room.
         """
         for thread in self.threads:
             if isinstance(thread.sink, PhotoSaver):
                 return thread.sink.keep(observation, label)
-        raise OutputError("nothing collects pictures: set output.collect in fieldguide.toml")
+        raise OutputError("no output saves pictures: enable output.collect in fieldguide.toml")
 
     def _changed_by(self, new: Config) -> list[str]:
-        """Names of the running sinks that other settings end, or make other ones of."""
+        """Names of the running sinks that the new settings disable or change."""
         old = self._config
         if _shared(old) != _shared(new):
             return list(self._threads)
@@ -83,7 +83,7 @@ class RunningSinks:
         return [name for name in self._threads if before.get(name) != after.get(name)]
 
     def _start(self, config: Config) -> None:
-        """Start those that the settings ask for besides the running ones."""
+        """Start the enabled sinks that are not running yet."""
         context = Context(config, self._telemetry.snapshot, self.keep)
         built: list[Sink] = []
         try:
@@ -91,7 +91,7 @@ class RunningSinks:
                 if name not in self._threads:
                     built.append(FACTORIES[name](context))
         except Exception:
-            # A connection that nobody owns would answer to the same name as the next one.
+            # An abandoned connection would have the same client id as the next one.
             for sink in built:
                 sink.close()
             raise
@@ -104,10 +104,10 @@ class RunningSinks:
         deadline_s = time.monotonic() + CLOSE_S
         for thread in threads:
             if not thread.join(max(0.0, deadline_s - time.monotonic())):
-                log.warning("output.%s: does not close, left behind", thread.sink.name)
+                log.warning("output.%s: does not close; left hanging", thread.sink.name)
                 self._left_behind = True
 
 
 def _shared(config: Config) -> tuple[object, ...]:
-    """The settings outside of its own section that any sink may be built from."""
+    """The settings outside its own section that a sink may use."""
     return config.smoothing.threshold, config.output.web

@@ -1,7 +1,8 @@
-"""Where observations go, and the thread between the frame loop and each of them.
+"""The protocols of sinks, which take observations, and what they are built from.
 
-The inference thread only ever puts an observation into a mailbox, which takes microseconds and
-never waits. What a slow sink misses is replaced by what is newer; label changes wait their turn.
+The inference thread only puts observations into mailboxes (`device.outputs.thread`), which takes
+microseconds and never waits. If a sink is slow, newer observations replace the waiting one, but
+label changes queue up.
 """
 
 import logging
@@ -20,30 +21,30 @@ class Sink(Protocol):
     """Something that takes observations.
 
     All three methods are called on the sink's own thread, one at a time, so they may block and
-    need no locks of their own. What they raise is counted and shown as the sink's problem
-    (`SinkStatus`), logged when it changes, and gone with the next call of the same method that does
-    not raise; the sink goes on being called. A label change whose `publish` raised OSError or
+    need no locks. What they raise is counted and shown as the sink's problem (`SinkStatus`), and
+    logged when it changes; it is cleared by the next call of the same method that does not raise.
+    The sink is still called after an error. A label change whose `publish` raised OSError or
     OutputError is offered again, before anything newer, about once a second.
     """
 
     name: str
-    """The name of its section below `output`, as in `device.outputs.registry`."""
+    """The name of its settings section below `output`, as in `device.outputs.registry`."""
 
     @property
     def wants_pictures(self) -> bool:
-        """Read for every frame: may change with the number of viewers. Costs memory while true."""
+        """Whether it needs pictures, which cost memory. Read for each frame, so it may change."""
         ...
 
     def publish(self, observation: Observation) -> None:
-        """Take an observation: the newest, or an older one in which the label had changed."""
+        """Take an observation: the newest, or an older one in which the label changed."""
         ...
 
     def tick(self, status: Status) -> None:
-        """Look after itself, about once a second, also while no frames come."""
+        """Do periodic work, about once a second, even while no frames come."""
         ...
 
     def close(self) -> None:
-        """Say goodbye in well under a second; nothing is called after that."""
+        """Shut down in well under a second; nothing is called after that."""
         ...
 
 
@@ -62,20 +63,20 @@ class PhotoSaver(Protocol):
 
 @runtime_checkable
 class Counting(Protocol):
-    """A sink with figures of its own; read on its thread."""
+    """A sink with its own figures for the metrics; read on its thread."""
 
     @property
     def figures(self) -> Mapping[str, float]:
-        """By name, as Prometheus spells names: with a unit, and with `_total` if it only grows."""
+        """By name in Prometheus' style: with a unit, and ending in `_total` if it only grows."""
         ...
 
 
 @runtime_checkable
 class BacklogAware(Protocol):
-    """A sink that treats news and backlog differently."""
+    """A sink that must know whether an observation is current or from a backlog."""
 
     catching_up: bool
-    """Set before each `publish` and `tick`: whether something newer waits already."""
+    """Set before each `publish` and `tick`: whether something newer is already waiting."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,6 @@ class Context:
 
     config: Config
     status: Callable[[], Status]
-    """The service's state now; from any thread."""
+    """Returns the service's state; may be called from any thread."""
     keep: Callable[[Observation, str], str]
-    """`PhotoSaver.keep` of the sink that has it; OutputError while none does."""
+    """`PhotoSaver.keep` of the sink that has it; raises OutputError if none has."""

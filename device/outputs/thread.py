@@ -14,9 +14,9 @@ from device.telemetry.observation import Observation
 TICK_S = 1.0
 RETRY_S = 1.0
 POLL_S = 0.1
-"""How long a sink without observations takes to notice that it is to close."""
+"""How long an idle sink takes to notice that it should close."""
 MAX_WAITING_CHANGES = 256
-"""Label changes that wait for a sink that hangs, without their pictures; then the oldest go."""
+"""Most label changes that wait for a hanging sink, without pictures; then the oldest go."""
 
 
 class Mailbox:
@@ -27,7 +27,7 @@ class Mailbox:
         self._changes: deque[Observation] = deque()
         self._newest: Observation | None = None
         self.lost_total = 0
-        """Changes given up so far."""
+        """Label changes dropped so far."""
 
     @property
     def waiting(self) -> bool:
@@ -45,14 +45,14 @@ class Mailbox:
         """Leave an observation; never waits for the reader.
 
         Returns:
-            How many waiting observations it replaced, and how many changes were given up.
+            How many waiting observations it replaced, and how many changes were dropped.
         """
         with self._ready:
             replaced, lost = int(self._newest is not None), 0
             self._newest = None if observation.changed else observation
             if observation.changed:
                 if self._changes:
-                    # Only the newest keeps its picture, so that waiting costs next to nothing.
+                    # Only the newest change keeps its picture, so that waiting costs little memory.
                     last = self._changes.pop()
                     self._changes.append(replace(last, picture=None, class_map=None))
                 self._changes.append(observation)
@@ -64,7 +64,7 @@ class Mailbox:
             return replaced, lost
 
     def put_back(self, change: Observation) -> None:
-        """Make a change that could not be delivered the next one to be taken."""
+        """Put a change that could not be delivered back at the front of the queue."""
         with self._ready:
             self._changes.appendleft(change)
 
@@ -100,11 +100,11 @@ class SinkThread:
             self._counters.dropped(replaced + lost, lost_changes=lost)
 
     def start_closing(self) -> None:
-        """Ask the sink to deliver what waits and close."""
+        """Ask the sink to deliver what is waiting, and close."""
         self._closing.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait until the sink is closed; false if it still hangs then."""
+        """Wait until the sink is closed; false if it still hangs."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -116,7 +116,7 @@ class SinkThread:
             empty = observation is None
             delivered = observation is None or self._deliver(observation)
             self._log_lost()
-            # Its picture shall not stay in memory until the next one comes.
+            # So that its picture does not stay in memory until the next observation.
             observation = None
             if closing and (empty or not delivered):
                 break
@@ -133,21 +133,21 @@ class SinkThread:
         self._telemetry.end_sink(self.sink.name, self._counters)
 
     def _log_lost(self) -> None:
-        """One line when the first change is given up, one when all that is left is delivered."""
+        """Log one line when the first change is dropped, and one when the rest is delivered."""
         lost = self._mailbox.lost_total - self._lost_before
         if lost and not self._giving_up:
             self._giving_up = True
             log.warning(
-                "output.%s: %d label changes wait, the oldest are given up from here on",
+                "output.%s: %d label changes are waiting; the oldest are dropped from now on",
                 self.sink.name,
                 MAX_WAITING_CHANGES,
             )
         elif self._giving_up and not self._mailbox.waiting_changes:
             self._giving_up, self._lost_before = False, self._mailbox.lost_total
-            log.warning("output.%s: %d label changes were given up", self.sink.name, lost)
+            log.warning("output.%s: %d label changes were dropped", self.sink.name, lost)
 
     def _deliver(self, observation: Observation) -> bool:
-        """Publish; false if it is worth another try."""
+        """Publish; false if it should be tried again."""
         error = self._attempt("publish", lambda: self.sink.publish(observation))
         if error is None:
             self._counters.delivered()
@@ -162,7 +162,7 @@ class SinkThread:
         try:
             call()
         except Exception as error:
-            # A sink's fault, whatever it is, must not end its thread: the broker comes back.
+            # No error may end a sink's thread: the broker may come back.
             problem = one_line(error)
             if problem not in self._problems.values():
                 log.warning("output.%s: %s", self.sink.name, problem)

@@ -1,4 +1,4 @@
-"""What lies in the folder of saved photos, and what goes first."""
+"""The folder of saved photos: what is in it, and which photos to remove first."""
 
 import math
 import os
@@ -15,41 +15,41 @@ from device.files import UNFINISHED, replacing
 
 BLOCK_BYTES = 4096
 EARLIEST_S = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
-"""A photo from before was saved by a clock that was not set yet: its age is unknown."""
+"""An earlier photo was saved before the clock was set: its age is unknown."""
 UNDATED_S = 0.0
-"""The file's time of what is saved while nobody knows how late it is."""
+"""The modification time of photos saved while the clock is not set."""
 AHEAD_S = 86400.0
-"""A photo from this far in the future was saved by a clock that was wrong."""
+"""A photo dated this far in the future was saved when the clock was wrong."""
 NAME = re.compile(rf"({re.escape(UNFINISHED)})?\d{{8}}T\d{{6}}\.\d{{3}}Z-[0-9a-f]{{8}}\.jpg")
 """Only files with such names are ever counted or removed."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """One file in the folder; its name begins with the time that the device's clock had."""
+    """One file in the folder; its name begins with the time by the device's clock."""
 
     path: Path
     bytes: int
-    """On disk, about."""
+    """Approximate size on disk."""
     modified_s: float
-    """Of an unlabelled one, since when it is known to be there; long ago if that is not known."""
+    """For an unlabelled photo, since when it has been there; long ago if that is unknown."""
     labelled: bool
 
 
 def too_old(files: Sequence[Saved], oldest_s: float) -> list[Saved]:
-    """Which unlabelled files are known to be from before `oldest_s`."""
+    """The unlabelled files that are known to be older than `oldest_s`."""
     return [f for f in files if not f.labelled and EARLIEST_S <= f.modified_s < oldest_s]
 
 
 def too_many(files: Sequence[Saved], limit_bytes: int) -> list[Saved]:
-    """Which unlabelled files go so that all stay below a limit; none if that is not enough."""
+    """The unlabelled files to remove to get below a limit; none if that would not be enough."""
     doubts = [file for file in files if not file.labelled]
     surplus_bytes = sum(f.bytes for f in files) - limit_bytes
     return oldest(doubts, surplus_bytes) if sum(f.bytes for f in doubts) >= surplus_bytes else []
 
 
 def oldest(doubts: list[Saved], wanted_bytes: int) -> list[Saved]:
-    """The files to remove to gain so many bytes, by the time in their names."""
+    """The oldest files, by the time in their names, that free this many bytes."""
     gone, gained = [], 0
     for file in sorted(doubts, key=lambda f: (f.path.name, f.path)):
         if gained >= wanted_bytes:
@@ -60,7 +60,7 @@ def oldest(doubts: list[Saved], wanted_bytes: int) -> list[Saved]:
 
 
 def start_ageing(files: Sequence[Saved]) -> None:
-    """Let unlabelled photos age from now on that a wrong clock saved."""
+    """Date unlabelled photos that were saved with a wrong clock to now, so that they age."""
     now_s = time.time()
     for file in files:
         if not file.labelled and not EARLIEST_S <= file.modified_s <= now_s + AHEAD_S:
@@ -70,7 +70,7 @@ def start_ageing(files: Sequence[Saved]) -> None:
 
 
 def saved_photos(folder: Path) -> list[Saved]:
-    """The photos that this module saved there; what a kill left half written is removed."""
+    """The photos that this module saved there; removes unfinished ones left by a kill."""
     found = []
     for parent, _, names in os.walk(folder):
         labelled = Path(parent).relative_to(folder).parts[:1] != (REVIEW,)
@@ -88,12 +88,12 @@ def saved_photos(folder: Path) -> list[Saved]:
 
 
 def size_on_disk(size_bytes: int) -> int:
-    """What a file of this size takes from the disk, bytes."""
+    """The space that a file of this size takes on the disk, bytes."""
     return math.ceil(size_bytes / BLOCK_BYTES) * BLOCK_BYTES
 
 
 def write_whole(path: Path, data: bytes, *, undated: bool = False) -> None:
-    """Write a whole file that survives a power cut, or none; half of one stays hidden."""
+    """Write a whole file that survives a power cut, or none; an unfinished one stays hidden."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, durable=True) as part:
         part.write_bytes(data)

@@ -1,7 +1,7 @@
-"""The sink that saves frames worth learning from, into a folder that cannot outgrow its bounds.
+"""The sink that saves frames worth learning from, into a folder of limited size.
 
     PATH/<class>/...jpg             labelled by a person; `make train DATA=` reads these
-    PATH/_review/<predicted>/...jpg saved by the model's doubts; ignored until a person sorts them
+    PATH/_review/<predicted>/...jpg saved because the model was unsure; not used until sorted
 
 Uncertainty sampling by the margin of the two best scores (Scheffer, Decomain and Wrobel 2001).
 """
@@ -40,30 +40,30 @@ log = logging.getLogger("fieldguide")
 
 MB = 1_000_000
 RESCAN_S = 600.0
-"""How often the folder is read anew: files age, and people take them away."""
+"""How often the folder is read again: files age, and people move them."""
 PROBE_S = 10.0
 """How often a full disk is tried again."""
 LOG_INTERVAL_S = 60.0
-"""How often the log tells of photos that were removed, at most."""
+"""Shortest time between log lines about removed photos."""
 SHRINK_TO = 0.95
-"""A folder that is too large shrinks to this share of its limit, so that it seldom has to."""
+"""A folder above its limit is reduced to this share of it, so that this happens rarely."""
 MAX_REMEMBERED = 32
 SAME_PICTURE_DIFFERENCE = 4.0
-"""Thumbnails whose grey values differ by less than this on average show the same thing."""
+"""Thumbnails whose grey values differ by less than this on average count as the same picture."""
 LABELLED, CHANGED, UNCERTAIN = "labelled", "changed", "uncertain"
 
 
 class Collector:
-    """Saves what the model is unsure of, at a bounded rate, in bounded space."""
+    """Saves frames that the model is unsure about, with limits on rate and space."""
 
     name = "collect"
 
     def __init__(self, config: CollectConfig, threshold: float | None = None) -> None:
-        """Make ready; nothing is touched before the first picture.
+        """Prepare; no file is touched before the first picture.
 
         Args:
             config: the section of the settings.
-            threshold: of the settings' smoothing; None: the model's own.
+            threshold: from the smoothing settings; None for the model's own.
         """
         self._config, self._threshold = config, threshold
         self._folder = Path(config.path)
@@ -85,7 +85,7 @@ class Collector:
 
     @property
     def figures(self) -> Mapping[str, float]:
-        """Photos saved and removed since the start, and what all of them take."""
+        """Photos saved and removed since the start, and the space that all of them take."""
         return {
             "photos_saved_total": self._saved_total,
             "photos_removed_total": self._removed_total,
@@ -93,7 +93,7 @@ class Collector:
         }
 
     def publish(self, observation: Observation) -> None:
-        """Save the observation's picture if it is worth it, and its turn.
+        """Save the observation's picture if it is worth it and the rate allows it.
 
         Raises:
             OutputError: while nothing can be saved.
@@ -118,33 +118,33 @@ class Collector:
     def keep(self, observation: Observation, label: str) -> str:
         """Save the observation's picture as an example of `label`; called from any thread.
 
-        A class that is there already keeps its spelling. The same frame under another label takes
-        the place of the one before.
+        An existing class keeps its spelling. Saving the same frame again under another label
+        replaces the first one.
 
         Returns:
             The file's name, with its class folder.
 
         Raises:
-            ClassNameError: if the label is no class's name (`device.contract.names`).
+            ClassNameError: if the label cannot be a class name (`device.contract.names`).
             OutputError: if there is no picture, or no room.
         """
         if observation.picture is None:
-            raise OutputError("this frame has no picture any more; try the next one")
+            raise OutputError("the picture of this frame is gone; try the next one")
         label = self._known_spelling(label, observation.model.labels)
         problem = name_problem(label)
         if problem:
-            raise ClassNameError(f"the class's name {problem}")
+            raise ClassNameError(f"the class name {problem}")
         name = self._save(observation, LABELLED, label, Path(label))
         with self._lock:
             frame, before = self._kept
             if frame == observation.monotonic_s and before != name:
-                # A second thought about the same frame.
+                # The same frame was labelled again.
                 (self._folder / before).unlink(missing_ok=True)
             self._kept = (observation.monotonic_s, name)
         return name
 
     def tick(self, status: Status) -> None:
-        """Remove what is too old, and see whether a full disk has room again.
+        """Remove photos that are too old, and check whether a full disk has room again.
 
         Raises:
             OutputError: while nothing can be saved.
@@ -159,7 +159,7 @@ class Collector:
         self._raise_problem()
 
     def close(self) -> None:
-        """Tell what was removed; each photo is whole as soon as it has its name."""
+        """Log what was removed. Photos need nothing: each is complete once it has its name."""
         with self._lock:
             self._log_removed()
 
@@ -168,7 +168,7 @@ class Collector:
             raise OutputError(self._problem)
 
     def _known_spelling(self, label: str, labels: Sequence[str]) -> str:
-        """A class as the model spells it, else as its folder is called, else as it was given."""
+        """A class as the model spells it, else as an existing folder does, else as given."""
         spelled = settled(label, labels)
         if spelled in labels or not self._folder.is_dir():
             return spelled
@@ -196,7 +196,7 @@ class Collector:
         raise OutputError(self._problem) from error
 
     def _probe(self) -> None:
-        """Write as much as was refused, and take it away again."""
+        """Test the disk: write as many bytes as failed before, and remove them again."""
         self._next_probe_s = time.monotonic() + PROBE_S
         path = self._folder / REVIEW / f"{snapshot.stamp(0)}-00000000.jpg"
         try:
@@ -208,11 +208,11 @@ class Collector:
             self._problem = f"{self._folder}: {error.strerror or error}; nothing is saved"
 
     def _make_room(self, wanted_bytes: int) -> None:
-        """Let the oldest doubts go until there is room inside the folder's limit and on the disk.
+        """Remove the oldest unlabelled photos until folder and disk have room.
 
         Raises:
-            OSError: if the disk or the folder is too full however many go, or one photo is above
-                the limit; then none goes.
+            OSError: if removing them cannot make enough room, or the photo alone is above the
+                limit; then none is removed.
         """
         if time.monotonic() >= self._next_scan_s:
             self._tidy(self._config.max_mb * MB)
@@ -223,7 +223,8 @@ class Collector:
             if self._used_bytes > limit:
                 self._tidy(int(limit * share))
         if self._used_bytes > limit:
-            full = f"labelled photos fill max_mb = {self._config.max_mb}: fetch them, or raise it"
+            limit_mb = self._config.max_mb
+            full = f"labelled photos fill max_mb = {limit_mb}: move them away, or raise it"
             raise OSError(errno.EDQUOT, full)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._make_room_on_disk(wanted_bytes)
@@ -233,10 +234,10 @@ class Collector:
         if lacking <= 0:
             return
         doubts = [file for file in saved_photos(self._folder) if not file.labelled]
-        # Some file systems give room back later, or not at all: then more would go for nothing.
+        # Some file systems free space later, or never: then removing more would be useless.
         trade = time.monotonic() >= self._next_disk_cleanup_s
         if trade and sum(file.bytes for file in doubts) >= lacking:
-            self._remove(oldest(doubts, lacking), "for room on the disk")
+            self._remove(oldest(doubts, lacking), "to make room on the disk")
             if self._missing_bytes(wanted_bytes) <= 0:
                 return
             self._next_disk_cleanup_s = time.monotonic() + RESCAN_S
@@ -249,7 +250,7 @@ class Collector:
         return self._config.min_free_mb * MB + size_on_disk(wanted_bytes) - free
 
     def _tidy(self, limit_bytes: int) -> None:
-        """Remove unlabelled photos that are too old, then the oldest ones above the limit."""
+        """Remove unlabelled photos that are too old, then the oldest until below the limit."""
         self._next_scan_s = time.monotonic() + RESCAN_S
         files = saved_photos(self._folder)
         self._used_bytes = sum(f.bytes for f in files)
@@ -275,12 +276,12 @@ class Collector:
 
 
 def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:
-    """Why a frame is worth a person's look: changed, unknown, uncertain, or empty for not at all.
+    """Why a frame should be saved for review: changed, unknown, uncertain; empty if it should not.
 
     Args:
-        observation: of which this frame's own scores count, not the smoothed ones.
-        threshold: below which the label is "unknown".
-        config: whose `margin` is the distance that counts as near.
+        observation: its own scores count, not the smoothed ones.
+        threshold: below it the label is "unknown".
+        config: its `margin` is the distance that counts as close.
     """
     if observation.changed and config.changes:
         return CHANGED
@@ -293,7 +294,7 @@ def why_save(observation: Observation, threshold: float, config: CollectConfig) 
 
 
 def folder_name(predicted: str) -> str:
-    """A class of the model as the name of a folder; the class itself wherever that can be one."""
+    """A folder name for a class of the model; the class name itself if that is possible."""
     if not name_problem(predicted):
         return predicted
     letters = "".join(c if c.isalnum() else "-" for c in predicted[: MAX_NAME_BYTES // 5])

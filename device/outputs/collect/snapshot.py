@@ -1,4 +1,4 @@
-"""A frame as a photo for retraining: what the model saw, with its origin inside."""
+"""A frame as a photo for retraining: the part that the model saw, with its origin in Exif."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ THUMBNAIL_PX = 16
 
 
 def classified_part(observation: Observation) -> Pixels:
-    """The part of the picture that the model saw: what is judged is what is learned from."""
+    """The part of the picture that the model saw, so that training learns from the same part."""
     assert observation.picture is not None
     left, upper, right, lower = observation.crop_box
     return observation.picture[upper:lower, left:right]
@@ -32,7 +32,7 @@ def thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
 
 
 def photo(observation: Observation, reason: str, label: str, quality: int) -> bytes:
-    """A JPEG of what was seen, that says how it came to be saved.
+    """A JPEG of what the model saw; its Exif says why it was saved.
 
     Args:
         observation: with its picture.
@@ -61,11 +61,11 @@ def _provenance(observation: Observation, reason: str, label: str) -> Provenance
 
 
 def file_name(observation: Observation, data: bytes) -> str:
-    """Sorted by time; the digest keeps apart what two devices, or a clock set back, save."""
+    """A name that sorts by time; the digest keeps names unique over devices and clock changes."""
     return f"{stamp(observation.unix_s)}-{hashlib.sha256(data).hexdigest()[:8]}.jpg"
 
 
 def stamp(unix_s: float) -> str:
-    """A moment as names have it, UTC to the millisecond."""
+    """A time as used in file names, in UTC with milliseconds."""
     moment = datetime.fromtimestamp(unix_s, UTC)
     return moment.strftime("%Y%m%dT%H%M%S") + f".{moment.microsecond // 1000:03}Z"

@@ -1,7 +1,8 @@
-"""One client's requests and the answers to them, as bytes; h11 knows the rules of HTTP/1.1.
+"""One client's requests and the responses to them, as bytes; h11 knows the rules of HTTP/1.1.
 
-No socket, clock or thread here. On top of h11 come the limits of this server: GET, HEAD and POST
-with a Content-Length, which is all that its pages need, and no header twice that says who asks.
+No socket, clock or thread here. On top of h11 this server has its own limits: GET, HEAD, and POST
+with a Content-Length, which is all that its pages need; and headers that identify the client must
+not be repeated.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,36 +14,36 @@ import h11
 from device.outputs.http.messages import SECURITY_HEADERS, BadRequestError, Request, Response
 
 MAX_HEAD_BYTES = 32768
-"""Browsers send the cookies of all pages on the same host, whatever their port."""
+"""Browsers send the cookies of all pages on a host, whatever their port."""
 MAX_BODY_BYTES = 4096
 MAX_TRUSTED_BODY_BYTES = 2_000_000
-"""Of a request that shows the token: it may hold a picture."""
+"""Limit for a request with the token: it may hold a picture."""
 MAX_QUERY_FIELDS = 16
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 VERSIONS = frozenset({b"1.0", b"1.1"})
 SINGLE_HEADERS = frozenset({"authorization", "origin", "cookie"})
-"""Host and Content-Length are h11's: it refuses two that differ."""
+"""Headers that must not be repeated. h11 itself refuses Host and Content-Length that differ."""
 
 
 class Exchange:
-    """One connection: head, body, answer, and so on until one side ends it."""
+    """One connection: head, body, response, and so on until one side ends it."""
 
     def __init__(self) -> None:
         self._http = h11.Connection(h11.SERVER, MAX_HEAD_BYTES)
         self._body: list[bytes] = []
         self._bare = False
-        """Whether the answer goes without its body."""
+        """Whether the response is sent without its body."""
 
     def receive(self, data: bytes) -> None:
-        """Take what came from the client; nothing means that nothing more will come."""
+        """Take bytes from the client; empty means that it has closed its side."""
         self._http.receive_data(data)
 
     def head(self) -> Request | None:
         """The next request, still without its body; None while a part of its head is missing.
 
         Raises:
-            BadRequestError: if it is not what RFC 9112 asks for, or what this server does without.
+            BadRequestError: if it breaks RFC 9112, or uses what this server does not support.
             EOFError: if the client has ended the connection after its last request.
         """
         self._bare, self._body = False, []
@@ -65,7 +66,7 @@ class Exchange:
         return b"".join(self._body) if isinstance(event, h11.EndOfMessage) else None
 
     def permission(self) -> bytes:
-        """What a client must hear before it sends its body, if it waits for that; or nothing."""
+        """The "100 Continue" that a client may wait for before it sends its body; else empty."""
         if not self._http.they_are_waiting_for_100_continue:
             return b""
         return self._http.send(
@@ -73,11 +74,11 @@ class Exchange:
         )
 
     def answer(self, response: Response, *, keep: bool = True) -> bytes:
-        """The bytes of an answer.
+        """The bytes of a response.
 
         Args:
             response: a header that HTTP does not allow raises `h11.LocalProtocolError`.
-            keep: whether another request may follow, if the client wants that, too.
+            keep: whether the connection stays open, if the client wants that, too.
         """
         events: list[h11.Event] = [_response(response, keep)]
         if response.body and not self._bare:
@@ -86,7 +87,7 @@ class Exchange:
         return b"".join(self._http.send(event) or b"" for event in events)
 
     def again(self) -> bool:
-        """Get ready for the next request; false if the connection ends with the last answer."""
+        """Get ready for the next request; false if the connection ends now."""
         if not self._http.our_state is self._http.their_state is h11.DONE:
             return False
         self._http.start_next_cycle()
@@ -96,18 +97,18 @@ class Exchange:
         try:
             return self._http.next_event()
         except h11.RemoteProtocolError as error:
-            # Its words repeat what the client sent: not for an answer.
+            # Its message repeats what the client sent, so it must not go into a response.
             raise BadRequestError(HTTPStatus(error.error_status_hint)) from error
 
 
 def body_length(headers: Mapping[str, str], longest: int = MAX_BODY_BYTES) -> int:
-    """Bytes of a request's body, which may have `longest` at most.
+    """The length of a request's body in bytes, at most `longest`.
 
     Raises:
         BadRequestError: if it is too long, or comes in pieces.
     """
     if "transfer-encoding" in headers:
-        # Both at once is how one request is made to look like two (RFC 9112, 6.1).
+        # Sending both is a way to make one request look like two (RFC 9112, 6.1).
         both = "content-length" in headers
         raise BadRequestError(HTTPStatus.BAD_REQUEST if both else HTTPStatus.LENGTH_REQUIRED)
     length = int(headers.get("content-length", "0"))
@@ -130,7 +131,7 @@ def _target(target: str) -> tuple[str, dict[str, str]]:
     if not target.startswith("/"):
         raise BadRequestError(HTTPStatus.BAD_REQUEST)
     try:
-        # Some proxies leave two slashes where they strip a prefix.
+        # Some proxies leave two slashes after they strip a prefix.
         url = urlsplit("/" + target.lstrip("/"))
         return url.path, dict(parse_qsl(url.query, max_num_fields=MAX_QUERY_FIELDS))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the device's server is asked and what it answers, whatever the bytes between look like."""
+"""Requests and responses of the device's server, apart from their form as bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Headers of every answer; an answer's own replace them, and an empty value removes one."""
+"""Headers of every response; its own headers replace them, and an empty value removes one."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks."""
+    """A client's request."""
 
     method: str
     path: str
@@ -29,7 +29,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What it gets."""
+    """The server's response."""
 
     status: int
     body: bytes = b""
@@ -46,11 +46,11 @@ class BadRequestError(Exception):
 
 
 def text(status: int, message: str) -> Response:
-    """A one-line answer."""
+    """A response of one line."""
     return Response(status, (message + "\n").encode())
 
 
 def not_allowed(method: str) -> Response:
-    """The answer to another method than the one that a path has, GET or POST."""
+    """The response to a method other than the one that a path supports, GET or POST."""
     allowed = "GET, HEAD" if method == "GET" else method
     return Response(405, f"Only {allowed} works here.\n".encode(), headers={"Allow": allowed})

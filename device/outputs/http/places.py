@@ -1,7 +1,7 @@
-"""Who holds the few connections that a server has; only called on the server's thread.
+"""Shares the few connections that a server allows; only called on the server's thread.
 
-Whoever has shown the token keeps a place. All others share a few, and the next one takes that of
-the one who has waited longest at the busiest address: a stranger can hold up strangers at most.
+Clients with the token keep their place. All others share a few places: a new one takes the place of
+the oldest connection from the busiest address, so strangers can only get in the way of strangers.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ class Place:
     """One open connection."""
 
     address: str
-    """Of the client, or of its network where one client has many addresses."""
+    """The client's address, or its network if a client may have many addresses."""
     abort: Callable[[], None]
     """Ends the connection at once."""
     trusted: bool = False
@@ -35,7 +35,7 @@ class Places:
         return len(self._places)
 
     def take(self, address: str, abort: Callable[[], None]) -> Place:
-        """A place for a new connection, if need be another stranger's.
+        """A place for a new connection, taken from another stranger if necessary.
 
         Args:
             address: of the client, as a socket has it.
@@ -52,13 +52,13 @@ class Places:
         return place
 
     def trust(self, place: Place) -> bool:
-        """Let a connection keep its place; false if too many do already."""
+        """Let a connection keep its place; false if too many have one already."""
         if not place.trusted and place in self._places:
             place.trusted = sum(other.trusted for other in self._places) < MAX_TRUSTED
         return place.trusted
 
     def leave(self, place: Place) -> None:
-        """A connection has ended; again, it does nothing."""
+        """Free the place of a connection that has ended; calling it again does nothing."""
         if place in self._places:
             self._places.remove(place)
 
@@ -69,7 +69,7 @@ class Places:
 
 
 def _network(address: str) -> str:
-    """IPv4 as it is; of IPv6 the part that a client cannot choose, 64 bits."""
+    """IPv4 unchanged; of IPv6 the first 64 bits, which a client cannot choose."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

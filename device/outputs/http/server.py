@@ -1,8 +1,8 @@
-"""A small HTTP/1.1 server, bounded in everything that a client can ask of the device.
+"""A small HTTP/1.1 server that limits everything a client can demand of the device.
 
-One thread with an asyncio loop, whatever the number of clients; every wait has an end, every
-message a greatest size (`device.outputs.http.exchange`), and there is a greatest number of
-connections (`device.outputs.http.places`).
+It has one thread with an asyncio loop for any number of clients. Waits are limited in time,
+messages in size (`device.outputs.http.exchange`), and connections in number
+(`device.outputs.http.places`).
 """
 
 import asyncio
@@ -29,15 +29,15 @@ from device.outputs.http.places import MAX_TRUSTED, Place, Places
 log = logging.getLogger("fieldguide")
 
 READ_BYTES = 8192
-"""At a time: so much a head may be too long before it is refused."""
+"""Bytes per read: a head may exceed its limit by this much before it is refused."""
 REQUEST_TIMEOUT_S = 5.0
-"""From the end of an answer, or the connection, to the end of the next request's headers; also
-for its body, if that is a short one."""
+"""From connecting, or the end of a response, to the end of the next request's headers; also the
+limit for a short body."""
 LONG_BODY_TIMEOUT_S = 30.0
 SEND_TIMEOUT_S = 5.0
 CLOSE_S = 0.5
 REFUSALS = frozenset({401, 403, 421})
-"""Answers after which the connection ends: who is refused shall not hold it."""
+"""Responses that end the connection: a refused client must not keep it."""
 
 Part = TypeVar("Part")
 
@@ -45,9 +45,9 @@ Part = TypeVar("Part")
 class HttpServer:
     """Answers requests on a thread of its own, which lives from `start` to `close`.
 
-    `answer` is a coroutine function and runs on that thread; what it raises becomes a 500.
-    `trusts` says of a request without its body whether it shows the token: then its connection
-    keeps its place, and its body may be a long one.
+    `answer` is a coroutine function that runs on that thread; if it raises, the client gets a 500.
+    `trusts` tells from a request without its body whether it has the token: then its connection
+    keeps its place, and its body may be long.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class HttpServer:
     ) -> None:
         self.name = name
         self.port = 0
-        """The port that it listens at; 0 before `start`."""
+        """The port where it listens; 0 before `start`."""
         self._answer, self._trusts = answer, trusts
         self._places = Places()
         self._loop = asyncio.new_event_loop()
@@ -67,14 +67,14 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name=f"http-{name}", daemon=True)
 
     def start(self, address: str, port: int) -> None:
-        """Listen, once; after a failure it may be tried again.
+        """Start listening; call it once, or again after it failed.
 
         Args:
             address: IPv4 or IPv6.
-            port: 0 takes a free one.
+            port: 0 for any free one.
 
         Raises:
-            OutputError: if the address or port cannot be had.
+            OutputError: if it cannot listen at this address and port.
         """
         v6 = ipaddress.ip_address(address).version == 6
         try:
@@ -92,12 +92,12 @@ class HttpServer:
         self._wait_for(self._listen(listener))
 
     def call(self, function: Callable[[], object]) -> None:
-        """Run a function soon on the server's thread, from any thread; if it lives."""
+        """Schedule a function on the server's thread, if that runs; callable from any thread."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
-        """Close the port and all connections; again, it does nothing."""
+        """Close the port and all connections; calling it again does nothing."""
         if not self._thread.is_alive():
             self._loop.close()
             return
@@ -126,7 +126,7 @@ class HttpServer:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = (writer.get_extra_info("peername") or ("",))[0]
-        # Here, not in the task: a whole backlog is accepted before the first task runs.
+        # Here and not in the task: a whole backlog may be accepted before the first task runs.
         place = self._places.take(address, writer.transport.abort)
         task = self._loop.create_task(self._hold(place, reader, writer))
         self._tasks.add(task)
@@ -135,7 +135,7 @@ class HttpServer:
     async def _hold(
         self, place: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        # With nothing buffered here, what `drain` waits for is the client.
+        # With no buffer here, `drain` waits for the client itself.
         writer.transport.set_write_buffer_limits(high=0)
         try:
             await self._serve(place, reader, writer)
@@ -143,7 +143,7 @@ class HttpServer:
             # The client went away, is too slow, or has lost its place.
             writer.transport.abort()
         except Exception:
-            # Nobody awaits this task: without a line here a fault of the program goes unseen.
+            # Nobody awaits this task, so a bug would go unnoticed without this line.
             log.exception("output.%s: a connection failed", self.name)
             writer.transport.abort()
         finally:
@@ -162,7 +162,7 @@ class HttpServer:
                 return
             await _send(writer, await self._respond(exchange, request))
             ready = exchange.again()
-            # Many requests that came at once wait for the other connections, too.
+            # Let other connections run: one client may send many requests at once.
             await asyncio.sleep(0)
 
     async def _receive(
@@ -189,7 +189,7 @@ class HttpServer:
         except Exception:
             # One request must not end the server.
             log.exception("output.%s: %s %s failed", self.name, request.method, request.path)
-            words = "Something failed here; the service's log has the details."
+            words = "An internal error occurred; the service's log has the details."
             return exchange.answer(text(500, words))
 
 
@@ -199,7 +199,7 @@ async def _read(
     part: Callable[[], Part | None],
     timeout_s: float,
 ) -> Part:
-    """Read on until a part of the request is whole; some of it may have come before."""
+    """Read until a part of the request is complete; some of it may have come already."""
     async with asyncio.timeout(timeout_s):
         while (whole := part()) is None:
             exchange.receive(await reader.read(READ_BYTES))

@@ -1,4 +1,4 @@
-"""What the sinks with a server share: the port, and who gets an answer."""
+"""The base of sinks with a server: opening the port, and access rules."""
 
 from abc import ABC, abstractmethod
 
@@ -10,15 +10,15 @@ from device.telemetry.status import Status
 
 
 class ServingSink(ABC):
-    """A sink that answers requests; the rest of `device.outputs.sink.Sink` is its own."""
+    """A sink that answers requests; subclasses add the rest of `device.outputs.sink.Sink`."""
 
     name: str
 
     def __init__(self, config: ServerConfig) -> None:
-        """The port is opened with the first tick, and again until it works.
+        """Take the settings; each `tick` tries to open the port until that works.
 
         Args:
-            config: settings that were checked (`check_server`).
+            config: settings that `check_server` has checked.
         """
         self._address, self._wanted_port = config.address, config.port
         self._access = Access(config)
@@ -26,14 +26,14 @@ class ServingSink(ABC):
 
     @property
     def port(self) -> int:
-        """Where it listens; 0 as long as it does not."""
+        """The port where it listens; 0 if it does not listen yet."""
         return self._server.port
 
     def tick(self, status: Status) -> None:
         """Open the port.
 
         Raises:
-            OutputError: while the port cannot be had.
+            OutputError: while the port cannot be opened.
         """
         if not self.port:
             self._server.start(self._address, self._wanted_port)
@@ -44,7 +44,7 @@ class ServingSink(ABC):
 
     @abstractmethod
     async def _answer(self, request: Request) -> Response:
-        """Answer a request, refused ones too; on the server's thread."""
+        """Answer a request, even one to refuse; called on the server's thread."""
 
     def _trusts(self, request: Request) -> bool:
         return self._access.refuse(request) is None

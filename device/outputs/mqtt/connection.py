@@ -1,7 +1,7 @@
-"""One connection to a broker, made anew after each end.
+"""A connection to a broker that reconnects after each end.
 
-MQTT 5 first, as it gives reasons; brokers that do not know it get MQTT 3.1.1. Each attempt has a
-paho client of its own, so nothing that waited in an old one comes out late.
+It tries MQTT 5 first, which gives reasons; brokers that do not know it get MQTT 3.1.1. Each attempt
+has its own paho client, so that nothing queued in an old one is sent late.
 """
 
 import threading
@@ -23,15 +23,15 @@ from device.settings.mqtt import MqttConfig, tls_context
 
 KEEPALIVE_S = 30
 CONNACK_TIMEOUT_S = 10.0
-"""For the answer to CONNECT."""
+"""Time limit for the answer to CONNECT."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 FIRST_TAKEN_WAIT_S, LONGEST_TAKEN_WAIT_S = 5.0, 300.0
-"""Where another client has the id: each attempt throws that one out."""
+"""Pauses when another client has the same id: each attempt disconnects that client."""
 STEADY_S = 60.0
-"""What lasted this long was a good connection; the pauses begin anew."""
+"""A connection that lasted this long was good: pauses start again from the first."""
 CLOSE_S = 0.4
 AT_LEAST_ONCE = 1
-"""Quality of service."""
+"""MQTT's quality of service 1."""
 MAX_IN_FLIGHT = 10
 
 
@@ -44,17 +44,17 @@ class _Sent:
 
 @dataclass
 class _Link:
-    """One attempt; the events are set on paho's thread."""
+    """One attempt to connect; the events are set on paho's thread."""
 
     client: paho.Client
     answered: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     accepted_s: float = 0.0
-    """`time.monotonic()`; 0 until the broker said yes."""
+    """`time.monotonic()` when the broker accepted; 0 before that."""
     refusal: ReasonCode | None = None
     sent: deque[_Sent] = field(default_factory=deque)
     failures: dict[int, ReasonCode] = field(default_factory=dict)
-    """By number of the message; written before it counts as published."""
+    """By message number; written before the message counts as published."""
     subscribed: dict[int, str] = field(default_factory=dict)
 
 
@@ -64,9 +64,9 @@ class Connection:
     Args:
         config: checked settings.
         name: the client's id.
-        will: topic and message that the broker retains when this client vanishes.
+        will: topic and message that the broker publishes, retained, if this client disappears.
         topics: topics to subscribe to.
-        optional_topics: the same, but it does without where the broker denies it.
+        optional_topics: likewise, but a broker may deny these.
         on_message: called on another thread with topic, message, and whether it was retained.
     """
 
@@ -88,7 +88,7 @@ class Connection:
         )
         self._problem: Trouble | None = Trouble(f"no connection to {trouble.broker(config)} yet")
         self.attempts = 0
-        """How many have ended."""
+        """How many attempts have ended."""
         self._number = 0
         self._link: _Link | None = None
         self._protocol = MQTTProtocolVersion.MQTTv5
@@ -106,10 +106,10 @@ class Connection:
 
     @property
     def number(self) -> int:
-        """Which connection it is; another one has forgotten what was on its way.
+        """The number of this connection; a new one has lost unconfirmed messages of the old one.
 
         Raises:
-            OutputError: if there is none, with the reason.
+            OutputError: if there is no connection, with the reason.
         """
         number, problem = self._number, self._problem
         if problem is not None:
@@ -118,7 +118,7 @@ class Connection:
 
     @property
     def trouble(self) -> Trouble | None:
-        """Why there is no connection, or what is wrong with the one there is."""
+        """Why there is no connection, or what is wrong with it."""
         if self._problem is not None:
             return self._problem
         if self._id_taken is not None:
@@ -128,7 +128,7 @@ class Connection:
         return self._id_taken or next(iter(self._denied.values()), None)
 
     def publish(self, topic: str, payload: str, *, retain: bool) -> paho.MQTTMessageInfo:
-        """Hand a message over; whether it arrived is known by `is_published` of what returns.
+        """Send a message; `is_published` of the returned object says whether it has arrived.
 
         Raises:
             OutputError: if there is no connection.
@@ -160,11 +160,11 @@ class Connection:
         return time.monotonic() - link.sent[0].since_s if link.sent else 0.0
 
     def note_id_conflict(self) -> None:
-        """Another client has the same id: from here on attempts are rarer, as each ends its one."""
+        """Another client has the same id: attempts become rarer, as each one disconnects it."""
         self._id_conflict, self._id_taken = True, trouble.of_taken_id(self._config, self._name)
 
     def is_denied(self, topic: str) -> bool:
-        """Whether the broker was against the last message there."""
+        """Whether the broker denied the last message to this topic."""
         return topic in self._denied
 
     def forget_denial(self, topic: str) -> None:
@@ -172,12 +172,12 @@ class Connection:
         self._denied.pop(topic, None)
 
     def close(self) -> None:
-        """End it, in well under a second; no client is left that would connect again."""
+        """End the connection in well under a second, and do not reconnect."""
         self._closed.set()
         link = self._link
         if link is not None:
             link.client.disconnect()
-        # It may hang in an attempt; that one ends itself before it says who it is.
+        # The thread may hang in an attempt, which then ends before it sends the client id.
         self._thread.join(CLOSE_S)
 
     # --- attempts -----------------------------------------------------------------------------
@@ -200,7 +200,7 @@ class Connection:
             self._closed.wait(self._pause_s(link))
 
     def _hold(self, link: _Link) -> None:
-        """Connect, and stay until the end."""
+        """Connect, and wait until the connection ends."""
         config = self._config
         link.client.connect(config.host, config.port, KEEPALIVE_S)
         link.client.loop_start()
@@ -218,13 +218,13 @@ class Connection:
             self._try_other_protocol()
             self._problem = trouble.of_hanging_up(config)
         else:
-            # Asked besides, lest a client that died without a word is waited for.
+            # `is_connected` as well: a client that died silently must not be waited for.
             while not link.ended.wait(1.0) and link.client.is_connected():
                 pass
             self._problem = self._problem or trouble.of_end(config, None)
 
     def _why(self, link: _Link, code: ReasonCode) -> Trouble:
-        """What ended a connection that had been accepted."""
+        """Why an accepted connection ended."""
         if code.value == trouble.SESSION_TAKEN_OVER:
             self.note_id_conflict()
         if self._id_taken is not None and code.value in (
@@ -239,7 +239,7 @@ class Connection:
         self._protocol = three if self._protocol == five else five
 
     def _pause_s(self, link: _Link | None) -> float:
-        """Longer each time, until a connection was a good one."""
+        """The next pause: longer each time, until a connection lasts."""
         first_s, longest_s, steady_s = FIRST_WAIT_S, LONGEST_WAIT_S, STEADY_S
         if self._id_conflict:
             first_s, longest_s = FIRST_TAKEN_WAIT_S, LONGEST_TAKEN_WAIT_S
@@ -277,7 +277,7 @@ class Connection:
         return link
 
     def _on_socket_open(self, *_: Any) -> None:
-        # Between the connection and the first word: this one must not throw out its successor.
+        # Between TCP's connection and CONNECT: a late client must not disconnect its successor.
         if self._closed.is_set():
             raise ConnectionAbortedError("closed meanwhile")
 
@@ -299,7 +299,7 @@ class Connection:
 
     def _on_end(self, link: _Link, code: ReasonCode) -> None:
         if link.accepted_s and self._problem is None:
-            # At once: what is sent from here on goes nowhere.
+            # At once, because anything sent from now on is lost.
             self._problem = self._why(link, code)
         link.answered.set()
         link.ended.set()

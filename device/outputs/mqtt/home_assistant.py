@@ -1,7 +1,7 @@
 """The message by which Home Assistant finds the device and its sensors.
 
-Device discovery, as https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload has
-it: one message for the device with all of its components.
+This is device discovery: one message for the device and all of its components. See
+https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload.
 """
 
 import hashlib
@@ -21,41 +21,41 @@ from device.telemetry.observation import UNKNOWN, Observation
 from device.telemetry.status import CameraState, Status, rounded_rate
 
 STREAMING = f"value_json.camera == '{CameraState.STREAMING}'"
-"""In templates of Home Assistant, of what `health` gives."""
+"""An expression for Home Assistant's templates over the `health` message."""
 ONLINE, OFFLINE = "online", "offline"
 SUPPORT_NAME = "Fieldguide"
 MACHINE_ID = Path("/etc/machine-id")
 NOTHING_KNOWN = "nothing known"
-"""What Home Assistant is told for `UNKNOWN`, which has a meaning of its own there."""
+"""Sent to Home Assistant instead of `UNKNOWN`, which has another meaning there."""
 RESERVED = frozenset({"", "none", "unknown", "unavailable"})
-"""States that mean something else to Home Assistant or its templates, in any case."""
+"""States with a special meaning to Home Assistant or its templates; case does not matter."""
 MAX_WORD_CHARACTERS = 200
-"""Home Assistant takes no state above 255."""
+"""Home Assistant refuses states longer than 255."""
 
 
 @dataclass(frozen=True)
 class Topics:
-    """Where the device publishes, and listens."""
+    """The topics where the device publishes and listens."""
 
     state: str
     health: str
     availability: str
     changes: str
-    """Every label change with its time, also late ones; not retained."""
+    """Every label change with its time, even if sent late; not retained."""
     discovery: str
     birth: str
-    """Here Home Assistant says "online" when it starts; both are empty without announcement."""
+    """Home Assistant publishes "online" here when it starts. Like `discovery`, empty if unused."""
 
     @property
     def retained(self) -> tuple[str, ...]:
-        """What the broker keeps, in the order in which to remove it."""
+        """Topics with retained messages, in the order in which to remove them."""
         return (*filter(None, (self.discovery,)), self.state, self.health, self.availability)
 
 
 def device_id(config: MqttConfig) -> str:
-    """What names the device in topics: letters, digits, - and _.
+    """The device's name in topics: letters, digits, - and _.
 
-    The default has a part that differs between machines of one host name.
+    The default has a part that differs between machines with the same host name.
     """
     wanted = config.device_id or "-".join(
         filter(None, ("fieldguide", socket.gethostname(), machine()))
@@ -64,10 +64,10 @@ def device_id(config: MqttConfig) -> str:
 
 
 def machine() -> str:
-    """8 hex digits that are this installation's own; empty if it has no machine id.
+    """8 hex digits that identify this installation; empty if it has no machine id.
 
-    Made from the machine id as systemd's application-specific ids are, as that itself should not
-    be told to others.
+    Derived like systemd's application-specific ids, because the machine id itself should not be
+    revealed.
     """
     with suppress(OSError):
         text = MACHINE_ID.read_bytes().strip()
@@ -91,7 +91,7 @@ def topics(config: MqttConfig) -> Topics:
 
 
 def words(labels: tuple[str, ...]) -> dict[str, str]:
-    """What Home Assistant is told for each label: nothing twice, and no word of its own."""
+    """The state for each label in Home Assistant: all different, and none of them reserved."""
     told = {UNKNOWN: NOTHING_KNOWN}
     taken = {NOTHING_KNOWN}
     for label in labels:
@@ -104,7 +104,7 @@ def words(labels: tuple[str, ...]) -> dict[str, str]:
 
 
 def _candidates(label: str) -> Iterator[str]:
-    # It strips what a template gives.
+    # Home Assistant strips spaces from a template's result.
     plain = " ".join(label.split())[:MAX_WORD_CHARACTERS].strip()
     yield plain
     yield f"{plain} (class)".strip()
@@ -117,7 +117,7 @@ def _candidates(label: str) -> Iterator[str]:
 def announcement(
     config: MqttConfig, status: Status, web: WebConfig | None = None
 ) -> dict[str, Any]:
-    """The discovery message; another one after another model."""
+    """The discovery message; it changes with the model."""
     assert status.model is not None
     name, where = device_id(config), topics(config)
     components = {**_label_sensors(where, words(status.model.labels)), **_health(where, status)}
@@ -141,7 +141,7 @@ def announcement(
 
 
 def _page(web: WebConfig | None) -> str:
-    """Where a browser on the network finds the web page; empty if it does not."""
+    """The web page's address for a browser on the network; empty if there is none."""
     if web is None or not web.enabled or not web.port:
         return ""
     host = web.address
@@ -154,7 +154,7 @@ def _page(web: WebConfig | None) -> str:
 
 
 def _label_sensors(where: Topics, told: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """What is seen: not available while the camera is lost, lest an old label passes for new."""
+    """The sensors for label and score: unavailable while the camera is lost, so none looks new."""
     current = f"{STREAMING} and value_json.label_is_current"
     available = {
         "avty": [
@@ -165,7 +165,7 @@ def _label_sensors(where: Topics, told: dict[str, str]) -> dict[str, dict[str, A
         "stat_t": where.state,
         "p": "sensor",
     }
-    # A label of another model's, which this announcement does not list, is told as not known.
+    # A label of another model, which this announcement does not list, becomes "nothing known".
     names = json.dumps(told, ensure_ascii=False)
     label = f"{{{{ {names}.get(value_json.label, {json.dumps(NOTHING_KNOWN)}) }}}}"
     return {
@@ -228,18 +228,18 @@ def _health(where: Topics, status: Status) -> dict[str, dict[str, Any]]:
 
 
 def change(observation: Observation) -> dict[str, Any]:
-    """What of an observation goes out."""
-    # The source may be a path or an address that is nobody's business at the broker.
+    """An observation as sent to the broker."""
+    # The source may be a path or address that the broker's other clients should not see.
     return {key: value for key, value in observation.record().items() if key != "source"}
 
 
 def state(observation: Observation, first: Observation) -> dict[str, Any]:
-    """The same for the state's topic, with what stays the same until the label changes.
+    """The message for the state topic: a change, and what stays the same until the label changes.
 
     Args:
         observation: the newest.
-        first: the first with its label. What Home Assistant keeps as attributes is taken from it,
-            since each other value would be one more row in its database.
+        first: the first with this label. Home Assistant's attributes are taken from it, because
+            each changed value would add a row to its database.
     """
     since = {
         "time": round(first.unix_s),
@@ -250,12 +250,12 @@ def state(observation: Observation, first: Observation) -> dict[str, Any]:
 
 
 def health(status: Status, instance: str, *, label_is_current: bool) -> dict[str, Any]:
-    """What of the service's state goes out.
+    """The service's state as sent to the broker.
 
     Args:
         status: the state.
-        instance: tells this run from another, and from another device of the same id.
-        label_is_current: whether the state's topic has what is seen now.
+        instance: identifies this run, and so another device with the same id.
+        label_is_current: whether the state topic holds what is seen now.
     """
     return {
         "camera": status.camera.state,
@@ -276,7 +276,7 @@ def health(status: Status, instance: str, *, label_is_current: bool) -> dict[str
 
 
 def sender_of(health_message: str) -> tuple[str, str]:
-    """Machine and instance that a health message is from; empty for what it does not say."""
+    """Machine and instance that sent a health message; each empty if it does not say."""
     try:
         told = json.loads(health_message)
         return str(told.get("machine", "")), str(told.get("instance", ""))

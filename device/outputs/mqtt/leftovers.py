@@ -1,7 +1,7 @@
-"""Which topics a broker keeps of this device, over renames and restarts.
+"""Removes this device's old retained topics from the broker after it was renamed.
 
-What is retained under an old id stays at the broker, and in Home Assistant, until someone removes
-it. So the topics are remembered, in the service's state folder if it has one.
+Messages retained under an old id stay at the broker, and in Home Assistant, until someone removes
+them. So the topics are remembered, in the service's state folder if it has one.
 """
 
 import json
@@ -29,10 +29,10 @@ _in_process: Kept = {}
 
 
 class Memory:
-    """What one broker was given."""
+    """The topics that one broker retains for this device."""
 
     def __init__(self, config: MqttConfig, topics: Topics) -> None:
-        """Note the topics of now; `leftovers` are those of before."""
+        """Note the current topics; `leftovers` are the earlier ones."""
         folder = os.environ.get(STATE_DIRECTORY, "").partition(":")[0]
         self._path = Path(folder) / FILE if folder else None
         self._broker = f"{config.host}:{config.port}"
@@ -43,12 +43,12 @@ class Memory:
             for availability, old in before.items()
             if (left := [topic for topic in old if topic not in now])
         }
-        """By the availability topic that they belong to."""
+        """By the availability topic of the old id."""
         self._change({own: [*now, *self.leftovers.get(own, [])]})
         self._own, self._now = own, now
 
     def forget(self, availability: str) -> None:
-        """Its leftovers are gone."""
+        """Note that the leftovers of this id are removed."""
         self.leftovers.pop(availability, None)
         self._change({availability: self._now if availability == self._own else []})
 
@@ -64,7 +64,7 @@ class Memory:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            log.warning("output.mqtt: %s: %s; old topics are not known any more", self._path, error)
+            log.warning("output.mqtt: %s: %s; old topics are forgotten", self._path, error)
             return {}
 
     def _change(self, topics: dict[str, list[str]]) -> None:
@@ -80,9 +80,9 @@ class Memory:
 
 
 class Leftovers:
-    """Removes what the broker still keeps under old names, once nobody answers to them.
+    """Removes what the broker still retains under old ids, once no device uses them.
 
-    Another device may have taken the old name meanwhile: then its "online" is there, and all of it
+    Another device may use the old id by now: then its availability is "online", and everything
     stays.
     """
 
@@ -94,16 +94,16 @@ class Leftovers:
         """Topics whose messages `note_availability` wants."""
 
     def reset(self) -> None:
-        """Another connection: what was on its way is not."""
+        """A new connection: removals that were not confirmed are lost."""
         self._removing.clear()
 
     def note_availability(self, availability: str, message: str) -> None:
-        """Take note of what an old name's availability says."""
+        """Note the availability of an old id."""
         if availability in self._memory.leftovers and message:
             (self._free.add if message == OFFLINE else self._free.discard)(availability)
 
     def remove(self, connection: Connection) -> None:
-        """Remove what is free; called again until the broker has confirmed it.
+        """Remove the topics of unused ids; call it again until the broker has confirmed.
 
         Raises:
             OutputError: if there is no connection.
@@ -121,7 +121,7 @@ class Leftovers:
         connection.oldest_unconfirmed_s()
         for topic, _ in self._removing.pop(availability):
             if connection.is_denied(topic):
-                # It would stand there for ever, as nobody writes to it any more.
+                # Otherwise the problem would be reported forever, as nothing is sent there again.
                 connection.forget_denial(topic)
                 log.warning(
                     "output.mqtt: the broker does not let the old topic %s be removed", topic

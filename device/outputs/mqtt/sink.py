@@ -1,9 +1,9 @@
 """The sink for an MQTT broker, with Home Assistant's device discovery.
 
-`device.outputs.mqtt.connection` keeps the connection. Here it is decided what is said, in which
+`device.outputs.mqtt.connection` keeps the connection. This module decides what to send and in what
 order: after each connection health, announcement, state and only then "online", so that nothing old
-is ever taken for new. The state's topic gets the newest state alone, each label change also goes to
-a topic of its own.
+is mistaken for new. The state topic gets only the newest state; each label change also goes to a
+separate topic.
 """
 
 import json
@@ -32,16 +32,16 @@ log = logging.getLogger("fieldguide")
 
 HEALTH_INTERVAL_S = 60.0
 SETTLE_S = 2.0
-"""Home Assistant's time to take other labels; until then none counts as current."""
+"""Home Assistant's time to accept new labels; until then no label counts as current."""
 REPEAT_S = 6.0
-"""For so long after an announcement the state is said again: it may have come too early."""
+"""For this long after an announcement the state is repeated: it may have come too early."""
 REPEAT_INTERVAL_S = 1.0
 MIN_SCORE_STEP = 0.01
-"""A smaller change of the score is not told."""
+"""A smaller change of the score is not sent."""
 MAX_UNCONFIRMED = 20
-"""Label changes on their way; more wait in the sink's mailbox."""
+"""Most label changes sent and not confirmed; more wait in the sink's mailbox."""
 CONFIRM_S = 0.3
-"""How long a label change waits for room among those."""
+"""How long a label change waits for one of those to be confirmed."""
 SLOW_S = 15.0
 """A broker that confirms nothing for this long has a problem."""
 RETRY_DENIED_S = 60.0
@@ -49,21 +49,21 @@ GOODBYE_S = 0.35
 
 
 class Mqtt:
-    """Publishes state and health; see `device.outputs.mqtt.home_assistant` for the topics."""
+    """Publishes state and health; the topics are in `device.outputs.mqtt.home_assistant`."""
 
     name = "mqtt"
     wants_pictures = False
 
     def __init__(self, config: MqttConfig, web: WebConfig | None = None) -> None:
-        """Start to connect; a broker that is not there yet is waited for.
+        """Start connecting; if the broker is not there yet, wait for it.
 
         Args:
             config: settings that `check_mqtt` has checked.
-            web: the page that the announcement leads to.
+            web: the web page to link to in the announcement.
 
         Raises:
-            ConfigError: if what the settings name are no certificates.
-            SettingsUnreadError: if those cannot be read just now.
+            ConfigError: if the files in the settings are not certificates.
+            SettingsUnreadError: if they cannot be read right now.
         """
         if config.tls:
             tls_context(config)
@@ -98,12 +98,12 @@ class Mqtt:
         )
 
     def publish(self, observation: Observation) -> None:
-        """Send a change at once, and scores now and then.
+        """Send a change at once, and scores from time to time.
 
         Raises:
             OutputError: if there is no connection.
         """
-        # It is kept for long, and its picture takes much room.
+        # It is kept for a long time, and its picture takes much memory.
         observation = replace(observation, picture=None, class_map=None)
         if self._first is None or _label_key(self._first) != _label_key(observation):
             self._first = observation
@@ -114,10 +114,10 @@ class Mqtt:
         self._send_state()
 
     def tick(self, status: Status) -> None:
-        """Say what is to be said, and what could not be said before.
+        """Send what is due, and what could not be sent before.
 
         Raises:
-            OutputError: if there is no connection, or something wrong with it.
+            OutputError: if there is no connection, or something is wrong with it.
         """
         self._follow_connection()
         if status.camera.state != CameraState.STREAMING:
@@ -135,7 +135,7 @@ class Mqtt:
         self._raise_problem()
 
     def close(self) -> None:
-        """Say that the device is off, and disconnect."""
+        """Publish that the device is offline, and disconnect."""
         try:
             with suppress(OutputError, ValueError, RuntimeError):
                 message = self._send(self._topics.availability, OFFLINE)
@@ -148,7 +148,7 @@ class Mqtt:
     # --- connection ---------------------------------------------------------------------------
 
     def _follow_connection(self) -> None:
-        """Raise if there is no connection; after a new one everything is said anew."""
+        """Raise if there is no connection; after a new one publish everything again."""
         number = self._connection.number
         if number != self._number:
             self._sent = self._state_message = self._health_message = None
@@ -164,7 +164,7 @@ class Mqtt:
         if topic == self._topics.birth and message == ONLINE:
             self._publish_all_again()
         elif topic == self._topics.health:
-            # What the first connection finds is of the run before.
+            # What the first connection finds retained is from the previous run.
             first = retained and self._number == 1
             if not first and home_assistant.sender_of(message)[1] not in ("", self._instance):
                 self._connection.note_id_conflict()
@@ -184,11 +184,11 @@ class Mqtt:
 
     @property
     def _problem(self) -> str:
-        """Why there is no connection, or what is wrong with the one there is."""
+        """Why there is no connection, or what is wrong with it."""
         return str(self._connection.trouble or "")
 
     def _retry_denied(self) -> None:
-        """What is said once is said again: the access list may have been mended."""
+        """Send denied messages again now and then: the access list may have been corrected."""
         once = (self._topics.availability, self._topics.discovery)
         now_s = time.monotonic()
         if any(map(self._connection.is_denied, once)) and now_s > self._denied_retried_s:
@@ -198,7 +198,7 @@ class Mqtt:
     # --- messages -----------------------------------------------------------------------------
 
     def _model_to_announce(self, status: Status) -> ModelInfo | None:
-        """That of what is seen; before anything is, and behind a backlog, the service's own."""
+        """The newest observation's model; the running one if there is none yet, or in a backlog."""
         if self._newest is None or self.catching_up:
             return status.model
         return self._newest.model
@@ -209,7 +209,7 @@ class Mqtt:
             return
         now_s = time.monotonic()
         if labels != self._labels:
-            # Home Assistant refuses a label that its list does not have, also the one it shows.
+            # Home Assistant refuses labels that are not in its list, even the one it shows now.
             self._settled_s = now_s + SETTLE_S
             self._send_health(status)
         self._send(self._topics.discovery, json.dumps(message))
@@ -223,7 +223,7 @@ class Mqtt:
             self._changes[0][1].wait_for_publish(CONFIRM_S)
             if not self._changes[0][1].is_published():
                 raise OutputError(
-                    f"{MAX_UNCONFIRMED} label changes are on their way, not confirmed by the broker"
+                    f"the broker has not confirmed the last {MAX_UNCONFIRMED} label changes"
                 )
         self._changes.append(self._hand_over(json.dumps(home_assistant.change(observation))))
 
@@ -232,7 +232,7 @@ class Mqtt:
 
     def _send_state(self) -> None:
         newest, first, now_s = self._newest, self._first, time.monotonic()
-        # Behind something newer, or behind one that the broker has not taken yet: then the next.
+        # Not while something newer is waiting, or the broker has not confirmed the last one.
         if self.catching_up or not self._health or not _is_confirmed(self._state_message):
             return
         if newest is None or first is None or not self._is_announced(newest):
@@ -242,7 +242,7 @@ class Mqtt:
             self._next_state_s = now_s + self._config.interval_s
         elif not self._next_repeat_s <= now_s < self._repeat_until_s:
             return
-        # Where it is only said once more, it is the very same: another would cost another row.
+        # A repetition sends the same state: another one would add a row to the database.
         assert self._sent is not None
         self._next_repeat_s = now_s + REPEAT_INTERVAL_S
         payload = json.dumps(home_assistant.state(self._sent, first))
@@ -262,7 +262,7 @@ class Mqtt:
         return not self._topics.discovery or self._labels == observation.model.labels
 
     def _label_is_current(self) -> bool:
-        """Whether what the state's topic has was seen since the camera came, and is understood."""
+        """Whether the published state is newer than any camera loss, and its label is known."""
         sent = self._sent
         return (
             sent is not None
@@ -275,7 +275,7 @@ class Mqtt:
         now_s = time.monotonic()
         current = self._label_is_current()
         record = home_assistant.health(status, self._instance, label_is_current=current)
-        # These make the label available or not: no waiting with that.
+        # These decide whether the label is available, so a change is sent at once.
         urgent = (record["camera"], record["label_is_current"], record["slowed"])
         if urgent == self._health and (
             now_s < self._next_health_s or not _is_confirmed(self._health_message)
@@ -294,5 +294,5 @@ def _is_confirmed(message: MQTTMessageInfo | None) -> bool:
 
 
 def _label_key(observation: Observation) -> tuple[str, tuple[str, ...]]:
-    """What makes a label another one: its name, and the classes that it is one of."""
+    """What identifies a label: its name, and the list of classes that it belongs to."""
     return observation.label, observation.model.labels

@@ -1,7 +1,7 @@
 """Why a broker cannot be used, and what to do about it, in words.
 
-A broker that hangs up says nothing. Then its port is asked what it speaks: TLS, WebSocket or MQTT
-in the clear. Neither user nor password is sent for that.
+A broker that closes the connection gives no reason. Then its port is probed for TLS, WebSocket and
+unencrypted MQTT. Neither user nor password is sent for that.
 """
 
 import socket
@@ -15,11 +15,11 @@ from device.errors import one_line
 from device.settings.mqtt import MqttConfig, tls_context
 
 PROBE_TIMEOUT_S = 3.0
-"""For each question to a port."""
+"""Time limit of each probe."""
 UNSUPPORTED_VERSION = 132
 BAD_LOGIN, NOT_AUTHORIZED = 134, 135
 NORMAL, UNSPECIFIED, KEEPALIVE_TIMEOUT, SESSION_TAKEN_OVER = 0, 128, 141, 142
-"""MQTT 5's reason codes; paho tells MQTT 3's refusals by the same."""
+"""MQTT 5's reason codes; paho maps MQTT 3's refusals to the same codes."""
 HELLO = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x05\x00\x00"
 """CONNECT of MQTT 3.1.1, without id and user."""
 UPGRADE = (
@@ -41,12 +41,12 @@ class Trouble:
 
 
 def broker(config: MqttConfig) -> str:
-    """What a broker is called in messages."""
+    """How messages name a broker."""
     return f"the broker at {config.host} port {config.port}"
 
 
 def of_error(config: MqttConfig, error: Exception) -> Trouble:
-    """Why no connection came about."""
+    """Why connecting failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _of_certificate(config, error)
     if config.tls and _is_of_tls(error):
@@ -57,7 +57,7 @@ def of_error(config: MqttConfig, error: Exception) -> Trouble:
 
 
 def of_refusal(config: MqttConfig, code: ReasonCode) -> Trouble:
-    """Why the broker does not take the login."""
+    """Why the broker refuses the login."""
     fix = ""
     if code.value in (BAD_LOGIN, NOT_AUTHORIZED):
         fix = "it may want output.mqtt.user and password"
@@ -68,13 +68,13 @@ def of_refusal(config: MqttConfig, code: ReasonCode) -> Trouble:
 
 
 def of_taken_id(config: MqttConfig, name: str) -> Trouble:
-    """Another client with the same id threw this one out."""
+    """Another client with the same id disconnected this one."""
     fix = "give one of the two another output.mqtt.device_id"
     return Trouble(f"another client uses the id {name} at {broker(config)}", fix)
 
 
 def of_end(config: MqttConfig, code: ReasonCode | None) -> Trouble:
-    """A connection that had been accepted is over."""
+    """An accepted connection has ended."""
     if code is None or code.value in (UNSPECIFIED, NORMAL):
         return Trouble(f"the connection to {broker(config)} was lost")
     if code.value == KEEPALIVE_TIMEOUT:
@@ -83,7 +83,7 @@ def of_end(config: MqttConfig, code: ReasonCode | None) -> Trouble:
 
 
 def of_denial(config: MqttConfig, topic: str, code: ReasonCode) -> Trouble:
-    """The broker's access list is against a topic."""
+    """The broker's access list denies a topic."""
     who = f"user {config.user}" if config.user else "clients without a user"
     fix = f"let {who} write and read it in the broker's access list (ACL)"
     return Trouble(f"{broker(config)} denies the topic {topic}: {code}", fix)
@@ -92,12 +92,12 @@ def of_denial(config: MqttConfig, topic: str, code: ReasonCode) -> Trouble:
 def of_silence(config: MqttConfig) -> Trouble:
     """The port is open, and nothing answers."""
     return _by_asking(config) or Trouble(
-        f"{broker(config)} does not answer", "check that it is an MQTT broker, and not hanging"
+        f"{broker(config)} does not answer", "check that it is an MQTT broker and does not hang"
     )
 
 
 def of_hanging_up(config: MqttConfig) -> Trouble:
-    """The broker ended the connection before it answered: ask the port why."""
+    """The broker ended the connection before it answered: probe the port for the reason."""
     return _by_asking(config) or Trouble(
         f"{broker(config)} hangs up before it answers",
         "check that it is an MQTT broker, that it lets this address in, and its log",
@@ -126,7 +126,7 @@ def _of_handshake(config: MqttConfig, error: Exception) -> Trouble:
     if plain is not None:
         return plain
     fix = "check output.mqtt.port, and that the broker has TLS on it"
-    return Trouble(f"{broker(config)} cannot be reached: no TLS: {reason}", fix)
+    return Trouble(f"{broker(config)} cannot be reached by TLS: {reason}", fix)
 
 
 def _of_alert(config: MqttConfig, reason: str) -> Trouble:
@@ -165,7 +165,7 @@ def _asked_by_tls(config: MqttConfig) -> Trouble | None:
         if _answer(config, UPGRADE, context).startswith(b"HTTP/"):
             return _of_http(config)
     except ssl.SSLError as error:
-        # TLS 1.3 tells only after the handshake what it thinks of the client's certificate.
+        # TLS 1.3 rejects a client's certificate only after the handshake.
         if "ALERT" in (error.reason or ""):
             return _of_alert(config, error.reason)
     return None
@@ -203,6 +203,6 @@ def _speaks_tls(config: MqttConfig) -> bool:
             ):
                 return True
         except ssl.SSLError as error:
-            # An alert is TLS, too.
+            # A server that sends an alert speaks TLS, too.
             return "ALERT" in (error.reason or "")
     return False

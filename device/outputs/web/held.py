@@ -1,4 +1,4 @@
-"""A frame that a page held for longer than the service knew it, made anew from what the page has.
+"""Restores a frame that a page still holds but the service has forgotten, from the page's data.
 
 The service forgets a frame when it restarts, or when its viewer sleeps; the page still shows it.
 """
@@ -16,17 +16,17 @@ from device.contract.arrays import Pixels
 from device.telemetry.observation import ModelInfo, Observation
 
 MAX_SIDE_PX = 1280
-"""Of the pictures that pages get."""
+"""Largest side of the pictures that pages get."""
 MAX_TEXT_CHARACTERS = 500
 _LAST_S = 4_102_444_800.0
-"""The year 2100: times of day beyond are none."""
+"""The year 2100: later times are invalid."""
 
 
 def restore(state: Any, picture: Any) -> Observation | None:
-    """An observation to be saved; None if a page cannot have had these.
+    """An observation to save; None if no page can have had this data.
 
     Args:
-        state: as `view.frame_record` gave it to the page.
+        state: the page's copy of `view.frame_record`.
         picture: the JPEG that came with it, in Base64.
     """
     try:
@@ -46,7 +46,7 @@ def restore(state: Any, picture: Any) -> Observation | None:
 def _pixels(data: bytes) -> Pixels:
     image = Image.open(io.BytesIO(data), formats=("JPEG",))
     if max(image.size) > MAX_SIDE_PX:
-        raise ValueError("larger than any that a page gets")
+        raise ValueError("larger than the pictures that pages get")
     return np.asarray(image.convert("RGB"))
 
 
@@ -62,7 +62,7 @@ def _observation(state: Mapping[str, Any], pixels: Pixels) -> Observation:
     return Observation(
         number=int(_number(state["frame"], 1e18)),
         unix_s=unix_s,
-        # Of another service's life; it only has to tell this frame from others.
+        # The real value is from before a restart; this only has to differ from other frames'.
         monotonic_s=-unix_s,
         source=_text(state["source"]),
         scores=scores,
@@ -96,12 +96,12 @@ def _model(labels: tuple[str, ...], sha256: str) -> ModelInfo:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS:
-        raise ValueError("no short text")
+        raise ValueError("not a short text")
     return value
 
 
 def _number(value: Any, most: float) -> float:
     number = float(value)
     if not 0 <= number <= most or not math.isfinite(number):
-        raise ValueError("no number in its range")
+        raise ValueError("not a number in its range")
     return number

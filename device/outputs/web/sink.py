@@ -1,8 +1,8 @@
 """The sink with a web page: live picture, what the model sees in it, history and health.
 
-A viewer asks for one frame at a time and gets the newest; so a slow one skips frames instead of
-lagging behind, and costs nobody else anything. Pictures are asked of the frame loop, and encoded,
-only while someone looks.
+A viewer asks for one frame at a time and gets the newest, so a slow viewer skips frames instead of
+lagging behind, and does not slow down others. Pictures are requested from the frame loop, and
+encoded, only while someone is looking.
 """
 
 import asyncio
@@ -33,27 +33,27 @@ PAGE = Path(__file__).with_name("page.html")
 SIGN_IN = Path(__file__).with_name("sign_in.html")
 
 PICTURE_INTERVAL_S = 0.1
-"""At most ten pictures a second, whatever the camera does."""
+"""At most ten pictures per second, whatever the camera's rate."""
 WAIT_S = 5.0
 """How long a request for the next frame waits for one."""
 LINGER_S = 2.0
-"""How long after its last request a viewer's next one is waited for with pictures ready."""
+"""How long pictures stay available after a viewer's last request."""
 VIEWER_ID = re.compile(r"[0-9a-f]{16,64}")
-"""What a page calls itself: random."""
+"""A page's id, chosen at random."""
 CSRF_PLACEHOLDER = b"{{csrf}}"
 NONE = "'none'"
 METHODS = {"/live": "GET", "/health": "GET", "/save": "POST"}
-"""What the page asks for besides itself, and how."""
+"""The page's other requests, and their methods."""
 SIGNED_IN = "signed-in"
 WRONG_TOKEN = "That token is wrong."
 NO_COOKIE = (
-    "Your browser kept no cookie: allow them for this page. In a frame of another page it takes "
-    "https, too."
+    "Your browser did not keep the cookie: allow cookies for this page. In a frame of another page "
+    "it also needs https."
 )
 
 
 class Web(ServingSink):
-    """Serves the page; see `device.outputs.http.access` for who gets it."""
+    """Serves the page; `device.outputs.http.access` decides who gets it."""
 
     name = "web"
 
@@ -68,17 +68,17 @@ class Web(ServingSink):
 
     @property
     def wants_pictures(self) -> bool:
-        """While someone looks, and not more often than pictures go out."""
+        """Whether someone is looking and the next picture is due."""
         now_s = time.monotonic()
         return self._next_picture_s <= now_s < self._watched_until_s
 
     @property
     def figures(self) -> Mapping[str, float]:
-        """How many look."""
+        """How many viewers there are."""
         return {"viewers": len(self._viewers)}
 
     def publish(self, observation: Observation) -> None:
-        """Remember a label change, and show the picture to who waits for it."""
+        """Remember a label change, and send the picture to waiting viewers."""
         self._history.add(observation)
         if observation.picture is not None and self.wants_pictures:
             self._next_picture_s = time.monotonic() + PICTURE_INTERVAL_S
@@ -88,7 +88,7 @@ class Web(ServingSink):
         """Open the port, and forget viewers that are gone.
 
         Raises:
-            OutputError: while the port cannot be had.
+            OutputError: while the port cannot be opened.
         """
         if time.monotonic() > self._watched_until_s:
             self._server.call(self._viewers.forget)
@@ -105,7 +105,7 @@ class Web(ServingSink):
         return await self._endpoint(request)
 
     async def _endpoint(self, request: Request) -> Response:
-        """What the page itself asks for."""
+        """Answer the page's own requests."""
         method = METHODS.get(request.path)
         if method is None:
             return text(404, "There is no such page.")
@@ -118,12 +118,13 @@ class Web(ServingSink):
         return await self._save(request)
 
     def _front_page(self, request: Request, *, signed_in: bool) -> Response:
-        """The page, the way to it, or what leads from a token to it."""
+        """The page, the sign-in form, or the redirect after a sign-in."""
         if request.method == "POST" or offered_token(request):
             cookie = self._access.sign_in(request, framed=bool(self._framed_by))
             if cookie is None and not signed_in:
                 return self._show(SIGN_IN, 401, problem=WRONG_TOKEN)
-            # Relative, as the page may be below a proxy's path; out of the address bar it is, too.
+            # Relative, because a proxy may serve the page below a path. The redirect also takes the
+            # token out of the address bar.
             return Response(303, headers={"Location": f"?{SIGNED_IN}=1", **(cookie or {})})
         if not signed_in:
             return self._show(SIGN_IN, 401, problem=NO_COOKIE if SIGNED_IN in request.query else "")
@@ -147,10 +148,10 @@ class Web(ServingSink):
     async def _live(self, request: Request) -> Response:
         name = request.query.get("viewer", "")
         if not VIEWER_ID.fullmatch(name):
-            return text(400, "Give ?viewer= 16 to 64 hexadecimal digits of your own.")
+            return text(400, "Give ?viewer= with 16 to 64 random hexadecimal digits.")
         viewer = self._viewers.admit(name)
         if viewer is None:
-            return text(503, f"{MAX_VIEWERS} viewers look already; close one of their pages.")
+            return text(503, f"There are {MAX_VIEWERS} viewers already; close one of their pages.")
         self._watched_until_s = time.monotonic() + WAIT_S + LINGER_S
         shot = await self._viewers.after(_number(request.query.get("after", "")), WAIT_S)
         self._watched_until_s = max(self._watched_until_s, time.monotonic() + LINGER_S)
@@ -160,16 +161,16 @@ class Web(ServingSink):
         return Response(200, shot.body, shot.content_type)
 
     def _health(self, request: Request) -> Response:
-        # A page that shows a held frame asks for nothing else.
+        # Keeps the viewer known: a page that shows a held frame sends no other request.
         self._viewers.find(request.query.get("viewer", ""))
         threshold = self._context.config.smoothing.threshold
         record = view.health(self._context.status(), threshold)
-        # The token: a page that outlived a restart has the one of before.
+        # With the CSRF token: a page that was open during a restart has the old one.
         return _json({**record, "history": self._history.record(), "csrf": self._csrf})
 
     async def _save(self, request: Request) -> Response:
         if not self._made_by_page(request):
-            return text(403, "Only the device's own page may save frames; load it anew.")
+            return text(403, "Only the device's own page may save frames; reload it.")
         wanted = _json_object(request.body)
         if self._saving:
             return text(429, "Another frame is being saved; try again.")
@@ -182,11 +183,11 @@ class Web(ServingSink):
     async def _save_wanted(self, wanted: Mapping[str, Any]) -> Response:
         observation = await self._requested_frame(wanted)
         if observation is None:
-            return text(409, "That frame is gone; hold another one.")
+            return text(409, "That frame is no longer available; hold another one.")
         label = wanted.get("label")
-        problem = name_problem(label) if isinstance(label, str) else "is no text"
+        problem = name_problem(label) if isinstance(label, str) else "is not text"
         if problem:
-            return text(422, f"Not saved: the class's name {problem}.")
+            return text(422, f"Not saved: the class name {problem}.")
         model = self._context.status().model
         spelled = settled(str(label), model.labels if model else ())
         try:
@@ -216,7 +217,7 @@ class Web(ServingSink):
 
 @cache
 def _page(path: Path) -> tuple[bytes, str]:
-    """A page, and the policy that lets run what is written in it and nothing else."""
+    """A page, and the policy that allows only its own scripts and styles."""
     page = path.read_bytes()
     sources = {
         kind: " ".join(

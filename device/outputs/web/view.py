@@ -1,4 +1,4 @@
-"""What the web page shows, as JPEG and JSON; pure but for the history, which grows."""
+"""What the web page shows, as JPEG and JSON; pure functions, except for the history."""
 
 import io
 import json
@@ -20,11 +20,11 @@ from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import Status, rounded_rate
 
 MAX_KEPT_PIXELS = 1440 * 1440
-"""Of what a viewer can save; more is halved, as often as it takes."""
+"""Size limit of what a viewer can save; larger pictures are halved until they fit."""
 STRIP_PX = 64
 JPEG_QUALITY = 80
 MIN_SPAN = 3.0
-"""The least range of log odds that shades are spread over: a factor of 20 in the odds."""
+"""The smallest range of log odds that shades cover: a factor of 20 in the odds."""
 MAX_CHANGES = 50
 SAMPLE_INTERVAL_S = 1.0
 MAX_SAMPLES = 180
@@ -32,10 +32,10 @@ MAX_SAMPLES = 180
 
 @dataclass(frozen=True)
 class EncodedFrame:
-    """One frame as viewers get it: encoded once for all of them."""
+    """One frame as sent to viewers; encoded once for all of them."""
 
     observation: Observation
-    """Its picture is what the model saw of the frame."""
+    """Its picture is the part of the frame that the model saw."""
     body: bytes
     """multipart/form-data (RFC 7578): `state`, JSON; `picture`, JPEG."""
     content_type: str
@@ -44,7 +44,7 @@ class EncodedFrame:
 def encode_frame(observation: Observation) -> EncodedFrame:
     """Encode an observation that has a picture."""
     assert observation.picture is not None
-    # Random, so that no picture can hold it.
+    # Random, so that no picture can contain it.
     boundary = secrets.token_hex(16)
     parts = {
         "state": ("application/json", json.dumps(frame_record(observation)).encode()),
@@ -62,7 +62,7 @@ def encode_frame(observation: Observation) -> EncodedFrame:
 
 
 def _classified(observation: Observation) -> Observation:
-    """With the part of the picture alone that can be saved: each viewer holds on to one."""
+    """With only the part of the picture that can be saved: each viewer keeps one in memory."""
     assert observation.picture is not None
     left, upper, right, lower = observation.crop_box
     part = observation.picture[upper:lower, left:right]
@@ -87,9 +87,9 @@ def jpeg(picture: Pixels) -> bytes:
 
 
 def reduced(picture: Pixels, factor: int) -> Pixels:
-    """A copy whose pixels are means of `factor` x `factor`, as `Image.reduce` makes them.
+    """A copy reduced by averaging `factor` x `factor` pixels, like `Image.reduce`.
 
-    In strips: as one image, a whole frame would be in memory twice over.
+    It works in strips: reducing a whole frame would need it in memory twice.
     """
     if factor == 1:
         return picture.copy()
@@ -123,8 +123,8 @@ def frame_record(observation: Observation) -> dict[str, Any]:
 def heat_map(observation: Observation) -> dict[str, list[list[int]]]:
     """For each of the best classes, how much each part of the crop speaks for it, 0 to 255.
 
-    Of each position's log odds, 255 is the part that speaks most for the class. Relative: also
-    of a class that is not seen, it shows what looks most like it.
+    Based on the log odds at each position; 255 is the part that speaks most for the class. This is
+    relative: even for a class that is not seen, it shows what looks most like it.
     """
     if observation.class_map is None:
         return {}
@@ -142,14 +142,14 @@ def log_odds(logits: Scores) -> Scores:
 
 
 def _shades(odds: Scores) -> list[list[int]]:
-    # A map that is nearly even must look so.
+    # A map that is nearly even must look even.
     span = max(float(odds.max() - odds.min()), MIN_SPAN)
     shades = 255 * (1 - (odds.max() - odds) / span)
     return np.rint(shades).astype(int).tolist()  # type: ignore[no-any-return]
 
 
 class History:
-    """Label changes, and scores once a second; from any thread."""
+    """Label changes, and scores once a second; usable from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -158,7 +158,7 @@ class History:
         self._next_s = float("-inf")
 
     def add(self, observation: Observation) -> None:
-        """Take one more; its pictures are not kept."""
+        """Add an observation; its pictures are not kept."""
         with self._lock:
             if observation.changed:
                 self._changes.append(replace(observation, picture=None, class_map=None))
@@ -168,7 +168,7 @@ class History:
                 self._samples.append(sample)
 
     def record(self) -> dict[str, Any]:
-        """Newest change first; ages instead of times, for a board may have no clock."""
+        """Newest change first; with ages instead of times, because a board may have no clock."""
         now_s = time.monotonic()
         with self._lock:
             changes, samples = list(self._changes), list(self._samples)
@@ -189,11 +189,11 @@ class History:
 
 
 def health(status: Status, threshold: float | None) -> dict[str, Any]:
-    """How the service does.
+    """The health of the service.
 
     Args:
         status: as of now.
-        threshold: of the settings; None: the model's own holds.
+        threshold: of the settings; None if the model's own applies.
     """
     camera, board = status.camera, status.board
     age_s = None if camera.last_frame_s is None else time.monotonic() - camera.last_frame_s

@@ -1,4 +1,4 @@
-"""Who looks at the live picture. Everything here is called on the server's thread alone."""
+"""The viewers of the live picture. Everything here is called only on the server's thread."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from device.outputs.web.view import EncodedFrame
 
 MAX_VIEWERS = 4
 EXPIRE_S = 10.0
-"""A viewer that has asked for nothing for this long has gone."""
+"""A viewer that has sent no request for this long is gone."""
 
 
 @dataclass
@@ -17,11 +17,11 @@ class Viewer:
 
     seen_s: float
     shot: EncodedFrame | None = None
-    """The frame that it was sent last, which it may save."""
+    """The last frame sent to it, which it may save."""
 
 
 class Viewers:
-    """The few viewers there may be, and the newest frame for them."""
+    """The viewers, limited in number, and the newest frame for them."""
 
     def __init__(self) -> None:
         self._viewers: dict[str, Viewer] = {}
@@ -32,7 +32,7 @@ class Viewers:
         return len(self._viewers)
 
     def find(self, name: str) -> Viewer | None:
-        """The viewer of this name, if it is still here; shows that it is."""
+        """The viewer with this id if it is still here; marks it as active."""
         now_s = time.monotonic()
         gone = [key for key, v in self._viewers.items() if now_s - v.seen_s > EXPIRE_S]
         for key in gone:
@@ -43,27 +43,27 @@ class Viewers:
         return viewer
 
     def admit(self, name: str) -> Viewer | None:
-        """The viewer of this name, new or known; None if there are too many."""
+        """The viewer with this id, new or known; None if there are too many viewers."""
         viewer = self.find(name)
         if viewer is None and len(self._viewers) < MAX_VIEWERS:
             viewer = self._viewers[name] = Viewer(time.monotonic())
         return viewer
 
     def show(self, shot: EncodedFrame) -> None:
-        """Hand a new frame to all that wait."""
+        """Give a new frame to all waiting viewers."""
         self._newest = shot
         arrival, self._arrival = self._arrival, asyncio.Event()
         arrival.set()
 
     def forget(self) -> None:
-        """Let go of the newest frame, and of the viewers that have gone."""
+        """Forget the newest frame, and the viewers that are gone."""
         self._newest = None
         self.find("")
 
     async def after(self, number: int, timeout_s: float) -> EncodedFrame | None:
-        """The newest frame if it is another than `number`, else the next; None after the timeout.
+        """The newest frame if its number is not `number`, else the next; None after the timeout.
 
-        Another, not a later one: numbers begin anew when the service does.
+        Not "if it is later": numbers start again when the service restarts.
         """
         if self._newest is None or self._newest.observation.number == number:
             try:

@@ -107,7 +107,7 @@ def test_a_sink_that_cannot_be_leaves_everything_as_it_was(
 
 def test_pictures_are_kept_by_the_sink_that_can(start: Start, tmp_path: Path) -> None:
     json = JsonConfig(enabled=False)
-    with pytest.raises(OutputError, match=r"set output\.collect"):
+    with pytest.raises(OutputError, match=r"enable output\.collect"):
         start(asking_for(json)).keep(sight(0), "oak")
     collect = CollectConfig(enabled=True, path=str(tmp_path), min_free_mb=0)
     name = start(asking_for(json, collect=collect)).keep(sight(0), "oak")
@@ -122,4 +122,4 @@ def test_a_sink_that_does_not_close_is_left_behind_and_said(
     monkeypatch.setattr(SinkThread, "join", lambda *_: False)
     assert not sinks.left_behind
     sinks.close()
-    assert sinks.left_behind and "output.json: does not close, left behind" in caplog.text
+    assert sinks.left_behind and "output.json: does not close; left hanging" in caplog.text

@@ -193,14 +193,14 @@ def test_changes_that_are_given_up_are_counted_and_told_once_at_each_end(
     sink.fault = OutputError("broker")
     for number in range(MAX_WAITING_CHANGES + 44):
         thread.put(observation(number, changed=True))
-    eventually(lambda: "the oldest are given up" in caplog.text)
+    eventually(lambda: "the oldest are dropped" in caplog.text)
     sink.fault = None
-    eventually(lambda: "label changes were given up" in caplog.text)
+    eventually(lambda: "label changes were dropped" in caplog.text)
     kept, lost = len(sink.seen), status().lost_changes_total
     assert kept + lost == MAX_WAITING_CHANGES + 44 and lost >= 43
     said = [r.getMessage() for r in caplog.records]
-    assert said.count(f"output.recorder: {lost} label changes were given up") == 1
-    assert sum("given up" in line for line in said) == 2
+    assert said.count(f"output.recorder: {lost} label changes were dropped") == 1
+    assert sum("dropped" in line for line in said) == 2
 
 
 def test_changes_that_wait_at_the_end_are_told(

@@ -172,7 +172,7 @@ def test_a_server_that_hangs_up_before_it_answers_is_named(
 ) -> None:
     with serving(lambda connection: None) as settings:
         sink = make(MqttConfig(**{**vars(settings), "tls": secure}))
-        words = "no TLS" if secure else "hangs up before it answers"
+        words = "by TLS" if secure else "hangs up before it answers"
         assert "check" in problem_of(sink, surroundings, words)
         sink.close()
 

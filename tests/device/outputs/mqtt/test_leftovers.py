@@ -108,7 +108,7 @@ def test_a_damaged_memory_costs_a_line(
     for text in ("{", "[]", '{"a": 1}', '{"a": {"b": 1}}', "\xff"):
         (tmp_path / "mqtt-topics.json").write_text(text, "latin-1")
         run_once(make(config(broker)), surroundings)
-    assert "old topics are not known" in caplog.text
+    assert "old topics are forgotten" in caplog.text
 
 
 def test_an_old_topic_that_may_not_be_removed_is_told_once(

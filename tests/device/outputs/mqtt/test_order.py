@@ -218,7 +218,7 @@ def test_a_broker_that_confirms_nothing_is_told_from_one_that_is_full(
     sink = make(config(broker))
     connect(sink, surroundings)
     broker.freeze()
-    with pytest.raises(OutputError, match="are on their way, not confirmed") as caught:
+    with pytest.raises(OutputError, match="has not confirmed the last") as caught:
         for number in range(200):
             sink.publish(sight(number, label=number % 2, changed=True))
     assert "queue" not in str(caught.value).lower()

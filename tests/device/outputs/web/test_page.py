@@ -140,12 +140,12 @@ def test_a_frame_is_saved_by_keyboard_alone_and_escape_goes_back(
 def test_why_a_frame_was_not_saved_is_said(
     browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
 ) -> None:
-    surroundings.cannot_keep = "nothing collects pictures"
+    surroundings.cannot_keep = "no output saves pictures"
     with browsers.visit(page) as browser:
         eventually(lambda: not browser.run("return document.getElementById('hold').disabled"))
         click(browser, "hold")
         click(browser, "send")
-        eventually(lambda: text(browser, "told") == "Not saved: nothing collects pictures")
+        eventually(lambda: text(browser, "told") == "Not saved: no output saves pictures")
         assert not browser.run("return document.getElementById('save').hidden")
 
 
@@ -190,7 +190,7 @@ def test_a_fifth_viewer_reads_why_it_sees_nothing(
     for number in range(4):
         page._viewers.admit(f"{number:016x}")
     with browsers.visit(page) as browser:
-        eventually(lambda: "4 viewers look already" in text(browser, "notice"))
+        eventually(lambda: "There are 4 viewers already" in text(browser, "notice"))
         monkeypatch.setattr(viewers, "EXPIRE_S", 0.5)
         # The others have gone: it gets in by itself.
         eventually(lambda: text(browser, "label") == "red", within_s=20)

@@ -79,7 +79,7 @@ def test_a_class_that_is_no_good_name_of_a_folder_is_refused(
     visitor = Visitor(page)
     frame = shown(page, visitor, crowd)["frame"]
     status, said = visitor.save(frame, label)
-    assert status == 422 and said.startswith("Not saved: the class's name ")
+    assert status == 422 and said.startswith("Not saved: the class name ")
     assert surroundings.kept == []
 
 

@@ -108,7 +108,7 @@ def test_a_fifth_viewer_is_told_why_and_gets_in_when_one_has_gone(
     for number in range(MAX_VIEWERS):
         assert Visitor(page, number).live()[0] == 204
     status, _, body = Visitor(page, 99).live()
-    assert status == 503 and b"4 viewers look already" in body
+    assert status == 503 and b"There are 4 viewers already" in body
     assert Visitor(page, 0).live()[0] == 204
     monkeypatch.setattr(viewers, "EXPIRE_S", 0.0)
     assert Visitor(page, 99).live()[0] == 204
@@ -254,7 +254,7 @@ def test_the_form_signs_in_by_post_and_only_from_the_own_page(surroundings: Surr
         assert guest.ask("/?signed-in=1")[0] == 200
         # A browser that keeps no cookie is told so, and not asked again without a word.
         status, _, body = stranger.ask("/?signed-in=1")
-        assert status == 401 and b"kept no cookie" in body
+        assert status == 401 and b"did not keep the cookie" in body
 
 
 @pytest.mark.parametrize("path", ["/", "/health"])
