@@ -1,4 +1,4 @@
-"""How fast the device is, measured on the loop that it really runs."""
+"""The benchmark of the frame loop: times, memory, and the time to the first label."""
 
 import math
 import subprocess
@@ -57,7 +57,7 @@ class Measurement:
 
 
 def best_way(bundle: Bundle, runtime: str, threads: int | None) -> Way:
-    """How the service would run the loop if frames came as fast as it takes them.
+    """How the service would run the loop if frames came as fast as it can take them.
 
     Raises:
         SelfTestError: if the model cannot run at all.
@@ -112,7 +112,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Repeated(FrameSource):
-    """A source opened anew each time that it ends."""
+    """A source that is opened again each time it ends."""
 
     open: Callable[[], FrameSource]
 

@@ -1,4 +1,4 @@
-"""Where each microsecond of a frame goes, measured stage by stage on the real frame loop."""
+"""The time of each stage of the real frame loop, in microseconds."""
 
 import time
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def measure(
         ahead: whether the next frame is prepared while the model runs.
 
     Raises:
-        SourceError: if the source gives none.
+        SourceError: if the source gives no usable frame.
     """
     times = np.array(
         [*_timed(results(source, classifier, frames + WARM_UP_FRAMES, ahead=ahead))][
@@ -78,7 +78,7 @@ def table(stages: list[Stage], way: Way) -> str:
     total = sum(s.p50_us for s in stages)
     invoke = next(s.p50_us for s in stages if s.name == "invoke")
     rest = total - invoke - stages[0].p50_us
-    about = f"of it {rest:.0f} us besides decode and invoke; "
+    about = f"{rest:.0f} us of it other than decode and invoke; "
     about += "the two threads overlap" if way.ahead else "one thread waits for the other"
     lines.append(f"{'sum':8} {'':10} {total:8.0f} {about}")
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""Fetches the wheels for a board's Python and architecture, on the workstation.
+"""Downloads the wheels for a board's Python and architecture, on the workstation.
 
-pip evaluates the markers of a lock for the Python that runs it, not for the one it downloads
-for; so the lock is narrowed to the board here first. Prints the folder with the wheels as JSON,
-and a name for the release that changes only when what is in them does.
+pip evaluates a lock's markers for the Python that runs pip, not for the one it downloads for, so
+this first narrows the lock to the board. It prints JSON: the folder with the wheels, and a name for
+the release that changes only when their content does.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 OLDEST_GLIBC = 17
-"""The minor version of manylinux2014, the oldest that wheels of today are made for."""
+"""The minor version of glibc in manylinux2014, the oldest that current wheels are made for."""
 
 
 @dataclass(frozen=True)
 class Board:
-    """What decides which wheels fit."""
+    """The properties that decide which wheels fit."""
 
     python: str
     """Full version, e.g. 3.11.2."""
@@ -40,7 +40,7 @@ class Board:
         return ".".join(self.python.split(".")[:2])
 
     def markers(self) -> dict[str, str]:
-        """The environment that markers of a lock are evaluated in."""
+        """The environment for evaluating a lock's markers."""
         return {
             "implementation_name": "cpython",
             "os_name": "posix",
@@ -53,14 +53,14 @@ class Board:
         }
 
     def platforms(self) -> list[str]:
-        """Platform tags that its glibc runs, newest first."""
+        """Platform tags that work with its glibc, newest first."""
         newest = int(self.glibc.split(".")[1])
         tags = [f"manylinux_2_{minor}" for minor in range(newest, OLDEST_GLIBC - 1, -1)]
         return [f"{tag}_{self.machine}" for tag in [*tags, "manylinux2014"]]
 
 
 def narrowed(lock: str, board: Board) -> str:
-    """The lines of a hashed lock that are for this board, without their markers."""
+    """The lines of a hashed lock that apply to this board, without their markers."""
     kept = []
     for line in re.sub(r"\\\n\s*", " ", lock).splitlines():
         if not line.strip() or line.startswith("#"):
@@ -74,7 +74,7 @@ def narrowed(lock: str, board: Board) -> str:
 
 
 def fetch(requirements: str, board: Board, out: Path) -> Path:
-    """The folder with these wheels; fetched if it is not there yet."""
+    """The folder with these wheels; downloads them if they are not there yet."""
     key = hashlib.sha256(f"{board.short_python} {board.platforms()} {requirements}".encode())
     folder = out / key.hexdigest()[:12]
     if not (folder / "ready").exists():
@@ -103,7 +103,7 @@ def download(folder: Path, board: Board) -> None:
 
 
 def contents(wheel: Path) -> bytes:
-    """The names and hashes of what is in a wheel; its times do not matter."""
+    """The names and hashes of a wheel's files, without their times."""
     with zipfile.ZipFile(wheel) as archive:
         record = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
         return archive.read(record)

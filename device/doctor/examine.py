@@ -1,7 +1,7 @@
-"""What keeps the service from working here: `python -m device doctor`.
+"""Runs all checks of `python -m device doctor`: what keeps the service from working here.
 
 Every check is a small function from facts (`device.doctor.host`, settings, versions) to findings.
-Where a check exists because of an upstream fault, its thread is named there.
+If a check exists because of an upstream bug, it names the issue.
 """
 
 import time
@@ -48,7 +48,7 @@ def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
 
 
 def camera_checks(source: str, host: Host) -> Iterator[Finding]:
-    """picamera2 where it matters, then the camera itself."""
+    """picamera2, if it matters, then the camera itself."""
     usb, csi = False, False
     if source in (AUTO, PICAMERA2):
         usb = first_camera(video_nodes(host.root / "dev")) is not None
@@ -60,8 +60,8 @@ def camera_checks(source: str, host: Host) -> Iterator[Finding]:
 
 
 def secrecy(path: Path, settings: Config) -> Finding:
-    """Whether settings that hold a password are nobody else's to read."""
-    # A camera's address is a secret only if it holds one.
+    """Whether other users can read settings that hold a password."""
+    # A camera's address counts only if it holds a secret.
     held = [
         name
         for name, value in secrets(settings)
@@ -75,12 +75,12 @@ def secrecy(path: Path, settings: Config) -> Finding:
 
 
 def config_file(path: Path) -> tuple[Config, Finding]:
-    """Whether the settings are right; if not, the defaults go on to be checked."""
+    """Whether the settings are valid; if not, the defaults are used for the other checks."""
     try:
         settings = sections.load(path)
         return settings, secrecy(path, settings)
     except ConfigError as error:
-        fix = f"mend the file; {sections.EXAMPLE} explains every setting"
+        fix = f"correct the file; {sections.EXAMPLE} explains every setting"
         if isinstance(error.__cause__, FileNotFoundError):
             fix = f"cp {sections.EXAMPLE} {path}, or name another with --config"
         elif isinstance(error.__cause__, PermissionError):

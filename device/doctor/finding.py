@@ -1,4 +1,4 @@
-"""What `device.doctor` says: each finding with its cause and its remedy."""
+"""Findings of `device.doctor`, each with its cause and how to fix it."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ class State(StrEnum):
 
     OK = "ok"
     WARNING = "warning"
-    """It works, but look at it."""
+    """It works, but needs attention."""
     FAILED = "failed"
 
 
@@ -29,12 +29,12 @@ class Finding:
     check: str
     state: State
     found: str
-    """What is so; for a failure its cause."""
+    """What was found; for a failure, its cause."""
     fix: str = ""
     """What to do about it."""
 
     def line(self) -> str:
-        """For people; one line whatever it was made from."""
+        """One line for people."""
         text = f"{self.check}: {self.found}"
         if self.fix:
             text += f" -> {self.fix}"

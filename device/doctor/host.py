@@ -1,6 +1,6 @@
-"""What the machine is like: facts from /proc, /sys, /dev and /run, for `device.doctor`.
+"""Facts about the machine from /proc, /sys, /dev and /run, for `device.doctor`.
 
-All paths hang below one root, so that tests can build a machine out of files.
+All paths are below one root, so that tests can build a machine out of files.
 """
 
 import grp
@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EDGETPU_USB = {("1a6e", "089a"), ("18d1", "9302")}
-"""Vendor and product of Coral's USB accelerator before and after it got its firmware."""
+"""Vendor and product ids of Coral's USB accelerator, before and after it loads its firmware."""
 LISTENING = "0A"
 """TCP_LISTEN in /proc/net/tcp."""
 
 
 def own_groups() -> frozenset[str]:
-    """Names of the groups that this process has."""
+    """Names of this process's groups."""
     names = set()
     for number in {os.getegid(), *os.getgroups()}:
         try:
@@ -31,7 +31,7 @@ def own_groups() -> frozenset[str]:
 
 
 def own_name() -> str:
-    """Name of the user that this process runs as."""
+    """Name of this process's user."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -40,7 +40,7 @@ def own_name() -> str:
 
 @dataclass(frozen=True)
 class Process:
-    """One that holds something."""
+    """A process that has a device or port open."""
 
     pid: int
     name: str
@@ -48,7 +48,7 @@ class Process:
 
     @property
     def is_service(self) -> bool:
-        """Whether it is the service itself, which may well hold what it needs."""
+        """Whether it is the service itself, which is expected to hold camera and ports."""
         words = self.command.split()
         ours = any(word.endswith("fieldguide") or word == "device" for word in words)
         return ours and "serve" in words
@@ -59,7 +59,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Host:
-    """The machine below a root folder, and who asks."""
+    """The machine below a root folder, and the user who runs the checks."""
 
     root: Path = Path("/")
     user: str = field(default_factory=own_name)
@@ -70,11 +70,11 @@ class Host:
         return os.access(path, os.R_OK | os.W_OK)
 
     def video_device_paths(self) -> list[Path]:
-        """The V4L2 nodes; a Raspberry Pi has many that are no cameras."""
+        """The V4L2 nodes; a Raspberry Pi has many that are not cameras."""
         return sorted((self.root / "dev").glob("video[0-9]*"))
 
     def is_raspberry_pi(self) -> bool:
-        """As the firmware's device tree has it."""
+        """Whether it is a Raspberry Pi, by the firmware's device tree."""
         return _text(self.root / "proc/device-tree/model").startswith("Raspberry Pi")
 
     def edgetpu_usb(self) -> list[Path]:
@@ -90,7 +90,7 @@ class Host:
         return sorted((self.root / "dev").glob("apex_*"))
 
     def holders(self, nodes: list[Path]) -> dict[Process, list[str]]:
-        """Which processes have any of some device nodes open, and which; as far as visible."""
+        """Processes that have any of the device nodes open, with those nodes; as far as visible."""
         names = {f"/{node.relative_to(self.root)}" for node in nodes}
         found: dict[Process, list[str]] = {}
         for process, target in self._open_files():
@@ -111,11 +111,11 @@ class Host:
         """Whether a time server has set the clock since boot."""
         if (self.root / "run/systemd/timesync/synchronized").exists():
             return True
-        # Other time services tell the kernel alone, and timedatectl asks it.
+        # Other time services tell only the kernel, which timedatectl asks.
         return _answer("timedatectl", "show", "--property=NTPSynchronized", "--value") == "yes"
 
     def free_bytes(self, path: Path) -> int:
-        """Free bytes on the disk of a path, or of the nearest folder above it that is there."""
+        """Free bytes on the disk of a path, or of the nearest folder above it that exists."""
         return shutil.disk_usage(nearest(path)).free
 
     def _usb_node(self, folder: Path) -> Path:
@@ -134,18 +134,18 @@ class Host:
             try:
                 links = list((folder / "fd").iterdir())
             except OSError:
-                # Ended meanwhile, or another user's.
+                # The process ended, or belongs to another user.
                 continue
             process = Process(int(folder.name), _text(folder / "comm"), _command(folder))
             for link in links:
-                # Closed meanwhile, like the one that listed them.
+                # It may be closed by now, like the one used for listing.
                 with suppress(OSError):
                     yield process, os.readlink(link)
 
 
 def nearest(path: Path) -> Path:
     """The path, or the nearest folder above it that exists."""
-    # Unlike the method of Path, false also where it may not be looked at.
+    # Unlike Path.exists, this is also false where access is denied.
     while not os.path.exists(path) and path != path.parent:
         path = path.parent
     return path

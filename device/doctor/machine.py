@@ -20,7 +20,7 @@ MIN_FREE_MB = 100
 
 
 def camera_ready(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[Finding]:
-    """Whether the camera of the settings is there, allowed and free.
+    """Whether the camera in the settings exists, may be used and is free.
 
     Args:
         source: `camera.source` of the settings.
@@ -31,14 +31,14 @@ def camera_ready(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[F
     local = source in (AUTO, PICAMERA2) or source.startswith("/dev/")
     nodes = host.video_device_paths()
     if source.startswith("/dev/"):
-        # Names that outlive a restart, as /dev/v4l/by-id/..., are links to one of them.
+        # Stable names, such as /dev/v4l/by-id/..., are links to one of them.
         meant = os.path.realpath(host.root / source.lstrip("/"))
         nodes = [node for node in nodes if os.path.realpath(node) == meant]
     if not local:
         yield other_source(source)
     elif not nodes:
-        found = f"{source} is not there" if source.startswith("/dev/") else "none below /dev"
-        yield Finding("camera", FAILED, found, "check cable and plug")
+        found = f"{source} is not there" if source.startswith("/dev/") else "none in /dev"
+        yield Finding("camera", FAILED, found, "check the cable and its plugs")
     else:
         permission = camera_permission(host, nodes)
         yield permission
@@ -48,22 +48,22 @@ def camera_ready(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[F
 
 
 def other_source(source: str) -> Finding:
-    """A stream, file or folder; `device.doctor.network` tries a stream."""
+    """Whether a file or folder exists; `device.doctor.network` checks streams."""
     remote = "://" in source
     if remote or os.path.exists(source):
         return Finding("camera", OK, shown(source))
-    return Finding("camera", FAILED, f"{shown(source)} is not there", "mend camera.source")
+    return Finding("camera", FAILED, f"{shown(source)} is not there", "correct camera.source")
 
 
 def camera_found(source: str, *, usb: bool, csi: bool) -> Finding:
-    """Whether one of the nodes is a camera; a Raspberry Pi has many that are none."""
+    """Whether one of the nodes is a camera; a Raspberry Pi has many that are not."""
     kinds = [name for name, here in (("CSI", csi), ("USB", usb)) if here]
     if source == PICAMERA2 and not csi:
         kinds = []
     if kinds or source.startswith("/dev/"):
         return Finding("camera", OK, " and ".join(kinds) or source)
-    fix = "check cable and plug; for a CSI camera also rpicam-hello --list-cameras"
-    return Finding("camera", FAILED, "none of the video nodes is a camera that can be used", fix)
+    fix = "check the cable and its plugs; for a CSI camera also rpicam-hello --list-cameras"
+    return Finding("camera", FAILED, "none of the video nodes is a usable camera", fix)
 
 
 def camera_permission(host: Host, nodes: list[Path]) -> Finding:
@@ -72,9 +72,9 @@ def camera_permission(host: Host, nodes: list[Path]) -> Finding:
     if not closed:
         return Finding("camera permission", OK, f"user {host.user} may use it")
     if "video" in host.groups:
-        fix = f"a udev rule keeps it from group video: ls -l /dev/{closed[0]}"
+        fix = f"a udev rule does not let group video use it: ls -l /dev/{closed[0]}"
     else:
-        fix = f"sudo usermod -aG video {host.user}, then log in anew or restart the service"
+        fix = f"sudo usermod -aG video {host.user}, then log in again or restart the service"
     return Finding("camera permission", FAILED, f"{host.user} may not use /dev/{closed[0]}", fix)
 
 
@@ -83,7 +83,7 @@ def camera_holder(host: Host, nodes: list[Path]) -> Finding:
     holders = host.holders(nodes)
     others = [process for process in holders if not process.is_service]
     if others:
-        names = ", ".join(f"{process} has {holders[process][0]}" for process in others)
+        names = ", ".join(f"{process} uses {holders[process][0]}" for process in others)
         pids = " ".join(str(process.pid) for process in others)
         return Finding("camera holder", FAILED, names, f"end it: sudo kill {pids}")
     if holders:
@@ -108,21 +108,22 @@ def edgetpu(host: Host, wanted: str, *, library: str) -> Finding:
         if wanted == EDGETPU:
             fix = "plug it into a USB 3 port with its own cable, or set inference.runtime"
             return Finding("edge tpu", FAILED, "none found, but the settings ask for it", fix)
-        return Finding("edge tpu", OK, "none, the CPU does it")
+        return Finding("edge tpu", OK, "none, the CPU runs the model")
     if not library:
         state = FAILED if wanted == EDGETPU else WARNING
         fix = f"install {EDGETPU_NEEDS}"
-        return Finding("edge tpu", state, "it is there, but libedgetpu.so.1 is not", fix)
+        found = "it is plugged in, but libedgetpu.so.1 is not installed"
+        return Finding("edge tpu", state, found, fix)
     closed = [node for node in (*usb, *pcie) if not host.usable(node)]
     if closed:
         group = "plugdev" if closed[0] in usb else "apex"
         fix = (
-            f"sudo usermod -aG {group} {host.user}, and plug it in anew (udev rules of libedgetpu)"
+            f"sudo usermod -aG {group} {host.user}, and plug it in again (udev rules of libedgetpu)"
         )
         return Finding("edge tpu", FAILED, f"{host.user} may not use {closed[0]}", fix)
     holders = [p for p in host.holders([*usb, *pcie]) if not p.is_service]
     if holders:
-        found = f"{holders[0]} holds it"
+        found = f"{holders[0]} uses it"
         return Finding("edge tpu", FAILED, found, f"end it: sudo kill {holders[0].pid}")
     return Finding("edge tpu", OK, f"{'USB' if usb else 'PCIe'}, {library}")
 
@@ -131,18 +132,19 @@ def edgetpu(host: Host, wanted: str, *, library: str) -> Finding:
 
 
 def heat_and_power(board: BoardSensors, hot_c: float) -> Iterator[Finding]:
-    """Temperature, and what the firmware says of power and heat, now and since boot."""
+    """Temperature, and what the firmware reports about power and heat, now and since boot."""
     celsius = board.temperature_c()
     if celsius is None:
         yield Finding("temperature", OK, "no sensor")
     elif celsius >= hot_c:
         fix = "a heat sink or fan, shade, or a lower inference.max_fps"
-        yield Finding("temperature", WARNING, f"{celsius:.0f} degrees C, frames come slower", fix)
+        found = f"{celsius:.0f} degrees C, so fewer frames are classified"
+        yield Finding("temperature", WARNING, found, fix)
     else:
         yield Finding("temperature", OK, f"{celsius:.0f} degrees C")
     word = board.throttled()
     if word is None:
-        yield Finding("throttling", OK, "no firmware that tells")
+        yield Finding("throttling", OK, "the firmware does not report it")
     elif not explain(word):
         yield Finding("throttling", OK, "none since boot")
     else:
@@ -153,14 +155,14 @@ def heat_and_power(board: BoardSensors, hot_c: float) -> Iterator[Finding]:
 
 
 def clock(host: Host, now_unix_s: float) -> Finding:
-    """Whether the time can be right; labels come without it, but under wrong times."""
+    """Whether the time can be right; without it labels still come, but with wrong times."""
     now = datetime.fromtimestamp(now_unix_s, UTC)
     if now.year < EARLIEST_YEAR:
         fix = "connect it to a network with NTP, or add a clock module; TLS fails until then"
         return Finding("clock", FAILED, f"it says {now:%Y-%m-%d}", fix)
     if not host.clock_is_synchronized():
-        fix = "timedatectl set-ntp true, and a network"
-        return Finding("clock", WARNING, f"{now:%Y-%m-%d %H:%M} UTC, set by no time server", fix)
+        fix = "timedatectl set-ntp true, and connect it to a network"
+        return Finding("clock", WARNING, f"{now:%Y-%m-%d %H:%M} UTC, not set by a time server", fix)
     return Finding("clock", OK, f"{now:%Y-%m-%d %H:%M} UTC, synchronized")
 
 
@@ -168,13 +170,13 @@ def clock(host: Host, now_unix_s: float) -> Finding:
 
 
 def disk(host: Host, settings: Config) -> Iterator[Finding]:
-    """Room for what is written, and the right to write it."""
+    """Whether there is room on the disk, and permission to write."""
     free_mb = host.free_bytes(Path(settings.bundle.path)) // 1_000_000
     if free_mb < MIN_FREE_MB:
-        fix = "journalctl --vacuum-size=100M, or remove what is not needed"
-        yield Finding("disk", FAILED, f"{free_mb} MB free beside the bundle", fix)
+        fix = "journalctl --vacuum-size=100M, or remove files that are not needed"
+        yield Finding("disk", FAILED, f"{free_mb} MB free on the bundle's disk", fix)
     else:
-        yield Finding("disk", OK, f"{free_mb:,} MB free beside the bundle")
+        yield Finding("disk", OK, f"{free_mb:,} MB free on the bundle's disk")
     collect = settings.output.collect
     if not collect.enabled:
         return
@@ -184,26 +186,26 @@ def disk(host: Host, settings: Config) -> Iterator[Finding]:
         yield Finding("collect", FAILED, f"{host.user} may not write {folder}", fix)
     elif host.free_bytes(folder) < collect.min_free_mb * 1_000_000:
         fix = "make room, or lower output.collect.min_free_mb"
-        yield Finding("collect", WARNING, "too little room, nothing new is saved", fix)
+        yield Finding("collect", WARNING, "not enough room: nothing new is saved", fix)
     else:
         yield Finding("collect", OK, str(folder))
 
 
 def ports(host: Host, settings: Config) -> Iterator[Finding]:
-    """Whether the ports that outputs listen at are free, or the service's own."""
+    """Whether the ports of outputs are free, or used by the service itself."""
     for name, section in settings.output.listeners().items():
         port = section.port
         if not port:
-            # Any free one.
+            # 0 means any free port.
             continue
         holder = host.listener(port)
         if not host.is_listening(port):
             yield Finding(f"port of {name}", OK, f"{port} is free")
         elif holder is not None and holder.is_service:
-            yield Finding(f"port of {name}", OK, f"{port} is the service's")
+            yield Finding(f"port of {name}", OK, f"{port} is used by the service")
         elif holder is not None:
             fix = f"end it, or set output.{name}.port"
-            yield Finding(f"port of {name}", FAILED, f"{holder} has port {port}", fix)
+            yield Finding(f"port of {name}", FAILED, f"{holder} uses port {port}", fix)
         else:
-            fix = "sudo shows who; if it is not the service, set another port"
+            fix = "run this with sudo to see who; if it is not the service, set another port"
             yield Finding(f"port of {name}", WARNING, f"{port} is taken", fix)

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from device.outputs.mqtt.connection import Connection
 
 BROKER_S = 25.0
-"""For two attempts, as the first may be in a version that the broker does not know."""
+"""Limit for two attempts: the broker may not know the first one's version of MQTT."""
 CONFIRM_S = 5.0
 CAMERA_S = 20.0
 POLL_S = 0.05
 
 
 def broker(config: MqttConfig) -> Iterator[Finding]:
-    """Whether the broker takes the device, and lets it write.
+    """Whether the broker accepts the device, and lets it write.
 
-    Connects as the service does, but under an id of its own: the service may be at work.
+    Connects like the service, but under another id: the service may be running.
     """
     try:
         from device.outputs.mqtt.connection import Connection
@@ -57,19 +57,20 @@ def broker(config: MqttConfig) -> Iterator[Finding]:
 def _connected(connection: "Connection", config: MqttConfig) -> Finding:
     _wait(lambda: connection.attempts >= 2 or connection.is_up, BROKER_S)
     if connection.is_up:
-        # A topic of the device's own, at which nobody listens and of which nothing is kept.
+        # A topic of the device to which nobody subscribes; the message is not retained.
         topic = home_assistant.topics(config).state.removesuffix("state") + "doctor"
         connection.publish(topic, "hello", retain=False)
         if not _wait(lambda: connection.oldest_unconfirmed_s() == 0, CONFIRM_S):
-            fix = "look into the broker's log"
-            return Finding("mqtt broker", FAILED, "it connects, but confirms nothing", fix)
+            fix = "look at the broker's log"
+            found = "it accepts the connection, but confirms no message"
+            return Finding("mqtt broker", FAILED, found, fix)
     if connection.trouble is not None:
         return Finding("mqtt broker", FAILED, connection.trouble.what, connection.trouble.fix)
-    return Finding("mqtt broker", OK, f"{config.host}:{config.port} takes messages")
+    return Finding("mqtt broker", OK, f"{config.host}:{config.port} accepts messages")
 
 
 def _identity(config: MqttConfig, availability: str, health: str) -> Finding:
-    """Whether the device under this id, if there is one, is this machine's."""
+    """Whether a device that is online under this id is this machine."""
     name, theirs = home_assistant.device_id(config), home_assistant.sender_of(health)[0]
     if availability == home_assistant.ONLINE and theirs not in ("", home_assistant.machine()):
         fix = "give one of the two another output.mqtt.device_id"
@@ -81,9 +82,9 @@ def camera_picture(config: CameraConfig) -> Finding:
     """Whether a camera on the network gives a picture."""
     answers: queue.SimpleQueue[Frame | Exception] = queue.SimpleQueue()
     started_s = time.monotonic()
-    # Left behind where it hangs.
+    # If it hangs, the thread is abandoned.
     threading.Thread(target=lambda: answers.put(_first_frame(config)), daemon=True).start()
-    fix = "check camera.source, user and password in it, and that no other program has the camera"
+    fix = "check camera.source, user and password in it, and that no other program uses the camera"
     try:
         answer = answers.get(timeout=CAMERA_S)
     except queue.Empty:
@@ -108,13 +109,13 @@ def _first_frame(config: CameraConfig) -> Frame | Exception:
     except FieldguideError as error:
         return error
     except Exception as error:
-        # A library's fault is a finding, too.
+        # An error in a library is a finding, too.
         return FieldguideError(f"{shown(config.source)}: {type(error).__name__}")
     return frame
 
 
 def _wait(condition: Callable[[], bool], longest_s: float) -> bool:
-    """Wait for it; whether it came about."""
+    """Wait for a condition; returns whether it came true in time."""
     deadline_s = time.monotonic() + longest_s
     while not condition():
         if time.monotonic() > deadline_s:

@@ -1,6 +1,6 @@
 """Checks of `device.doctor` that concern software: Python, NumPy, runtimes, bundle.
 
-What may crash is only ever imported or loaded in a child process.
+Anything that may crash is only imported or loaded in a child process.
 """
 
 import importlib.metadata
@@ -32,16 +32,16 @@ IMPORT_TIMEOUT_S = 30
 SYSTEM_PACKAGES = Path("/usr/lib/python3/dist-packages")
 """Where apt puts Python packages."""
 NO_CAMERA = "no CSI camera is connected"
-AS_SERVICE = "ask as who may: sudo -u fieldguide /opt/fieldguide/venv/bin/fieldguide doctor"
+AS_SERVICE = "run it as the user: sudo -u fieldguide /opt/fieldguide/venv/bin/fieldguide doctor"
 CSI_CAMERA = f"""
 import sys, picamera2
 sys.exit(not picamera2.Picamera2.global_camera_info() and {NO_CAMERA!r})
 """
 
 Try = Callable[[str], str]
-"""Runs a statement in a new Python; returns its problem, empty if it went well."""
+"""Runs a statement in a new Python; returns the error, empty if there was none."""
 Version = Callable[[str], str]
-"""The version of an installed distribution, empty if there is none."""
+"""Returns the version of an installed distribution, empty if it is not installed."""
 
 
 def installed(name: str) -> str:
@@ -53,7 +53,7 @@ def installed(name: str) -> str:
 
 
 def in_child(statement: str) -> str:
-    """Run a statement in a new Python; the last line of what went wrong, or nothing."""
+    """Run a statement in a new Python; returns the last line of its error, or nothing."""
     begin = f"from device.child import end_with_parent; end_with_parent({os.getpid()})"
     try:
         run = subprocess.run(
@@ -75,7 +75,7 @@ def in_child(statement: str) -> str:
 
 
 def python(version: tuple[int, ...] = tuple(sys.version_info[:2])) -> Finding:
-    """Whether runtimes have wheels for this Python."""
+    """Whether there are wheels of the runtimes for this Python."""
     text = ".".join(map(str, version))
     if SUPPORTED[0] <= version <= SUPPORTED[1]:
         return Finding("python", OK, text)
@@ -106,7 +106,7 @@ def runtime(attempt: Try) -> Finding:
 
 
 def servers(settings: Config, version: Version) -> Iterator[Finding]:
-    """Whether the packages are here that the outputs with a server need."""
+    """Whether the packages that outputs with a server need are installed."""
     for name in settings.output.listeners():
         missing = [package for package in NEEDS[name] if not version(package)]
         if missing:
@@ -118,7 +118,7 @@ def servers(settings: Config, version: Version) -> Iterator[Finding]:
 
 
 def edgetpu_library() -> str:
-    """Where the Edge TPU's library is; empty if nowhere."""
+    """Path of the Edge TPU's library; empty if it is not installed."""
     found = (path for folder in LIBRARY_FOLDERS for path in Path("/").glob(_below(folder)))
     return next(map(str, found), "")
 
@@ -175,7 +175,7 @@ def _sees_system(venv: Path) -> bool:
 
 
 def current_bundle(settings: Config) -> Iterator[Finding]:
-    """Whether the bundle is whole, and passes its self-test on a runtime that is here."""
+    """Whether the bundle is whole, and passes its self-test on an installed runtime."""
     path = Path(settings.bundle.path)
     try:
         loaded = bundle.load(path)
@@ -187,7 +187,7 @@ def current_bundle(settings: Config) -> Iterator[Finding]:
             fix = AS_SERVICE
         yield Finding("bundle", FAILED, str(error), fix)
         return
-    yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, every hash right")
+    yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, all hashes correct")
     yield operators(loaded, installed)
     yield from self_tests(loaded, settings, Trial())
 
@@ -200,7 +200,7 @@ def operators(loaded: Bundle, version: Version) -> Finding:
     # Every release of its successor, ai-edge-litert, is newer than these.
     if needed and old and not version(LITERT) and _parts(old) < _parts(needed[1]):
         fix = "pip install ai-edge-litert, or convert with a TensorFlow as old as the runtime"
-        found = f"the model needs {asked}, here is tflite-runtime {old}"
+        found = f"the model needs {asked}; tflite-runtime {old} is installed"
         return Finding("operators", FAILED, found, fix)
     return Finding("operators", OK, f"the model needs {asked or 'no particular runtime'}")
 
@@ -217,7 +217,7 @@ def self_tests(loaded: Bundle, settings: Config, trial: Trial) -> Iterator[Findi
         found = f"passed, {check.invoke_s * 1e3:.1f} ms with {check.threads} threads"
         passed.append(Finding(f"self-test on {name}", OK, found))
     yield from passed
-    # Whatever passes takes over from what does not.
+    # A runtime that passes replaces those that fail.
     state = WARNING if passed else FAILED
     for name, problem in problems.items():
         yield Finding(f"self-test on {name}", state, problem, _remedy(problem, name))

@@ -10,8 +10,8 @@ from device.image import build, customise, flash
 from device.image.identity import from_environment
 from device.image.tools import archive_of_apt
 
-EXAMPLES = """Whose board it is comes from the environment: IMAGE_HOSTNAME, IMAGE_USER, SSH_KEY,
-WIFI_SSID, WIFI_PASSWORD, WIFI_COUNTRY, WIFI_HIDDEN, WEB_TOKEN. See `make help`.
+EXAMPLES = """Host name, user, keys and Wi-Fi come from the environment: IMAGE_HOSTNAME, IMAGE_USER,
+SSH_KEY, WIFI_SSID, WIFI_PASSWORD, WIFI_COUNTRY, WIFI_HIDDEN, WEB_TOKEN. See `make help`.
 """
 
 
@@ -61,18 +61,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("make", help="make fieldguide.img")
     command.add_argument("--bundle", type=Path, required=True, help="bundle.tar")
-    command.add_argument("--wheel", type=Path, required=True, help="folder with our wheel")
-    command.add_argument("--requirements", type=Path, required=True, help="lock of the wheels")
-    command.add_argument("--out", type=Path, required=True, help="folder for what is made")
-    command.add_argument("--mirror", default="", help="of Debian; default: the one of apt here")
-    command.add_argument("--security-mirror", default="", help="of Debian's security updates")
+    command.add_argument("--wheel", type=Path, required=True, help="folder with the device wheel")
+    command.add_argument("--requirements", type=Path, required=True, help="the wheels' lock file")
+    command.add_argument("--out", type=Path, required=True, help="output folder")
+    command.add_argument("--mirror", default="", help="Debian mirror; default: that of apt here")
+    command.add_argument(
+        "--security-mirror", default="", help="mirror of Debian's security updates"
+    )
     command.add_argument("--base", type=Path, help="stock Raspberry Pi OS, .img or .img.xz")
     command.set_defaults(command=make_image)
 
     command = commands.add_parser("flash", help="write an image to a card and compare")
     command.add_argument("--image", type=Path, required=True)
     command.add_argument("--disk", default="", help="the card's device, a whole disk")
-    command.add_argument("--limit-gb", type=int, required=True, help="larger disks are no cards")
+    command.add_argument("--limit-gb", type=int, required=True, help="refuse larger disks")
     command.add_argument("--force", action="store_true", help="also a disk that is not removable")
     command.set_defaults(command=write_card)
     return parser

@@ -1,4 +1,4 @@
-"""Trees of files as tars that are the same whenever they are made from the same files."""
+"""Reproducible tars: the same files always give the same bytes."""
 
 import io
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 from device.image.tools import EPOCH_S
 
 Entry = tuple[tarfile.TarInfo, bytes]
-"""A member of a tar, and what is in it if it is a file."""
+"""A member of a tar, with its content if it is a file."""
 
 
 def of_tree(top: Path) -> Iterator[Entry]:
-    """What is below a folder, sorted, owned by root, dated alike; folders before what is in them.
+    """Everything below a folder, sorted, owned by root, with one date; folders come first.
 
-    Files keep only whether they can be run; `mode` of the workstation's umask is not theirs.
+    Of a file's mode only the executable bit is kept; the workstation's umask does not matter.
     """
     for path in sorted(top.rglob("*")):
         name = path.relative_to(top).as_posix()
@@ -47,7 +47,7 @@ def link(name: str, target: str) -> Entry:
 
 
 def of_files(files: Mapping[str, str | bytes]) -> Iterator[Entry]:
-    """Entries of files by name, with the folders that they are in."""
+    """Entries for files by name, and for their folders."""
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
     for name in sorted(folders | set(files)):
         if name in folders:
@@ -58,7 +58,7 @@ def of_files(files: Mapping[str, str | bytes]) -> Iterator[Entry]:
 
 
 def members(path: Path, below: str = "") -> Iterator[Entry]:
-    """Entries of a tar, as far as their names begin with `below`."""
+    """The entries of a tar whose names begin with `below`."""
     with tarfile.open(path) as tar:
         for info in tar:
             info.name = info.name.removeprefix("./")
@@ -77,8 +77,8 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
 def overlay(base: Path, out: Path, above: Iterable[Entry], left_out: tuple[str, ...] = ()) -> None:
     """Write the base's tar with other entries over it: a file replaces, a folder joins.
 
-    Names of the base that begin with one of `left_out` stay out, and so do device nodes, which
-    the kernel makes.
+    Left out are names of the base that begin with one of `left_out`, and device nodes, which the
+    kernel creates.
     """
     added: dict[str, Entry] = {}
     for info, data in above:

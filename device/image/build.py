@@ -1,4 +1,4 @@
-"""From a bundle to an SD-card image: each part is made once and kept by what it was made from."""
+"""Makes an SD-card image from a bundle; parts are cached by the hash of their inputs."""
 
 import shutil
 import sys
@@ -23,7 +23,7 @@ PYTHON_FOLDERS = ("./usr/lib/python3", f"./usr/lib/python{PYTHON}")
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What an image is made of, and where."""
+    """The inputs and output folder of an image."""
 
     bundle: Path
     wheel: Path
@@ -36,7 +36,7 @@ class ImageConfig:
 
 @dataclass(frozen=True)
 class Parts:
-    """Tars that are made once and kept."""
+    """Tars that are made once and cached."""
 
     tools: Path
     """Native programs: see `device.image.native`."""
@@ -47,14 +47,14 @@ class Parts:
     software: Path
     """What Fieldguide adds to a system."""
     state: Path
-    """What its slots hold: the bundle."""
+    """The content of the slots: the bundle."""
 
 
 def make_parts(config: ImageConfig) -> Parts:
-    """Make what is not there yet; the first time takes minutes, mostly for the base system.
+    """Make the missing parts; the first time takes minutes, mostly for the base system.
 
     Raises:
-        ImageError: if a tool, a package or a wheel cannot be had.
+        ImageError: if a tool, a package or a wheel is not available.
     """
     check()
     tools = _by_recipe(config, "tools")

@@ -1,7 +1,7 @@
-"""A stock Raspberry Pi OS made ours by writing to its boot partition alone.
+"""Adds Fieldguide to a stock Raspberry Pi OS by writing only to its boot partition.
 
-The first boot unpacks there what `build` makes for our own image: same software, same bundle,
-same settings. It takes no network.
+The first boot unpacks from there what `build` makes for our own image: same software, same bundle,
+same settings. It needs no network.
 """
 
 import gzip
@@ -18,14 +18,14 @@ from device.image.identity import Identity, seed
 
 FOLDER = "fieldguide"
 INSTALL = f"test -e /opt/fieldguide/installed || sh /boot/firmware/{FOLDER}/install.sh"
-"""Asked at every boot: a power cut during the first one must not leave half of it for ever."""
+"""Runs at every boot: after a power cut in the first one, the next one installs it again."""
 
 
 def customise(base: Path, parts: Parts, folder: Path, identity: Identity) -> Path:
     """Write `raspios-fieldguide.img`: the stock image with our files on its boot partition.
 
     Raises:
-        ImageError: if `base` is no such image, damaged, or its boot partition too small.
+        ImageError: if `base` is not such an image, is damaged, or its boot partition is too small.
     """
     image = folder / "raspios-fieldguide.img"
     with TemporaryDirectory(dir=folder) as temporary, replacing(image, mode=SECRET) as part:
@@ -38,7 +38,7 @@ def customise(base: Path, parts: Parts, folder: Path, identity: Identity) -> Pat
 
 def texts(identity: Identity) -> dict[str, str]:
     """Text files for the boot partition of a stock system, by name."""
-    # Raspberry Pi OS starts its ssh server where it finds such a file, and else not.
+    # Raspberry Pi OS starts its ssh server only if it finds such a file.
     enabled = {"ssh": ""} if identity.ssh_key else {}
     return {**seed(identity, each_boot=INSTALL), **enabled}
 
@@ -51,7 +51,7 @@ def _unpack(base: Path, out: Path) -> None:
         else:
             shutil.copyfile(base, out)
     except (lzma.LZMAError, EOFError) as error:
-        raise ImageError(f"{base}: damaged ({error}): fetch it again") from error
+        raise ImageError(f"{base}: damaged ({error}): download it again") from error
 
 
 def _pack(parts: Parts, folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""What the installation scripts of the base system's packages would have done, done here.
+"""Does what the installation scripts of the base system's packages would do.
 
-They are programs of arm64; this makes the same of the unpacked files without running any. It
-covers the packages of recipe/packages.txt and no others.
+The scripts need arm64 programs; this module produces the same files without running any. It covers
+only the packages in recipe/packages.txt.
 """
 
 import tarfile
@@ -17,23 +17,23 @@ COPIES = {
     "etc/profile": "usr/share/base-files/profile",
     "etc/ssh/sshd_config": "usr/share/openssh/sshd_config",
 }
-"""Settings that packages bring as a pattern."""
+"""Settings files that packages contain as templates."""
 LINKS = {
     "usr/bin/awk": "mawk",
     "usr/bin/nc": "nc.openbsd",
     "usr/bin/netcat": "nc.openbsd",
     "etc/localtime": "/usr/share/zoneinfo/Etc/UTC",
     "etc/resolv.conf": "../run/systemd/resolve/stub-resolv.conf",
-    # Which channels a country allows.
+    # The Wi-Fi channels that each country allows.
     "usr/lib/firmware/regulatory.db": "regulatory.db-debian",
     "usr/lib/firmware/regulatory.db.p7s": "regulatory.db.p7s-debian",
-    # It would wait for somebody to answer questions at a console.
+    # Disabled: it would wait for answers at a console.
     "etc/systemd/system/systemd-firstboot.service": "/dev/null",
 }
 TEXTS = {
-    # Not known yet: the first boot finds a number, and enables the services that packages have.
+    # Not known yet: the first boot creates an id, and enables the packages' services.
     "etc/machine-id": "uninitialized\n",
-    # wpa_supplicant's; packages' other users are in sysusers.d already.
+    # For wpa_supplicant; the other users of packages are in sysusers.d already.
     "etc/sysusers.d/netdev.conf": "g netdev -\n",
     "etc/shells": "/bin/sh\n/bin/bash\n",
     "etc/default/locale": "LANG=C.UTF-8\n",
@@ -62,8 +62,8 @@ TEXTS = {
     ),
 }
 LEFT_OUT = (
-    # A card has no use for manuals in any language, and a camera none for udev's list of
-    # keyboards, which the first boot would compile.
+    # The card needs no manuals or translations, and a camera no list of keyboards (hwdb), which
+    # the first boot would compile.
     "usr/lib/udev/hwdb.d/",
     "usr/share/i18n/",
     "usr/share/locale/",
@@ -71,7 +71,7 @@ LEFT_OUT = (
 )
 AUTHORITIES, BUNDLED = "usr/share/ca-certificates/mozilla/", "etc/ssl/certs/ca-certificates.crt"
 CHANGED_DAYS = 20_000
-"""When passwords were changed last, in days since 1970: never by anybody."""
+"""Date of the last password change, in days since 1970; a fixed value, as there are none."""
 
 
 def entries(base: Path) -> Iterator[archive.Entry]:
@@ -99,7 +99,7 @@ def _read(base: Path) -> dict[str, bytes]:
 
 
 def _shadows(found: dict[str, bytes]) -> Iterator[archive.Entry]:
-    """Nobody has a password; only root may look."""
+    """The shadow files: nobody has a password, and only root may read them."""
     users = found[COPIES["etc/passwd"]].decode().splitlines()
     groups = found[COPIES["etc/group"]].decode().splitlines()
     lines = {

@@ -1,4 +1,4 @@
-"""File systems and the disk that holds them, written to plain files: no root, no loop device."""
+"""File systems and the disk image, written to plain files without root or loop devices."""
 
 import shutil
 import tarfile
@@ -17,15 +17,15 @@ UUIDS = {
     ROOT_B.name: "f1e1d6d1-0000-4000-8000-00000000000b",
     DATA.name: "f1e1d6d1-0000-4000-8000-00000000000d",
 }
-"""Fixed: file systems made from the same files are the same bytes."""
+"""Fixed, so that the same files give the same bytes."""
 BOOT_SERIAL = "f1e1d6d1"
 FIRMWARE = ("usr/lib/raspi-firmware/", "usr/lib/linux-image-", "boot/")
 DEBUGGING = ("_db.", "_x.", "4db.", "4x.")
-"""Kinds of the Pi's firmware that no camera needs."""
+"""Variants of the Pi's firmware that a camera does not need."""
 
 
 def write_ext4(native: Native, tar: Path, partition: Partition, out: Path) -> None:
-    """Write a partition's file system with what the tar holds."""
+    """Write a partition's file system with the tar's content."""
     native.make_ext4(
         tar, out, label=partition.name, uuid=UUIDS[partition.name], size_mib=partition.size_mib
     )
@@ -57,7 +57,7 @@ def _boots(name: str) -> bool:
 
 
 def write_texts(image: Path, texts: Mapping[str, str]) -> None:
-    """Put text files on the boot partition of a whole image, over those that are there."""
+    """Put text files on the boot partition of a whole image, replacing existing ones."""
     with TemporaryDirectory() as temporary:
         for name, text in texts.items():
             (Path(temporary) / name).write_text(text, encoding="utf-8")
@@ -68,13 +68,13 @@ def write_files(image: Path, folder: Path) -> None:
     """Put a folder's files and folders on the boot partition of a whole image.
 
     Raises:
-        ImageError: if the image has none, or it is full.
+        ImageError: if the image has no boot partition, or it is full.
     """
     _copy_in(image, boot_start_bytes(image), folder)
 
 
 def _copy_in(image: Path, offset: int, folder: Path) -> None:
-    """Copy a folder's files and folders, sorted and all of the same date."""
+    """Copy a folder's files and folders, sorted and with one date."""
     paths = sorted(folder.rglob("*"))
     for path in paths:
         run("touch", "-d", f"@{EPOCH_S}", path)
@@ -85,7 +85,7 @@ def boot_start_bytes(image: Path) -> int:
     """Where an image's first partition starts.
 
     Raises:
-        ImageError: if the file is not an image with a FAT partition in front.
+        ImageError: if the file is not an image whose first partition is FAT.
     """
     with image.open("rb") as stream:
         sector = stream.read(512)
@@ -112,7 +112,7 @@ def _place(part: Path, partition: Partition, out: Path) -> None:
 
 
 def copy_with_uuid(root: Path, partition: Partition, out: Path) -> None:
-    """Copy a system for another partition, so that both can be told apart."""
+    """Copy a system for another partition, with its own UUID and label."""
     shutil.copyfile(root, out)
     dated = {"E2FSPROGS_FAKE_TIME": str(EPOCH_S)}
     run("tune2fs", "-U", UUIDS[partition.name], "-L", partition.name, out, **dated)

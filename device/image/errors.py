@@ -12,4 +12,4 @@ class DiskError(FieldguideError):
 
 
 class WriteError(FieldguideError):
-    """The card does not hold the image: the user writes it again, or to another card."""
+    """The card does not hold the image: the user writes again, or uses another card."""

@@ -1,7 +1,7 @@
-"""Writes an image to a card, reads it back, and refuses disks that are none.
+"""Writes an image to a card, reads it back, and refuses disks that are not cards.
 
-What a disk is like is read from /sys and /proc once (`examine`); whether it may be written is
-decided from that alone (`objection`).
+`examine` reads the facts about a disk from /sys and /proc once; `objection` decides from these
+alone whether the disk may be written.
 """
 
 import hashlib
@@ -18,27 +18,27 @@ from device.image.errors import DiskError, WriteError
 
 CHUNK_BYTES = 4 << 20
 SECTOR_BYTES = 512
-"""In /sys, whatever the disk's own are."""
+"""The unit in /sys, whatever the disk's own sectors are."""
 PROGRESS_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True)
 class Disk:
-    """What decides whether a disk is written to."""
+    """The facts that decide whether a disk may be written."""
 
     path: str
     is_partition: bool
     size_bytes: int
     removable: bool
-    """Says the kernel of itself, or it hangs on USB or is an SD card."""
+    """The kernel says so, or it is attached by USB or is an SD card."""
     mounted: tuple[str, ...]
-    """Where it, a partition of it, or what is built on them is in use; "swap" for swap."""
+    """Where the disk, a partition of it, or a volume on them is in use; "swap" for swap."""
     is_file: bool = False
     """An ordinary file that stands in for a card, say for a virtual machine."""
 
 
 def objection(disk: Disk, image_bytes: int, limit_bytes: int, *, force: bool) -> str | None:
-    """Why this disk must not be written; None if it may. `force` outweighs the last alone."""
+    """Why this disk must not be written; None if it may. `force` overrides only the last two."""
     if disk.is_partition:
         return f"{disk.path} is a partition: name the whole disk"
     system = [place for place in disk.mounted if place in ("/", "/boot", "/usr", "swap")]
@@ -53,21 +53,21 @@ def objection(disk: Disk, image_bytes: int, limit_bytes: int, *, force: bool) ->
     if disk.size_bytes > limit_bytes:
         return (
             f"{disk.path} has {_gb(disk.size_bytes)}, more than a card's {_gb(limit_bytes)}: "
-            "FLASH_LIMIT_GB= if it is one"
+            "set FLASH_LIMIT_GB= if it is a card"
         )
     if disk.is_file and not force:
-        return f"{disk.path} is a file and no disk: FORCE=1 to write over it all the same"
+        return f"{disk.path} is a file, not a disk: set FORCE=1 to overwrite it anyway"
     if not (disk.removable or force):
-        return f"{disk.path} is not removable: FORCE=1 if it is the card all the same"
+        return f"{disk.path} is not removable: set FORCE=1 if it is the card anyway"
     return None
 
 
 def flash(image: Path, disk_path: str, *, limit_bytes: int, force: bool) -> None:
-    """Write, read back, compare.
+    """Write the image, read it back and compare.
 
     Raises:
-        DiskError: if the disk must not be written; nothing was.
-        WriteError: if the card then holds something else, or only a part.
+        DiskError: if the disk must not be written; nothing was written.
+        WriteError: if the card does not hold the whole image afterwards.
     """
     if not disk_path:
         raise DiskError("no DISK: make flash DISK=/dev/sdX (lsblk -d lists disks)")
@@ -80,12 +80,12 @@ def flash(image: Path, disk_path: str, *, limit_bytes: int, force: bool) -> None
     if not os.access(disk_path, os.R_OK | os.W_OK):
         raise DiskError(f"{disk_path}: only root may write it: put sudo before make flash")
     try:
-        # One opening for both, exclusive to its end: a desktop would mount what it finds there.
+        # Opened once for both, and exclusively: a desktop might mount the card in between.
         with open(_open(disk_path), "r+b", buffering=0) as card:
             written = _write(image, card)
             if _read_back(card, image.stat().st_size) != written:
                 raise WriteError(
-                    f"{disk_path} gives back other bytes than were written: another card"
+                    f"{disk_path} returns other bytes than were written: use another card"
                 )
     except OSError as error:
         raise WriteError(f"{disk_path}: {error.strerror}: the card is not usable yet") from error
@@ -98,7 +98,7 @@ def flash(image: Path, disk_path: str, *, limit_bytes: int, force: bool) -> None
 
 
 def _write(image: Path, card: FileIO) -> str:
-    """Write all of the image, holes as zeros: what a card held before must not show through."""
+    """Write all of the image, holes as zeros, so that no old data remains on the card."""
     digest = hashlib.sha256()
     with image.open("rb") as source:
         for chunk in _with_progress("writing", _chunks(source.fileno(), image.stat().st_size)):
@@ -111,13 +111,13 @@ def _write(image: Path, card: FileIO) -> str:
 
 
 def _open(disk_path: str) -> int:
-    # O_EXCL on a block device: the kernel, too, refuses if it is in use.
+    # O_EXCL on a block device: the kernel also refuses if it is in use.
     return os.open(disk_path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
 
 
 def _read_back(card: FileIO, size_bytes: int) -> str:
     digest = hashlib.sha256()
-    # From the card, not from memory.
+    # So that it is read from the card and not from the page cache.
     os.posix_fadvise(card.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     card.seek(0)
     for chunk in _with_progress("comparing", _chunks(card.fileno(), size_bytes)):
@@ -137,7 +137,7 @@ def _chunks(descriptor: int, size_bytes: int) -> Iterator[tuple[bytes, float]]:
 
 
 def _with_progress(what: str, chunks: Iterator[tuple[bytes, float]]) -> Iterator[bytes]:
-    """Pass chunks on, and show how far it is on a terminal."""
+    """Pass chunks on, and show the progress on a terminal."""
     began_s = shown_s = time.monotonic()
     for chunk, share in chunks:
         yield chunk
@@ -154,7 +154,7 @@ def _with_progress(what: str, chunks: Iterator[tuple[bytes, float]]) -> Iterator
 
 
 def examine(path: str) -> Disk:
-    """Read what a disk is like.
+    """Read the facts about a disk.
 
     Raises:
         DiskError: if there is no such disk.
@@ -176,7 +176,7 @@ def of_device(
     sys_folder: Path = Path("/sys"),
     proc: Path = Path("/proc"),
 ) -> Disk:
-    """What the kernel says of a block device by its major and minor number."""
+    """The kernel's facts about a block device, by its major and minor number."""
     folder = (sys_folder / "dev/block" / "{}:{}".format(*number)).resolve()
     return Disk(
         path=path,
@@ -196,7 +196,7 @@ def _is_removable(folder: Path) -> bool:
 
 
 def _uses(folder: Path, sys_folder: Path, proc: Path) -> tuple[str, ...]:
-    """Where the disk, its partitions, or what holds them (RAID, LVM, encryption) are in use."""
+    """Where the disk, its partitions, or volumes on them (RAID, LVM, encryption) are in use."""
     numbers, names = set(), set()
     waiting = [folder]
     while waiting:
@@ -214,7 +214,7 @@ def _mounts(proc: Path, numbers: set[str], names: set[str]) -> Iterator[str]:
     for line in (proc / "self/mountinfo").read_text().splitlines():
         words = line.split()
         source = words[words.index("-") + 2]
-        # Some file systems (btrfs) have a number of their own.
+        # Some file systems (btrfs) have their own device number.
         if words[2] in numbers or Path(source).name in names:
             yield words[4]
 

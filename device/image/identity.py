@@ -1,7 +1,7 @@
-"""Whose board it is: host name, user, ssh key, Wi-Fi and web page, as cloud-init takes them.
+"""A board's identity for cloud-init: host name, user, ssh key, Wi-Fi and web token.
 
 Raspberry Pi OS and this project's image read the same files from the boot partition at their
-first boot. They hold secrets in clear text, as long as the card is in a pocket.
+first boot. The files hold secrets in clear text: whoever has the card can read them.
 """
 
 import hashlib
@@ -29,24 +29,24 @@ messagebus netdev ntpsec pipewire polkitd pulse rdma render rtkit saned sgx spi 
 statd tcpdump tss usbmux uuidd vnc wheel
 apex fieldguide
 """
-"""Users and groups that Debian begins with (passwd.master and group.master of base-passwd), that
-packages of the image, of Raspberry Pi OS or of a desktop make, and ours. cloud-init leaves a user
-that is there as it is, and useradd refuses the name of a group: either way nobody could log in."""
+"""Users and groups that Debian starts with (passwd.master and group.master of base-passwd), that
+packages of the image, of Raspberry Pi OS or of a desktop create, and ours. cloud-init does not
+change an existing user, and useradd refuses the name of a group: either way nobody could log in."""
 TAKEN_PREFIXES = ("systemd-", "nm-")
 SSH_KEY = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\n]*)?")
 COUNTRY = re.compile(r"[A-Z]{2}")
 EVERY_NETWORK = "0.0.0.0"
 RAW_KEY = re.compile(r"[0-9A-Fa-f]{64}")
-"""What routers show as the network's key, and netplan hands on as it is."""
+"""The network key that routers show; netplan passes it on unchanged."""
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-"""What YAML takes for the end of a line, or refuses, where JSON leaves it as it is."""
+"""Characters that YAML reads as line ends, or refuses, and that JSON does not escape."""
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What sets one board apart from the next with the same image."""
+    """What differs between boards with the same image."""
 
     hostname: str = "fieldguide"
     user: str = "pi"
@@ -55,11 +55,11 @@ class Identity:
     wifi_password: str = ""
     wifi_country: str = ""
     wifi_hidden: bool = False
-    """Whether the network does not tell its name, and is to be asked for by it."""
+    """Whether the network hides its name, so that the board must ask for it by name."""
     web_token: str = ""
 
     def __post_init__(self) -> None:
-        """Check what the first boot would only complain about on a screen that nobody watches.
+        """Check what would otherwise fail at the first boot, on a screen that nobody watches.
 
         Raises:
             ImageError: naming the variable to change.
@@ -71,13 +71,13 @@ class Identity:
 
     def _problems(self) -> list[str]:
         checks = {
-            "IMAGE_HOSTNAME: small letters, digits and dashes, at most 63": HOSTNAME.fullmatch(
+            "IMAGE_HOSTNAME: lower-case letters, digits and dashes, at most 63": HOSTNAME.fullmatch(
                 self.hostname
             ),
-            "IMAGE_USER: small letters and digits, beginning with a letter": USER.fullmatch(
+            "IMAGE_USER: lower-case letters and digits, beginning with a letter": USER.fullmatch(
                 self.user
             ),
-            f"IMAGE_USER: {self.user} is a user or group of the system already: take another": (
+            f"IMAGE_USER: {self.user} is already a user or group of the system: choose another": (
                 self.user not in SYSTEM_NAMES.split() and not self.user.startswith(TAKEN_PREFIXES)
             ),
             "SSH_KEY: a public key, or a file with one": (
@@ -88,11 +88,11 @@ class Identity:
             ),
             "WIFI_PASSWORD: a password of 8 to 63 bytes without control characters, or a key of 64 "
             "hexadecimal digits": not self.wifi_password or _is_password(self.wifi_password),
-            "WIFI_PASSWORD: of which network? Set WIFI_SSID": (
+            "WIFI_PASSWORD: for which network? Set WIFI_SSID": (
                 self.wifi_ssid or not self.wifi_password
             ),
             "WIFI_HIDDEN: which network? Set WIFI_SSID": self.wifi_ssid or not self.wifi_hidden,
-            "WIFI_COUNTRY: two capital letters, and needed for Wi-Fi": (
+            "WIFI_COUNTRY: two capital letters; Wi-Fi needs it": (
                 COUNTRY.fullmatch(self.wifi_country) or not (self.wifi_country or self.wifi_ssid)
             ),
         }
@@ -100,7 +100,7 @@ class Identity:
 
 
 def _check_token(token: str) -> None:
-    """By the very check that the service makes, which would else end at its first start."""
+    """Make the service's own check, which would otherwise fail at its first start."""
     try:
         sections.check_server("web", WebConfig(enabled=True, address=EVERY_NETWORK, token=token))
     except ConfigError as error:
@@ -112,17 +112,17 @@ def _has_controls(text: str) -> bool:
 
 
 def _is_password(text: str) -> bool:
-    """Whether wpa_supplicant takes it, as a password or as the key that it would make of one."""
+    """Whether wpa_supplicant accepts it, as a password or as the key derived from one."""
     if RAW_KEY.fullmatch(text):
         return True
     return 8 <= len(text.encode()) <= 63 and not _has_controls(text)
 
 
 def from_environment(environment: Mapping[str, str]) -> Identity:
-    """Read the variables of the Makefile; those that are empty keep their default.
+    """Read the variables of the Makefile; empty ones keep their default.
 
     Raises:
-        ImageError: if one cannot be.
+        ImageError: if one is not valid.
     """
     names = {
         "hostname": "IMAGE_HOSTNAME",
@@ -144,14 +144,14 @@ def _text(environment: Mapping[str, str], name: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ImageError(f"{name}: not UTF-8: type it in a terminal that is set to it") from None
+        raise ImageError(f"{name}: not UTF-8: type it in a terminal that uses UTF-8") from None
     return text
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:
     text = environment.get(name, "")
     if text not in ("", "0", "1"):
-        raise ImageError(f"{name}: 1, or 0 or nothing")
+        raise ImageError(f"{name}: write 1, or 0 or nothing")
     return text == "1"
 
 
@@ -169,8 +169,7 @@ def _ssh_key(given: str) -> str:
 def seed(identity: Identity, each_boot: str = "") -> dict[str, str]:
     """Files for the boot partition, by name; each boot begins with the command `each_boot`.
 
-    An instance that cloud-init does not know yet makes it work once; so the same settings give
-    the same instance.
+    cloud-init applies the settings once for each instance id, so the id depends on the settings.
     """
     user = _yaml("#cloud-config", _user_data(identity, each_boot))
     network = _yaml("# netplan", _network(identity))
@@ -183,7 +182,7 @@ def seed(identity: Identity, each_boot: str = "") -> dict[str, str]:
 
 
 def _yaml(heading: str, data: Json) -> str:
-    """JSON is YAML, and quotes what YAML would guess at; but an emoji must not be escaped."""
+    """JSON is valid YAML, and quotes everything; but emoji and the like must not be escaped."""
     text = json.dumps(data, indent=2, ensure_ascii=False)
     return f"{heading}\n{UNSAFE.sub(_escaped, text)}\n"
 
@@ -212,7 +211,7 @@ def _user_data(identity: Identity, each_boot: str) -> Json:
     if each_boot:
         data["bootcmd"] = [["sh", "-c", each_boot]]
         if identity.ssh_key:
-            # A stock system has a server that does not run.
+            # A stock system has an ssh server, but it is not enabled.
             commands += [["systemctl", "enable", "ssh"]]
             commands += [["systemctl", "start", "--no-block", "ssh"]]
     if identity.web_token:
@@ -224,7 +223,7 @@ def _user_data(identity: Identity, each_boot: str) -> Json:
 
 
 def _settings(token: str) -> Json:
-    # JSON's quotes are TOML's.
+    # JSON quotes strings like TOML.
     quoted = json.dumps(token)
     return {
         "path": "/etc/fieldguide/fieldguide.toml",
@@ -250,7 +249,7 @@ def _settings(token: str) -> Json:
 
 
 def _network(identity: Identity) -> Json:
-    """A board in a garden starts without a network: each interface is optional."""
+    """Every interface is optional, so that a board without a network still boots quickly."""
     network: Json = {
         "version": 2,
         "ethernets": {"wired": {"match": {"name": "e*"}, "dhcp4": True, "optional": True}},

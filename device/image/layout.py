@@ -1,14 +1,14 @@
 """The partitions of the card: one to boot from, two systems, and the data.
 
-An MBR, because the firmware of every Raspberry Pi reads one. The data come last, so that the
-first boot can grow them to the size of the card.
+It uses an MBR, because the firmware of every Raspberry Pi can read one. The data partition is last,
+so that the first boot can grow it to the size of the card.
 """
 
 from dataclasses import dataclass
 
 MIB = 1 << 20
 DISK_ID = 0x46474431
-"""Of the partition table; with a partition's number it is what the kernel finds its root by."""
+"""The id of the partition table; with a partition number the kernel finds its root by it."""
 FAT32, LINUX = "c", "83"
 
 

@@ -1,7 +1,7 @@
-"""Programs of Debian 13 that run on the workstation, whatever it is: out of a folder.
+"""Running programs of Debian 13 from a folder, on any workstation.
 
-The board's byte code and file systems are made by the versions that the board has, and so come
-out the same everywhere; and they take seconds where emulated programs take minutes.
+The board's byte code and file systems are made with the board's versions of the programs, so they
+are the same everywhere. They take seconds, where emulated programs would take minutes.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ PYTHON = "3.13"
 
 
 class Native:
-    """An unpacked tar of recipe/tools.sh."""
+    """The programs in an unpacked tar of recipe/tools.sh."""
 
     def __init__(self, folder: Path) -> None:
         """Find the program loader and the libraries.
@@ -30,9 +30,9 @@ class Native:
         self._folder, self._loader = folder, loaders[0]
 
     def compile_python(self, folder: Path, stripped: Path) -> None:
-        """Write byte code beside all Python below `folder`; its paths lose `stripped`.
+        """Write byte code beside all Python files below `folder`; `stripped` is cut from its paths.
 
-        It holds as long as the source's hash does: dates of images tell nothing.
+        It is valid as long as the source's hash: file dates in images mean nothing.
         """
         self._run(
             f"usr/bin/python{PYTHON}",
@@ -41,9 +41,9 @@ class Native:
         )
 
     def make_ext4(self, tar: Path, out: Path, *, label: str, uuid: str, size_mib: int) -> None:
-        """Write a file system with what the tar holds, owners and modes included.
+        """Write a file system with the tar's content, owners and modes included.
 
-        Neither root nor the workstation's file system, user or clock come into it.
+        It does not depend on the workstation's file system, user or clock, and needs no root.
         """
         out.unlink(missing_ok=True)
         self._run(
@@ -65,7 +65,7 @@ class Native:
 
 @contextmanager
 def unpacked(tools: Path) -> Iterator[Native]:
-    """The programs, as long as they are needed."""
+    """The unpacked programs, for the duration of the `with` block."""
     with TemporaryDirectory(dir=tools.parent) as temporary:
         run("tar", "-xf", tools, "-C", temporary, "--exclude=./dev")
         yield Native(Path(temporary))

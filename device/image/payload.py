@@ -1,10 +1,10 @@
 """What Fieldguide adds to a system, as two tars.
 
-One has the software (venv, service, settings), the other what its slots hold: a bundle.
+One holds the software (venv, service, settings), the other the content of the slots: a bundle.
 
-Made on the workstation from the wheels that pip has for the board, and the same for this
-project's image and for a stock Raspberry Pi OS, without running any code of the board's kind.
-Byte code is part of it: the service's user may not write it, and each start would do it anew.
+Both are made on the workstation from the wheels that pip has for the board, without running any of
+the board's code, and are the same for this project's image and for a stock Raspberry Pi OS. They
+include byte code: the service's user may not write it, so each start would compile again.
 """
 
 import shutil
@@ -44,8 +44,8 @@ executable = /usr/bin/python{PYTHON}
 
 
 GUARDED = {"etc/fieldguide": 0o750, "etc/fieldguide/fieldguide.toml": 0o640}
-"""Settings hold passwords. Only root may read them until the first boot gives the service's group,
-whose number is not known here, its share (tmpfiles.conf)."""
+"""Settings hold passwords. Only root may read them until the first boot gives access to the
+service's group (tmpfiles.conf), whose number is not known here."""
 INSTALLED = {
     UNIT: DEPLOY / "fieldguide.service",
     "etc/sysusers.d/fieldguide.conf": DEPLOY / "sysusers.conf",
@@ -55,7 +55,7 @@ INSTALLED = {
 
 
 def download(requirements: Path, folder: Path) -> None:
-    """Fetch the board's wheels, hashes checked; what is in `folder` already is not fetched again.
+    """Download the board's wheels and check their hashes; skips those in `folder` already.
 
     Raises:
         ImageError: if pip cannot get one.
@@ -89,7 +89,7 @@ def write_state(bundle: Path, out: Path) -> None:
         BundleError: if the bundle is not what its manifest says.
     """
     files = read_files(bundle)
-    # Labels and preprocessing, too, before they are on a card.
+    # Also checks labels and preprocessing before they go onto a card.
     from_files(files)
     below = {f"{slots.SLOTS}/a/{name}": data for name, data in files.items()}
     links = [archive.link(name, f"{slots.SLOTS}/a") for name in (slots.CURRENT, slots.CONFIRMED)]
@@ -107,13 +107,13 @@ def _install(wheels: Path, requirements: Path, stage: Path) -> None:
         packages,
         "--no-compile",
         "--no-index",
-        # pip would ask its own Python; the lock was narrowed to the board's.
+        # pip would check its own Python; the lock is already narrowed to the board's.
         "--ignore-requires-python",
         *_target(platforms),
     )
     with _for_the_board(requirements) as lock:
         run(*pip, *where, "--find-links", wheels, "--require-hashes", "--requirement", lock)
-    # By name, not by file: pip would note where the file lay.
+    # By name, not by file: pip would record the file's path.
     run(*pip, *where, "--find-links", wheels, "fieldguide-device")
     # Commands of libraries, made for the workstation's Python.
     shutil.rmtree(packages / "bin", ignore_errors=True)
@@ -128,7 +128,7 @@ def _install(wheels: Path, requirements: Path, stage: Path) -> None:
 
 @contextmanager
 def _for_the_board(requirements: Path) -> Iterator[Path]:
-    """The lock as the board's Python reads it: pip would ask the one that it runs on."""
+    """The lock for the board's Python: pip would evaluate markers for its own."""
     with TemporaryDirectory() as temporary:
         lock = Path(temporary) / "requirements.txt"
         lock.write_text(narrowed(requirements.read_text(), BOARD))

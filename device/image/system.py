@@ -1,4 +1,4 @@
-"""What makes Debian an image of ours: how it boots, mounts, and takes its first-boot settings."""
+"""Files that turn Debian into our image: booting, mounts, and first-boot settings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,22 +10,22 @@ from device.image.payload import STATE
 BOOT_FOLDER = "boot/firmware"
 GROW_UNIT = "fieldguide-grow.service"
 
-CONFIG = """# What the firmware of a Raspberry Pi reads first.
+CONFIG = """# The first file that the firmware of a Raspberry Pi reads.
 arm_64bit=1
 kernel=vmlinuz
 initramfs initrd.img followkernel
 upstream_kernel=1
 enable_uart=1
 disable_splash=1
-# The system to start: cmdline.txt for A, cmdline-b.txt for its twin B.
+# The system to start: cmdline.txt for system A, cmdline-b.txt for system B.
 cmdline=cmdline.txt
 """
-MOUNTS = f"""# Root is what the kernel's command line says: system A or B.
-# The service waits for its data (StateDirectory=); a board without them is still there for ssh.
+MOUNTS = f"""# The kernel's command line names the root file system: A or B.
+# The service waits for the data partition (StateDirectory=); without it ssh still works.
 PARTUUID={BOOT.partuuid} /{BOOT_FOLDER} vfat umask=0077,nofail 0 2
 PARTUUID={DATA.partuuid} /{STATE} ext4 nofail,noatime,nodev,nosuid,x-systemd.growfs 0 2
 """
-CLOUD = f"""# First-boot settings lie on the boot partition, as on Raspberry Pi OS.
+CLOUD = f"""# First-boot settings are on the boot partition, as on Raspberry Pi OS.
 datasource_list: [NoCloud, None]
 datasource:
   NoCloud:
@@ -37,8 +37,9 @@ apt_preserve_sources_list: true
 """
 DATA_DEVICE = f"/dev/disk/by-partuuid/{DATA.partuuid}"
 DATA_UNIT = f"dev-disk-by\\x2dpartuuid-{DATA.partuuid.replace('-', chr(92) + 'x2d')}"
-"""As `systemd-escape --path` has it."""
-GROW = f"""# The data take what the card has; `x-systemd.growfs` then grows the file system on them.
+"""The name that `systemd-escape --path` gives."""
+GROW = f"""# Grows the data partition to the end of the card; then `x-systemd.growfs` grows its
+# file system.
 [Unit]
 Description=Grow the data partition to the size of the card
 DefaultDependencies=no
@@ -48,7 +49,7 @@ Before=systemd-fsck@{DATA_UNIT}.service {STATE.replace("/", "-")}.mount
 
 [Service]
 Type=oneshot
-# growpart ends with 1 where there is nothing to do.
+# growpart ends with 1 if there is nothing to do.
 ExecStart=/bin/sh -c 'growpart /dev/$$(lsblk -nro PKNAME {DATA_DEVICE}) {DATA.number} \\
   || [ $$? = 1 ]'
 """
@@ -57,7 +58,7 @@ FOUND_BY_NAME = """# Answer for HOSTNAME.local.
 MulticastDNS=yes
 """
 NETWORKS = ("10-netplan-wired", "10-netplan-wlan0")
-"""As netplan calls those of `device.image.identity`."""
+"""netplan's names for the interfaces of `device.image.identity`."""
 SEED_IS_MOUNTED = f"""[Unit]
 RequiresMountsFor=/{BOOT_FOLDER}
 """
@@ -84,14 +85,14 @@ def root_files() -> dict[str, str]:
         "etc/cloud/cloud.cfg.d/99-fieldguide.cfg": CLOUD,
         f"etc/systemd/system/{GROW_UNIT}": GROW,
         "etc/systemd/system/cloud-init-local.service.d/seed.conf": SEED_IS_MOUNTED,
-        # Behind Debian's own, which turns it off.
+        # Read after Debian's own file, which turns it off.
         "etc/systemd/resolved.conf.d/99-fieldguide.conf": "[Resolve]\nMulticastDNS=yes\n",
         **{f"etc/systemd/network/{name}.network.d/mdns.conf": FOUND_BY_NAME for name in NETWORKS},
     }
 
 
 def entries(software: Path, kernel: Path) -> Iterator[archive.Entry]:
-    """What both systems have above Debian's: our files, mount points, software, modules."""
+    """What both systems add to Debian: our files, mount points, software, modules."""
     yield from archive.of_files(root_files())
     for name, target in LINKS.items():
         yield archive.folder(str(Path(name).parent))
@@ -103,7 +104,7 @@ def entries(software: Path, kernel: Path) -> Iterator[archive.Entry]:
 
 
 def kernel_line(root: Partition) -> str:
-    """Parameters of the kernel; the last console is where a person looks for messages."""
+    """The kernel's parameters; messages for people go to the last console."""
     return (
         f"console=ttyS1,115200 console=tty0 root=PARTUUID={root.partuuid} rw rootwait "
         "net.ifnames=0 quiet\n"

@@ -1,4 +1,4 @@
-"""Programs of the workstation, and results kept by what they were made from."""
+"""Running the workstation's programs, and caching results by the hash of their inputs."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from device.files import replacing
 from device.image.errors import ImageError
 
 EPOCH_S = 1_754_697_600
-"""The date of every file that is made for an image: the day Debian 13 came out."""
+"""The date of every file in an image: the day Debian 13 was released."""
 PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "mformat": "mtools",
@@ -22,14 +22,14 @@ PACKAGES = {
     "modprobe": "kmod",
     "xz": "xz-utils",
 }
-"""Where Debian has what making an image takes."""
+"""Debian's packages of the programs that making an image needs."""
 
 
 def check() -> None:
-    """Make sure that everything is there before hours are spent.
+    """Check that all programs are installed before starting anything long.
 
     Raises:
-        ImageError: that names the packages to install.
+        ImageError: naming the packages to install.
     """
     missing = sorted({package for tool, package in PACKAGES.items() if not find(tool)})
     if missing:
@@ -37,15 +37,15 @@ def check() -> None:
 
 
 def find(tool: str) -> str | None:
-    """Path of a program, also of those that only root has in the PATH."""
+    """Path of a program, even if only root has its folder in PATH."""
     return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def run(*command: str | Path, text: str = "", **environment: str) -> str:
-    """Run a program with the date and zone of the image; returns what it printed.
+    """Run a program with the image's date and time zone; returns its output.
 
     Raises:
-        ImageError: with its last line, if it fails or is not there.
+        ImageError: with its last line, if it fails or is not installed.
     """
     name = str(command[0])
     try:
@@ -59,7 +59,7 @@ def run(*command: str | Path, text: str = "", **environment: str) -> str:
         )
     except FileNotFoundError:
         where = PACKAGES.get(name, name)
-        raise ImageError(f"{name} is not here: apt install {where}") from None
+        raise ImageError(f"{name} is not installed: apt install {where}") from None
     if result.returncode:
         said = (result.stderr or result.stdout).strip().splitlines()
         raise ImageError(f"{name} failed: {said[-1] if said else f'status {result.returncode}'}")
@@ -70,14 +70,14 @@ def archive_of_apt(name: str) -> str:
     """The address of "debian" or "debian-security" that apt uses on this machine.
 
     Raises:
-        ImageError: if it knows none.
+        ImageError: if apt uses none here.
     """
     known = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
     for address in sorted(set(known.split())):
         if address.rstrip("/").endswith(f"/{name}"):
             return address.rstrip("/")
     variable = "DEBIAN_SECURITY" if name.endswith("security") else "DEBIAN_MIRROR"
-    raise ImageError(f"apt knows no archive of {name} here: name one with {variable}=")
+    raise ImageError(f"apt uses no archive of {name} here: set {variable}= to one")
 
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
@@ -87,9 +87,9 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
 def cached(
     folder: Path, name: str, inputs: Iterable[bytes | Path], make: Callable[[Path], None]
 ) -> Path:
-    """The file that `make` made from these inputs, made now unless it is there.
+    """The file that `make` makes from these inputs; it is made now unless it exists.
 
-    What the same name was made from before is removed, so that `folder` does not grow.
+    Older versions of the same name are removed, so that `folder` does not grow.
     """
     key = hashlib.sha256(b"".join(map(_digest, inputs))).hexdigest()[:16]
     stem, dot, suffix = name.partition(".")

@@ -1,6 +1,6 @@
-"""How plots on our pages look, and how a file of matplotlib becomes a part of a page.
+"""The style of plots on our pages, and how an SVG file from matplotlib becomes part of a page.
 
-Settings and text alone: matplotlib itself is imported by those who draw.
+Only settings and text: the modules that draw import matplotlib themselves.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 INK, RULE, FIRST, SECOND = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
-"""Stand-ins: the page replaces them by its own colours, which know light and dark."""
+"""Placeholders: the page replaces them with its own colours for light and dark mode."""
 _COLOURS = {
     INK: "var(--muted)",
     RULE: "var(--rule)",

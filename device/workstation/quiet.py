@@ -1,4 +1,4 @@
-"""TensorFlow says much when it is loaded; here it says nothing that a user could act on."""
+"""Silencing TensorFlow, which prints much at loading that a user cannot act on."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from device.quiet import quiet_native_stderr
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Within, TensorFlow is loaded and converts quietly; afterwards it tells of errors alone."""
+    """Load or run TensorFlow silently inside the block; afterwards it reports only errors."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_native_stderr():
         yield

@@ -1,4 +1,4 @@
-"""The templates of our pages, all read in one way."""
+"""The Jinja environment of all our pages."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def environment(*folders: Path) -> Environment:
-    """The templates of some folders, the first that has a name before the others.
+    """An environment for templates in some folders; earlier folders take precedence.
 
-    A name that is not given is an error, not an empty place.
+    An undefined variable is an error and not empty text.
     """
     return Environment(
         loader=FileSystemLoader(folders),
-        # Not `select_autoescape`: it goes by the file's suffix, and `.j2` is none it knows.
+        # Not `select_autoescape`: it goes by the file suffix, and does not know `.j2`.
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -275,7 +275,7 @@ def test_a_32_bit_board_is_refused_and_the_others_of_its_batch_go_on(fleet: Flee
     finally:
         old.power_off()
     said = errors(done)
-    assert len(said) == 2 and "it takes a 64-bit system with Python 3.11 to 3.13" in said[0]
+    assert len(said) == 2 and "it needs a 64-bit system with Python 3.11 to 3.13" in said[0]
     assert labels(fleet.boards[0]) == "rouge vert bleu"
 
 

@@ -1,4 +1,4 @@
-"""What Ansible says, as one line for each change and each failure of a board."""
+"""Ansible's output as one line for each change and each failure of a board."""
 
 import sys
 from typing import Any
@@ -20,7 +20,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NAME = "fieldguide"
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Print what changed, and what the playbook itself says."""
+        """Print changes, and messages of the playbook itself."""
         board, data = result.host.get_name(), result.result
         if result.task.action.endswith("debug"):
             print(f"{board}: {data['msg']}", flush=True)
@@ -36,17 +36,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         print(f"error: {board}: {prefix}{reason(result.result)}", file=sys.stderr, flush=True)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        """Print what ssh said."""
+        """Print the error from ssh."""
         said = reason(result.result).removeprefix("Task failed: ")
         hint = "is it on, and does `ssh` to it work?"
         print(f"error: {result.host.get_name()}: {said}; {hint}", file=sys.stderr, flush=True)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        """Say that the inventory is empty; Ansible itself would call that a success."""
+        """Fail if the inventory is empty; Ansible itself would report success."""
         sys.exit("error: no board in the inventory: name some in HOSTS")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Print one line for each board that the play came to."""
+        """Print one line for each board that the play reached."""
         for board in sorted(stats.processed):
             count = stats.summarize(board)
             bad = count["failures"] or count["unreachable"]
@@ -54,7 +54,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 
 def reason(data: dict[str, Any]) -> str:
-    """The last line of what a program said, or the module's message, in one line."""
+    """The last line of a program's error output, or the module's message, on one line."""
     said = str(data.get("stderr") or data.get("module_stderr") or "").strip().splitlines()
     text = said[-1] if said else str(data.get("msg", data))
     return " ".join(text.split()).removeprefix("error: ")

@@ -48,7 +48,7 @@ SIGNED_IN = "signed-in"
 WRONG_TOKEN = "That token is wrong."
 NO_COOKIE = (
     "Your browser did not keep the cookie: allow cookies for this page. In a frame of another page "
-    "it also needs https."
+    "this one also needs https."
 )
 
 

@@ -98,7 +98,7 @@ def test_who_holds_the_camera_is_named_with_its_process(machine: Machine) -> Non
     machine.process(412, "bash", "bash", "/dev/tty1")
     finding = the(cameras(machine.host()), "camera holder")
     assert finding.state == FAILED
-    assert "motion (process 411) has /dev/video0" in finding.found and "kill 411" in finding.fix
+    assert "motion (process 411) uses /dev/video0" in finding.found and "kill 411" in finding.fix
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_taken_port_is_told_unless_it_is_the_service_s(
     machine.process(31, "holder", command, "socket:[4321]")
     finding = the(ports(machine.host(), settings), "port of web")
     assert finding.state == state
-    assert state == OK or "holder (process 31) has port 8080" in finding.found
+    assert state == OK or "holder (process 31) uses port 8080" in finding.found
 
 
 def test_the_kernel_s_list_of_listeners_is_read() -> None:

@@ -306,7 +306,7 @@ def test_a_damaged_stock_image_is_told_and_leaves_nothing(data: bytes, tmp_path:
     base, out = tmp_path / "raspios.img.xz", tmp_path / "out"
     base.write_bytes(data)
     out.mkdir()
-    with pytest.raises(ImageError, match="fetch it again"):
+    with pytest.raises(ImageError, match="download it again"):
         customise.customise(base, parts_of(tmp_path), out, Identity())
     assert list(out.iterdir()) == []
 

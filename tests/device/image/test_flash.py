@@ -184,7 +184,7 @@ def test_every_byte_is_written_and_nothing_old_shows_through(image: Path, card: 
 def test_a_file_that_is_no_card_is_kept(image: Path, card: Path) -> None:
     before = card.read_bytes()
     result = make_flash(image, card)
-    assert result.returncode == 1 and "is a file and no disk: FORCE=1" in result.stderr
+    assert result.returncode == 1 and "is a file, not a disk: set FORCE=1" in result.stderr
     assert card.read_bytes() == before
 
 
@@ -227,7 +227,7 @@ def test_a_card_that_gives_back_other_bytes_is_told(
         return written
 
     monkeypatch.setattr(flash, "_write", forgetful)
-    with pytest.raises(WriteError, match="gives back other bytes"):
+    with pytest.raises(WriteError, match="returns other bytes"):
         flash.flash(image, str(card), limit_bytes=GB, force=True)
 
 

@@ -265,7 +265,7 @@ def test_labelled_photos_are_never_given_up_for_others(tmp_path: Path) -> None:
     doubt = noise(1)
     sink.publish(doubt)
     kept = []
-    with pytest.raises(OutputError, match="labelled photos fill max_mb = 1: fetch them"):
+    with pytest.raises(OutputError, match="labelled photos fill max_mb = 1: move them away"):
         for number in range(2, 100):
             kept.append(sink.keep(noise(number), "red"))
     assert len(kept) > 5 and saved(tmp_path) == sorted(kept)

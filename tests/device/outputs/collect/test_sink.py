@@ -137,7 +137,7 @@ def test_a_class_that_is_there_keeps_its_spelling(
 
 
 def test_a_frame_without_its_picture_cannot_be_kept(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no picture"):
+    with pytest.raises(OutputError, match="the picture of this frame is gone"):
         collector(tmp_path).keep(replace(observed(), picture=None), "red")
 
 

@@ -219,5 +219,5 @@ def test_in_a_card_one_signs_in_where_the_page_is_encrypted_and_reads_why_not_el
                 if signed_in:
                     save(browser)
                 else:
-                    eventually(lambda: "it takes https" in said(browser))
+                    eventually(lambda: "also needs https" in said(browser))
                 browser.enter(None)

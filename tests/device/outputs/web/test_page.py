@@ -71,7 +71,7 @@ def test_the_page_shows_what_is_seen_without_errors_overflow_or_pale_text(
         assert pixel(browser, 0.5, 0.5) != [0, 0, 0, 0]
         film.show(None)
         eventually(lambda: text(browser, "label") == "unknown")
-        assert "a label takes 50%" in text(browser, "why")
+        assert "a label needs 50%" in text(browser, "why")
         eventually(lambda: "unknown" in text(browser, "changes"))
         click(browser, "hold")
         click(browser, "map")

@@ -89,7 +89,7 @@ def test_the_health_of_a_service_that_is_down_is_not_shown_as_its_health_now(
         film.end()
         page.close()
         eventually(lambda: browser.run(FACTS) == ["Connection"])
-        assert "last heard of" in text(browser, "facts")
+        assert "last contact" in text(browser, "facts")
         assert text(browser, "pulse") == "no connection"
         with restarted(surroundings, port):
             eventually(lambda: "streaming" in text(browser, "facts"), within_s=20)
@@ -104,7 +104,7 @@ def test_where_nothing_takes_frames_the_page_says_so_before_one_asks(
         eventually(lambda: text(browser, "hold") == "Hold")
         eventually(lambda: browser.run(HOLDS))
         click(browser, "hold")
-        assert "switch on [output.collect]" in text(browser, "ask")
+        assert "enable [output.collect]" in text(browser, "ask")
         assert browser.run(SHOWN % "send") and browser.run(SHOWN % "pick")
         click(browser, "back")
         surroundings.telemetry.start_sink("collect")
