@@ -1,6 +1,6 @@
 """A trained Keras classifier in, a verified full-int8 bundle out.
 
-A program calls `convert.commands`; the rest is for this package.
+A program calls `convert.commands`; the other packages are internal.
 """
 
 __all__ = ["commands"]

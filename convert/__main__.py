@@ -1,6 +1,6 @@
-"""Command line of the conversion stage: export, verify, bundle.
+"""Command line of the conversion stage: export, verify, bundle and smaller commands.
 
-Steps are imported when they are called, so that `--help` need not wait for SciPy.
+Steps are imported when they are called, so that `--help` does not wait for SciPy.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def verify(options: argparse.Namespace) -> int:
     print(f"verification on the test part of {verified.data}\n\n{table}")
     print(f"{verified.edge_tpu.summary}\nreport: {report}")
     if verified.shipped_on_request:
-        print("shipping all the same, as asked; the manifest records it")
+        print("shipping it anyway, as requested; the manifest records that")
     require_shipping(verified)
     return 0
 
@@ -72,7 +72,7 @@ def bundle(options: argparse.Namespace) -> int:
 
 
 def runtimes(options: argparse.Namespace) -> int:
-    """Measure which operator versions the given environments' runtimes have."""
+    """Measure which operator versions the runtimes of other environments load."""
     from convert.artifacts.exported import read_model
     from convert.targets import measure_runtimes
     from convert.tflite.flatbuffer import read_facts
@@ -88,10 +88,10 @@ def runtimes(options: argparse.Namespace) -> int:
 
 
 def tolerances(options: argparse.Namespace) -> int:
-    """Take what was measured on the emulated boards into the table for all networks."""
+    """Add the measurements on emulated boards to the table for all networks."""
     rows = tolerance.read_tolerances(options.measured)
     if not rows:
-        raise UsageError(f"{options.measured}: nothing measured; run `make test-arm` first")
+        raise UsageError(f"{options.measured}: no measurements; run `make test-arm` first")
     table = tolerance.merged(tolerance.read_tolerances(options.out), rows)
     write_bytes(options.out, tolerance.tolerances_text(table).encode())
     print(f"{options.out}: {len(table)} rows, {len(rows)} of them from {options.measured}")
@@ -112,7 +112,7 @@ def microcontroller(options: argparse.Namespace) -> int:
 
 
 def samples(options: argparse.Namespace) -> int:
-    """Copy a few test photos of each class, as frames to try the bundle on."""
+    """Copy a few test photos of each class, as frames to try the bundle with."""
     from convert.commands.samples import copy_samples
 
     copy_samples(options.training, options.out)
@@ -129,7 +129,7 @@ def summary(options: argparse.Namespace) -> int:
 
 
 def figures(options: argparse.Namespace) -> int:
-    """Print the tables of accuracy and scores that stand in RESULTS.md."""
+    """Print the tables of accuracy and scores for RESULTS.md."""
     from convert.bench.figures import accuracy_table, header, load_build, scores_table
 
     builds = [load_build(folder) for folder in options.builds]
@@ -173,15 +173,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--max-loss-points", type=float, default=defaults.gate.max_loss_points)
     command.add_argument("--min-agreement", type=float, default=defaults.gate.min_agreement)
     command.add_argument(
-        "--strict", action="store_true", help="too few photos to tell are a failure, too"
+        "--strict", action="store_true", help="also fail if there are too few photos to tell"
     )
     command.add_argument(
-        "--allow-regression", action="store_true", help="ship although the gate fails; recorded"
+        "--allow-regression", action="store_true", help="ship even if the gate fails; recorded"
     )
     command.add_argument(
         "--allow-cpu-operators",
         action="store_true",
-        help="ship although an Edge TPU would leave operators to the CPU; recorded",
+        help="ship even if an Edge TPU would leave operators to the CPU; recorded",
     )
     command.set_defaults(command=verify)
 

@@ -4,11 +4,11 @@ from device.errors import FieldguideError
 
 
 class InputError(FieldguideError):
-    """What training should have left is missing or damaged: the user trains again."""
+    """A file of an earlier step is missing or damaged, or a tool is: the user makes it again."""
 
 
 class ConversionError(FieldguideError):
-    """The converter gave something that this project does not ship: a bug to report."""
+    """The converter produced a model that this project does not ship: a bug to report."""
 
 
 class GateError(FieldguideError):

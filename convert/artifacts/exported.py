@@ -1,4 +1,4 @@
-"""The files of `build/convert`: what export leaves for verification and the bundle."""
+"""The files of `build/convert`, which export writes for verification and the bundle."""
 
 import hashlib
 import io
@@ -37,12 +37,12 @@ def read_model(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Export:
-    """All that one export made."""
+    """The results of one export."""
 
     float_model: bytes
     int8_model: bytes
     scales: Mapping[str, Any]
-    """By layer, what its channels are larger by."""
+    """By layer, the factors by which its channels were scaled."""
     seed: int
     photos: Sequence[LabelledPhoto]
     """The calibration set."""
@@ -54,9 +54,9 @@ class Export:
         return {FLOAT_MODEL: self.float_model, INT8_MODEL: self.int8_model}
 
     def write(self, folder: Path) -> None:
-        """Write the files, the int8 model last: where it is new, the others are.
+        """Write the files, the int8 model last: if it is new, all others are.
 
-        The record names all by their hashes, so that `read_export` knows files of two exports.
+        The record has the hashes of all files, so that `read_export` detects a mix of two exports.
         """
         scales = io.BytesIO()
         np.savez(scales, **self.scales)
@@ -73,11 +73,11 @@ class Export:
 
 
 def read_export(folder: Path, training: Training) -> Export:
-    """What `Export.write` left.
+    """Read what `Export.write` wrote.
 
     Raises:
         RecordError: if the record of the export is missing, damaged or of another version.
-        InputError: if another file is missing, damaged, of another export, or of another split.
+        InputError: if another file is missing or damaged, or belongs to another export or split.
     """
     record = ExportRecord.read(folder / CALIBRATION)
     photos = _known_photos(record, training, folder / CALIBRATION)
@@ -95,14 +95,17 @@ def _known_photos(record: ExportRecord, training: Training, path: Path) -> list[
         return [known[photo.path, photo.sha256] for photo in record.photos]
     except KeyError as error:
         raise InputError(
-            f"{path}: does not fit the split (it has no {error}); remove it and run `make convert`"
+            f"{path}: does not match the split (which has no {error}); remove it and run "
+            "`make convert`"
         ) from error
 
 
 def _read_same(path: Path, sha256: str) -> bytes:
     data = read_model(path)
     if _sha256(data) != sha256:
-        raise InputError(f"{path}: damaged, or of another export; remove it and run `make convert`")
+        raise InputError(
+            f"{path}: damaged, or from another export; remove it and run `make convert`"
+        )
     return data
 
 

@@ -1,4 +1,4 @@
-"""What training left for us: the files of `build/train`, read and checked."""
+"""The files of `build/train`, which training wrote: reading and checking them."""
 
 import csv
 import hashlib
@@ -60,7 +60,7 @@ class Training:
     photos: Mapping[Part, tuple[LabelledPhoto, ...]]
     metrics: Metrics | PupilMetrics
     commit: str = UNKNOWN
-    """Of this project, that trained."""
+    """Commit of this project that did the training."""
 
     @property
     def model_path(self) -> Path:
@@ -68,10 +68,10 @@ class Training:
         return self.folder / NETWORK
 
     def page(self) -> tuple[str, str]:
-        """Training's report before and behind the section on quantization.
+        """Training's report before and after the section on quantization.
 
         Raises:
-            InputError: if it is missing or has no such place.
+            InputError: if it is missing or has no place for that section.
         """
         path = self.folder / REPORT
         try:
@@ -90,7 +90,7 @@ class Training:
         """A photo as the device prepares it.
 
         Raises:
-            InputError: if it vanished or was exchanged since the split.
+            InputError: if it is missing or has changed since the split.
         """
         with self._listed(photo):
             return prepare(decode(self._read(photo), self.preprocessing), self.preprocessing)
@@ -159,27 +159,28 @@ def load_network(path: Path) -> Any:
     """The trained Keras model.
 
     Raises:
-        InputError: if the file is no Keras model.
+        InputError: if the file is not a Keras model.
     """
     with quiet_tensorflow():
         import keras
-        import tensorflow  # noqa: F401  keras would load it at its first use, aloud
+        import tensorflow  # noqa: F401  else Keras loads it later, with its messages
 
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
         raise InputError(
-            f"{path}: not a whole Keras model ({one_line(error)}); remove it and run `make train`"
+            f"{path}: not a complete Keras model ({one_line(error)}); remove it and run "
+            "`make train`"
         ) from error
 
 
 def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """The photos with each class in turn, smallest SHA-256 first."""
+    """The photos of all classes in turn, smallest SHA-256 first."""
     return in_turn(sorted(photos, key=lambda photo: (photo.sha256, photo.path)))
 
 
 def in_turn(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """The photos with each class in turn, those of a class in the order given."""
+    """The photos of all classes in turn; within a class the order stays."""
     by_class: dict[int, list[LabelledPhoto]] = defaultdict(list)
     for photo in photos:
         by_class[photo.label].append(photo)

@@ -1,3 +1,3 @@
-"""Quantizers side by side, and the tables of figures."""
+"""Benchmarks: quantizers side by side, and the tables of figures."""
 
 __all__ = ["figures", "quantizers"]

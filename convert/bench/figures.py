@@ -1,8 +1,8 @@
 """`make figures`: RESULTS.md's tables of accuracy and of scores, from builds of several seeds.
 
-Each seed is another split of the same photos, so a photo may stand in several test parts. Its
-answers are not independent: the interval of all counts fewer photos than there are answers (Kish's
-effective sample size, 1965, as if a photo were always answered alike).
+Each seed gives another split of the same photos, so a photo may be in several test parts. Its
+answers are not independent: pooled intervals count fewer photos than answers (Kish's effective
+sample size, 1965, as if a photo always got the same answer).
 """
 
 import os
@@ -32,7 +32,7 @@ from device.workstation.training import Part
 
 @dataclass(frozen=True)
 class Answers:
-    """What float and int8 say of the test part of one build."""
+    """The outputs of float and int8 for the test part of one build."""
 
     photos: tuple[str, ...]
     """Their SHA-256."""
@@ -80,7 +80,7 @@ def _scores(
 
 
 def pooled(builds: Sequence[Build]) -> tuple[Answers, float]:
-    """All answers as one part, and for how many photos they count."""
+    """All answers as one part, and the effective number of photos."""
     answers = [build.answers for build in builds]
     photos = tuple(photo for one in answers for photo in one.photos)
     joined = Answers(
@@ -93,7 +93,7 @@ def pooled(builds: Sequence[Build]) -> tuple[Answers, float]:
 
 
 def header() -> str:
-    """When, of which code and on what machine the figures were made."""
+    """The date, the commit and the machine of the figures."""
     day = datetime.now(UTC).date().isoformat()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = f"{platform.system()} {platform.machine()}, {_processor()}, {cores} cores"
@@ -110,7 +110,7 @@ def _processor() -> str:
 
 
 def accuracy_table(builds: Sequence[Build]) -> str:
-    """Float beside int8, a row a build and one for all."""
+    """Float beside int8: one row per build and one for all."""
     lines = [
         "| split and training | n | float (95%) | int8 (95%) | int8 loses (paired, 95%) "
         "| agreement |",
@@ -158,7 +158,7 @@ def _loss(c: Comparison) -> str:
 
 
 def scores_table(builds: Sequence[Build]) -> str:
-    """Temperature, calibration error and threshold, a row a build."""
+    """Temperature, calibration error and threshold: one row per build."""
     lines = [
         "| seed | temperature | calibration error before (95%) | float (95%) | int8 (95%) "
         "| threshold | known photos accepted (95%) | of these right (95%) "

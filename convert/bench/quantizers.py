@@ -1,7 +1,7 @@
 """`make bench-quant`: quantizers side by side on the same networks and the same photos.
 
-Every model runs as the device runs it. The method to ship is chosen by the validation columns; the
-test columns report what that choice is worth on photos that had no part in it.
+Every model runs as the device runs it. The validation columns choose the method to ship; the test
+columns show how it does on photos that were not used for the choice.
 """
 
 import argparse
@@ -45,34 +45,34 @@ class Rival:
     make: Make
     photos: int = PHOTOS
     stratified: bool = True
-    """Otherwise the first photos of the list, as a folder gives them."""
+    """If not, the first photos of the list, as a folder gives them."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model says of one part, and how fast."""
+    """The outputs of one model for one part."""
 
     probabilities: Probabilities
     logits: Probabilities
-    """The average of the class map, less its mean over the classes."""
+    """The average of the class map, minus its mean over the classes."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """A trained network with its held-out photos and what the float model says of them."""
+    """A trained network with its held-out photos and the float model's outputs for them."""
 
     training: Training
     network: Any
     photos: dict[Part, Pixels]
     truth: dict[Part, Labels]
     sha256: dict[Part, tuple[str, ...]]
-    """Of the photos: another build's part may hold some of them, too."""
+    """SHA-256 of the photos: parts of other builds may contain some of them, too."""
     exact: dict[Part, Answers]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A rival on one build."""
+    """Measurements of a rival on one build."""
 
     answers: dict[Part, Answers]
     seconds: float
@@ -81,12 +81,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class PartFigures:
-    """A rival on one part of the photos, pooled over builds."""
+    """Figures of a rival on one part of the photos, pooled over builds."""
 
     n: int
-    """Answers."""
+    """Number of answers."""
     photos: int
-    """Different ones: builds may share some."""
+    """Number of different photos: builds may share some."""
     float_accuracy: float
     int8_accuracy: float
     loss_points: float
@@ -102,7 +102,7 @@ class Compared:
 
     name: str
     seconds: float
-    """To quantize."""
+    """Time to quantize."""
     invoke_ms: float
     val: PartFigures
     test: PartFigures
@@ -110,7 +110,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Refused:
-    """A row for a rival that made no model to compare."""
+    """A row for a rival that did not produce a model to compare."""
 
     name: str
     refused: str
@@ -121,7 +121,7 @@ Row = Compared | Refused
 
 
 def rivals() -> list[Rival]:
-    """All rows, what ships first: the table's last column is relative to it."""
+    """All rows; the shipped method is first, and the table's last column is relative to it."""
     from convert.bench import rivals as r
 
     edge = r.ai_edge_quantized
@@ -153,7 +153,7 @@ def rivals() -> list[Rival]:
 
 
 def load_build(folder: Path) -> Build:
-    """What all rivals share on one build."""
+    """Load what all rivals share on one build."""
     training = read_training(folder / "train")
     network = load_network(training.model_path)
     with quiet_tensorflow():
@@ -169,7 +169,7 @@ def load_build(folder: Path) -> Build:
 
 
 def measure_rival(rival: Rival, build: Build) -> Measured | str:
-    """One rival on one build, or why there is nothing to measure."""
+    """Measure one rival on one build; a text says why if that is impossible."""
     known = build.training.photos[Part.TRAIN]
     chosen = choose(known, rival.photos, 0) if rival.stratified else known[: rival.photos]
     calibration = _pixels(build.training, chosen)
@@ -206,7 +206,7 @@ def _answers(training: Training, model: bytes, photos: dict[Part, Pixels]) -> di
 
 
 def _as_input(classifier: Classifier, pixels: Pixels) -> Pixels:
-    """Bytes as the model wants them: a rival's input scale need not let bytes pass unchanged."""
+    """Bytes as the model expects them: a rival's input scale may differ from that of bytes."""
     record = classifier.tensor_records()["input"]
     if record["dtype"] != "int8":
         return pixels
@@ -216,7 +216,7 @@ def _as_input(classifier: Classifier, pixels: Pixels) -> Pixels:
 
 
 def _invoke_ms(training: Training, model: bytes, photo: Pixels) -> float:
-    """The fastest of many: other work on the machine only ever adds."""
+    """The fastest of many runs: other load on the machine can only slow one down."""
     classifier = Classifier(model, training.labels, training.preprocessing)
     classifier.set_input(photo)
     times = []
@@ -315,7 +315,7 @@ def _closeness(part: PartFigures) -> str:
 def run(options: argparse.Namespace) -> int:
     """Measure, print and write the table."""
     if not any(options.only in rival.name for rival in rivals()):
-        raise UsageError(f"--only {options.only}: no quantizer has that in its name")
+        raise UsageError(f"--only {options.only}: no quantizer has this in its name")
     builds = [load_build(folder) for folder in options.builds]
     options.out.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
@@ -336,7 +336,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m convert.bench.quantizers", description=__doc__)
     parser.add_argument("builds", nargs="+", type=Path, help="build folders with train/ in them")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
-    parser.add_argument("--only", default="", help="those whose name has this in it")
+    parser.add_argument("--only", default="", help="only quantizers with this text in their names")
     return guarded(lambda: run(parser.parse_args(arguments)))
 
 

@@ -1,7 +1,7 @@
-"""Other ways to quantize the same network, for `make bench-quant` alone.
+"""Other ways to quantize the same network, only for `make bench-quant`.
 
-Each takes the float network and calibration pixels, uint8 (n, h, w, 3), and gives a TFLite model of
-the same operators as the one that ships, so that only the numbers in it differ.
+Each takes the float network and calibration pixels, uint8 (n, h, w, 3), and gives a TFLite model
+with the same operators as the shipped one, so that only the numbers in it differ.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def ai_edge_quantized(network: keras.Model, pixels: Pixels, algorithm: str) -> b
     Args:
         network: the float classifier.
         pixels: the calibration set.
-        algorithm: a name of its `AlgorithmName`, as MIN_MAX_UNIFORM_QUANT or OCTAV.
+        algorithm: a member of its `AlgorithmName`, such as MIN_MAX_UNIFORM_QUANT or OCTAV.
     """
     from ai_edge_quantizer import quantizer, recipe
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
@@ -80,9 +80,9 @@ def percentile_range(*chunks: Floats) -> Range:
 
 
 def least_error_range(*chunks: Floats) -> Range:
-    """The range with the least mean squared error of 8-bit quantization, clipping included.
+    """The range with the lowest mean squared error of 8-bit quantization, clipping included.
 
-    Both ends shrink together from the observed extremes.
+    Both ends shrink together, starting from the observed extremes.
     """
     low, high = observed_range(*chunks)
     edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
@@ -92,7 +92,7 @@ def least_error_range(*chunks: Floats) -> Range:
     def error(share: float) -> float:
         clipped = np.maximum(centres - high * share, 0) + np.maximum(low * share - centres, 0)
         step = (high - low) * share / ACTIVATION_STEPS
-        # Inside, rounding errs evenly within half a step: its mean square is step^2 / 12.
+        # Inside, rounding errors are uniform within half a step: their mean square is step^2 / 12.
         return float((counts * np.where(clipped > 0, clipped**2, step**2 / 12)).sum())
 
     best = min(np.linspace(1, MIN_KEPT_RANGE, CLIPPING_CANDIDATES), key=error)
@@ -141,7 +141,7 @@ def distilled(network: keras.Model, pixels: Pixels) -> bytes:
 
 
 def planned(network: keras.Model, pixels: Pixels, **changes: Any) -> bytes:
-    """Our layer-wise plan, with some of its `Method` changed."""
+    """Our layer-wise plan, with some fields of its `Method` changed."""
     return int8_model(network, make_plan(network, pixels, method=replace(DEFAULT, **changes)))
 
 
@@ -159,7 +159,7 @@ def _scaled_one_by_one(network: keras.Model, pixels: Pixels) -> Iterator[Floats]
 
 @contextlib.contextmanager
 def _converter(network: keras.Model) -> Iterator[Any]:
-    """Of the float network behind its scaling, with the signature that both tools ask for."""
+    """A converter of the float network after its scaling, with the signature that both need."""
     shape = (1, *network.input_shape[1:])
     call = tf.function(
         lambda scaled: forward(network, Plan(), scaled),
@@ -170,5 +170,5 @@ def _converter(network: keras.Model) -> Iterator[Any]:
     module.variables_of_network = [variable.value for variable in network.variables]
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=call.get_concrete_function())
-        # It reads the folder when it converts, not now.
+        # The converter reads the folder only when it converts.
         yield tf.lite.TFLiteConverter.from_saved_model(folder)

@@ -1,4 +1,4 @@
-"""Packing: the verified model with all that a device needs, as a folder and as a tar."""
+"""Packs the bundle: the verified model with everything a device needs, as a folder and a tar."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class BundleInputs:
     """What a bundle is packed from and where it goes."""
 
     training: Path
-    """The folder that training left."""
+    """The folder of the training."""
     models: Path
-    """The folder that export and verification left."""
+    """The folder of export and verification."""
     out: Path
     """The bundle's folder; the tar goes beside it."""
     measured: Path
-    """What `make test-arm` measured; the file need not be there."""
+    """The measurements of `make test-arm`; the file may be missing."""
 
     @property
     def tar(self) -> Path:
@@ -35,11 +35,11 @@ def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
     """Write the bundle's folder and tar; gives the files by name, as they are in the tar.
 
     Raises:
-        InputError: if what training or export left is missing or damaged, or is not what was
-            verified.
+        InputError: if a file of training or export is missing or damaged, or is not the one that
+            was verified.
         RecordError: if a record of export or verification is missing, damaged or of another
             version.
-        GateError: if the verification does not let the model ship.
+        GateError: if the model did not pass verification.
     """
     training = read_training(inputs.training)
     exported = read_export(inputs.models, training)
@@ -60,6 +60,6 @@ def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
 
 
 def _compiled(models: Path) -> bytes | None:
-    """The model for the Edge TPU, if there was a compiler to make it."""
+    """The model for the Edge TPU, if a compiler was there to make it."""
     path = models / EDGETPU_MODEL
     return path.read_bytes() if path.exists() else None

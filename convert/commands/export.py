@@ -28,19 +28,19 @@ class ExportInputs:
     """What an export reads and where it writes."""
 
     training: Path
-    """The folder that training left."""
+    """The folder of the training."""
     out: Path
     """The folder for the models."""
     config: ConvertConfig = field(default_factory=ConvertConfig)
 
 
 def export_models(inputs: ExportInputs, *, show_progress: bool = False) -> Export:
-    """Quantize the trained network, write both models with their record, and give them.
+    """Quantize the trained network; write and return both models with their record.
 
     Raises:
-        InputError: if what training left is missing or damaged.
-        ConversionError: if the converter gave another graph than the promised one.
-        GateError: if no known runtime would load the int8 model; then nothing is written.
+        InputError: if a file of the training is missing or damaged.
+        ConversionError: if the converter produced an unexpected graph.
+        GateError: if no known runtime can load the int8 model; then nothing is written.
     """
     training, made_by = read_training(inputs.training), commit()
     network = load_network(training.model_path)

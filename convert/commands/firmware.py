@@ -1,4 +1,4 @@
-"""Firmware: a bundle's model as C++ sources, measured in the tflite-micro interpreter."""
+"""Writes a bundle's model as C++ sources for firmware, measured in tflite-micro."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ def write_firmware(bundle: Path, out: Path) -> Firmware:
     """Write the sources for a bundle into a folder.
 
     Raises:
-        BundleError: if the bundle is not what its manifest says.
+        BundleError: if the bundle does not match its manifest.
         InputError: if tflite-micro is not installed or cannot run the model.
         GateError: if its outputs are too far from the golden ones; then nothing is written.
     """

@@ -1,4 +1,4 @@
-"""Samples: a few test photos of each class, as frames to try the bundle on."""
+"""Copies a few test photos of each class, as frames to try the bundle with."""
 
 import shutil
 from pathlib import Path
@@ -10,10 +10,10 @@ SAMPLES_PER_CLASS = 2
 
 
 def copy_samples(training_folder: Path, out: Path) -> None:
-    """Copy some test photos into a folder, in the place of what was there.
+    """Copy some test photos into a folder; its earlier content is removed.
 
     Raises:
-        InputError: if what training left, or one of the photos, is missing or changed.
+        InputError: if a file of the training, or one of the photos, is missing or has changed.
     """
     training = read_training(training_folder)
     shutil.rmtree(out, ignore_errors=True)

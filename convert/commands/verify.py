@@ -1,4 +1,4 @@
-"""Verification: Keras against float TFLite against int8 TFLite, and whether the last may ship."""
+"""Verifies the models: compares Keras, float and int8 TFLite, and decides if int8 may ship."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,11 +39,11 @@ class VerifyInputs:
     """What a verification reads and where it writes."""
 
     training: Path
-    """The folder that training left."""
+    """The folder of the training."""
     models: Path
-    """The folder that export left; `verification.json` goes there, too."""
+    """The folder of the export; `verification.json` is written there, too."""
     report: Path
-    """Where training's report goes, with the section on quantization in it."""
+    """The path for training's report with the section on quantization."""
     config: ConvertConfig = field(default_factory=ConvertConfig)
 
 
@@ -60,11 +60,11 @@ class Verified:
 
     @property
     def shipped_on_request(self) -> bool:
-        """Whether the gate failed, and the model ships all the same."""
+        """Whether the model ships although the gate failed."""
         return not self.verification.ships and self.inputs.config.allow_regression
 
     def objections(self) -> list[str]:
-        """What forbids to ship the model, and what may help; none if it ships."""
+        """Why the model may not ship, and what may help; an empty list if it may ship."""
         config = self.inputs.config
         found = []
         if not self.verification.ships and not config.allow_regression:
@@ -78,15 +78,15 @@ class Verified:
         return (
             f"the int8 model may not ship: {failures}. Most noise comes from "
             f"{self.evidence.noisiest(WORST_LAYERS_NAMED)}. See {self.inputs.report}; more photos, "
-            "more EPOCHS= or CALIBRATION= may help; ALLOW_REGRESSION=1 ships it all the same, and "
-            "the manifest says so"
+            "more EPOCHS= or CALIBRATION= may help. ALLOW_REGRESSION=1 ships it anyway, and the "
+            "manifest says so"
         )
 
     def _cpu_operators(self) -> str:
         failures = "; ".join(self.edge_tpu.failures[:OPERATORS_NAMED])
         return (
             f"an Edge TPU would leave operators to the CPU: {failures}. ALLOW_CPU_OPERATORS=1 "
-            "ships it all the same"
+            "ships it anyway"
         )
 
 
@@ -94,11 +94,11 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
     """Compare the models on held-out photos; write `verification.json` and the report.
 
     Returns:
-        The findings, be they good or bad: `require_shipping` raises for bad ones.
+        The findings, good or bad; `require_shipping` raises an error for bad ones.
 
     Raises:
-        InputError: if what training or export left is missing, damaged or of different runs.
-        GateError: if no known runtime would load the int8 model.
+        InputError: if files of training or export are missing, damaged or of different runs.
+        GateError: if no known runtime can load the int8 model.
     """
     training, made_by = read_training(inputs.training), commit()
     page, models = training.page(), _models(inputs, training)
@@ -110,18 +110,18 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
     data, edge_tpu = training.metrics.data.description, _edge_tpu(models.exported, inputs)
     verified = Verified(inputs, data, verification, evidence, edge_tpu)
     record = _record(verified, models.exported, made_by)
-    # Beside the models: the bundle keeps that of the model in it, whatever is said of this one.
+    # Beside the models: the bundle keeps the verification of its own model, whatever this one says.
     record.write(inputs.models / VERIFICATION)
     _write_report(inputs.report, page, training, record)
     return verified
 
 
 def require_shipping(verified: Verified) -> None:
-    """Let only a model pass that may ship.
+    """Raise an error unless the model may ship.
 
     Raises:
-        GateError: if the gate failed or an Edge TPU would leave operators to the CPU, and this
-            was not allowed.
+        GateError: if the gate failed, or an Edge TPU would leave operators to the CPU, and the
+            settings do not allow that.
     """
     objections = verified.objections()
     if objections:
@@ -149,7 +149,7 @@ def _gather(models: Models, test: Outputs, validation: Outputs, progress: Progre
 
 
 def _edge_tpu(exported: Export, inputs: VerifyInputs) -> EdgeTpuFigures:
-    """The Edge TPU's part of the verdict; leaves the compiled model beside the others."""
+    """The Edge TPU's part of the verdict; writes the compiled model beside the others."""
     model, path = exported.int8_model, inputs.models / EDGETPU_MODEL
     placements, compilation = edgetpu.place_operators(model), edgetpu.compile_model(model)
     path.unlink(missing_ok=True)
@@ -176,7 +176,7 @@ def _record(verified: Verified, exported: Export, made_by: str) -> VerificationR
 def _write_report(
     path: Path, page: tuple[str, str], training: Training, record: VerificationRecord
 ) -> None:
-    """Put the section on quantization into training's page, given what is before and behind it."""
+    """Put the section on quantization into training's page, given the text before and after it."""
     from convert.report.section import section
 
     by_path = {photo.path: photo for photo in training.photos[Part.TEST]}

@@ -1,3 +1,3 @@
-"""The bundle: the verified model with all that a device needs, and its model card."""
+"""Makes the bundle: the verified model with everything a device needs, and its model card."""
 
 __all__ = ["bundle"]

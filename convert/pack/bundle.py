@@ -1,4 +1,4 @@
-"""Packaging: the verified model with all that a device needs, as a folder and as a tar."""
+"""The files of the bundle, written as a folder and as a tar."""
 
 import ctypes
 import io
@@ -26,7 +26,7 @@ from device.workstation.conversion import VerificationRecord
 from device.workstation.training import Part
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
-"""Of renameat2(2)."""
+"""Constants of renameat2(2)."""
 GOLDEN_PHOTOS = 8
 """Test photos whose outputs the device's self-test compares."""
 
@@ -42,12 +42,12 @@ class Inputs:
     edgetpu_model: bytes | None = None
     """The int8 model, compiled for the Edge TPU."""
     measured: Sequence[Measured] = ()
-    """How far runtimes are from the golden outputs, besides the table's rows."""
+    """Distances of runtimes from the golden outputs, in addition to the table's rows."""
     golden_photos: int = GOLDEN_PHOTOS
 
 
 def golden_file(training: Training, classifier: Classifier, count: int) -> bytes:
-    """`golden.npz`: test photos as prepared pixels, with the raw outputs that int8 gave here."""
+    """`golden.npz`: test photos as prepared pixels, with the int8 model's raw outputs for them."""
     photos = one_class_after_another(training.photos[Part.TEST])[:count]
     inputs, outputs = [], []
     for photo in photos:
@@ -120,10 +120,10 @@ def build(inputs: Inputs) -> dict[str, bytes]:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put a complete folder in the place of the old one; a kill leaves either of the two there.
+    """Replace the old folder by a complete new one; a kill leaves either the old or the new one.
 
-    Where the system cannot exchange two folders in one step (Linux can, on most file systems), a
-    kill between two renames leaves the old one beside its place; the next call puts it back.
+    If the system cannot swap two folders in one step (Linux can, on most file systems), a kill
+    between two renames leaves the old one under another name; the next call puts it back.
     """
     fresh, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
     shutil.rmtree(fresh, ignore_errors=True)
@@ -144,7 +144,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two names change places in one step; False where that cannot be done."""
+    """Swap two names in one step; False if the system cannot do that."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
@@ -153,7 +153,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def tar_bytes(files: Mapping[str, bytes]) -> bytes:
-    """A tar of the files: sorted, no times, no owners, so the same files give the same bytes."""
+    """A tar of the files: sorted, without times and owners, so equal files give equal bytes."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted(files):
@@ -164,17 +164,17 @@ def tar_bytes(files: Mapping[str, bytes]) -> bytes:
 
 
 def read_verification(path: Path, model: bytes) -> VerificationRecord:
-    """`verification.json`, if it lets this model ship.
+    """Read `verification.json`, which must allow this model to ship.
 
     Raises:
         RecordError: if it is missing, damaged or of another version.
-        InputError: if it is of another model.
-        GateError: if it says no.
+        InputError: if it is about another model.
+        GateError: if the gate failed and that was not allowed.
     """
     record = VerificationRecord.read(path)
     edge_tpu = record.edge_tpu
     if record.model_sha256.get(contract.MODEL) != contract.file_record(model)["sha256"]:
-        raise InputError(f"{path} is of another model; remove it and run `make verify`")
+        raise InputError(f"{path} is about another model; remove it and run `make verify`")
     regression = bool(record.failures) and not record.allow_regression
     left_to_cpu = bool(edge_tpu.failures) and not edge_tpu.cpu_operators_allowed
     if regression or left_to_cpu:

@@ -1,4 +1,4 @@
-"""The model card: what the model is for, what it was measured to do, where it ends."""
+"""The model card: the model's purpose, its measured accuracy and its limits."""
 
 import json
 
@@ -89,7 +89,7 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
 
 
 def _base(metrics: Metrics | PupilMetrics) -> str:
-    """The network that ImageNet weights were in: a pupil has none, its teacher has."""
+    """The network with the ImageNet weights: for a pupil, its teacher's."""
     began = metrics.teacher if isinstance(metrics, PupilMetrics) else metrics
     return f"MobileNetV2 {began.config.architecture.alpha}, ImageNet"
 

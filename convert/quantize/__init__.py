@@ -1,3 +1,3 @@
-"""From a Keras network to full-integer TFLite."""
+"""Quantization: from a Keras network to full-integer TFLite."""
 
 __all__ = ["calibration", "equalize", "export", "plan"]

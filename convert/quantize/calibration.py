@@ -1,4 +1,4 @@
-"""The representative dataset: which photos show the converter what activations look like."""
+"""Chooses the representative dataset: the photos from which the ranges of activations are known."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from convert.artifacts.training import LabelledPhoto, in_turn
 def choose(photos: Sequence[LabelledPhoto], count: int, seed: int) -> list[LabelledPhoto]:
     """A class-stratified sample, drawn by content.
 
-    Takes photos of each class in turn, in an order drawn by hash from each photo's bytes and
-    the seed, until there are `count`: the set is as even as the classes allow, whatever the
-    file order. (The first N files of a folder would be N photos of its first class.)
+    Takes photos of all classes in turn, ordered by a hash of each photo's bytes and the seed, until
+    there are `count`. So the set is as balanced as the classes allow, whatever the order of the
+    files. (The first N files of a folder would be N photos of its first class.)
 
     Returns:
         At most `count` different photos, fewer only if there are fewer.

@@ -1,15 +1,15 @@
-"""Cross-layer equalization: channels that share one int8 range are made about equally large.
+"""Cross-layer equalization: makes channels that share one int8 range about equally large.
 
 A tensor has one scale for all its channels, so a channel a tenth as large as its neighbours has a
-tenth of their steps. Multiplying a channel where it is made and dividing by the same factor where
-it is read leaves the network the same function (Nagel et al. 2019, "Data-Free Quantization through
-Weight Equalization and Bias Correction", section 4.1, there with factors from the weights alone;
-here from measured activations, as in Xiao et al. 2023, "SmoothQuant").
+tenth of their steps. Multiplying a channel where it is written and dividing by the same factor
+where it is read does not change the function of the network (Nagel et al. 2019, "Data-Free
+Quantization through Weight Equalization and Bias Correction", section 4.1, there with factors from
+the weights alone; here from measured activations, as in Xiao et al. 2023, "SmoothQuant").
 
-ReLU6 is the exception: min(x, 6) of a scaled channel is the scaled min(x, 6) only where neither
-clips. So a channel behind a ReLU6 grows at most until its largest value is 6, and never shrinks;
-those that really reach 6 stay as they are. That largest value is not the largest of the calibration
-set: other photos have larger ones, the more so the fewer calibrate. `headroom` is kept for them.
+ReLU6 is the exception: min(x, 6) of a scaled channel is the scaled min(x, 6) only if neither clips.
+So a channel after a ReLU6 grows at most until its largest value is 6, and never shrinks; channels
+that reach 6 stay as they are. That largest value is more than the largest of the calibration set:
+other photos have larger ones, more so if few photos calibrate. `headroom` is reserved for them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,13 +24,15 @@ Floats = npt.NDArray[np.float32]
 
 LINEAR_POWER = 0.5
 CLIPPED_POWER = 0.25
-"""How much of the unevenness of linear and of clipped channels is taken away where a pointwise
-convolution reads them: what leaves the activations goes into its kernel, which has one scale per
-output channel. A depthwise convolution has a scale for each channel of its own and takes all."""
+"""How much of the unevenness of linear and of clipped channels is removed if a pointwise
+convolution reads them. What is removed from the activations goes into its kernel, which has one
+scale per output channel. A depthwise convolution has its own scale for each channel, so all of it
+can be removed."""
 HEADROOM_PHOTOS = 10.0
-"""With so many calibration photos, unseen peaks are taken to be up to twice the measured ones."""
+"""With this many calibration photos, unseen peaks are assumed to be up to twice the measured
+ones."""
 LARGEST_FACTOR = 100.0
-"""A channel that hardly ever fires is not blown up without end."""
+"""Limit for channels that are almost always 0."""
 PHOTOS_AT_ONCE = 10
 
 
@@ -41,7 +43,7 @@ def inputs(layer: keras.Layer) -> list[str]:
 
 
 def last_uses(network: keras.Model) -> dict[str, int]:
-    """By layer the index of the last layer that reads it: activations are large."""
+    """By layer, the index of the last layer that reads it; after it, memory can be freed."""
     return {
         name: index for index, layer in enumerate(network.layers[1:], 1) for name in inputs(layer)
     }
@@ -79,10 +81,10 @@ def _maps(network: keras.Model, pixels: npt.NDArray[np.uint8]) -> Iterator[tuple
 
 
 def headroom(photos: int) -> float:
-    """How much larger than measured a channel's peak is taken to be, from 1 up.
+    """How much larger than measured a channel's peak is assumed to be, at least 1.
 
-    The few photos of a small set see few peaks. Chosen on validation photos of the flowers: without
-    headroom int8 was 164e-4 bits from float when 2 photos calibrated, and 33e-4 with 6.
+    A small calibration set misses many peaks. Chosen on validation photos of the flowers: without
+    headroom int8 was 164e-4 bits from float with 2 calibration photos, and 33e-4 with 6.
     """
     return 1 + HEADROOM_PHOTOS / photos
 
@@ -94,13 +96,13 @@ def channel_scales(
     clipped: bool = True,
     headroom: float = 1.0,
 ) -> dict[str, Floats]:
-    """What to multiply each layer's channels with, by layer; layers that stay as they are lack.
+    """The factors for each layer's channels, by layer; unchanged layers are left out.
 
     Args:
         network: the float classifier, its BatchNorms folded.
         largest: from `peaks`.
-        clipped: also channels behind a ReLU6.
-        headroom: how much larger these may really be.
+        clipped: also scale channels after a ReLU6.
+        headroom: how much larger than measured these may be.
 
     Returns:
         By layer float32 (channels,), all above 0.
@@ -133,7 +135,7 @@ def channel_scales(
 
 
 def scaled_weights(layer: keras.Layer, scales: Mapping[str, Floats]) -> tuple[Floats, Floats]:
-    """A convolution's kernel and bias between scaled channels."""
+    """A convolution's kernel and bias for scaled input and output channels."""
     kernel, bias = layer.get_weights()
     one = np.float32(1)
     made, read = scales.get(layer.name, one), scales.get(inputs(layer)[0], one)
@@ -143,7 +145,7 @@ def scaled_weights(layer: keras.Layer, scales: Mapping[str, Floats]) -> tuple[Fl
 
 
 def _factors_up_to(found: Floats, limit: float | None, power: float) -> Floats:
-    """Factors from 1 up that keep channels with these peaks within the activation's limit."""
+    """Factors of at least 1 that keep channels with these peaks within the activation's limit."""
     room = (limit or float(found.max())) / np.maximum(found.astype(np.float64), 1e-6)
     factors = np.where(found > 0, np.clip(room, 1, LARGEST_FACTOR), 1)
     return np.asarray(factors**power, np.float32)
@@ -151,14 +153,14 @@ def _factors_up_to(found: Floats, limit: float | None, power: float) -> Floats:
 
 def _levelling_factors(found: Floats) -> Floats:
     """Factors around 1 that bring channels with these peaks closer together."""
-    # Powers and logarithms of single precision have other last digits on other processors.
+    # In double precision: single-precision powers and logarithms differ between processors.
     top = max(float(found.max()), 1e-6)
     factors = np.maximum(found.astype(np.float64) / top, 1 / LARGEST_FACTOR) ** -LINEAR_POWER
     return np.asarray(factors / np.exp(np.log(factors).mean()), np.float32)
 
 
 def _groups_with_one_scale(network: keras.Model) -> list[set[str]]:
-    """Layers by name in groups whose outputs are added to one another: they share one scale."""
+    """Names of layers in groups whose outputs are added up and so must have one scale."""
     groups: list[set[str]] = []
     for layer in network.layers[1:]:
         added = inputs(layer) if isinstance(layer, keras.layers.Add) else []

@@ -1,10 +1,10 @@
-"""A network's layers in double precision: what planning a quantization computes with.
+"""A network's layers in double precision, for planning a quantization.
 
-Sums in single precision depend on their order, and the order on the number of cores, the vector
-instructions and the cache sizes of the processor; their last digits then decide how scales and
-biases are rounded, and the same network became another int8 model on another machine. Sums in
-double precision differ by 1e-15, which is lost when they are rounded to single precision for the
-next layer. That is no proof for every case, but it held in each that was tried
+Sums in single precision depend on their order, and the order depends on the number of cores, the
+vector instructions and the cache sizes of the processor. Their last digits decide how scales and
+biases are rounded, so the same network would give another int8 model on another machine. Sums in
+double precision differ by 1e-15, which disappears when they are rounded to single precision for the
+next layer. That is not a proof for every case, but it held in each one that was tried
 (`tests/convert/quantize/test_same_model.py`).
 """
 
@@ -30,14 +30,14 @@ def apply_layer(
 
     Args:
         layer: of a classifier whose BatchNorms are folded.
-        values: float32, what it reads.
-        weights: kernel and bias of a convolution, if others than its own.
+        values: float32, its inputs.
+        weights: kernel and bias for a convolution; None uses its own.
 
     Returns:
         float64, of the layer's output shape.
 
     Raises:
-        ConversionError: if it is of a kind that this does not know.
+        ConversionError: if this kind of layer is not supported.
     """
     first, *others = (value.astype(np.float64) for value in values)
     if isinstance(layer, CONVOLUTIONS):
@@ -54,10 +54,10 @@ def apply_layer(
 
 
 def round_to_range(values: Floats, low: float, high: float, steps: int) -> Floats:
-    """Values on a grid of so many steps from about `low` to about `high` that has 0 on it.
+    """Round values to a grid of `steps` steps from about `low` to about `high` that includes 0.
 
-    The grid is that of TFLite's quantization specification, whose ends are moved until 0 has an
-    integer of its own; what is outside becomes an end.
+    The grid follows TFLite's quantization specification: its ends are moved until 0 is exactly an
+    integer. Values outside become an end.
     """
     scale = (high - low) / steps
     zero = float(np.clip(np.round(-low / scale), 0, steps))

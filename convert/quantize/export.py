@@ -1,4 +1,4 @@
-"""From Keras to TFLite: one float model, one full-integer model."""
+"""Converts a Keras network to TFLite: one float model and one full-integer model."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ SHIPPED_OPERATORS = frozenset(
     {"QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MEAN", "SOFTMAX"}
 )
 """What a MobileNetV2 needs in int8. QUANTIZE turns uint8 into int8 at the input and back at the
-two outputs, nowhere else."""
+two outputs, and is used nowhere else."""
 
 
 def float_model(network: keras.Model) -> bytes:
@@ -36,10 +36,10 @@ def int8_model(network: keras.Model, plan: Plan) -> bytes:
         plan: its quantization.
 
     Raises:
-        ConversionError: if anything but the promised graph came out.
+        ConversionError: if the result is not the expected graph.
     """
     scaling = _scaling(network)
-    # The int8 model begins behind the scaling: its input's scale and zero point are the scaling.
+    # The int8 model begins after the scaling, which becomes its input's scale and zero point.
     converter = _converter(lambda scaled: forward(network, plan, scaled), network.input_shape)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
@@ -52,7 +52,7 @@ def int8_model(network: keras.Model, plan: Plan) -> bytes:
 def _converter(call: Callable[[Any], Any], shape: Sequence[int | None]) -> Any:
     function = tf.function(call, autograph=False, jit_compile=False)
     pixels = tf.TensorSpec((1, *shape[1:]), tf.float32, name="pixels")
-    # As constants: the converter then sees weights, not variables that something has to fill.
+    # As constants, so that the converter sees weights, not variables without values.
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(pixels))
     return tf.lite.TFLiteConverter.from_concrete_functions([frozen])
 

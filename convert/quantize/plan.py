@@ -1,17 +1,18 @@
 """Post-training quantization of a network, one layer at a time.
 
-All in double precision (`convert.quantize.exact`), so that every machine plans the same.
+All computations use double precision (`convert.quantize.exact`), so that every machine makes the
+same plan.
 
 First, channels that will share a scale are made about equally large (`convert.quantize.equalize`).
-Then one sweep over the calibration set carries two activations side by side: what the float network
-computes and what the integer one will. At each layer the weights are rounded to their per-channel
+Then one pass over the calibration set computes two activations side by side: those of the float
+network and those of the integer one. At each layer the weights are rounded to their per-channel
 grid, the bias is corrected by the mean error that has built up so far (Nagel et al. 2019, "Data-
 Free Quantization through Weight Equalization and Bias Correction", section 4.2, here measured on
-data), and the output's range is the one observed: the rare large values of the last blocks decide
-between classes, and clipping them for finer steps costs more than it gives.
+data), and the observed range becomes the output's range: the rare large values of the last blocks
+decide between classes, and clipping them for finer steps costs more than it gains.
 
-The result is a `Plan`; `forward` runs a network as the plan says. Converted to TFLite it gives an
-int8 model with these very scales.
+The result is a `Plan`; `forward` runs a network according to it. Converted to TFLite, this gives an
+int8 model with exactly these scales.
 """
 
 from collections.abc import Callable
@@ -41,20 +42,20 @@ WEIGHT_STEPS = 127
 """int8 weights use -127..127: symmetric, without -128 (TFLite quantization specification)."""
 ACTIVATION_STEPS = 255
 MIN_RANGE = 1e-6
-"""A tensor within less is constant zero, and any range will do."""
+"""A tensor with a smaller range is constant zero, and any range will do."""
 CHUNK_PHOTOS = 10
-"""Photos computed at once: what a layer needs beside its input and output stays small."""
+"""Photos computed at once, which limits the memory that a layer needs."""
 
 
 @dataclass
 class Plan:
-    """A network's quantization: what to compute with and where to round."""
+    """A network's quantization: its weights, and where and how to round."""
 
     kernels: dict[str, Floats] = field(default_factory=dict)
-    """By convolution: already rounded to the grid, as float."""
+    """By convolution, already rounded to the grid, as float."""
     biases: dict[str, Floats] = field(default_factory=dict)
     ranges: dict[str, Range] = field(default_factory=dict)
-    """By layer whose output is an int8 tensor: the real values of -128 and 127, nearly."""
+    """By layer with an int8 tensor as its output, roughly the real values of -128 and 127."""
     scales: dict[str, Floats] = field(default_factory=dict)
     """By layer with equalized channels, float32 (channels,): its output is the float network's
     times this."""
@@ -63,8 +64,8 @@ class Plan:
 def round_weights(kernel: Floats, channel_axis: int) -> Floats:
     """Round a kernel to its symmetric int8 grid, one scale per output channel.
 
-    The largest weight of each channel lies on the grid's end, so the converter finds this grid
-    again when it quantizes the result.
+    The largest weight of each channel is at the end of the grid, so the converter finds the same
+    grid when it quantizes the result.
     """
     others = tuple(axis for axis in range(kernel.ndim) if axis != channel_axis)
     largest = np.abs(kernel).max(axis=others, keepdims=True)
@@ -73,7 +74,7 @@ def round_weights(kernel: Floats, channel_axis: int) -> Floats:
 
 
 def observed_range(*chunks: Floats) -> Range:
-    """From the smallest to the largest value; 0 always lies inside, padding needs it exactly.
+    """From the smallest to the largest value; always includes 0, which padding needs exactly.
 
     Args:
         chunks: the tensor's values over the calibration set, in one array or several.
@@ -85,11 +86,11 @@ def observed_range(*chunks: Floats) -> Range:
 
 @dataclass(frozen=True)
 class Method:
-    """How to quantize. The defaults ship; `convert.bench.quantizers` measures the others."""
+    """How to quantize. The defaults ship; `convert.bench.quantizers` measures alternatives."""
 
     equalize: bool = True
     equalize_clipped: bool = True
-    """Also channels behind a ReLU6."""
+    """Also equalize channels after a ReLU6."""
     correct_biases: bool = True
     find_range: Callable[..., Range] = observed_range
 
@@ -103,10 +104,10 @@ def forward(
     scaled: Any,
     visit: Callable[[str, Any], None] = lambda name, value: None,
 ) -> dict[str, Any]:
-    """Run a classifier as quantized by a plan, from its scaled input.
+    """Run a classifier, quantized by a plan, from its scaled input.
 
     Args:
-        network: the float classifier; gives structure only.
+        network: the float classifier; only its structure is used.
         plan: kernels, biases and ranges.
         scaled: float32 (n, h, w, 3) in [-1, 1), the output of the scaling layer.
         visit: called with each layer's name and quantized output.
@@ -139,10 +140,10 @@ def make_plan(
         network: the float classifier, its BatchNorms folded.
         pixels: uint8 (n, h, w, 3).
         advance: called after each of `len(network.layers)` layers.
-        method: how.
+        method: how to quantize.
 
     Raises:
-        ConversionError: if the network has a layer that this cannot quantize.
+        ConversionError: if the network has a layer that is not supported.
     """
     plan, last_use = Plan(), last_uses(network)
     if method.equalize:
@@ -178,7 +179,7 @@ def make_plan(
 
 @dataclass
 class _Chunk:
-    """Some photos' activations, exact and rounded, by layer: only those still to be read."""
+    """Activations of some photos by layer, exact and rounded; only those that are still needed."""
 
     exact: dict[str, Floats] = field(default_factory=dict)
     rounded: dict[str, Floats] = field(default_factory=dict)
@@ -189,7 +190,7 @@ class _Chunk:
 
 
 def _plan_layer(layer: keras.Layer, plan: Plan, chunks: list[_Chunk], method: Method) -> None:
-    """Round a layer's weights, correct its bias, and carry both activations through it."""
+    """Round a layer's weights, correct its bias, and compute both activations after it."""
     names, weights = inputs(layer), None
     if isinstance(layer, CONVOLUTIONS):
         kernel, bias = scaled_weights(layer, plan.scales)
@@ -231,8 +232,8 @@ def _fake_quantize(value: Any, limits: Range) -> Any:
 def _is_quantized(layer: keras.Layer, network: keras.Model) -> bool:
     """Whether the layer's output is an int8 tensor of its own.
 
-    A convolution with an activation is one operator, rounded once, behind the activation; a
-    softmax has its fixed range of 0..255/256.
+    A convolution with an activation is one operator, rounded once after the activation; a softmax
+    has the fixed range 0..255/256.
     """
     if isinstance(layer, keras.layers.Softmax):
         return False

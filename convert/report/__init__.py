@@ -1,3 +1,3 @@
-"""What a build says of itself: plots, the report's section on quantization, the summary."""
+"""Reporting on a build: the report's section on quantization, its plots, and the summary."""
 
 __all__ = ["section", "summary"]

@@ -1,4 +1,4 @@
-"""Plots of the verification report, as SVG elements in the page's own colours."""
+"""Plots of the section on quantization, as SVG elements in the page's colours."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ NARROW, WIDE = (4.8, 3.4), (9.8, 3.4)
 
 
 def layer_plot(layers: Sequence[LayerFigures]) -> Markup:
-    """Signal to noise of each layer in network order: what has piled up, and its own part."""
+    """Signal to noise of each layer in network order: accumulated, and its own part."""
 
     def draw(axes: Axes) -> None:
         alone, so_far = zip(*((row.local_sqnr_db, row.sqnr_db) for row in layers), strict=True)
@@ -35,10 +35,12 @@ def layer_plot(layers: Sequence[LayerFigures]) -> Markup:
 
 
 def reliability_plot(calibration: CalibrationErrors) -> Markup:
-    """Share of right answers over mean score, for float and int8."""
+    """Share of correct answers over mean score, for float and int8."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="as it should be")
+        axes.plot(
+            [0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="perfectly calibrated"
+        )
         for name, measured, colour, style in (
             ("float", calibration.float, FIRST, "--"),
             ("int8", calibration.int8, SECOND, "-"),
@@ -46,7 +48,7 @@ def reliability_plot(calibration: CalibrationErrors) -> Markup:
             _, x, y = zip(*measured.bins, strict=True)
             axes.plot(x, y, style, color=colour, label=name, marker="o", markersize=3.5)
         axes.set_xlabel("mean score of the bin")
-        axes.set_ylabel("share named right")
+        axes.set_ylabel("share correct")
 
     return _plot("Reliability of float and int8 scores", draw, NARROW)
 
@@ -57,7 +59,7 @@ def threshold_plot(curve: Sequence[tuple[float, float, float | None]], chosen: f
     def draw(axes: Axes) -> None:
         for column, label, colour, style in (
             (1, "coverage: photos accepted", SECOND, "-"),
-            (2, "precision: accepted and right", FIRST, "--"),
+            (2, "precision: accepted photos correct", FIRST, "--"),
         ):
             points = [(row[0], row[column]) for row in curve if row[column] is not None]
             _line(axes, points, label, colour, style)
@@ -84,5 +86,5 @@ def _plot(title: str, draw: Callable[[Axes], None], inches: tuple[float, float])
         axes.legend()
         buffer = io.StringIO()
         figure.savefig(buffer, **SAVING)
-    # Its texts are this module's own and names of layers, none of which needs escaping.
+    # It contains only texts of this module and names of layers, which need no escaping.
     return Markup(inline(buffer.getvalue(), title, wide=inches == WIDE))

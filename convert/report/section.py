@@ -1,7 +1,6 @@
 """The section on quantization that verification puts into training's report.
 
-It repeats exactly for the same verification and photos, so it holds no date and no random
-id.
+The same verification and photos give the same section, so it has no date and no random id.
 """
 
 import base64
@@ -29,10 +28,10 @@ def section(
     calibration: Calibration,
     load: Callable[[str], Pixels],
 ) -> str:
-    """The section as HTML, in the classes and colours of training's page.
+    """The section as HTML, for the style sheet of training's page.
 
     Args:
-        record: as in `verification.json`.
+        record: the content of `verification.json`.
         calibration: training's record of the folded temperature.
         load: gives the pixels of a photo by its path in the data folder.
     """

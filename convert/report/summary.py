@@ -14,12 +14,12 @@ from device.workstation.training import REPORT, TIMINGS, Timings
 
 
 def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
-    """Names and values, after measuring how long an inference takes here.
+    """Names and values of the summary; measures how long an inference takes on this machine.
 
     Args:
-        loaded: what is in `bundle`.
+        loaded: the content of `bundle`.
         bundle: its folder.
-        training: the training's folder, for what that took.
+        training: the training's folder, for its time and memory.
     """
     v = claims_of(loaded.manifest)
     timings = Timings.read(training / TIMINGS)
@@ -50,9 +50,9 @@ def gate_line(v: Claims) -> str:
 def threshold_line(record: ThresholdFigures) -> str:
     """When the device says "unknown", and what that costs."""
     if not record.value:
-        return f"never: fewer than {MIN_PHOTOS} validation photos choose no threshold"
+        return f"never: fewer than {MIN_PHOTOS} validation photos are too few for a threshold"
     accepted = f"accepts {record.coverage:.1%} of known photos"
-    right = "" if record.precision is None else f", {record.precision:.1%} of these right"
+    right = "" if record.precision is None else f", {record.precision:.1%} of these correct"
     return f"below a score of {record.value:.1%}; {accepted}{right}"
 
 

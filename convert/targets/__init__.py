@@ -1,3 +1,3 @@
-"""What the model will run on: runtimes, Edge TPU, microcontrollers."""
+"""Targets that the model runs on: runtimes, Edge TPU, microcontrollers."""
 
 __all__ = ["edgetpu", "measure_runtimes", "micro", "runtimes", "tolerance"]

@@ -1,9 +1,10 @@
-"""Which operators an Edge TPU would run: judged from the model, and by its compiler where it is.
+"""Which operators an Edge TPU would run: by Coral's rules, and by its compiler if installed.
 
 The rules are the published ones ("TensorFlow models on the Edge TPU", coral.ai, table of
 supported operations, runtime 13 and newer). They say what may be mapped; only `edgetpu_compiler`
-knows what is, since it has limits that it calls "unspecified". Versions have no published table:
-the known ones are those of Coral's own MobileNetV2 models, which it maps as a whole.
+can say what is mapped, since it has limits that it calls "unspecified". There is no published table
+of versions: the known ones are those of Coral's own MobileNetV2 models, which are mapped
+completely.
 """
 
 import os
@@ -44,7 +45,7 @@ KNOWN_VERSIONS = {
     "RESHAPE": 1,
     "SOFTMAX": 2,
 }
-"""Highest version in Coral's compiled-and-published MobileNets, by operator."""
+"""Highest version in the compiled MobileNets that Coral publishes, by operator."""
 MAX_SOFTMAX_ELEMENTS = 16_000
 Z_MULTIPLE = 4
 _BYTES = (schema.TensorType.INT8, schema.TensorType.UINT8)
@@ -72,15 +73,15 @@ class Placement:
 
 @dataclass(frozen=True)
 class Compilation:
-    """What `edgetpu_compiler` made of a model."""
+    """The result of `edgetpu_compiler` for a model."""
 
     version: str
     rows: tuple[tuple[str, int, str], ...]
     """Operator, count and status, as in its log."""
     model: bytes | None
-    """The compiled model; None if it gave none."""
+    """The compiled model; None if there is none."""
     failure: str
-    """Why it gave none; empty otherwise."""
+    """Why there is no model; empty otherwise."""
 
     @property
     def left_on_cpu(self) -> list[str]:
@@ -90,7 +91,7 @@ class Compilation:
         ]
 
     def compiler_figures(self) -> CompilerFigures:
-        """As records hold it, without the model."""
+        """The record of it, without the model."""
         rows = tuple(CompiledOperators(*row) for row in self.rows)
         return CompilerFigures(self.version, self.failure, rows)
 
@@ -98,11 +99,11 @@ class Compilation:
 def place_operators(model: bytes) -> list[Placement]:
     """Where each operator would run, in order.
 
-    The compiler makes one piece of the graph, so what follows an operator that interrupts the
-    piece stays on the CPU, too. Operators before the piece interrupt nothing.
+    The compiler maps one connected piece of the graph. So operators after one that interrupts the
+    piece stay on the CPU, too; operators before the piece do not interrupt it.
 
     Raises:
-        ConversionError: if the bytes are no TFLite model.
+        ConversionError: if the bytes are not a TFLite model.
     """
     tree = parse(model)
     graph = tree.subgraphs[0]
@@ -125,7 +126,7 @@ def place_operators(model: bytes) -> list[Placement]:
 
 
 class _Operator:
-    """An operator with its tensors at hand."""
+    """An operator with its tensors."""
 
     def __init__(self, tree: Any, graph: Any, operator: Any) -> None:
         code = tree.operatorCodes[operator.opcodeIndex]
@@ -207,7 +208,7 @@ _RULES: Mapping[str, Callable[[_Operator], str]] = {
 
 
 def compile_model(model: bytes, time_limit_s: float = TIME_LIMIT_S) -> Compilation | None:
-    """Run `edgetpu_compiler`; None where it is not on the PATH (Linux on x86-64 only).
+    """Run `edgetpu_compiler`; None if it is not on the PATH (it exists for Linux on x86-64 only).
 
     Args:
         model: the int8 model.
@@ -233,7 +234,7 @@ def compile_model(model: bytes, time_limit_s: float = TIME_LIMIT_S) -> Compilati
 def parse_log(text: str) -> tuple[str, tuple[tuple[str, int, str], ...]]:
     """The compiler's version ("unknown" if it does not say) and its table of operators.
 
-    The table stands on its standard output (with `-s`) and in its log file: each row counts once.
+    The table is on its standard output (with `-s`) and in its log file; each row counts once.
     """
     version = _VERSION.search(text)
     rows = dict.fromkeys((name, int(count), why) for name, count, why in _ROW.findall(text))
@@ -241,7 +242,7 @@ def parse_log(text: str) -> tuple[str, tuple[tuple[str, int, str], ...]]:
 
 
 def _run(command: Sequence[str], time_limit_s: float) -> tuple[str, str]:
-    """What it says, and why it failed (empty if it did not)."""
+    """The output of the command, and why it failed (empty if it did not)."""
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -253,7 +254,7 @@ def _run(command: Sequence[str], time_limit_s: float) -> tuple[str, str]:
         try:
             output, _ = process.communicate(timeout=time_limit_s)
         except BaseException as error:
-            # It compiles in children of its own, which would go on.
+            # The compiler has child processes, which would keep running.
             os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 return "", f"it did not end within {time_limit_s:.0f} s"
@@ -277,7 +278,7 @@ def failures(placements: Sequence[Placement], compilation: Compilation | None) -
 def edge_tpu_figures(
     placements: Sequence[Placement], compilation: Compilation | None, *, allowed: bool
 ) -> EdgeTpuFigures:
-    """What `verification.json` and the manifest say."""
+    """The record for `verification.json` and the manifest."""
     kinds = sorted(Counter(v.operator for v in placements).items())
     mapped = Counter(v.operator for v in placements if v.mapped)
     return EdgeTpuFigures(

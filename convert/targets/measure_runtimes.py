@@ -1,8 +1,8 @@
-"""Measuring runtimes: which version of each operator does an installed one load?
+"""Measures which version of each operator an installed runtime loads.
 
-Each operator of a model is cut out into a model of its own, once per version number, and given
-to the runtime of another environment. What it refuses, it refuses when it looks the operator up,
-before it computes anything.
+Each operator of a model becomes a model of its own, once per version number, which the runtime of
+another environment tries to load. A runtime refuses an unknown version when it looks up the
+operator, before it computes anything.
 """
 
 import copy
@@ -16,7 +16,7 @@ from convert.targets.runtimes import Support
 from convert.tflite.flatbuffer import holds_data, operator_name, pack, parse
 
 HIGHEST_VERSION = 16
-"""Above every version that TFLite has given to an operator that we use (CONV_2D: 8, 2026)."""
+"""Above every version of an operator in use here that TFLite has defined (CONV_2D: 8, in 2026)."""
 TIME_LIMIT_S = 120
 
 _LOADS = """
@@ -42,7 +42,7 @@ print(json.dumps([package, importlib.metadata.version(package), loads]))
 
 
 def one_operator(model: bytes, name: str, version: int) -> bytes:
-    """A model of nothing but the first operator of this name, with another version number.
+    """A model with only the first operator of this name, with another version number.
 
     Raises:
         InputError: if the model has no such operator.
@@ -75,15 +75,15 @@ def one_operator(model: bytes, name: str, version: int) -> bytes:
 
 
 def measure_runtime(python: Path, model: bytes, operators: list[str]) -> Support:
-    """What the runtime in another environment loads.
+    """Measure which versions the runtime in another environment loads.
 
     Args:
-        python: that environment's interpreter; it needs the runtime and nothing else.
+        python: that environment's interpreter; it needs only the runtime.
         model: a model that has each of `operators`.
         operators: their names.
 
     Raises:
-        InputError: if there is no runtime, or it fails in another way.
+        InputError: if there is no runtime, or it fails for another reason.
     """
     with tempfile.TemporaryDirectory() as folder:
         for name in operators:

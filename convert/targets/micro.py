@@ -1,9 +1,9 @@
 """A bundle's model for a microcontroller: a C array, and how much memory it needs.
 
 The arena is measured in the `tflite-micro` interpreter itself (the same C++ on this machine), and
-its outputs are held against the bundle's golden ones. Pointers have 8 bytes here and 4 on a
-Cortex-M, so the figure is an upper bound there; kernels tuned for a chip may need scratch memory
-of their own.
+its outputs are compared with the bundle's golden ones. Pointers have 8 bytes here and 4 on a
+Cortex-M, so the figure is an upper bound there; kernels tuned for a chip may need additional
+scratch memory.
 """
 
 import json
@@ -22,11 +22,12 @@ from device.workstation.conversion import claims_of
 
 TIME_LIMIT_S = 300
 TOLERANCE_STEPS = 32
-"""Of 256, from the golden outputs: reference kernels round differently. The largest seen was 26."""
+"""Largest difference from the golden outputs, of 256 steps. Reference kernels round differently;
+the largest difference so far was 26."""
 ARENA_STEP_BYTES = 1024
 BYTES_A_LINE = 16
 PLAIN = (string.ascii_letters + string.digits + " _-.,()").encode()
-"""Bytes that stand for themselves in a C++ string, whatever stands beside them."""
+"""Bytes that need no escape in a C++ string, whatever follows them."""
 RESOLVERS = {
     "ADD": "AddAdd",
     "CONV_2D": "AddConv2D",
@@ -35,7 +36,7 @@ RESOLVERS = {
     "QUANTIZE": "AddQuantize",
     "SOFTMAX": "AddSoftmax",
 }
-"""Method of `tflite::MicroMutableOpResolver` by operator."""
+"""Methods of `tflite::MicroMutableOpResolver` by operator."""
 
 _RUN = """
 import json, sys
@@ -68,20 +69,20 @@ class Measurement:
     """What `tflite-micro` measured."""
 
     arena_bytes: int
-    """The smallest arena that works here, to the next KiB."""
+    """The smallest arena that works here, rounded up to a KiB."""
     max_steps: int
     """Largest difference from a golden output, in steps of 1/256 of its range."""
     agree: int
-    """Golden photos with the same best label, of `n`."""
+    """Golden photos of `n` with the same best label."""
     n: int
 
 
 def measure_arena(bundle: Bundle) -> Measurement:
-    """Run a bundle's golden photos in the `tflite-micro` interpreter, in a process of its own.
+    """Run a bundle's golden photos in the `tflite-micro` interpreter, in a separate process.
 
     Raises:
         InputError: if the interpreter is not installed or cannot run the model.
-        GateError: if its outputs are not the golden ones.
+        GateError: if its outputs are too far from the golden ones.
     """
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, MODEL).write_bytes(bundle.model)
@@ -90,10 +91,10 @@ def measure_arena(bundle: Bundle) -> Measurement:
         used = _TOTAL.search(completed.stderr + completed.stdout)
         if completed.returncode != 0 or used is None:
             raise InputError(
-                f"tflite-micro does not run the model ({_last_line(completed.stderr)}); it is "
-                "installed by `make setup` on Linux x86-64"
+                f"tflite-micro cannot run the model ({_last_line(completed.stderr)}); `make setup` "
+                "installs it on Linux x86-64"
             )
-        # Planning takes a little more than the plan; an arena too small ends the process.
+        # Planning needs a little more than the plan; an arena that is too small ends the process.
         arena_bytes = -(-int(used.group(1)) // ARENA_STEP_BYTES) * ARENA_STEP_BYTES
         while (completed := _run(folder, arena_bytes)).returncode != 0:
             arena_bytes += ARENA_STEP_BYTES
@@ -105,8 +106,8 @@ def measure_arena(bundle: Bundle) -> Measurement:
     result = Measurement(arena_bytes, **json.loads(line))
     if result.max_steps > TOLERANCE_STEPS or result.agree < result.n:
         raise GateError(
-            f"tflite-micro gives other outputs: up to {result.max_steps} steps of 256, the same "
-            f"label on {result.agree} of {result.n} golden photos"
+            f"outputs of tflite-micro differ from the golden ones by up to {result.max_steps} "
+            f"steps of 256, with the same label on {result.agree} of {result.n} photos"
         )
     return result
 
@@ -118,11 +119,11 @@ def _run(folder: str, arena_bytes: int) -> "subprocess.CompletedProcess[str]":
             command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"tflite-micro did not end within {TIME_LIMIT_S} s") from error
+        raise InputError(f"tflite-micro did not finish within {TIME_LIMIT_S} s") from error
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["without a word"])[-1]
+    return (text.strip().splitlines() or ["no message"])[-1]
 
 
 def sources(bundle: Bundle, measured: Measurement) -> dict[str, str]:
@@ -158,7 +159,7 @@ extern const std::uint8_t kModel[kModelBytes];
 
 
 def _literal(text: str) -> str:
-    """A C++ string of the UTF-8 bytes, whatever the compiler takes a source file's letters for."""
+    """A C++ string of the UTF-8 bytes, whatever encoding the compiler assumes for source files."""
     parts = [chr(b) if b in PLAIN else f"\\{b:03o}" for b in text.encode()]
     return f'"{"".join(parts)}"'
 
@@ -168,7 +169,7 @@ def _array(model: bytes) -> str:
         "  " + " ".join(f"0x{byte:02x}," for byte in model[start : start + BYTES_A_LINE])
         for start in range(0, len(model), BYTES_A_LINE)
     ]
-    # const: it stays in flash. 16 bytes are what the flatbuffer asks for.
+    # const keeps the array in flash. Flatbuffers need an alignment of 16 bytes.
     start = '#include "model.h"\n\nalignas(16) const std::uint8_t kModel[kModelBytes] = {\n'
     return start + "\n".join(lines) + "\n};\n"
 

@@ -1,4 +1,4 @@
-"""Preflight: which runtimes can run a model, known before anything ships.
+"""Which runtimes can run a model: the check before anything ships.
 
 A converter raises an operator's version when it uses something new, and an older runtime then
 refuses the whole model on the device: `Didn't find op for builtin opcode 'CONV_2D' version '5'`
@@ -16,17 +16,17 @@ from convert.errors import ConversionError, GateError
 
 TABLE = Path(__file__).with_name("runtimes.json")
 REQUIRED = ("tflite-runtime", "ai-edge-litert")
-"""Packages of which some measured version must run whatever ships."""
+"""Packages of which at least one measured version must run each shipped model."""
 
 
 @dataclass(frozen=True)
 class Support:
-    """What one release of a runtime has."""
+    """The operators that one release of a runtime supports."""
 
     package: str
     version: str
     operators: dict[str, int]
-    """Highest version that it loads, by operator name; 0: none."""
+    """Highest version that it loads, by operator name; 0 if it loads none."""
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class Support:
         return f"{self.package} {self.version}"
 
     def refusals(self, operators: Mapping[str, int]) -> list[str]:
-        """What this runtime would refuse of a model's operators (highest version by name)."""
+        """Why this runtime would refuse a model's operators (highest version by name)."""
         return [
             f"{self.name} has {name} up to version {self.operators.get(name, 0)}, the model needs "
             f"version {version}"
@@ -44,7 +44,7 @@ class Support:
 
 
 def read_runtimes(path: Path = TABLE) -> tuple[Support, ...]:
-    """The measured runtimes, of each package the oldest first.
+    """The measured runtimes, for each package the oldest first.
 
     Raises:
         ConversionError: if the table is damaged.
@@ -62,10 +62,10 @@ def runtimes_text(table: Sequence[Support]) -> str:
 
 
 def oldest_runtimes(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, str]:
-    """By package the oldest measured version that runs these operators.
+    """By package, the oldest measured version that runs these operators.
 
     Raises:
-        GateError: if a required package has none, naming operator, version and runtime.
+        GateError: if a required package has no such version; names operator, version and runtime.
     """
     found: dict[str, str] = {}
     for support in table:
@@ -79,13 +79,13 @@ def oldest_runtimes(operators: Mapping[str, int], table: Sequence[Support]) -> d
     if missing:
         raise GateError(
             f"the int8 model would not load on a device: {'; '.join(missing)}. Convert with the "
-            "TensorFlow of the lock file (`make setup`)"
+            "TensorFlow version of the lock file (`make setup`)"
         )
     return found
 
 
 def runtime_needs(operators: Mapping[str, int], table: Sequence[Support]) -> dict[str, Any]:
-    """What the manifest says of the model's needs; raises as `oldest_runtimes` does."""
+    """The manifest's entries on what the model needs; raises as `oldest_runtimes` does."""
     return {
         "operators": dict(sorted(operators.items())),
         "oldest_runtime": oldest_runtimes_text(operators, table),
@@ -93,6 +93,6 @@ def runtime_needs(operators: Mapping[str, int], table: Sequence[Support]) -> dic
 
 
 def oldest_runtimes_text(operators: Mapping[str, int], table: Sequence[Support]) -> str:
-    """The same as `oldest_runtimes`, as words."""
+    """The same as `oldest_runtimes`, as text."""
     found = oldest_runtimes(operators, table)
     return " or ".join(f"{name} {version}" for name, version in found.items())

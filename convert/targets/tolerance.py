@@ -1,10 +1,10 @@
-"""How far a runtime may be from the golden outputs: as far as it was measured to be, no step more.
+"""How far a runtime may be from the golden outputs: exactly as far as was measured.
 
-With ai-edge-litert, XNNPACK and per-channel weights a board's class map has the workstation's
-bytes, and a probability is at most a step off: `make test-arm` proves it, and nothing here can
-loosen it. Other kernels round otherwise, and how much depends on the network. `make test-arm`
-measures them on each emulated core with the bundle's own network; `tolerances.json` holds what was
-measured on other networks, for one that was not.
+With ai-edge-litert, XNNPACK and per-channel weights, a board's class map has the same bytes as the
+workstation's, and a probability is at most one step off: `make test-arm` proves that, and nothing
+here can loosen it. Other kernels round differently; how much depends on the network. `make
+test-arm` measures them on each emulated core with the bundle's own network. `tolerances.json` has
+measurements on other networks, for a network that was not measured.
 """
 
 import json
@@ -17,13 +17,13 @@ from convert.errors import ConversionError
 
 TABLE = Path(__file__).with_name("tolerances.json")
 PROMISED = {"ai-edge-litert": {"max_steps": 1, "max_other_top1": 0, "exact": ["class_map"]}}
-"""TFLite computes SOFTMAX itself, on aarch64 from a 16-bit table instead of a float one: where a
-probability lies half-way between two steps, the two may fall to different sides."""
+"""TFLite computes SOFTMAX itself, on aarch64 from a 16-bit table instead of a float one: if a
+probability is half-way between two steps, the two may round to different sides."""
 
 
 @dataclass(frozen=True, order=True)
 class Measured:
-    """One network on one runtime and core, beside the same photos' golden outputs."""
+    """One network on one runtime and core, compared with the golden outputs of the same photos."""
 
     runtime: str
     version: str
@@ -34,16 +34,16 @@ class Measured:
     max_steps: int
     """The largest difference of an output, in steps of its quantization."""
     other_top1: int
-    """On how many of the photos the most probable class is another."""
+    """Number of photos with another most probable class."""
 
     @property
     def case(self) -> tuple[str, str, str, str]:
-        """What was measured; measuring it again replaces what was found before."""
+        """The key of a measurement; a new one with the same key replaces the old one."""
         return (self.runtime, self.version, self.core, self.model_sha256)
 
 
 def read_tolerances(path: Path = TABLE) -> tuple[Measured, ...]:
-    """What was measured; nothing if the file is not there.
+    """The measurements; an empty tuple if the file does not exist.
 
     Raises:
         ConversionError: if the table is damaged.
@@ -62,15 +62,15 @@ def tolerances_text(table: Iterable[Measured]) -> str:
 
 
 def merged(old: Iterable[Measured], new: Iterable[Measured]) -> tuple[Measured, ...]:
-    """All rows, the new in the place of old ones of the same case."""
+    """All rows; new rows replace old ones of the same case."""
     return tuple({row.case: row for row in (*old, *new)}.values())
 
 
 def tolerance_by_runtime(model_sha256: str, table: Sequence[Measured]) -> dict[str, Any]:
-    """What the manifest says: by runtime the largest difference and the top-1 agreement.
+    """The manifest's entries: by runtime, the largest difference and the top-1 agreement.
 
-    They are of this very model where it was measured on every core that the table knows for the
-    runtime, and else the worst of all models: an unmeasured core could be further off.
+    They are for this model if it was measured on every core that the table has for the runtime.
+    Otherwise they are the worst of all models: an unmeasured core could be further off.
     """
     runtimes = sorted({row.runtime for row in table})
     return {**{name: _worst(name, model_sha256, table) for name in runtimes}, **PROMISED}

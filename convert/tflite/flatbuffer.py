@@ -1,4 +1,4 @@
-"""Reading a TFLite flatbuffer, its operators, versions and types; and writing one back."""
+"""Reading a TFLite flatbuffer, with its operators, versions and types, and writing one."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +17,8 @@ _OPERATOR_NAMES = {
 }
 _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.FLOAT64)
 _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
-"""Output channels: first axis of a convolution's kernel (OHWI), last of a depthwise one (1HWC)."""
+"""Axis of output channels: the first of a convolution's kernel (OHWI), the last of a depthwise one
+(1HWC)."""
 _IDENTIFIER = b"TFL3"
 _DATA_ALIGNMENT_BYTES = 16
 
@@ -38,18 +39,18 @@ class ModelFacts:
 
 
 def parse(model: bytes) -> Any:
-    """The model as a tree of the schema's objects, `ModelT`; what follows it (a ZIP) is left out.
+    """The model as a tree of the schema's objects, `ModelT`; a ZIP after it is ignored.
 
     Raises:
-        ConversionError: if the bytes are no TFLite model.
+        ConversionError: if the bytes are not a TFLite model.
     """
     if model[4:8] != _IDENTIFIER:
         raise ConversionError("not a TFLite model")
     try:
         return schema.ModelT.InitFromObj(schema.Model.GetRootAs(model))
     except Exception as error:
-        # Offsets that lead nowhere end in struct.error, IndexError, AttributeError, ...
-        raise ConversionError(f"not a whole TFLite model ({error})") from error
+        # Bad offsets raise struct.error, IndexError, AttributeError, ...
+        raise ConversionError(f"not a complete TFLite model ({error})") from error
 
 
 def pack(tree: Any) -> bytes:
@@ -65,7 +66,7 @@ def operator_name(code: Any) -> str:
 
 
 class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
-    """Keeps tensor data on the 16 bytes that the schema asks for; the generated code forgets it."""
+    """Aligns tensor data to 16 bytes as the schema requires; the generated code does not."""
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
         aligned = _DATA_ALIGNMENT_BYTES if elemSize == 1 else alignment
@@ -74,19 +75,19 @@ class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of a model, in the order in which they run."""
+    """One operator of a model."""
 
     kind: str
     reads: tuple[int, ...]
-    """Indices of the tensors that it reads, constants left out."""
+    """Indices of the tensors that it reads, without constants."""
     writes: int
 
 
 def read_operators(model: bytes) -> list[Operator]:
-    """The operators of a TFLite model.
+    """The operators of a TFLite model, in the order in which they run.
 
     Raises:
-        ConversionError: if the bytes are no TFLite model.
+        ConversionError: if the bytes are not a TFLite model.
     """
     return _read(model, _operators)
 
@@ -95,7 +96,7 @@ def read_facts(model: bytes) -> ModelFacts:
     """Read a TFLite model.
 
     Raises:
-        ConversionError: if the bytes are no TFLite model.
+        ConversionError: if the bytes are not a TFLite model.
     """
     return _read(model, _facts)
 
@@ -104,7 +105,7 @@ def _read(model: bytes, extract: Callable[[Any], T]) -> T:
     try:
         return extract(parse(model))
     except (IndexError, KeyError, TypeError, AttributeError) as error:
-        raise ConversionError(f"not a whole TFLite model ({error})") from error
+        raise ConversionError(f"not a complete TFLite model ({error})") from error
 
 
 def _operators(tree: Any) -> list[Operator]:
@@ -123,7 +124,7 @@ def _operators(tree: Any) -> list[Operator]:
 
 
 def holds_data(tree: Any, buffer: int) -> bool:
-    """Whether a buffer of the model has content: its tensor is a constant."""
+    """Whether a buffer of the model has content, that is, whether its tensor is a constant."""
     data = tree.buffers[buffer].data
     return data is not None and len(data) > 0
 

@@ -1,12 +1,12 @@
-"""TFLite metadata: what other programs look for inside a model file.
+"""TFLite metadata, which other programs look for inside a model file.
 
-A flatbuffer of its own (schema `ModelMetadata`, file identifier "M001") lies in the model's buffer
-`TFLITE_METADATA`; `labels.txt` is appended to the file as a ZIP, which readers of flatbuffers
-never see. Both are the layout of tflite-support and MediaPipe. Slots below are the positions of
-the fields in that schema.
+A separate flatbuffer (schema `ModelMetadata`, file identifier "M001") is in the model's buffer
+`TFLITE_METADATA`; `labels.txt` is appended to the file as a ZIP, which flatbuffer readers ignore.
+Both follow the layout of tflite-support and MediaPipe. Slots below are the positions of the fields
+in that schema.
 
 The normalization is x/128 - 1: with the input's scale 1/128 and zero point 128 it gives back the
-very byte, and so readers that normalize and quantize agree with those that pass bytes through.
+same byte, so readers that normalize and quantize agree with those that pass bytes through.
 """
 
 import io
@@ -38,7 +38,7 @@ Table = Mapping[int, Any]
 
 @dataclass(frozen=True)
 class Description:
-    """What a reader is told of a model."""
+    """The texts and labels that a reader gets."""
 
     name: str
     text: str

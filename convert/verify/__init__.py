@@ -1,3 +1,3 @@
-"""Does the quantized model still tell the truth? Comparison, statistics and the gate."""
+"""Verification of the quantized model: comparison, statistics and the gate."""
 
 __all__ = ["comparison", "confidence", "evidence", "models", "record", "statistics"]

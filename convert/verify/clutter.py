@@ -1,8 +1,8 @@
-"""Pictures of nothing in particular, to see whether the threshold turns them away.
+"""Pictures without an object, to test whether the threshold turns them away.
 
 Noise, gradients, stripes, clouds and shapes, drawn by numpy and Pillow. They stand in for walls,
-skies, lenses covered by a hand: easier to tell from known photos than a picture of some similar
-thing would be, so the share turned away is an upper bound for those.
+skies, or a covered lens. They are easier to tell from known photos than pictures of similar things
+are, so the share that is turned away is an upper bound for such pictures.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ GRAIN = 0.02
 
 
 def clutter(number: int, size: Size) -> Pixels:
-    """Picture `number` of an endless series, the kinds taking turns.
+    """Picture `number` of an endless series in which the kinds alternate.
 
     Returns:
         uint8 (height, width, 3), the same for the same number and size.
@@ -74,7 +74,7 @@ _KINDS: tuple[Callable[[Rng, Size], Floats], ...] = (_noise, _gradient, _stripes
 
 
 def _slope(rng: Rng, size: Size) -> Floats:
-    """A plane that rises in any direction, 0..1."""
+    """A plane that rises in a random direction, 0..1."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0 : 1 : size[0] * 1j, 0 : 1 : size[1] * 1j]
     plane = x * np.cos(angle) + y * np.sin(angle)
@@ -82,7 +82,7 @@ def _slope(rng: Rng, size: Size) -> Floats:
 
 
 def _between(rng: Rng, share: Floats) -> Floats:
-    """Two colours mixed: the second where `share` (h, w) is 1."""
+    """A mix of two random colours; only the second where `share` (h, w) is 1."""
     first, second = rng.random((2, 3))
     return np.asarray(first + (second - first) * share[..., np.newaxis])
 

@@ -1,8 +1,8 @@
-"""Verification: does the quantized model still tell the truth?
+"""Compares Keras, float TFLite and int8 TFLite on held-out photos.
 
-Keras, float TFLite and int8 TFLite classify every photo of the validation and the test part, the
-two TFLite models through the very classes that run on the device. All figures are of the test part;
-the gate rests on both. The verdict and the figures go into `verification.json`.
+The three models classify every photo of the validation and the test part, the two TFLite models by
+the code that runs on the device. All figures are for the test part; the gate uses both parts. The
+verdict and the figures go into `verification.json`.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ from device.workstation.conversion import ClassRecall, Verdict
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the three models said of one part of the photos."""
+    """The outputs of the three models for one part of the photos."""
 
     truth: Labels
     keras: Probabilities
     float32: Probabilities
     int8: Probabilities
     saturated_map_share: float
-    """Share of int8 class-map values at the end of their range: clipped, or just reaching it."""
+    """Share of int8 class-map values at the end of their range: clipped, or exactly there."""
 
     def followed_by(self, other: "Outputs") -> "Outputs":
         """Both parts as one."""
@@ -66,21 +66,21 @@ class Verification:
 
     @property
     def ships(self) -> bool:
-        """Whether the gate lets the model ship: it passed, or nothing more could be asked."""
+        """Whether the gate lets the model ship: no rule objects."""
         return not self.judgement.failures
 
 
 def compare_models(
     labels: Sequence[str], outputs: Outputs, gate: Gate, validation: Outputs | None = None
 ) -> Verification:
-    """Compare the three models and hold the result against the gate.
+    """Compare the three models and apply the gate to the result.
 
     Args:
         labels: the classes' names.
-        outputs: of the test part, which gives all figures.
+        outputs: outputs for the test part, which gives all figures.
         gate: the limits.
-        validation: of the validation part. Training chose by it, quantization did not: the gate,
-            which compares float with int8, rests on both parts.
+        validation: outputs for the validation part. Training used it to choose, quantization did
+            not: the gate, which compares float with int8, uses both parts.
     """
     export = compare(outputs.truth, outputs.keras, outputs.float32)
     quantization = compare(outputs.truth, outputs.float32, outputs.int8)

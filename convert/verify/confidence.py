@@ -1,7 +1,7 @@
-"""The threshold for "nothing I know".
+"""The threshold below which the device says "unknown".
 
-Pure functions on labels and probabilities. A photo's score is its highest probability, just as
-the device reports it.
+Pure functions on labels and probabilities. A photo's score is its highest probability, as the
+device reports it.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from convert.verify.statistics import Labels, Probabilities, Share
 from device.workstation.conversion import ThresholdFigures
 
 REJECTED_SHARE = 0.05
-"""How many photos of known things the threshold may turn away."""
+"""Share of photos of known classes that the threshold may turn away."""
 MIN_PHOTOS = 19
-"""Fewer validation photos choose no threshold: the lowest of 19 scores is the one in twenty."""
+"""With fewer validation photos there is no threshold: one in twenty needs at least 19 scores."""
 CURVE_STEPS = 64
 """Points of the threshold curve: every fourth step of an 8-bit probability."""
 
@@ -25,16 +25,16 @@ CurvePoint = tuple[float, float, float | None]
 
 @dataclass(frozen=True)
 class Threshold:
-    """The score below which a photo shows nothing known, and what it does on the test part."""
+    """The score below which a photo counts as unknown, and its effect on the test part."""
 
     value: float
     coverage: Share
-    """Of the test photos, those at or above it."""
+    """Share of the test photos with a score at or above it."""
     precision: Share | None
-    """Of these, those named right; none where no photo reaches the threshold."""
+    """Share of these that are classified correctly; None if no photo reaches the threshold."""
 
     def threshold_figures(self) -> ThresholdFigures:
-        """As records and the manifest hold it."""
+        """The record for `verification.json` and the manifest."""
         coverage, precision = self.coverage, self.precision
         return ThresholdFigures(
             value=self.value,
@@ -49,12 +49,12 @@ class Threshold:
 def choose_threshold(scores: Floats) -> float:
     """The highest threshold that turns away at most `REJECTED_SHARE` of known photos.
 
-    Not only of these: of n scores the k-th lowest, k = floor((n + 1) * share), lies above the
-    score of a new photo like them with a chance of at most that share (split conformal
-    prediction, Vovk et al. 2005). No picture of the unknown is needed, which is endless.
+    This holds for new photos, too: the k-th lowest of n scores, k = floor((n + 1) * share), is
+    above the score of a similar new photo with a probability of at most that share (split conformal
+    prediction, Vovk et al. 2005). No pictures of unknown things are needed.
 
     Args:
-        scores: (n,) of photos that neither training nor calibration has seen.
+        scores: (n,), of photos that neither training nor calibration has seen.
 
     Returns:
         One of the scores; 0, which turns nothing away, for fewer than `MIN_PHOTOS`.
@@ -64,7 +64,7 @@ def choose_threshold(scores: Floats) -> float:
 
 
 def measure_threshold(value: float, truth: Labels, probabilities: Probabilities) -> Threshold:
-    """What a threshold does to photos that did not choose it."""
+    """Measure the effect of a threshold on photos that were not used to choose it."""
     accepted = scores_of(probabilities) >= value
     right = probabilities.argmax(axis=1) == truth
     precision = Share.of(right[accepted]) if accepted.any() else None
@@ -72,7 +72,7 @@ def measure_threshold(value: float, truth: Labels, probabilities: Probabilities)
 
 
 def threshold_curve(truth: Labels, probabilities: Probabilities) -> tuple[CurvePoint, ...]:
-    """Threshold, coverage and precision (None where no photo is left), over the threshold."""
+    """Threshold, coverage and precision (None if no photo is left), for a range of thresholds."""
     steps = [measure_threshold(i / CURVE_STEPS, truth, probabilities) for i in range(CURVE_STEPS)]
     return tuple(
         (step.value, step.coverage.value, step.precision.value if step.precision else None)
@@ -81,7 +81,7 @@ def threshold_curve(truth: Labels, probabilities: Probabilities) -> tuple[CurveP
 
 
 def separation(known: Floats, unknown: Floats) -> float:
-    """Chance that a known photo scores above an unknown one, ties half (area under the ROC)."""
+    """Probability that a known photo scores above an unknown one (area under the ROC)."""
     ranks = np.sort(unknown)
     below = np.searchsorted(ranks, known, "left")
     ties = np.searchsorted(ranks, known, "right") - below

@@ -1,4 +1,4 @@
-"""What verification finds beside the accuracies: layers, probabilities, the unknown."""
+"""Evidence beside the accuracies: noise of layers, reliability of scores, unknown pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,12 +42,12 @@ class Evidence:
     threshold: Threshold
     curve: tuple[CurvePoint, ...]
     untempered: Reliability
-    """Of the float model without the temperature that training folded into it."""
+    """The float model without the temperature that training folded into it."""
     float32: Reliability
     int8: Reliability
     clutter_rejected: Share
     clutter_separation: float
-    """Chance that a test photo scores above a clutter picture (area under the ROC)."""
+    """Probability that a test photo scores above a clutter picture (area under the ROC)."""
     layers: list[LayerError]
     disagreements: tuple[Disagreement, ...]
 
@@ -56,7 +56,7 @@ class Evidence:
         return describe(worst_first(self.layers)[:count])
 
     def evidence_figures(self) -> EvidenceFigures:
-        """As `verification.json` holds it."""
+        """The record for `verification.json`."""
         rejected = self.clutter_rejected
         return EvidenceFigures(
             calibration=CalibrationErrors(
@@ -84,12 +84,12 @@ def gather_evidence(
     validation: Outputs,
     advance: Callable[[], None] = lambda: None,
 ) -> Evidence:
-    """Measure it all.
+    """Measure all evidence.
 
     Args:
         models: the models and their photos.
-        test: what the models said of the test part, which all figures are of.
-        validation: and of the validation part, which the threshold is chosen by.
+        test: the models' outputs for the test part, which gives all figures.
+        validation: their outputs for the validation part, which chooses the threshold.
         advance: called after each picture.
     """
     training, truth = models.training, test.truth
@@ -111,7 +111,7 @@ def gather_evidence(
 
 
 def _clutter_scores(models: Models, advance: Callable[[], None]) -> npt.NDArray[np.float64]:
-    """float64 (pictures,): the int8 model's scores of pictures of nothing."""
+    """float64 (pictures,): the int8 model's scores of pictures without an object."""
     rules, scores = models.training.preprocessing, []
     for number in range(CLUTTER_PICTURES):
         picture = clutter(number, (rules.height_px, rules.width_px))
@@ -134,9 +134,9 @@ def disagreements(
     float32: Probabilities,
     int8: Probabilities,
 ) -> tuple[Disagreement, ...]:
-    """Photos to which float and int8 give different names, at most `DISAGREEMENTS_KEPT`.
+    """Photos for which float and int8 predict different classes, at most `DISAGREEMENTS_KEPT`.
 
-    Those first of which the float model is most sure: there quantization did most.
+    Photos with the highest float score come first: there quantization changed most.
     """
     named, other = float32.argmax(axis=1), int8.argmax(axis=1)
     differ = np.flatnonzero(named != other).tolist()

@@ -1,8 +1,8 @@
-"""The gate: may the int8 model ship, and how much can these photos tell?
+"""The gate: may the int8 model ship, and how much can these photos prove?
 
-A verdict is one of three. A model that loses too much *failed*. One that does not, *passed* only if
-the photos rule out a larger loss; where they are too few for that, the verdict is that there are
-*not enough photos to tell*, for thirty photos without a mistake are no proof of anything.
+There are three verdicts. A model that loses too much *failed*. Any other model *passed* only if the
+photos rule out a larger loss. If they are too few for that, the verdict is *not enough photos to
+tell*: thirty photos without a mistake prove nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,40 +16,40 @@ from convert.verify.statistics import Comparison, Labels, upper_bound
 from device.workstation.conversion import Verdict
 
 CHANCE = 0.05
-"""How often a rule may object to a model that is just good enough, or miss one that is not."""
+"""Probability that a rule objects to a model that is just good enough, or misses a bad one."""
 
 
 @dataclass(frozen=True)
 class ClassLoss:
-    """One class on the photos that the gate judges by."""
+    """One class on the photos that the gate uses."""
 
     label: str
     n: int
     lost: int
-    """Photos that only float names right, minus those that only int8 does."""
+    """Photos that only float gets right, minus those that only int8 does."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict and what it rests on."""
+    """The verdict and its basis."""
 
     verdict: Verdict
     failures: tuple[str, ...]
-    """What forbids to ship: the rules that objected, and with `strict` too few photos."""
+    """Why the model may not ship: rules that objected, and with `strict` too few photos."""
     n: int
-    """Photos it rests on: those of the validation and the test part."""
+    """Photos used: those of the validation and the test part."""
     loss_bound_points: float
-    """What int8 loses is below this, one-sided 95%."""
+    """The loss of int8 is below this, one-sided 95%."""
     detectable_loss_points: float
     """A model that truly loses this much passes at most one time in twenty."""
     note: str
-    """The power of the verdict, as a sentence."""
+    """The statistical power of the verdict, as a sentence."""
 
 
 def apply_gate(
     export: Comparison, quantization: Comparison, classes: Sequence[ClassLoss], gate: Gate
 ) -> Judgement:
-    """Hold two comparisons on the same photos against the gate.
+    """Apply the gate to two comparisons on the same photos.
 
     Args:
         export: Keras against float TFLite.
@@ -85,13 +85,13 @@ def apply_gate(
 def class_losses(
     labels: Sequence[str], truth: Labels, named: Labels, other_named: Labels
 ) -> list[ClassLoss]:
-    """By true class, how many photos the second model loses against the first.
+    """By true class, how many photos the second model loses compared with the first.
 
     Args:
         labels: the classes' names.
         truth: int64 (n,).
-        named: int64 (n,), what the reference names.
-        other_named: int64 (n,), what the other model names.
+        named: int64 (n,), the classes that the reference predicts.
+        other_named: int64 (n,), the classes that the other model predicts.
     """
     change = (named == truth).astype(int) - (other_named == truth).astype(int)
     return [
@@ -101,7 +101,7 @@ def class_losses(
 
 
 def photos_needed(gate: Gate) -> int:
-    """How many photos, none of them lost, rule out the loss that the gate names."""
+    """How many photos, with none lost, rule out the loss that the gate must rule out."""
     return int(np.ceil(np.log(CHANCE) / np.log1p(-gate.loss_to_rule_out_points / 100) - 1e-9))
 
 
@@ -133,7 +133,7 @@ def _failures(
 
 
 def _detectable_points(n: int, gate: Gate) -> float:
-    """The upper bound of the loss with as many lost photos as still pass, points."""
+    """The upper bound of the loss, in points, with as many lost photos as may still pass."""
     allowed = int(n * gate.max_loss_points / 100) + gate.always_allowed_losses + 1
     bounds = [100 * upper_bound(k, n) for k in range(min(allowed, n) + 1) if _may_lose(k, n, gate)]
     passing = [bound for bound in bounds if bound <= gate.loss_to_rule_out_points]

@@ -1,7 +1,7 @@
-"""Where quantization costs most: each tensor of the int8 model against the float network's.
+"""Noise by layer: compares each tensor of the int8 model with the float network's.
 
-The interpreter keeps every tensor of a run. Each operator is matched with its layer by what it
-reads and does, not by its name: names are the converter's business and change between versions.
+The interpreter keeps every tensor of a run. Each operator is matched with its layer by its kind and
+its inputs, not by its name: the converter chooses names, and they change between versions.
 """
 
 import warnings
@@ -26,7 +26,7 @@ from device.workstation.conversion import LayerFigures
 Floats = npt.NDArray[np.float32]
 
 MIN_NOISE = 1e-20
-"""Share of the signal's energy below which two tensors are called equal."""
+"""Share of the signal's energy below which two tensors count as equal."""
 _OPERATORS = {
     keras.layers.Rescaling: "QUANTIZE",
     keras.layers.Conv2D: "CONV_2D",
@@ -39,7 +39,7 @@ _OPERATORS = {
 
 @dataclass(frozen=True)
 class Node:
-    """A layer with an int8 tensor of its own; a convolution carries its activation."""
+    """A layer with its own int8 tensor; a convolution includes its activation."""
 
     name: str
     layers: tuple[Any, ...]
@@ -52,22 +52,22 @@ class Node:
 
 @dataclass(frozen=True)
 class LayerError:
-    """How far one int8 tensor is from the truth, over all values of all photos."""
+    """The error of one int8 tensor, over all values of all photos."""
 
     name: str
     sqnr_db: float | None
-    """Signal to quantization noise against the float network, decibels; none if exact."""
+    """Signal to quantization noise relative to the float network, in decibels; None if exact."""
     local_sqnr_db: float | None
-    """The same against this layer in float on the very int8 input: its own share of the noise."""
+    """The same relative to this layer in float on the int8 input: the layer's own noise."""
     cosine: float
     """Between int8 and float network, -1..1."""
     saturated: float
-    """Share of values at an end of their range, be it a ReLU's 0 and 6 or not."""
+    """Share of values at an end of their range, including a ReLU's 0 and 6."""
     clipped: float
-    """Share of values that are there because the exact one lies outside the range."""
+    """Share of values at an end because the exact value is outside the range."""
 
     def layer_figures(self) -> LayerFigures:
-        """As records hold it, rounded: the digits behind are noise of the photos."""
+        """The record, rounded: further digits are noise of the photos."""
         return LayerFigures(
             layer=self.name,
             sqnr_db=_rounded(self.sqnr_db, 2),
@@ -90,7 +90,7 @@ def compare_layers(
     Args:
         network: the float classifier.
         model: the int8 TFLite model made from it.
-        scales: by layer with equalized channels, what the model's are larger by.
+        scales: by layer with equalized channels, the factors by which the model's are larger.
         photos: prepared pictures, at least one.
         advance: called after each picture.
 
@@ -127,7 +127,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def worst_first(errors: Sequence[LayerError]) -> list[LayerError]:
-    """By the noise that each layer adds itself, the noisiest first."""
+    """Sort layers by the noise that each adds itself, the noisiest first."""
     return sorted(errors, key=lambda e: np.inf if e.local_sqnr_db is None else e.local_sqnr_db)
 
 
@@ -139,10 +139,10 @@ def describe(errors: Sequence[LayerError]) -> str:
 
 
 def match(network: keras.Model, operators: Sequence[Operator]) -> list[Node]:
-    """Find for each layer the operator that computes it.
+    """Find the operator that computes each layer.
 
-    An operator is a layer's if it is of its kind and reads the tensors of the layers that the
-    layer reads. A QUANTIZE behind a matched tensor is an output's copy in uint8.
+    An operator belongs to a layer if it is of the same kind and reads the tensors of the layers
+    that this layer reads. A QUANTIZE after a matched tensor is an output's copy in uint8.
 
     Raises:
         ConversionError: if an operator fits no layer, or a layer no operator.
@@ -171,7 +171,7 @@ def match(network: keras.Model, operators: Sequence[Operator]) -> list[Node]:
 
 
 def _fused(network: keras.Model) -> list[tuple[tuple[Any, ...], tuple[str, ...]]]:
-    """Layers that are one operator each, with the names of what they read."""
+    """Layers that form one operator each, with the names of the nodes they read."""
     fused: list[tuple[tuple[Any, ...], tuple[str, ...]]] = []
     for layer in network.layers[1:]:
         if isinstance(layer, keras.layers.ReLU):
@@ -194,13 +194,13 @@ def _kind(layer: Any) -> str:
 
 
 def _alone(nodes: Sequence[Node], values: Sequence[Any]) -> list[Any]:
-    """Each layer in float, given the values that its int8 operator was given."""
+    """Each layer in float, given the input values of its int8 operator."""
     value_of = {node.name: value for node, value in zip(nodes, values, strict=True)}
     results = []
     for node in nodes:
         inputs = [value_of[name] for name in node.inputs]
         if not inputs:
-            # Its input are the bytes themselves; scaling them loses nothing.
+            # Its input is the bytes themselves; scaling them loses nothing.
             results.append(value_of[node.name])
             continue
         result: Any = inputs if len(inputs) > 1 else inputs[0]
@@ -212,7 +212,7 @@ def _alone(nodes: Sequence[Node], values: Sequence[Any]) -> list[Any]:
 
 def _interpreter(model: bytes) -> Any:
     with quiet_native_stderr(), warnings.catch_warnings():
-        # Keeping every tensor is meant for debugging, it says, and this is.
+        # The interpreter warns that keeping every tensor is for debugging, which this is.
         warnings.simplefilter("ignore")
         interpreter = find().interpreter(
             model_content=model, experimental_preserve_all_tensors=True
@@ -222,7 +222,7 @@ def _interpreter(model: bytes) -> Any:
 
 
 def _ends(detail: Any, larger: Floats) -> tuple[Floats, Floats]:
-    """Real values of a tensor's lowest and highest raw one, half a step further out, by channel."""
+    """By channel, the real values of the lowest and highest raw value, half a step further out."""
     limits = np.iinfo(detail["dtype"])
     scale, zero_point = detail["quantization"]
     return (
@@ -232,7 +232,7 @@ def _ends(detail: Any, larger: Floats) -> tuple[Floats, Floats]:
 
 
 class _Sums:
-    """What adds up over photos."""
+    """Sums over all photos."""
 
     def __init__(self) -> None:
         self._n = self._saturated = self._clipped = 0
@@ -277,10 +277,10 @@ def _energy(values: Floats) -> float:
 
 
 def _ratio_db(signal: float, noise: float) -> float | None:
-    """Of two energies, in decibels; none where there is no noise."""
+    """The ratio of two energies in decibels; None if there is no noise."""
     if noise <= MIN_NOISE * signal:
         return None
-    # A layer that should be silent and is not has no ratio: as bad as can be told.
+    # A layer that should be all 0 but is not has no ratio: use the lowest possible one.
     return float(10 * np.log10(max(signal, MIN_NOISE * noise) / noise))
 
 

@@ -1,4 +1,4 @@
-"""The three models that are compared, and what they say of a part of the photos."""
+"""The three models that are compared, and their outputs for a part of the photos."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ SATURATED = (0, 255)
 
 @dataclass(frozen=True)
 class Models:
-    """Keras, float TFLite and int8 TFLite, with what they were made from."""
+    """Keras, float TFLite and int8 TFLite, with the training and export they come from."""
 
     training: Training
     exported: Export
     keras: Any
-    """The network that training left."""
+    """The trained network."""
     float32: Classifier
     int8: Classifier
 
     @classmethod
     def of(cls, training: Training, exported: Export, network: Any) -> "Models":
-        """The models of an export, ready to classify as on the device."""
+        """The models of an export, ready to classify like on the device."""
         float32, int8 = (
             Classifier(model, training.labels, training.preprocessing)
             for model in (exported.float_model, exported.int8_model)
@@ -36,10 +36,10 @@ class Models:
         return cls(training, exported, network, float32, int8)
 
     def classify(self, part: Part, advance: Callable[[], None] = lambda: None) -> Outputs:
-        """Run the three over one part, calling `advance` after each photo.
+        """Run all three on one part; `advance` is called after each photo.
 
         Raises:
-            InputError: if a photo vanished or was exchanged since the split.
+            InputError: if a photo is missing or has changed since the split.
         """
         predict = self._prediction()
         keras_rows, float_rows, int8_rows, saturated = [], [], [], []

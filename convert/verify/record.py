@@ -1,4 +1,4 @@
-"""From a verdict and its evidence to `verification.json`."""
+"""Makes the record `verification.json` from a verdict and its evidence."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ def verification_record(
     allow_regression: bool,
     commit: str,
 ) -> VerificationRecord:
-    """What `verification.json` says.
+    """The record for `verification.json`.
 
     Args:
         verification: the verdict.
-        evidence: what explains it, and the threshold.
+        evidence: the findings that explain it, and the threshold.
         edge_tpu: the Edge TPU's part.
         models: the models that were compared, by file name.
         data: one line on the photos.
-        allow_regression: whether the int8 model ships whatever the gate says.
-        commit: of this project, that verified.
+        allow_regression: whether the int8 model ships even if the gate fails.
+        commit: the commit of this project that did the verification.
     """
     v, judgement, quantization = verification, verification.judgement, verification.quantization
     return VerificationRecord(

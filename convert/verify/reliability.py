@@ -1,13 +1,14 @@
-"""Whether scores are shares of right answers: the calibration error and its interval.
+"""Reliability of scores: the calibration error and its interval.
 
-Pure functions on labels and probabilities. A photo's score is its highest probability, just as
-the device reports it.
+Pure functions on labels and probabilities. A photo's score is its highest probability, as the
+device reports it.
 
-The error as it is measured is too large: with 488 photos, scores that are exactly right measure
-1.7%, with 30 photos 7%, for chance moves every bin. So labels are drawn anew from scores that are
-off by a known amount, and the errors that they measure are compared with the one that was seen:
-the amount whose median is the one seen is the estimate, the amounts whose middle 95% hold it are
-the interval (a confidence interval by inversion of a test, Casella and Berger 2002, 9.2.1).
+The measured error is too large, because chance moves every bin: perfectly calibrated scores measure
+1.7% with 488 photos, and 7% with 30. So labels are simulated from scores that are wrong by a known
+amount, and the errors measured on these labels are compared with the error that was observed. The
+estimate is the amount whose median error is the observed one; the interval is made of the amounts
+whose middle 95% contain it (a confidence interval by inversion of a test, Casella and Berger 2002,
+9.2.1).
 """
 
 from dataclasses import dataclass
@@ -23,35 +24,35 @@ Hits = npt.NDArray[np.bool_]
 
 BINS = 10
 DRAWS = 200
-"""Simulated sets of labels for each amount that scores may be off."""
+"""Simulated sets of labels for each amount of error."""
 HALF_STEP = 1 / 512
-"""Half a step of an 8-bit probability: how near to 0 and 1 a score is taken to be."""
+"""Half a step of an 8-bit probability: the closest that a score is assumed to be to 0 or 1."""
 SHIFTS = np.concatenate([-(steps := 4 * np.linspace(0, 1, 31)[1:] ** 1.5)[::-1], [0.0], steps])
-"""By how much the scores' logits are off in the simulation: first too modest, then too sure."""
+"""Errors of the scores' logits in the simulation, from too low to too high."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Photos of about equal score."""
+    """Photos with about equal scores."""
 
     n: int
     score: float
     """Their mean score, 0..1."""
     accuracy: float
-    """The share of them that is named right, 0..1."""
+    """The share of them that is classified correctly, 0..1."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Whether scores are shares of right answers."""
+    """How well scores match the shares of correct answers."""
 
     bins: tuple[Bin, ...]
     measured_error: float
-    """Expected calibration error of the bins, 0..1, which few photos make too large."""
+    """Expected calibration error of the bins, 0..1; too large if there are few photos."""
     expected_error: float
-    """The estimate of the true one, 0..1: half of all such measurements would be larger."""
+    """Estimate of the true error, 0..1: half of all such measurements would be larger."""
     interval: tuple[float, float]
-    """95% interval of the true one."""
+    """95% interval of the true error."""
 
     @classmethod
     def of(cls, truth: Labels, probabilities: Probabilities) -> "Reliability":
@@ -59,7 +60,7 @@ class Reliability:
         return measure_reliability(scores_of(probabilities), probabilities.argmax(axis=1) == truth)
 
     def reliability_figures(self) -> ReliabilityFigures:
-        """As records hold it."""
+        """The record for `verification.json`."""
         return ReliabilityFigures(
             expected_calibration_error=self.expected_error,
             interval=self.interval,
@@ -73,11 +74,11 @@ def measure_reliability(scores: Floats, right: Hits) -> Reliability:
     bins = equal_mass_bins(scores, right)
     seen = expected_error(bins)
     true_errors, quantiles = _simulate(scores)
-    # With few photos one outcome has much of the chance: rounding must not tell it from itself.
+    # With few photos a single outcome is likely: rounding must not separate it from itself.
     kept = (quantiles[:, 0] <= seen + 1e-9) & (seen - 1e-9 <= quantiles[:, 2])
-    # The amounts beside those kept belong to the interval, too: the truth may lie between.
+    # The amounts next to those kept belong to the interval, too: the truth may lie between.
     kept = kept | np.roll(kept, 1) | np.roll(kept, -1)
-    # An error beyond all that were tried is as it was measured.
+    # An error beyond the simulated range is reported as measured.
     low, high = (true_errors[kept].min(), true_errors[kept].max()) if kept.any() else (seen, seen)
     side = SHIFTS >= 0 if scores.mean() >= right.mean() else SHIFTS <= 0
     order = np.flatnonzero(side)[np.argsort(true_errors[side])]
@@ -94,7 +95,7 @@ def scores_of(probabilities: Probabilities) -> Floats:
 
 
 def without_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """The probabilities (n, classes) of logits that were not divided by a temperature."""
+    """The probabilities (n, classes) without the division of logits by a temperature."""
     logits = temperature * np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
@@ -103,7 +104,7 @@ def without_temperature(probabilities: Probabilities, temperature: float) -> Pro
 def equal_mass_bins(scores: Floats, right: Hits) -> tuple[Bin, ...]:
     """At most `BINS` bins of about as many photos each; equal scores share a bin.
 
-    8-bit probabilities have many equal scores, and to part them would be chance.
+    8-bit probabilities have many equal scores; separating them would be arbitrary.
     """
     numbers = _bin_numbers(scores)
     counts = np.bincount(numbers)
@@ -121,11 +122,11 @@ def expected_error(bins: tuple[Bin, ...]) -> float:
 
 
 def _simulate(scores: Floats) -> tuple[Floats, Floats]:
-    """What is measured when scores are off by known amounts.
+    """Simulate the measurement for scores with known errors.
 
     Returns:
         float64 (shifts,), the true error of each of `SHIFTS`; float64 (shifts, 3), the lower end,
-        the median and the upper end of the middle 95% of what is measured then.
+        the median and the upper end of the middle 95% of the measured errors.
     """
     clipped = np.clip(scores, HALF_STEP, 1 - HALF_STEP)
     logits = np.log(clipped / (1 - clipped))

@@ -1,7 +1,7 @@
-"""The arithmetic of verification: pure functions on labels and probabilities.
+"""Statistics of verification: pure functions on labels and probabilities.
 
 Float and int8 see the same photos, so they are compared photo by photo: two separate accuracies
-with intervals of several points would hide a loss of one.
+with intervals of several points would hide a loss of one point.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Share:
 
         Args:
             hits: which photos are counted.
-            effective: for how many photos the interval counts them, if some recur.
+            effective: effective number of photos for the interval, if some recur.
         """
         count, n = int(hits.sum()), len(hits)
         low, high = wilson(count / n, n if effective is None else effective)
@@ -44,7 +44,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A reference model against another one on the same photos."""
+    """A reference model compared with another one on the same photos."""
 
     only_reference_right: int
     only_other_right: int
@@ -55,13 +55,13 @@ class Comparison:
     loss_interval_points: tuple[float, float]
     """95% interval of the paired difference (Agresti and Min 2005)."""
     agreement: Share
-    """On how many photos both name the same class, right or wrong."""
+    """Share of photos for which both predict the same class, right or wrong."""
     mean_divergence: float
     max_divergence: float
     """Jensen-Shannon divergence of the probabilities in bits, 0..1."""
     mean_difference: float
     max_difference: float
-    """Of single probabilities, absolute, 0..1."""
+    """Absolute differences of single probabilities, 0..1."""
 
 
 def compare(
@@ -73,7 +73,7 @@ def compare(
         truth: int64 (n,), the true classes.
         reference: float32 (n, classes), rows summing to about 1.
         other: the same shape.
-        effective: for how many photos the intervals count them, if some recur.
+        effective: effective number of photos for the intervals, if some recur.
     """
     counted = len(truth) if effective is None else effective
     named, other_named = reference.argmax(axis=1), other.argmax(axis=1)
@@ -98,13 +98,13 @@ def compare(
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Exact two-sided p-value of the McNemar test; 1 where no photo tells the models apart."""
+    """Exact two-sided p-value of the McNemar test; 1 if no photo distinguishes the models."""
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
 
 
 def effective_n(photos: Sequence[str]) -> float:
-    """How many photos answers count for if some photos recur (Kish 1965), at most their number."""
+    """Effective number of photos if some recur (Kish 1965), at most the number of answers."""
     counts = np.unique(photos, return_counts=True)[1]
     return float(len(photos) ** 2 / (counts**2).sum())
 
@@ -120,7 +120,7 @@ def paired_interval_points(lost: float, won: float, n: float) -> tuple[float, fl
 def upper_bound(count: int, n: int) -> float:
     """One-sided 95% upper bound of a share (Clopper and Pearson 1934), 0..1.
 
-    Exact: if the true share is this one, so few hits or fewer have a chance of one in twenty.
+    Exact: if this is the true share, this many hits or fewer have a probability of 1 in 20.
     """
     return float(beta.ppf(CONFIDENCE, count + 1, n - count)) if count < n else 1.0
 

@@ -121,7 +121,7 @@ def test_another_model_than_the_verified_one_is_not_bundled(build: Build, tmp_pa
     succeeded(again.export("--seed", "7"))
     status, _, err = again.convert("bundle")
     assert status == 1
-    assert "is of another model; remove it and run `make verify`" in only_error(err)
+    assert "is about another model; remove it and run `make verify`" in only_error(err)
     assert contract.load(again.bundle).manifest == contract.load(build.bundle).manifest
 
 

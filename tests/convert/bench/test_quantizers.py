@@ -188,4 +188,4 @@ def test_the_whole_comparison_runs_on_a_trained_network(
 
 def test_a_quantizer_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nowhere", "--only", "magic"]) == 2
-    assert "no quantizer has that in its name" in capsys.readouterr().err
+    assert "no quantizer has this in its name" in capsys.readouterr().err

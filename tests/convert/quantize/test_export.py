@@ -101,7 +101,7 @@ def test_calibration_photos_of_another_split_are_refused(
     first, *others = tiny_training.photos[Part.TRAIN]
     for photos in (others, [replace(first, sha256="0" * 64), *others]):
         split = replace(tiny_training, photos={**tiny_training.photos, Part.TRAIN: tuple(photos)})
-        with pytest.raises(InputError, match="does not fit the split"):
+        with pytest.raises(InputError, match="does not match the split"):
             read_export(tmp_path, split)
 
 

@@ -93,7 +93,7 @@ def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:
     told = text(section)
     assert "CONV_2D 2 1 MEAN 1 1" in told
     assert "CONV_2D (odd): its dilation differs between x and y" in told
-    assert "edgetpu_compiler knows what it really maps; it is not installed here" in told
+    assert "edgetpu_compiler can tell what it really maps; it is not installed here" in told
 
 
 def test_the_worst_layer_stands_first(section: str) -> None:

@@ -80,7 +80,7 @@ def test_one_that_is_old_or_damaged_names_the_field_and_what_makes_it_again(
 
 
 def test_one_of_another_model_lets_nothing_ship(path: Path) -> None:
-    with pytest.raises(InputError, match="is of another model; remove it and run `make verify`"):
+    with pytest.raises(InputError, match="is about another model; remove it and run `make verify`"):
         read_verification(path, b"another")
 
 
