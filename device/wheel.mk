@@ -1,7 +1,7 @@
-# The device package as a wheel; the wheel lies in build/wheel.
+# The wheel of the device package, in build/wheel.
 
 ##@ boards
-# What the wheel holds, in whatever sub-package.
+# The files in the wheel, from all sub-packages.
 DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o -path device/workstation -prune -o \( -name '*.py' -o -name '*.html' -o -name '*.toml' -o -name py.typed \) -print)
 
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel

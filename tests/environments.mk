@@ -1,7 +1,7 @@
-# Environments of tests: the device package alone, and other programs as its peers. And all locks.
+# Environments for tests (the device package alone, and programs as its peers), and all locks.
 
 ##@ upkeep
-# Without a Python of that version the folder stays empty, and the tests of it say so and skip.
+# Without a Python of that version the folder stays empty, and its tests are skipped with a message.
 # $(call environment_on,version)
 define environment_on
 rm -rf $(@D); mkdir -p $(@D); \
@@ -20,7 +20,7 @@ $(BUILD)/venv-device/ready: device/locks/device.txt | $(READY)
 
 # tflite-runtime has no wheel for a Python above 3.11.
 $(BUILD)/venv-tflite/ready: device/locks/device-tflite.txt
-# The oldest ai-edge-litert there is, and programs that are not ours; they, too, end at Python 3.11.
+# The oldest ai-edge-litert, and other programs; they do not support a newer Python than 3.11 either.
 $(BUILD)/venv-litert-oldest/ready: tests/locks/oldest-litert.txt
 $(BUILD)/venv-readers/ready: tests/locks/readers.txt
 ON_3_11 := $(patsubst %,$(BUILD)/venv-%/ready,tflite litert-oldest readers)
@@ -31,10 +31,10 @@ $(ON_3_11): | $(READY)
 $(BUILD)/venv-ha/ready: tests/locks/home-assistant.txt | $(READY)
 	@$(call environment_on,3.13)
 
-# What `make test` runs beside the workstation's environment.
+# The environments that `make test` needs besides that of the workstation.
 PEERS := $(BUILD)/venv-device/ready $(ON_3_11)
 
-runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure again which operators runtimes have
+runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure again which operators runtimes support
 	@$(PY) -m convert runtimes --model $(firstword $(EXPORTED)) --python $(BUILD)/venv-tflite/bin/python \
 	  --python $(BUILD)/venv-litert-oldest/bin/python --python $(BUILD)/venv-device/bin/python
 
@@ -53,7 +53,7 @@ lock: $(READY) ## resolve all locks again, with uv
 	  -o tests/locks/home-assistant.txt
 	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs \
 	  -o device/locks/device-tflite.txt
-# Neither an index address nor a folder of this machine may get into a lock.
+# No index address and no folder of this machine may be in a lock.
 compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
   --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --no-emit-index-url --no-emit-find-links

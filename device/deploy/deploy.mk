@@ -1,18 +1,18 @@
-# Bundles and the package onto boards, over ssh.
+# Deploying bundles and the package to boards, over ssh.
 
 ##@ boards
 # the board to deploy to, as ssh names it: user@board
 HOST ?=
 # instead of HOST: an Ansible inventory of many boards
 HOSTS ?=
-# the bundle that is deployed
+# the bundle to deploy
 TAR ?= $(BUILD)/bundle.tar
 # boards at once: a number, or a share such as 20%
 BATCH ?= 1
-# the percentage of them that may fail before all stops
+# percentage of them that may fail before all stop
 MAX_FAIL ?= 0
 # seconds until the first label after a deployment; 0: the
-# service need only run
+# service only has to run
 LABELS_S ?= 30
 # settings for a board that has none
 SETTINGS ?= device/fieldguide.example.toml
@@ -33,7 +33,7 @@ $(call whole_number,MAX_FAIL)
 $(call whole_number,LABELS_S)
 $(call whole_number,BATCH, or a share of all boards such as 20%,%)
 endif
-# A bundle of one's own is taken as it is, and made by nobody.
+# A bundle named by the user is used as it is; no rule makes it.
 ifneq ($(filter deploy,$(MAKECMDGOALS)),)
 $(if $(word 2,$(TAR)),$(error TAR=$(TAR) must not contain spaces))
 $(if $(filter $(BUILD)/bundle.tar,$(TAR)),,$(if $(wildcard $(TAR)),,$(error TAR=$(TAR): no such bundle)))
@@ -45,18 +45,18 @@ playbook = ANSIBLE_CONFIG=device/deploy/ansible.cfg $(BUILD)/venv-deploy/bin/ans
   -e labels_s="$(LABELS_S)" $(ANSIBLE) device/deploy/$@.yml
 comma := ,
 
-deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## bundle and package onto HOST or HOSTS, over ssh
+deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## deploy bundle and package to HOST or HOSTS, over ssh
 	@$(playbook) -e bundle=$(call quoted,$(TAR)) -e wheel=$(call quoted,$(BUILD)/wheel/*.whl) \
 	  -e wheels=$(call quoted,$(BUILD)/wheels) -e lock=$(call quoted,device/locks/device.txt) \
 	  -e settings=$(call quoted,"$(SETTINGS)") \
 	  -e edgetpu=$(if $(filter %.deb,$(EDGETPU)),$(call quoted,"$(EDGETPU)"),"$(EDGETPU)")
-# Ansible wants whole paths, and splits values at spaces as a shell would.
+# Ansible needs absolute paths, and splits values at spaces like a shell.
 quoted = "'$$($(PY) -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' $(1))'"
 
-rollback: $(DEPLOYER) ## go back to the bundle before, on HOST or HOSTS
+rollback: $(DEPLOYER) ## go back to the previous bundle on HOST or HOSTS
 	@$(playbook)
 
-status: $(DEPLOYER) ## tell what HOST or HOSTS run
+status: $(DEPLOYER) ## show what HOST or HOSTS run
 	@$(playbook)
 
 $(DEPLOYER): device/deploy/lock.txt | $(READY)

@@ -1,4 +1,4 @@
-# The SD card: an image with package and bundle, and how it gets onto the card.
+# The SD card: making an image with package and bundle, and writing it to a card.
 
 ##@ boards
 # host name of the SD card's system
@@ -11,9 +11,9 @@ SSH_KEY ?=
 WIFI_SSID ?=
 # password of that network
 WIFI_PASSWORD ?=
-# the country whose radio rules hold, such as DE
+# country code for the radio rules, such as DE
 WIFI_COUNTRY ?=
-# 1: the network does not tell its name
+# 1: the network hides its name
 WIFI_HIDDEN ?=
 # the web page's token
 WEB_TOKEN ?=
@@ -23,28 +23,28 @@ BASE ?=
 # the card's device, for `make flash`; disks that are not
 # removable are refused
 DISK ?=
-# a larger disk is refused, too
+# larger disks are refused, too
 FLASH_LIMIT_GB ?= 256
-# 1: write to DISK although it would be refused
+# 1: write to DISK even if it would be refused
 FORCE ?=
 # Debian archive for images and boards; empty: apt's
 DEBIAN_MIRROR ?=
 # Debian's archive of security updates; empty: apt's
 DEBIAN_SECURITY ?=
 
-# As they were given: make would take a $ in them for the start of a variable.
+# As given: make would read a $ in them as the start of a variable.
 override WIFI_SSID := $(value WIFI_SSID)
 override WIFI_PASSWORD := $(value WIFI_PASSWORD)
 override WEB_TOKEN := $(value WEB_TOKEN)
 export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WIFI_HIDDEN WEB_TOKEN
 IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
 
-# What is there already is kept by its content; the rest takes seconds.
+# Parts with the same content are reused; the rest takes seconds.
 image: $(PACKED) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
 	@$(PY) -m device.image make --bundle $(BUNDLE) --wheel $(BUILD)/wheel \
 	  --requirements device/locks/device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
 	  --mirror "$(DEBIAN_MIRROR)" --security-mirror "$(DEBIAN_SECURITY)"
 
-flash: $(READY) ## write the image to the card DISK=/dev/sdX, and compare
+flash: $(READY) ## write the image to the card DISK=/dev/sdX and verify it
 	@$(PY) -m device.image flash --image $(IMAGE) --disk "$(DISK)" \
 	  --limit-gb $(FLASH_LIMIT_GB) $(if $(filter-out 0,$(FORCE)),--force)

@@ -1,31 +1,31 @@
-# Measurements: our ways beside others, and every figure of the README once more.
+# Measurements: comparisons with other methods, and all figures of the results pages.
 
 ##@ measurements
-# builds whose networks `make bench-quant` quantizes, their
-# photos pooled
+# builds whose networks `make bench-quant` quantizes; their
+# photos are pooled
 BUILDS ?= $(BUILD)
 
 bench: $(PACKED) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
 
-bench-device: $(PACKED) $(BUILD)/venv-bench/ready ## the service beside the loop one would write today
+bench-device: $(PACKED) $(BUILD)/venv-bench/ready ## compare the service with a typical hand-written loop
 	@$(PY) -m tests.bench.device --bundle $(BUILD)/bundle \
 	  --plain-python $(BUILD)/venv-bench/bin/python
 
-bench-train: $(SPLIT) $(WEIGHTS_READY) ## our training beside two recipes of today (20 minutes)
+bench-train: $(SPLIT) $(WEIGHTS_READY) ## compare training with two common recipes (20 min.)
 	@$(PY) -m train.bench.recipes --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
 	  --seed $(SEED) --out $(BUILD)/bench/train.json
 
-bench-scale: $(WEIGHTS_READY) ## time and memory of training on up to 10,000 photos
+bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photos
 	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
 
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on networks of BUILDS
 	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench
 
-# Seeds beside that of BUILD have builds of their own: build, build1, build2.
+# Each seed has its own build folder: build, build1, build2.
 FIGURE_BUILDS := $(BUILD) $(BUILD)1 $(BUILD)2
-figures: $(READY) ## every table again, on three seeds (an hour and more)
+figures: $(READY) ## make every table again, on three seeds (over an hour)
 	@for seed in 0 1 2; do \
 	  $(MAKE) --no-print-directory SEED=$$seed BUILD="$(BUILD)$${seed#0}" bundle; \
 	done
@@ -36,7 +36,7 @@ figures: $(READY) ## every table again, on three seeds (an hour and more)
 	  $(PY) -m convert summary --training $(MICRO)/train --bundle $(MICRO)/bundle; \
 	  $(MAKE) --no-print-directory SEED=0 bench bench-device; } | tee $(BUILD)/figures.md
 
-# What a user would install today instead: the same runtime, and OpenCV.
+# What users would install instead: the same runtime, and OpenCV.
 OPENCV := opencv-python-headless==5.0.0.93
 $(BUILD)/venv-bench/ready: device/locks/device.txt | $(READY)
 	@$(call environment,$(PY))

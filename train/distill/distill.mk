@@ -1,7 +1,7 @@
-# A small network for microcontrollers, taught by the one that was trained.
+# A small network for microcontrollers, distilled from the trained one.
 
 ##@ pipeline
-# epochs of `make micro`'s distillation
+# epochs of the distillation in `make micro`
 MICRO_EPOCHS ?= 30
 
 MICRO := $(BUILD)/micro
