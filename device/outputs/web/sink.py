@@ -23,7 +23,7 @@ from device.outputs.http.access import offered_token
 from device.outputs.http.messages import Request, Response, not_allowed, text
 from device.outputs.http.serving import ServingSink
 from device.outputs.sink import Context
-from device.outputs.web import held, view
+from device.outputs.web import frame_from_page, view
 from device.outputs.web.view import History
 from device.outputs.web.viewers import MAX_VIEWERS, Viewers
 from device.telemetry.observation import Observation
@@ -206,7 +206,9 @@ class Web(ServingSink):
             return shot.observation
         if "picture" not in wanted:
             return None
-        return await asyncio.to_thread(held.restore, wanted.get("state"), wanted["picture"])
+        return await asyncio.to_thread(
+            frame_from_page.restore, wanted.get("state"), wanted["picture"]
+        )
 
     def _made_by_page(self, request: Request) -> bool:
         given = request.headers.get("x-fieldguide-csrf", "").encode("utf-8", "replace")

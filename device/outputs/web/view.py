@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from device.contract.arrays import Pixels, Scores
-from device.outputs.web.held import MAX_SIDE_PX
+from device.outputs.web.frame_from_page import MAX_SIDE_PX
 from device.telemetry.board import explain
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import Status, rounded_rate

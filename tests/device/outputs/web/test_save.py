@@ -14,7 +14,7 @@ from PIL import Image
 
 from device.contract import provenance
 from device.outputs.collect import snapshot
-from device.outputs.web import held, view, viewers
+from device.outputs.web import frame_from_page, view, viewers
 from device.outputs.web.sink import Web
 from tests.support.device.observations import MODEL, Surroundings, publish_until, sight
 from tests.support.peers.http_visitor import Visitor, parts, shown
@@ -143,21 +143,23 @@ def test_what_a_page_cannot_have_is_no_frame(junk: Any) -> None:
     Image.new("RGB", (8, 8)).save(data, "JPEG")
     picture = base64.b64encode(data.getvalue()).decode()
     state = view.frame_record(sight(0))
-    assert held.restore(state, picture) is not None
+    assert frame_from_page.restore(state, picture) is not None
     for key in ("crop", "top", "time", "source", "model_sha256", "frame", "label", "score"):
-        changed = held.restore({**state, key: junk}, picture)
+        changed = frame_from_page.restore({**state, key: junk}, picture)
         assert changed is None or snapshot.photo(changed, "labelled", "x", 90)
-        assert held.restore({k: v for k, v in state.items() if k != key}, picture) is None
-    assert held.restore(junk, picture) is held.restore(state, junk) is None
+        assert (
+            frame_from_page.restore({k: v for k, v in state.items() if k != key}, picture) is None
+        )
+    assert frame_from_page.restore(junk, picture) is frame_from_page.restore(state, junk) is None
 
 
 def test_pictures_larger_than_a_page_gets_or_damaged_are_refused() -> None:
     state = view.frame_record(sight(0))
-    for size in ((held.MAX_SIDE_PX + 1, 8), (8, 8)):
+    for size in ((frame_from_page.MAX_SIDE_PX + 1, 8), (8, 8)):
         data = io.BytesIO()
         Image.new("RGB", size).save(data, "JPEG")
         cut = data.getvalue()[: 10**9 if size[0] > 8 else -40]
-        assert held.restore(state, base64.b64encode(cut).decode()) is None
+        assert frame_from_page.restore(state, base64.b64encode(cut).decode()) is None
 
 
 def test_nonsense_is_no_fault(page: Web) -> None:

@@ -22,7 +22,7 @@ from device.contract.bundle import Accuracy
 from device.outputs.http import places
 from device.outputs.web import sink as web
 from device.outputs.web import view, viewers
-from device.outputs.web.held import MAX_SIDE_PX
+from device.outputs.web.frame_from_page import MAX_SIDE_PX
 from device.outputs.web.sink import Web
 from device.outputs.web.viewers import MAX_VIEWERS
 from device.settings.sections import WebConfig
