@@ -1,7 +1,7 @@
 """What goes on the device: preprocessing, bundle, interpreter, frame loop, service.
 
-Each package names in `__all__` the modules that others may import. Those of this one are for
-programs and for training and conversion; nothing is loaded before it is asked for.
+Each package lists in `__all__` the modules that other packages may import. The modules listed here
+are for programs, training and conversion; importing this package loads none of them.
 """
 
 __all__ = [

@@ -321,7 +321,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--config", type=Path, default=default, help=f"default: {default}")
     command.set_defaults(command=run_doctor)
 
-    _add_slots(commands.add_parser("slots", help="install bundles, or go back to the one before"))
+    _add_slots(commands.add_parser("slots", help="install bundles, or go back to the previous one"))
 
     command = commands.add_parser("selftest", parents=[shared], help="check the golden outputs")
     command.set_defaults(command=self_test)

@@ -1,3 +1,3 @@
-"""Where frames come from: folders, films, local and network cameras that come and go."""
+"""Where frames come from: folders, video files, local and network cameras."""
 
 __all__ = ["frame", "live", "source", "v4l2"]

@@ -115,10 +115,10 @@ class LiveCapture(Polled):
             if not self._closed.is_set():
                 self._attempt = Attempt(self._open, self._telemetry)
 
-    def _tell(self, tell: Callable[[], None]) -> None:
+    def _unless_closed(self, update: Callable[[], None]) -> None:
         with self._lock:
             if not self._closed.is_set():
-                tell()
+                update()
 
     def _next(self, timeout_s: float) -> Frame | None:
         if self._wait_out_pause(timeout_s):
@@ -148,7 +148,7 @@ class LiveCapture(Polled):
         self._streams, self._wait_s = True, FIRST_WAIT_S
         if self._was_lost:
             log.info("camera: frames are back")
-        self._tell(partial(self._telemetry.camera.streams, again=self._was_lost))
+        self._unless_closed(partial(self._telemetry.camera.streams, again=self._was_lost))
         self._was_lost = False
 
     def _handle_loss(self, attempt: "Attempt") -> None:
@@ -157,7 +157,7 @@ class LiveCapture(Polled):
         if self._telemetry.snapshot().camera.problem != problem:
             log.warning("camera: %s; trying again", problem)
         self._was_lost, self._streams = True, False
-        self._tell(partial(self._telemetry.camera.lost, problem, stalled=attempt.stalled))
+        self._unless_closed(partial(self._telemetry.camera.lost, problem, stalled=attempt.stalled))
         if not self._wait_for_end(attempt):
             self._hanging.append(attempt)
             if attempt.hang_is_final:

@@ -21,14 +21,14 @@ def open_source(
     config: CameraConfig | None = None,
     demand: Demand = EVERY_FRAME,
 ) -> FrameSource:
-    """The source for an address; a camera is not touched before its first frame is asked for.
+    """The source for an address; a camera is not opened before its first frame is requested.
 
     Args:
         address: auto, picamera2, /dev/videoN, rtsp:// or http:// (MJPEG), a folder of photos, or
             a video file by its suffix.
         preprocessing: lets photos be decoded smaller.
         config: the service's: size, rate and time limits for a camera.
-        demand: lets a camera's frames go undecoded while nobody wants one.
+        demand: when frames are wanted; others of a camera are not decoded.
 
     Raises:
         SourceError: if there is nothing at the address, or it gives no frames.

@@ -102,7 +102,7 @@ def photos_below(
 def _entries(
     folder: Path, on_skipped: Callable[[Path, SkipReason], object] | None
 ) -> list[tuple[Path, bool]]:
-    """Photos and subfolders (True), folders behind links last; tells of all else."""
+    """Photos and subfolders (True), linked folders last; reports everything else."""
     found: list[tuple[Path, bool]] = []
     linked: list[tuple[Path, bool]] = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):

@@ -114,5 +114,5 @@ def foreign(data: bytes) -> str:
     """The error message for bytes that are not a readable picture; says what they really are."""
     for name, start in _FOREIGN:
         if start.match(data):
-            return f"a {name}, whatever it is called: save it as JPEG"
+            return f"a {name}, whatever its name says: save it as JPEG"
     return "not a picture of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC, AVIF, JPEG XL)"

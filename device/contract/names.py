@@ -30,7 +30,7 @@ def name_problem(name: str) -> str:
     try:
         size_bytes = len(name.encode())
     except UnicodeEncodeError:
-        return "is no UTF-8 text"
+        return "is not UTF-8 text"
     return f"is longer than {MAX_NAME_BYTES} bytes" if size_bytes > MAX_NAME_BYTES else ""
 
 

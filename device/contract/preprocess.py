@@ -34,7 +34,7 @@ class Preprocessing:
     """`Image.resize(BILINEAR)`: a triangle filter as wide as the scale, also between pixels."""
     jpeg_decode_scale: int = 2
     """A JPEG is decoded at the smallest DCT scale that keeps this many pixels per input pixel:
-    1/1, 1/2, 1/4 or 1/8, as libjpeg makes them, whatever its size."""
+    1/1, 1/2, 1/4 or 1/8, as libjpeg makes them, independent of its size."""
     orientation: str = "exif"
     colour: str = "RGB"
     alpha: str = "over-white"

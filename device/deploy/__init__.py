@@ -1,3 +1,3 @@
-"""What puts releases on boards over SSH; on the workstation only."""
+"""Deploys releases to boards over SSH; used only on the workstation."""
 
 __all__ = ["fetch_wheels"]

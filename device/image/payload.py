@@ -69,7 +69,7 @@ def download(requirements: Path, folder: Path) -> None:
 
 
 def write_software(native: Native, wheels: Path, requirements: Path, out: Path) -> None:
-    """Write the tar of everything but the bundle; `wheels` has the package's own wheel, too.
+    """Write the tar of everything but the bundle; `wheels` also holds the package's own wheel.
 
     Raises:
         ImageError: if a wheel is missing or does not unpack.

@@ -79,7 +79,7 @@ class Mailbox:
 
 
 class SinkThread:
-    """Runs one sink on a thread of its own."""
+    """Runs one sink on its own thread."""
 
     def __init__(self, sink: Sink, telemetry: Telemetry) -> None:
         self.sink = sink

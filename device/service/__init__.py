@@ -1,3 +1,3 @@
-"""The service: supervision of capture, inference, outputs and model."""
+"""The service: supervises capture, inference, outputs and model."""
 
 __all__ = ["supervisor"]

@@ -33,7 +33,7 @@ Seen = tuple[Settings, Identity]
 
 
 class ModelWatcher:
-    """Loads the bundle on a thread of its own, and again when it is replaced.
+    """Loads the bundle on its own thread, and again whenever the bundle is replaced.
 
     `accept` is called on that thread with each model that passed its self-test; `refuse` with the
     error of the first one, because without it there is nothing to run.

@@ -156,7 +156,7 @@ def shown(address: str) -> str:
 def hide(text: str) -> str:
     """Any text without known secrets, and without the secret parts of addresses in it.
 
-    If a password cannot be told from the text around it, more than the password is removed.
+    If a password cannot be separated from the text around it, more than the password is removed.
     """
     return "\n".join(_hide_in_line(line) for line in _secrets.take_out(text).split("\n"))
 

@@ -122,7 +122,7 @@ def _check_topics(config: MqttConfig) -> None:
         if len(value) > MAX_TOPIC_CHARACTERS or not value.isprintable():
             raise ConfigError(
                 f"output.mqtt.{name}={value[:40]!r}: at most {MAX_TOPIC_CHARACTERS} characters, "
-                "all of them visible"
+                "all of them printable"
             )
     if not config.topic_prefix or not config.host:
         raise ConfigError("output.mqtt: host and topic_prefix must not be empty")
@@ -131,13 +131,13 @@ def _check_topics(config: MqttConfig) -> None:
 def _check_host(host: str) -> None:
     what = f"output.mqtt.host={host!r}"
     if "://" in host or "/" in host:
-        raise ConfigError(f"{what}: write the name alone, without mqtt:// and without a path")
+        raise ConfigError(f"{what}: write only the name, without mqtt:// and without a path")
     if host.startswith("[") or host.count(":") == 1:
-        raise ConfigError(f"{what}: write the name or address alone; port is its own setting")
+        raise ConfigError(f"{what}: write only the name or address; port is a separate setting")
     try:
         # Python's sockets encode it the same way.
         host.encode("idna")
     except UnicodeError as error:
-        raise ConfigError(f"{what}: no host can be called that ({error})") from error
+        raise ConfigError(f"{what}: not a possible host name ({error})") from error
     if not host.isprintable() or any(c.isspace() for c in host):
-        raise ConfigError(f"{what}: no host can be called that (spaces)")
+        raise ConfigError(f"{what}: not a possible host name (spaces)")

@@ -76,7 +76,7 @@ def _text(data: bytes) -> str:
 
 
 def read(cls: type[T], table: Mapping[str, Any], section: str = "") -> T:
-    """Read a table into a dataclass; a field that is a dataclass is a section of its own.
+    """Read a table into a dataclass; a field that is itself a dataclass is a section.
 
     Args:
         cls: a frozen dataclass whose fields all have defaults.

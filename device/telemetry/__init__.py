@@ -1,3 +1,3 @@
-"""What the service says of its work and of its health."""
+"""What the service reports about its work and its health."""
 
 __all__ = ["board", "counters", "observation", "status"]

@@ -69,8 +69,8 @@ class Observation:
     crop_box: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Left, upper, right, lower of the classified part, in pixels of the whole frame."""
     class_map: Scores | None = field(default=None, repr=False)
-    """float32 (rows, columns, classes), logits over `crop_box`; with a picture, if the model
-    has it."""
+    """float32 (rows, columns, classes), logits over `crop_box`; only with a picture, and if the
+    model has this output."""
 
     def record(self) -> dict[str, Any]:
         """As a JSON object, without pictures."""

@@ -1,3 +1,3 @@
-"""Bundles on trial and confirmed: the two slots, and who owns their folder."""
+"""Updating bundles: two slots, trial and confirmation, and going back."""
 
 __all__ = ["slots"]

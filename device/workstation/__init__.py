@@ -1,4 +1,4 @@
-"""What training and conversion share and no board needs: the build folder's files, and pages."""
+"""Shared by training and conversion, not needed on boards: build files, figures and pages."""
 
 __all__ = [
     "conversion",

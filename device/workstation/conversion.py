@@ -1,4 +1,4 @@
-"""The files of `build/convert`: what export and verification leave, for the bundle and the tables.
+"""The files of `build/convert`: what export and verification write, for the bundle and tables.
 
 The int8 model and the one for the Edge TPU are named as in the bundle. The folder of the network
 for microcontrollers, `build/micro/convert`, holds the same files.
@@ -24,7 +24,7 @@ Interval = tuple[float, float]
 """95%."""
 T = TypeVar("T")
 Real = float
-"""For the classes below that have a field called float."""
+"""The type float, for classes below with a field of that name."""
 
 
 # --- export ---------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ Real = float
 
 @dataclass(frozen=True)
 class CalibrationPhoto:
-    """A photo that the ranges were measured on."""
+    """A photo that was used to measure the ranges of activations."""
 
     path: str
     """Relative to the data folder."""
@@ -58,7 +58,7 @@ class ExportRecord(Record):
 
 
 class Verdict(StrEnum):
-    """What the gate says."""
+    """The result of the gate."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -67,7 +67,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class ClassRecall:
-    """The share of one class's photos that each model recognises; None if there are none."""
+    """The share of one class's photos that each model recognises; None if it has no photos."""
 
     label: str
     n: int
@@ -80,7 +80,7 @@ class ClassRecall:
 
 @dataclass(frozen=True)
 class OperatorKind:
-    """How many operators of a kind the model has, and how many an Edge TPU may run."""
+    """How many operators of one kind the model has, and how many an Edge TPU may run."""
 
     operator: str
     count: int
@@ -89,7 +89,7 @@ class OperatorKind:
 
 @dataclass(frozen=True)
 class CpuOperator:
-    """An operator that the published rules leave to the CPU."""
+    """An operator that runs on the CPU by the published rules."""
 
     operator: str
     output: str
@@ -108,11 +108,11 @@ class CompiledOperators:
 
 @dataclass(frozen=True)
 class CompilerFigures:
-    """What `edgetpu_compiler` said."""
+    """The result of `edgetpu_compiler`."""
 
     version: str
     failure: str
-    """Why it gave no model; empty if it did."""
+    """Why it made no model; empty if it made one."""
     operators: tuple[CompiledOperators, ...]
 
 
@@ -121,7 +121,7 @@ class EdgeTpuFigures:
     """Which operators an Edge TPU would run."""
 
     failures: tuple[str, ...]
-    """What would be left to the CPU."""
+    """The operators that would run on the CPU."""
     summary: str
     cpu_operators_allowed: bool
     operators: int
@@ -136,7 +136,7 @@ class EdgeTpuFigures:
 
 @dataclass(frozen=True)
 class ThresholdFigures:
-    """The score below which a picture shows nothing known, and what it does on the test part."""
+    """The score below which a picture shows nothing known, and its effect on the test part."""
 
     value: float
     n: int
@@ -144,19 +144,19 @@ class ThresholdFigures:
     """Share of the photos at or above it."""
     coverage_interval: Interval
     precision: float | None
-    """Of these, the share that is named right; None where no photo reaches the threshold."""
+    """The share of these that is named right; None if no photo reaches the threshold."""
     precision_interval: Interval | None
 
 
 @dataclass(frozen=True)
 class ReliabilityFigures:
-    """Whether one model's scores are shares of right answers; all from 0 to 1."""
+    """How well one model's scores match its share of right answers; all from 0 to 1."""
 
     expected_calibration_error: float
-    """The estimate of the true one."""
+    """The estimate of the true error."""
     interval: Interval
     measured_calibration_error: float
-    """Of the bins, which few photos make too large."""
+    """The error over the bins; with few photos it comes out too large."""
     bins: tuple[tuple[int, float, float], ...]
     """Photos, mean score, share named right."""
 
@@ -173,13 +173,13 @@ class CalibrationErrors:
 
 @dataclass(frozen=True)
 class ClutterFigures:
-    """What the threshold does to rendered pictures of nothing."""
+    """The effect of the threshold on rendered pictures of nothing."""
 
     n: int
     rejected: float
     interval: Interval
     auroc: float
-    """Chance that a test photo scores above one of them."""
+    """Probability that a test photo scores above one of these pictures."""
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,14 @@ class LayerFigures:
 
     layer: str
     sqnr_db: float | None
-    """Signal to quantization noise so far; None if exact."""
+    """Signal to quantization noise up to this layer; None if exact."""
     local_sqnr_db: float | None
     """The layer's own part; None if exact."""
     cosine: float
     saturated: float
     """Share of values at an end of their range."""
     clipped: float
-    """Share of values that are there because the exact one is outside."""
+    """Share of values at an end because the exact value is outside the range."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class EvidenceFigures:
-    """What explains a verdict."""
+    """The figures that explain a verdict."""
 
     calibration: CalibrationErrors
     threshold_curve: tuple[tuple[float, float, float | None], ...]
@@ -228,25 +228,25 @@ class EvidenceFigures:
 
 @dataclass(frozen=True)
 class Claims:
-    """What the bundle's manifest says of a verification: the verdict and the figures behind it."""
+    """What a bundle's manifest claims about its verification: the verdict and its figures."""
 
     verdict: Verdict
     gate_n: int
     """Photos that the verdict rests on: the validation and the test part."""
     loss_bound_points: float
-    """What int8 loses is below this, one-sided 95%."""
+    """The loss by int8 is below this, with one-sided confidence of 95%."""
     detectable_loss_points: float
     """A model that truly loses this much passes at most one time in twenty."""
     gate_note: str
     passed: bool
     failures: tuple[str, ...]
-    """What forbids to ship."""
+    """The reasons not to ship."""
     allow_regression: bool
-    """Whether it ships although there are failures."""
+    """Whether it ships in spite of failures."""
     data: str
     """One line on the photos."""
     n: int
-    """Photos of the test part, which all figures below are of."""
+    """Photos of the test part; all figures below are about these."""
     keras_accuracy: float
     keras_interval: Interval
     float_accuracy: float
@@ -287,7 +287,7 @@ class VerificationRecord(Claims, Record):
     evidence: EvidenceFigures
 
     def claims(self) -> dict[str, Any]:
-        """The manifest's `verification`; its threshold has a place of its own there."""
+        """The manifest's `verification`; the threshold has its own place there."""
         whole = asdict(self)
         return {field.name: whole[field.name] for field in fields(Claims)}
 

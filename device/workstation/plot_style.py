@@ -34,7 +34,7 @@ STYLE: Mapping[str, Any] = {
     "ytick.labelcolor": INK,
     "legend.frameon": False,
 }
-"""Matplotlib's rc settings, upon its defaults."""
+"""Matplotlib's rc settings that differ from its defaults."""
 SAVING: Mapping[str, Any] = {"format": "svg", "transparent": True, "metadata": {"Date": None}}
 """Arguments of `savefig`: the same plot gives the same bytes."""
 _WIDE = ' style="max-width:none;min-width:44rem"'

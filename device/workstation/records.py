@@ -1,7 +1,7 @@
 """Records in the build folder: a frozen dataclass as a JSON file, written whole and read strictly.
 
-A file says the schema that its class had. One that is damaged, or of another version of this
-project, gives one line that names the file and says how to make it again.
+Each file holds the schema number of its class. A damaged file, or one from another version of this
+project, gives a one-line error that names the file and says how to make it again.
 """
 
 import json
@@ -27,15 +27,15 @@ class RecordError(FieldguideError):
 
 @dataclass(frozen=True)
 class Record:
-    """Base of what is stored as one JSON file.
+    """Base class of records, each stored as one JSON file.
 
     Fields may be bool, int, float, str, an Enum, a Literal, a dataclass, `tuple[X, ...]`,
-    `tuple[X, Y]`, `Mapping[str, X]`, `X | None`, or Any for what nobody here looks into. A file
-    must hold all of them, those with a default too, and nothing else.
+    `tuple[X, Y]`, `Mapping[str, X]`, `X | None`, or Any for values that are not checked here. A
+    file must hold all fields, even those with a default, and nothing else.
     """
 
     SCHEMA: ClassVar[int]
-    """Goes up when a field comes, goes or changes its meaning."""
+    """Increases when a field is added, removed or changes its meaning."""
     MADE_BY: ClassVar[str]
     """The command that makes the file."""
 
@@ -58,7 +58,7 @@ class Record:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], path: Path) -> Self:
-        """Check what `read_table` gave; `path` is for the message. Raises as `read` does."""
+        """Check the result of `read_table`; `path` is for messages. Raises like `read`."""
         again = f"remove it and run `{cls.MADE_BY}`"
         found = table.get(SCHEMA)
         if found != cls.SCHEMA:
@@ -75,10 +75,10 @@ class Record:
 
 
 def read_table(path: Path, made_by: str) -> dict[str, Any]:
-    """A JSON object, unchecked, for a file that may hold one of several records.
+    """An unchecked JSON object, for a file that may hold one of several records.
 
     Raises:
-        RecordError: if the file is missing or holds no JSON object.
+        RecordError: if the file is missing or does not hold a JSON object.
     """
     try:
         table = json.loads(path.read_bytes())
@@ -89,17 +89,17 @@ def read_table(path: Path, made_by: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         table, reason = None, str(error)
     else:
-        reason = "no JSON object"
+        reason = "not a JSON object"
     if not isinstance(table, dict):
         raise RecordError(f"{path}: damaged ({reason}); remove it and run `{made_by}`")
     return table
 
 
 def checked(cls: type[T], value: Any) -> T:
-    """A dataclass from a part of some JSON file, as strict as a record.
+    """A dataclass from a part of a JSON file, checked as strictly as a record.
 
     Raises:
-        ValueError: naming the field that is not as it should be.
+        ValueError: naming the wrong field.
     """
     part: T = _dataclass(cls, value, "")
     return part
@@ -107,7 +107,7 @@ def checked(cls: type[T], value: Any) -> T:
 
 def _dataclass(cls: Any, value: Any, name: str) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"{_shown(name, value)} is no object")
+        raise ValueError(f"{_shown(name, value)} is not an object")
     prefix = f"{name}." if name else ""
     hints = typing.get_type_hints(cls)
     names = [field.name for field in fields(cls)]
@@ -130,7 +130,7 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         return _tuple(arguments, value, name)
     if origin is Mapping:
         if not isinstance(value, dict):
-            raise ValueError(f"{_shown(name, value)} is no object")
+            raise ValueError(f"{_shown(name, value)} is not an object")
         return {key: _value(arguments[1], item, f"{name}.{key}") for key, item in value.items()}
     if origin is typing.Literal:
         return _one_of(arguments, value, name)
@@ -149,7 +149,7 @@ def _union(arms: tuple[Any, ...], value: Any, name: str) -> Any:
 
 def _tuple(hints: tuple[Any, ...], value: Any, name: str) -> Any:
     if not isinstance(value, list):
-        raise ValueError(f"{_shown(name, value)} is no list")
+        raise ValueError(f"{_shown(name, value)} is not a list")
     if hints[-1] is Ellipsis:
         hints = (hints[0],) * len(value)
     if len(hints) != len(value):
@@ -165,7 +165,7 @@ def _one_of(choices: typing.Iterable[Any], value: Any, name: str) -> Any:
     raise ValueError(f"{_shown(name, value)} is not known")
 
 
-_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 def _scalar(hints: tuple[Any, ...], value: Any, name: str) -> Any:
@@ -173,7 +173,7 @@ def _scalar(hints: tuple[Any, ...], value: Any, name: str) -> Any:
         return value
     if float in hints and type(value) is int:
         return float(value)
-    raise ValueError(f"{_shown(name, value)} is no {' or '.join(_NAMES[hint] for hint in hints)}")
+    raise ValueError(f"{_shown(name, value)} is not {' or '.join(_NAMES[hint] for hint in hints)}")
 
 
 def _shown(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The files of `build/train`: what training leaves, for its report and for conversion.
+"""The files of `build/train`: what training writes, for its report and for conversion.
 
 The folder of the network for microcontrollers, `build/micro/train`, holds the same files.
 """
@@ -38,7 +38,7 @@ class Part(StrEnum):
 
 
 LEFT_OUT = "left_out"
-"""What the split says of a photo that is in no part."""
+"""The split's entry for a photo that is in no part."""
 
 
 # --- the photos -----------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ LEFT_OUT = "left_out"
 
 @dataclass(frozen=True)
 class DataSet:
-    """Which photos everything downstream was made from; says nothing of where they are."""
+    """The photos that everything downstream was made from, but not where they are stored."""
 
     kind: Literal["photos", "rendered"]
     name: str
@@ -126,7 +126,7 @@ class DistillSettings:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The share of photos whose class was named."""
+    """The share of photos that were classified correctly."""
 
     n: int
     accuracy: float
@@ -158,13 +158,13 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Tested(Accuracy):
-    """What a network does on the test part."""
+    """A network's results on the test part."""
 
     per_class: tuple[ClassFigures, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Photos, by true class (row) and predicted class (column)."""
     mistakes: tuple[Mistake, ...]
-    """Those first of which it was surest; not all, if they are many."""
+    """The surest ones first; not all of them if there are many."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,9 @@ class Epoch:
 
     epoch: int
     train_loss: float | None
-    """None for the head alone, and where it is no number."""
+    """None for the head alone, and if it is not a number."""
     val_loss: float | None
-    """None where it is no number."""
+    """None if it is not a number."""
     val_accuracy: float
 
 
@@ -217,7 +217,7 @@ class Metrics(Record):
     data: DataSet
     config: FitSettings
     weights_sha256: str
-    """Of the ImageNet weights that it began with."""
+    """SHA-256 of the ImageNet weights that it started from."""
     labels: tuple[str, ...]
     test: Tested
     validation: Validated

@@ -1,7 +1,7 @@
 """Signing in at a camera with user and password: Digest (RFC 7616, RFC 2617) or Basic (RFC 7617).
 
-Of our own: urllib knows MD5 in capitals alone and takes one challenge of several; requests and
-httpx do the latter, too, and are megabytes that a board would hold for a few hashes.
+We implement it ourselves: urllib only knows MD5 in capitals and reads only one of several
+challenges. So do requests and httpx, which would also take megabytes for a few hashes.
 """
 
 import base64

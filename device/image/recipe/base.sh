@@ -2,10 +2,10 @@
 # Makes the base system as a tar: Debian's packages for arm64, unpacked.
 # Usage: base.sh OUTPUT.tar MIRROR SECURITY_MIRROR
 #
-# Their installation scripts do not run: these are programs of arm64, which would take an emulator
-# and many minutes. What they would do for the few packages here `device/image/system.py` does. So
-# there is no apt on the board: a system is replaced as a whole, which is what its twin is for.
-# The same packages give the same bytes. Runs as root or, with user namespaces, as anybody.
+# Their installation scripts do not run: they need arm64 programs, and so an emulator and many
+# minutes. For the few packages here, `device/image/debian.py` does what the scripts would do. The
+# board has no apt: a system is replaced as a whole, which is why there are two of them.
+# The same packages give the same bytes. Runs as root or, with user namespaces, as any user.
 set -eu
 recipe=$(dirname "$(readlink -f "$0")")
 packages=$(sed -e 's/#.*//' -e '/^ *$/d' "$recipe/packages.txt" | paste -sd,)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes /boot/initrd.img and /boot/vmlinuz below the folder $1, out of the kernel and the busybox
-# that are unpacked there: busybox, the drivers that a root file system can need, and $2 as /init.
+# Makes /boot/initrd.img and /boot/vmlinuz below the folder $1, from the kernel and the busybox that
+# are unpacked there. The initrd holds busybox, the drivers that a root file system may need, and $2
+# as /init.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 root=$1 init=$2
@@ -16,7 +17,7 @@ chmod 755 "$initrd/init"
 ln -s bin "$initrd/sbin"
 depmod -b "$root/usr" "$version"
 
-# SD card, USB and NVMe of any Raspberry Pi, virtio of virtual machines, and what those stand on.
+# SD card, USB and NVMe of any Raspberry Pi, virtio of virtual machines, and their dependencies.
 drivers() {
   cd "$modules/kernel"
   find fs/ext4 crypto/crc32c* drivers/mmc drivers/block/virtio_blk.ko* drivers/usb/host drivers/usb/dwc2 \

@@ -4,13 +4,13 @@
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 if ! python3 -I -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then
-  echo "fieldguide: this system has no Python 3.13: take Raspberry Pi OS Trixie, 64-bit" >&2
+  echo "fieldguide: this system has no Python 3.13: use Raspberry Pi OS Trixie, 64-bit" >&2
   exit 1
 fi
 tar -xzf "$here/software.tar.gz" -C / --keep-directory-symlink
 systemd-sysusers fieldguide.conf
 systemd-tmpfiles --create fieldguide.conf
-# As the service's user, whose folder it is: there root would follow any link that lies there.
+# As the service's user, who owns the folder: root would follow any link in it.
 runuser -u fieldguide -- tar -xf - -C /var/lib/fieldguide < "$here/state.tar"
 sync
 touch /opt/fieldguide/installed

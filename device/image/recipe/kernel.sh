@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes what a board boots from as a tar: Debian's kernel with its modules and device trees, the
-# firmware of the Raspberry Pi, and an initrd of our own.
+# Makes a tar with everything that a board boots from: Debian's kernel with its modules and device
+# trees, the firmware of the Raspberry Pi, and our own initrd.
 # Usage: kernel.sh OUTPUT.tar MIRROR SECURITY_MIRROR
 #
-# The packages are unpacked and not installed: that would make an initrd inside the emulated
-# system, which takes more than twenty minutes. So apt on the board never replaces the kernel; a
-# new one comes with a new image.
+# The packages are unpacked and not installed: installing would make an initrd inside the emulated
+# system, which takes more than twenty minutes. So apt on the board never replaces the kernel; a new
+# kernel comes with a new image.
 set -eu
 recipe=$(dirname "$(readlink -f "$0")")
 work=$(mktemp -d "$1.XXXXXX")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches programs of Debian 13 for the workstation's own processor, as a tar: the Python that
-# compiles for the board's, and an mke2fs that reads tars. They are unpacked, never installed.
+# Downloads programs of Debian 13 for the workstation's own processor, as a tar: a Python to compile
+# byte code for the board's Python, and an mke2fs that reads tars. They are unpacked, never installed.
 # Usage: tools.sh OUTPUT.tar MIRROR SECURITY_MIRROR
 set -eu
 exec mmdebstrap --quiet --variant=extract \

@@ -1,3 +1,3 @@
-"""Frames worth learning from, saved into a folder that cannot outgrow its bounds."""
+"""The output that saves frames worth learning from, into a folder of limited size."""
 
 __all__ = ["sink"]

@@ -64,7 +64,7 @@ def start_ageing(files: Sequence[Saved]) -> None:
     now_s = time.time()
     for file in files:
         if not file.labelled and not EARLIEST_S <= file.modified_s <= now_s + AHEAD_S:
-            # Someone may have fetched it meanwhile.
+            # Somebody may have moved it by now.
             with suppress(FileNotFoundError):
                 os.utime(file.path, (now_s, now_s))
 
@@ -81,7 +81,7 @@ def saved_photos(folder: Path) -> list[Saved]:
                     continue
                 state = path.stat()
             except FileNotFoundError:
-                # Someone fetched it meanwhile.
+                # Somebody has moved it.
                 continue
             found.append(Saved(path, size_on_disk(state.st_size), state.st_mtime, labelled))
     return found

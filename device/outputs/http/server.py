@@ -43,7 +43,7 @@ Part = TypeVar("Part")
 
 
 class HttpServer:
-    """Answers requests on a thread of its own, which lives from `start` to `close`.
+    """Answers requests on its own thread, from `start` to `close`.
 
     `answer` is a coroutine function that runs on that thread; if it raises, the client gets a 500.
     `trusts` tells from a request without its body whether it has the token: then its connection

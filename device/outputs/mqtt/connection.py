@@ -279,7 +279,7 @@ class Connection:
     def _on_socket_open(self, *_: Any) -> None:
         # Between TCP's connection and CONNECT: a late client must not disconnect its successor.
         if self._closed.is_set():
-            raise ConnectionAbortedError("closed meanwhile")
+            raise ConnectionAbortedError("already closed")
 
     def _on_connect(self, link: _Link, code: ReasonCode) -> None:
         if code.is_failure:

@@ -65,7 +65,7 @@ def test_a_verification_comes_back_as_it_was(record: VerificationRecord, path: P
         (lambda table: table["evidence"]["layers"][0].pop("cosine"), "layers[0].cosine is missing"),
         (lambda table: table["per_class"][1].update(n="40"), 'per_class[1].n="40"'),
         (lambda table: table.update(verdict="perhaps"), 'verdict="perhaps" is not known'),
-        (lambda table: table.update(failures="none"), 'failures="none" is no list'),
+        (lambda table: table.update(failures="none"), 'failures="none" is not a list'),
         (lambda table: table.update(note=""), "note is not known"),
     ],
 )
