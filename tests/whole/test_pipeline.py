@@ -90,9 +90,9 @@ AFTER_AN_EPOCH = """
 import os, signal
 from train.recipe.finetune import FineTuner
 save = FineTuner._save
-def saved_then_signalled(self, path, progressed):
-    save(self, path, progressed)
-    if progressed.epoch == 1:
+def saved_then_signalled(self, path, tuned):
+    save(self, path, tuned)
+    if tuned.epoch == 1:
         os.kill(os.getpid(), signal.{name})
 FineTuner._save = saved_then_signalled
 """

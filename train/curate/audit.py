@@ -325,7 +325,7 @@ def _removable(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str,
             if first != row.path:
                 yield row.path, COPY, f"the same bytes as {first}"
     elif finding.kind == "contradiction":
-        reason = "the same picture stands in the classes "
+        reason = "the same picture is in the classes "
         reason += ", ".join(sorted({row.label for row in rows}))
         whole = len(rows) == len(finding.paths)
         yield from ((row.path, finding.kind, reason) for row in _contradicting(rows, whole))

@@ -58,7 +58,7 @@ def frozen_features(
             for digest in digests
         ],
         frozen.output_shape,
-        "looking at photos",
+        "computing features",
     )
     position = {digest: i for i, digest in enumerate(digests)}
     features = rows[[position[photo.sha256] for photo in photos]].astype(np.float32)

@@ -1,8 +1,8 @@
 """A stand-in data set: five kinds of flowers, drawn by numpy and Pillow instead of photographed.
 
 A flower is a mesh in three dimensions, so that views, foreshortening and shading follow from one
-turn of the mesh. Colours, backgrounds and light overlap between the classes on purpose: what
-tells them apart is the shape, as it is in photos.
+turn of the mesh. Colours, backgrounds and light overlap between the classes on purpose: only
+the shape distinguishes them, as in photos.
 """
 
 from pathlib import Path
@@ -93,7 +93,7 @@ def _mesh(corners: Floats, rgb: Floats, alpha: float = 1.0) -> Mesh:
 
 
 def _ring(rng: Rng, petal: _Petal, count: int, start: float, paint: Floats, depth: float) -> Mesh:
-    """`count` petals from azimuth `start` (rad) on; `depth` is the brightness of their feet."""
+    """`count` petals from azimuth `start` (rad) upwards; `depth`: brightness at their feet."""
     u = (1 - np.cos(np.linspace(0, np.pi, petal.steps[0] + 1))) / 2  # dense where outlines bend
     v = np.linspace(-1, 1, petal.steps[1] + 1)
     swing, bend, growth, twist = rng.normal(0, petal.jitter, (4, count, 1))
@@ -229,7 +229,7 @@ def _noise(rng: Rng, size: tuple[int, int], rows: int, columns: int) -> Floats:
 
 
 def _backdrop(rng: Rng, size: tuple[int, int]) -> Image.Image:
-    """What is behind the flowers: a textured ground, blobs of petal colours, blades of grass."""
+    """The background: a textured ground, blobs of petal colours, blades of grass."""
     dark, light, (rows, columns), spread = _BACKDROPS[rng.integers(len(_BACKDROPS))]
     grain = 0.65 * _noise(rng, size, rows, columns)
     grain = grain + 0.35 * _noise(rng, size, 3 * rows, 3 * columns)
@@ -247,7 +247,7 @@ def _backdrop(rng: Rng, size: tuple[int, int]) -> Image.Image:
 
 
 def _grass(image: Image.Image, rng: Rng, count: int) -> None:
-    """Blades from below the picture upwards, none if `count` is negative."""
+    """Blades that rise from below the picture; none if `count` is negative."""
     draw, (width, height) = ImageDraw.Draw(image), image.size
     for _ in range(count):
         x, lean = rng.uniform(-0.1, 1.1) * width, rng.normal(0, 0.15) * width
@@ -298,7 +298,7 @@ def _plant(canvas: Image.Image, rng: Rng, name: str, paint: Floats, at: _Pose, s
 
 
 def _pose(rng: Rng, class_name: str, reach: tuple[float, float]) -> _Pose:
-    """Somewhere around the middle, small flowers further astray, with a radius within `reach`."""
+    """A place around the middle (small flowers farther off) and a radius within `reach`."""
     radius = rng.uniform(*reach)
     x, y = np.clip(rng.normal(0.5, 0.45 * (0.62 - radius), 2), 0.1, 0.9)
     tilt = rng.triangular(0.0, _KINDS[class_name][1], 1.65)
@@ -350,14 +350,14 @@ def render_flower(class_name: str, rng: Rng, size_px: int = 256) -> Image.Image:
 
     Args:
         class_name: one of `CLASS_NAMES`.
-        rng: where every choice comes from; the same state gives the same pixels.
+        rng: source of all random choices; the same state gives the same pixels.
         size_px: length of the longer side in pixels, at least `MIN_SIZE_PX`.
 
     Returns:
         A picture of mode RGB: square half of the time, else with one side down to 7/8 as long.
 
     Raises:
-        UsageError: on an unknown class or too small a size.
+        UsageError: if the class is unknown or the size too small.
     """
     if class_name not in _KINDS or size_px < MIN_SIZE_PX:
         raise UsageError(f"cannot render a {class_name!r} of {size_px} px")
@@ -378,14 +378,14 @@ def render_data_set(
         How many pictures this call has written; 0 if all were there.
 
     Raises:
-        UsageError: on a number that is too small, or a folder of another seed or size.
+        UsageError: if a number is too small, or the folder has another seed or size.
         OSError: if the folder cannot be written.
     """
     if photos_per_class < 1 or seed < 0 or size_px < MIN_SIZE_PX:
         raise UsageError(f"cannot render {photos_per_class} of {size_px} px with seed {seed}")
     note, made_with = folder / NOTE_NAME, f"seed {seed}, {size_px} px"
     if note.exists() and made_with not in note.read_text(encoding="utf-8"):
-        raise UsageError(f"{folder} was not rendered with {made_with}: take another folder")
+        raise UsageError(f"{folder} was not rendered with {made_with}: name another folder")
     keys = [(k, index) for k in range(len(CLASS_NAMES)) for index in range(photos_per_class)]
     paths = {(k, i): folder / CLASS_NAMES[k] / f"{CLASS_NAMES[k]}_{i:04d}.jpg" for k, i in keys}
     missing = [key for key in keys if not paths[key].exists()]

@@ -173,7 +173,7 @@ def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
     return [
         photo.problem
         or (
-            f"the same bytes stand in the classes {', '.join(sorted(labels[photo.sha256]))}"
+            f"the same bytes are in the classes {', '.join(sorted(labels[photo.sha256]))}"
             if len(labels[photo.sha256]) > 1
             else ""
         )

@@ -30,7 +30,7 @@ class TrainConfig(FitSettings):
     architecture: Architecture = field(default_factory=Architecture)
     seed: int = 0
     epochs: int = 10
-    """Epochs of fine-tuning; 0 trains the head alone."""
+    """Epochs of fine-tuning; 0 trains only the head."""
     views: int = 8
     """Cached views per training photo; the first is the photo as the device prepares it."""
     first_trained_block: int = 13

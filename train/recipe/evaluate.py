@@ -20,7 +20,7 @@ from device.workstation.training import (
     Tested,
     Validated,
 )
-from train.recipe.finetune import Figures, Progressed
+from train.recipe.finetune import Figures, TuningState
 from train.recipe.photos import Labels, Photos
 
 Floats = npt.NDArray[np.float32]
@@ -92,14 +92,14 @@ def _mistakes(photos: Photos, truth: Labels, probabilities: Floats) -> tuple[Mis
     )
 
 
-def validated(progressed: Progressed, n: int) -> Validated:
+def validated(tuned: TuningState, n: int) -> Validated:
     """The figures of the validation part, of `n` photos."""
-    return Validated(n, progressed.best_accuracy, progressed.head_only_accuracy)
+    return Validated(n, tuned.best_accuracy, tuned.head_only_accuracy)
 
 
-def history(progressed: Progressed) -> tuple[Epoch, ...]:
+def history(tuned: TuningState) -> tuple[Epoch, ...]:
     """The figures of every epoch."""
-    return tuple(_epoch(number, figures) for number, figures in enumerate(progressed.history))
+    return tuple(_epoch(number, figures) for number, figures in enumerate(tuned.history))
 
 
 def _epoch(number: int, figures: Figures) -> Epoch:

@@ -42,20 +42,20 @@ class Figures:
     """How good the averaged weights are after an epoch."""
 
     train_loss: float
-    """NaN for the head alone."""
+    """NaN if only the head is trained."""
     val_loss: float
     """NaN if the weights diverged."""
     val_accuracy: float
 
 
 @dataclass
-class Progressed:
+class TuningState:
     """The progress of fine-tuning: what a resumed run needs, and the best weights so far."""
 
     epoch: int = 0
     history: list[Figures] = field(default_factory=list)
     best_epoch: int = 0
-    """Epochs count from 1; 0 is the head alone on the untouched backbone."""
+    """Epochs count from 1; 0 is the new head on the unchanged backbone."""
     best: list[npt.NDArray[Any]] = field(default_factory=list)
     interrupted: bool = False
 
@@ -139,38 +139,36 @@ class FineTuner:
         self._step = tf.function(self._train_step, autograph=False, jit_compile=False)
         self._predict = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False))
 
-    def run(self, state_path: Path, log: Callable[[int, Figures], None]) -> Progressed:
+    def run(self, state_path: Path, log: Callable[[int, Figures], None]) -> TuningState:
         """Train all epochs, or the remaining ones of an interrupted run; the model keeps the best.
 
         Args:
             state_path: .npz that is written after each epoch and read at the start.
             log: called with each finished epoch and its figures.
         """
-        progressed = self._restore(state_path) or self._begin()
+        tuned = self._restore(state_path) or self._begin()
         with _InterruptOnce() as interrupted, _progress_bar() as progress:
             total = self._steps * self._config.epochs
-            task = progress.add_task("", total=total, completed=progressed.epoch * self._steps)
-            while progressed.epoch < self._config.epochs and not interrupted():
+            task = progress.add_task("", total=total, completed=tuned.epoch * self._steps)
+            while tuned.epoch < self._config.epochs and not interrupted():
                 progress.stop()
                 with interrupted.at_once():
-                    self._prepare_views(progressed.epoch)
+                    self._prepare_views(tuned.epoch)
                 progress.start()
                 if interrupted():
                     break
-                describe(progress, task, progressed, self._config.epochs)
-                loss = self._train_epoch(
-                    progressed.epoch, lambda: progress.advance(task), interrupted
-                )
+                describe(progress, task, tuned, self._config.epochs)
+                loss = self._train_epoch(tuned.epoch, lambda: progress.advance(task), interrupted)
                 if interrupted():
                     break
-                progressed.epoch += 1
-                self._validate(progressed, loss)
-                log(progressed.epoch, progressed.history[-1])
-                self._save(state_path, progressed)
-            describe(progress, task, progressed, self._config.epochs)
-            progressed.interrupted = interrupted()
-        assign(self._model.trainable_variables, progressed.best)
-        return progressed
+                tuned.epoch += 1
+                self._validate(tuned, loss)
+                log(tuned.epoch, tuned.history[-1])
+                self._save(state_path, tuned)
+            describe(progress, task, tuned, self._config.epochs)
+            tuned.interrupted = interrupted()
+        assign(self._model.trainable_variables, tuned.best)
+        return tuned
 
     def logits(self, activations: Activations) -> npt.NDArray[np.float32]:
         """float32 (n, classes) for cached activations, with the model's current weights."""
@@ -188,10 +186,10 @@ class FineTuner:
         for number in range(self._offered(epoch)):
             _ = self._views[number]
 
-    def _begin(self) -> Progressed:
-        progressed = Progressed()
-        self._validate(progressed, float("nan"))
-        return progressed
+    def _begin(self) -> TuningState:
+        tuned = TuningState()
+        self._validate(tuned, float("nan"))
+        return tuned
 
     def _train_epoch(
         self, epoch: int, advance: Callable[[], None], interrupted: Callable[[], bool]
@@ -231,45 +229,45 @@ class FineTuner:
         self._averaged.update(decay)
         return loss
 
-    def _validate(self, progressed: Progressed, train_loss: float) -> None:
+    def _validate(self, tuned: TuningState, train_loss: float) -> None:
         """Measure the averaged weights on the validation part and keep them if they are best."""
         with self._averaged.swapped_in() as averaged:
             logits = self.logits(self._val)
         accuracy = float((logits.argmax(axis=1) == self._val_labels).mean())
         likelihood = log_softmax(logits, axis=1)[np.arange(len(logits)), self._val_labels]
         val_loss = float(-likelihood.mean())
-        progressed.history.append(Figures(train_loss, val_loss, accuracy))
-        best = progressed.history[progressed.best_epoch]
+        tuned.history.append(Figures(train_loss, val_loss, accuracy))
+        best = tuned.history[tuned.best_epoch]
         # If equal, the later epoch wins: its learning rate is lower.
         # Diverged (NaN) weights always name one class, which may be right as often as others.
         better = accuracy >= best.val_accuracy and np.isfinite(val_loss)
-        if not progressed.best or better:
-            progressed.best_epoch, progressed.best = progressed.epoch, averaged
+        if not tuned.best or better:
+            tuned.best_epoch, tuned.best = tuned.epoch, averaged
 
     def _state(self) -> list[Any]:
         weights = self._model.trainable_variables
         return [*weights, *self._averaged.variables, *self._optimizer.variables]
 
-    def _save(self, path: Path, progressed: Progressed) -> None:
+    def _save(self, path: Path, tuned: TuningState) -> None:
         record = {
-            "epoch": progressed.epoch,
-            "history": [asdict(figures) for figures in progressed.history],
-            "best_epoch": progressed.best_epoch,
+            "epoch": tuned.epoch,
+            "history": [asdict(figures) for figures in tuned.history],
+            "best_epoch": tuned.best_epoch,
         }
         arrays: dict[str, Any] = {f"state_{i}": np.asarray(v) for i, v in enumerate(self._state())}
-        arrays |= {f"best_{i}": value for i, value in enumerate(progressed.best)}
+        arrays |= {f"best_{i}": value for i, value in enumerate(tuned.best)}
         with replacing(path) as part:
             np.savez(part, record=np.array(json.dumps(record)), **arrays)
 
-    def _restore(self, path: Path) -> Progressed | None:
+    def _restore(self, path: Path) -> TuningState | None:
         """The state that an interrupted run saved; a damaged file is reported and ignored."""
         if not path.exists():
             return None
         try:
             with np.load(path, allow_pickle=False) as saved:
-                progressed = _progressed(json.loads(str(saved["record"])))
+                tuned = _read_state(json.loads(str(saved["record"])))
                 count = len(self._model.trainable_variables)
-                progressed.best = [saved[f"best_{i}"] for i in range(count)]
+                tuned.best = [saved[f"best_{i}"] for i in range(count)]
                 state = [saved[f"state_{i}"] for i in range(len(self._state()))]
             if [value.shape for value in state] != [tuple(v.shape) for v in self._state()]:
                 raise ValueError("it belongs to another network")
@@ -280,13 +278,13 @@ class FineTuner:
             )
             return None
         assign(self._state(), state)
-        return progressed
+        return tuned
 
 
-def _progressed(record: dict[str, Any]) -> Progressed:
+def _read_state(record: dict[str, Any]) -> TuningState:
     """Read the record of a saved state; weights are added later."""
     history = [Figures(**figures) for figures in record["history"]]
-    return Progressed(record["epoch"], history, record["best_epoch"])
+    return TuningState(record["epoch"], history, record["best_epoch"])
 
 
 class _InterruptOnce:
@@ -325,8 +323,8 @@ def _progress_bar() -> Progress:
     return Progress(*columns, console=Console(stderr=True))
 
 
-def describe(progress: Progress, task: Any, progressed: Progressed, epochs: int) -> None:
+def describe(progress: Progress, task: Any, tuned: TuningState, epochs: int) -> None:
     """Show the epoch and the best validation accuracy so far on the progress bar."""
-    best = f"best val {progressed.best_accuracy:.1%}"
-    text = f"fine-tuning, epoch {progressed.epoch}/{epochs}, {best}"
+    best = f"best val {tuned.best_accuracy:.1%}"
+    text = f"fine-tuning, epoch {tuned.epoch}/{epochs}, {best}"
     progress.update(task, description=text)

@@ -45,7 +45,7 @@ from train.network.temperature import Calibrated, calibrate
 from train.network.weights import Convolution, weights_sha256
 from train.recipe.config import TrainConfig
 from train.recipe.evaluate import history, predict, tested, validated
-from train.recipe.finetune import Figures, FineTuner, Progressed, fit_head
+from train.recipe.finetune import Figures, FineTuner, TuningState, fit_head
 from train.recipe.photos import Photos, read_photos
 from train.report.publish import write_report
 from train.stamps import code_digest
@@ -156,10 +156,10 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
     with training.watch.step("fine_tuning"):
         key = _digest(views_key, config.record(), code_digest(FIT_CODE))
         state = training.cache / f"{key}.state.npz"
-        progressed, logits = _fine_tune(training, views, val, state)
+        tuned, logits = _fine_tune(training, views, val, state)
     calibrated = calibrate(training.network, logits, training.photos.numbers(Part.VAL))
     with training.watch.step("evaluation"):
-        metrics = _evaluate(training, progressed, calibrated)
+        metrics = _evaluate(training, tuned, calibrated)
     _write(training, metrics, made_by)
     return metrics
 
@@ -234,7 +234,7 @@ def _fit_head(training: _Training, train: Activations, val: Activations) -> None
 
 def _fine_tune(
     training: _Training, views: Views, val: Activations, state: Path
-) -> tuple[Progressed, npt.NDArray[np.float32]]:
+) -> tuple[TuningState, npt.NDArray[np.float32]]:
     """Fine-tune; gives the progress, and the kept network's logits for the validation part."""
     tuner = FineTuner(
         between(training.network, training.config.cut, "logits"),
@@ -255,14 +255,14 @@ def _fine_tune(
             training.watch.epoch_ended()
 
         training.watch.epoch_ended()
-        progressed = tuner.run(state, log)
+        tuned = tuner.run(state, log)
     for stale in state.parent.glob("*.state.npz"):
         if stale != state:
             stale.unlink()
-    return progressed, tuner.logits(val)
+    return tuned, tuner.logits(val)
 
 
-def _evaluate(training: _Training, progressed: Progressed, calibrated: Calibrated) -> Metrics:
+def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -> Metrics:
     """Evaluate the kept network on the test part."""
     photos = training.photos
     probabilities = predict(training.network, photos, training.config.preprocessing)
@@ -272,11 +272,11 @@ def _evaluate(training: _Training, progressed: Progressed, calibrated: Calibrate
         weights_sha256=weights_sha256(training.convolutions),
         labels=photos.labels,
         test=tested(photos, probabilities),
-        validation=validated(progressed, len(photos.rows[Part.VAL])),
+        validation=validated(tuned, len(photos.rows[Part.VAL])),
         calibration=calibrated.record(probabilities, photos.numbers(Part.TEST)),
-        history=history(progressed),
-        best_epoch=progressed.best_epoch,
-        interrupted=progressed.interrupted,
+        history=history(tuned),
+        best_epoch=tuned.best_epoch,
+        interrupted=tuned.interrupted,
         weight_change=weight_changes(training.network, training.convolutions),
     )
 

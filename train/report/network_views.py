@@ -96,7 +96,7 @@ def _peaks(maps: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
 
 
 def most_telling(candidates: Sequence[Candidate], seen: Survey) -> int:
-    """The colourful photo with a clear object that the network is sure of and right about.
+    """The index of a colourful photo with a clear object, classified correctly and confidently.
 
     If it is wrong about all photos, a wrong one is taken: the chapter explains that as well.
     """

@@ -140,8 +140,8 @@ def test_copies_contradictions_and_bursts_are_told_apart() -> None:
     }
     assert gone == {
         rows[1].path: f"the same bytes as {rows[0].path}",
-        rows[2].path: "the same picture stands in the classes rose, tulip",
-        rows[3].path: "the same picture stands in the classes rose, tulip",
+        rows[2].path: "the same picture is in the classes rose, tulip",
+        rows[3].path: "the same picture is in the classes rose, tulip",
     }
 
 

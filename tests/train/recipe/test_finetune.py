@@ -19,7 +19,7 @@ from device.contract.preprocess import Preprocessing, prepare
 from train.data.augment import recoloured, view
 from train.network.cache import Views
 from train.recipe.config import TrainConfig
-from train.recipe.finetune import HEAD_ITERATIONS, HEAD_STRENGTHS, FineTuner, Progressed, fit_head
+from train.recipe.finetune import HEAD_ITERATIONS, HEAD_STRENGTHS, FineTuner, TuningState, fit_head
 
 Activations = npt.NDArray[np.float16]
 
@@ -58,14 +58,14 @@ class Task:
 
     def run(
         self, state: Path, after: Callable[[int], None] = lambda epoch: None, **changes: Any
-    ) -> tuple[FineTuner, Progressed]:
+    ) -> tuple[FineTuner, TuningState]:
         """Train; `after` is called with each finished epoch, after it was saved or logged."""
         tuner = self.tuner(replace(CONFIG, **changes))
         save = tuner._save
 
-        def saved(path: Path, progressed: Progressed) -> None:
-            save(path, progressed)
-            after(progressed.epoch)
+        def saved(path: Path, tuned: TuningState) -> None:
+            save(path, tuned)
+            after(tuned.epoch)
 
         tuner._save = saved  # type: ignore[method-assign]
         return tuner, tuner.run(state, lambda epoch, _: self.logged.append(epoch))
@@ -88,7 +88,7 @@ def die_after(last: int) -> Callable[[int], None]:
     return after
 
 
-def same(first: Progressed, second: Progressed) -> None:
+def same(first: TuningState, second: TuningState) -> None:
     assert first.history[1:] == second.history[1:]
     assert first.best_epoch == second.best_epoch
     for a, b in zip(first.best, second.best, strict=True):
@@ -102,10 +102,10 @@ def loss(tuner: FineTuner, task: Task) -> float:
 
 
 def test_training_learns(task: Task, tmp_path: Path) -> None:
-    _, progressed = task.run(tmp_path / "state.npz")
-    losses = [figures.val_loss for figures in progressed.history]
+    _, tuned = task.run(tmp_path / "state.npz")
+    losses = [figures.val_loss for figures in tuned.history]
     assert len(losses) == CONFIG.epochs + 1
-    assert losses[progressed.best_epoch] < 0.9 * losses[0]
+    assert losses[tuned.best_epoch] < 0.9 * losses[0]
     assert task.logged == [1, 2, 3, 4]
 
 
@@ -233,9 +233,9 @@ def test_ctrl_c_while_a_view_is_computed_ends_at_once(task: Task, tmp_path: Path
 
     before = signal.getsignal(signal.SIGINT)
     task.views = on_demand(task, press)
-    tuner, progressed = task.run(tmp_path / "state.npz")
-    assert progressed.interrupted and progressed.epoch == 2
-    assert loss(tuner, task) == pytest.approx(progressed.history[progressed.best_epoch].val_loss)
+    tuner, tuned = task.run(tmp_path / "state.npz")
+    assert tuned.interrupted and tuned.epoch == 2
+    assert loss(tuner, task) == pytest.approx(tuned.history[tuned.best_epoch].val_loss)
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -250,8 +250,8 @@ def test_a_second_ctrl_c_is_the_usual_one(task: Task, tmp_path: Path) -> None:
 
 def test_no_epochs_leave_the_head_as_it_was(task: Task, tmp_path: Path) -> None:
     before = task.tuner().logits(task.val)
-    tuner, progressed = task.run(tmp_path / "state.npz", epochs=0)
-    assert progressed.best_epoch == 0 and len(progressed.history) == 1
+    tuner, tuned = task.run(tmp_path / "state.npz", epochs=0)
+    assert tuned.best_epoch == 0 and len(tuned.history) == 1
     assert np.array_equal(tuner.logits(task.val), before)
     assert not task.logged
 
@@ -261,9 +261,9 @@ def test_the_kept_weights_are_the_best_that_were_validated(
     task: Task, tmp_path: Path, learning_rate: float
 ) -> None:
     """Also where training diverges, at the last rate to NaN."""
-    tuner, progressed = task.run(tmp_path / "state.npz", learning_rate=learning_rate)
-    best = progressed.history[progressed.best_epoch]
-    assert best.val_accuracy == max(figures.val_accuracy for figures in progressed.history)
+    tuner, tuned = task.run(tmp_path / "state.npz", learning_rate=learning_rate)
+    best = tuned.history[tuned.best_epoch]
+    assert best.val_accuracy == max(figures.val_accuracy for figures in tuned.history)
     assert np.isfinite(tuner.logits(task.val)).all()
     assert loss(tuner, task) == pytest.approx(best.val_loss, rel=1e-4)
 
@@ -273,8 +273,8 @@ def test_few_photos_make_at_least_one_step(tmp_path: Path, count: int) -> None:
     task = Task.make()
     task.labels = task.labels[:count]
     task.views = [part[:count] for part in task.views]
-    _, progressed = task.run(tmp_path / "state.npz", epochs=1)
-    assert np.isfinite(progressed.history[1].train_loss)
+    _, tuned = task.run(tmp_path / "state.npz", epochs=1)
+    assert np.isfinite(tuned.history[1].train_loss)
 
 
 # --- the head -------------------------------------------------------------------------------------
