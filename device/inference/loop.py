@@ -225,9 +225,10 @@ class Preparer:
         try:
             return self._poll(source, until_s)
         finally:
+            # Nobody is told: while frames are taken in turn, the own thread rests, and waking it
+            # for each frame would cost two changes of context.
             with self._turn:
                 self._fetching = False
-                self._turn.notify_all()
 
     def _poll(self, source: Polled, until_s: float) -> Frame | None:
         while self._pace.wait(self._stop, until_s):
