@@ -258,15 +258,19 @@ include tests/environments.mk tests/bench/bench.mk tests/emulated/emulated.mk
 # --- checks ---------------------------------------------------------------------------------------
 
 # options and paths for pytest: PYTEST="-k split"; paths
-# below tests/device alone need no TensorFlow
+# below tests/device alone need no TensorFlow and leave
+# out slow tests
 PYTEST ?=
 
 device_tests := tests/device tests/device/%
 # Not empty if PYTEST names paths and all of them are below tests/device.
 light := $(if $(filter-out $(device_tests),$(filter tests tests/% ./% ../% /% %.py,$(PYTEST))),,$(filter $(device_tests),$(PYTEST)))
+# The inner loop: four at once, since most of these tests wait, and without those that take long.
+side_by_side := -n 4 --dist worksteal -m "not slow"
 test_needs := $(if $(light),$(LIGHT_READY),$(READY) $(PEERS) $(BUILD)/wheel/ready $(WEIGHTS_READY))
 test: $(test_needs) ## set up and run the tests
-	@FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY),$(PY)) -m pytest $(PYTEST)
+	@$(if $(light),echo "tests marked slow are left out; \`make test\` runs them all")
+	@FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY) -m pytest $(side_by_side),$(PY) -m pytest) $(PYTEST)
 
 check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
 	@$(LIGHT_PY) -m ruff check .

@@ -161,6 +161,8 @@ def test_tests_of_the_device_alone_set_up_the_light_environment_alone(
     found = [name for name in made if f"touch {tmp_path}" in done.stdout and name in done.stdout]
     assert found == ([made[0]] if light else list(made[1:]))
     assert (f"{tmp_path}/light/bin/python -m pytest" in done.stdout) == light
+    # What is left out is said.
+    assert ("tests marked slow are left out" in done.stdout) == light
 
 
 def test_the_wheel_is_built_again_after_a_change_in_any_folder_of_the_device_package(

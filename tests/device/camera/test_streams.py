@@ -112,6 +112,7 @@ def test_key_frames_in_pieces_are_whole_and_the_user_learns_how_to_mend_it(
     assert "config-interval=1" in record.getMessage()
 
 
+@pytest.mark.slow
 def test_a_stream_that_arrives_damaged_is_told_once_with_what_may_help(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_stream_s_frames_come_upright_too() -> None:
 # --- a decoder that falls behind -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_frames_of_a_decoder_that_is_too_slow_stay_young_and_tell_their_age() -> None:
     with rtsp_camera(Habits("libx264", fps=25, key_interval=25, stamped=True)) as camera:
         started_s, ages, told = time.monotonic(), [], []

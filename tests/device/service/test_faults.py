@@ -111,6 +111,7 @@ def test_a_full_disk_is_said_once_and_lines_go_on_when_there_is_room(
     assert told(service.log) == [FULL, FREE] * times and times <= 3
 
 
+@pytest.mark.slow
 def test_collecting_is_turned_on_by_a_reload_and_stays_in_a_small_disk(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -142,6 +143,7 @@ min_free_mb = 0
 # --- damaged pictures -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ten_thousand_damaged_pictures_crash_nothing() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.support.device.damaged_pictures", str(DAMAGED_PICTURES)],

@@ -103,6 +103,7 @@ def test_a_folder_is_served_to_its_end(tiny_bundle: Path, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_a_csi_camera_that_hangs_ends_the_service_for_its_manager_to_restart(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:

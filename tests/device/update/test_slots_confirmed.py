@@ -219,6 +219,7 @@ def test_an_update_that_worked_for_a_while_is_confirmed_by_the_service(
 COMMANDS = ("install", "install --trial", "confirm", "revert", "rollback", "status")
 
 
+@pytest.mark.slow
 @given(
     commands=st.lists(
         st.sampled_from([*COMMANDS, "no current", "no confirmed"]), min_size=1, max_size=8
