@@ -193,20 +193,26 @@ class Orientation:
     """How to rotate pictures; files say so for each one, streams about once per key frame."""
 
     def __init__(self) -> None:
-        self._matrix, self._named = UPRIGHT, False
+        self._matrix = UPRIGHT
+        # Of the group of pictures since the last key frame: whether it had the information, and
+        # whether more than its key frame was decoded.
+        self._named = self._continued = False
 
     def see(self, picture: Any) -> Matrix:
         """The orientation of PyAV's next picture; groups without any information are upright."""
         data = next((d for d in picture.side_data if d.type.name == "DISPLAYMATRIX"), None)
+        if picture.key_frame:
+            # With some encoders the picture after the key frame has it, and a late stream is
+            # followed from key frame to key frame: a key frame alone proves nothing.
+            if self._continued and not self._named:
+                self._matrix = UPRIGHT
+            self._named = False
+        self._continued = not picture.key_frame
         if data is not None:
             a, b, _, c, d = (
                 int(number) for number in np.frombuffer(memoryview(data), np.int32)[:5]
             )
             self._matrix, self._named = (a, b, c, d), True
-        elif picture.key_frame:
-            # With some encoders the picture after the key frame has it.
-            self._matrix = self._matrix if self._named else UPRIGHT
-            self._named = False
         return self._matrix
 
 

@@ -94,6 +94,14 @@ def test_an_orientation_holds_until_a_whole_group_of_pictures_has_none() -> None
     assert orientation.see(Picture(True)) == UPRIGHT
 
 
+def test_key_frames_alone_take_no_orientation_back() -> None:
+    # A late stream is followed from key frame to key frame, past the pictures that have it.
+    orientation = Orientation()
+    turned = (0, 1, -1, 0)
+    seen = [Picture(True), named(False, *turned), *[Picture(True)] * 3]
+    assert [orientation.see(each) for each in seen] == [UPRIGHT, *[turned] * 4]
+
+
 @pytest.mark.parametrize("degrees", [*range(0, 45, 15), *range(60, 135, 15), 180, 195, 255, 285])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_any_angle_is_taken_for_the_nearest_quarter(degrees: int, mirrored: bool) -> None:
