@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 START_S = 20
+STARTS = 3
 PHONE, DESKTOP = (390, 844), (1280, 900)
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -98,20 +99,33 @@ def driver() -> Iterator[str]:
     """The address of a running chromedriver; skips where there is none, or no browser."""
     if not shutil.which("chromedriver") or not any(map(shutil.which, BROWSERS)):
         pytest.skip("no Chromium to drive: apt-get install chromium chromium-driver")
-    process = subprocess.Popen(
-        ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    process, port = _started()
     try:
-        yield f"http://127.0.0.1:{_port(process)}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(START_S)
 
 
-def _port(process: "subprocess.Popen[str]") -> int:
+def _started() -> "tuple[subprocess.Popen[str], int]":
+    """A chromedriver and its port; several that start at once may want the same one."""
+    for _ in range(STARTS):
+        process = subprocess.Popen(
+            ["chromedriver", "--port=0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        if port := _port(process):
+            return process, port
+        process.wait(START_S)
+    raise AssertionError("chromedriver did not start")
+
+
+def _port(process: "subprocess.Popen[str]") -> int | None:
     assert process.stdout is not None
     for line in process.stdout:
         words = line.rstrip(".\n").split()
         if "port" in words and words[-1].isdigit() and words[-1] != "0":
             return int(words[-1])
-    raise AssertionError("chromedriver did not start")
+    return None
