@@ -265,8 +265,8 @@ PYTEST ?=
 device_tests := tests/device tests/device/%
 # Not empty if PYTEST names paths and all of them are below tests/device.
 light := $(if $(filter-out $(device_tests),$(filter tests tests/% ./% ../% /% %.py,$(PYTEST))),,$(filter $(device_tests),$(PYTEST)))
-# The inner loop: four at once, since most of these tests wait, and without those that take long.
-side_by_side := -n 4 --dist worksteal -m "not slow"
+# The inner loop: eight at once, since most of these tests wait, and without those that take long.
+side_by_side := -n 8 --dist worksteal -m "not slow"
 test_needs := $(if $(light),$(LIGHT_READY),$(READY) $(PEERS) $(BUILD)/wheel/ready $(WEIGHTS_READY))
 test: $(test_needs) ## set up and run the tests
 	@$(if $(light),echo "tests marked slow are left out; \`make test\` runs them all")

@@ -239,6 +239,7 @@ def test_the_self_test_fails_when_more_photos_than_allowed_are_of_another_class(
     assert_one_error_line(run, "2 of 4 photos are of another class (0 allowed)")
 
 
+@pytest.mark.slow
 def test_benchmark_json_has_every_promised_figure(call: Call, tiny_bundle: Path) -> None:
     status, stdout, _ = call("benchmark", "--bundle", tiny_bundle, "--json", "--frames", 5)
     (record,) = lines(stdout)
@@ -252,6 +253,7 @@ def test_benchmark_json_has_every_promised_figure(call: Call, tiny_bundle: Path)
     assert record["resident_mib"] <= record["resident_peak_mib"]
 
 
+@pytest.mark.slow
 def test_the_breakdown_accounts_for_all_work_on_a_frame(call: Call, tiny_bundle: Path) -> None:
     arguments = ("benchmark", "--bundle", tiny_bundle, "--breakdown", "--frames", 5)
     status, stdout, _ = call(*arguments, "--json")

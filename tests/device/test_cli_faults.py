@@ -73,6 +73,7 @@ def test_a_runtime_that_is_not_here_is_one_line(
     assert_one_error_line(run, "no TFLite runtime here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "benchmark"])
 def test_a_source_without_photos_is_one_line(
     command: str, call: Call, tiny_bundle: Path, tmp_path: Path

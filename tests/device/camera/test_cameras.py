@@ -212,6 +212,7 @@ def test_a_hanging_driver_call_is_abandoned_and_the_camera_opened_anew(
     assert watching.fault is None
 
 
+@pytest.mark.slow
 def test_after_too_many_hanging_attempts_only_a_new_process_helps(
     watch: Callable[..., Watching],
 ) -> None:

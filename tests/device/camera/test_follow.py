@@ -243,6 +243,7 @@ def test_a_lag_is_the_same_after_a_day_of_clocks_that_drift(
 # --- what nobody looks at ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     period_s=st.floats(0.05, 60),

@@ -280,6 +280,7 @@ def parts_of(folder: Path) -> Parts:
     return Parts(**paths)
 
 
+@pytest.mark.slow
 def test_a_stock_image_is_changed_on_its_boot_partition_alone(kernel: Path, tmp_path: Path) -> None:
     need("sfdisk")
     base = stock(tmp_path, kernel)

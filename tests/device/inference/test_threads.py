@@ -176,6 +176,7 @@ def test_the_real_loop_is_measured_with_frames_of_the_real_size(
     assert 0 < timing.invoke_s < timing.frame_s
 
 
+@pytest.mark.slow
 def test_the_check_in_a_child_tells_the_best_way(tiny_bundle: Path) -> None:
     bundle, config = contract.load(tiny_bundle), InferenceConfig(load_timeout_s=60)
     fastest = Trial().check(bundle, "ai-edge-litert", config, Workload(math.inf))

@@ -204,6 +204,7 @@ def test_a_camera_s_fault_during_a_reload_does_not_end_the_camera_after_it(
             held.service._handle(SourceEnded(held.service._run_number, fault))
 
 
+@pytest.mark.slow
 def test_a_camera_that_was_away_is_not_read_by_two_after_a_reload(
     camera: MjpegCamera, tiny_bundle: Path, hold: Any
 ) -> None:
@@ -331,6 +332,7 @@ sys.exit(__main__.main(["serve", "--config", "any.toml"]))
 # --- what the camera learns of the settings -------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stream_s_pictures_are_made_at_the_rate_of_the_settings_and_a_reload_changes_it(
     hold: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def asked(port: int, path: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "secret",
     ["admin:ZqZq%40%23%2F7X7X@", "ZqZq%407X7X:ZqZq@a:7X7X@", ""],

@@ -122,6 +122,7 @@ def test_a_csi_camera_that_hangs_ends_the_service_for_its_manager_to_restart(
     assert not any("Traceback" in line for line in service.log)
 
 
+@pytest.mark.slow
 def test_the_frame_rate_drops_while_the_firmware_throttles(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_the_frame_rate_drops_while_the_firmware_throttles(
 # --- hot swap -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_replaced_bundle_is_swapped_in_and_a_broken_one_is_not(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -237,6 +239,7 @@ def test_the_manager_hears_ready_watchdog_reload_and_stop_in_order(
 STARTING = "StatusText=0 labels, 0.0 frames/s, camera connecting"
 
 
+@pytest.mark.slow
 def test_a_rollout_sees_the_labels_of_a_service_that_gives_one_every_20_seconds(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -258,6 +261,7 @@ def test_a_rollout_sees_the_labels_of_a_service_that_gives_one_every_20_seconds(
     assert not any(re.search(pattern, status) for status in (*before, STARTING))
 
 
+@pytest.mark.slow
 def test_the_watchdog_is_fed_while_the_camera_is_gone(tiny_bundle: Path, tmp_path: Path) -> None:
     with manager(tmp_path) as (address, messages):
         source = "http://127.0.0.1:9/"
@@ -267,6 +271,7 @@ def test_the_watchdog_is_fed_while_the_camera_is_gone(tiny_bundle: Path, tmp_pat
     assert not service.lines
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_reading_does_not_stop_the_service(
     camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
 """Updates cut at random moments; `make soak` asks for 1,000."""
 
 
+@pytest.mark.slow
 def test_an_update_killed_anywhere_leaves_a_whole_bundle_and_the_next_succeeds(
     tmp_path: Path, files: Files, other: Files
 ) -> None:

@@ -286,6 +286,7 @@ def test_online_is_said_until_it_was_taken(
 # --- two of one name --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_clients_of_one_id_say_so_and_come_back_ever_more_slowly(
     broker: Broker,
     make: Make,

@@ -288,6 +288,7 @@ def test_unknown_paths_are_404_and_other_methods_405(page: Web) -> None:
 # --- many clients -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_hundred_stuck_clients_are_refused_or_dropped_and_frames_go_on(
     page: Web, surroundings: Surroundings
 ) -> None:
