@@ -1,12 +1,10 @@
 """What the device's web server promises: no client gets more of it than its share."""
 
-import asyncio
 import gc
 import http.client
 import logging
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -18,24 +16,13 @@ from hypothesis import given
 from device.errors import OutputError
 from device.outputs.http import places
 from device.outputs.http import server as http_server
-from device.outputs.http.messages import Request, Response, text
+from device.outputs.http.messages import Request
 from device.outputs.http.server import HttpServer
+from tests.device.outputs.http.talk import GET, HUGE, answer, everything, link, reply
 from tests.support.device.http_bytes import requests
 from tests.support.timing import Stopwatch, eventually
 
-HUGE = bytes(50_000_000)
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 Start = Callable[[], HttpServer]
-
-
-async def answer(request: Request) -> Response:
-    if request.path == "/fault":
-        raise ValueError("a fault of the program")
-    if request.path == "/huge":
-        return Response(200, HUGE)
-    if request.path == "/slow":
-        await asyncio.sleep(30)
-    return text(200, f"{request.method} {request.path} {dict(request.query)} {len(request.body)}")
 
 
 @pytest.fixture
@@ -45,26 +32,6 @@ def server() -> Iterator[HttpServer]:
     yield server
     server.close()
     assert not server._thread.is_alive()
-
-
-def link(server: HttpServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
-
-
-def reply(server: HttpServer, request: bytes) -> bytes:
-    """All that comes back until the server closes the connection."""
-    with closing(link(server)) as connection:
-        with suppress(OSError):  # it may have closed before the last byte
-            connection.sendall(request)
-        return everything(connection)
-
-
-def everything(connection: socket.socket) -> bytes:
-    data = b""
-    with suppress(ConnectionResetError):
-        while chunk := connection.recv(65536):
-            data += chunk
-    return data
 
 
 def ask(server: HttpServer, path: str, method: str = "GET") -> http.client.HTTPResponse:
@@ -277,87 +244,6 @@ def test_connections_beyond_the_limit_are_told_so_and_served_again_later(
         connection.close()
     eventually(lambda: len(server._places) == 0)
     assert ask(server, "/").status == 200
-
-
-@pytest.fixture
-def owned() -> Iterator[HttpServer]:
-    """A server with a token, for `/`; all else is refused."""
-
-    async def guarded(request: Request) -> Response:
-        return await answer(request) if trusts(request) else text(401, "no")
-
-    def trusts(request: Request) -> bool:
-        return request.headers.get("authorization") == "Bearer owner"
-
-    server = HttpServer("owned", guarded, trusts)
-    server.start("127.0.0.1", 0)
-    yield server
-    server.close()
-
-
-def owner(server: HttpServer) -> int:
-    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    with closing(client):
-        client.request("GET", "/", headers={"Authorization": "Bearer owner"})
-        return client.getresponse().status
-
-
-@pytest.mark.parametrize(
-    "habit",
-    [b"", b"GET / HT", GET, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1"],
-    ids=["silent", "half a request", "refused", "half a body"],
-)
-def test_strangers_do_not_lock_the_owner_out(owned: HttpServer, habit: bytes) -> None:
-    stop, answers = threading.Event(), list[int]()
-
-    def strangers() -> None:
-        held = list[socket.socket]()
-        while not stop.is_set():
-            # Forty at a time, and as soon as one is thrown out it comes again.
-            held = [*held[-39:], link(owned)]
-            with suppress(OSError):
-                held[-1].sendall(habit)
-            time.sleep(0.005)
-        for connection in held:
-            connection.close()
-
-    crowd = threading.Thread(target=strangers)
-    crowd.start()
-    try:
-        time.sleep(0.5)
-        answers = [owner(owned) for _ in range(20)]
-    finally:
-        stop.set()
-        crowd.join()
-    assert answers == [200] * 20
-
-
-def test_who_is_refused_does_not_keep_the_connection(owned: HttpServer) -> None:
-    assert b"Connection: close" in reply(owned, GET)
-
-
-def test_who_has_the_token_keeps_the_connection_whoever_comes(owned: HttpServer) -> None:
-    client = http.client.HTTPConnection("127.0.0.1", owned.port, timeout=10)
-    with closing(client):
-        for _ in range(3):
-            client.request("GET", "/", headers={"Authorization": "Bearer owner"})
-            assert client.getresponse().read()
-            local = client.sock.getsockname()
-            crowd = [link(owned) for _ in range(40)]
-            eventually(lambda: len(owned._places) <= 17)
-            for connection in crowd:
-                connection.close()
-            assert client.sock.getsockname() == local
-
-
-def test_only_with_the_token_a_body_may_be_long(owned: HttpServer) -> None:
-    body = b"x" * 1_500_000
-    post = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n"
-    head = post % len(body) + b"Authorization: Bearer owner\r\n\r\n"
-    assert b"POST / {} 1500000" in reply(owned, head + body)
-    assert reply(owned, post % len(body) + b"\r\n").startswith(b"HTTP/1.1 413 ")
-    longer = post % 2_000_001 + b"Authorization: Bearer owner\r\n\r\n"
-    assert reply(owned, longer).startswith(b"HTTP/1.1 413 ")
 
 
 def test_large_cookies_of_other_pages_pass(server: HttpServer) -> None:
