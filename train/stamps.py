@@ -35,6 +35,8 @@ RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "trainin
 """The code that decides which files training writes, and in which format."""
 PAGES = tuple(f"device/workstation/{name}.py" for name in ("measures", "plot_style", "templates"))
 """The code that decides how the pages look and which intervals they show."""
+EVENT_WEIGHTS = "device/workstation/weights.py"
+"""The code that decides how much a photo of an event counts."""
 CODE = {
     "code-data": (
         "train/**/*.py",
@@ -47,6 +49,7 @@ CODE = {
         *PHOTO_RULES,
         *RECORDS,
         *PAGES,
+        EVENT_WEIGHTS,
     ),
     "code-micro": (
         *("train/data/augment.py", "train/data/listed.py"),
@@ -58,6 +61,7 @@ CODE = {
         ),
         *PHOTO_RULES,
         *RECORDS,
+        EVENT_WEIGHTS,
     ),
     "code-convert": (
         *("convert/**/*.py", "convert/**/*.j2", "convert/targets/runtimes.json"),
