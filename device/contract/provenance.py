@@ -1,8 +1,9 @@
 """Where a photo that a device saved comes from, written into the photo itself.
 
 The record is in the JPEG's Exif, so it stays with the file when people copy, rename and sort it.
-Training recognises such photos by it. The model's own uncertainty chose them, so training may
-learn from them, but they must never be used to evaluate a model.
+Training recognises such photos by it. Most of them were chosen by the model's own uncertainty:
+training may learn from them, but they say nothing about how often the model is right. Those with
+the reason `RANDOM` were drawn whatever the answer was, so these alone can say it.
 """
 
 import io
@@ -20,6 +21,8 @@ _DESCRIPTION = 0x010E
 _DEVICE, _SOFTWARE, _TIME = 0x0110, 0x0131, 0x0132
 _MARK = "fieldguide"
 
+RANDOM = "random"
+"""The reason of photos of moments drawn at random; never mixed with others in one figure."""
 REVIEW = "_review"
 """Folder of the photos that nobody has sorted yet, with one subfolder per predicted class."""
 
@@ -29,7 +32,7 @@ class Provenance:
     """How a photo came to be saved."""
 
     reason: str
-    """One of: labelled (by a person), changed, unknown, uncertain."""
+    """One of: labelled (by a person), random (`RANDOM`), changed, unknown, uncertain."""
     label: str
     """What a person said it is, or what the model took it for."""
     top: Mapping[str, float]
@@ -41,6 +44,14 @@ class Provenance:
     model_sha256: str
     source: str
     """Which frame of which camera."""
+    probability: float | None = None
+    """Of a random photo: that a second of running time was drawn, 0..1; its weight is 1 divided by
+    it. None for other photos, and if the record has no number in this range."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the moment was drawn at random, whatever the model said."""
+        return self.reason == RANDOM
 
     def exif(self, software: str) -> bytes:
         """The record as Exif, for Pillow's `save`."""
@@ -72,6 +83,14 @@ def read(data: bytes) -> Provenance | None:
 def _checked(record: Mapping[str, Any]) -> Provenance | None:
     if not isinstance(record.get(_MARK), int):
         return None
-    texts = {f.name: str(record.get(f.name, "")) for f in fields(Provenance) if f.name != "top"}
+    numbers = ("top", "probability")
+    texts = {f.name: str(record.get(f.name, "")) for f in fields(Provenance)}
+    texts = {name: text for name, text in texts.items() if name not in numbers}
     top = {str(name): float(score) for name, score in record.get("top", {}).items()}
-    return Provenance(top=top, **texts)
+    return Provenance(top=top, probability=_share(record.get("probability")), **texts)
+
+
+def _share(value: Any) -> float | None:
+    """A number from 0 to 1; None for anything else, so that the rest of the record still counts."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= 1 else None

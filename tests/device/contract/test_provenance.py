@@ -1,0 +1,51 @@
+"""Promises of the record in a saved photo: why it was saved, and how likely a random one was."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from device.contract.provenance import RANDOM, Provenance, read
+
+RECORD = Provenance(
+    RANDOM, "moss", {"moss": 0.6, "fern": 0.4}, "2026-05-28T20:26:43.000+00:00", "garden",
+    "ab" * 32, "camera#3", 12 / 86400,
+)  # fmt: skip
+
+
+def photo(exif: bytes) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(data, "JPEG", exif=exif)
+    return data.getvalue()
+
+
+def test_a_photo_carries_why_it_was_saved_and_how_likely_that_was() -> None:
+    assert read(photo(RECORD.exif("test"))) == RECORD
+    doubtful = replace(RECORD, reason="uncertain", probability=None)
+    assert read(photo(doubtful.exif("test"))) == doubtful
+    assert RECORD.is_random and not doubtful.is_random
+
+
+@pytest.mark.parametrize(
+    ("written", "probability"),
+    [("0", 0.0), ("1", 1.0), ("-0.1", None), ("1.5", None), ("NaN", None), ("1e999", None),
+     ("true", None), ('"0.5"', None), ("null", None), ("[]", None), ("1" + "0" * 400, None)],
+)  # fmt: skip
+def test_a_probability_that_is_none_costs_the_record_nothing_else(
+    written: str, probability: float | None
+) -> None:
+    exif = Image.Exif()
+    plain = json.dumps({"fieldguide": 1, "reason": RANDOM, "device": "garden"})
+    exif[0x010E] = f'{plain[:-1]}, "probability": {written}}}'
+    record = read(photo(exif.tobytes()))
+    assert record is not None
+    assert (record.reason, record.device, record.probability) == (RANDOM, "garden", probability)
+
+
+def test_a_record_of_before_there_were_random_photos_is_still_one() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = json.dumps({"fieldguide": 1, "reason": "unknown"})
+    record = read(photo(exif.tobytes()))
+    assert record is not None and record.probability is None and not record.is_random
