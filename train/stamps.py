@@ -33,7 +33,10 @@ PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "photos
 """The code that decides which pixels a photo has."""
 RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "training"))
 """The code that decides which files training writes, and in which format."""
-PAGES = tuple(f"device/workstation/{name}.py" for name in ("measures", "plot_style", "templates"))
+PAGES = (
+    *(f"device/workstation/{name}.py" for name in ("measures", "plot_style", "templates")),
+    "device/workstation/style.html.j2",
+)
 """The code that decides how the pages look and which intervals they show."""
 EVENT_WEIGHTS = "device/workstation/weights.py"
 """The code that decides how much a photo of an event counts."""

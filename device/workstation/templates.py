@@ -1,8 +1,11 @@
-"""The Jinja environment of all our pages."""
+"""The Jinja environment of all our pages, and where their style sheet is."""
 
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+STYLES = Path(__file__).parent
+"""Folder of `style.html.j2`, the style sheet of all pages."""
 
 
 def environment(*folders: Path) -> Environment:

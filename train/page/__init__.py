@@ -1,3 +1,3 @@
-"""What the HTML pages of training share: style sheet, template environment, pictures."""
+"""What the HTML pages of training share: template environment, pictures."""
 
 __all__ = ["pictures", "templates"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from device.workstation.templates import environment
+from device.workstation.templates import STYLES, environment
 from device.workstation.training import LEFT_OUT, Part
 
 PART_NAMES = {
@@ -17,5 +17,5 @@ PART_NAMES = {
 
 
 def page_environment(folder: Path) -> Environment:
-    """An environment with the templates of a folder and those that all pages share."""
-    return environment(folder, Path(__file__).parent)
+    """An environment with the templates of a folder and the style sheet of all pages."""
+    return environment(folder, STYLES)
