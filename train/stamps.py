@@ -34,7 +34,10 @@ PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "photos
 RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "training"))
 """The code that decides which files training writes, and in which format."""
 PAGES = (
-    *(f"device/workstation/{name}.py" for name in ("measures", "plot_style", "templates")),
+    *(
+        f"device/workstation/{name}.py"
+        for name in ("measures", "plot_style", "templates", "wording")
+    ),
     "device/workstation/style.html.j2",
 )
 """The code that decides how the pages look and which intervals they show."""

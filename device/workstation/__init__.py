@@ -9,4 +9,5 @@ __all__ = [
     "templates",
     "training",
     "weights",
+    "wording",
 ]

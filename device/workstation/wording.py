@@ -1,0 +1,17 @@
+"""Words that the pages and lines of training and conversion share."""
+
+
+def counted(n: int, events: int, what: str = "photos") -> str:
+    """How many photos a figure comes from, for after "n = ".
+
+    Args:
+        n: photos.
+        events: occasions at which they were taken.
+        what: the plural of what is counted.
+
+    Returns:
+        Like "486 photos in 480 events", or only "486" if every photo is an event of its own.
+    """
+    if n == events:
+        return f"{n:,}"
+    return f"{n:,} {what} in {events:,} event{'s' if events != 1 else ''}"
