@@ -71,6 +71,8 @@ export PYTHONUTF8 := 1
 SCANNED := $(BUILD)/train/scanned
 SPLIT := $(BUILD)/train/split.csv
 RECORD := $(BUILD)/train/data.json
+OCCASIONS := $(BUILD)/train/events.csv
+DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS)
 AUDIT := $(BUILD)/train/audit.json
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
@@ -118,7 +120,7 @@ END { printf "\n%s\n%s\n%s", toupper(section), targets, variables }
 endef
 
 setup: $(READY) ## make .venv with everything a workstation needs
-data: $(SPLIT) $(RECORD) ## find and split the photos: build/train/split.csv
+data: $(DATA_FILES) ## find and split the photos: build/train/split.csv
 audit: $(AUDIT) $(AUDIT:.json=.html) ## find photos that would harm training: audit.html
 weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
 train: $(TRAINED) ## fine-tune: model.keras, metrics.json, report.html
@@ -168,7 +170,7 @@ FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 
 # The files of one step are a group (&:): if one is missing, or older than its inputs, all are made
 # again. So an interrupted step does not count as complete.
-.PRECIOUS: $(SPLIT) $(RECORD) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED)
+.PRECIOUS: $(DATA_FILES) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED)
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
@@ -178,8 +180,8 @@ $(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/code-data $(CLEANING) | $(READY)
 	@touch $@
 
 # Written only if they change, so photos that wait for review do not cause a new training.
-$(SPLIT) $(RECORD) &: $(SCANNED)
-	@test -e $(SPLIT) -a -e $(RECORD) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+$(DATA_FILES) &: $(SCANNED)
+	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
 $(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train audit $(photos) --seed $(SEED) --out $(@D) $(weights)
@@ -189,7 +191,7 @@ $(WEIGHTS_READY): | $(READY)
 	@touch $@
 
 # One run makes all files; after a Ctrl-C the next one resumes from the state of the last epoch.
-$(TIMINGS): $(SPLIT) $(RECORD) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
+$(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
 	  --alpha $(ALPHA) --size $(SIZE) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
 
@@ -200,7 +202,7 @@ $(TRAINED) &: $(TIMINGS)
 	done
 
 # Everything that causes a new training may change which photos calibrate and verify.
-$(EXPORTED) &: $(NETWORK) $(SPLIT) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
+$(EXPORTED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
 	@$(PY) -m convert export --training $(BUILD)/train --out $(BUILD)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 

@@ -16,9 +16,11 @@ from device.contract.arrays import Pixels
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError, one_line
+from device.workstation.events.listed import Occasion, read_occasions
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import (
     DATA,
+    EVENTS,
     LABELS,
     METRICS,
     NETWORK,
@@ -47,6 +49,10 @@ class LabelledPhoto:
     label: int
     """Index into the labels."""
     sha256: str
+    event: str
+    """The occasion at which it was taken; photos of one event are right or wrong together."""
+    place: str
+    """Where the camera stood; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -131,20 +137,26 @@ def read_training(folder: Path) -> Training:
         data_folder=Path(DataRecord.read(folder / DATA).folder),
         labels=labels,
         preprocessing=Rules.read(folder / PREPROCESSING).rules,
-        photos=_read_split(folder / SPLIT, labels),
+        photos=_read_split(folder / SPLIT, labels, read_occasions(folder / EVENTS)),
         metrics=read_metrics(folder / METRICS),
         commit=Timings.read(folder / TIMINGS).commit,
     )
 
 
-def _read_split(path: Path, labels: tuple[str, ...]) -> dict[Part, tuple[LabelledPhoto, ...]]:
+def _read_split(
+    path: Path, labels: tuple[str, ...], occasions: Mapping[str, Occasion]
+) -> dict[Part, tuple[LabelledPhoto, ...]]:
     parts: dict[str, list[LabelledPhoto]] = {name: [] for name in Part}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["part"] in parts:
-                    label = labels.index(row["class"])
-                    parts[row["part"]].append(LabelledPhoto(row["path"], label, row["sha256"]))
+                    label, occasion = labels.index(row["class"]), occasions[row["path"]]
+                    parts[row["part"]].append(
+                        LabelledPhoto(
+                            row["path"], label, row["sha256"], occasion.event, occasion.place
+                        )
+                    )
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; run `make data` first") from error
     except (OSError, ValueError, KeyError, csv.Error) as error:

@@ -2,10 +2,12 @@
 
 __all__ = [
     "conversion",
+    "events",
     "measures",
     "plot_style",
     "quiet",
     "records",
+    "tables",
     "templates",
     "training",
     "weights",

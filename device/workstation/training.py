@@ -15,6 +15,8 @@ from device.workstation.records import Record, RecordError, read_table
 
 DATA = "data.json"
 SPLIT = "split.csv"
+EVENTS = "events.csv"
+"""The events and places of the photos."""
 LABELS = "labels.txt"
 PREPROCESSING = "preprocess.json"
 NETWORK = "model.keras"

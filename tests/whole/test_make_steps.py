@@ -20,7 +20,7 @@ EXPORTED = (
     "convert/model_int8.tflite",
 )
 STEPS = {
-    "train data": ("SEED=1", ("train/data.json", "train/split.csv")),
+    "train data": ("SEED=1", ("train/data.json", "train/events.csv", "train/split.csv")),
     "train fit": ("EPOCHS=9", ("train/model.keras", *TRAINED, "train/timings.json")),
     "convert export": ("CALIBRATION=3", EXPORTED),
     "convert verify": ("ALLOW_REGRESSION=1", ("convert/verification.json", "report.html")),

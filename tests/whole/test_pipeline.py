@@ -32,7 +32,7 @@ from train.data.rendered import CLASS_NAMES
 
 pytestmark = pytest.mark.slow
 
-REPEATED = ("split.csv", "metrics.json", "labels.txt", "preprocess.json")
+REPEATED = ("split.csv", "events.csv", "metrics.json", "labels.txt", "preprocess.json")
 """What the same seed gives again, byte for byte."""
 
 

@@ -29,7 +29,7 @@ from device import child
 from device.console import guarded
 from device.errors import UsageError
 from device.files import write_text
-from device.workstation.training import DATA, SPLIT, TIMINGS, DataRecord, Part, Timings
+from device.workstation.training import DATA, EVENTS, SPLIT, TIMINGS, DataRecord, Part, Timings
 from train.data.split import part, read_csv
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
@@ -247,7 +247,7 @@ def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock)
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
         out = Path(folder) / "train"
         out.mkdir()
-        for name in (SPLIT, DATA):
+        for name in (SPLIT, EVENTS, DATA):
             shutil.copy(training / name, out)
         metrics = run(config, str(weights), out)
         timings = Timings.read(out / TIMINGS)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from device.contract.preprocess import Preprocessing
 from device.files import is_text, write_text
-from device.workstation.training import DATA, SPLIT, DataRecord
+from device.workstation.events import listed
+from device.workstation.events.listed import Occasion
+from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord
 from train.curate import review
 from train.data import dataset
 from train.data.record import describe, table
@@ -58,7 +60,8 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
-    _write_changes(inputs.out, {DATA: record.text(), SPLIT: to_csv(rows)})
+    occasions = listed.to_csv({row.path: Occasion(row.group) for row in rows})
+    _write_changes(inputs.out, {DATA: record.text(), EVENTS: occasions, SPLIT: to_csv(rows)})
     return Prepared(record, rows, news)
 
 

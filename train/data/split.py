@@ -7,7 +7,6 @@ or file names. Photos that show nearly the same picture, or are edited copies of
 
 import csv
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from device.workstation.tables import csv_text
 from device.workstation.training import LEFT_OUT, Part
 from train.data.copies import copies_of
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, Grouping
@@ -60,7 +60,7 @@ class Row:
     """train, val, test or left_out."""
     sha256: str
     group: str
-    """The first 12 digits of the smallest SHA-256 among the photos of this picture."""
+    """The photo's event: the first 12 digits of the smallest SHA-256 among the event's photos."""
     reason: str
     """Why it was left out; empty otherwise."""
     collected: bool = field(default=False, compare=False)
@@ -287,15 +287,9 @@ def _hash_order(group: str, seed: int) -> str:
 
 def to_csv(rows: Iterable[Row]) -> str:
     """The text of `split.csv`: one line per photo, with a header."""
-    text = io.StringIO()
-    plain = csv.writer(text, lineterminator="\n")
-    # Before Python 3.13 a carriage return alone is not quoted, and ends the line when read back.
-    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(("path", "class", "part", "sha256", "group", "reason"))
-    for row in rows:
-        values = (row.path, row.label, row.part, row.sha256, row.group, row.reason)
-        (quoted if any("\r" in value for value in values) else plain).writerow(values)
-    return text.getvalue()
+    columns = ("path", "class", "part", "sha256", "group", "reason")
+    values = ((r.path, r.label, r.part, r.sha256, r.group, r.reason) for r in rows)
+    return csv_text(columns, values)
 
 
 def read_csv(path: Path) -> list[Row]:

@@ -5,13 +5,13 @@
 MICRO_EPOCHS ?= 30
 
 MICRO := $(BUILD)/micro
-MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv data.json timings.json)
+MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv events.csv data.json timings.json)
 .PRECIOUS: $(MICRO_TRAINED)
 $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 
 micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers: build/micro/cpp
 
-$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
+$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
 	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
 	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
 

@@ -28,6 +28,7 @@ from device.contract.preprocess import Preprocessing
 from device.files import replacing, write_text
 from device.workstation.training import (
     DATA,
+    EVENTS,
     LABELS,
     METRICS,
     NETWORK,
@@ -291,7 +292,7 @@ def _evaluate(
 
 def _write(out: Path, training: Path, distillation: _Distillation, metrics: PupilMetrics) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name in (SPLIT, DATA, LABELS):
+    for name in (SPLIT, EVENTS, DATA, LABELS):
         shutil.copyfile(training / name, out / name)
     Rules(distillation.config.preprocessing).write(out / PREPROCESSING)
     metrics.write(out / METRICS)

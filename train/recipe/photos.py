@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from device.contract.preprocess import Preprocessing
-from device.workstation.training import SPLIT, DataRecord, Part
+from device.workstation.events.listed import Occasion, read_occasions
+from device.workstation.training import EVENTS, SPLIT, DataRecord, Part
 from train.data.listed import load_listed
 from train.data.split import Row, part, read_csv
 from train.errors import DataError
@@ -24,6 +25,16 @@ class Photos:
     labels: tuple[str, ...]
     """Sorted; a photo's class number is the index of its label here."""
     rows: Mapping[Part, Sequence[Row]]
+    occasions: Mapping[str, Occasion]
+    """By path."""
+
+    def events(self, part: Part) -> list[str]:
+        """The event of each photo of a part."""
+        return [self.occasions[row.path].event for row in self.rows[part]]
+
+    def places(self, part: Part) -> list[str]:
+        """The place of each photo of a part; empty where it is unknown."""
+        return [self.occasions[row.path].place for row in self.rows[part]]
 
     def numbers(self, part: Part) -> Labels:
         """int64 (n,): the true classes of a part."""
@@ -47,10 +58,17 @@ def read_photos(record: DataRecord, out: Path) -> Photos:
 
     Raises:
         DataError: if the split cannot be read or the folder of photos is missing.
+        RecordError: if the list of events cannot be read.
     """
     rows = read_csv(out / SPLIT)
     folder = Path(record.folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: the folder of photos is missing; run `make data` again")
     labels = tuple(sorted({row.label for row in rows}))
-    return Photos(folder, labels, {name: part(rows, name) for name in Part})
+    occasions = read_occasions(out / EVENTS)
+    strangers = [row.path for row in rows if row.path not in occasions]
+    if strangers:
+        raise DataError(
+            f"{out / EVENTS} does not list {strangers[0]}; remove {out / SPLIT} and run `make data`"
+        )
+    return Photos(folder, labels, {name: part(rows, name) for name in Part}, occasions)

@@ -22,7 +22,7 @@ def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
         (tmp_path / "data" / path).parent.mkdir(parents=True)
         data = f"photo {number}".encode()
         (tmp_path / "data" / path).write_bytes(data)
-        photos.append(LabelledPhoto(path, number, hashlib.sha256(data).hexdigest()))
+        photos.append(LabelledPhoto(path, number, hashlib.sha256(data).hexdigest(), path, ""))
     training = Training(
         folder=tmp_path,
         data_folder=tmp_path / "data",

@@ -16,7 +16,9 @@ SEEDS = st.integers(0, 2**31 - 1)
 
 def album(sizes: list[int]) -> list[LabelledPhoto]:
     return [
-        LabelledPhoto(f"{label}/{k}.jpg", label, sha256(bytes([label, k])).hexdigest())
+        LabelledPhoto(
+            f"{label}/{k}.jpg", label, sha256(bytes([label, k])).hexdigest(), f"{label} {k}", ""
+        )
         for label, size in enumerate(sizes)
         for k in range(size)
     ]

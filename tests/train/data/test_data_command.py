@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from device.workstation.training import DATA, SPLIT, DataRecord
+from device.workstation.events.listed import read_occasions
+from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord
 from tests.support.cli import only_error
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
@@ -39,8 +40,11 @@ def test_the_command_writes_split_and_record(
     assert "left out: fern/empty.jpg: the file is empty" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
         DATA,
+        EVENTS,
         SPLIT,
     ]
+    occasions = read_occasions(out / EVENTS)
+    assert {path: each.event for path, each in occasions.items()} == {r.path: r.group for r in rows}
 
 
 def empty(folder: Path) -> None:

@@ -31,7 +31,7 @@ Read = Callable[[Path], Any]
 
 
 def converted(method: str) -> Read:
-    photo = LabelledPhoto(NAME, 0, ROW.sha256)
+    photo = LabelledPhoto(NAME, 0, ROW.sha256, ROW.group, "")
     return lambda folder: getattr(Training(folder, folder, LABELS, RULES, {}, METRICS), method)(
         photo
     )

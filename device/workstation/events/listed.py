@@ -1,0 +1,44 @@
+"""The list of events and places: `events.csv`, one line per photo."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.workstation.records import RecordError
+from device.workstation.tables import csv_text
+
+COLUMNS = ("path", "event", "place")
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """When and where a photo was taken, as names that are equal for equal occasions."""
+
+    event: str
+    """A visit, a burst or a film: its photos are right or wrong together."""
+    place: str = ""
+    """Where the camera stood; empty if unknown."""
+
+
+def to_csv(occasions: Mapping[str, Occasion]) -> str:
+    """The text of `events.csv`; `occasions` are by path."""
+    rows = occasions.items()
+    return csv_text(COLUMNS, ((path, each.event, each.place) for path, each in rows))
+
+
+def read_occasions(path: Path) -> dict[str, Occasion]:
+    """Read `events.csv` back; the occasions by photo.
+
+    Raises:
+        RecordError: if it is missing or damaged.
+    """
+    again = f"remove {path.parent / 'split.csv'} and run `make data`"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file, strict=True))
+        return {line["path"]: Occasion(line["event"], line["place"]) for line in lines}
+    except FileNotFoundError as error:
+        raise RecordError(f"{path} is missing; {again}") from error
+    except (OSError, KeyError, csv.Error, ValueError) as error:
+        raise RecordError(f"{path}: damaged ({error}); {again}") from error
