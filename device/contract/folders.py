@@ -33,6 +33,7 @@ class SkipReason(Enum):
     SYSTEM = "of the system or the drive"
     HIDDEN = "hidden"
     RAW = "of cameras' raw formats, which are not read: convert them to JPEG"
+    NO_CLASS = "with photos that show none of the classes"
     OTHER = "no photos"
     BROKEN_LINK = "links that lead nowhere"
     ALREADY_READ = "links to folders above them, or read already"

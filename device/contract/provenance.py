@@ -25,6 +25,8 @@ RANDOM = "random"
 """The reason of photos of moments drawn at random; never mixed with others in one figure."""
 REVIEW = "_review"
 """Folder of the photos that nobody has sorted yet, with one subfolder per predicted class."""
+OTHER = "_other"
+"""Folder of sorted photos that show none of the classes; nothing trains on them."""
 
 
 @dataclass(frozen=True)

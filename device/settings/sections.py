@@ -141,6 +141,9 @@ class CollectConfig(SinkConfig):
     changes: bool = True
     """Also save frames in which the label changed."""
     max_per_minute: float = setting(6.0, low=0.01, high=600)
+    """Most of these frames in a minute; random ones do not count."""
+    random_per_day: float = setting(12.0, low=0, high=1440)
+    """Moments drawn at random in 24 hours of running (`device.outputs.collect.moments`)."""
     max_mb: int = setting(500, low=1, high=10_000_000)
     """Limit of the folder; the oldest unlabelled photos are removed, labelled ones never."""
     max_age_days: float = setting(30.0, low=0.01, high=36500)

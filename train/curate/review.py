@@ -12,7 +12,7 @@ from device.contract import provenance
 from device.contract.folders import photos_below
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing
-from device.contract.provenance import REVIEW, Provenance
+from device.contract.provenance import OTHER, REVIEW, Provenance
 from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.training import LEFT_OUT, NEW_PHOTOS_PAGE
@@ -97,10 +97,13 @@ def render(folder: Path, labelled: Sequence[Row], waiting: Sequence[Path]) -> st
     for row in labelled:
         if row.path in shown:
             sorted_[row.label].append(_item(folder, row.path, row.reason, row.label))
+    items = [item for found in (to_sort, sorted_) for group in found.values() for item in group]
     template = page_environment(Path(__file__).parent).get_template(TEMPLATE)
     return template.render(
         folder=str(folder.resolve()),
         review=REVIEW,
+        other=OTHER,
+        random=sum(item.record is not None and item.record.is_random for item in items),
         waiting=len(waiting),
         used=sum(row.part != LEFT_OUT for row in labelled),
         left_out=sum(row.part == LEFT_OUT for row in labelled),

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from device.contract.folders import SkipReason, is_photo, is_system, photos_below
 from device.contract.formats import PHOTO_SUFFIXES
 from device.contract.names import look_alikes, name_problem
-from device.contract.provenance import REVIEW
+from device.contract.provenance import OTHER, REVIEW
 from train.errors import DataError
 
 RENDERED_MARK = "RENDERED.txt"
@@ -86,6 +86,9 @@ def _class_folders(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[P
     for path in sorted(folder.iterdir()):
         # Unsorted photos from devices are not trained on (`train.curate.review`).
         if path.name in (REVIEW, RENDERED_MARK):
+            continue
+        if path.name == OTHER and path.is_dir():
+            passed[SkipReason.NO_CLASS].append(path)
             continue
         if is_system(path.name):
             passed[SkipReason.SYSTEM].append(path)

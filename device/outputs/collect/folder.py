@@ -20,7 +20,11 @@ UNDATED_S = 0.0
 """The modification time of photos saved while the clock is not set."""
 AHEAD_S = 86400.0
 """A photo dated this far in the future was saved when the clock was wrong."""
-NAME = re.compile(rf"({re.escape(UNFINISHED)})?\d{{8}}T\d{{6}}\.\d{{3}}Z-[0-9a-f]{{8}}\.jpg")
+RANDOM_END = "-random.jpg"
+"""How the names of photos of random moments end."""
+NAME = re.compile(
+    rf"({re.escape(UNFINISHED)})?\d{{8}}T\d{{6}}\.\d{{3}}Z-[0-9a-f]{{8}}(-random)?\.jpg"
+)
 """Only files with such names are ever counted or removed."""
 
 
@@ -34,6 +38,8 @@ class Saved:
     modified_s: float
     """For an unlabelled photo, since when it has been there; long ago if that is unknown."""
     labelled: bool
+    random: bool = False
+    """Whether it shows a random moment, and is not labelled yet."""
 
 
 def too_old(files: Sequence[Saved], oldest_s: float) -> list[Saved]:
@@ -41,17 +47,40 @@ def too_old(files: Sequence[Saved], oldest_s: float) -> list[Saved]:
     return [f for f in files if not f.labelled and EARLIEST_S <= f.modified_s < oldest_s]
 
 
-def too_many(files: Sequence[Saved], limit_bytes: int) -> list[Saved]:
-    """The unlabelled files to remove to get below a limit; none if that would not be enough."""
-    doubts = [file for file in files if not file.labelled]
+def too_many(
+    files: Sequence[Saved], limit_bytes: int, *, spare_random: bool = False
+) -> list[Saved]:
+    """The unlabelled files to remove to get below a limit; none if that would not be enough.
+
+    Args:
+        files: all files of the folder.
+        limit_bytes: of all of them together.
+        spare_random: whether those of random moments must stay.
+    """
     surplus_bytes = sum(f.bytes for f in files) - limit_bytes
-    return oldest(doubts, surplus_bytes) if sum(f.bytes for f in doubts) >= surplus_bytes else []
+    return first_to_go(files, surplus_bytes, spare_random=spare_random)
 
 
-def oldest(doubts: list[Saved], wanted_bytes: int) -> list[Saved]:
-    """The oldest files, by the time in their names, that free this many bytes."""
+def too_many_random(files: Sequence[Saved], limit_bytes: int) -> list[Saved]:
+    """The oldest photos of random moments, as many as are above their own limit."""
+    kept = [file for file in files if file.random]
+    return _oldest(kept, sum(f.bytes for f in kept) - limit_bytes)
+
+
+def first_to_go(
+    files: Sequence[Saved], wanted_bytes: int, *, spare_random: bool = False
+) -> list[Saved]:
+    """The unlabelled files to remove to free this many bytes; none if they are not enough.
+
+    Doubtful ones go first, those of random moments after all of them; of each the oldest first.
+    """
+    loose = [f for f in files if not f.labelled and not (f.random and spare_random)]
+    return _oldest(loose, wanted_bytes) if sum(f.bytes for f in loose) >= wanted_bytes else []
+
+
+def _oldest(files: list[Saved], wanted_bytes: int) -> list[Saved]:
     gone, gained = [], 0
-    for file in sorted(doubts, key=lambda f: (f.path.name, f.path)):
+    for file in sorted(files, key=lambda f: (f.random, f.path.name, f.path)):
         if gained >= wanted_bytes:
             break
         gone.append(file)
@@ -83,7 +112,9 @@ def saved_photos(folder: Path) -> list[Saved]:
             except FileNotFoundError:
                 # Somebody has moved it.
                 continue
-            found.append(Saved(path, size_on_disk(state.st_size), state.st_mtime, labelled))
+            random = not labelled and path.name.endswith(RANDOM_END)
+            size_bytes = size_on_disk(state.st_size)
+            found.append(Saved(path, size_bytes, state.st_mtime, labelled, random))
     return found
 
 

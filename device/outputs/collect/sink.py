@@ -1,7 +1,8 @@
 """The sink that saves frames worth learning from, into a folder of limited size.
 
-    PATH/<class>/...jpg             labelled by a person; `make train DATA=` reads these
-    PATH/_review/<predicted>/...jpg saved because the model was unsure; not used until sorted
+    PATH/<class>/...jpg                    labelled by a person; `make train DATA=` reads these
+    PATH/_review/<predicted>/...jpg        the model was unsure; not used until sorted
+    PATH/_review/<predicted>/...random.jpg of a moment drawn at random, whatever the model said
 
 Uncertainty sampling by the margin of the two best scores (Scheffer, Decomain and Wrobel 2001).
 """
@@ -19,19 +20,22 @@ import numpy.typing as npt
 
 from device import clock
 from device.contract.names import MAX_NAME_BYTES, name_problem, settled
-from device.contract.provenance import REVIEW
+from device.contract.provenance import RANDOM, REVIEW
 from device.errors import ClassNameError, OutputError
 from device.outputs.collect import snapshot
 from device.outputs.collect.folder import (
+    RANDOM_END,
     Saved,
-    oldest,
+    first_to_go,
     saved_photos,
     size_on_disk,
     start_ageing,
     too_many,
+    too_many_random,
     too_old,
     write_whole,
 )
+from device.outputs.collect.moments import RandomMoments
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
 from device.telemetry.status import Status
@@ -47,6 +51,8 @@ LOG_INTERVAL_S = 60.0
 """Shortest time between log lines about removed photos."""
 SHRINK_TO = 0.95
 """A folder above its limit is reduced to this share of it, so that this happens rarely."""
+RANDOM_SHARE = 0.1
+"""Photos of random moments may take this share of `max_mb`."""
 MAX_REMEMBERED = 32
 SAME_PICTURE_DIFFERENCE = 4.0
 """Thumbnails whose grey values differ by less than this on average count as the same picture."""
@@ -54,18 +60,25 @@ LABELLED, CHANGED, UNCERTAIN = "labelled", "changed", "uncertain"
 
 
 class Collector:
-    """Saves frames that the model is unsure about, with limits on rate and space."""
+    """Saves frames that the model is unsure about, and random ones, in limited space."""
 
     name = "collect"
 
-    def __init__(self, config: CollectConfig, threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        config: CollectConfig,
+        threshold: float | None = None,
+        moments: RandomMoments | None = None,
+    ) -> None:
         """Prepare; no file is touched before the first picture.
 
         Args:
             config: the section of the settings.
             threshold: from the smoothing settings; None for the model's own.
+            moments: when random photos are taken; by default as the section says.
         """
         self._config, self._threshold = config, threshold
+        self._moments = moments or RandomMoments(config.random_per_day)
         self._folder = Path(config.path)
         self._lock = threading.Lock()
         self._interval_s = 60 / config.max_per_minute
@@ -75,13 +88,13 @@ class Collector:
         self._unlogged: dict[str, int] = {}
         self._recent: list[npt.NDArray[np.float32]] = []
         self._problem = ""
-        self._refused_bytes = 0
+        self._refused = (0, "")
         self._kept = (float("nan"), "")
 
     @property
     def wants_pictures(self) -> bool:
         """Only while one could be saved."""
-        return not self._problem and time.monotonic() >= self._next_save_s
+        return not self._problem and (self._may_save_doubt or self._moments.waits)
 
     @property
     def figures(self) -> Mapping[str, float]:
@@ -93,27 +106,21 @@ class Collector:
         }
 
     def publish(self, observation: Observation) -> None:
-        """Save the observation's picture if it is worth it and the rate allows it.
+        """Save the observation's picture if its moment was drawn, or if the model is unsure.
+
+        A frame is saved once: one of a random moment is not saved as a doubtful one, too.
 
         Raises:
             OutputError: while nothing can be saved.
         """
         self._raise_problem()
-        if observation.picture is None or time.monotonic() < self._next_save_s:
+        drawn = self._moments.takes(observation.monotonic_s)
+        if observation.picture is None:
             return
-        threshold = observation.model.threshold if self._threshold is None else self._threshold
-        reason = why_save(observation, threshold, self._config)
-        if not reason:
-            return
-        small = snapshot.thumbnail(snapshot.classified_part(observation))
-        if any(
-            float(np.abs(small - other).mean()) < SAME_PICTURE_DIFFERENCE for other in self._recent
-        ):
-            return
-        predicted = observation.model.labels[int(observation.scores.argmax())]
-        self._save(observation, reason, predicted, Path(REVIEW, folder_name(predicted)))
-        self._next_save_s = time.monotonic() + self._interval_s
-        self._recent = [*self._recent, small][-MAX_REMEMBERED:]
+        if drawn:
+            self._save_unlabelled(observation, RANDOM)
+        elif self._may_save_doubt:
+            self._save_if_doubtful(observation)
 
     def keep(self, observation: Observation, label: str) -> str:
         """Save the observation's picture as an example of `label`; called from any thread.
@@ -163,6 +170,27 @@ class Collector:
         with self._lock:
             self._log_removed()
 
+    @property
+    def _may_save_doubt(self) -> bool:
+        return time.monotonic() >= self._next_save_s
+
+    def _save_if_doubtful(self, observation: Observation) -> None:
+        threshold = observation.model.threshold if self._threshold is None else self._threshold
+        reason = why_save(observation, threshold, self._config)
+        if reason and not self._was_seen(_small(observation)):
+            self._save_unlabelled(observation, reason)
+            self._next_save_s = time.monotonic() + self._interval_s
+
+    def _save_unlabelled(self, observation: Observation, reason: str) -> None:
+        predicted = observation.model.labels[int(observation.scores.argmax())]
+        self._save(observation, reason, predicted, Path(REVIEW, folder_name(predicted)))
+        self._recent = [*self._recent, _small(observation)][-MAX_REMEMBERED:]
+        self._moments.postpone()
+
+    def _was_seen(self, small: npt.NDArray[np.float32]) -> bool:
+        differences = (float(np.abs(small - other).mean()) for other in self._recent)
+        return any(difference < SAME_PICTURE_DIFFERENCE for difference in differences)
+
     def _raise_problem(self) -> None:
         if self._problem:
             raise OutputError(self._problem)
@@ -175,23 +203,26 @@ class Collector:
         return settled(label, [entry.name for entry in self._folder.iterdir() if entry.is_dir()])
 
     def _save(self, observation: Observation, reason: str, label: str, folder: Path) -> str:
-        data = snapshot.photo(observation, reason, label, self._config.jpeg_quality)
-        name = folder / snapshot.file_name(observation, data)
+        is_random = reason == RANDOM
+        probability = self._moments.probability if is_random else None
+        quality = self._config.jpeg_quality
+        data = snapshot.photo(observation, reason, label, quality, probability)
+        name = folder / snapshot.file_name(observation, data, RANDOM_END if is_random else ".jpg")
         undated = reason != LABELLED and not clock.is_synchronized()
         with self._lock:
             try:
-                self._make_room(len(data))
+                self._make_room(len(data), reason)
                 write_whole(self._folder / name, data, undated=undated)
             except OSError as error:
-                self._refuse(error, len(data))
+                self._refuse(error, len(data), reason)
             self._used_bytes += size_on_disk(len(data))
             self._saved_total += 1
             self._problem = ""
         return name.as_posix()
 
-    def _refuse(self, error: OSError, size_bytes: int) -> None:
+    def _refuse(self, error: OSError, size_bytes: int, reason: str) -> None:
         self._problem = f"{self._folder}: {error.strerror or error}; nothing is saved"
-        self._refused_bytes = size_bytes
+        self._refused = (size_bytes, reason)
         self._next_probe_s = time.monotonic() + PROBE_S
         raise OutputError(self._problem) from error
 
@@ -199,48 +230,53 @@ class Collector:
         """Test the disk: write as many bytes as failed before, and remove them again."""
         self._next_probe_s = time.monotonic() + PROBE_S
         path = self._folder / REVIEW / f"{snapshot.stamp(0)}-00000000.jpg"
+        size_bytes, reason = self._refused
         try:
-            self._make_room(self._refused_bytes)
-            write_whole(path, bytes(self._refused_bytes))
+            self._make_room(size_bytes, reason)
+            write_whole(path, bytes(size_bytes))
             path.unlink()
             self._problem = ""
         except OSError as error:
             self._problem = f"{self._folder}: {error.strerror or error}; nothing is saved"
 
-    def _make_room(self, wanted_bytes: int) -> None:
-        """Remove the oldest unlabelled photos until folder and disk have room.
+    def _make_room(self, wanted_bytes: int, reason: str) -> None:
+        """Remove unlabelled photos until folder and disk have room; no doubtful one costs a random.
 
         Raises:
             OSError: if removing them cannot make enough room, or the photo alone is above the
                 limit; then none is removed.
         """
+        spare_random = reason not in (LABELLED, RANDOM)
         if time.monotonic() >= self._next_scan_s:
             self._tidy(self._config.max_mb * MB)
         limit = self._config.max_mb * MB - size_on_disk(wanted_bytes)
         if limit < 0:
             raise OSError(errno.EFBIG, f"a photo is larger than max_mb = {self._config.max_mb}")
+        if reason == RANDOM:
+            self._limit_random(saved_photos(self._folder), size_on_disk(wanted_bytes))
         for share in (SHRINK_TO, 1):
             if self._used_bytes > limit:
-                self._tidy(int(limit * share))
+                self._tidy(int(limit * share), spare_random=spare_random)
         if self._used_bytes > limit:
             limit_mb = self._config.max_mb
             full = f"labelled photos fill max_mb = {limit_mb}: move them away, or raise it"
             raise OSError(errno.EDQUOT, full)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._make_room_on_disk(wanted_bytes)
+        self._make_room_on_disk(wanted_bytes, spare_random=spare_random)
 
-    def _make_room_on_disk(self, wanted_bytes: int) -> None:
+    def _make_room_on_disk(self, wanted_bytes: int, *, spare_random: bool) -> None:
         lacking = self._missing_bytes(wanted_bytes)
         if lacking <= 0:
             return
-        doubts = [file for file in saved_photos(self._folder) if not file.labelled]
         # Some file systems free space later, or never: then removing more would be useless.
-        trade = time.monotonic() >= self._next_disk_cleanup_s
-        if trade and sum(file.bytes for file in doubts) >= lacking:
-            self._remove(oldest(doubts, lacking), "to make room on the disk")
+        if time.monotonic() >= self._next_disk_cleanup_s:
+            files = saved_photos(self._folder)
+            gone = first_to_go(files, lacking, spare_random=spare_random)
+            self._remove(gone, "to make room on the disk")
             if self._missing_bytes(wanted_bytes) <= 0:
                 return
-            self._next_disk_cleanup_s = time.monotonic() + RESCAN_S
+            if gone:
+                self._next_disk_cleanup_s = time.monotonic() + RESCAN_S
         problem = f"no room on its disk (min_free_mb = {self._config.min_free_mb})"
         raise OSError(errno.ENOSPC, problem)
 
@@ -249,8 +285,8 @@ class Collector:
         free = disk.f_bavail * disk.f_frsize
         return self._config.min_free_mb * MB + size_on_disk(wanted_bytes) - free
 
-    def _tidy(self, limit_bytes: int) -> None:
-        """Remove unlabelled photos that are too old, then the oldest until below the limit."""
+    def _tidy(self, limit_bytes: int, *, spare_random: bool = False) -> None:
+        """Remove unlabelled photos that are too old, then the first to go until below the limit."""
         self._next_scan_s = time.monotonic() + RESCAN_S
         files = saved_photos(self._folder)
         self._used_bytes = sum(f.bytes for f in files)
@@ -259,7 +295,13 @@ class Collector:
             old = too_old(files, time.time() - self._config.max_age_days * 86400)
             self._remove(old, f"older than max_age_days = {self._config.max_age_days:g}")
             files = [file for file in files if file not in set(old)]
-        self._remove(too_many(files, limit_bytes), f"above max_mb = {self._config.max_mb}")
+        gone = too_many(files, limit_bytes, spare_random=spare_random)
+        self._remove(gone, f"above max_mb = {self._config.max_mb}")
+
+    def _limit_random(self, files: list[Saved], wanted_bytes: int) -> None:
+        limit_bytes = int(self._config.max_mb * MB * RANDOM_SHARE) - wanted_bytes
+        gone = too_many_random(files, limit_bytes)
+        self._remove(gone, f"random ones above a tenth of max_mb = {self._config.max_mb}")
 
     def _remove(self, files: list[Saved], why: str) -> None:
         for file in files:
@@ -273,6 +315,10 @@ class Collector:
         for why, count in self._unlogged.items():
             log.info("output.collect: removed %d photos that nobody had labelled, %s", count, why)
         self._unlogged.clear()
+
+
+def _small(observation: Observation) -> npt.NDArray[np.float32]:
+    return snapshot.thumbnail(snapshot.classified_part(observation))
 
 
 def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:

@@ -31,7 +31,13 @@ def thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
     return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32)
 
 
-def photo(observation: Observation, reason: str, label: str, quality: int) -> bytes:
+def photo(
+    observation: Observation,
+    reason: str,
+    label: str,
+    quality: int,
+    probability: float | None = None,
+) -> bytes:
     """A JPEG of what the model saw; its Exif says why it was saved.
 
     Args:
@@ -39,14 +45,18 @@ def photo(observation: Observation, reason: str, label: str, quality: int) -> by
         reason: as in `Provenance`.
         label: what a person said it is, or what the model took it for.
         quality: of the JPEG, 1..95.
+        probability: as in `Provenance`.
     """
     data = io.BytesIO()
-    exif = _provenance(observation, reason, label).exif(f"Fieldguide {__version__}")
+    record = _provenance(observation, reason, label, probability)
+    exif = record.exif(f"Fieldguide {__version__}")
     Image.fromarray(classified_part(observation)).save(data, "JPEG", quality=quality, exif=exif)
     return data.getvalue()
 
 
-def _provenance(observation: Observation, reason: str, label: str) -> Provenance:
+def _provenance(
+    observation: Observation, reason: str, label: str, probability: float | None
+) -> Provenance:
     order = np.argsort(-observation.scores, kind="stable")[:5]
     names = observation.model.labels
     return Provenance(
@@ -57,12 +67,13 @@ def _provenance(observation: Observation, reason: str, label: str) -> Provenance
         device=platform.node(),
         model_sha256=observation.model.sha256,
         source=observation.source,
+        probability=probability,
     )
 
 
-def file_name(observation: Observation, data: bytes) -> str:
+def file_name(observation: Observation, data: bytes, end: str = ".jpg") -> str:
     """A name that sorts by time; the digest keeps names unique over devices and clock changes."""
-    return f"{stamp(observation.unix_s)}-{hashlib.sha256(data).hexdigest()[:8]}.jpg"
+    return f"{stamp(observation.unix_s)}-{hashlib.sha256(data).hexdigest()[:8]}{end}"
 
 
 def stamp(unix_s: float) -> str:

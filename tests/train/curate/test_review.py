@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from device.contract.preprocess import Preprocessing
-from device.contract.provenance import REVIEW, Provenance
+from device.contract.provenance import OTHER, RANDOM, REVIEW, Provenance
 from device.workstation.training import DATA, LEFT_OUT, NEW_PHOTOS_PAGE, SPLIT, Part
 from tests.support.pictures import encoded
 from train.__main__ import main
@@ -125,6 +125,37 @@ def test_make_data_shows_new_photos_before_anything_learns_from_them(
     assert "<b></b>" not in page and "&lt;b&gt;" in page
     assert "garden · 2026-05-28 20:26" in page
     assert read_csv(out / SPLIT) == split(folder)
+
+
+def test_the_page_shows_which_photos_are_random(folder: Path) -> None:
+    drawn = replace(RECORD, reason=RANDOM, probability=12 / 86400)
+    waiting = [
+        write(folder / REVIEW / "fern" / "d.jpg", image(5002), replace(RECORD, reason="unknown")),
+        write(folder / REVIEW / "fern" / "r.jpg", image(5003), drawn),
+    ]
+    page = review.render(folder, [], waiting)
+    assert page.count('<small><b class="random">random</b>') == 1
+    assert "1 of the photos below is marked" in page and f"{folder}/{OTHER}</code>" in page
+    assert "marked" not in review.render(folder, [], waiting[:1])
+
+
+def test_random_photos_train_as_doubtful_ones_do(folder: Path) -> None:
+    before = split(folder)
+    drawn = replace(RECORD, reason=RANDOM, probability=12 / 86400)
+    write(folder / "moss" / "r.jpg", image(5003), drawn)
+    after = split(folder)
+    assert [row.part for row in after if row.path == "moss/r.jpg"] == [Part.TRAIN]
+    assert [row for row in after if row.path != "moss/r.jpg"] == before
+
+
+def test_photos_that_show_no_class_are_passed_over_with_a_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = split(folder)
+    capsys.readouterr()
+    write(folder / OTHER / "cat.jpg", image(5004), RECORD)
+    assert split(folder) == before
+    assert "with photos that show none of the classes: 1 (_other)" in capsys.readouterr().err
 
 
 def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -> None:

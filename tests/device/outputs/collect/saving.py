@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 
 from device.contract.folders import photos_below
+from device.outputs.collect.moments import RandomMoments
 from device.outputs.collect.sink import Collector
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import ModelInfo, Observation
 from tests.support.pictures import LABELS, picture
 
 MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, 0.0, 0.0)
-CONFIG = CollectConfig(enabled=True, max_per_minute=600, min_free_mb=0)
+CONFIG = CollectConfig(enabled=True, max_per_minute=600, random_per_day=0, min_free_mb=0)
+
+
+class EveryFrame(RandomMoments):
+    """Every frame belongs to a random moment."""
+
+    def takes(self, captured_s: float) -> bool:
+        return True
 
 
 def observed(
@@ -45,6 +53,17 @@ def observed(
 
 def collector(folder: Path, **changes: Any) -> Collector:
     return Collector(replace(CONFIG, path=str(folder), **changes))
+
+
+def random_collector(folder: Path, **changes: Any) -> Collector:
+    """A sink for which every frame belongs to a random moment."""
+    return Collector(replace(CONFIG, path=str(folder), **changes), moments=EveryFrame(12))
+
+
+def noise(number: int, side_px: int = 240) -> Observation:
+    """An observation whose picture hardly shrinks as a JPEG."""
+    pixels = np.random.default_rng(number).integers(0, 256, (side_px, side_px, 3), np.uint8)
+    return observed(number, picture=pixels, crop_box=(0, 0, side_px, side_px))
 
 
 def saved(folder: Path) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,13 +16,21 @@ from device import clock
 from device.contract.folders import photos_below
 from device.errors import OutputError
 from device.files import UNFINISHED
-from device.outputs.collect.folder import EARLIEST_S, UNDATED_S, Saved, too_many, too_old
+from device.outputs.collect.folder import (
+    EARLIEST_S,
+    UNDATED_S,
+    Saved,
+    too_many,
+    too_many_random,
+    too_old,
+)
 from device.outputs.collect.sink import MB, Collector
-from device.telemetry.observation import Observation
 from tests.device.outputs.collect.saving import (
     collector,
+    noise,
     observed,
     publish_all,
+    random_collector,
     saved,
 )
 
@@ -51,6 +58,31 @@ def test_the_folder_stays_in_its_bounds_and_labels_never_go(files: list[Saved], 
         assert gone == []
 
 
+KINDS = ("labelled", "random", "doubtful")
+MIXED = st.lists(st.tuples(st.integers(1, 9), st.sampled_from(KINDS)), max_size=30).map(
+    lambda rows: [
+        Saved(Path(f"{i:02}"), size, EARLIEST_S + i, kind == "labelled", kind == "random")
+        for i, (size, kind) in enumerate(rows)
+    ]
+)
+
+
+@given(MIXED, st.integers(0, 100))
+def test_no_random_photo_goes_while_a_doubtful_one_is_left(files: list[Saved], limit: int) -> None:
+    gone = too_many(files, limit)
+    doubtful = {file for file in files if not (file.labelled or file.random)}
+    assert not any(file.random for file in gone) or doubtful <= set(gone)
+    assert not any(file.random for file in too_many(files, limit, spare_random=True))
+
+
+@given(MIXED, st.integers(0, 100))
+def test_random_photos_stay_in_a_bound_of_their_own(files: list[Saved], limit: int) -> None:
+    gone = too_many_random(files, limit)
+    kept = [file for file in files if file.random and file not in gone]
+    assert all(file.random for file in gone) and sum(file.bytes for file in kept) <= limit
+    assert [*gone, *kept] == [file for file in files if file.random], "the oldest go"
+
+
 @given(FILES, st.integers(0, 20))
 def test_only_doubts_of_a_known_age_grow_too_old(files: list[Saved], oldest: int) -> None:
     oldest_s = EARLIEST_S + oldest
@@ -65,20 +97,63 @@ def test_a_long_run_never_outgrows_the_folder(tmp_path: Path) -> None:
     sink_bytes = []
     for number in range(60):
         sink._next_save_s, sink._recent = float("-inf"), []
-        noise = np.random.default_rng(number).integers(0, 256, (240, 240, 3), np.uint8)
-        sink.publish(replace(observed(number), picture=noise, crop_box=(0, 0, 240, 240)))
+        sink.publish(noise(number))
         sink_bytes.append(sum(path.stat().st_size for path in photos_below(tmp_path)))
     assert max(sink_bytes) <= MB
     assert sink_bytes[-1] > 0.8 * MB
     assert kept in saved(tmp_path)
 
 
+def random_ones(folder: Path) -> list[str]:
+    return [name for name in saved(folder) if name.endswith("-random.jpg")]
+
+
+def test_a_flood_of_doubtful_photos_costs_no_random_one(tmp_path: Path) -> None:
+    publish_all(random_collector(tmp_path, max_mb=1), 3)
+    before = random_ones(tmp_path)
+    sink = collector(tmp_path, max_mb=1)
+    for number in range(10, 40):
+        sink._next_save_s, sink._recent = float("-inf"), []
+        sink.publish(noise(number))
+    assert len(before) == 3 and random_ones(tmp_path) == before
+    assert sink.figures["photos_removed_total"] > 10
+
+
+def test_random_photos_take_a_tenth_of_the_folder_and_the_oldest_make_room(tmp_path: Path) -> None:
+    doubtful = collector(tmp_path, max_mb=2)
+    publish_all(doubtful, 3)
+    sink = random_collector(tmp_path, max_mb=2)
+    for number in range(10, 30):
+        sink.publish(noise(number))
+    kept = random_ones(tmp_path)
+    assert 0.1 * MB < sum((tmp_path / name).stat().st_size for name in kept) <= 0.2 * MB
+    newest = [f"20260528T2027{second:02}" for second in range(9 - len(kept) + 1, 10)]
+    assert sorted(Path(name).name[:15] for name in kept) == newest
+    assert len(saved(tmp_path)) == len(kept) + 3
+
+
+def test_one_random_photo_is_kept_however_large_it_is(tmp_path: Path) -> None:
+    sink = random_collector(tmp_path, max_mb=1)
+    for number in range(3):
+        sink.publish(noise(number, side_px=500))
+    assert len(random_ones(tmp_path)) == 1
+
+
+def test_what_a_person_labels_may_take_the_place_of_random_photos(tmp_path: Path) -> None:
+    random_collector(tmp_path, max_mb=1).publish(noise(1))
+    assert len(random_ones(tmp_path)) == 1
+    sink = collector(tmp_path, max_mb=1)
+    with pytest.raises(OutputError, match="labelled photos fill max_mb"):
+        for number in range(10, 100):
+            sink.keep(noise(number), "red")
+    assert random_ones(tmp_path) == [] and len(saved(tmp_path)) > 5
+
+
 def test_one_photo_above_the_limit_costs_none_of_the_others(tmp_path: Path) -> None:
     sink = collector(tmp_path, max_mb=1)
     kept = sink.keep(observed(1), "red")
-    noise = np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)
     with pytest.raises(OutputError, match="larger than max_mb"):
-        sink.publish(replace(observed(2), picture=noise, crop_box=(0, 0, 1200, 1200)))
+        sink.publish(noise(2, side_px=1200))
     assert saved(tmp_path) == [kept]
 
 
@@ -256,12 +331,6 @@ def test_where_removing_gives_no_room_it_ends_after_the_first_try(
 
 def test_labelled_photos_are_never_given_up_for_others(tmp_path: Path) -> None:
     sink = collector(tmp_path, max_mb=1)
-    rng = np.random.default_rng(0)
-
-    def noise(number: int) -> Observation:
-        pixels = rng.integers(0, 256, (240, 240, 3), np.uint8)
-        return replace(observed(number), picture=pixels, crop_box=(0, 0, 240, 240))
-
     doubt = noise(1)
     sink.publish(doubt)
     kept = []
