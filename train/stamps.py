@@ -36,7 +36,7 @@ RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "trainin
 PAGES = (
     *(
         f"device/workstation/{name}.py"
-        for name in ("measures", "plot_style", "templates", "wording")
+        for name in ("measures", "plot_style", "shares", "templates", "wording")
     ),
     "device/workstation/style.html.j2",
 )

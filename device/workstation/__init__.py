@@ -7,6 +7,7 @@ __all__ = [
     "plot_style",
     "quiet",
     "records",
+    "shares",
     "tables",
     "templates",
     "training",

@@ -1,0 +1,104 @@
+"""The interval of a share of photos that were taken in events.
+
+Photos of one event are right or wrong together, so n photos tell less than n single ones. How much
+less depends on their correlation, which the answers show only roughly: a beta-binomial model gives
+each correlation its weight. The interval is that of the score test (Wilson 1927) whose p value is
+averaged over the correlations. It was chosen by simulation, see
+`convert/docs/decisions/0006-intervals-by-event.md`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from device.workstation.measures import NORMAL_95, wilson
+
+Floats = npt.NDArray[np.float64]
+
+UNCORRELATED = 0.3
+"""Belief, before any answer, that photos of an event tell as much as single ones."""
+_NODES = 24
+_TURNS = np.linspace(0, np.pi / 2, 2 * _NODES + 1)[1::2]
+CORRELATIONS: Floats = np.concatenate([[0.0], np.sin(_TURNS) ** 2])
+"""Correlations that are considered: 0, and the rest of the range with more at both ends."""
+_BELIEF: Floats = np.concatenate([[UNCORRELATED], np.full(_NODES, (1 - UNCORRELATED) / _NODES)])
+
+
+@dataclass(frozen=True)
+class ShareByEvent:
+    """A share of photos with its 95% interval; the photos of an event count as correlated."""
+
+    count: int
+    n: int
+    """Photos."""
+    events: int
+    effective_n: float
+    """How many single photos would give an interval as wide; n if every photo is an event."""
+    value: float
+    """count / n."""
+    low: float
+    high: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Both ends of the interval, 0..1."""
+        return self.low, self.high
+
+
+def share_by_event(hits: npt.NDArray[np.bool_], events: npt.ArrayLike) -> ShareByEvent:
+    """The share of photos that are hits, with an interval that knows of events.
+
+    If every photo is an event of its own, the interval is Wilson's.
+
+    Args:
+        hits: (n,), which photos count; not empty.
+        events: the event of each photo, n of them; equal names are one event.
+    """
+    names = np.unique(np.asarray(events), return_inverse=True)[1]
+    photos, counts = np.bincount(names), np.bincount(names, hits).astype(np.int64)
+    count, n = int(hits.sum()), len(hits)
+    effective = n * (NORMAL_95 / _critical(photos, counts)) ** 2 if len(photos) < n else float(n)
+    low, high = wilson(count / n, effective)
+    return ShareByEvent(count, n, len(photos), effective, count / n, low, high)
+
+
+def _critical(photos: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> float:
+    """How many deviations of single photos the score test allows, at least `NORMAL_95`."""
+    belief = _beliefs(photos, counts)
+    growth = np.sqrt(1 + (float(photos @ photos) / photos.sum() - 1) * CORRELATIONS)
+    low, high = NORMAL_95, NORMAL_95 * float(growth.max())
+    for _ in range(40):
+        middle = (low + high) / 2
+        tails = [math.erfc(middle / (g * math.sqrt(2))) for g in growth.tolist()]
+        low, high = (middle, high) if belief @ tails > 0.05 else (low, middle)
+    return high
+
+
+def _beliefs(photos: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Floats:
+    """How likely each of `CORRELATIONS` is by these answers, all adding up to 1.
+
+    Args:
+        photos: (events,), photos of each event.
+        counts: (events,), hits among them.
+    """
+    share, steps = counts.sum() / photos.sum(), np.arange(photos.max())
+    # The least that the events tell: where the true share must be looked for.
+    low, high = wilson(float(share), len(photos))
+    shares = low + (high - low) * (np.arange(_NODES) + 0.5) / _NODES
+    correlations = CORRELATIONS[:, np.newaxis, np.newaxis]
+    single, shared = 1 - correlations, correlations * steps
+    logs = (
+        np.log(shares[:, np.newaxis] * single + shared) @ _longer(counts, steps)
+        + np.log((1 - shares[:, np.newaxis]) * single + shared) @ _longer(photos - counts, steps)
+        - np.log(single + shared) @ _longer(photos, steps)
+    )
+    beliefs = _BELIEF * np.exp(logs - logs.max()).sum(axis=1)
+    return np.asarray(beliefs / beliefs.sum())
+
+
+def _longer(lengths: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> Floats:
+    """For each step how many lengths are above it: products over events become sums over steps."""
+    ranked = np.sort(lengths)
+    return np.asarray(len(lengths) - np.searchsorted(ranked, steps, "right"), np.float64)
