@@ -12,10 +12,10 @@ from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.training import AUDIT, AUDIT_PAGE, LEFT_OUT, DataSet, Part
-from train.curate import audit
-from train.curate.audit import Finding, Judge, Removal
+from train.curate import alike, audit, removals
 from train.curate.audit_record import AuditRecord, Unusable
 from train.curate.features import frozen_features
+from train.curate.findings import Finding, Judge, Removal
 from train.data.dataset import scan
 from train.data.listed import loader
 from train.data.record import describe
@@ -118,13 +118,13 @@ def examine(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
     ]
     features = frozen_features([photo for photo, _ in usable], folder, weights, cache)
     thumbnails = np.stack([p.thumbnail for p, _ in usable if p.thumbnail is not None])
-    findings = audit.find_alike([row for _, row in usable], thumbnails, features)
+    findings = alike.find_alike([row for _, row in usable], thumbnails, features)
     used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]
     kept = [usable[i][1] for i in used]
     labels = sorted({row.label for row in rows})
     suspects, quality = audit.mislabels(kept, labels, features[used])
     findings += suspects + audit.outliers(kept, features[used])
-    removed = audit.removals(rows, findings)
+    removed = removals.removals(rows, findings)
     data = describe(folder, rows).data
     return Audit(data, seed, tuple(rows), tuple(findings), tuple(removed), quality)
 

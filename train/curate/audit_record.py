@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from device.workstation.records import Record
-from train.curate.audit import Finding, Judge, Removal
+from train.curate.findings import Finding, Judge, Removal
 
 
 @dataclass(frozen=True)

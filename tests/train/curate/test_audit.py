@@ -15,19 +15,13 @@ from device.errors import PhotoError
 from device.workstation.records import RecordError
 from device.workstation.training import AUDIT, LEFT_OUT, DataSet
 from tests.support.pictures import RULES, encoded, picture
-from train.curate.audit import (
-    Finding,
-    Judge,
-    Removal,
-    confident_label,
-    find_alike,
-    judge,
-    mislabels,
-    removals,
-)
+from train.curate.alike import find_alike
+from train.curate.audit import confident_label, judge, mislabels
 from train.curate.audit_page import Audit, render
 from train.curate.audit_record import AuditRecord
 from train.curate.clean import clean
+from train.curate.findings import Finding, Judge, Removal
+from train.curate.removals import removals
 from train.data.record import describe
 from train.data.split import Row, thumbnail
 from train.errors import DataError
