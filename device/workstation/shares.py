@@ -35,9 +35,10 @@ class ShareByEvent:
     """Photos."""
     events: int
     effective_n: float
-    """How many single photos would give an interval as wide; n if every photo is an event."""
+    """How many single photos would give an interval as wide; n if every photo is an event, and
+    none counts more than another."""
     value: float
-    """count / n."""
+    """count / n, or what the hits have of the sum of all weights."""
     low: float
     high: float
 
@@ -59,16 +60,58 @@ def share_by_event(hits: npt.NDArray[np.bool_], events: npt.ArrayLike) -> ShareB
     names = np.unique(np.asarray(events), return_inverse=True)[1]
     photos, counts = np.bincount(names), np.bincount(names, hits).astype(np.int64)
     count, n = int(hits.sum()), len(hits)
-    effective = n * (NORMAL_95 / _critical(photos, counts)) ** 2 if len(photos) < n else float(n)
+    growth = np.sqrt(1 + (float(photos @ photos) / n - 1) * CORRELATIONS)
+    critical = _critical(photos, counts, growth)
+    effective = n * (NORMAL_95 / critical) ** 2 if len(photos) < n else float(n)
     low, high = wilson(count / n, effective)
     return ShareByEvent(count, n, len(photos), effective, count / n, low, high)
 
 
-def _critical(photos: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> float:
-    """How many deviations of single photos the score test allows, at least `NORMAL_95`."""
+def weighted_share(
+    hits: npt.NDArray[np.bool_], events: npt.ArrayLike, weights: Floats
+) -> ShareByEvent:
+    """The share of a whole from which photos were drawn with known probabilities.
+
+    With equal weights it is that of `share_by_event`.
+
+    Args:
+        hits: (n,), which photos count; not empty.
+        events: the event of each photo, n of them; equal names are one event.
+        weights: (n,), each above 0: 1 / the probability of the photo (Hajek 1971).
+    """
+    names = np.unique(np.asarray(events), return_inverse=True)[1]
+    photos, counts = np.bincount(names), np.bincount(names, hits).astype(np.int64)
+    n, parts = len(hits), weights / weights.sum()
+    value = min(1.0, float(parts @ hits))
+    single, together = float(parts @ parts), float((np.bincount(names, parts) ** 2).sum())
+    growth = np.sqrt(n * (single + (together - single) * CORRELATIONS))
+    effective = n * (NORMAL_95 / _critical(photos, counts, growth)) ** 2
+    effective *= _evenness(hits, parts, value)
+    low, high = wilson(value, effective)
+    return ShareByEvent(int(hits.sum()), n, len(photos), effective, value, low, high)
+
+
+def _evenness(hits: npt.NDArray[np.bool_], parts: Floats, value: float) -> float:
+    """At most 1: less if what weighs much is far from the mean, such as one camera that is worse.
+
+    The variance that the parts would have if all photos were alike, by the one that they show.
+    """
+    shown = float(parts**2 @ (hits - value) ** 2)
+    return min(1.0, value * (1 - value) * float(parts @ parts) / shown) if shown > 0 else 1.0
+
+
+def _critical(
+    photos: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], growth: Floats
+) -> float:
+    """How many deviations of single photos the score test allows.
+
+    Args:
+        photos: (events,), photos of each event.
+        counts: (events,), hits among them.
+        growth: by how much the deviation of the share grows at each of `CORRELATIONS`.
+    """
     belief = _beliefs(photos, counts)
-    growth = np.sqrt(1 + (float(photos @ photos) / photos.sum() - 1) * CORRELATIONS)
-    low, high = NORMAL_95, NORMAL_95 * float(growth.max())
+    low, high = NORMAL_95 * float(growth.min()), NORMAL_95 * float(growth.max())
     for _ in range(40):
         middle = (low + high) / 2
         tails = [math.erfc(middle / (g * math.sqrt(2))) for g in growth.tolist()]

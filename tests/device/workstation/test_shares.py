@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.workstation.measures import wilson
-from device.workstation.shares import ShareByEvent, share_by_event
+from device.workstation.shares import ShareByEvent, share_by_event, weighted_share
 
 Counts = npt.NDArray[np.int64]
 
@@ -108,3 +108,53 @@ def _chances(
         return (rng.random(events) < true).astype(float)
     spread = (1 - correlation) / correlation
     return rng.beta(true * spread, (1 - true) * spread, events)
+
+
+# --- photos that were drawn with known probabilities ----------------------------------------------
+
+
+@given(EVENTS, st.floats(0.01, 1e6))
+def test_equal_weights_change_nothing(events: list[tuple[int, int]], weight: float) -> None:
+    photos, hits = np.array(events).T
+    right = np.concatenate([np.arange(n) < k for n, k in events])
+    names = np.repeat(np.arange(len(events)), photos)
+    share, plain = weighted_share(right, names, np.full(len(right), weight)), share_of(photos, hits)
+    assert (share.count, share.n, share.events) == (plain.count, plain.n, plain.events)
+    assert (share.value, share.effective_n) == pytest.approx((plain.value, plain.effective_n))
+    assert share.interval == pytest.approx(plain.interval, abs=1e-9)
+
+
+def test_a_photo_with_a_large_weight_counts_for_many_and_tells_as_little_as_one() -> None:
+    hits = np.arange(40) < 30
+    weights = np.where(np.arange(40) == 39, 60.0, 1.0)
+    share = weighted_share(hits, np.arange(40), weights)
+    assert share.value == pytest.approx(30 / 99)
+    assert share.effective_n < 3
+
+
+CAMERAS = {
+    "alike": ((0.85, 1, 40), (0.85, 4, 12)),
+    "the rarely drawn one is worse": ((0.95, 1, 40), (0.6, 4, 12)),
+    "the rarely drawn one is better": ((0.6, 1, 40), (0.95, 4, 12)),
+    "a few photos weigh much": ((0.9, 1, 60), (0.7, 10, 12)),
+}
+"""Of each camera how often it is right, the weight of its photos, and its events."""
+
+
+@pytest.mark.parametrize("correlation", [0, 0.3, 0.7])
+@pytest.mark.parametrize("longest", [1, 6])
+@pytest.mark.parametrize("cameras", CAMERAS.values(), ids=CAMERAS)
+def test_95_in_100_weighted_intervals_hold_the_true_share(
+    cameras: tuple[tuple[float, float, int], ...], longest: int, correlation: float
+) -> None:
+    rng, held, draws = np.random.default_rng(1), 0, 300
+    true = sum(a * w * n for a, w, n in cameras) / sum(w * n for _, w, n in cameras)
+    for _ in range(draws):
+        rates = [_chances(rng, a, correlation, n) for a, _, n in cameras]
+        photos = rng.integers(1, longest + 1, sum(n for *_, n in cameras))
+        weights = np.repeat([w for _, w, _ in cameras], [n for *_, n in cameras])
+        hits = rng.random(photos.sum()) < np.repeat(np.concatenate(rates), photos)
+        events = np.repeat(np.arange(len(photos)), photos)
+        share = weighted_share(hits, events, np.repeat(weights, photos).astype(float))
+        held += share.low <= true <= share.high
+    assert held / draws >= 0.91
