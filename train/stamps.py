@@ -49,6 +49,7 @@ CODE = {
         *PHOTO_RULES,
         *RECORDS,
         *(f"device/contract/{name}.py" for name in ("folders", "names", "provenance")),
+        "device/workstation/events/*.py",
     ),
     "code-train": (
         *("train/**/*.py", "train/**/*.j2", "device/inference/runtime.py"),

@@ -58,6 +58,13 @@ class DataSet:
     """SHA-256 over the sorted digests and classes of all files."""
     counts: Mapping[str, Mapping[str, int]]
     """Photos by class and part."""
+    events: Mapping[str, Mapping[str, int]]
+    """Events by class and part; one that several classes or parts share counts for each."""
+    places: Mapping[str, Mapping[str, int]]
+    """Known places by class and part, counted likewise."""
+    occasion_only: Mapping[str, int]
+    """Classes with too few events to learn from some and be judged by others, and how many more are
+    needed. All their figures hold for their one or two occasions only."""
     correlations: Mapping[str, int]
     """How many of the photos that judge and teach were grouped with what is from this correlation
     on nearly identical to them."""
@@ -69,7 +76,7 @@ class DataSet:
 class DataRecord(Record):
     """`data.json`: the photos, and where they are on this machine."""
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
     MADE_BY: ClassVar[str] = "make data"
 
     folder: str
@@ -213,7 +220,7 @@ class Epoch:
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
     MADE_BY: ClassVar[str] = "make train"
 
     data: DataSet
@@ -252,7 +259,7 @@ class PupilEpoch:
 class PupilMetrics(Record):
     """`metrics.json` of a network that was distilled from a fine-tuned one."""
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
     MADE_BY: ClassVar[str] = "make micro"
 
     data: DataSet

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from device.contract.preprocess import Preprocessing
 from train.data.augment import views_digest
 from train.data.listed import load_listed
-from train.data.split import Photo
+from train.data.photo import Photo
 from train.network.backbone import Architecture, build, load_weights
 from train.network.cache import Activations, cached, keep_only
 from train.network.frozen import FROZEN_CODE, Frozen

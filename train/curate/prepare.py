@@ -60,7 +60,7 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
-    occasions = listed.to_csv({row.path: Occasion(row.group) for row in rows})
+    occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
     _write_changes(inputs.out, {DATA: record.text(), EVENTS: occasions, SPLIT: to_csv(rows)})
     return Prepared(record, rows, news)
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,9 +17,9 @@ from device.errors import PhotoError
 from train.data import folder as folders
 from train.data.copies import detail
 from train.data.flowers import fetch_flowers
+from train.data.photo import Photo, thumbnail
 from train.data.record import RENDERED
 from train.data.rendered import render_data_set
-from train.data.split import Photo, thumbnail
 from train.errors import DataError, DownloadError
 
 
@@ -90,10 +91,9 @@ def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
     except PhotoError as error:
         return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=str(error))
     digest = hashlib.sha256(data).hexdigest()
-    collected = provenance.read(data) is not None
+    photo = Photo(name, label, digest, collected=provenance.read(data) is not None)
     try:
         picture = decode(data, rules)
-        looks = thumbnail(picture), detail(picture)
-        return Photo(name, label, digest, *looks, collected=collected)
+        return replace(photo, thumbnail=thumbnail(picture), detail=detail(picture))
     except PhotoError as error:
-        return Photo(name, label, digest, problem=str(error), collected=collected)
+        return replace(photo, problem=str(error))

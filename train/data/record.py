@@ -1,17 +1,22 @@
 """Makes the record of the photos, `data.json`, and its text for people."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from pathlib import Path
 
 from device.workstation.training import LEFT_OUT, SPLIT, DataRecord, DataSet, Part
 from train.data import folder as folders
+from train.data.assignment import SHARES, target_counts
+from train.data.blocks import MIN_EVENTS
 from train.data.folder import RENDERED_MARK
 from train.data.split import Row
 
 RENDERED = "rendered"
 """`DATA=rendered` selects the rendered set, with or without network."""
+SHARES_DIFFER = 0.01
+"""A part's share of the photos is worth a line if it differs this much from what single photos,
+each an event of its own, would give."""
 
 
 def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset()) -> DataRecord:
@@ -21,21 +26,54 @@ def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset(
     counter = Counter((row.label, row.part) for row in rows)
     counts = {label: {part: counter[label, part] for part in (*Part, LEFT_OUT)} for label in labels}
     digests = "\n".join(sorted(f"{row.sha256} {row.label}" for row in rows))
-    name = folder.resolve().name
-    used = [row.path for row in rows if row.part != LEFT_OUT]
-    fresh = len(set(collected).intersection(used))
-    saved = f", {fresh:,} of them saved by devices" if fresh else ""
-    note = " (pictures rendered by this project, no real photos)" if rendered else ""
     data_set = DataSet(
         kind="rendered" if rendered else "photos",
-        name=name,
-        description=f"{len(used):,} photos in {len(labels)} classes, folder {name!r}{saved}{note}",
+        name=folder.resolve().name,
+        description=_description(folder, rows, collected, rendered),
         fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
         counts=counts,
+        events=_different(labels, [(row, row.group) for row in rows]),
+        places=_different(labels, [(row, row.place) for row in rows if row.place]),
+        occasion_only=_events_to_come(labels, rows),
         correlations={f"{key:g}": count for key, count in sorted(_correlations(rows).items())},
         edited_copies=sum(bool(row.copy_of) for row in rows),
     )
     return DataRecord(str(folder.resolve()), data_set)
+
+
+def _description(folder: Path, rows: Sequence[Row], collected: Set[str], rendered: bool) -> str:
+    used = [row for row in rows if row.part != LEFT_OUT]
+    classes, events = len({row.label for row in rows}), len({row.group for row in used})
+    occasions = f" from {_counted(events, 'event')}" if events < len(used) else ""
+    fresh = sum(row.path in collected for row in used)
+    saved = f", {fresh:,} of them saved by devices" if fresh else ""
+    note = " (pictures rendered by this project, no real photos)" if rendered else ""
+    name = folder.resolve().name
+    return f"{len(used):,} photos{occasions} in {classes} classes, folder {name!r}{saved}{note}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
+def _different(
+    labels: Sequence[str], values: Sequence[tuple[Row, str]]
+) -> dict[str, dict[str, int]]:
+    """By class and part, how many different values the rows have."""
+    found = defaultdict(set)
+    for row, value in values:
+        found[row.label, row.part].add(value)
+    return {label: {part: len(found[label, part]) for part in Part} for label in labels}
+
+
+def _events_to_come(labels: Sequence[str], rows: Sequence[Row]) -> dict[str, int]:
+    """Classes with too few events of the user's own photos, and how many more are needed."""
+    events = defaultdict(set)
+    for row in rows:
+        if row.part != LEFT_OUT and not row.collected:
+            events[row.label].add(row.group)
+    missing = {label: MIN_EVENTS - len(events[label]) for label in labels}
+    return {label: count for label, count in missing.items() if count > 0}
 
 
 def _correlations(rows: Sequence[Row]) -> Counter[float]:
@@ -43,18 +81,57 @@ def _correlations(rows: Sequence[Row]) -> Counter[float]:
 
 
 def table(data_set: DataSet, rows: Sequence[Row]) -> str:
-    """The number of photos by class and part, and the photos left out, as text."""
+    """The photos and events by class and part, and the photos left out, as text."""
     columns = (*Part, LEFT_OUT)
-    width = max(12, *(len(label) for label in data_set.counts))
-    lines = [f"{'':{width}}" + "".join(f"{column:>10}" for column in columns)]
+    width = max(15, *(len(label) for label in data_set.counts))
+    lines = [f"{'photos (events)':{width}}" + "".join(f"{column:>15}" for column in columns)]
     for label, parts in data_set.counts.items():
-        lines.append(f"{label:{width}}" + "".join(f"{parts[column]:10}" for column in columns))
-    lines += _grouping_notes(data_set, rows)
+        cells = [f"{parts[part]:,} ({data_set.events[label][part]:,})" for part in Part]
+        cells.append(f"{parts[LEFT_OUT]:,}")
+        lines.append(f"{label:{width}}" + "".join(f"{cell:>15}" for cell in cells))
+    lines += _shares_notes(rows) + _unjudged_notes(data_set)
+    lines += _occasion_notes(data_set) + _grouping_notes(data_set, rows)
     left_out = [row for row in rows if row.part == LEFT_OUT]
     lines += [f"left out: {folders.shown(row.path)}: {row.reason}" for row in left_out[:20]]
     if len(left_out) > 20:
         lines.append(f"... and {len(left_out) - 20} more, see {SPLIT}")
     return "\n".join(lines)
+
+
+def _shares_notes(rows: Sequence[Row]) -> list[str]:
+    """A line if the parts have other shares than single photos would give."""
+    own = [row for row in rows if row.part != LEFT_OUT and not row.collected]
+    sizes = Counter(row.label for row in own)
+    expected = Counter[Part]()
+    for size in sizes.values():
+        expected.update({part: int(count) for part, count in target_counts(size).items()})
+    counts = Counter(row.part for row in own)
+    if all(abs(counts[part] - expected[part]) <= SHARES_DIFFER * len(own) for part in Part):
+        return []
+    usual = "/".join(f"{share:.0%}".removesuffix("%") for share in SHARES.values())
+    shares = ", ".join(f"{part} {counts[part] / len(own):.0%}" for part in Part)
+    return [f"{shares} instead of {usual}: events are large, and none is divided to fit"]
+
+
+def _unjudged_notes(data_set: DataSet) -> list[str]:
+    """A line for each class that shares so many events with others that a part got none."""
+    return [
+        f"no {part} photos of {label!r}: it shares its events with other classes; photograph it "
+        "alone, too"
+        for label, parts in data_set.counts.items()
+        for part in (Part.VAL, Part.TEST)
+        if not parts[part]
+    ]
+
+
+def _occasion_notes(data_set: DataSet) -> list[str]:
+    """A line for each class that was photographed on one or two occasions."""
+    return [
+        f"few events: {label!r} has {_counted(MIN_EVENTS - missing, 'event')}: its figures hold "
+        f"for {'this occasion' if missing > 1 else 'these occasions'} only; photograph it on at "
+        f"least {_counted(missing, 'more occasion')}"
+        for label, missing in data_set.occasion_only.items()
+    ]
 
 
 def _grouping_notes(data_set: DataSet, rows: Sequence[Row]) -> list[str]:

@@ -1,53 +1,29 @@
 """The split: photos are assigned to training, validation and test by their content.
 
 Pure functions from photo records to rows. The same photos give the same rows, whatever their order
-or file names. Photos that show nearly the same picture, or are edited copies of each other, form a
-*group*, and a group is never divided between parts.
+or file names. Photos that were taken on one occasion, show nearly the same picture, or are edited
+copies of each other, are of one *event*. An event is never divided between parts, unless its class
+has only one or two (`train.data.blocks`).
 """
 
 import csv
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from device.workstation.tables import csv_text
 from device.workstation.training import LEFT_OUT, Part
-from train.data.copies import copies_of
-from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, Grouping
-from train.data.groups import group as group_photos
+from train.data.blocks import Block
+from train.data.collected import place_collected
+from train.data.groups import NEAR_IDENTICAL_CORRELATIONS
+from train.data.occasions import EventSettings, Taken, find_occasions
+from train.data.own import Own, split_own
+from train.data.photo import Photo
 from train.errors import DataError
 
-SHARES = dict(zip(Part, (0.70, 0.15, 0.15), strict=True))
-
-THUMBNAIL_PX = 16
-FEW_COPIES = 0.02
-"""Share of the photos in groups with edited copies, up to which copies count as few."""
 MIN_PHOTOS_PER_CLASS = len(Part)
 """A class needs one photo to train on, one to validate with and one to test on."""
-
-
-@dataclass(frozen=True)
-class Photo:
-    """One file of the data folder, with what the split needs to know of it."""
-
-    path: str
-    """Relative to the data folder, with forward slashes."""
-    label: str
-    sha256: str
-    thumbnail: npt.NDArray[np.float32] | None = None
-    """Zero mean, unit length, from `thumbnail`; None if the file is not a usable photo."""
-    detail: npt.NDArray[np.uint8] | None = None
-    """From `copies.detail`; edited copies are searched for if all usable photos have it."""
-    problem: str = ""
-    """Why it cannot be used; empty for a good photo."""
-    collected: bool = False
-    """Whether a device saved it: such photos are trained on, never used to judge a model."""
 
 
 @dataclass(frozen=True)
@@ -69,36 +45,31 @@ class Row:
     """Correlation from which another thumbnail counts as the same picture as this one."""
     copy_of: str = field(default="", compare=False)
     """Path of the photo of its group that it is an edited copy of."""
+    place: str = field(default="", compare=False)
+    """Where its camera stood; empty if unknown."""
 
 
-def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:
-    """A tiny version of a picture, for comparison.
-
-    Returns:
-        float32 (768,): each colour channel without its mean, all three together of length 1.
-        The dot product of two thumbnails is their correlation. Recompression, resizing and
-        small changes of light keep it near 1. A flat colour gives zeros, similar to nothing.
-    """
-    # Pillow's reduce runs first: a triangle filter on 12 megapixels would take 20 times as long.
-    size = (THUMBNAIL_PX, THUMBNAIL_PX)
-    small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    values = np.asarray(small, np.float32)
-    # Each channel's mean is removed: different yellow flowers share a colour, not the picture.
-    values = (values - values.mean(axis=(0, 1))).ravel()
-    length = float(np.linalg.norm(values))
-    return values / length if length > 1e-3 else np.zeros_like(values)
+def _ignore(note: str) -> None:
+    """Nobody is told."""
 
 
-def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
+def assign(
+    photos: Iterable[Photo],
+    seed: int = 0,
+    settings: EventSettings | None = None,
+    tell: Callable[[str], None] = _ignore,
+) -> list[Row]:
     """Put every photo into a part.
 
     Photos that devices saved do not affect the others. A model's doubts chose them, so they are
-    only trained on; those that show nearly the same picture as a validation or test photo are left
-    out.
+    only trained on; those that show nearly the same picture as a validation or test photo, or are
+    of the same event, are left out.
 
     Args:
         photos: in any order.
         seed: another seed gives another, equally balanced split.
+        settings: how events and places are found; None: as without any setting.
+        tell: gets a line for each thing that the user should know of how they were found.
 
     Returns:
         One row per photo, sorted by path.
@@ -111,58 +82,45 @@ def assign(photos: Iterable[Photo], seed: int = 0) -> list[Row]:
     usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
     good = [photo for photo in usable if not photo.collected]
     _check_classes(photos, good)
-    groups, found = _groups(good)
-    part_of = _parts(good, groups, found, seed)
-    _check_parts(good, [part_of[group] for group in groups])
-    held_out = [i for i, group in enumerate(groups) if part_of[group] != Part.TRAIN]
-    fresh = [photo for photo in usable if photo.collected]
-    leaks = _leaks(fresh, [good[i] for i in held_out], found.thresholds[held_out])
-    names = {photo.path: i for i, photo in enumerate(good)}
-    copies = {max(c.first, c.second): min(c.first, c.second) for c in found.copies}
-    rows = []
-    for photo, problem in zip(photos, reasons, strict=True):
-        reason = problem or leaks.get(photo.path, "")
-        number = names.get(photo.path)
-        group = photo.sha256[:12] if number is None else groups[number]
-        part = LEFT_OUT if reason else Part.TRAIN if photo.collected else part_of[group]
-        row = Row(photo.path, photo.label, part, photo.sha256, group, reason, photo.collected)
-        if number is not None:
-            other = good[copies[number]].path if number in copies else ""
-            row = replace(row, correlation=float(found.thresholds[number]), copy_of=other)
-        rows.append(row)
-    return rows
+    settings = settings or EventSettings()
+    everyone = find_occasions([_taken(photo) for photo in usable], settings)
+    for note in everyone.notes:
+        tell(note)
+    alone = everyone
+    if len(good) < len(usable):
+        alone = find_occasions([_taken(photo) for photo in good], settings)
+    own = split_own(good, alone, seed)
+    placed = [
+        *zip(own.photos, own.blocks, own.events, strict=True),
+        *place_collected(usable, everyone, own),
+        *(
+            (photo, Block(LEFT_OUT, reason), photo.sha256[:12])
+            for photo, reason in zip(photos, reasons, strict=True)
+            if reason
+        ),
+    ]
+    places = dict(zip((photo.path for photo in usable), everyone.places, strict=True))
+    rows = [_row(*each, places, own) for each in placed]
+    return sorted(rows, key=lambda row: row.path)
 
 
-def _leaks(
-    fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: npt.NDArray[np.float64]
-) -> dict[str, str]:
-    """By path, why a device's photo must be left out: it shows the same as a held-out photo."""
-    if not fresh:
-        return {}
-    new, old = _thumbnails(fresh), _thumbnails(held_out)
-    said = "a device's photo, {} the held-out {}"
-    leaks = {}
-    for photo, row in zip(fresh, new, strict=True):
-        # How far above the threshold of each held-out photo.
-        above = old @ row - thresholds
-        if above.max() >= 0:
-            path = held_out[int(above.argmax())].path
-            leaks[photo.path] = said.format("nearly the same as", path)
-    new_details, old_details = _details(fresh), _details(held_out)
-    if new_details is not None and old_details is not None:
-        for copy in copies_of(new_details, old_details):
-            path = held_out[copy.second].path
-            leaks.setdefault(fresh[copy.first].path, said.format("an edited copy of", path))
-    return leaks
+def _taken(photo: Photo) -> Taken:
+    return Taken(photo.path, photo.sha256)
 
 
-def _thumbnails(photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
-    return np.stack([photo.thumbnail for photo in photos if photo.thumbnail is not None])
-
-
-def _details(photos: Sequence[Photo]) -> npt.NDArray[np.uint8] | None:
-    details = [photo.detail for photo in photos if photo.detail is not None]
-    return np.stack(details) if len(details) == len(photos) else None
+def _row(photo: Photo, block: Block, event: str, places: Mapping[str, str], own: Own) -> Row:
+    return Row(
+        path=photo.path,
+        label=photo.label,
+        part=block.part,
+        sha256=photo.sha256,
+        group=event,
+        reason=block.reason,
+        collected=photo.collected,
+        correlation=own.correlations.get(photo.path, NEAR_IDENTICAL_CORRELATIONS[0]),
+        copy_of=own.copies.get(photo.path, ""),
+        place=places.get(photo.path, ""),
+    )
 
 
 def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
@@ -185,6 +143,12 @@ def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
     labels = sorted({photo.label for photo in photos})
     counts = {label: sum(photo.label == label for photo in good) for label in labels}
     for label, count in counts.items():
+        different = len({photo.sha256 for photo in good if photo.label == label})
+        if different < MIN_PHOTOS_PER_CLASS <= count:
+            raise DataError(
+                f"the {count} usable photos of class {label!r} are copies of {different}; at least "
+                f"{MIN_PHOTOS_PER_CLASS} different ones are needed: add different photos"
+            )
         if count < MIN_PHOTOS_PER_CLASS:
             bad = [photo for photo in photos if photo.label == label and photo.problem]
             first = f" ({len(bad)} are not: {bad[0].path}: {bad[0].problem})" if bad else ""
@@ -197,92 +161,6 @@ def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
         raise DataError(
             f"{len(counts)} class with usable photos; at least 2 folders of photos are needed"
         )
-
-
-def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:
-    learned = {photo.label for photo, name in zip(photos, parts, strict=True) if name == Part.TRAIN}
-    missing = sorted({photo.label for photo in photos} - learned)
-    if missing or not set(Part) <= set(parts):
-        raise DataError(
-            "the photos cannot be split into train, val and test: too few, or all nearly the same "
-            f"picture{f' (class {missing[0]!r})' if missing else ''}: add different photos"
-        )
-
-
-def _parts(
-    photos: Sequence[Photo], groups: Sequence[str], found: Grouping, seed: int
-) -> dict[str, str]:
-    """The part of each group.
-
-    If there are few edited copies, the split is made without regard to them, and they join the part
-    of the photo that their group is named after. So they do not move any other photo.
-    """
-    of_copies = {found.roots[copy.first] for copy in found.copies}
-    if np.isin(found.roots, list(of_copies)).mean() <= FEW_COPIES:
-        part_of = _parts_of_groups(photos, _names(photos, found.plain), seed)
-        places = {(photo.label, part_of[g]) for photo, g in zip(photos, groups, strict=True)}
-        if len(places) == len(Part) * len({photo.label for photo in photos}):
-            return part_of
-    return _parts_of_groups(photos, groups, seed)
-
-
-def _groups(photos: Sequence[Photo]) -> tuple[list[str], Grouping]:
-    """For each photo the name of its group, and how it was found."""
-    first_of: dict[str, int] = {}
-    same_bytes = [first_of.setdefault(photo.sha256, i) for i, photo in enumerate(photos)]
-    found = group_photos(_thumbnails(photos), _details(photos), same_bytes)
-    return _names(photos, found.roots), found
-
-
-def _names(photos: Sequence[Photo], roots: npt.NDArray[np.int64]) -> list[str]:
-    smallest: dict[int, str] = {}
-    for photo, root in zip(photos, roots.tolist(), strict=True):
-        smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
-    return [smallest[root][:12] for root in roots.tolist()]
-
-
-def _parts_of_groups(photos: Sequence[Photo], groups: Sequence[str], seed: int) -> dict[str, str]:
-    """Stratified assignment: each group goes to the part where its class lacks the most photos.
-
-    Groups are ordered by hash, so the result depends only on content and seed. Large groups come
-    first, while every part still has room for them.
-    """
-    members: dict[str, list[str]] = defaultdict(list)
-    for photo, group in zip(photos, groups, strict=True):
-        members[group].append(photo.label)
-    by_label: dict[str, list[str]] = defaultdict(list)
-    for group, labels in members.items():
-        by_label[max(sorted(set(labels)), key=labels.count)].append(group)
-    part_of: dict[str, str] = {}
-    for label in sorted(by_label):
-        remaining = _target_counts(sum(len(members[group]) for group in by_label[label]))
-        order = sorted(by_label[label], key=lambda g: (-len(members[g]), _hash_order(g, seed)))
-        for group in order:
-            size = len(members[group])
-            part = max(
-                Part, key=lambda p: (_room_for(remaining[p], size), _shortfall(remaining[p], p))
-            )
-            part_of[group] = part
-            remaining[part] -= size
-    return part_of
-
-
-def _room_for(remaining: float, size: int) -> float:
-    """1 if a group fills at most half of a part, else less: a burst must not be a whole part."""
-    return 1.0 if size == 1 else min(1.0, remaining / (2 * size))
-
-
-def _shortfall(remaining: float, part: Part) -> tuple[float, bool]:
-    return remaining / SHARES[part], part == Part.TRAIN
-
-
-def _target_counts(count: int) -> dict[Part, float]:
-    held_out = {part: max(1, round(count * share)) for part, share in SHARES.items()}
-    return {**held_out, Part.TRAIN: count - held_out[Part.VAL] - held_out[Part.TEST]}
-
-
-def _hash_order(group: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()
 
 
 def to_csv(rows: Iterable[Row]) -> str:

@@ -65,7 +65,8 @@ def test_metrics_are_of_the_network_that_wrote_them(tmp_path: Path) -> None:
 def test_a_file_of_before_there_were_schemas_says_so(name: str, tmp_path: Path) -> None:
     path, cls = tmp_path / "record.json", type(RECORDS[name])
     path.write_text(json.dumps(OLD[name]))
-    wanted = rf"another version \(no schema, this one reads 1\); remove it and run `{cls.MADE_BY}`"
+    found = f"no schema, this one reads {cls.SCHEMA}"
+    wanted = rf"another version \({found}\); remove it and run `{cls.MADE_BY}`"
     with pytest.raises(RecordError, match=wanted):
         cls.read(path)
 

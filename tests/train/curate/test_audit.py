@@ -22,8 +22,9 @@ from train.curate.audit_record import AuditRecord
 from train.curate.clean import clean
 from train.curate.findings import Finding, Judge, Removal
 from train.curate.removals import removals
+from train.data.photo import thumbnail
 from train.data.record import describe
-from train.data.split import Row, thumbnail
+from train.data.split import Row
 from train.errors import DataError
 
 Floats = npt.NDArray[np.float32]

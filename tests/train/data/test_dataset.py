@@ -22,7 +22,8 @@ from train.data import dataset as photos
 from train.data import flowers as fetch
 from train.data import record as data_record
 from train.data.folder import RENDERED_MARK
-from train.data.split import Photo, assign, to_csv
+from train.data.photo import Photo
+from train.data.split import assign, to_csv
 from train.errors import DataError
 
 RULES = Preprocessing()

@@ -20,7 +20,8 @@ from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album
 from train.data.copies import detail
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, group, near_identical
-from train.data.split import Photo, Row, assign, thumbnail
+from train.data.photo import Photo, thumbnail
+from train.data.split import Row, assign
 
 FLOWERS = ROOT.parent / "shared" / "flowers"
 Edit = Callable[[Image.Image], Image.Image]

@@ -16,20 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from device.workstation.training import LEFT_OUT, Part
+from train.data.assignment import SHARES
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical_pairs
+from train.data.photo import THUMBNAIL_PX, Photo, thumbnail
 from train.data.rendered import CLASS_NAMES, render_flower
-from train.data.split import (
-    MIN_PHOTOS_PER_CLASS,
-    SHARES,
-    THUMBNAIL_PX,
-    Photo,
-    Row,
-    assign,
-    part,
-    read_csv,
-    thumbnail,
-    to_csv,
-)
+from train.data.split import MIN_PHOTOS_PER_CLASS, Row, assign, part, read_csv, to_csv
 from train.errors import DataError
 
 Floats = npt.NDArray[np.float32]

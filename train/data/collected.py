@@ -1,0 +1,76 @@
+"""Photos that devices saved: they are trained on, unless they show what judges the model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from device.workstation.training import LEFT_OUT, Part
+from train.data.blocks import Block
+from train.data.copies import copies_of
+from train.data.occasions import Occasions
+from train.data.own import Own
+from train.data.photo import Photo, details, thumbnails
+
+
+def place_collected(
+    usable: Sequence[Photo], occasions: Occasions, own: Own
+) -> list[tuple[Photo, Block, str]]:
+    """Where each photo that a device saved goes, and its event.
+
+    Args:
+        usable: all photos.
+        occasions: theirs.
+        own: the others of them, which are placed already.
+    """
+    fresh = [i for i, photo in enumerate(usable) if photo.collected]
+    if not fresh:
+        return []
+    events, judged_by = _events(usable, occasions, own)
+    said = "a device's photo, of the same event as the held-out {}"
+    leaks = {usable[i].path: said.format(judged_by[i]) for i in fresh if judged_by[i]}
+    judges = own.held_out()
+    leaks |= _leaks(
+        [usable[i] for i in fresh], [own.photos[i] for i in judges], own.found.thresholds[judges]
+    )
+    blocks = {path: Block(LEFT_OUT, reason) for path, reason in leaks.items()}
+    return [(usable[i], blocks.get(usable[i].path, Block(Part.TRAIN)), events[i]) for i in fresh]
+
+
+def _events(usable: Sequence[Photo], occasions: Occasions, own: Own) -> tuple[list[str], list[str]]:
+    """For each photo its event, and the path of one from there that judges the model, or "".
+
+    An event of the user's own photos keeps its name, whatever devices saved of it.
+    """
+    old = np.array([i for i, photo in enumerate(usable) if not photo.collected])
+    pictures = np.arange(len(usable))
+    pictures[old] = old[own.found.roots]
+    joined = occasions.events(pictures)
+    of_own = [joined[i] for i in old.tolist()]
+    names = dict(zip(reversed(of_own), reversed(own.events), strict=True))
+    judging = {of_own[i]: own.photos[i].path for i in reversed(own.held_out())}
+    return (
+        [names.get(event, event) for event in joined],
+        [judging.get(event, "") for event in joined],
+    )
+
+
+def _leaks(
+    fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: npt.NDArray[np.float64]
+) -> dict[str, str]:
+    """By path, why a photo must be left out: it shows the same as a held-out one."""
+    new, old = thumbnails(fresh), thumbnails(held_out)
+    said = "a device's photo, {} the held-out {}"
+    leaks = {}
+    for photo, row in zip(fresh, new, strict=True):
+        # How far above the threshold of each held-out photo.
+        above = old @ row - thresholds
+        if above.max() >= 0:
+            path = held_out[int(above.argmax())].path
+            leaks[photo.path] = said.format("nearly the same as", path)
+    new_details, old_details = details(fresh), details(held_out)
+    if new_details is not None and old_details is not None:
+        for copy in copies_of(new_details, old_details):
+            path = held_out[copy.second].path
+            leaks.setdefault(fresh[copy.first].path, said.format("an edited copy of", path))
+    return leaks
