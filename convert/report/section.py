@@ -3,14 +3,11 @@
 The same verification and photos give the same section, so it has no date and no random id.
 """
 
-import base64
-import io
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
-
 from convert.report import plots
+from convert.report.pictures import picture
 from convert.verify.confidence import MIN_PHOTOS
 from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures, VerificationRecord
@@ -19,7 +16,6 @@ from device.workstation.training import Calibration
 
 TEMPLATE = "quantization.html.j2"
 PICTURE_PX = 320
-JPEG_QUALITY = 82
 LAYERS_SHOWN = 8
 
 
@@ -46,7 +42,7 @@ def section(
         layer_plot=plots.layer_plot(evidence.layers),
         reliability_plot=plots.reliability_plot(evidence.calibration),
         threshold_plot=plots.threshold_plot(evidence.threshold_curve, record.threshold.value),
-        pictures=[_picture(load(row.path)) for row in evidence.disagreements],
+        pictures=[picture(load(row.path), PICTURE_PX) for row in evidence.disagreements],
     )
 
 
@@ -60,12 +56,3 @@ def _percent(share: float | None) -> str:
 
 def _decibels(value: float | None) -> str:
     return "exact" if value is None else f"{value:.1f}"
-
-
-def _picture(pixels: Pixels) -> str:
-    """A data URI."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((PICTURE_PX, PICTURE_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
