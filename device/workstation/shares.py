@@ -82,7 +82,7 @@ def weighted_share(
     names = np.unique(np.asarray(events), return_inverse=True)[1]
     photos, counts = np.bincount(names), np.bincount(names, hits).astype(np.int64)
     n, parts = len(hits), weights / weights.sum()
-    value = min(1.0, float(parts @ hits))
+    value = float(weights[hits].sum() / weights.sum())
     single, together = float(parts @ parts), float((np.bincount(names, parts) ** 2).sum())
     growth = np.sqrt(n * (single + (together - single) * CORRELATIONS))
     effective = n * (NORMAL_95 / _critical(photos, counts, growth)) ** 2

@@ -124,6 +124,13 @@ def test_equal_weights_change_nothing(events: list[tuple[int, int]], weight: flo
     assert share.interval == pytest.approx(plain.interval, abs=1e-9)
 
 
+def test_all_hits_or_none_are_exactly_1_or_0() -> None:
+    weights = np.random.default_rng(0).uniform(0.1, 9000, 333)
+    for hit in (True, False):
+        share = weighted_share(np.full(333, hit), np.arange(333), weights)
+        assert share.value == hit and 0 <= share.low <= share.value <= share.high <= 1
+
+
 def test_a_photo_with_a_large_weight_counts_for_many_and_tells_as_little_as_one() -> None:
     hits = np.arange(40) < 30
     weights = np.where(np.arange(40) == 39, 60.0, 1.0)
