@@ -39,7 +39,8 @@ SEED ?= 0
 # photos in the representative dataset
 CALIBRATION ?= 100
 # strict: also stop if there are too few photos to tell
-# whether int8 is as good as float
+# whether int8 is as good as float; `make field`: if the
+# bundle is not as good as promised
 GATE ?=
 # 1: ship even if verification fails; the manifest says so
 ALLOW_REGRESSION ?=
@@ -145,6 +146,10 @@ selftest: $(PACKED) ## check the bundle's golden outputs on this machine
 
 summary: $(PACKED) ## print the figures of the last build
 	@$(PY) -m convert summary --training $(BUILD)/train --bundle $(BUILD)/bundle
+
+field: $(READY) ## judge the bundle by sorted photos of devices: field.html
+	@$(PY) -m convert field --data $(call given,DATA) --bundle $(BUILD)/bundle \
+	  --training $(BUILD)/train --out $(BUILD)/field $(if $(GATE),--strict)
 
 # --- steps --------------------------------------------------------------------------------------
 

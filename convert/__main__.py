@@ -5,6 +5,7 @@ Steps are imported when they are called, so that `--help` does not wait for SciP
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from convert.config import ConvertConfig, Gate
@@ -20,6 +21,15 @@ EXAMPLES = """examples:
   python -m convert export --training build/train --out build/convert
   python -m convert verify --training build/train --models build/convert --out build/bundle
   python -m convert bundle --training build/train --models build/convert --out build/bundle
+  python -m convert field --data ~/photos/from-cameras --bundle build/bundle
+"""
+
+FIELD = """Photos are sorted into a folder per class, those that show no class into _other.
+Only photos that devices took at random moments ([output.collect] random_per_day) judge.
+
+examples:
+  python -m convert field --data ~/photos/from-cameras
+  python -m convert field --data ~/photos/from-cameras --strict   # status 3 if lower than promised
 """
 
 
@@ -116,6 +126,22 @@ def samples(options: argparse.Namespace) -> int:
     from convert.commands.samples import copy_samples
 
     copy_samples(options.training, options.out)
+    return 0
+
+
+def field(options: argparse.Namespace) -> int:
+    """Say how good a bundle is in the field; with `--strict` fail if it is lower than promised."""
+    from convert.commands.field import PAGE, FieldInputs, measure_field, require_promise
+    from convert.field.summary import summary as field_summary
+
+    if not options.data:
+        raise UsageError("DATA= is empty: give the folder of sorted photos from devices")
+    data = Path(options.data).expanduser()
+    inputs = FieldInputs(data, options.bundle, options.training, options.out, options.event_s)
+    record = measure_field(inputs, show_progress=True)
+    print(f"\n{field_summary(record)}\npage: {options.out / PAGE}")
+    if options.strict:
+        require_promise(record)
     return 0
 
 
@@ -222,10 +248,43 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, default=Path("build/samples"))
     command.set_defaults(command=samples)
 
+    command = commands.add_parser(
+        "field",
+        help="judge the bundle by sorted photos of random moments",
+        epilog=FIELD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--data", required=True, help="folder of sorted photos")
+    command.add_argument("--bundle", type=Path, default=Path("build/bundle"))
+    command.add_argument(
+        "--training",
+        type=Path,
+        default=Path("build/train"),
+        help="of this bundle: what trained it, and events of that, do not judge (%(default)s)",
+    )
+    command.add_argument("--out", type=Path, default=Path("build/field"))
+    command.add_argument(
+        "--event-s",
+        type=_seconds,
+        default=60.0,
+        help="photos of one device with gaps of at most this are one event (%(default)g)",
+    )
+    command.add_argument(
+        "--strict", action="store_true", help="status 3 if it is lower than promised"
+    )
+    command.set_defaults(command=field)
+
     command = commands.add_parser("summary", parents=[shared], help="print the build's figures")
     command.add_argument("--bundle", type=Path, default=Path("build/bundle"))
     command.set_defaults(command=summary)
     return parser
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text}: give a number of seconds, 0 or more")
 
 
 if __name__ == "__main__":

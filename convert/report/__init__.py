@@ -1,3 +1,3 @@
 """Reporting on a build: the report's section on quantization, its plots, and the summary."""
 
-__all__ = ["section", "summary"]
+__all__ = ["pictures", "section", "summary"]

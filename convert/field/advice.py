@@ -1,0 +1,152 @@
+"""What to do next, from what the figures show."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from convert.field.moments import NO_DAY
+from convert.field.record import (
+    Confusion,
+    FieldVerdict,
+    Figure,
+    Group,
+    JudgedPhoto,
+    days_of,
+)
+from convert.field.words import Judgement, events_needed, number, percent, with_interval
+from device.contract.provenance import OTHER
+
+SHOWN = 3
+"""Confusions, devices or days that are named."""
+LEAST_CONFUSED_EVENTS = 2
+LEAST_ABOVE_PROMISE = 0.05
+OFTEN_NAMED = 0.2
+"""Of the time without a class: if more gets a name, that is worth a word."""
+DAYS_PER_JUDGING_DAY = 3
+"""Of so many days the newest one judges next time, the others may train."""
+LEAST_SAME_ANSWERS, LEAST_COMPARED = 0.95, 20
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What advice rests on."""
+
+    judgement: Judgement
+    promised_unknown: float
+    right: Figure | None
+    unknown: Figure | None
+    other_unknown: Figure | None
+    devices: Sequence[Group]
+    days: Sequence[Group]
+    confusions: Sequence[Confusion]
+    photos: Sequence[JudgedPhoto]
+
+
+def advise(seen: Seen) -> tuple[str, ...]:
+    """Sentences that say what to do, the most useful first."""
+    found = (
+        *_more_events(seen),
+        *_odd_devices(seen.devices),
+        *_odd_days(seen.days),
+        *_other_answers(seen.photos),
+        *_confused(seen.confusions),
+        *_unknown(seen.unknown, seen.promised_unknown),
+        *_named_other(seen.other_unknown),
+        *_train_and_judge(seen),
+    )
+    return found or ("Nothing to do. Sort new photos of random moments later, and look again.",)
+
+
+def _more_events(seen: Seen) -> Iterator[str]:
+    if seen.judgement.verdict is not FieldVerdict.NOT_ENOUGH:
+        return
+    needed = events_needed(seen.right, seen.judgement.accuracy, seen.judgement.interval)
+    if needed is None:
+        yield (
+            "The promise itself rests on too few photos: photograph more occasions, build the "
+            "bundle again, and judge that one."
+        )
+        return
+    have, days = seen.right.events if seen.right else 0, len(days_of(seen.photos))
+    more_days = round(days * (needed - have) / have) if have else 0
+    pace = f", in about {number(more_days, 'more day')}" if more_days else ""
+    yield (
+        f"Go on collecting and sorting: about {number(needed, 'event')} of known classes would "
+        f"tell, now there are {have:,}{pace} at this pace."
+    )
+
+
+def _odd_devices(devices: Sequence[Group]) -> Iterator[str]:
+    for group in _worst(devices):
+        yield (
+            f"Device {group.name} is right less often than the others, "
+            f"{with_interval(group.right)}: look at its lens, focus, exposure and light."
+        )
+
+
+def _odd_days(days: Sequence[Group]) -> Iterator[str]:
+    for group in _worst(days):
+        if group.name != NO_DAY:
+            yield (
+                f"{group.name} was a worse day than the others, {with_interval(group.right)}: look "
+                "at its pictures. Low sun, rain, a dirty lens, a camera that was moved?"
+            )
+
+
+def _worst(groups: Sequence[Group]) -> list[Group]:
+    odd = [group for group in groups if group.stands_out]
+    return sorted(odd, key=lambda group: group.right.value)[:SHOWN]
+
+
+def _other_answers(photos: Sequence[JudgedPhoto]) -> Iterator[str]:
+    compared = [photo for photo in photos if photo.named]
+    same = sum(photo.named == photo.predicted for photo in compared)
+    if len(compared) >= LEAST_COMPARED and same < LEAST_SAME_ANSWERS * len(compared):
+        yield (
+            f"The devices named only {percent(same / len(compared))} of these photos as this "
+            "computer does, with the same model: run the self-test there."
+        )
+
+
+def _confused(confusions: Sequence[Confusion]) -> Iterator[str]:
+    often = [each for each in confusions if each.events >= LEAST_CONFUSED_EVENTS][:SHOWN]
+    for each in often:
+        yield (
+            f"{each.label} is taken for {each.predicted} in {percent(each.share)} of its time "
+            f"({number(each.n, 'photo')}, {number(each.events, 'event')}): photograph both "
+            "where the camera stands, on several occasions, and train again."
+        )
+
+
+def _unknown(unknown: Figure | None, promised: float) -> Iterator[str]:
+    if (
+        unknown
+        and unknown.interval[0] > promised
+        and unknown.value > promised + LEAST_ABOVE_PROMISE
+    ):
+        yield (
+            f"Known classes are called unknown in {with_interval(unknown)}, promised were "
+            f"{percent(promised)}: they look different here than in the training photos "
+            "(distance, light, background). Train with these photos, too."
+        )
+
+
+def _named_other(unknown: Figure | None) -> Iterator[str]:
+    if unknown and unknown.interval[0] < 1 - OFTEN_NAMED and unknown.value < 1 - OFTEN_NAMED:
+        yield (
+            f"What shows no class ({OTHER}) still gets a name in {percent(1 - unknown.value)} of "
+            "its time: make a class of it, such as nothing, and train with these photos."
+        )
+
+
+def _train_and_judge(seen: Seen) -> Iterator[str]:
+    if seen.judgement.verdict is not FieldVerdict.LOWER and not seen.confusions:
+        return
+    days = [day for day in days_of(seen.photos) if day != NO_DAY]
+    judging = len(days) // DAYS_PER_JUDGING_DAY
+    if not judging:
+        yield "These photos may train the next bundle. Then photos of later days must judge it."
+        return
+    yield (
+        f"Photos up to {days[-judging - 1]} may train the next bundle: copy them into its class "
+        f"folders. {number(judging, 'newer day')} (from {days[-judging]}) can then judge it."
+    )

@@ -1,0 +1,162 @@
+"""From the photos of a folder to the record of the field."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from convert.errors import InputError
+from convert.field.advice import Seen, advise
+from convert.field.answers import judged
+from convert.field.figures import confusions, figure, groups
+from convert.field.moments import NO_DAY
+from convert.field.photos import DAMAGED, FieldPhoto, left_out, missing_ones, reasons
+from convert.field.record import FieldRecord, JudgedPhoto, days_of
+from convert.field.trained import Trained, doubts, occasions
+from convert.field.words import judge, number, promise_of
+from device.contract.bundle import EDGETPU_MODEL, MODEL, Bundle
+from device.inference.classifier import Prediction
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The photos of a folder: those that may judge, and why the others do not."""
+
+    judging: tuple[FieldPhoto, ...]
+    events: Mapping[str, str]
+    """By path."""
+    why: Mapping[str, str]
+    """By path, the reason of each photo that does not judge."""
+    notes: tuple[str, ...] = ()
+    """What could make the figures wrong."""
+
+    def without(self, damaged: Collection[str]) -> "Sorted":
+        """The same without some photos, by path, that turned out to be damaged."""
+        judging = tuple(photo for photo in self.judging if photo.path not in damaged)
+        return replace(self, judging=judging, why={**self.why, **dict.fromkeys(damaged, DAMAGED)})
+
+    def require_judges(self) -> None:
+        """Refuse to say anything without photos.
+
+        Raises:
+            InputError: if no photo judges; it says why.
+        """
+        if not self.judging:
+            counts = "; ".join(f"{each.n:,} {each.reason}" for each in left_out(self.why))
+            raise InputError(f"no photo is left that can judge the bundle: {counts}")
+
+
+def sort_out(
+    found: Sequence[FieldPhoto], bundle: Bundle, trained: Trained, event_s: float
+) -> Sorted:
+    """Find the photos that may judge a bundle."""
+    known = occasions(found, trained, event_s)
+    reason = {**known.reasons, **reasons(found, bundle.labels)}
+    why = {photo.path: reason[photo.path] for photo in found if photo.path in reason}
+    judging = tuple(photo for photo in found if photo.path not in why)
+    notes = (*doubts(judging, trained, _models(bundle)), *missing_ones(found, why))
+    return Sorted(judging, known.events, why, notes)
+
+
+def _models(bundle: Bundle) -> set[str]:
+    """SHA-256 of the bundle's models: for the CPU, and perhaps for an Edge TPU."""
+    files = bundle.manifest["files"]
+    return {files[name]["sha256"] for name in (MODEL, EDGETPU_MODEL) if name in files}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is judged, and where."""
+
+    folder: str
+    bundle: Bundle
+    event_s: float
+    trained: Trained
+    skipped: tuple[str, ...] = ()
+    """A line for each kind of file in the folder that is no photo."""
+
+
+def field_record(
+    setting: Setting, ready: Sorted, predictions: Mapping[str, Prediction]
+) -> FieldRecord:
+    """Estimate all figures, and judge.
+
+    Args:
+        setting: what is judged.
+        ready: the photos; at least one judges.
+        predictions: what the bundle says about those that judge, by path.
+
+    Raises:
+        BundleError: if the bundle was packed by another version.
+    """
+    bundle, models = setting.bundle, _models(setting.bundle)
+    photos = tuple(
+        judged(photo, ready.events[photo.path], predictions[photo.path], models)
+        for photo in ready.judging
+    )
+    promised = promise_of(bundle)
+    known = [photo for photo in photos if photo.known]
+    right, unknown = figure(known, _right), figure(known, _unknown)
+    other_unknown = figure([photo for photo in photos if not photo.known], _unknown)
+    is_new = setting.trained.excludes(photo.device for photo in photos)
+    judgement = judge(right, promised, len(days_of(photos)), new_places=is_new)
+    devices, days = groups(known, _device), groups(known, _day)
+    confused = confusions(known)
+    seen = Seen(
+        judgement,
+        promised.unknown,
+        right,
+        unknown,
+        other_unknown,
+        devices,
+        days,
+        confused,
+        photos,
+    )
+    return FieldRecord(
+        folder=setting.folder,
+        bundle=bundle.data,
+        model_sha256=bundle.manifest["files"][MODEL]["sha256"],
+        event_s=setting.event_s,
+        verdict=judgement.verdict,
+        verdict_line=judgement.line,
+        at_new_places=judgement.at_new_places,
+        promised=promised,
+        right=right,
+        unknown=unknown,
+        other_unknown=other_unknown,
+        names_right=figure([photo for photo in photos if not photo.unknown], _right),
+        by_class=groups(known, _label),
+        by_device=devices,
+        by_day=days,
+        confusions=confused,
+        advice=advise(seen),
+        notes=(*ready.notes, *_clock(photos)),
+        left_out=left_out(ready.why),
+        skipped=setting.skipped,
+        photos=photos,
+    )
+
+
+def _clock(photos: Sequence[JudgedPhoto]) -> list[str]:
+    dark = sum(photo.day == NO_DAY for photo in photos)
+    text = "whose clock was not set: their day is not known, and events may be joined too often"
+    return [f"{number(dark, 'photo')} of devices {text}"] if dark else []
+
+
+def _right(photo: JudgedPhoto) -> bool:
+    return photo.known and photo.right
+
+
+def _unknown(photo: JudgedPhoto) -> bool:
+    return photo.unknown
+
+
+def _label(photo: JudgedPhoto) -> str:
+    return photo.label
+
+
+def _device(photo: JudgedPhoto) -> str:
+    return photo.device
+
+
+def _day(photo: JudgedPhoto) -> str:
+    return photo.day

@@ -1,0 +1,91 @@
+"""The page of the field, `field.html`, from its record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.field.record import FieldRecord, FieldVerdict, JudgedPhoto, days_of
+from convert.field.words import percent
+from convert.report.pictures import picture
+from device.contract.photos import decode, pixels, read_photo
+from device.contract.preprocess import Preprocessing
+from device.contract.provenance import OTHER
+from device.errors import PhotoError
+from device.workstation.conversion import Interval
+from device.workstation.templates import STYLES, environment
+from device.workstation.wording import counted
+
+TEMPLATE = "field.html.j2"
+PICTURE_PX = 256
+"""Longest side of a picture on the page."""
+MOST_PICTURES = 48
+CONFUSIONS_SHOWN = 12
+NAMES_SHOWN = 24
+"""Of the photos that are left out for one reason; the record has all."""
+HEADINGS = {
+    FieldVerdict.AS_PROMISED: "As good as promised",
+    FieldVerdict.LOWER: "Lower than promised",
+    FieldVerdict.NOT_ENOUGH: "Not enough events to tell",
+}
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A photo with a wrong answer, as the page shows it."""
+
+    photo: JudgedPhoto
+    src: str
+    """A data URI; empty if it cannot be shown."""
+
+
+def render(record: FieldRecord, files: Mapping[str, Path]) -> str:
+    """The page as HTML; the same record and photos give the same bytes.
+
+    Args:
+        record: as `field.json` holds it.
+        files: where the photos are, by their path in the record.
+    """
+    templates = environment(Path(__file__).parent, STYLES)
+    templates.filters.update(percent=percent, at=_at)
+    wrong = [photo for photo in record.photos if not photo.right]
+    return templates.get_template(TEMPLATE).render(
+        r=record,
+        heading=HEADINGS[record.verdict],
+        promised=_promised(record),
+        other=OTHER,
+        days=days_of(record.photos),
+        devices=sorted({photo.device for photo in record.photos}),
+        counted=counted,
+        wrong_count=len(wrong),
+        wrong=[Wrong(photo, _src(files[photo.path])) for photo in shown_first(wrong)],
+        confusions_shown=CONFUSIONS_SHOWN,
+        names_shown=NAMES_SHOWN,
+    )
+
+
+def _promised(record: FieldRecord) -> Interval:
+    """The interval that the verdict compares with."""
+    new = record.promised.new_places_interval
+    return new if record.at_new_places and new is not None else record.promised.interval
+
+
+def _at(share: float) -> str:
+    """A place on a scale from 0 to 1, for a style."""
+    return f"{100 * share:.2f}%"
+
+
+def shown_first(wrong: Sequence[JudgedPhoto]) -> list[JudgedPhoto]:
+    """The photos to show: one of each event before the second of any, the surest answers first."""
+    ranked, turn = [], dict[str, int]()
+    for photo in sorted(wrong, key=lambda photo: (-photo.score, photo.path)):
+        turn[photo.event] = turn.get(photo.event, 0) + 1
+        ranked.append((turn[photo.event], photo))
+    return [photo for _, photo in sorted(ranked, key=lambda pair: pair[0])][:MOST_PICTURES]
+
+
+def _src(path: Path) -> str:
+    rules = Preprocessing(height_px=PICTURE_PX, width_px=PICTURE_PX, jpeg_decode_scale=1)
+    try:
+        return picture(pixels(decode(read_photo(path), rules)), PICTURE_PX)
+    except PhotoError:
+        return ""

@@ -1,0 +1,69 @@
+"""The verdict: lower than promised, as promised, or not enough events to tell."""
+
+import pytest
+
+from convert.field.record import FieldVerdict
+from convert.field.words import difference, events_needed, judge, verdict_of
+from device.workstation.measures import wilson
+from tests.convert.field.fieldwork import PROMISE, promise, seen
+
+LOWER, KEPT, OPEN = FieldVerdict.LOWER, FieldVerdict.AS_PROMISED, FieldVerdict.NOT_ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("share", "events", "verdict"),
+    [
+        (0.74, 96, LOWER),
+        (0.40, 20, LOWER),
+        (0.87, 96, KEPT),
+        (0.85, 45, KEPT),
+        (1.0, 30, KEPT),
+        (0.80, 10, OPEN),
+        (0.87, 20, OPEN),
+        (0.0, 7, OPEN),
+    ],
+)
+def test_the_verdict_is_said_by_the_figures(
+    share: float, events: int, verdict: FieldVerdict
+) -> None:
+    assert judge(seen(share, events), PROMISE, 9).verdict is verdict
+
+
+def test_the_line_says_promise_and_figure_and_how_much_is_behind_it() -> None:
+    line = judge(seen(0.74, 100), PROMISE, 9).line
+    assert line == "promised 81-92%, seen 74% (65-82) in 100 events on 9 days: lower than promised"
+    assert "in 1 event on 1 day: not enough events to tell" in judge(seen(1, 1), PROMISE, 1).line
+    nothing = judge(None, PROMISE, 2)
+    assert nothing.verdict is OPEN and "seen no photo of a known class" in nothing.line
+
+
+def test_at_places_that_training_did_not_know_the_promise_for_new_places_counts() -> None:
+    both = promise(new_places_accuracy=0.66, new_places_interval=(0.55, 0.76))
+    new, same = (judge(seen(0.7, 96), both, 9, new_places=there) for there in (True, False))
+    assert new.verdict is KEPT and new.line.startswith("promised for new places 55-76%, seen 70%")
+    assert same.verdict is LOWER and same.line.startswith("promised 81-92%")
+    without = judge(seen(0.7, 96), PROMISE, 9, new_places=True)
+    assert without.verdict is LOWER and not without.at_new_places
+
+
+def test_both_intervals_count_in_the_difference() -> None:
+    low, high = difference(0.74, (0.65, 0.81), 0.87, (0.81, 0.92))
+    assert low == pytest.approx(-0.13 - (0.09**2 + 0.05**2) ** 0.5)
+    assert high == pytest.approx(-0.13 + (0.07**2 + 0.06**2) ** 0.5)
+
+
+@pytest.mark.parametrize("accuracy", [0.6, 0.87, 0.94, 0.99])
+def test_as_many_events_as_are_asked_for_do_tell(accuracy: float) -> None:
+    interval = wilson(accuracy, 400)
+    needed = events_needed(None, accuracy, interval)
+    assert needed is not None
+    assert verdict_of(seen(accuracy, needed), accuracy, interval) is KEPT
+    assert verdict_of(seen(accuracy, needed - 1), accuracy, interval) is OPEN
+
+
+def test_photos_that_tell_less_take_more_events_and_a_vague_promise_is_never_told() -> None:
+    bursts = seen(0.87, 20)
+    weighed = type(bursts)(60, 20, 10.0, 0.87, wilson(0.87, 10))
+    few, many = (events_needed(it, 0.87, (0.81, 0.92)) for it in (bursts, weighed))
+    assert few is not None and many is not None and many == pytest.approx(2 * few, abs=2)
+    assert events_needed(bursts, 0.8, (0.3, 0.99)) is None
