@@ -19,6 +19,15 @@ MAKEFLAGS += --no-builtin-rules
 # pictures that the project draws; empty: the flowers, see
 # train/README.md
 DATA ?=
+# photos of one camera at most so many seconds apart are
+# of one event; no event is in two parts of the split
+EVENT_S ?= 60
+# your own list of events and places, in the format of
+# build/train/events.csv; it overrides what was found
+EVENTS ?=
+# folder: the sub-folders of a class are places; auto: find
+# places by camera and background
+PLACE ?= auto
 # folder for everything that is built
 BUILD ?= build
 # 1: leave out photos `make audit` finds safe to remove
@@ -60,6 +69,7 @@ $(if $(strip $(foreach c,$(odd),$(findstring $(c),$(value BUILD)))$(filter -%,$(
 # A value as it was given, quoted for the shell: $(call given,NAME). Rules contain no user paths.
 given = '$(subst ','\'',$(value $(1)))'
 
+$(if $(filter auto folder,$(PLACE)),,$(error PLACE=$(PLACE): give auto or folder))
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 
 VENV := .venv
@@ -160,16 +170,18 @@ $(VARS)/$(1): force
 	@printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$(subst ','\'',$(2))' > $$@
 endef
 .PHONY: force
-$(eval $(call stamp,data,$(SEED) $(CLEAN)))
-$(eval $(call stamp,audit,$(SEED)))
+$(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(PLACE)))
+$(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(PLACE)))
 $(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 
-# The same for what file dates cannot tell: the photos, a file of weights, the code of each step.
-$(addprefix $(VARS)/,photos weights code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
-	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS)
+# The same for what file dates cannot tell: the photos, a file of weights, the list of events, the
+# code of each step.
+$(addprefix $(VARS)/,photos weights events code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
+	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS) $(call given,EVENTS)
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
+events = --event-s=$(call given,EVENT_S) --place $(PLACE) $(if $(value EVENTS),--events=$(call given,EVENTS))
 weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(BUILD)/weights)
 FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 
@@ -179,8 +191,8 @@ FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
-$(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/code-data $(CLEANING) | $(READY)
-	@$(PY) -m train data $(photos) --seed $(SEED) --out $(@D) \
+$(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/events $(VARS)/code-data $(CLEANING) | $(READY)
+	@$(PY) -m train data $(photos) $(events) --seed $(SEED) --out $(@D) \
 	  $(if $(CLEANING),--clean $(CLEANING))
 	@touch $@
 
@@ -188,8 +200,8 @@ $(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/code-data $(CLEANING) | $(READY)
 $(DATA_FILES) &: $(SCANNED)
 	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
-$(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
-	@$(PY) -m train audit $(photos) --seed $(SEED) --out $(@D) $(weights)
+$(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
+	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --out $(@D) $(weights)
 
 $(WEIGHTS_READY): | $(READY)
 	@$(PY) -m train weights --out $(@D)

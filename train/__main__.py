@@ -4,10 +4,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from device import console
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import REPORT
+
+if TYPE_CHECKING:
+    from train.data.occasions import EventSettings
 
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
@@ -20,9 +24,16 @@ def data(options: argparse.Namespace) -> int:
     """Find the photos, split them, write split.csv and data.json."""
     from train.curate.prepare import SplitInputs, split_photos
 
-    inputs = SplitInputs(_photos(options), options.out, options.seed, options.clean)
+    events = _events(options)
+    inputs = SplitInputs(_photos(options), options.out, options.seed, options.clean, events)
     print(split_photos(inputs).text())
     return 0
+
+
+def _events(options: argparse.Namespace) -> "EventSettings":
+    from train.data.given import event_settings
+
+    return event_settings(options.event_s, options.events, options.place)
 
 
 def _photos(options: argparse.Namespace) -> Path:
@@ -40,11 +51,11 @@ def _photos(options: argparse.Namespace) -> Path:
 
 def audit(options: argparse.Namespace) -> int:
     """Look for what would spoil training; write audit.json and audit.html."""
-    folder = _photos(options)
+    events, folder = _events(options), _photos(options)
     with quiet_tensorflow():
         from train.curate.audit_page import run
 
-    print(run(folder, _weights_source(options.weights), options.seed, options.out))
+    print(run(folder, _weights_source(options.weights), options.seed, options.out, events))
     return 0
 
 
@@ -141,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--store", type=Path, default=Path("data"), help="default: data")
     command.add_argument("--stamp", type=Path, help="where make keeps the state of the photos")
     command.add_argument("--seed", type=int, default=0, help="another seed, another split")
+    _add_events(command)
     command.add_argument("--clean", type=Path, help="audit.json whose safe removals to apply")
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=data)
@@ -151,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--stamp", type=Path, help="where make keeps the state of the photos")
     command.add_argument("--weights", default="build/weights", help="as for fit")
     command.add_argument("--seed", type=int, default=0, help="of the split")
+    _add_events(command)
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=audit)
 
@@ -183,6 +196,24 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(command=distill)
     return parser
+
+
+def _add_events(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--event-s",
+        default="60",
+        metavar="SECONDS",
+        help="photos of one camera at most this far apart are of one event (default: 60)",
+    )
+    command.add_argument(
+        "--events", type=Path, metavar="FILE", help="a list path,event,place that overrides"
+    )
+    command.add_argument(
+        "--place",
+        choices=("auto", "folder"),
+        default="auto",
+        help="places are found (auto), or are the sub-folders of each class",
+    )
 
 
 if __name__ == "__main__":

@@ -182,10 +182,11 @@ def write_if_changed(path: Path, content: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Bring the stamps of a folder up to date: `FOLDER DATA WEIGHTS`."""
-    folder, data, weights = arguments
+    """Bring the stamps of a folder up to date: `FOLDER DATA WEIGHTS EVENTS`."""
+    folder, data, weights, events = arguments
     write_if_changed(Path(folder, PHOTOS), photos_digest(data))
     write_if_changed(Path(folder, "weights"), file_state(weights))
+    write_if_changed(Path(folder, "events"), file_state(events))
     for name, patterns in CODE.items():
         write_if_changed(Path(folder, name), code_digest(patterns))
 

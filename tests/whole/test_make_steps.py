@@ -129,6 +129,30 @@ def test_steps_side_by_side_wait_for_what_they_read(workshop: Workshop) -> None:
     assert done.index("train fit") < done.index("convert samples")
 
 
+@pytest.mark.parametrize("target", ["data", "audit"])
+def test_settings_of_events_and_a_changed_list_split_again(
+    workshop: Workshop, tmp_path: Path, target: str
+) -> None:
+    listed = tmp_path / "it's $HOME.csv"
+    settings: list[str] = []
+    workshop.make(target)
+    write(listed, "path,event,place")
+    for setting in ("EVENT_S=30", "PLACE=folder", f"EVENTS={listed}"):
+        settings.append(setting)
+        assert f"train {target}" in workshop.make(target, *settings), setting
+        assert workshop.make(target, *settings) == [], setting
+    write(listed, "path,event,place of another kind")
+    assert f"train {target}" in workshop.make(target, *settings)
+    assert workshop.make(target, *settings) == []
+    listed.unlink()
+    assert f"train {target}" in workshop.make(target, *settings)
+
+
+def test_a_place_that_make_does_not_know_is_refused_in_one_line(workshop: Workshop) -> None:
+    done = workshop.run("data", "PLACE=garden")
+    assert done.returncode == 2 and "PLACE=garden: give auto or folder" in done.stderr
+
+
 # --- code and versions ----------------------------------------------------------------------------
 
 EDITS = {

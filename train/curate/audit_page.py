@@ -18,6 +18,7 @@ from train.curate.features import frozen_features
 from train.curate.findings import Finding, Judge, Removal
 from train.data.dataset import scan
 from train.data.listed import loader
+from train.data.occasions import EventSettings
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.page.pictures import Picture, photo
@@ -90,7 +91,7 @@ class Audit:
         )
 
 
-def run(folder: Path, weights: str, seed: int, out: Path) -> str:
+def run(folder: Path, weights: str, seed: int, out: Path, events: EventSettings) -> str:
     """Audit a folder of photos and write `audit.json` and `audit.html` into `out`.
 
     Returns:
@@ -100,7 +101,7 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
         DataError: if the photos cannot be read or split.
         WeightsError: if the weights cannot be read.
     """
-    found = examine(folder, weights, seed, out.parent / CACHE_FOLDER)
+    found = examine(folder, weights, seed, out.parent / CACHE_FOLDER, events)
     out.mkdir(parents=True, exist_ok=True)
     digests = {row.path: row.sha256 for row in found.rows}
     page = render(found, loader(folder, digests, Preprocessing()))
@@ -109,10 +110,10 @@ def run(folder: Path, weights: str, seed: int, out: Path) -> str:
     return f"{summary(found)}\nreport: {out / AUDIT_PAGE}"
 
 
-def examine(folder: Path, weights: str, seed: int, cache: Path) -> Audit:
+def examine(folder: Path, weights: str, seed: int, cache: Path, events: EventSettings) -> Audit:
     """Scan, split and examine the photos of a folder; `cache` keeps their features."""
     photos = sorted(scan(folder, Preprocessing()), key=lambda photo: photo.path)
-    rows = assign(photos, seed)
+    rows = assign(photos, seed, events)
     usable = [
         (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
     ]

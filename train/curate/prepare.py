@@ -1,7 +1,7 @@
 """From a folder of photos to the split: scan, split, clean, and list photos to review."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from device.contract.preprocess import Preprocessing
@@ -11,6 +11,7 @@ from device.workstation.events.listed import Occasion
 from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord
 from train.curate import review
 from train.data import dataset
+from train.data.occasions import EventSettings
 from train.data.record import describe, table
 from train.data.split import Row, assign, to_csv
 
@@ -26,6 +27,8 @@ class SplitInputs:
     """Another seed, another split."""
     audit: Path | None = None
     """`audit.json` whose safe removals are left out."""
+    events: EventSettings = field(default_factory=EventSettings)
+    """How events and places are found."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,15 @@ class Prepared:
 
     record: DataRecord
     rows: Sequence[Row]
+    notes: Sequence[str]
+    """Lines on how events and places were found."""
     news: str
     """Text on the photos that wait for review; empty if there are none."""
 
     def text(self) -> str:
         """For people: the photos by class and part, and what was left out."""
         data = self.record.data
-        return f"{data.description}\n{table(data, self.rows)}{self.news}"
+        return "\n".join([data.description, table(data, self.rows), *self.notes]) + self.news
 
 
 def split_photos(inputs: SplitInputs) -> Prepared:
@@ -52,7 +57,8 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     """
     found = dataset.scan(inputs.photos, Preprocessing())
     collected = {photo.path for photo in found if photo.collected}
-    rows = assign(found, inputs.seed)
+    notes: list[str] = []
+    rows = assign(found, inputs.seed, inputs.events, notes.append)
     record = describe(inputs.photos, rows, collected)
     if inputs.audit is not None:
         rows = _cleaned(rows, inputs.audit, record.data.fingerprint, inputs.seed)
@@ -62,7 +68,7 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     news = review.write_page(inputs.out, inputs.photos, waiting)
     occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
     _write_changes(inputs.out, {DATA: record.text(), EVENTS: occasions, SPLIT: to_csv(rows)})
-    return Prepared(record, rows, news)
+    return Prepared(record, rows, notes, news)
 
 
 def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[Row]:

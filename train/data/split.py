@@ -16,6 +16,7 @@ from device.workstation.tables import csv_text
 from device.workstation.training import LEFT_OUT, Part
 from train.data.blocks import Block
 from train.data.collected import place_collected
+from train.data.given import check_named
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS
 from train.data.occasions import EventSettings, Taken, find_occasions
 from train.data.own import Own, split_own
@@ -75,14 +76,16 @@ def assign(
         One row per photo, sorted by path.
 
     Raises:
-        DataError: if fewer than two classes are left, or one is too small.
+        DataError: if fewer than two classes are left, one is too small, or the user's list names
+            photos that are not there.
     """
     photos = sorted(photos, key=lambda photo: photo.path)
+    settings = settings or EventSettings()
+    check_named(settings.listed, [photo.path for photo in photos])
     reasons = _reasons_to_leave_out(photos)
     usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
     good = [photo for photo in usable if not photo.collected]
     _check_classes(photos, good)
-    settings = settings or EventSettings()
     everyone = find_occasions([_taken(photo) for photo in usable], settings)
     for note in everyone.notes:
         tell(note)
