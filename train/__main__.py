@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from device import console
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import REPORT
+from device.workstation.wording import counted
 
 if TYPE_CHECKING:
     from train.data.occasions import EventSettings
@@ -99,7 +100,7 @@ def fit(options: argparse.Namespace) -> int:
     print(
         f"trained on {metrics.data.description}\n"
         f"test top-1 {test.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}, "
-        f"n = {test.n}), best epoch {metrics.best_epoch}\n"
+        f"n = {counted(test.n, test.events)}), best epoch {metrics.best_epoch}\n"
         f"report: {options.out / REPORT}"
     )
     return 0
@@ -127,7 +128,8 @@ def distill(options: argparse.Namespace) -> int:
     low, high = test.interval
     print(
         f"distilled from {options.training}: test top-1 {test.accuracy:.1%} (95% interval "
-        f"{low:.1%} to {high:.1%}, n = {test.n}), the teacher {metrics.teacher.test_accuracy:.1%}"
+        f"{low:.1%} to {high:.1%}, n = {counted(test.n, test.events)}), the teacher "
+        f"{metrics.teacher.test_accuracy:.1%}"
     )
     return 0
 

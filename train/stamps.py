@@ -60,7 +60,7 @@ CODE = {
     ),
     "code-micro": (
         *("train/data/augment.py", "train/data/listed.py"),
-        *("train/recipe/config.py", "train/recipe/photos.py"),
+        *(f"train/recipe/{name}.py" for name in ("config", "photos", "truth")),
         *(f"train/distill/{name}.py" for name in ("lessons", "narrow", "run")),
         *(
             f"train/network/{name}.py"

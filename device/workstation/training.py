@@ -138,9 +138,11 @@ class Accuracy:
     """The share of photos that were classified correctly."""
 
     n: int
+    events: int
+    """Occasions at which the n photos were taken."""
     accuracy: float
     interval: tuple[float, float]
-    """95%, Wilson."""
+    """95%, by event: for other events of this kind, not for other photos of these."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ class ClassFigures:
 
     label: str
     n: int
+    events: int
     precision: float
     recall: float
     f1: float
@@ -178,18 +181,20 @@ class Tested(Accuracy):
 
 @dataclass(frozen=True)
 class Validated:
-    """Accuracy on the validation part, with and without fine-tuning."""
+    """Accuracy on the validation part, with and without fine-tuning; an event counts once."""
 
     n: int
+    events: int
     accuracy: float
     head_only_accuracy: float
 
 
 @dataclass(frozen=True)
 class LogLoss:
-    """What one temperature did to the mean log loss of a part, in nats."""
+    """What one temperature did to the mean log loss of a part, in nats; an event counts once."""
 
     n: int
+    events: int
     before: float
     after: float
 
@@ -206,7 +211,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The figures of one epoch; 0 is the head alone."""
+    """The figures of one epoch; 0 is the head alone. An event counts once."""
 
     epoch: int
     train_loss: float | None

@@ -25,6 +25,6 @@ def event_weights(events: Sequence[str]) -> Weights:
 
 
 def weighted_mean(values: npt.NDArray[Any], weights: Weights) -> float:
-    """The mean of n values under weights whose mean is 1, in the precision of the values."""
+    """The mean of values under weights whose mean is 1, in the precision of the values."""
     kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.float64
     return float((values * weights.astype(kind)).mean())

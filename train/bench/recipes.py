@@ -29,15 +29,22 @@ from device import child
 from device.console import guarded
 from device.errors import UsageError
 from device.files import write_text
-from device.workstation.training import DATA, EVENTS, SPLIT, TIMINGS, DataRecord, Part, Timings
+from device.workstation.events.listed import read_occasions
+from device.workstation.training import (
+    DATA,
+    EVENTS,
+    SPLIT,
+    TIMINGS,
+    Accuracy,
+    DataRecord,
+    Part,
+    Timings,
+)
 from train.data.split import part, read_csv
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
 from train.network.fetch_weights import fetch_weights
 from train.recipe.config import TrainConfig
-
-Score = tuple[int, int]
-"""Correctly classified photos of the test part, and all of them."""
 
 RECIPES = ("tutorial", "head_only", "ours")
 BATCH = 32
@@ -57,7 +64,7 @@ class Measured:
     """Photos of the test part."""
     test_accuracy: float
     interval: list[float]
-    """95%, Wilson."""
+    """95%, by event."""
     val_accuracy: list[float]
     """After each epoch."""
     ended_s: list[float]
@@ -171,10 +178,12 @@ def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any]
 
 def _run_reference(
     training: Path, weights: Path, config: TrainConfig, clock: _Clock, *, tutorial: bool
-) -> Score:
+) -> Accuracy:
     """Run the tutorial's or the head-only recipe, with the size and seed of `config`."""
     import keras
     from keras import layers
+
+    from train.recipe.evaluate import accuracy
 
     size_px = config.architecture.size_px
     keras.utils.set_random_seed(config.seed)
@@ -220,7 +229,9 @@ def _run_reference(
         epochs(keras.optimizers.Adam(1e-3), 0.1)
     truth = np.concatenate([y.numpy() for _, y in sets[Part.TEST]])
     right = model.predict(sets[Part.TEST], verbose=0).argmax(axis=1) == truth
-    return int(right.sum()), len(truth)
+    occasions = read_occasions(training / EVENTS)
+    rows = part(read_csv(training / SPLIT), Part.TEST)
+    return accuracy(right, [occasions[row.path].event for row in rows])
 
 
 def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
@@ -241,7 +252,7 @@ def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
     return config
 
 
-def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Score:
+def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Accuracy:
     from train.recipe.fit import run
 
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
@@ -254,23 +265,19 @@ def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock)
     clock.ended = list(timings.epochs_ended_s)
     clock.ended_processor = list(timings.epochs_ended_processor_s)
     clock.val = [epoch.val_accuracy for epoch in metrics.history]
-    n = metrics.test.n
-    return round(metrics.test.accuracy * n), n
+    return metrics.test
 
 
 def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) -> Measured:
     """Run one recipe in this process; all but ours use only size and seed of `config`."""
     import tensorflow as tf
 
-    from train.recipe.evaluate import accuracy
-
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
     if recipe == "ours":
-        score = _run_ours(training, weights, config, clock)
+        share = _run_ours(training, weights, config, clock)
     else:
-        score = _run_reference(training, weights, config, clock, tutorial=recipe == "tutorial")
-    share = accuracy(*score)
+        share = _run_reference(training, weights, config, clock, tutorial=recipe == "tutorial")
     return Measured(
         recipe=recipe,
         n=share.n,

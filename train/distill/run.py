@@ -56,6 +56,7 @@ from train.page.templates import page_environment
 from train.recipe.config import SEEDS, check_limits
 from train.recipe.evaluate import accuracy
 from train.recipe.photos import Photos, read_photos
+from train.recipe.truth import EQUAL
 
 Floats = npt.NDArray[np.float32]
 Predict = Callable[[npt.NDArray[np.uint8]], Floats]
@@ -158,13 +159,14 @@ def run(config: DistillConfig, training: Path, out: Path) -> PupilMetrics:
     distillation = _Distillation.begin(config, training)
     photos, predict = distillation.photos, _predictor(distillation.pupil)
     val, test = distillation.pixels(Part.VAL), distillation.pixels(Part.TEST)
-    val_labels = photos.numbers(Part.VAL)
+    truth = photos.truth(Part.VAL)
 
     def validate() -> float:
-        return float((predict(val).argmax(axis=1) == val_labels).mean())
+        return truth.mean(predict(val).argmax(axis=1) == truth.labels)
 
     history = _train(distillation, validate)
-    calibrated = calibrate(distillation.pupil, logits_before(predict(val), 1.0), val_labels)
+    logits = logits_before(predict(val), 1.0)
+    calibrated = calibrate(distillation.pupil, logits, truth.labels, photos.events(Part.VAL))
     metrics = _evaluate(distillation, predict(test), calibrated, history)
     _write(out, training, distillation, metrics)
     peak_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -184,12 +186,10 @@ def _train(distillation: _Distillation, validate: Callable[[], float]) -> tuple[
         validate: gives the accuracy of the pupil with its current weights.
     """
     config, shrunk, lessons = distillation.config, distillation.shrunk, distillation.lessons
-    labels, variables = (
-        distillation.photos.numbers(Part.TRAIN),
-        distillation.pupil.trainable_variables,
-    )
-    batch = min(config.batch_size, max(MIN_BATCH, len(labels) // MIN_STEPS), len(labels))
-    steps = len(labels) // batch
+    truth, variables = distillation.photos.truth(Part.TRAIN), distillation.pupil.trainable_variables
+    photos = len(truth.labels)
+    batch = min(config.batch_size, max(MIN_BATCH, photos // MIN_STEPS), photos)
+    steps = photos // batch
     averaged = AveragedWeights(variables)
     step = _step_function(distillation, averaged, steps)
     history: list[PupilEpoch] = []
@@ -200,12 +200,13 @@ def _train(distillation: _Distillation, validate: Callable[[], float]) -> tuple[
             losses = []
             for pixels, chosen, logits, features in _batches(config, lessons, epoch, batch, steps):
                 taught = features[:, shrunk.features]
-                losses.append(float(step(pixels, labels[chosen], logits, taught)))
+                own = truth.of(chosen)
+                losses.append(float(step(pixels, own.labels, own.weights, logits, taught)))
                 progress.advance(task)
             with averaged.swapped_in() as weights:
                 share = validate()
             history.append(PupilEpoch(float(np.mean(losses)), share))
-            if share >= best:
+            if share >= best - EQUAL:
                 best, kept = share, weights
     assign(variables, kept)
     return tuple(history)
@@ -240,14 +241,16 @@ def _step_function(
     optimizer.build(variables)
     t, share = config.temperature, config.teacher_share
 
-    def step(pixels: Any, labels: Any, teacher: Any, taught: Any) -> Any:
+    def step(pixels: Any, labels: Any, weights: Any, teacher: Any, taught: Any) -> Any:
+        weights = tf.cast(weights, tf.float32)
         with tf.GradientTape() as tape:
             logits, features = network(pixels, training=True)
             soft = tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(teacher / t), logits / t)
             hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             off = tf.reduce_mean(features, (1, 2)) - tf.cast(taught, tf.float32)
-            loss = tf.reduce_mean(share * t * t * soft + (1 - share) * hard)
-            loss += config.feature_weight * tf.reduce_mean(tf.square(off)) / spread
+            loss = tf.reduce_mean(weights * (share * t * t * soft + (1 - share) * hard))
+            squares = weights[:, tf.newaxis] * tf.square(off)
+            loss += config.feature_weight * tf.reduce_mean(squares) / spread
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         averaged.update(EMA_DECAY)
         return loss
@@ -278,14 +281,15 @@ def _evaluate(
     history: tuple[PupilEpoch, ...],
 ) -> PupilMetrics:
     """The pupil's metrics; `found` are its probabilities (n, classes) for the test part."""
-    truth, teacher = distillation.photos.numbers(Part.TEST), distillation.metrics
+    photos, teacher = distillation.photos, distillation.metrics
+    truth, events = photos.numbers(Part.TEST), photos.events(Part.TEST)
     return PupilMetrics(
         data=teacher.data,
         config=distillation.config,
-        labels=distillation.photos.labels,
+        labels=photos.labels,
         teacher=Teacher(teacher.test.accuracy, teacher.config),
-        test=accuracy(int((found.argmax(axis=1) == truth).sum()), len(truth)),
-        calibration=calibrated.record(found, truth),
+        test=accuracy(found.argmax(axis=1) == truth, events),
+        calibration=calibrated.record(found, truth, events),
         history=history,
     )
 

@@ -6,6 +6,7 @@ from jinja2 import Environment
 
 from device.workstation.templates import STYLES, environment
 from device.workstation.training import LEFT_OUT, Part
+from device.workstation.wording import counted
 
 PART_NAMES = {
     Part.TRAIN: "train",
@@ -18,4 +19,6 @@ PART_NAMES = {
 
 def page_environment(folder: Path) -> Environment:
     """An environment with the templates of a folder and the style sheet of all pages."""
-    return environment(folder, STYLES)
+    templates = environment(folder, STYLES)
+    templates.globals["counted"] = counted
+    return templates

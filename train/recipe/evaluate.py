@@ -1,6 +1,7 @@
 """Evaluating a trained network: the figures that `metrics.json` records."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import keras
@@ -10,7 +11,7 @@ import tensorflow as tf
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from device.contract.preprocess import Preprocessing
-from device.workstation.measures import wilson
+from device.workstation.shares import share_by_event
 from device.workstation.training import (
     Accuracy,
     ClassFigures,
@@ -21,7 +22,8 @@ from device.workstation.training import (
     Validated,
 )
 from train.recipe.finetune import Figures, TuningState
-from train.recipe.photos import Labels, Photos
+from train.recipe.photos import Photos
+from train.recipe.truth import Labels
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,9 +31,15 @@ PREDICT_BATCH = 32
 MISTAKES_KEPT = 24
 
 
-def accuracy(right: int, n: int) -> Accuracy:
-    """Share of correct answers with its 95% Wilson interval."""
-    return Accuracy(n, right / n, wilson(right / n, n))
+def accuracy(hits: npt.NDArray[np.bool_], events: Sequence[str]) -> Accuracy:
+    """Share of correct answers with its 95% interval by event.
+
+    Args:
+        hits: (n,), which answers are right.
+        events: of the n photos.
+    """
+    share = share_by_event(hits, events)
+    return Accuracy(share.n, share.events, share.value, share.interval)
 
 
 def predict(network: keras.Model, photos: Photos, rules: Preprocessing) -> Floats:
@@ -52,28 +60,34 @@ def predict(network: keras.Model, photos: Photos, rules: Preprocessing) -> Float
 def tested(photos: Photos, probabilities: Floats) -> Tested:
     """The figures of the test part from its probabilities (n, classes)."""
     truth, predicted = photos.numbers(Part.TEST), probabilities.argmax(axis=1)
-    numbers = list(range(len(photos.labels)))
-    share = accuracy(int((predicted == truth).sum()), len(truth))
+    numbers, events = list(range(len(photos.labels))), photos.events(Part.TEST)
+    share = accuracy(predicted == truth, events)
     confusion = confusion_matrix(truth, predicted, labels=numbers).tolist()
     return Tested(
         n=share.n,
+        events=share.events,
         accuracy=share.accuracy,
         interval=share.interval,
-        per_class=_per_class(photos.labels, truth, predicted),
+        per_class=_per_class(photos.labels, truth, predicted, events),
         confusion=tuple(map(tuple, confusion)),
         mistakes=_mistakes(photos, truth, probabilities),
     )
 
 
 def _per_class(
-    labels: Sequence[str], truth: Labels, predicted: npt.NDArray[np.int64]
+    labels: Sequence[str],
+    truth: Labels,
+    predicted: npt.NDArray[np.int64],
+    events: Sequence[str],
 ) -> tuple[ClassFigures, ...]:
+    pairs = set(zip(truth.tolist(), events, strict=True))
+    events_of = Counter(number for number, _ in pairs)
     columns = precision_recall_fscore_support(
         truth, predicted, labels=list(range(len(labels))), zero_division=0
     )
     return tuple(
-        ClassFigures(label, int(n), float(precision), float(recall), float(f1))
-        for label, precision, recall, f1, n in zip(labels, *columns, strict=True)
+        ClassFigures(label, int(n), events_of[i], float(precision), float(recall), float(f1))
+        for i, (label, precision, recall, f1, n) in enumerate(zip(labels, *columns, strict=True))
     )
 
 
@@ -92,9 +106,10 @@ def _mistakes(photos: Photos, truth: Labels, probabilities: Floats) -> tuple[Mis
     )
 
 
-def validated(tuned: TuningState, n: int) -> Validated:
-    """The figures of the validation part, of `n` photos."""
-    return Validated(n, tuned.best_accuracy, tuned.head_only_accuracy)
+def validated(tuned: TuningState, photos: Photos) -> Validated:
+    """The figures of the validation part."""
+    events = photos.events(Part.VAL)
+    return Validated(len(events), len(set(events)), tuned.best_accuracy, tuned.head_only_accuracy)
 
 
 def history(tuned: TuningState) -> tuple[Epoch, ...]:

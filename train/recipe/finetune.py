@@ -26,7 +26,7 @@ from device.files import replacing
 from train.network.averaging import AveragedWeights, assign, learning_rates
 from train.network.cache import Activations
 from train.recipe.config import TrainConfig
-from train.recipe.photos import Labels
+from train.recipe.truth import EQUAL, Truth
 
 HEAD_STRENGTHS = (0.003, 0.01, 0.03)
 """Inverse regularisation strengths of the logistic regression; validation chooses one."""
@@ -46,6 +46,7 @@ class Figures:
     val_loss: float
     """NaN if the weights diverged."""
     val_accuracy: float
+    """An event counts once, here and in the loss."""
 
 
 @dataclass
@@ -72,16 +73,18 @@ class TuningState:
 
 def fit_head(
     features: npt.NDArray[np.float32],
-    labels: Labels,
+    truth: Truth,
     val_features: npt.NDArray[np.float32],
-    val_labels: Labels,
+    val_truth: Truth,
     classes: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Fit the best linear classifier on pooled features.
 
     Args:
-        features: float32 (n, channels); labels int64 (n,), each class at least once.
+        features: float32 (n, channels).
+        truth: of these n photos, each class at least once.
         val_features: of the validation part, which chooses the regularisation strength.
+        val_truth: of its photos.
 
     Returns:
         kernel float32 (1, 1, channels, classes) and bias float32 (classes,) of the 1x1
@@ -93,9 +96,9 @@ def fit_head(
         with warnings.catch_warnings():
             # Stopping early is an additional regularisation; validation judges the result.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(features, labels)
-        accuracy = float(model.score(val_features, val_labels))
-        if best is None or accuracy > best[0]:
+            model.fit(features, truth.labels, truth.weights)
+        accuracy = val_truth.mean(model.predict(val_features) == val_truth.labels)
+        if best is None or accuracy > best[0] + EQUAL:
             best = (accuracy, model)
     assert best is not None
     weights, bias = best[1].coef_, best[1].intercept_
@@ -110,8 +113,8 @@ class FineTuner:
 
     AdamW (Loshchilov and Hutter 2019) with linear warm-up and cosine decay, label smoothing
     (Szegedy et al. 2016), mixup (Zhang et al. 2018) of the cached activations, exponential moving
-    average of the weights. All random numbers derive from (seed, epoch), so a resumed run
-    continues exactly like an uninterrupted one.
+    average of the weights. Photos count in the loss by their weights. All random numbers derive
+    from (seed, epoch), so a resumed run continues exactly like an uninterrupted one.
     """
 
     def __init__(
@@ -119,16 +122,16 @@ class FineTuner:
         model: keras.Model,
         config: TrainConfig,
         views: Sequence[Activations],
-        labels: Labels,
+        truth: Truth,
         val: Activations,
-        val_labels: Labels,
+        val_truth: Truth,
     ) -> None:
         self._model, self._config = model, config
-        self._views, self._labels = views, labels
-        self._val, self._val_labels = val, val_labels
+        self._views, self._truth = views, truth
+        self._val, self._val_truth = val, val_truth
         self._classes = int(model.output_shape[-1])
-        self._batch = min(config.batch_size, len(labels))
-        self._steps = len(labels) // self._batch
+        self._batch = min(config.batch_size, len(truth.labels))
+        self._steps = len(truth.labels) // self._batch
         steps = self._steps * config.epochs
         warm_up = max(1, round(steps * WARM_UP_SHARE))
         self._optimizer = keras.optimizers.AdamW(
@@ -195,7 +198,7 @@ class FineTuner:
         self, epoch: int, advance: Callable[[], None], interrupted: Callable[[], bool]
     ) -> float:
         rng = np.random.default_rng([self._config.seed, epoch])
-        order = rng.permutation(len(self._labels))
+        order = rng.permutation(len(self._truth.labels))
         losses = []
         for step in range(self._steps):
             if interrupted():
@@ -205,12 +208,18 @@ class FineTuner:
             x = np.stack([self._views[v][i] for v, i in zip(view, chosen, strict=True)])
             partner = rng.permutation(len(chosen)).astype(np.int32)
             share = rng.uniform(0, self._config.mixup, (len(chosen), 1)).astype(np.float32)
-            losses.append(self._step(x, self._labels[chosen], partner, share))
+            truth = self._truth.of(chosen)
+            losses.append(self._step(x, truth.labels, truth.weights, partner, share))
             advance()
         return float(np.mean(losses)) if losses else float("nan")
 
     def _train_step(
-        self, x: tf.Tensor, labels: tf.Tensor, partner: tf.Tensor, share: tf.Tensor
+        self,
+        x: tf.Tensor,
+        labels: tf.Tensor,
+        weights: tf.Tensor,
+        partner: tf.Tensor,
+        share: tf.Tensor,
     ) -> tf.Tensor:
         x = tf.cast(x, tf.float32)
         smoothing = self._config.label_smoothing
@@ -218,10 +227,14 @@ class FineTuner:
         wide = share[:, :, None, None]
         x = x * (1 - wide) + tf.gather(x, partner) * wide
         y = y * (1 - share) + tf.gather(y, partner) * share
+        # Written so that equal weights stay what they are to the bit.
+        weights = tf.cast(weights, tf.float32)
+        weights += (tf.gather(weights, partner) - weights) * share[:, 0]
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             logits = self._model(x, training=True)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(y, logits))
+            losses = tf.nn.softmax_cross_entropy_with_logits(y, logits)
+            loss = tf.reduce_mean(weights * losses)
         self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         # In the first steps the average covers fewer steps (like TensorFlow's `num_updates`).
         taken = tf.cast(self._optimizer.iterations, tf.float32)
@@ -233,14 +246,15 @@ class FineTuner:
         """Measure the averaged weights on the validation part and keep them if they are best."""
         with self._averaged.swapped_in() as averaged:
             logits = self.logits(self._val)
-        accuracy = float((logits.argmax(axis=1) == self._val_labels).mean())
-        likelihood = log_softmax(logits, axis=1)[np.arange(len(logits)), self._val_labels]
-        val_loss = float(-likelihood.mean())
+        truth = self._val_truth
+        accuracy = truth.mean(logits.argmax(axis=1) == truth.labels)
+        likelihood = log_softmax(logits, axis=1)[np.arange(len(logits)), truth.labels]
+        val_loss = -truth.mean(likelihood)
         tuned.history.append(Figures(train_loss, val_loss, accuracy))
         best = tuned.history[tuned.best_epoch]
         # If equal, the later epoch wins: its learning rate is lower.
         # Diverged (NaN) weights always name one class, which may be right as often as others.
-        better = accuracy >= best.val_accuracy and np.isfinite(val_loss)
+        better = accuracy >= best.val_accuracy - EQUAL and np.isfinite(val_loss)
         if not tuned.best or better:
             tuned.best_epoch, tuned.best = tuned.epoch, averaged
 

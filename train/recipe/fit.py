@@ -19,6 +19,7 @@ from device.commit import commit
 from device.contract.photos import decode
 from device.workstation.training import (
     DATA,
+    EVENTS,
     LABELS,
     METRICS,
     NETWORK,
@@ -57,7 +58,8 @@ VIEWS_CODE = (*FROZEN_CODE, *(f"train/data/{name}.py" for name in ("augment", "l
 FIT_CODE = (
     *VIEWS_CODE,
     "train/network/averaging.py",
-    *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "photos")),
+    "device/workstation/weights.py",
+    *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "photos", "truth")),
 )
 """Source files that may change the state of fine-tuning."""
 LOG_FOLDER = "tensorboard"
@@ -154,10 +156,14 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
     with training.watch.step("head"):
         _fit_head(training, views[0], val)
     with training.watch.step("fine_tuning"):
-        key = _digest(views_key, config.record(), code_digest(FIT_CODE))
+        events = (out / EVENTS).read_bytes()
+        key = _digest(views_key, events, config.record(), code_digest(FIT_CODE))
         state = training.cache / f"{key}.state.npz"
         tuned, logits = _fine_tune(training, views, val, state)
-    calibrated = calibrate(training.network, logits, training.photos.numbers(Part.VAL))
+    photos = training.photos
+    calibrated = calibrate(
+        training.network, logits, photos.numbers(Part.VAL), photos.events(Part.VAL)
+    )
     with training.watch.step("evaluation"):
         metrics = _evaluate(training, tuned, calibrated)
     _write(training, metrics, made_by)
@@ -224,9 +230,9 @@ def _fit_head(training: _Training, train: Activations, val: Activations) -> None
     photos = training.photos
     kernel, bias = fit_head(
         features(train),
-        photos.numbers(Part.TRAIN),
+        photos.truth(Part.TRAIN),
         features(val),
-        photos.numbers(Part.VAL),
+        photos.truth(Part.VAL),
         len(photos.labels),
     )
     training.network.get_layer("class_map").set_weights([kernel, bias])
@@ -240,9 +246,9 @@ def _fine_tune(
         between(training.network, training.config.cut, "logits"),
         training.config,
         views,
-        training.photos.numbers(Part.TRAIN),
+        training.photos.truth(Part.TRAIN),
         val,
-        training.photos.numbers(Part.VAL),
+        training.photos.truth(Part.VAL),
     )
     logs = training.out / LOG_FOLDER
     if not state.exists():
@@ -272,8 +278,10 @@ def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -
         weights_sha256=weights_sha256(training.convolutions),
         labels=photos.labels,
         test=tested(photos, probabilities),
-        validation=validated(tuned, len(photos.rows[Part.VAL])),
-        calibration=calibrated.record(probabilities, photos.numbers(Part.TEST)),
+        validation=validated(tuned, photos),
+        calibration=calibrated.record(
+            probabilities, photos.numbers(Part.TEST), photos.events(Part.TEST)
+        ),
         history=history(tuned),
         best_epoch=tuned.best_epoch,
         interrupted=tuned.interrupted,

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion, read_occasions
 from device.workstation.training import EVENTS, SPLIT, DataRecord, Part
+from device.workstation.weights import event_weights
 from train.data.listed import load_listed
 from train.data.split import Row, part, read_csv
 from train.errors import DataError
-
-Labels = npt.NDArray[np.int64]
+from train.recipe.truth import Labels, Truth
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Photos:
     def numbers(self, part: Part) -> Labels:
         """int64 (n,): the true classes of a part."""
         return np.array([self.labels.index(row.label) for row in self.rows[part]], np.int64)
+
+    def truth(self, part: Part) -> Truth:
+        """The true classes of a part and the weights of its photos: an event counts once."""
+        return Truth(self.numbers(part), event_weights(self.events(part)))
 
     def path(self, row: Row) -> Path:
         """The path of a photo's file."""

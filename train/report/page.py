@@ -29,6 +29,7 @@ from train.page import pictures
 from train.page.pictures import Picture
 from train.page.templates import PART_NAMES, page_environment
 from train.report.chapter_records import Chapter
+from train.report.occasions import Occasions
 
 TEMPLATE = "report.html.j2"
 PICTURE_PX = 320
@@ -126,6 +127,7 @@ def render(
             what="pictures" if rendered else "photos",
             thing="picture" if rendered else "photo",
             c=chapter,
+            occasions=Occasions.of(metrics.data),
             samples=_samples(metrics.labels, rows, load),
             left_out=[row for row in rows if row.part == LEFT_OUT],
             left_out_shown=LEFT_OUT_SHOWN,

@@ -29,6 +29,7 @@ from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing, prepare
 from device.inference.classifier import Classifier
 from tests.support.builds.small_networks import folded_weights
+from tests.support.single_photos import even
 from train.data.rendered import CLASS_NAMES, render_flower
 from train.network.backbone import Architecture, build, classifier
 from train.recipe.finetune import fit_head
@@ -72,7 +73,7 @@ def built() -> Built:
     weights = folded_weights(ALPHA, np.random.default_rng(0))
     backbone = build(Architecture(alpha=ALPHA, size_px=SIZE_PX), weights)
     features = backbone(learned).numpy().mean(axis=(1, 2))
-    truth = np.arange(LEARNED) % len(LABELS)
+    truth = even(np.arange(LEARNED) % len(LABELS))
     network = classifier(backbone, len(LABELS))
     head = fit_head(features, truth, features, truth, len(LABELS))
     network.get_layer("class_map").set_weights(head)

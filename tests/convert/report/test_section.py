@@ -22,7 +22,7 @@ from tests.support.builds.verified import evidence_of, record_of
 
 LABELS = ("daisy", "<b>rose</b>")
 DISAGREEMENT = Disagreement("daisy/a.jpg", "daisy", "daisy", 0.6, LABELS[1], 0.55)
-CALIBRATION = Calibration(0.5, LogLoss(90, 0.5, 0.4), LogLoss(90, 0.4, 0.3))
+CALIBRATION = Calibration(0.5, LogLoss(90, 90, 0.5, 0.4), LogLoss(90, 90, 0.4, 0.3))
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from convert.verify.statistics import (
     recall_by_class,
 )
 from tests.support.builds.model_answers import answers, saying
+from tests.support.single_photos import singles
 from train.recipe.evaluate import accuracy
 
 Probabilities = npt.NDArray[np.float32]
@@ -51,7 +52,9 @@ def test_the_interval_is_wilsons(n: int, data: st.DataObject) -> None:
     assert (share.count, share.n, share.value) == (count, n, count / n)
     assert (share.low, share.high) == pytest.approx(wilson(count, n), abs=1e-9)
     assert -1e-9 <= share.low <= share.value <= share.high <= 1 + 1e-9
-    assert accuracy(count, n).interval == pytest.approx([share.low, share.high], abs=1e-12)
+    assert accuracy(hits(count, n), singles(n)).interval == pytest.approx(
+        [share.low, share.high], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,16 +57,25 @@ def fit_settings(alpha: float = 1.0, size_px: int = 224, seed: int = 0) -> FitSe
     )
 
 
-def metrics_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> Metrics:
-    """Metrics of a fine-tuned network with this result on the test part."""
+def metrics_of(
+    confusion: Sequence[Sequence[int]], labels: Sequence[str], burst: int = 1
+) -> Metrics:
+    """Metrics of a fine-tuned network with this result on the test part.
+
+    Args:
+        confusion: photos of the test part by true and predicted class.
+        labels: the classes.
+        burst: photos of each event in the test and validation parts.
+    """
+    losses = [LogLoss(90, 90 // burst, 0.5, after) for after in (0.4, 0.45)]
     return Metrics(
         data=data_set_of(labels),
         config=fit_settings(),
         weights_sha256="cd" * 32,
         labels=tuple(labels),
-        test=tested_of(confusion, labels),
-        validation=Validated(90, 0.9333, 0.8889),
-        calibration=Calibration(1.0, LogLoss(90, 0.5, 0.4), LogLoss(90, 0.5, 0.45)),
+        test=tested_of(confusion, labels, burst),
+        validation=Validated(90, 90 // burst, 0.9333, 0.8889),
+        calibration=Calibration(1.0, *losses),
         history=(
             Epoch(0, None, 0.41, 0.8889),
             Epoch(1, 0.93, 0.37, 0.9111),
@@ -78,7 +87,7 @@ def metrics_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> Met
     )
 
 
-def tested_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> Tested:
+def tested_of(confusion: Sequence[Sequence[int]], labels: Sequence[str], burst: int = 1) -> Tested:
     matrix = np.array(confusion)
     right, n = int(np.trace(matrix)), int(matrix.sum())
     pairs = [(i, j) for i, j in zip(*np.nonzero(matrix), strict=True) if i != j]
@@ -87,13 +96,14 @@ def tested_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> Test
         precision = float(matrix[i, i] / max(1, matrix[:, i].sum()))
         recall = float(matrix[i, i] / max(1, matrix[i].sum()))
         f1 = 2 * precision * recall / max(1e-9, precision + recall)
-        per_class.append(ClassFigures(label, int(matrix[i].sum()), precision, recall, f1))
+        own = int(matrix[i].sum())
+        per_class.append(ClassFigures(label, own, own // burst, precision, recall, f1))
     mistakes = tuple(
         Mistake(f"{labels[i]}/{number}.jpg", labels[i], labels[j], 0.987 - 0.01 * number)
         for number, (i, j) in enumerate(pairs[:24])
     )
     cells = tuple(tuple(row) for row in matrix.tolist())
-    return Tested(n, right / n, INTERVAL, tuple(per_class), cells, mistakes)
+    return Tested(n, n // burst, right / n, INTERVAL, tuple(per_class), cells, mistakes)
 
 
 def pupil_metrics_of(teacher: Metrics) -> PupilMetrics:
@@ -114,7 +124,7 @@ def pupil_metrics_of(teacher: Metrics) -> PupilMetrics:
         ),
         labels=teacher.labels,
         teacher=Teacher(teacher.test.accuracy, teacher.config),
-        test=Accuracy(90, 0.9, INTERVAL),
+        test=Accuracy(90, 90, 0.9, INTERVAL),
         calibration=teacher.calibration,
         history=(PupilEpoch(3.0, 0.5), PupilEpoch(2.0, 0.75)),
     )

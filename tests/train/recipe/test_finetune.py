@@ -16,10 +16,13 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from device.contract.preprocess import Preprocessing, prepare
+from device.workstation.weights import event_weights
+from tests.support.single_photos import even, singles
 from train.data.augment import recoloured, view
 from train.network.cache import Views
 from train.recipe.config import TrainConfig
 from train.recipe.finetune import HEAD_ITERATIONS, HEAD_STRENGTHS, FineTuner, TuningState, fit_head
+from train.recipe.truth import Truth
 
 Activations = npt.NDArray[np.float16]
 
@@ -35,6 +38,10 @@ class Task:
     labels: npt.NDArray[np.int64]
     val: Activations
     val_labels: npt.NDArray[np.int64]
+    truth: Truth | None = None
+    """Of the training part, if its photos do not all count the same."""
+    judged: Truth | None = None
+    """The same of the validation part."""
     logged: list[int] = field(default_factory=list)
 
     @classmethod
@@ -54,7 +61,8 @@ class Task:
         x = keras.Input((2, 2, 6))
         maps = keras.layers.Conv2D(CLASSES, 1)(keras.layers.Conv2D(8, 1, activation="relu")(x))
         model = keras.Model(x, keras.layers.GlobalAveragePooling2D()(maps))
-        return FineTuner(model, config, self.views, self.labels, self.val, self.val_labels)
+        learned, judged = (self.truth or even(self.labels)), even(self.val_labels)
+        return FineTuner(model, config, self.views, learned, self.val, self.judged or judged)
 
     def run(
         self, state: Path, after: Callable[[int], None] = lambda epoch: None, **changes: Any
@@ -277,6 +285,63 @@ def test_few_photos_make_at_least_one_step(tmp_path: Path, count: int) -> None:
     assert np.isfinite(tuned.history[1].train_loss)
 
 
+# --- events ---------------------------------------------------------------------------------------
+
+
+def of_events(labels: npt.NDArray[np.int64], events: Sequence[str]) -> Truth:
+    return Truth(labels, event_weights(events))
+
+
+def test_photos_that_are_all_events_train_as_photos_did_before(task: Task, tmp_path: Path) -> None:
+    _, before = task.run(tmp_path / "a.npz")
+    task.truth = of_events(task.labels, singles(len(task.labels)))
+    task.judged = of_events(task.val_labels, singles(len(task.val_labels)))
+    same(before, task.run(tmp_path / "b.npz")[1])
+
+
+def test_a_wrongly_labelled_burst_teaches_no_more_than_one_photo(
+    task: Task, tmp_path: Path
+) -> None:
+    """300 photos of one event, which contradict the 43 others."""
+    burst = np.zeros(300, np.int64)
+    task.views = [np.concatenate([view, view[burst]]) for view in task.views]
+    task.labels = np.concatenate([task.labels, burst + 1])
+    misled = task.run(tmp_path / "a.npz")[1]
+    task.truth = of_events(task.labels, [*singles(43), *["burst"] * 300])
+    _, tuned = task.run(tmp_path / "b.npz")
+    assert tuned.best_accuracy > misled.best_accuracy + 0.1
+
+
+def test_a_burst_chooses_the_epoch_like_one_of_its_photos(task: Task, tmp_path: Path) -> None:
+    def judged_by(photos: list[int], events: Sequence[str], state: str) -> TuningState:
+        judge = replace(task, val=task.val[photos], val_labels=task.val_labels[photos])
+        judge.judged = of_events(judge.val_labels, events)
+        return judge.run(tmp_path / state)[1]
+
+    one = judged_by([*range(30)], singles(30), "a.npz")
+    burst = judged_by([*range(30), *[7] * 200], [*singles(30), *[singles(30)[7]] * 200], "b.npz")
+    assert burst.best_epoch == one.best_epoch
+    for ours, theirs in zip(burst.history, one.history, strict=True):
+        assert ours.val_accuracy == pytest.approx(theirs.val_accuracy)
+        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-5)
+
+
+def test_the_head_learns_and_is_chosen_by_events() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    pooled = (rng.normal(0, 1, (60, 12)) + np.eye(12)[labels]).astype(np.float32)
+    burst = [*range(60), *[0] * 540]
+    truth = of_events(labels[burst], [*singles(60), *[singles(60)[0]] * 540])
+    found = fit_head(pooled[burst], truth, pooled[burst], truth, 3)
+    # Regularised as little as 600 single photos would be.
+    whole = [*range(60)] * 10
+    single = even(labels[whole])
+    for ours, theirs in zip(
+        found, fit_head(pooled[whole], single, pooled, even(labels), 3), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
 # --- the head -------------------------------------------------------------------------------------
 
 
@@ -286,7 +351,7 @@ def test_the_head_is_the_logistic_regression_of_pooled_features(classes: int) ->
     labels = np.arange(60) % classes
     maps = rng.normal(0, 1, (60, 3, 3, 12)) + np.eye(12)[labels][:, None, None]
     pooled = maps.mean(axis=(1, 2)).astype(np.float32)
-    kernel, bias = fit_head(pooled, labels, pooled, labels, classes)
+    kernel, bias = fit_head(pooled, even(labels), pooled, even(labels), classes)
     assert kernel.shape == (1, 1, 12, classes) and bias.shape == (classes,)
     ours = softmax((maps @ kernel[0, 0] + bias).mean(axis=(1, 2)), axis=1)
     candidates = [
