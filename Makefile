@@ -20,7 +20,8 @@ MAKEFLAGS += --no-builtin-rules
 # train/README.md
 DATA ?=
 # photos of one camera at most so many seconds apart are
-# of one event; no event is in two parts of the split
+# of one event; no event is in two parts of the split, nor
+# do photos of an event that trained judge in `make field`
 EVENT_S ?= 60
 # your own list of events and places, in the format of
 # build/train/events.csv; it overrides what was found
@@ -159,7 +160,8 @@ summary: $(PACKED) ## print the figures of the last build
 
 field: $(READY) ## judge the bundle by sorted photos of devices: field.html
 	@$(PY) -m convert field --data $(call given,DATA) --bundle $(BUILD)/bundle \
-	  --training $(BUILD)/train --out $(BUILD)/field $(if $(GATE),--strict)
+	  --training $(BUILD)/train --out $(BUILD)/field --event-s=$(call given,EVENT_S) \
+	  $(if $(GATE),--strict)
 
 # --- steps --------------------------------------------------------------------------------------
 

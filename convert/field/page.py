@@ -18,7 +18,8 @@ from device.workstation.wording import counted
 TEMPLATE = "field.html.j2"
 PICTURE_PX = 256
 """Longest side of a picture on the page."""
-MOST_PICTURES = 48
+MOST_PICTURES, MOST_OTHER_PICTURES = 36, 18
+"""Of known classes, and of no class."""
 CONFUSIONS_SHOWN = 12
 NAMES_SHOWN = 24
 """Of the photos that are left out for one reason; the record has all."""
@@ -48,6 +49,8 @@ def render(record: FieldRecord, files: Mapping[str, Path]) -> str:
     templates = environment(Path(__file__).parent, STYLES)
     templates.filters.update(percent=percent, at=_at)
     wrong = [photo for photo in record.photos if not photo.right]
+    known = shown_first([photo for photo in wrong if photo.known], MOST_PICTURES)
+    others = shown_first([photo for photo in wrong if not photo.known], MOST_OTHER_PICTURES)
     return templates.get_template(TEMPLATE).render(
         r=record,
         heading=HEADINGS[record.verdict],
@@ -57,7 +60,8 @@ def render(record: FieldRecord, files: Mapping[str, Path]) -> str:
         devices=sorted({photo.device for photo in record.photos}),
         counted=counted,
         wrong_count=len(wrong),
-        wrong=[Wrong(photo, _src(files[photo.path])) for photo in shown_first(wrong)],
+        wrong=[Wrong(photo, _src(files[photo.path])) for photo in known],
+        named=[Wrong(photo, _src(files[photo.path])) for photo in others],
         confusions_shown=CONFUSIONS_SHOWN,
         names_shown=NAMES_SHOWN,
     )
@@ -74,13 +78,13 @@ def _at(share: float) -> str:
     return f"{100 * share:.2f}%"
 
 
-def shown_first(wrong: Sequence[JudgedPhoto]) -> list[JudgedPhoto]:
+def shown_first(wrong: Sequence[JudgedPhoto], most: int) -> list[JudgedPhoto]:
     """The photos to show: one of each event before the second of any, the surest answers first."""
     ranked, turn = [], dict[str, int]()
     for photo in sorted(wrong, key=lambda photo: (-photo.score, photo.path)):
         turn[photo.event] = turn.get(photo.event, 0) + 1
         ranked.append((turn[photo.event], photo))
-    return [photo for _, photo in sorted(ranked, key=lambda pair: pair[0])][:MOST_PICTURES]
+    return [photo for _, photo in sorted(ranked, key=lambda pair: pair[0])][:most]
 
 
 def _src(path: Path) -> str:

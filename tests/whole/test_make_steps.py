@@ -187,6 +187,12 @@ def test_code_that_changes_results_makes_its_step_run_again_and_no_other_does(
     assert workshop.make("bundle") == []
 
 
+def test_the_field_is_judged_without_training_on_its_photos(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    assert workshop.make("field", "DATA=photos of the cameras") == ["convert field"]
+    assert workshop.make("bundle") == []
+
+
 def imported(path: Path) -> Iterator[str]:
     """The project's own modules that a file imports, as paths."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
