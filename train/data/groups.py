@@ -48,40 +48,85 @@ class Grouping:
     """Pairs of edited copies."""
 
 
-def group(thumbnails: Floats, details: Details | None, same_bytes: Sequence[int]) -> Grouping:
+@dataclass(frozen=True)
+class Known:
+    """What else than the look of whole pictures tells which photos belong together."""
+
+    pairs: Numbers
+    """(2, m), photos of one event."""
+    fixed: Numbers
+    """(n,), the same number for photos before one background, which say nothing by being alike;
+    -1 for all others."""
+
+    @classmethod
+    def nothing(cls, photos: int) -> "Known":
+        """Of so many photos, nothing."""
+        return cls(np.empty((2, 0), np.int64), np.full(photos, -1, np.int64))
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """(n,), 1 / photos of its event: a long event is no fixed camera."""
+        roots = joined(np.arange(len(self.fixed)), self.pairs)
+        return np.asarray(1 / np.bincount(roots)[roots])
+
+    def with_places(self, roots: Numbers) -> Numbers:
+        """(n,), the groups `roots`, those before one background together."""
+        rows = np.flatnonzero(self.fixed >= 0)
+        first = np.unique(self.fixed[rows], return_index=True, return_inverse=True)[1:]
+        return joined(roots, np.stack([rows, rows[first[0][first[1]]]]))
+
+
+def group(
+    thumbnails: Floats,
+    details: Details | None,
+    same_bytes: Sequence[int],
+    known: Known | None = None,
+) -> Grouping:
     """Group photos by what they show.
 
     Args:
         thumbnails: float32 (n, 768), rows of length 1 or 0.
         details: the result of `copies.detail` for each photo; None: do not search for edits.
         same_bytes: (n,), for each photo the first one with the same bytes.
+        known: what else than the look of whole pictures joins photos; None: nothing.
     """
+    bytes_ = np.asarray(same_bytes, np.int64)
+    known = known or Known.nothing(len(bytes_))
     with threadpool_limits(1, "blas"):
         # One thread: the sums are the same on any number of cores, and no thread waits for another.
-        return _grouped(thumbnails, details, np.asarray(same_bytes, np.int64))
+        return _grouped(np.where(known.fixed[:, None] < 0, thumbnails, 0), details, bytes_, known)
 
 
-def _grouped(thumbnails: Floats, details: Details | None, bytes_: Numbers) -> Grouping:
-    alike = joined(bytes_, near_identical(thumbnails, NEAR_IDENTICAL_CORRELATIONS[0]))
-    copies = () if details is None else tuple(edited_copies(details, alike))
-    plain, thresholds = _regrouped(thumbnails, bytes_, alike, ())
+def _grouped(
+    thumbnails: Floats, details: Details | None, bytes_: Numbers, known: Known
+) -> Grouping:
+    certain = joined(bytes_, known.pairs)
+    alike = joined(certain, near_identical(thumbnails, NEAR_IDENTICAL_CORRELATIONS[0]))
+    copies = () if details is None else tuple(edited_copies(details, known.with_places(alike)))
+    weights = known.weights()
+    plain, thresholds = _regrouped(thumbnails, certain, alike, (), weights)
     roots = plain
     if copies:
-        roots, thresholds = _regrouped(thumbnails, bytes_, joined(alike, _ends(copies)), copies)
+        both = joined(alike, _ends(copies))
+        roots, thresholds = _regrouped(thumbnails, certain, both, copies, weights)
+    thresholds[known.fixed >= 0] = NEAR_IDENTICAL_CORRELATIONS[-1]
     return Grouping(roots, plain, thresholds, copies)
 
 
 def _regrouped(
-    thumbnails: Floats, bytes_: Numbers, roots: Numbers, copies: Sequence[Copy]
+    thumbnails: Floats,
+    certain: Numbers,
+    roots: Numbers,
+    copies: Sequence[Copy],
+    weights: npt.NDArray[np.float64],
 ) -> tuple[Numbers, npt.NDArray[np.float64]]:
     """Split groups that are too large by higher thresholds; gives roots and thresholds used."""
-    roots, count = roots.copy(), len(roots)
-    thresholds = np.full(count, NEAR_IDENTICAL_CORRELATIONS[0])
+    roots, count = roots.copy(), float(weights.sum())
+    thresholds = np.full(len(roots), NEAR_IDENTICAL_CORRELATIONS[0])
     for threshold, stricter in zip(
         NEAR_IDENTICAL_CORRELATIONS, (*NEAR_IDENTICAL_CORRELATIONS[1:], None), strict=True
     ):
-        for members in _groups_larger_than(roots, _largest_group(count, threshold)):
-            alone = np.unique(bytes_[members], return_inverse=True)[1]
+        for members in _groups_larger_than(roots, _largest_group(count, threshold), weights):
+            alone = np.unique(certain[members], return_inverse=True)[1]
             if stricter:
                 thresholds[members] = stricter
                 alone = joined(alone, near_identical(thumbnails[members], stricter))
@@ -91,12 +136,15 @@ def _regrouped(
     return roots, thresholds
 
 
-def _groups_larger_than(roots: Numbers, most: float) -> list[Numbers]:
-    """The members of each group with more than `most` photos."""
-    return [np.flatnonzero(roots == root) for root in np.flatnonzero(np.bincount(roots) > most)]
+def _groups_larger_than(
+    roots: Numbers, most: float, weights: npt.NDArray[np.float64]
+) -> list[Numbers]:
+    """The members of each group with more than `most` photos, an event being one."""
+    large = np.flatnonzero(np.bincount(roots, weights) > most + 1e-6)
+    return [np.flatnonzero(roots == root) for root in large]
 
 
-def _largest_group(photos: int, threshold: float) -> float:
+def _largest_group(photos: float, threshold: float) -> float:
     """How many photos may form one group before they count as a fixed camera's."""
     burst = MAX_BURST_SHARE * photos
     if threshold != NEAR_IDENTICAL_CORRELATIONS[-1]:

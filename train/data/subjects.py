@@ -1,0 +1,154 @@
+"""Events at one place that no clock tells apart: photos that show the same subject.
+
+A subject moves a little from frame to frame and keeps its look. So what a background does not
+explain is compared, shifted by a few pixels. Photos of an event need not all be alike: it is enough
+that each is like another one of the event.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from train.data.copies import joined
+from train.data.places import Details, Floats, Numbers, Places, blurred, residuals
+
+Pairs = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
+"""Says of pairs (of indices) whether they can be of one event."""
+
+SAME_SUBJECT = 0.86
+"""Correlation of two subjects, once one lies on the other, from which they are one event."""
+SAME_SUBJECT_AND_LIGHT = 0.72
+"""The same if the light is the same, too. Light changes from visit to visit, less within one."""
+SAME_LIGHT = 0.04
+"""Difference of the logarithms of brightness."""
+MAX_SHIFT_PX = 3
+"""Of 32 pixels of a picture."""
+NOISE = 2.0
+"""Standard deviations by which a pixel differs from its background by chance."""
+MIN_SUBJECT_PX = 8
+"""Pixels, of 1,024, that a subject has at least. Smaller ones cannot be told apart."""
+MIN_SUBJECT_LEVELS = 12.0
+"""Grey levels, summed over three colours, by which such a pixel differs at least."""
+DESCRIPTOR_SIZE = 48
+CANDIDATES = 3
+"""The most similar photos of other events that are compared in a round."""
+MAX_ROUNDS = 8
+BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Which photos at places have a subject, and which of them show the same."""
+
+    seen: npt.NDArray[np.bool_]
+    """(n,), whether there is a subject that can be told from the background."""
+    pairs: Numbers
+    """(2, m), photos of one event."""
+
+
+def same_subjects(details: Details, places: Places, possible: Pairs) -> Subjects:
+    """Find photos of one place that show the same subject.
+
+    Args:
+        details: uint8 (n, 32, 32, 3), the result of `copies.detail` for each photo.
+        places: of these photos.
+        possible: says of pairs whether they can be of one event.
+    """
+    seen = np.zeros(len(details), bool)
+    found = [np.empty((2, 0), np.int64)]
+    with threadpool_limits(1, "blas"):
+        for number, background in enumerate(places.backgrounds):
+            rows = np.flatnonzero(places.place == number)
+            cut, gains = _subjects(details[rows], background)
+            visible = (np.abs(cut).sum(-1) >= MIN_SUBJECT_LEVELS).sum((1, 2)) >= MIN_SUBJECT_PX
+            rows, cut, gains = rows[visible], cut[visible], gains[visible]
+            seen[rows] = True
+            if len(rows) > 1:
+                found += [rows[pairs] for pairs in _found(cut, np.log(gains), rows, possible)]
+    return Subjects(seen, np.concatenate(found, axis=1))
+
+
+def _subjects(details: Details, background: Floats) -> tuple[npt.NDArray[np.float16], Floats]:
+    """What differs from the background by more than noise, and the brightness of each photo."""
+    cut = np.empty(details.shape, np.float16)
+    gains = np.empty(len(details), np.float32)
+    for start in range(0, len(details), BLOCK):
+        part = slice(start, start + BLOCK)
+        left, gains[part] = residuals(details[part], background)
+        sizes = np.abs(left)
+        # Most pixels show the background, so half of them differ by less than 0.67 deviations.
+        noise = NOISE * np.median(sizes.reshape(len(left), -1), axis=1) / 0.6745
+        cut[part] = np.sign(left) * np.maximum(sizes - noise[:, None, None, None], 0)
+    return cut, gains
+
+
+def _found(
+    cut: npt.NDArray[np.float16], light: Floats, rows: Numbers, possible: Pairs
+) -> Iterator[Numbers]:
+    """Pairs, as indices into `rows`, that show the same subject."""
+    descriptors = _descriptors(cut)
+    roots, asking = np.arange(len(rows)), np.arange(len(rows))
+    for _ in range(MAX_ROUNDS):
+        pairs = _nearest(descriptors, asking, roots, rows, possible)
+        likeness = _likeness(cut, pairs)
+        dark = np.abs(light[pairs[0]] - light[pairs[1]]) > SAME_LIGHT
+        new = pairs[:, likeness >= np.where(dark, SAME_SUBJECT, SAME_SUBJECT_AND_LIGHT)]
+        if not new.size:
+            return
+        yield new
+        roots = joined(roots, new)
+        # Who found nobody will find nobody among those that are even less alike.
+        asking = asking[np.isin(roots[asking], roots[new[0]])]
+
+
+def _descriptors(cut: npt.NDArray[np.float16]) -> Floats:
+    """(n, k), of length 1: blurred, so that a small shift changes little."""
+    coarse = cut.reshape(-1, 16, 2, 16, 2, 3).astype(np.float32).mean((2, 4))
+    flat = blurred(coarse).reshape(len(cut), -1)
+    basis = np.linalg.eigh(flat.T @ flat)[1][:, -DESCRIPTOR_SIZE:]
+    short = flat @ basis
+    return np.asarray(short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-6))
+
+
+def _nearest(
+    descriptors: Floats, asking: Numbers, roots: Numbers, rows: Numbers, possible: Pairs
+) -> Numbers:
+    """Pairs (2, m) of those who ask with the most similar ones outside their event."""
+    count = min(CANDIDATES, len(rows) - 1)
+    found = [np.empty((2, 0), np.int64)]
+    for start in range(0, len(asking), BLOCK):
+        block = asking[start : start + BLOCK]
+        likeness = descriptors[block] @ descriptors.T
+        free = roots[block][:, None] != roots[None]
+        free &= possible(rows[block][:, None], rows[None])
+        likeness[~free] = -2
+        best = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
+        kept = np.take_along_axis(likeness, best, axis=1) > 0
+        found.append(np.stack([np.repeat(block, kept.sum(1)), best[kept]]))
+    pairs = np.concatenate(found, axis=1)
+    return np.unique(np.sort(pairs, axis=0), axis=1)
+
+
+def _likeness(cut: npt.NDArray[np.float16], pairs: Numbers) -> Floats:
+    """(m,): correlation of two subjects, the second shifted by half pixels as fits best."""
+    near = np.r_[0 : 2 * MAX_SHIFT_PX + 1, -2 * MAX_SHIFT_PX : 0]
+    found = [np.empty(0, np.float32)]
+    for start in range(0, pairs.shape[1], BLOCK):
+        first, second = (cut[end].astype(np.float32) for end in pairs[:, start : start + BLOCK])
+        lengths = np.sqrt((first**2).sum((1, 2, 3)) * (second**2).sum((1, 2, 3)))
+        product = np.fft.rfft2(first, axes=(1, 2)) * np.fft.rfft2(second, axes=(1, 2)).conj()
+        best = _finer(product.sum(-1))[:, near][:, :, near].max((1, 2))
+        found.append((best / np.maximum(lengths, 1e-6)).astype(np.float32))
+    return np.concatenate(found)
+
+
+def _finer(spectra: npt.NDArray[np.complex64]) -> Floats:
+    """From spectra (m, 32, 17), correlations (m, 64, 64) at every shift by half pixels."""
+    px = spectra.shape[1]
+    wide = np.zeros((len(spectra), 2 * px, px + 1), np.complex64)
+    wide[:, : px // 2, : px // 2] = spectra[:, : px // 2, : px // 2]
+    wide[:, -px // 2 :, : px // 2] = spectra[:, px // 2 :, : px // 2]
+    return np.asarray(4 * np.fft.irfft2(wide, axes=(1, 2)))
