@@ -143,7 +143,7 @@ def _clock(photos: Sequence[JudgedPhoto]) -> list[str]:
 
 
 def _right(photo: JudgedPhoto) -> bool:
-    return photo.known and photo.right
+    return photo.right
 
 
 def _unknown(photo: JudgedPhoto) -> bool:

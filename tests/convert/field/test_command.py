@@ -83,6 +83,19 @@ def test_what_shows_no_class_is_right_if_it_is_called_unknown(photos: Path, bund
     assert [photo.right for photo in others] == [photo.unknown for photo in others]
 
 
+def test_a_name_for_what_shows_no_class_is_a_wrong_name(photos: Path, bundle: Path) -> None:
+    for number in range(9):
+        # Pictures of a class, so the bundle names them.
+        save(photos, f"_other/{number}.jpg", provenance(1e6 + 1e4 * number), 1, 700 + number)
+    judge(photos, bundle)
+    found = record(photos)
+    named = [photo for photo in found.photos if not photo.unknown]
+    wrong = [photo for photo in named if photo.predicted != photo.label]
+    assert len(wrong) >= 5 and found.names_right is not None
+    assert found.names_right.n == len(named)
+    assert found.names_right.value == pytest.approx(1 - len(wrong) / len(named))
+
+
 def test_each_photo_that_does_not_judge_is_told_once_with_its_reason(
     photos: Path, bundle: Path
 ) -> None:
