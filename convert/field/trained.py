@@ -28,12 +28,15 @@ class Trained:
     """SHA-256 of photos that were left out, but are of an event of those."""
     moments: tuple[Moment, ...] = ()
     """When devices took those that are theirs."""
+    places: frozenset[str] = frozenset()
+    """Where they were taken; of photos by a device its name, else what the user calls it."""
     problem: str = ""
     """Why it is not known which photos they are; empty if it is."""
 
     def excludes(self, devices: Iterable[str]) -> bool:
-        """Whether it is known that none of the devices took any of them."""
-        return not self.problem and not {moment.device for moment in self.moments} & set(devices)
+        """Whether it is known that none of the devices took any, or stood where some were taken."""
+        known = {moment.device for moment in self.moments} | self.places
+        return not self.problem and not known & set(devices)
 
 
 def read_trained(
@@ -58,9 +61,10 @@ def read_trained(
     for row in used:
         moments += _moment(Path(record.folder, row.path))
         advance()
-    events, digests = {row.event for row in used}, frozenset(row.sha256 for row in used)
-    mates = frozenset(row.sha256 for row in rows if row.event in events) - digests
-    return Trained(digests, mates, tuple(moments))
+    digests, events = frozenset(row.sha256 for row in used), {row.occasion.event for row in used}
+    mates = frozenset(row.sha256 for row in rows if row.occasion.event in events) - digests
+    places = frozenset(row.occasion.place for row in used) - {""}
+    return Trained(digests, mates, tuple(moments), places)
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,13 @@ class _Row:
     used: bool
     """Whether it is in the training, validation or test part."""
     sha256: str
-    event: str
+    occasion: Occasion
 
 
 def _rows(split: Path, occasions: Mapping[str, Occasion]) -> list[_Row]:
     with split.open(encoding="utf-8", newline="") as file:
         return [
-            _Row(
-                row["path"],
-                row["part"] in tuple(Part),
-                row["sha256"],
-                occasions[row["path"]].event,
-            )
+            _Row(row["path"], row["part"] in tuple(Part), row["sha256"], occasions[row["path"]])
             for row in csv.DictReader(file)
         ]
 

@@ -8,7 +8,9 @@ from convert.errors import InputError
 from convert.field import photos
 from convert.field.photos import left_out, list_photos, missing_ones, read_photos, reasons
 from device.contract.provenance import RANDOM, Provenance
+from device.outputs.collect import snapshot
 from tests.convert.field.fieldwork import listed, provenance, save
+from tests.support.device.observations import sight
 from tests.support.pictures import LABELS
 
 
@@ -114,3 +116,13 @@ def test_the_record_of_a_device_is_read_from_its_photo(tmp_path: Path) -> None:
     assert (found.path, found.folder, len(found.sha256)) == ("green/sub/a.jpg", "green", 64)
     assert found.record == provenance(5, probability=0.25)
     assert found.record is not None and found.record.reason == RANDOM
+
+
+def test_what_the_collecting_output_saves_at_a_random_moment_judges(tmp_path: Path) -> None:
+    for name, reason, probability in (("a", RANDOM, 1e-4), ("b", "uncertain", None)):
+        path = tmp_path / "red" / f"{name}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(snapshot.photo(sight(0), reason, "red", 90, probability))
+    found = read_photos(tmp_path, sorted(tmp_path.rglob("*.jpg")))
+    assert reasons(found, LABELS) == {"red/b.jpg": photos.DOUBTFUL}
+    assert found[0].record is not None and found[0].record.probability == 1e-4

@@ -113,7 +113,8 @@ def training(folder: Path, rows: Sequence[tuple[str, str, str, str]]) -> Path:
     split = [(path, "red", part, sha, event, "") for path, part, sha, event in rows]
     columns = ("path", "class", "part", "sha256", "group", "reason")
     (folder / "split.csv").write_text(csv_text(columns, split), "utf-8")
-    (folder / "events.csv").write_text(to_csv({row[0]: Occasion(row[3]) for row in rows}), "utf-8")
+    events = {path: Occasion(event, "by the pond") for path, _, _, event in rows}
+    (folder / "events.csv").write_text(to_csv(events), "utf-8")
     DataRecord(str(folder.parent / "data"), data_set_of(LABELS)).write(folder / "data.json")
     return folder
 
@@ -133,6 +134,7 @@ def test_the_training_folder_says_which_photos_and_moments_the_bundle_knows(
     assert found.digests == {digest, "22"} and found.same_event == {"33"}
     assert found.moments == (moment_of(provenance(7, "shed")),)
     assert found.excludes(["garden"]) and not found.excludes(["garden", "shed"])
+    assert not found.excludes(["by the pond"])
 
 
 def test_a_training_folder_that_is_missing_or_damaged_or_of_other_photos_is_told(
