@@ -1,15 +1,16 @@
 """What to do next, from what the figures show."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from convert.field.moments import NO_DAY
 from convert.field.record import (
     Confusion,
     FieldVerdict,
     Figure,
+    Figures,
     Group,
     JudgedPhoto,
+    Promise,
     days_of,
 )
 from convert.field.words import Judgement, events_needed, number, percent, with_interval
@@ -26,52 +27,40 @@ DAYS_PER_JUDGING_DAY = 3
 LEAST_SAME_ANSWERS, LEAST_COMPARED = 0.95, 20
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What advice rests on."""
-
-    judgement: Judgement
-    promised_unknown: float
-    right: Figure | None
-    unknown: Figure | None
-    other_unknown: Figure | None
-    devices: Sequence[Group]
-    days: Sequence[Group]
-    confusions: Sequence[Confusion]
-    photos: Sequence[JudgedPhoto]
-
-
-def advise(seen: Seen) -> tuple[str, ...]:
+def advise(
+    judgement: Judgement, promised: Promise, figures: Figures, photos: Sequence[JudgedPhoto]
+) -> tuple[str, ...]:
     """Sentences that say what to do, the most useful first."""
     found = (
-        *_more_events(seen),
-        *_odd_devices(seen.devices),
-        *_odd_days(seen.days),
-        *_other_answers(seen.photos),
-        *_confused(seen.confusions),
-        *_unknown(seen.unknown, seen.promised_unknown),
-        *_named_other(seen.other_unknown),
-        *_train_and_judge(seen),
+        *_more_events(judgement, figures.right, len(days_of(photos))),
+        *_odd_devices(figures.by_device),
+        *_odd_days(figures.by_day),
+        *_other_answers(photos),
+        *_confused(figures.confusions),
+        *_unknown(figures.unknown, promised.unknown),
+        *_named_other(figures.other_unknown),
     )
+    if judgement.verdict is FieldVerdict.LOWER or figures.confusions:
+        found = (*found, _train_and_judge(days_of(photos)))
     return found or ("Nothing to do. Sort new photos of random moments later, and look again.",)
 
 
-def _more_events(seen: Seen) -> Iterator[str]:
-    if seen.judgement.verdict is not FieldVerdict.NOT_ENOUGH:
+def _more_events(judgement: Judgement, right: Figure | None, days: int) -> Iterator[str]:
+    if judgement.verdict is not FieldVerdict.NOT_ENOUGH:
         return
-    needed = events_needed(seen.right, seen.judgement.accuracy, seen.judgement.interval)
+    needed = events_needed(right, judgement.accuracy, judgement.interval)
     if needed is None:
         yield (
             "The promise itself rests on too few photos: photograph more occasions, build the "
             "bundle again, and judge that one."
         )
         return
-    have, days = seen.right.events if seen.right else 0, len(days_of(seen.photos))
+    have = right.events if right else 0
     more_days = round(days * (needed - have) / have) if have else 0
-    pace = f", in about {number(more_days, 'more day')}" if more_days else ""
+    pace = f", in about {number(more_days, 'more day')} at this pace" if more_days else ""
     yield (
         f"Go on collecting and sorting: about {number(needed, 'event')} of known classes would "
-        f"tell, now there are {have:,}{pace} at this pace."
+        f"tell, now there are {have:,}{pace}."
     )
 
 
@@ -138,15 +127,11 @@ def _named_other(unknown: Figure | None) -> Iterator[str]:
         )
 
 
-def _train_and_judge(seen: Seen) -> Iterator[str]:
-    if seen.judgement.verdict is not FieldVerdict.LOWER and not seen.confusions:
-        return
-    days = [day for day in days_of(seen.photos) if day != NO_DAY]
+def _train_and_judge(days: Sequence[str]) -> str:
     judging = len(days) // DAYS_PER_JUDGING_DAY
     if not judging:
-        yield "These photos may train the next bundle. Then photos of later days must judge it."
-        return
-    yield (
+        return "These photos may train the next bundle. Then photos of later days must judge it."
+    return (
         f"Photos up to {days[-judging - 1]} may train the next bundle: copy them into its class "
         f"folders. {number(judging, 'newer day')} (from {days[-judging]}) can then judge it."
     )

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from convert.field.record import Confusion, Figure, Group, JudgedPhoto
+from convert.field.record import Confusion, Figure, Figures, Group, JudgedPhoto
 from convert.field.words import difference
 from device.workstation.measures import NORMAL_95
 from device.workstation.shares import weighted_share
@@ -17,6 +17,23 @@ from device.workstation.shares import weighted_share
 BY_CHANCE = 0.05
 """Probability that one of all groups stands out although all are alike."""
 LEAST_EVENTS_OF_A_GROUP = 5
+
+
+def figures_of(photos: Sequence[JudgedPhoto]) -> Figures:
+    """All estimates from the photos that judge."""
+    known = [photo for photo in photos if photo.known]
+    others = [photo for photo in photos if not photo.known]
+    named = [photo for photo in photos if not photo.unknown]
+    return Figures(
+        right=figure(known, _is_right),
+        unknown=figure(known, _is_unknown),
+        other_unknown=figure(others, _is_unknown),
+        names_right=figure(named, _is_right),
+        by_class=groups(known, lambda photo: photo.label),
+        by_device=groups(known, lambda photo: photo.device),
+        by_day=groups(known, lambda photo: photo.day),
+        confusions=confusions(known),
+    )
 
 
 def figure(photos: Sequence[JudgedPhoto], counts: Callable[[JudgedPhoto], bool]) -> Figure | None:

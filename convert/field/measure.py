@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from convert.errors import InputError
-from convert.field.advice import Seen, advise
+from convert.field.advice import advise
 from convert.field.answers import judged
-from convert.field.figures import confusions, figure, groups
+from convert.field.figures import figures_of
 from convert.field.moments import NO_DAY
 from convert.field.photos import DAMAGED, FieldPhoto, left_out, missing_ones, reasons
 from convert.field.record import FieldRecord, JudgedPhoto, days_of
@@ -92,25 +92,10 @@ def field_record(
         judged(photo, ready.events[photo.path], predictions[photo.path], models)
         for photo in ready.judging
     )
-    promised = promise_of(bundle)
-    known = [photo for photo in photos if photo.known]
-    right, unknown = figure(known, _right), figure(known, _unknown)
-    other_unknown = figure([photo for photo in photos if not photo.known], _unknown)
+    promised, figures = promise_of(bundle), figures_of(photos)
+    days = len(days_of(photo for photo in photos if photo.known))
     is_new = setting.trained.excludes(photo.device for photo in photos)
-    judgement = judge(right, promised, len(days_of(photos)), new_places=is_new)
-    devices, days = groups(known, _device), groups(known, _day)
-    confused = confusions(known)
-    seen = Seen(
-        judgement,
-        promised.unknown,
-        right,
-        unknown,
-        other_unknown,
-        devices,
-        days,
-        confused,
-        photos,
-    )
+    judgement = judge(figures.right, promised, days, new_places=is_new)
     return FieldRecord(
         folder=setting.folder,
         bundle=bundle.data,
@@ -120,15 +105,8 @@ def field_record(
         verdict_line=judgement.line,
         at_new_places=judgement.at_new_places,
         promised=promised,
-        right=right,
-        unknown=unknown,
-        other_unknown=other_unknown,
-        names_right=figure([photo for photo in photos if not photo.unknown], _right),
-        by_class=groups(known, _label),
-        by_device=devices,
-        by_day=days,
-        confusions=confused,
-        advice=advise(seen),
+        figures=figures,
+        advice=advise(judgement, promised, figures, photos),
         notes=(*ready.notes, *_clock(photos)),
         left_out=left_out(ready.why),
         skipped=setting.skipped,
@@ -140,23 +118,3 @@ def _clock(photos: Sequence[JudgedPhoto]) -> list[str]:
     dark = sum(photo.day == NO_DAY for photo in photos)
     text = "whose clock was not set: their day is not known, and events may be joined too often"
     return [f"{number(dark, 'photo')} of devices {text}"] if dark else []
-
-
-def _right(photo: JudgedPhoto) -> bool:
-    return photo.right
-
-
-def _unknown(photo: JudgedPhoto) -> bool:
-    return photo.unknown
-
-
-def _label(photo: JudgedPhoto) -> str:
-    return photo.label
-
-
-def _device(photo: JudgedPhoto) -> str:
-    return photo.device
-
-
-def _day(photo: JudgedPhoto) -> str:
-    return photo.day

@@ -1,10 +1,11 @@
 """The record `field.json`: what a bundle promised, what was seen, and by which photos."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from convert.field.moments import NO_DAY
 from device.contract.provenance import OTHER
 from device.workstation.conversion import Interval
 from device.workstation.records import Record
@@ -70,6 +71,25 @@ class Confusion:
     events: int
     share: float
     """Of the running time with `label`, 0..1."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that was estimated from the photos that judge."""
+
+    right: Figure | None
+    """Share with the right class among photos of known classes; None without any."""
+    unknown: Figure | None
+    """Share of the same that is called unknown."""
+    other_unknown: Figure | None
+    """Share of the photos of `OTHER` that is called unknown; None without any."""
+    names_right: Figure | None
+    """Share that is right of what the device names, `OTHER` included; None if it names nothing."""
+    by_class: tuple[Group, ...]
+    by_device: tuple[Group, ...]
+    by_day: tuple[Group, ...]
+    confusions: tuple[Confusion, ...]
+    """The most frequent first."""
 
 
 @dataclass(frozen=True)
@@ -140,19 +160,7 @@ class FieldRecord(Record):
     at_new_places: bool
     """Whether the verdict compares with the promise for new places."""
     promised: Promise
-    right: Figure | None
-    """Share with the right class among photos of known classes; None without any."""
-    unknown: Figure | None
-    """Share of the same that is called unknown."""
-    other_unknown: Figure | None
-    """Share of the photos of `OTHER` that is called unknown; None without any."""
-    names_right: Figure | None
-    """Share that is right of what the device names, `OTHER` included; None if it names nothing."""
-    by_class: tuple[Group, ...]
-    by_device: tuple[Group, ...]
-    by_day: tuple[Group, ...]
-    confusions: tuple[Confusion, ...]
-    """The most frequent first."""
+    figures: Figures
     advice: tuple[str, ...]
     """What to do next."""
     notes: tuple[str, ...]
@@ -164,6 +172,6 @@ class FieldRecord(Record):
     """Those that judge. They may train later; then newer ones judge."""
 
 
-def days_of(photos: Sequence[JudgedPhoto]) -> list[str]:
-    """The days on which photos were taken, in order."""
-    return sorted({photo.day for photo in photos})
+def days_of(photos: Iterable[JudgedPhoto]) -> list[str]:
+    """The days on which photos were taken, in order; without those that no clock tells."""
+    return sorted({photo.day for photo in photos} - {NO_DAY})

@@ -19,12 +19,12 @@ def summary(record: FieldRecord) -> str:
 
 
 def _figures(record: FieldRecord) -> Iterator[tuple[str, str]]:
-    promised = record.promised
-    yield "right class", f"{_shown(record.right)}, promised {percent(promised.accuracy)}"
-    yield "called unknown", f"{_shown(record.unknown)}, promised {percent(promised.unknown)}"
-    yield "right of names given", _shown(record.names_right)
-    yield f"{OTHER}: unknown", _shown(record.other_unknown)
-    groups = (*record.by_class, *record.by_device, *record.by_day)
+    promised, seen = record.promised, record.figures
+    yield "right class", f"{_shown(seen.right)}, promised {percent(promised.accuracy)}"
+    yield "called unknown", f"{_shown(seen.unknown)}, promised {percent(promised.unknown)}"
+    yield "right of names given", _shown(seen.names_right)
+    yield f"{OTHER}: unknown", _shown(seen.other_unknown)
+    groups = (*seen.by_class, *seen.by_device, *seen.by_day)
     for group in groups:
         odd = ", worse than the rest" if group.stands_out else ""
         yield f"  {group.name}", f"{_shown(group.right)}{odd}"

@@ -66,7 +66,7 @@ def judge(
     Args:
         seen: accuracy on photos of known classes.
         promised: by the bundle.
-        days: on which photos that judge were taken.
+        days: on which these photos were taken; 0 if no clock tells.
         new_places: whether the photos are of places that training knows nothing of. If the bundle
             promises something for those, that is what counts.
     """
@@ -120,7 +120,8 @@ def events_needed(seen: Figure | None, accuracy: float, interval: Interval) -> i
 def _seen(seen: Figure | None, days: int) -> str:
     if seen is None:
         return "seen no photo of a known class"
-    return f"seen {with_interval(seen)} in {number(seen.events, 'event')} on {number(days, 'day')}"
+    when = f" on {number(days, 'day')}" if days else ""
+    return f"seen {with_interval(seen)} in {number(seen.events, 'event')}{when}"
 
 
 def _range(interval: Sequence[float]) -> str:

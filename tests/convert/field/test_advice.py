@@ -3,28 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from convert.field.advice import Seen, advise
-from convert.field.figures import confusions, figure, groups
+from convert.field.advice import advise
+from convert.field.figures import figures_of
 from convert.field.record import JudgedPhoto
 from convert.field.words import judge
 from tests.convert.field.fieldwork import PROMISE, judged
 
 
 def advice(photos: Sequence[JudgedPhoto]) -> str:
-    known = [photo for photo in photos if photo.known]
-    right = figure(known, lambda photo: photo.right)
-    seen = Seen(
-        judgement=judge(right, PROMISE, 1),
-        promised_unknown=PROMISE.unknown,
-        right=right,
-        unknown=figure(known, lambda photo: photo.unknown),
-        other_unknown=figure([p for p in photos if not p.known], lambda photo: photo.unknown),
-        devices=groups(known, lambda photo: photo.device),
-        days=groups(known, lambda photo: photo.day),
-        confusions=confusions(known),
-        photos=photos,
-    )
-    return "\n".join(advise(seen))
+    figures = figures_of(photos)
+    return "\n".join(advise(judge(figures.right, PROMISE, 1), PROMISE, figures, photos))
 
 
 GOOD = [judged(n, day=n // 10) for n in range(90)]

@@ -68,8 +68,10 @@ def test_a_bundle_is_judged_by_the_code_of_the_device(photos: Path, bundle: Path
         said = classifier.classify_file(photos / photo.path)
         assert (photo.predicted, photo.unknown) == (said.label, said.unknown)
         assert photo.score == pytest.approx(said.score, abs=1e-6)
-    assert found.right is not None
-    assert found.right.value == sum(photo.right for photo in found.photos) / len(found.photos)
+    assert found.figures.right is not None
+    assert found.figures.right.value == sum(photo.right for photo in found.photos) / len(
+        found.photos
+    )
 
 
 def test_what_shows_no_class_is_right_if_it_is_called_unknown(photos: Path, bundle: Path) -> None:
@@ -77,8 +79,8 @@ def test_what_shows_no_class_is_right_if_it_is_called_unknown(photos: Path, bund
         save(photos, f"_other/{number}.jpg", provenance(1e6 + 1e4 * number), index=number)
     judge(photos, bundle)
     found = record(photos)
-    assert found.right is not None and found.right.n == 8 * len(LABELS)
-    assert found.other_unknown is not None and found.other_unknown.n == 5
+    assert found.figures.right is not None and found.figures.right.n == 8 * len(LABELS)
+    assert found.figures.other_unknown is not None and found.figures.other_unknown.n == 5
     others = [photo for photo in found.photos if not photo.known]
     assert [photo.right for photo in others] == [photo.unknown for photo in others]
 
@@ -91,9 +93,9 @@ def test_a_name_for_what_shows_no_class_is_a_wrong_name(photos: Path, bundle: Pa
     found = record(photos)
     named = [photo for photo in found.photos if not photo.unknown]
     wrong = [photo for photo in named if photo.predicted != photo.label]
-    assert len(wrong) >= 5 and found.names_right is not None
-    assert found.names_right.n == len(named)
-    assert found.names_right.value == pytest.approx(1 - len(wrong) / len(named))
+    assert len(wrong) >= 5 and found.figures.names_right is not None
+    assert found.figures.names_right.n == len(named)
+    assert found.figures.names_right.value == pytest.approx(1 - len(wrong) / len(named))
 
 
 def test_each_photo_that_does_not_judge_is_told_once_with_its_reason(
@@ -213,6 +215,17 @@ def test_the_same_photos_give_the_same_files(photos: Path, bundle: Path) -> None
     shutil.rmtree(out)
     judge(photos, bundle)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_photos_of_a_clock_that_was_not_set_judge_and_are_told(photos: Path, bundle: Path) -> None:
+    shutil.rmtree(photos)
+    for number in range(6):
+        early = replace(provenance(), time=f"1970-01-01T0{number}:00:00.000+00:00")
+        save(photos, f"red/{number}.jpg", early, index=number)
+    status, out, _ = judge(photos, bundle)
+    assert status == 0 and "6 photos of devices whose clock was not set" in out
+    assert "in 6 events: not enough events to tell" in record(photos).verdict_line
+    assert [group.name for group in record(photos).figures.by_day] == ["clock not set"]
 
 
 # --- the page -------------------------------------------------------------------------------------
