@@ -8,46 +8,50 @@ import numpy.typing as npt
 from device.workstation.training import LEFT_OUT, Part
 from train.data.blocks import Block
 from train.data.copies import copies_of
-from train.data.occasions import Occasions
+from train.data.occasions import EventSettings, joined_by_clock
 from train.data.own import Own
 from train.data.photo import Photo, details, thumbnails
 
 
 def place_collected(
-    usable: Sequence[Photo], occasions: Occasions, own: Own
+    usable: Sequence[Photo], own: Own, settings: EventSettings
 ) -> list[tuple[Photo, Block, str]]:
     """Where each photo that a device saved goes, and its event.
 
     Args:
-        usable: all photos.
-        occasions: theirs.
-        own: the others of them, which are placed already.
+        usable: all photos, those of `own` in the same order.
+        own: the user's own photos, which are placed already.
+        settings: how events are found.
     """
     fresh = [i for i, photo in enumerate(usable) if photo.collected]
     if not fresh:
         return []
-    events, judged_by = _events(usable, occasions, own)
+    events, judged_by = _events(usable, own, settings)
     said = "a device's photo, of the same event as the held-out {}"
     leaks = {usable[i].path: said.format(judged_by[i]) for i in fresh if judged_by[i]}
     judges = own.held_out()
     leaks |= _leaks(
-        [usable[i] for i in fresh], [own.photos[i] for i in judges], own.found.thresholds[judges]
+        [usable[i] for i in fresh],
+        [own.photos[i] for i in judges],
+        own.occasions.grouping.thresholds[judges],
     )
     blocks = {path: Block(LEFT_OUT, reason) for path, reason in leaks.items()}
     return [(usable[i], blocks.get(usable[i].path, Block(Part.TRAIN)), events[i]) for i in fresh]
 
 
-def _events(usable: Sequence[Photo], occasions: Occasions, own: Own) -> tuple[list[str], list[str]]:
+def _events(
+    usable: Sequence[Photo], own: Own, settings: EventSettings
+) -> tuple[list[str], list[str]]:
     """For each photo its event, and the path of one from there that judges the model, or "".
 
     An event of the user's own photos keeps its name, whatever devices saved of it.
     """
     old = np.array([i for i, photo in enumerate(usable) if not photo.collected])
-    pictures = np.arange(len(usable))
-    pictures[old] = old[own.found.roots]
-    joined = occasions.events(pictures)
+    known = np.arange(len(usable))
+    known[old] = old[own.occasions.grouping.roots]
+    joined = joined_by_clock(usable, known, settings)
     of_own = [joined[i] for i in old.tolist()]
-    names = dict(zip(reversed(of_own), reversed(own.events), strict=True))
+    names = dict(zip(reversed(of_own), reversed(own.occasions.events), strict=True))
     judging = {of_own[i]: own.photos[i].path for i in reversed(own.held_out())}
     return (
         [names.get(event, event) for event in joined],

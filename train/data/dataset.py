@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from device.contract import provenance
 from device.contract.folders import is_raw
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
+from device.workstation.events import moments
 from train.data import folder as folders
 from train.data.copies import detail
 from train.data.flowers import fetch_flowers
@@ -91,7 +91,8 @@ def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
     except PhotoError as error:
         return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=str(error))
     digest = hashlib.sha256(data).hexdigest()
-    photo = Photo(name, label, digest, collected=provenance.read(data) is not None)
+    moment = moments.read(data)
+    photo = Photo(name, label, digest, collected=moment.own, moment=moment)
     try:
         picture = decode(data, rules)
         return replace(photo, thumbnail=thumbnail(picture), detail=detail(picture))

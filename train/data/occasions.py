@@ -1,4 +1,4 @@
-"""Events and places of photos: what pictures, clocks and names tell, and what the user says."""
+"""Events and places as the split uses them: what was found, and what the user says instead."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,14 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from device.workstation.events.clocks import EVENT_S, judged, shortly_after
 from device.workstation.events.listed import Occasion
 from train.data.copies import joined
+from train.data.events import find_events
+from train.data.groups import Grouping
+from train.data.photo import Photo, details, thumbnails
 
 Numbers = npt.NDArray[np.int64]
-
-EVENT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -21,67 +23,102 @@ class EventSettings:
     """How events and places are found."""
 
     gap_s: float = EVENT_S
-    """Photos of one camera are of one event if no gap between two is longer."""
+    """Photos of one camera with at most this many seconds between them are of one event."""
     listed: Mapping[str, Occasion] = field(default_factory=dict)
     """By path, what the user says; an empty event or place leaves what was found."""
     folders: bool = False
     """Whether the sub-folders of a class are the places."""
 
-
-@dataclass(frozen=True)
-class Taken:
-    """What events and places are found by."""
-
-    path: str
-    sha256: str
+    def place(self, path: str) -> str:
+        """What the user says of a photo's place; empty if nothing."""
+        parts = PurePosixPath(path).parts
+        folder = parts[1] if self.folders and len(parts) > 2 else ""
+        return self.listed[path].place or folder if path in self.listed else folder
 
 
 @dataclass(frozen=True)
 class Occasions:
-    """The events of photos, before those that show one picture are joined, and their places."""
+    """Of the user's own photos."""
 
-    clocks: Numbers
-    """(n,), the same number for photos of one event by their clocks and names."""
+    grouping: Grouping
+    """Its roots are events as they were found."""
+    events: tuple[str, ...]
+    """(n,), each photo's event: the first 12 digits of the smallest SHA-256 of its photos."""
+    plain: tuple[str, ...]
+    """(n,), the same without regard to edited copies."""
     seconds: tuple[float | None, ...]
     """(n,), when they were taken, comparable within an event; None where unknown."""
-    said: tuple[str, ...]
-    """(n,), the user's name of the event; empty if the photo is not listed."""
-    digests: tuple[str, ...]
-    """(n,), SHA-256 of the photos."""
     places: tuple[str, ...]
     """(n,), empty where unknown."""
     notes: tuple[str, ...]
     """A line for each thing that the user should know."""
 
-    def events(self, pictures: Numbers) -> list[str]:
-        """The event of each photo: the first 12 digits of the smallest SHA-256 of its photos.
 
-        Args:
-            pictures: (n,), the same number for photos that show one picture: they are of one event.
-        """
-        found = joined(pictures, _links(self.clocks))
-        if any(self.said):
-            found = joined(self._as_said(found), _links(_numbers(self.digests)))
-        smallest: dict[int, str] = {}
-        for digest, root in zip(self.digests, found.tolist(), strict=True):
-            smallest[root] = min(digest, smallest.get(root, digest))
-        return [smallest[root][:12] for root in found.tolist()]
+def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasions:
+    """Find the events and places of usable photos."""
+    said = [settings.place(photo.path) for photo in photos]
+    found = find_events(
+        [photo.path for photo in photos],
+        [photo.moment for photo in photos],
+        (thumbnails(photos), details(photos)),
+        _numbers([photo.sha256 for photo in photos]).tolist(),
+        places=said,
+        event_s=settings.gap_s,
+    )
+    return Occasions(
+        grouping=found.grouping,
+        events=_named(photos, found.grouping.roots, settings),
+        plain=_named(photos, found.grouping.plain, settings),
+        seconds=tuple(None if np.isnan(each) else each for each in found.seconds.tolist()),
+        places=tuple(said) if settings.folders else found.places,
+        notes=(
+            *(f"no evidence of events: {note}" for note in found.notes),
+            *_coverage(photos, settings),
+        ),
+    )
 
-    def _as_said(self, found: Numbers) -> Numbers:
-        """The listed photos as the user says; others stay with their event if it has one name."""
-        names: dict[int, set[str]] = defaultdict(set)
-        for name, root in zip(self.said, found.tolist(), strict=True):
-            names[root].update({name} - {""})
-        keys = [
-            (name or next(iter(names[root])), -1) if name or len(names[root]) == 1 else ("", root)
-            for name, root in zip(self.said, found.tolist(), strict=True)
+
+def joined_by_clock(
+    photos: Sequence[Photo], known: Numbers, settings: EventSettings
+) -> tuple[str, ...]:
+    """The event of each photo by the clock of its camera and the user's list alone.
+
+    Args:
+        photos: usable ones.
+        known: (n,), the same number for photos that are known to be of one event.
+        settings: how events are found.
+    """
+    paths = [photo.path for photo in photos]
+    clocks = judged(paths, [photo.moment for photo in photos])
+    nowhere = np.full(len(photos), -1, np.int64)
+    pairs = shortly_after(paths, clocks, nowhere, settings.gap_s)
+    return _named(photos, joined(known, pairs), settings)
+
+
+def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> tuple[str, ...]:
+    """The events with the user's word, each named after the smallest SHA-256 of its photos."""
+    if settings.listed:
+        found = _as_said([settings.listed.get(photo.path) for photo in photos], found)
+        same_bytes = _numbers([photo.sha256 for photo in photos])
+        found = joined(found, np.stack([np.arange(len(photos)), same_bytes]))
+    smallest: dict[int, str] = {}
+    for photo, root in zip(photos, found.tolist(), strict=True):
+        smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
+    return tuple(smallest[root][:12] for root in found.tolist())
+
+
+def _as_said(said: Sequence[Occasion | None], found: Numbers) -> Numbers:
+    """Listed photos as the user says; the others of an event go with them if they have one name."""
+    names = [each.event if each else "" for each in said]
+    of_event: dict[int, set[str]] = defaultdict(set)
+    for name, root in zip(names, found.tolist(), strict=True):
+        of_event[root].update({name} - {""})
+    return _numbers(
+        [
+            (name or "".join(of_event[root]), -1) if name or len(of_event[root]) == 1 else root
+            for name, root in zip(names, found.tolist(), strict=True)
         ]
-        return _numbers(keys)
-
-
-def _links(roots: Numbers) -> Numbers:
-    """Pairs (2, n) that join what has the same number."""
-    return np.stack([np.arange(len(roots)), roots])
+    )
 
 
 def _numbers(keys: Sequence[object]) -> Numbers:
@@ -90,29 +127,12 @@ def _numbers(keys: Sequence[object]) -> Numbers:
     return np.array([first.setdefault(key, i) for i, key in enumerate(keys)], np.int64)
 
 
-def find_occasions(shots: Sequence[Taken], settings: EventSettings) -> Occasions:
-    """What clocks, names and the user say of the photos."""
-    clocks, places, notes = np.arange(len(shots)), [""] * len(shots), []
-    if settings.folders:
-        places = [_folder(shot.path) for shot in shots]
-    said = [settings.listed.get(shot.path, Occasion("")) for shot in shots]
-    named = sum(shot.path in settings.listed for shot in shots)
-    if settings.listed and named < len(shots):
-        notes.append(
-            f"EVENTS: {len(shots) - named:,} of {len(shots):,} photos are not in the list; they "
-            "keep the event and the place that were found"
-        )
-    return Occasions(
-        clocks=clocks,
-        seconds=(None,) * len(shots),
-        said=tuple(each.event for each in said),
-        digests=tuple(shot.sha256 for shot in shots),
-        places=tuple(each.place or place for each, place in zip(said, places, strict=True)),
-        notes=tuple(notes),
-    )
-
-
-def _folder(path: str) -> str:
-    """The sub-folder of its class that a photo is in; empty if it is in none."""
-    parts = PurePosixPath(path).parts
-    return parts[1] if len(parts) > 2 else ""
+def _coverage(photos: Sequence[Photo], settings: EventSettings) -> list[str]:
+    """A line if the user's list does not name all photos."""
+    missing = sum(photo.path not in settings.listed for photo in photos)
+    if not settings.listed or not missing:
+        return []
+    return [
+        f"EVENTS: {missing:,} of {len(photos):,} photos are not in the list; they keep the event "
+        "and the place that were found"
+    ]

@@ -10,14 +10,16 @@ import numpy as np
 from device.workstation.training import Part
 from train.data.assignment import parts_of_events
 from train.data.blocks import MIN_EVENTS, Block, Blocks, Shot, cut_classes
-from train.data.groups import Grouping
-from train.data.groups import group as group_photos
+from train.data.copies import joined
+from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical
 from train.data.occasions import Occasions
-from train.data.photo import Photo, details, thumbnails
+from train.data.photo import Photo, thumbnails
 from train.errors import DataError
 
 FEW_COPIES = 0.02
 """Share of the photos in groups with edited copies, up to which copies count as few."""
+SAME_FRAME = NEAR_IDENTICAL_CORRELATIONS[-1]
+"""Correlation of two frames of one event that show the same."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,20 @@ class Own:
     """The photos that no device saved, and where they went."""
 
     photos: Sequence[Photo]
-    found: Grouping
-    """Which of them show one picture."""
-    events: Sequence[str]
-    """(n,), the event of each."""
+    occasions: Occasions
     blocks: Sequence[Block]
-    """(n,), the part of each."""
+    """(n,), the part of each photo."""
 
     @cached_property
     def correlations(self) -> dict[str, float]:
         """By path, the correlation from which another thumbnail counts as the same picture."""
         paths = (photo.path for photo in self.photos)
-        return dict(zip(paths, self.found.thresholds.tolist(), strict=True))
+        return dict(zip(paths, self.occasions.grouping.thresholds.tolist(), strict=True))
 
     @cached_property
     def copies(self) -> dict[str, str]:
         """By path, the photo that it is an edited copy of."""
-        ends = (sorted((copy.first, copy.second)) for copy in self.found.copies)
+        ends = (sorted((copy.first, copy.second)) for copy in self.occasions.grouping.copies)
         return {self.photos[second].path: self.photos[first].path for first, second in ends}
 
     def held_out(self) -> list[int]:
@@ -55,48 +54,48 @@ def split_own(photos: Sequence[Photo], occasions: Occasions, seed: int) -> Own:
     Raises:
         DataError: if a class would have nothing to learn from, or a part would be empty.
     """
-    found = _group(photos)
-    events = occasions.events(found.roots)
-    cut = cut_classes(_shots_of_few_events(photos, events, found, occasions))
-    plain = occasions.events(found.plain)
-    parts = _parts(photos, events, plain, cut, found, seed)
+    cut = cut_classes(_shots_of_few_events(photos, occasions))
+    parts = _parts(photos, occasions, cut, seed)
     blocks = [
         cut.placed.get(photo.path) or Block(parts[event])
-        for photo, event in zip(photos, events, strict=True)
+        for photo, event in zip(photos, occasions.events, strict=True)
     ]
     _check_parts(photos, [block.part for block in blocks])
-    return Own(photos, found, events, blocks)
+    return Own(photos, occasions, blocks)
 
 
-def _shots_of_few_events(
-    photos: Sequence[Photo], events: Sequence[str], found: Grouping, occasions: Occasions
-) -> list[Shot]:
+def _shots_of_few_events(photos: Sequence[Photo], occasions: Occasions) -> list[Shot]:
     """The photos of classes with too few events to give one to each part."""
     events_of = defaultdict(set)
-    for photo, event in zip(photos, events, strict=True):
+    for photo, event in zip(photos, occasions.events, strict=True):
         events_of[photo.label].add(event)
+    few = [i for i, photo in enumerate(photos) if len(events_of[photo.label]) < MIN_EVENTS]
+    if not few:
+        return []
+    pairs = near_identical(thumbnails([photos[i] for i in few]), SAME_FRAME)
+    pictures = joined(np.arange(len(few)), pairs).tolist()
     return [
-        Shot(photo.path, photo.label, photo.sha256, event, picture, seconds)
-        for photo, event, picture, seconds in zip(
-            photos, events, found.roots.tolist(), occasions.seconds, strict=True
+        Shot(
+            path=photos[i].path,
+            label=photos[i].label,
+            sha256=photos[i].sha256,
+            event=occasions.events[i],
+            picture=picture,
+            seconds=occasions.seconds[i],
         )
-        if len(events_of[photo.label]) < MIN_EVENTS
+        for i, picture in zip(few, pictures, strict=True)
     ]
 
 
 def _parts(
-    photos: Sequence[Photo],
-    events: Sequence[str],
-    plain: Sequence[str],
-    cut: Blocks,
-    found: Grouping,
-    seed: int,
+    photos: Sequence[Photo], occasions: Occasions, cut: Blocks, seed: int
 ) -> dict[str, Part]:
     """The part of each event of the classes that are not cut.
 
     If there are few edited copies, the split is made without regard to them (`plain`), and they
     join the part of the photo that their event is named after. So they do not move any other photo.
     """
+    events, plain, found = occasions.events, occasions.plain, occasions.grouping
     whole = [i for i, photo in enumerate(photos) if photo.path not in cut.placed]
     labels = [photos[i].label for i in whole]
     of_copies = {found.roots[copy.first] for copy in found.copies}
@@ -107,13 +106,6 @@ def _parts(
         if len(served) == len(Part) * len(set(labels)):
             return parts
     return {**cut.parts, **parts_of_events(labels, [events[i] for i in whole], seed, cut.parts)}
-
-
-def _group(photos: Sequence[Photo]) -> Grouping:
-    """Which photos show one picture."""
-    first_of: dict[str, int] = {}
-    same_bytes = [first_of.setdefault(photo.sha256, i) for i, photo in enumerate(photos)]
-    return group_photos(thumbnails(photos), details(photos), same_bytes)
 
 
 def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:

@@ -1,11 +1,13 @@
 """A photo of the data folder, as the split sees it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from device.workstation.events.moments import Moment
 
 THUMBNAIL_PX = 16
 
@@ -26,6 +28,8 @@ class Photo:
     """Why it cannot be used; empty for a good photo."""
     collected: bool = False
     """Whether a device saved it: such photos are trained on, never used to judge a model."""
+    moment: Moment = field(default_factory=Moment)
+    """What it says of its camera and time."""
 
 
 def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:

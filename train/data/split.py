@@ -18,7 +18,7 @@ from train.data.blocks import Block
 from train.data.collected import place_collected
 from train.data.given import check_named
 from train.data.groups import NEAR_IDENTICAL_CORRELATIONS
-from train.data.occasions import EventSettings, Taken, find_occasions
+from train.data.occasions import EventSettings, find_occasions
 from train.data.own import Own, split_own
 from train.data.photo import Photo
 from train.errors import DataError
@@ -86,29 +86,27 @@ def assign(
     usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
     good = [photo for photo in usable if not photo.collected]
     _check_classes(photos, good)
-    everyone = find_occasions([_taken(photo) for photo in usable], settings)
-    for note in everyone.notes:
+    occasions = find_occasions(good, settings)
+    for note in occasions.notes:
         tell(note)
-    alone = everyone
-    if len(good) < len(usable):
-        alone = find_occasions([_taken(photo) for photo in good], settings)
-    own = split_own(good, alone, seed)
+    own = split_own(good, occasions, seed)
     placed = [
-        *zip(own.photos, own.blocks, own.events, strict=True),
-        *place_collected(usable, everyone, own),
+        *zip(good, own.blocks, occasions.events, strict=True),
+        *place_collected(usable, own, settings),
         *(
             (photo, Block(LEFT_OUT, reason), photo.sha256[:12])
             for photo, reason in zip(photos, reasons, strict=True)
             if reason
         ),
     ]
-    places = dict(zip((photo.path for photo in usable), everyone.places, strict=True))
+    places = dict(zip((photo.path for photo in good), occasions.places, strict=True))
+    places |= {
+        photo.path: settings.place(photo.path) or photo.moment.camera
+        for photo in usable
+        if photo.collected
+    }
     rows = [_row(*each, places, own) for each in placed]
     return sorted(rows, key=lambda row: row.path)
-
-
-def _taken(photo: Photo) -> Taken:
-    return Taken(photo.path, photo.sha256)
 
 
 def _row(photo: Photo, block: Block, event: str, places: Mapping[str, str], own: Own) -> Row:

@@ -116,7 +116,9 @@ def test_make_data_shows_new_photos_before_anything_learns_from_them(
     (folder / REVIEW / "fern" / "broken.jpg").write_bytes(b"no photo")
     run(folder, out)
     said = capsys.readouterr().out
-    assert "42 photos in 2 classes, folder 'photos', 2 of them saved by devices" in said
+    assert (
+        "42 photos from 41 events in 2 classes, folder 'photos', 2 of them saved by devices" in said
+    )
     assert f"saved by devices: 2 train, 0 left out, 2 wait in {folder / REVIEW}" in said
     page = (out / NEW_PHOTOS_PAGE).read_text()
     assert "<script" not in page and "http://" not in page and "https://" not in page

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_what_is_grouped_otherwise_than_most_is_told_and_recorded(
     for number in range(14):
         noise = np.random.default_rng(number).normal(0, 3, shaken.shape)
         frame = Image.fromarray((shaken + noise).clip(0, 255).astype(np.uint8))
-        write(folder / "moss" / f"burst_{number}.png", encoded(frame))
+        write(folder / "moss" / f"{sha256(bytes([number])).hexdigest()}.png", encoded(frame))
     out = tmp_path / "train"
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
     said = capsys.readouterr().out
