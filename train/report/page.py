@@ -153,6 +153,7 @@ def _environment() -> Environment:
     templates = page_environment(Path(__file__).parent)
     templates.filters |= {
         "percent": _percent,
+        "whole": _whole,
         "count": _count,
         "large": _large,
         "minus": _minus,
@@ -162,6 +163,11 @@ def _environment() -> Environment:
 
 def _percent(share: float) -> str:
     return f"{share:.1%}"
+
+
+def _whole(share: float) -> str:
+    """For estimates, which no decimal describes."""
+    return f"{share:.0%}"
 
 
 def _count(number: float) -> str:

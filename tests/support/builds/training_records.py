@@ -74,6 +74,7 @@ def metrics_of(
         weights_sha256="cd" * 32,
         labels=tuple(labels),
         test=tested_of(confusion, labels, burst),
+        new_places=None,
         validation=Validated(90, 90 // burst, 0.9333, 0.8889),
         calibration=Calibration(1.0, *losses),
         history=(

@@ -1,0 +1,161 @@
+"""What to expect at a new place is told from the places that there are, and from three on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device.contract.preprocess import Preprocessing
+from device.workstation.events.listed import Occasion
+from device.workstation.training import NewPlaces, Part
+from train.curate.features import Backbone
+from train.data.split import Row
+from train.network.backbone import Architecture
+from train.recipe.elsewhere import new_places
+from train.recipe.held_places import Sample, cells, hits_by_event, taught
+from train.recipe.new_places import Decline, estimate
+from train.recipe.photos import Photos
+
+CLASSES, CHANNELS = 3, 10
+NEW = 40
+"""Places that tell the truth."""
+
+
+class World:
+    """Made features: a direction for the class, one for the place, and noise."""
+
+    def __init__(self, seed: int, background: float, home: float = 0.6) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.background, self.home = background, home
+        self.classes = self._directions(CLASSES)
+        self.places = self._directions(100)
+
+    def _directions(self, n: int) -> np.ndarray:
+        drawn = self.rng.normal(size=(n, CHANNELS))
+        return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+
+    def sample(self, events: int, places: range, frames: int = 1) -> Sample:
+        """Events at some places; among the first, each class has a home."""
+        labels = np.arange(events) % CLASSES
+        where = self.rng.integers(places.start, places.stop, events)
+        if places.start == 0:
+            where = np.where(self.rng.random(events) < self.home, labels, where)
+        values = 0.5 * self.classes[labels] + self.background * self.places[where]
+        values = values + 0.25 * self.rng.normal(size=values.shape)
+        values = np.repeat(values, frames, axis=0)
+        values += 0.02 * self.rng.normal(size=values.shape)
+        names = np.repeat([f"e{i}" for i in range(events)], frames)
+        features = values / np.linalg.norm(values, axis=1, keepdims=True)
+        at = np.repeat([f"p{i}" for i in where], frames)
+        return Sample(features.astype(np.float32), np.repeat(labels, frames), names, at)
+
+
+def told(sample: Sample) -> tuple[NewPlaces, Sample, np.ndarray]:
+    """The estimate, if the network is a linear classifier; what it was taught with."""
+    teach = np.isin(sample.events, np.unique(sample.events)[: int(0.7 * len(set(sample.events)))])
+    model = taught(sample, teach)
+    right = model.predict(sample.features[~teach]) == sample.labels[~teach]
+    result = estimate(sample, teach, right, seed=0)
+    assert result is not None
+    return result, sample, teach
+
+
+def true(world: World, sample: Sample, teach: np.ndarray) -> float:
+    new = world.sample(600, range(50, 50 + NEW))
+    return float((taught(sample, teach).predict(new.features) == new.labels).mean())
+
+
+def test_where_places_do_not_matter_a_new_one_is_expected_to_be_as_good() -> None:
+    differences = []
+    for seed in range(4):
+        sample = World(seed, background=0.0).sample(150, range(6))
+        known = cells(sample).mean(hits_by_event(sample, 0))
+        differences.append(told(sample)[0].accuracy - known)
+    assert abs(np.mean(differences)) < 0.04
+
+
+def test_where_the_background_tells_the_class_a_new_place_is_expected_to_be_worse() -> None:
+    errors, gaps = [], []
+    for seed in range(8):
+        world = World(seed, background=1.2)
+        sample = world.sample(150, range(6))
+        result, _, teach = told(sample)
+        errors.append(result.accuracy - true(world, sample, teach))
+        gaps.append(cells(sample).mean(hits_by_event(sample, 0)) - result.accuracy)
+    assert abs(np.mean(errors)) < 0.05
+    assert np.mean(gaps) > 0.06
+
+
+def test_the_interval_contains_the_truth_in_nearly_all_worlds() -> None:
+    inside = []
+    for seed in range(12):
+        world = World(100 + seed, background=0.8)
+        sample = world.sample(90, range(3 + seed % 7))
+        result, _, teach = told(sample)
+        low, high = result.interval
+        inside.append(low <= true(world, sample, teach) <= high)
+    assert np.mean(inside) >= 0.9
+
+
+def test_more_frames_of_an_event_change_nothing_that_matters() -> None:
+    single = World(5, background=0.8).sample(120, range(5))
+    doubled = Sample(*(np.repeat(part, 4, axis=0) for part in vars(single).values()))
+    once, often = told(single)[0], told(doubled)[0]
+    assert once.events == often.events
+    assert often.accuracy == pytest.approx(once.accuracy, abs=0.02)
+    assert np.subtract(*often.interval) == pytest.approx(np.subtract(*once.interval), abs=0.03)
+
+
+def test_a_better_network_is_expected_to_be_better_elsewhere() -> None:
+    sample = World(1, background=0.8).sample(300, range(6))
+    teach = np.arange(len(sample.labels)) % 3 > 0
+    right = taught(sample, teach).predict(sample.features[~teach]) == sample.labels[~teach]
+    plain, perfect = (estimate(sample, teach, hits, 0) for hits in (right, np.ones_like(right)))
+    assert plain is not None and perfect is not None
+    assert perfect.accuracy > plain.accuracy
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6), st.integers(3, 30), st.integers(12, 60))
+def test_any_places_and_events_give_shares(seed: int, places: int, events: int) -> None:
+    sample = World(seed, background=0.7).sample(events, range(places))
+    if len(set(sample.places.tolist())) < 3:
+        return
+    result, _, _ = told(sample)
+    low, high = result.interval
+    assert 0 <= low <= result.accuracy <= high <= 1
+    assert [point.places for point in result.curve] == sorted({p.places for p in result.curve})
+    assert result.curve[-1].places == result.places - 1
+    assert result.enough is None or result.enough >= result.places
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(2, 50))
+def test_more_places_are_never_expected_to_be_worse(known: float, last: float, n: int) -> None:
+    decline = Decline.through([(1, last / 2), (n, last)], known)
+    assert decline.accuracy(2 * n) >= decline.accuracy(n)
+    enough = decline.enough(n)
+    if enough is not None and known > last:
+        assert decline.accuracy(enough) >= known - 0.05
+
+
+def test_a_class_that_only_one_place_has_is_asked_about_and_not_dropped() -> None:
+    sample = World(3, background=0.5).sample(90, range(4))
+    sample = replace(sample, places=np.where(sample.labels == 2, "p0", sample.places))
+    result, _, _ = told(sample)
+    assert result.accuracy < 0.75
+
+
+def test_with_fewer_than_three_places_nothing_is_expected(tmp_path: Path) -> None:
+    sample = World(2, background=0.5, home=0.0).sample(40, range(2))
+    teach = np.arange(40) < 30
+    assert estimate(sample, teach, np.ones(10, bool), 0) is None
+    # Without three places no network is run, either: this one has no weights.
+    backbone = Backbone(Architecture(), [], Preprocessing())
+    rows = {part: [Row(f"a/{part}.jpg", "a", part, "00", "00", "")] for part in Part}
+    listed = {f"a/{part}.jpg": Occasion("00", "") for part in Part}
+    photos = Photos(tmp_path, ("a", "b"), rows, listed)
+    hits = {part: np.ones(1, bool) for part in (Part.VAL, Part.TEST)}
+    assert new_places(photos, hits, backbone, tmp_path, 0) is None

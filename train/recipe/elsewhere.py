@@ -1,0 +1,90 @@
+"""From the photos of a training to what to expect at new places."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from device.workstation.training import NewPlaces, Part
+from train.curate.features import Backbone, backbone_features
+from train.data.split import Row
+from train.recipe.held_places import Flags, Sample
+from train.recipe.new_places import MIN_PLACES, estimate
+from train.recipe.photos import Photos
+
+FRAMES = (3, 2, 1)
+"""Photos of an event that are looked at: as many as the most photos allow."""
+MAX_PHOTOS = 1800
+"""So many take a minute on two cores."""
+CACHE_FOLDER = "places"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One photo of a known place."""
+
+    row: Row
+    part: Part
+    number: int
+    """Its position in its part."""
+    event: str
+    place: str
+
+
+def new_places(
+    photos: Photos, hits: Mapping[Part, Flags], backbone: Backbone, cache: Path, seed: int
+) -> NewPlaces | None:
+    """What to expect of a trained network at places that have no photo in the data.
+
+    Args:
+        photos: of all parts.
+        hits: for validation and test, which photos the network classifies rightly.
+        backbone: the network before it was trained.
+        cache: folder; the features go into a folder in it.
+        seed: of what is drawn at random.
+
+    Returns:
+        None with fewer than three known places; then nothing is computed.
+
+    Raises:
+        DataError: if a photo is missing or has changed since it was scanned.
+    """
+    seen = _chosen(_known(photos))
+    if len({one.place for one in seen}) < MIN_PLACES:
+        return None
+    rows = [one.row for one in seen]
+    sample = Sample(
+        features=backbone_features(rows, photos.folder, backbone, cache / CACHE_FOLDER),
+        labels=np.array([photos.labels.index(row.label) for row in rows], np.int64),
+        events=np.array([one.event for one in seen]),
+        places=np.array([one.place for one in seen]),
+    )
+    teach = np.array([one.part == Part.TRAIN for one in seen])
+    right = [bool(hits[one.part][one.number]) for one in seen if one.part != Part.TRAIN]
+    return estimate(sample, teach, np.array(right, bool), seed)
+
+
+def _known(photos: Photos) -> list[_Seen]:
+    """The photos whose place is known."""
+    return [
+        _Seen(row, part, number, event, place)
+        for part in Part
+        for number, (row, event, place) in enumerate(
+            zip(photos.rows[part], photos.events(part), photos.places(part), strict=True)
+        )
+        if place
+    ]
+
+
+def _chosen(seen: Sequence[_Seen]) -> list[_Seen]:
+    """A few photos of every event, the same ones in every run; of very many events, a part."""
+    of_event: dict[tuple[str, Part], list[_Seen]] = defaultdict(list)
+    for one in sorted(seen, key=lambda one: one.row.sha256):
+        of_event[one.event, one.part].append(one)
+    for frames in FRAMES:
+        chosen = [one for group in of_event.values() for one in group[:frames]]
+        if len(chosen) <= MAX_PHOTOS:
+            break
+    return chosen[:MAX_PHOTOS]

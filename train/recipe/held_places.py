@@ -1,0 +1,171 @@
+"""Whole places held out in turn, with a linear classifier on frozen features.
+
+What stands behind a subject gives it away at the places that a network was taught at, and
+misleads it elsewhere. Photos of a place that was left out of teaching show how much.
+
+Leaving out a place takes whole classes' favourite places away, too, which no new place does. So
+every class keeps its weight in teaching, and what is measured is the average over places of every
+class, not over its events, of which most may be at one place.
+"""
+
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from device.workstation.weights import event_weights
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
+
+STRENGTH = 12.0
+"""Inverse regularisation strength, for features of length 1 and events of weight 1."""
+ITERATIONS = 100
+DIRECTIONS = 300
+"""Features are reduced to this many principal directions; results stay, and time is a third."""
+FOLDS = 5
+MAX_HELD = 12
+"""With more places than this, several are held out together."""
+SATURATION = 3.0
+"""Events of one class at one place: more than about this many hardly weigh more."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Photos of known places, n rows."""
+
+    features: npt.NDArray[np.float32]
+    """(n, channels), of length 1."""
+    labels: Numbers
+    """int64 (n,), class numbers."""
+    events: npt.NDArray[np.str_]
+    places: npt.NDArray[np.str_]
+
+    def only(self, rows: Flags) -> "Sample":
+        """Some of the photos."""
+        return Sample(self.features[rows], self.labels[rows], self.events[rows], self.places[rows])
+
+    def reduced(self) -> "Sample":
+        """With fewer channels, which lose little."""
+        centred = self.features - self.features.mean(axis=0)
+        directions = np.linalg.svd(centred, full_matrices=False)[2][:DIRECTIONS]
+        return Sample(centred @ directions.T, self.labels, self.events, self.places)
+
+    @cached_property
+    def mix(self) -> dict[int, float]:
+        """The share of each class in the events."""
+        weights = event_weights(self.events.tolist())
+        classes = np.unique(self.labels)
+        return {int(k): float(weights[self.labels == k].sum() / len(weights)) for k in classes}
+
+
+def taught(sample: Sample, rows: Flags) -> LogisticRegression:
+    """A classifier taught with some photos: an event counts once, a class as in the whole sample.
+
+    Args:
+        sample: all photos.
+        rows: (n,), those to teach, of at least two classes.
+    """
+    labels = sample.labels[rows]
+    weights = event_weights(sample.events[rows].tolist())
+    for k in np.unique(labels):
+        weights[labels == k] *= sample.mix[int(k)] / weights[labels == k].sum()
+    model = LogisticRegression(C=STRENGTH, max_iter=ITERATIONS)
+    with warnings.catch_warnings():
+        # Stopping early is an additional regularisation, as in training.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # As many as there are events: more frames must not mean less regularisation.
+        weights *= len(np.unique(sample.events[rows])) / weights.sum()
+        return model.fit(sample.features[rows], labels, sample_weight=weights)
+
+
+def hits_by_event(sample: Sample, seed: int) -> Flags:
+    """Which photos are classified rightly when whole events are held out, (n,)."""
+    names = np.unique(sample.events)
+    folds = np.random.default_rng(seed).permutation(len(names)) % FOLDS
+    return _held_out(sample, folds[np.searchsorted(names, sample.events)])
+
+
+def hits_by_place(sample: Sample, seed: int) -> Flags:
+    """Which photos are classified rightly when their whole place is held out, (n,)."""
+    names = np.unique(sample.places)
+    folds = np.random.default_rng(seed).permutation(len(names)) % MAX_HELD
+    return _held_out(sample, folds[np.searchsorted(names, sample.places)])
+
+
+def _held_out(sample: Sample, folds: Numbers) -> Flags:
+    hits = np.zeros(len(folds), bool)
+    for fold in np.unique(folds):
+        hits[folds == fold] = _right(sample, folds != fold, folds == fold)
+    return hits
+
+
+def _right(sample: Sample, teach: Flags, ask: Flags) -> Flags:
+    known = np.unique(sample.labels[teach])
+    if len(known) < 2:
+        answers = np.full(int(ask.sum()), known[0] if len(known) else -1)
+    else:
+        answers = taught(sample, teach).predict(sample.features[ask])
+    right: Flags = answers == sample.labels[ask]
+    return right
+
+
+def hits_from(sample: Sample, places: Collection[str]) -> Flags:
+    """Which photos elsewhere are classified rightly by what some places teach.
+
+    Returns:
+        (m,), for the photos of all other places, in order.
+    """
+    teach = np.isin(sample.places, list(places))
+    return _right(sample, teach, ~teach)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The weights of photos in an average over the places of every class."""
+
+    weights: Floats
+    """float64 (n,), of sum 1."""
+    places: npt.NDArray[np.str_]
+
+    def mean(self, values: npt.NDArray[np.generic]) -> float:
+        """The average of n values."""
+        return float(self.weights @ values.astype(np.float64))
+
+    def spread(self, values: npt.NDArray[np.generic]) -> float:
+        """Standard error of the average, from how much places differ; at least two of them."""
+        off = self.weights * (values.astype(np.float64) - self.mean(values))
+        sums = np.array([off[self.places == place].sum() for place in np.unique(self.places)])
+        return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()))
+
+
+def cells(sample: Sample) -> Cells:
+    """Every class by its share in the events; in a class, places nearly alike.
+
+    Places with few events of the class count less, in proportion if there are very few.
+    """
+    weights = event_weights(sample.events.tolist())
+    result = np.zeros(len(weights))
+    for k, share in sample.mix.items():
+        for place in np.unique(sample.places):
+            cell = (sample.labels == k) & (sample.places == place)
+            events = len(np.unique(sample.events[cell]))
+            if events:
+                worth = events / (1 + events / SATURATION)
+                result[cell] = worth * weights[cell] / weights[cell].sum()
+        of_class = sample.labels == k
+        result[of_class] *= share / result[of_class].sum()
+    return Cells(result / result.sum(), sample.places)
+
+
+def subsets(places: Sequence[str], size: int, seed: int, most: int) -> list[tuple[str, ...]]:
+    """Up to `most` different random sets of `size` places."""
+    rng = np.random.default_rng([seed, size])
+    drawn = {tuple(sorted(rng.permutation(places)[:size].tolist())) for _ in range(4 * most)}
+    return sorted(drawn)[:most]
