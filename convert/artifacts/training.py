@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,6 +189,16 @@ def load_network(path: Path) -> Any:
 def one_class_after_another(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
     """The photos of all classes in turn, smallest SHA-256 first."""
     return in_turn(sorted(photos, key=lambda photo: (photo.sha256, photo.path)))
+
+
+def turns(events: Sequence[str]) -> list[int]:
+    """For each photo in order, how many before it are of the same event."""
+    seen: Counter[str] = Counter()
+    found = []
+    for event in events:
+        found.append(seen[event])
+        seen[event] += 1
+    return found
 
 
 def in_turn(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:

@@ -1,8 +1,7 @@
 """`make figures`: RESULTS.md's tables of accuracy and of scores, from builds of several seeds.
 
 Each seed gives another split of the same photos, so a photo may be in several test parts. Its
-answers are not independent: pooled intervals count fewer photos than answers (Kish's effective
-sample size, 1965, as if a photo always got the same answer).
+answers are not independent: all answers about an event are those of one event in pooled intervals.
 """
 
 import os
@@ -18,7 +17,7 @@ import numpy as np
 
 from convert.artifacts.exported import read_model
 from convert.artifacts.training import Training, read_training
-from convert.verify.statistics import Comparison, Labels, Probabilities, Share, compare, effective_n
+from convert.verify.statistics import Comparison, Labels, Probabilities, compare
 from device.commit import commit
 from device.inference.classifier import Classifier
 from device.workstation.conversion import (
@@ -27,7 +26,9 @@ from device.workstation.conversion import (
     VERIFICATION,
     VerificationRecord,
 )
+from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.training import Part
+from device.workstation.wording import counted, photos_in_events
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Answers:
 
     photos: tuple[str, ...]
     """Their SHA-256."""
+    events: tuple[str, ...]
+    """The event of each."""
     truth: Labels
     float32: Probabilities
     int8: Probabilities
@@ -68,7 +71,8 @@ def load_build(folder: Path, advance: Callable[[], None] = lambda: None) -> Buil
         load = partial(_scores, training, classifier, advance)
         rows.append(np.stack([load(photo) for photo in photos]))
     truth = np.array([photo.label for photo in photos], np.int64)
-    answers = Answers(tuple(photo.sha256 for photo in photos), truth, rows[0], rows[1])
+    hashes, events = zip(*((photo.sha256, photo.event) for photo in photos), strict=True)
+    answers = Answers(hashes, events, truth, rows[0], rows[1])
     return Build(str(folder), training, verification, answers)
 
 
@@ -79,17 +83,16 @@ def _scores(
     return classifier.classify(training.pixels(photo)).scores
 
 
-def pooled(builds: Sequence[Build]) -> tuple[Answers, float]:
-    """All answers as one part, and the effective number of photos."""
+def pooled(builds: Sequence[Build]) -> Answers:
+    """All answers as one part."""
     answers = [build.answers for build in builds]
-    photos = tuple(photo for one in answers for photo in one.photos)
-    joined = Answers(
-        photos,
+    return Answers(
+        tuple(photo for one in answers for photo in one.photos),
+        tuple(event for one in answers for event in one.events),
         np.concatenate([one.truth for one in answers]),
         np.concatenate([one.float32 for one in answers]),
         np.concatenate([one.int8 for one in answers]),
     )
-    return joined, effective_n(photos)
 
 
 def header() -> str:
@@ -118,34 +121,35 @@ def accuracy_table(builds: Sequence[Build]) -> str:
     ]
     for build in builds:
         seed = f"`SEED={build.training.metrics.config.seed}`"
-        lines.append(_accuracy_row(seed, build.answers, len(build.answers.truth)))
+        photos = counted(len(build.answers.truth), len(set(build.answers.events)))
+        lines.append(_accuracy_row(seed, photos, build.answers))
     if len(builds) > 1:
-        answers, effective = pooled(builds)
-        lines.append(_accuracy_row("all", answers, effective))
-        lines += ["", _repetition(answers, effective)]
+        answers = pooled(builds)
+        lines.append(_accuracy_row("all", f"{len(answers.truth):,}", answers))
+        lines += ["", _repetition(answers)]
     return "\n".join(lines)
 
 
-def _repetition(answers: Answers, effective: float) -> str:
-    different = len(set(answers.photos))
+def _repetition(answers: Answers) -> str:
+    different = photos_in_events(len(set(answers.photos)), len(set(answers.events)))
     return (
-        f"All {len(answers.photos):,} answers are about {different:,} photos; the intervals count "
-        f"them as {effective:,.0f}."
+        f"All {len(answers.photos):,} answers are about {different}; the intervals know which "
+        "answers are about the same."
     )
 
 
-def _accuracy_row(name: str, answers: Answers, effective: float) -> str:
-    truth = answers.truth
-    float32 = Share.of(answers.float32.argmax(axis=1) == truth, effective)
-    int8 = Share.of(answers.int8.argmax(axis=1) == truth, effective)
-    c = compare(truth, answers.float32, answers.int8, effective)
+def _accuracy_row(name: str, n: str, answers: Answers) -> str:
+    truth, events = answers.truth, answers.events
+    float32 = share_by_event(answers.float32.argmax(axis=1) == truth, events)
+    int8 = share_by_event(answers.int8.argmax(axis=1) == truth, events)
+    c = compare(truth, answers.float32, answers.int8, events)
     return (
-        f"| {name} | {len(truth):,} | {_interval(float32)} | {_interval(int8)} | {_loss(c)} "
+        f"| {name} | {n} | {_interval(float32)} | {_interval(int8)} | {_loss(c)} "
         f"| {c.agreement.value:.2%} |"
     )
 
 
-def _interval(share: Share) -> str:
+def _interval(share: ShareByEvent) -> str:
     return f"{share.value:.2%} ({100 * share.low:.2f} to {100 * share.high:.2f})"
 
 

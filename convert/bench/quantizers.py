@@ -17,17 +17,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convert.artifacts.training import Training, load_network, read_training
+from convert.artifacts.training import (
+    LabelledPhoto,
+    Training,
+    load_network,
+    read_training,
+)
 from convert.errors import ConversionError
 from convert.quantize.calibration import choose
 from convert.tflite.flatbuffer import read_facts
-from convert.verify.statistics import Labels, Probabilities, Share, compare, effective_n
+from convert.verify.statistics import Labels, Probabilities, compare
 from device.console import guarded
 from device.errors import UsageError, one_line
 from device.files import write_bytes
 from device.inference.classifier import Classifier
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import Part
+from device.workstation.wording import photos_in_events
 
 Pixels = npt.NDArray[np.uint8]
 Make = Callable[[Any, Pixels], bytes]
@@ -65,8 +71,8 @@ class Build:
     network: Any
     photos: dict[Part, Pixels]
     truth: dict[Part, Labels]
-    sha256: dict[Part, tuple[str, ...]]
-    """SHA-256 of the photos: parts of other builds may contain some of them, too."""
+    listed: dict[Part, tuple[LabelledPhoto, ...]]
+    """The same as the split has them: parts of other builds may contain some of them, too."""
     exact: dict[Part, Answers]
 
 
@@ -87,6 +93,8 @@ class PartFigures:
     """Number of answers."""
     photos: int
     """Number of different photos: builds may share some."""
+    events: int
+    """Number of different events that they are of."""
     float_accuracy: float
     int8_accuracy: float
     loss_points: float
@@ -164,8 +172,8 @@ def load_build(folder: Path) -> Build:
     truth = {
         part: np.array([photo.label for photo in training.photos[part]], np.int64) for part in PARTS
     }
-    hashes = {part: tuple(photo.sha256 for photo in training.photos[part]) for part in PARTS}
-    return Build(training, network, photos, truth, hashes, _answers(training, reference, photos))
+    listed = {part: training.photos[part] for part in PARTS}
+    return Build(training, network, photos, truth, listed, _answers(training, reference, photos))
 
 
 def measure_rival(rival: Rival, build: Build) -> Measured | str:
@@ -248,13 +256,14 @@ def _pooled(builds: Sequence[Build], measured: Sequence[Measured], part: Part) -
     found = [one.answers[part] for one in measured]
     reference = np.concatenate([one.probabilities for one in exact])
     other = np.concatenate([one.probabilities for one in found])
-    photos = [sha256 for build in builds for sha256 in build.sha256[part]]
-    c = compare(truth, reference, other, effective_n(photos))
+    photos = [photo for build in builds for photo in build.listed[part]]
+    c = compare(truth, reference, other, [photo.event for photo in photos])
     return PartFigures(
         n=len(truth),
-        photos=len(set(photos)),
-        float_accuracy=Share.of(reference.argmax(axis=1) == truth).value,
-        int8_accuracy=Share.of(other.argmax(axis=1) == truth).value,
+        photos=len({photo.sha256 for photo in photos}),
+        events=len({photo.event for photo in photos}),
+        float_accuracy=float((reference.argmax(axis=1) == truth).mean()),
+        int8_accuracy=float((other.argmax(axis=1) == truth).mean()),
         loss_points=c.loss_points,
         loss_interval_points=c.loss_interval_points,
         agreement=c.agreement.value,
@@ -288,9 +297,9 @@ def table(rows: Sequence[Row]) -> str:
         val, test = compared[0].val, compared[0].test
         lines += [
             "",
-            f"n = {val.n:,} answers on {val.photos:,} photos (val), {test.n:,} on "
-            f"{test.photos:,} (test), pooled over the builds; intervals allow for photos that "
-            "recur.",
+            f"n = {val.n:,} answers on {photos_in_events(val.photos, val.events)} (val), "
+            f"{test.n:,} on {photos_in_events(test.photos, test.events)} (test), pooled over the "
+            "builds; intervals are by event, so they allow for photos that recur.",
         ]
     return "\n".join(lines)
 

@@ -105,7 +105,10 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
     with bars(show_progress) as progress:
         test, validation = (_classify(models, part, progress) for part in (Part.TEST, Part.VAL))
         gate = inputs.config.gate
-        verification = comparison.compare_models(training.labels, test, gate, validation)
+        occasion_only = training.metrics.data.occasion_only
+        verification = comparison.compare_models(
+            training.labels, test, gate, validation, occasion_only
+        )
         evidence = _gather(models, test, validation, progress)
     data, edge_tpu = training.metrics.data.description, _edge_tpu(models.exported, inputs)
     verified = Verified(inputs, data, verification, evidence, edge_tpu)

@@ -27,12 +27,12 @@ def promise_of(bundle: Bundle) -> Promise:
     claims, threshold = claims_of(bundle.manifest), threshold_of(bundle.manifest)
     return Promise(
         accuracy=claims.int8_accuracy,
-        interval=claims.int8_interval,
+        interval=claims.int8_accuracy_interval,
         n=claims.n,
-        events=claims.n,
+        events=claims.events,
         unknown=1 - threshold.coverage,
-        new_places_accuracy=None,
-        new_places_interval=None,
+        new_places_accuracy=claims.new_places_accuracy,
+        new_places_interval=claims.new_places_interval,
     )
 
 

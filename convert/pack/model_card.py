@@ -1,13 +1,15 @@
 """The model card: the model's purpose, its measured accuracy and its limits."""
 
 import json
+from collections.abc import Mapping
 
 from convert.artifacts.training import Training
 from convert.targets import runtimes
 from convert.tflite.flatbuffer import read_facts
-from convert.verify.confidence import MIN_PHOTOS
+from convert.verify.confidence import MIN_EVENTS
 from device.workstation.conversion import ThresholdFigures, VerificationRecord
 from device.workstation.training import Metrics, PupilMetrics
+from device.workstation.wording import counted, paired_test, photos_in_events
 
 _CARD = """\
 ---
@@ -28,25 +30,25 @@ Classifies a picture into {count} classes: {labels}.
 - **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`.
 - **Runs on**: {runtime}, or newer.
 
-## Measured on {n} photos that were not trained on
+## Measured on {photos} that were not trained on
 
 | model | top-1 | 95% interval |
 |---|---|---|
 | float32 | {float_accuracy:.2%} | {float_low:.2%} to {float_high:.2%} |
 | int8 | {int8_accuracy:.2%} | {int8_low:.2%} to {int8_high:.2%} |
 
-int8 names the same class as float32 on {agreement:.2%} of them (McNemar p = {p:.3f}).
+int8 names the same class as float32 on {agreement:.2%} of them ({test} p = {p:.3f}).
 Gate: {verdict}.
 
-| class | photos | float32 recall | int8 recall |
-|---|---|---|---|
+| class | photos | float32 recall | int8 recall | 95% interval |
+|---|---|---|---|---|
 {recalls}
 
 ## Limits
 
 {unknown} A picture of something else can score higher, and then gets one of the classes. The
 test photos come from the same collection as the training photos: another camera, season or place
-can be harder. {rendered}It must not be used where a wrong answer can hurt anybody.
+can be harder. {limits}It must not be used where a wrong answer can hurt anybody.
 """
 
 
@@ -55,7 +57,8 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
     data, v = training.metrics.data, verification
     architecture = training.metrics.config.architecture
     recalls = "\n".join(
-        f"| {_cell(row.label)} | {row.n} | {_percent(row.float)} | {_percent(row.int8)} |"
+        f"| {_cell(row.label)} | {counted(row.n, row.events)} | {_percent(row.float)} "
+        f"| {_percent(row.int8)} | {_interval(row.int8_interval)} |"
         for row in v.per_class
     )
     rendered = "It was made from rendered pictures and knows no real photos. "
@@ -72,19 +75,22 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         size=architecture.size_px,
         mib=len(model) / 2**20,
         runtime=_runtime(model),
-        n=v.n,
+        photos=photos_in_events(v.n, v.events),
         float_accuracy=v.float_accuracy,
-        float_low=v.float_interval[0],
-        float_high=v.float_interval[1],
+        float_low=v.float_accuracy_interval[0],
+        float_high=v.float_accuracy_interval[1],
         int8_accuracy=v.int8_accuracy,
-        int8_low=v.int8_interval[0],
-        int8_high=v.int8_interval[1],
+        int8_low=v.int8_accuracy_interval[0],
+        int8_high=v.int8_accuracy_interval[1],
         agreement=v.agreement,
         p=v.mcnemar_p,
+        test=paired_test(v.n, v.events),
         verdict=_verdict(v),
         recalls=recalls,
         unknown=_unknown(v.threshold),
-        rendered=rendered if data.kind == "rendered" else "",
+        limits=_new_places(v)
+        + _occasions(data.occasion_only)
+        + (rendered if data.kind == "rendered" else ""),
     )
 
 
@@ -112,12 +118,30 @@ def _verdict(v: VerificationRecord) -> str:
 def _unknown(threshold: ThresholdFigures) -> str:
     if not threshold.value:
         return (
-            f'The device never says "unknown": fewer than {MIN_PHOTOS} validation photos are '
-            "too few to choose a threshold."
+            f'The device never says "unknown": fewer than {MIN_EVENTS} validation photos of '
+            "different events are too few to choose a threshold."
         )
     return (
         f'Below a score of {threshold.value:.1%} the device says "unknown"; that turned away '
         f"{1 - threshold.coverage:.1%} of these photos."
+    )
+
+
+def _new_places(v: VerificationRecord) -> str:
+    if v.new_places_accuracy is None or v.new_places_interval is None:
+        return ""
+    low, high = v.new_places_interval
+    return (
+        f"At a place without photos here expect {v.new_places_accuracy:.0%} of answers to be right "
+        f"(95% {low:.0%} to {high:.0%}). "
+    )
+
+
+def _occasions(classes: Mapping[str, int]) -> str:
+    return "".join(
+        f"All photos of {_cell(label)} are of one or two occasions, and its figures hold for these "
+        f"only; {more} more would make it a class like the others. "
+        for label, more in classes.items()
     )
 
 
@@ -127,6 +151,10 @@ def _runtime(model: bytes) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.1%} to {interval[1]:.1%}"
 
 
 def _percent(share: float | None) -> str:

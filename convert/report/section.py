@@ -8,11 +8,12 @@ from pathlib import Path
 
 from convert.report import plots
 from convert.report.pictures import picture
-from convert.verify.confidence import MIN_PHOTOS
+from convert.verify.confidence import MIN_EVENTS
 from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures, VerificationRecord
 from device.workstation.templates import environment
 from device.workstation.training import Calibration
+from device.workstation.wording import photos_in_events
 
 TEMPLATE = "quantization.html.j2"
 PICTURE_PX = 320
@@ -36,8 +37,9 @@ def section(
     evidence = record.evidence
     return templates.get_template(TEMPLATE).render(
         v=record,
+        photos=photos_in_events,
         temperature=calibration,
-        least_photos=MIN_PHOTOS,
+        least_events=MIN_EVENTS,
         worst=sorted(evidence.layers, key=_own_noise)[:LAYERS_SHOWN],
         layer_plot=plots.layer_plot(evidence.layers),
         reliability_plot=plots.reliability_plot(evidence.calibration),

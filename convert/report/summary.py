@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.verify.confidence import MIN_PHOTOS
+from convert.verify.confidence import MIN_EVENTS
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
 from device.workstation.training import REPORT, TIMINGS, Timings
+from device.workstation.wording import counted, paired_test
 
 
 def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
@@ -28,10 +29,11 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
     low, high = v.loss_interval_points
     return [
         ("made from", loaded.data),
-        ("float top-1", _share(v.float_accuracy, v.float_interval, v.n)),
-        ("int8 top-1", _share(v.int8_accuracy, v.int8_interval, v.n)),
+        ("float top-1", _share(v.float_accuracy, v.float_accuracy_interval, v)),
+        ("int8 top-1", _share(v.int8_accuracy, v.int8_accuracy_interval, v)),
+        *_new_places(v),
         ("int8 loses", f"{v.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
-        ("agreement", f"{v.agreement:.2%}, McNemar p = {v.mcnemar_p:.3f}"),
+        ("agreement", f"{v.agreement:.2%}, {paired_test(v.n, v.events)} p = {v.mcnemar_p:.3f}"),
         ("unknown", threshold_line(threshold_of(loaded.manifest))),
         ("gate", gate_line(v)),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
@@ -50,14 +52,26 @@ def gate_line(v: Claims) -> str:
 def threshold_line(record: ThresholdFigures) -> str:
     """When the device says "unknown", and what that costs."""
     if not record.value:
-        return f"never: fewer than {MIN_PHOTOS} validation photos are too few for a threshold"
+        return (
+            f"never: fewer than {MIN_EVENTS} validation photos of different events are too few for "
+            "a threshold"
+        )
     accepted = f"accepts {record.coverage:.1%} of known photos"
     right = "" if record.precision is None else f", {record.precision:.1%} of these correct"
     return f"below a score of {record.value:.1%}; {accepted}{right}"
 
 
-def _share(value: float, interval: Sequence[float], n: int) -> str:
+def _share(value: float, interval: Sequence[float], v: Claims) -> str:
+    n = counted(v.n, v.events)
     return f"{value:.2%} (95% {interval[0]:.2%} to {interval[1]:.2%}, n = {n})"
+
+
+def _new_places(v: Claims) -> list[tuple[str, str]]:
+    """What to expect of int8 where no photo was taken, if that can be told."""
+    if v.new_places_accuracy is None or v.new_places_interval is None:
+        return []
+    low, high = v.new_places_interval
+    return [("new places", f"expect {v.new_places_accuracy:.1%} (95% {low:.1%} to {high:.1%})")]
 
 
 def _invoke_p50_ms(classifier: Classifier, loaded: contract.Bundle) -> float:

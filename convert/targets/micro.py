@@ -19,6 +19,7 @@ from convert.tflite.flatbuffer import read_facts
 from device import child
 from device.contract.bundle import GOLDEN, MODEL, Bundle
 from device.workstation.conversion import claims_of
+from device.workstation.wording import photos_in_events
 
 TIME_LIMIT_S = 300
 TOLERANCE_STEPS = 32
@@ -176,7 +177,7 @@ def _array(model: bytes) -> str:
 
 def _readme(bundle: Bundle, measured: Measurement, operators: list[str]) -> str:
     v = claims_of(bundle.manifest)
-    low, high = v.int8_interval
+    low, high = v.int8_accuracy_interval
     resolvers = "\n".join(f"    resolver.{RESOLVERS[name]}();" for name in operators)
     outputs = "\n".join(
         f"- `{name}`: {record['shape']} {record['dtype']}, real value = (raw - "
@@ -186,8 +187,8 @@ def _readme(bundle: Bundle, measured: Measurement, operators: list[str]) -> str:
     return f"""\
 # {bundle.name}, for TensorFlow Lite for Microcontrollers
 
-Made from {bundle.data}. Right on {v.int8_accuracy:.2%} of {v.n} photos that were not
-trained on (95% {low:.2%} to {high:.2%}).
+Made from {bundle.data}. Right on {v.int8_accuracy:.2%} of {photos_in_events(v.n, v.events)}
+that were not trained on (95% {low:.2%} to {high:.2%}).
 
 - flash: {len(bundle.model):,} bytes of model (`model.cc`), plus the interpreter
 - arena: {measured.arena_bytes:,} bytes, measured in tflite-micro on a 64-bit machine

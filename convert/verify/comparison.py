@@ -5,7 +5,7 @@ the code that runs on the device. All figures are for the test part; the gate us
 verdict and the figures go into `verification.json`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,12 @@ from convert.verify.statistics import (
     Comparison,
     Labels,
     Probabilities,
-    Share,
     compare,
     recall_by_class,
 )
-from device.workstation.conversion import ClassRecall, Verdict
+from device.workstation.conversion import ClassRecall
+from device.workstation.shares import ShareByEvent, share_by_event
+from device.workstation.wording import counted, paired_test
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Outputs:
     int8: Probabilities
     saturated_map_share: float
     """Share of int8 class-map values at the end of their range: clipped, or exactly there."""
+    events: tuple[str, ...]
+    """The event of each photo."""
 
     def followed_by(self, other: "Outputs") -> "Outputs":
         """Both parts as one."""
@@ -44,7 +47,12 @@ class Outputs:
             np.concatenate([self.float32, other.float32]),
             np.concatenate([self.int8, other.int8]),
             weighted / (n + more),
+            self.events + other.events,
         )
+
+    def accuracy(self, probabilities: Probabilities) -> ShareByEvent:
+        """The share of the photos that a model with these outputs names right."""
+        return share_by_event(probabilities.argmax(axis=1) == self.truth, self.events)
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,9 @@ class Verification:
     """The verdict with its evidence."""
 
     labels: tuple[str, ...]
-    keras: Share
-    float32: Share
-    int8: Share
+    keras: ShareByEvent
+    float32: ShareByEvent
+    int8: ShareByEvent
     export: Comparison
     """Keras against float TFLite."""
     quantization: Comparison
@@ -71,7 +79,11 @@ class Verification:
 
 
 def compare_models(
-    labels: Sequence[str], outputs: Outputs, gate: Gate, validation: Outputs | None = None
+    labels: Sequence[str],
+    outputs: Outputs,
+    gate: Gate,
+    validation: Outputs | None = None,
+    occasion_only: Collection[str] = (),
 ) -> Verification:
     """Compare the three models and apply the gate to the result.
 
@@ -81,54 +93,68 @@ def compare_models(
         gate: the limits.
         validation: outputs for the validation part. Training used it to choose, quantization did
             not: the gate, which compares float with int8, uses both parts.
+        occasion_only: classes that all parts know from the same one or two events.
     """
-    export = compare(outputs.truth, outputs.keras, outputs.float32)
-    quantization = compare(outputs.truth, outputs.float32, outputs.int8)
-    held_out = outputs.followed_by(validation) if validation else outputs
-    recalls = zip(
-        labels,
-        recall_by_class(outputs.truth, outputs.float32),
-        recall_by_class(outputs.truth, outputs.int8),
-        strict=True,
-    )
+    export, quantization = _compared(outputs)
     return Verification(
         labels=tuple(labels),
-        keras=Share.of(outputs.keras.argmax(axis=1) == outputs.truth),
-        float32=Share.of(outputs.float32.argmax(axis=1) == outputs.truth),
-        int8=Share.of(outputs.int8.argmax(axis=1) == outputs.truth),
+        keras=outputs.accuracy(outputs.keras),
+        float32=outputs.accuracy(outputs.float32),
+        int8=outputs.accuracy(outputs.int8),
         export=export,
         quantization=quantization,
-        recall=tuple(
-            ClassRecall(label, n, _or_none(f), _or_none(q)) for label, (n, f), (_, q) in recalls
-        ),
+        recall=_recalls(labels, outputs),
         saturated_map_share=outputs.saturated_map_share,
         gate=gate,
-        judgement=_judge(labels, held_out, gate),
+        judgement=_judge(
+            labels, outputs.followed_by(validation) if validation else outputs, gate, occasion_only
+        ),
     )
 
 
-def _judge(labels: Sequence[str], outputs: Outputs, gate: Gate) -> Judgement:
+def _compared(outputs: Outputs) -> tuple[Comparison, Comparison]:
+    """Keras against float TFLite, and that against int8."""
+    truth, events = outputs.truth, outputs.events
+    return (
+        compare(truth, outputs.keras, outputs.float32, events),
+        compare(truth, outputs.float32, outputs.int8, events),
+    )
+
+
+def _recalls(labels: Sequence[str], outputs: Outputs) -> tuple[ClassRecall, ...]:
+    float32, int8 = (
+        recall_by_class(outputs.truth, probabilities, outputs.events)
+        for probabilities in (outputs.float32, outputs.int8)
+    )
+    return tuple(
+        ClassRecall(label, f.n, f.events, f.value, f.interval, q.value, q.interval)
+        if f and q
+        else ClassRecall(label, 0, 0, None, None, None, None)
+        for label, f, q in zip(labels, float32, int8, strict=True)
+    )
+
+
+def _judge(
+    labels: Sequence[str], outputs: Outputs, gate: Gate, occasion_only: Collection[str]
+) -> Judgement:
     named, other = outputs.float32.argmax(axis=1), outputs.int8.argmax(axis=1)
-    return apply_gate(
-        compare(outputs.truth, outputs.keras, outputs.float32),
-        compare(outputs.truth, outputs.float32, outputs.int8),
-        class_losses(labels, outputs.truth, named, other),
-        gate,
-    )
+    losses = class_losses(labels, outputs.truth, named, other, outputs.events)
+    return apply_gate(*_compared(outputs), losses, gate, occasion_only)
 
 
 def table(verification: Verification) -> str:
     """The verdict as a readable table."""
     v, q = verification, verification.quantization
     low, high = q.loss_interval_points
-    lines = [f"{'':14}{'top-1':>8}   95% interval       n = {v.int8.n}"]
+    photos = counted(v.int8.n, v.int8.events)
+    lines = [f"{'':14}{'top-1':>8}   95% interval       n = {photos}"]
     for name, share in (("Keras", v.keras), ("float TFLite", v.float32), ("int8 TFLite", v.int8)):
         lines.append(f"{name:14}{share.value:8.2%}   {share.low:.2%} to {share.high:.2%}")
     lines += [
         "",
         f"int8 loses {q.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f}), "
-        f"McNemar p = {q.mcnemar_p:.3f} ({q.only_reference_right} photos only float gets right, "
-        f"{q.only_other_right} only int8)",
+        f"{paired_test(v.int8.n, v.int8.events)} p = {q.mcnemar_p:.3f} "
+        f"({q.only_reference_right} photos only float gets right, {q.only_other_right} only int8)",
         f"agreement {q.agreement.value:.2%} (95% {q.agreement.low:.2%} to {q.agreement.high:.2%}), "
         f"divergence mean {q.mean_divergence:.4f}, max {q.max_divergence:.3f} bits, "
         f"largest change of a probability {q.max_difference:.3f}",
@@ -136,21 +162,25 @@ def table(verification: Verification) -> str:
         f"{v.export.max_difference:.1e}; {v.saturated_map_share:.2%} of int8 map values at the "
         "end of their range",
         "",
-        f"{'class':24}{'n':>5}{'float':>9}{'int8':>9}{'change':>9}",
+        *_recall_lines(v),
     ]
-    for row in v.recall:
-        lines.append(f"{row.label[:23]:24}{row.n:5}" + _recall_columns(row))
     judgement = v.judgement
-    objections = [] if judgement.verdict is Verdict.NOT_ENOUGH else judgement.failures
+    objections = [] if judgement.verdict.undecided else judgement.failures
     verdict = ": ".join([judgement.verdict.upper(), *filter(None, ["; ".join(objections)])])
     return "\n".join([*lines, "", f"gate {verdict}", f"({judgement.note})"])
+
+
+def _recall_lines(v: Verification) -> Iterator[str]:
+    """The classes; events have a column if there are events of several photos."""
+    shown = v.int8.events < v.int8.n
+    column = f"{'events':>8}" if shown else ""
+    yield f"{'class':24}{'n':>5}{column}{'float':>9}{'int8':>9}{'change':>9}"
+    for row in v.recall:
+        column = f"{row.events:8}" if shown else ""
+        yield f"{row.label[:23]:24}{row.n:5}{column}{_recall_columns(row)}"
 
 
 def _recall_columns(row: ClassRecall) -> str:
     if row.float is None or row.int8 is None:
         return f"{'-':>9}{'-':>9}{'-':>9}"
     return f"{row.float:9.2%}{row.int8:9.2%}{100 * (row.int8 - row.float):+9.2f}"
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from convert.artifacts.training import Training, one_class_after_another
+from convert.artifacts.training import Training, one_class_after_another, turns
 from convert.verify.clutter import clutter
 from convert.verify.comparison import Outputs
 from convert.verify.confidence import (
@@ -20,13 +20,13 @@ from convert.verify.confidence import (
 from convert.verify.layer_noise import LayerError, compare_layers, describe, worst_first
 from convert.verify.models import Models
 from convert.verify.reliability import Reliability, scores_of, without_temperature
-from convert.verify.statistics import Labels, Probabilities, Share
 from device.workstation.conversion import (
     CalibrationErrors,
     ClutterFigures,
     Disagreement,
     EvidenceFigures,
 )
+from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.training import Part
 
 LAYER_PHOTOS = 24
@@ -45,7 +45,7 @@ class Evidence:
     """The float model without the temperature that training folded into it."""
     float32: Reliability
     int8: Reliability
-    clutter_rejected: Share
+    clutter_rejected: ShareByEvent
     clutter_separation: float
     """Probability that a test photo scores above a clutter picture (area under the ROC)."""
     layers: list[LayerError]
@@ -66,7 +66,7 @@ class Evidence:
             ),
             threshold_curve=self.curve,
             clutter=ClutterFigures(
-                rejected.n, rejected.value, (rejected.low, rejected.high), self.clutter_separation
+                rejected.n, rejected.value, rejected.interval, self.clutter_separation
             ),
             layers=tuple(layer.layer_figures() for layer in self.layers),
             disagreements=self.disagreements,
@@ -92,21 +92,21 @@ def gather_evidence(
         validation: their outputs for the validation part, which chooses the threshold.
         advance: called after each picture.
     """
-    training, truth = models.training, test.truth
+    training, truth, events = models.training, test.truth, test.events
     temperature = training.metrics.calibration.temperature
-    threshold = choose_threshold(scores_of(validation.int8))
+    threshold = choose_threshold(scores_of(validation.int8), validation.events)
     unknown = _clutter_scores(models, advance)
     paths = [photo.path for photo in training.photos[Part.TEST]]
     return Evidence(
-        threshold=measure_threshold(threshold, truth, test.int8),
+        threshold=measure_threshold(threshold, truth, test.int8, events),
         curve=threshold_curve(truth, test.int8),
-        untempered=Reliability.of(truth, without_temperature(test.float32, temperature)),
-        float32=Reliability.of(truth, test.float32),
-        int8=Reliability.of(truth, test.int8),
-        clutter_rejected=Share.of(unknown < threshold),
+        untempered=Reliability.of(truth, without_temperature(test.float32, temperature), events),
+        float32=Reliability.of(truth, test.float32, events),
+        int8=Reliability.of(truth, test.int8, events),
+        clutter_rejected=share_by_event(unknown < threshold, range(len(unknown))),
         clutter_separation=separation(scores_of(test.int8), unknown),
         layers=_layers(models, advance),
-        disagreements=disagreements(training.labels, paths, truth, test.float32, test.int8),
+        disagreements=disagreements(training.labels, paths, test),
     )
 
 
@@ -130,21 +130,23 @@ def _layers(models: Models, advance: Callable[[], None]) -> list[LayerError]:
 def disagreements(
     labels: Sequence[str],
     paths: Sequence[str],
-    truth: Labels,
-    float32: Probabilities,
-    int8: Probabilities,
+    outputs: Outputs,
 ) -> tuple[Disagreement, ...]:
     """Photos for which float and int8 predict different classes, at most `DISAGREEMENTS_KEPT`.
 
-    Photos with the highest float score come first: there quantization changed most.
+    Photos with the highest float score come first: there quantization changed most. Of each event
+    one photo comes before a second one.
     """
+    float32, int8 = outputs.float32, outputs.int8
     named, other = float32.argmax(axis=1), int8.argmax(axis=1)
     differ = np.flatnonzero(named != other).tolist()
-    found = sorted(differ, key=lambda i: -float(float32[i].max()))
+    surest = sorted(differ, key=lambda i: -float(float32[i].max()))
+    turn = dict(zip(surest, turns([outputs.events[i] for i in surest]), strict=True))
+    found = sorted(surest, key=turn.__getitem__)
     return tuple(
         Disagreement(
             path=paths[i],
-            label=labels[truth[i]],
+            label=labels[outputs.truth[i]],
             float=labels[named[i]],
             float_score=float(float32[i].max()),
             int8=labels[other[i]],

@@ -58,6 +58,7 @@ class Models:
             np.stack(float_rows),
             np.stack(int8_rows),
             float(np.mean(saturated)),
+            tuple(photo.event for photo in photos),
         )
 
     def _prediction(self) -> Callable[[Any], Any]:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
-from convert.verify.statistics import Share
 from device.workstation.conversion import EdgeTpuFigures, Verdict, VerificationRecord
 
 
@@ -35,6 +34,7 @@ def verification_record(
     return VerificationRecord(
         verdict=judgement.verdict,
         gate_n=judgement.n,
+        gate_events=judgement.events,
         loss_bound_points=judgement.loss_bound_points,
         detectable_loss_points=judgement.detectable_loss_points,
         gate_note=judgement.note,
@@ -43,16 +43,19 @@ def verification_record(
         allow_regression=allow_regression,
         data=data,
         n=v.int8.n,
+        events=v.int8.events,
         keras_accuracy=v.keras.value,
-        keras_interval=_interval(v.keras),
+        keras_accuracy_interval=v.keras.interval,
         float_accuracy=v.float32.value,
-        float_interval=_interval(v.float32),
+        float_accuracy_interval=v.float32.interval,
         int8_accuracy=v.int8.value,
-        int8_interval=_interval(v.int8),
+        int8_accuracy_interval=v.int8.interval,
+        new_places_accuracy=None,
+        new_places_interval=None,
         loss_points=quantization.loss_points,
         loss_interval_points=quantization.loss_interval_points,
         agreement=quantization.agreement.value,
-        agreement_interval=_interval(quantization.agreement),
+        agreement_interval=quantization.agreement.interval,
         mcnemar_p=quantization.mcnemar_p,
         only_float_right=quantization.only_reference_right,
         only_int8_right=quantization.only_other_right,
@@ -72,7 +75,3 @@ def verification_record(
         threshold=evidence.threshold.threshold_figures(),
         evidence=evidence.evidence_figures(),
     )
-
-
-def _interval(share: Share) -> tuple[float, float]:
-    return share.low, share.high

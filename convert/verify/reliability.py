@@ -8,9 +8,10 @@ The measured error is too large, because chance moves every bin: perfectly calib
 amount, and the errors measured on these labels are compared with the error that was observed. The
 estimate is the amount whose median error is the observed one; the interval is made of the amounts
 whose middle 95% contain it (a confidence interval by inversion of a test, Casella and Berger 2002,
-9.2.1).
+9.2.1). Photos of one event are simulated as right or wrong together as often as the answers say.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from convert.verify.statistics import CONFIDENCE, Labels, Probabilities
 from device.workstation.conversion import ReliabilityFigures
+from device.workstation.shares import share_by_event
 
 Floats = npt.NDArray[np.floating]
 Hits = npt.NDArray[np.bool_]
@@ -55,9 +57,12 @@ class Reliability:
     """95% interval of the true error."""
 
     @classmethod
-    def of(cls, truth: Labels, probabilities: Probabilities) -> "Reliability":
-        """Measure (n, classes) probabilities against their true classes (n,)."""
-        return measure_reliability(scores_of(probabilities), probabilities.argmax(axis=1) == truth)
+    def of(
+        cls, truth: Labels, probabilities: Probabilities, events: Sequence[str]
+    ) -> "Reliability":
+        """Measure (n, classes) probabilities against the true classes (n,) of photos of events."""
+        right = probabilities.argmax(axis=1) == truth
+        return measure_reliability(scores_of(probabilities), right, events)
 
     def reliability_figures(self) -> ReliabilityFigures:
         """The record for `verification.json`."""
@@ -69,11 +74,11 @@ class Reliability:
         )
 
 
-def measure_reliability(scores: Floats, right: Hits) -> Reliability:
-    """Measure scores (n,) against which of them were right (n,)."""
+def measure_reliability(scores: Floats, right: Hits, events: Sequence[str]) -> Reliability:
+    """Measure scores (n,) against which of them were right (n,); all of photos of events (n,)."""
     bins = equal_mass_bins(scores, right)
     seen = expected_error(bins)
-    true_errors, quantiles = _simulate(scores)
+    true_errors, quantiles = _simulate(scores, _chances(right, events))
     # With few photos a single outcome is likely: rounding must not separate it from itself.
     kept = (quantiles[:, 0] <= seen + 1e-9) & (seen - 1e-9 <= quantiles[:, 2])
     # The amounts next to those kept belong to the interval, too: the truth may lie between.
@@ -121,8 +126,30 @@ def expected_error(bins: tuple[Bin, ...]) -> float:
     return sum(b.n * abs(b.score - b.accuracy) for b in bins) / total
 
 
-def _simulate(scores: Floats) -> tuple[Floats, Floats]:
+def _chances(right: Hits, events: Sequence[str]) -> Floats:
+    """Uniform draws, float64 (`DRAWS`, n), that photos of an event share as often as needed.
+
+    A photo takes the draw of its event with the square root of the correlation as probability; so
+    two photos of an event are right or wrong together as their correlation says.
+    """
+    rng = np.random.default_rng(0)
+    chance = rng.random((DRAWS, len(right)))
+    names, photos = np.unique(events, return_inverse=True, return_counts=True)[1:]
+    if len(photos) == len(right):
+        return chance
+    together = float(photos @ photos) / len(right)
+    effect = len(right) / share_by_event(right, events).effective_n
+    correlation = (effect - 1) / (together - 1)
+    shared = rng.random((DRAWS, len(photos)))[:, names]
+    return np.where(rng.random(chance.shape) < np.sqrt(correlation), shared, chance)
+
+
+def _simulate(scores: Floats, chance: Floats) -> tuple[Floats, Floats]:
     """Simulate the measurement for scores with known errors.
+
+    Args:
+        scores: float64 (n,).
+        chance: float64 (`DRAWS`, n): a photo is right where it is below the chance of being right.
 
     Returns:
         float64 (shifts,), the true error of each of `SHIFTS`; float64 (shifts, 3), the lower end,
@@ -132,7 +159,6 @@ def _simulate(scores: Floats) -> tuple[Floats, Floats]:
     logits = np.log(clipped / (1 - clipped))
     numbers = _bin_numbers(scores)
     member = (numbers[:, np.newaxis] == np.unique(numbers)).astype(np.float64)
-    chance = np.random.default_rng(0).random((DRAWS, len(scores)))
     tail = (1 - CONFIDENCE) / 2
     true_errors, quantiles = [], []
     for shift in SHIFTS:

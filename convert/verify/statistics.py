@@ -1,7 +1,8 @@
 """Statistics of verification: pure functions on labels and probabilities.
 
 Float and int8 see the same photos, so they are compared photo by photo: two separate accuracies
-with intervals of several points would hide a loss of one point.
+with intervals of several points would hide a loss of one point. Photos of one event are right or
+wrong together, so intervals and p values are by event; single photos are events of their own.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta, binomtest
 
-from device.workstation.measures import NORMAL_95, wilson
+from device.workstation.measures import NORMAL_95
+from device.workstation.shares import ShareByEvent, share_by_event
 
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float32]
@@ -20,41 +22,24 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share of n photos with its 95% Wilson score interval (Wilson 1927)."""
-
-    count: int
-    n: int
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, hits: npt.NDArray[np.bool_], effective: float | None = None) -> "Share":
-        """The share of true values in a non-empty boolean array (n,).
-
-        Args:
-            hits: which photos are counted.
-            effective: effective number of photos for the interval, if some recur.
-        """
-        count, n = int(hits.sum()), len(hits)
-        low, high = wilson(count / n, n if effective is None else effective)
-        return cls(count, n, count / n, low, high)
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A reference model compared with another one on the same photos."""
 
     only_reference_right: int
     only_other_right: int
+    events_lost: int
+    """Events with a photo that only the reference gets right."""
+    events_apart: int
+    """Events with a photo for which both predict different classes."""
     mcnemar_p: float
-    """Exact two-sided McNemar test: could the difference be chance? (McNemar 1947)"""
+    """Could the difference be chance? Exact, two-sided: of single photos McNemar's test (1947)."""
+    effective_n: float
+    """How many single photos would tell as much about the difference."""
     loss_points: float
     """Accuracy of the reference minus that of the other, percentage points."""
     loss_interval_points: tuple[float, float]
     """95% interval of the paired difference (Agresti and Min 2005)."""
-    agreement: Share
+    agreement: ShareByEvent
     """Share of photos for which both predict the same class, right or wrong."""
     mean_divergence: float
     max_divergence: float
@@ -65,7 +50,7 @@ class Comparison:
 
 
 def compare(
-    truth: Labels, reference: Probabilities, other: Probabilities, effective: float | None = None
+    truth: Labels, reference: Probabilities, other: Probabilities, events: Sequence[str]
 ) -> Comparison:
     """Compare two models photo by photo.
 
@@ -73,23 +58,25 @@ def compare(
         truth: int64 (n,), the true classes.
         reference: float32 (n, classes), rows summing to about 1.
         other: the same shape.
-        effective: effective number of photos for the intervals, if some recur.
+        events: the event of each photo, n of them.
     """
-    counted = len(truth) if effective is None else effective
     named, other_named = reference.argmax(axis=1), other.argmax(axis=1)
-    right, other_right = named == truth, other_named == truth
-    lost, won = int((right & ~other_right).sum()), int((~right & other_right).sum())
+    change = (named == truth).astype(np.int64) - (other_named == truth)
+    lost, won = int((change > 0).sum()), int((change < 0).sum())
+    occasions, effective = np.asarray(events), paired_effective_n(change, events)
+    single = effective / len(truth)
     divergence = jensen_shannon_bits(reference, other)
     difference = np.abs(reference - other)
     return Comparison(
         only_reference_right=lost,
         only_other_right=won,
-        mcnemar_p=mcnemar_p(lost, won),
+        events_lost=len(set(occasions[change > 0])),
+        events_apart=len(set(occasions[named != other_named])),
+        mcnemar_p=sign_flip_p(sums_by_event(change, events)),
+        effective_n=effective,
         loss_points=100 * (lost - won) / len(truth),
-        loss_interval_points=paired_interval_points(
-            lost * counted / len(truth), won * counted / len(truth), counted
-        ),
-        agreement=Share.of(named == other_named, effective),
+        loss_interval_points=paired_interval_points(lost * single, won * single, effective),
+        agreement=share_by_event(named == other_named, events),
         mean_divergence=float(divergence.mean()),
         max_divergence=float(divergence.max()),
         mean_difference=float(difference.mean()),
@@ -97,16 +84,48 @@ def compare(
     )
 
 
-def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Exact two-sided p-value of the McNemar test; 1 if no photo distinguishes the models."""
-    discordant = only_first + only_second
-    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+def paired_effective_n(change: Labels, events: Sequence[str]) -> float:
+    """How many single photos would tell as much about the difference of two models; at most n.
+
+    Two design effects are known: that of the share of photos on which only one model is right, and
+    that of the sums by event. The larger one holds.
+
+    Args:
+        change: int64 (n,): 1 where only the first model is right, -1 where only the other one is.
+        events: the event of each photo, n of them.
+    """
+    n, sums = len(change), sums_by_event(change, events)
+    effect = n / share_by_event(change != 0, events).effective_n
+    discordant = int(np.abs(change).sum())
+    return n / max(effect, float(sums @ sums) / discordant) if discordant else n / effect
 
 
-def effective_n(photos: Sequence[str]) -> float:
-    """Effective number of photos if some recur (Kish 1965), at most the number of answers."""
-    counts = np.unique(photos, return_counts=True)[1]
-    return float(len(photos) ** 2 / (counts**2).sum())
+def sums_by_event(values: Labels, events: Sequence[str]) -> Labels:
+    """The sum of the values (n,) of each event, int64 (events,)."""
+    names = np.unique(events, return_inverse=True)[1]
+    return np.bincount(names, values).astype(np.int64)
+
+
+def sign_flip_p(sums: Labels) -> float:
+    """Exact two-sided p value of a difference between two models; 1 if there is none.
+
+    If neither model is better, each event is as likely to speak for the one as for the other: the
+    p value is the share of all ways to give the events signs that sum up to a difference at least
+    as large. Of single photos this is McNemar's test.
+
+    Args:
+        sums: int64 (events,), the photos of each event that only the first model gets right, less
+            those that only the second one does.
+    """
+    sizes = np.abs(sums[sums != 0])
+    if len(np.unique(sizes)) <= 1:
+        ahead = int((sums > 0).sum())
+        return float(binomtest(ahead, len(sizes), 0.5).pvalue) if len(sizes) else 1.0
+    chances = np.ones(1)
+    for size in sizes.tolist():
+        chances = np.convolve(chances, [0.5, *[0.0] * (2 * size - 1), 0.5])
+    totals = np.arange(len(chances)) - sizes.sum()
+    return min(1.0, float(chances[np.abs(totals) >= abs(sums.sum())].sum()))
 
 
 def paired_interval_points(lost: float, won: float, n: float) -> tuple[float, float]:
@@ -117,10 +136,12 @@ def paired_interval_points(lost: float, won: float, n: float) -> tuple[float, fl
     return float(100 * (centre - half)), float(100 * (centre + half))
 
 
-def upper_bound(count: int, n: int) -> float:
+def upper_bound(count: float, n: float) -> float:
     """One-sided 95% upper bound of a share (Clopper and Pearson 1934), 0..1.
 
-    Exact: if this is the true share, this many hits or fewer have a probability of 1 in 20.
+    Exact: if this is the true share, this many hits or fewer have a probability of 1 in 20. Of
+    photos in events, both numbers are those of as many single photos as would tell as much (Korn
+    and Graubard 1998), which need not be whole.
     """
     return float(beta.ppf(CONFIDENCE, count + 1, n - count)) if count < n else 1.0
 
@@ -132,15 +153,17 @@ def jensen_shannon_bits(p: Probabilities, q: Probabilities) -> npt.NDArray[np.fl
     return np.maximum((_relative_entropy(p64, middle) + _relative_entropy(q64, middle)) / 2, 0)
 
 
-def recall_by_class(truth: Labels, probabilities: Probabilities) -> list[tuple[int, float]]:
-    """For each class its number of photos and the share of them recognised (NaN if none)."""
-    named = probabilities.argmax(axis=1)
-    result = []
+def recall_by_class(
+    truth: Labels, probabilities: Probabilities, events: Sequence[str]
+) -> list[ShareByEvent | None]:
+    """For each class the share of its photos that are recognised; None if it has none."""
+    named, occasions = probabilities.argmax(axis=1), np.asarray(events)
+    found = []
     for label in range(probabilities.shape[1]):
         members = truth == label
-        share = float((named[members] == label).mean()) if members.any() else float("nan")
-        result.append((int(members.sum()), share))
-    return result
+        hits = named[members] == label
+        found.append(share_by_event(hits, occasions[members]) if members.any() else None)
+    return found
 
 
 def _rows_to_one(p: Probabilities) -> npt.NDArray[np.float64]:

@@ -44,6 +44,15 @@ _REBUILD = "build it again with `make bundle` or copy it again"
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A share with its 95% interval; all 0..1."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Accuracy of the int8 model on photos that it has never seen; shares are 0..1."""
 
@@ -53,6 +62,10 @@ class Accuracy:
     high: float
     photos: int
     """How many."""
+    events: int
+    """Occasions at which these were taken; as many as photos if none was taken with another."""
+    new_places: Estimate | None
+    """What to expect where no photo was taken; None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +102,15 @@ class Bundle:
         measured: Any = self.manifest.get("verification")
         if not _is_measured(measured):
             return None
-        low, high = map(float, measured["int8_interval"])
-        return Accuracy(float(measured["int8_accuracy"]), low, high, measured["n"])
+        low, high = map(float, measured["int8_accuracy_interval"])
+        return Accuracy(
+            float(measured["int8_accuracy"]),
+            low,
+            high,
+            measured["n"],
+            measured["events"],
+            _new_places(measured),
+        )
 
     def golden_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
         """The golden inputs ("inputs", (k, h, w, 3)) and raw outputs by output name.
@@ -255,10 +275,19 @@ def _is_measured(record: Any) -> bool:
     return (
         isinstance(record, dict)
         and _is_share(record.get("int8_accuracy"))
-        and record.get("int8_interval") is not None
-        and _is_interval(record["int8_interval"])
+        and record.get("int8_accuracy_interval") is not None
+        and _is_interval(record["int8_accuracy_interval"])
         and _is_count(record.get("n"))
+        and _is_count(record.get("events"))
     )
+
+
+def _new_places(record: dict[str, Any]) -> Estimate | None:
+    value: Any = record.get("new_places_accuracy")
+    interval: Any = record.get("new_places_interval")
+    if not _is_share(value) or interval is None or not _is_interval(interval):
+        return None
+    return Estimate(float(value), *map(float, interval))
 
 
 def _is_interval(value: Any) -> bool:

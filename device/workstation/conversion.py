@@ -63,6 +63,13 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_ENOUGH = "not enough photos to tell"
+    NOT_ENOUGH_EVENTS = "not enough events to tell"
+    """The photos would be enough if each was of an event of its own."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the photos neither speak against the model nor prove it."""
+        return self in (Verdict.NOT_ENOUGH, Verdict.NOT_ENOUGH_EVENTS)
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,12 @@ class ClassRecall:
 
     label: str
     n: int
+    events: int
+    """Occasions at which its photos were taken."""
     float: Real | None
+    float_interval: Interval | None
     int8: Real | None
+    int8_interval: Interval | None
 
 
 # --- verification: the Edge TPU -------------------------------------------------------------------
@@ -233,6 +244,8 @@ class Claims:
     verdict: Verdict
     gate_n: int
     """Photos that the verdict rests on: the validation and the test part."""
+    gate_events: int
+    """Events that these are of."""
     loss_bound_points: float
     """The loss by int8 is below this, with one-sided confidence of 95%."""
     detectable_loss_points: float
@@ -246,18 +259,25 @@ class Claims:
     data: str
     """One line on the photos."""
     n: int
-    """Photos of the test part; all figures below are about these."""
+    """Photos of the test part; the figures below are about these."""
+    events: int
+    """Events that these are of; n if each is of its own. All intervals are by event."""
     keras_accuracy: float
-    keras_interval: Interval
+    keras_accuracy_interval: Interval
     float_accuracy: float
-    float_interval: Interval
+    float_accuracy_interval: Interval
     int8_accuracy: float
-    int8_interval: Interval
+    int8_accuracy_interval: Interval
+    new_places_accuracy: float | None
+    """What to expect of int8 at places that it has no photos of; None if the photos are of too few
+    places to tell."""
+    new_places_interval: Interval | None
     loss_points: float
     loss_interval_points: Interval
     agreement: float
     agreement_interval: Interval
     mcnemar_p: float
+    """Could the difference be chance? Exact, two-sided; by event if photos are in events."""
     only_float_right: int
     only_int8_right: int
     mean_divergence_bits: float
@@ -280,7 +300,7 @@ class Claims:
 class VerificationRecord(Claims, Record):
     """`verification.json`: the claims with the evidence for them."""
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
     MADE_BY: ClassVar[str] = "make verify"
 
     threshold: ThresholdFigures

@@ -15,3 +15,13 @@ def counted(n: int, events: int, what: str = "photos") -> str:
     if n == events:
         return f"{n:,}"
     return f"{n:,} {what} in {events:,} event{'s' if events != 1 else ''}"
+
+
+def photos_in_events(n: int, events: int) -> str:
+    """Like "486 photos in 480 events", or only "486 photos" if each is an event of its own."""
+    return counted(n, events) if n != events else f"{n:,} photo{'s' if n != 1 else ''}"
+
+
+def paired_test(n: int, events: int) -> str:
+    """The name of the test that compares two models on the same photos, for before "p = "."""
+    return "McNemar" if n == events else "McNemar by event"

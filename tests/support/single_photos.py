@@ -7,9 +7,9 @@ import numpy as np
 from train.recipe.truth import Truth
 
 
-def singles(n: int) -> list[str]:
+def singles(n: int) -> tuple[str, ...]:
     """An event for each of n photos."""
-    return [f"{number:012x}" for number in range(n)]
+    return tuple(f"{number:012x}" for number in range(n))
 
 
 def even(labels: Any) -> Truth:

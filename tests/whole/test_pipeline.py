@@ -141,7 +141,13 @@ def test_int8_agrees_with_float_on_held_out_photos(build: Build) -> None:
 def test_verification_has_every_promised_key(build: Build) -> None:
     record = build.json("bundle/verification.json")
     promised = {"n", "float_accuracy", "int8_accuracy", "agreement", "mcnemar_p", "passed"}
-    promised |= {"float_interval", "int8_interval", "per_class", "saturated_map_share"}
+    promised |= {
+        "float_accuracy_interval",
+        "int8_accuracy_interval",
+        "events",
+        "per_class",
+        "saturated_map_share",
+    }
     assert promised <= record.keys()
     for name in ("float", "int8"):
         low, high = record[f"{name}_interval"]

@@ -9,7 +9,6 @@ from convert.__main__ import main
 from convert.artifacts.training import Training
 from convert.bench.figures import Answers, Build, accuracy_table, header, pooled, scores_table
 from convert.verify.comparison import Outputs
-from convert.verify.statistics import effective_n
 from device.workstation.conversion import (
     CalibrationErrors,
     ReliabilityFigures,
@@ -18,6 +17,7 @@ from device.workstation.conversion import (
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import fit_settings, metrics_of
 from tests.support.builds.verified import evidence_of, record_of
+from tests.support.single_photos import singles
 
 MEASURED = ReliabilityFigures(0.012, (0.0, 0.03), 0.02, ())
 
@@ -28,12 +28,12 @@ def build(training: Training, seed: int, photos: int, lost: int) -> Build:
     calibration = replace(metrics.calibration, temperature=0.5)
     metrics = replace(metrics, config=fit_settings(seed=seed), calibration=calibration)
     hashes = tuple(f"photo {number}" for number in range(photos))
-    said = Answers(hashes, truth, saying(reference), saying(other))
+    said = Answers(hashes, singles(photos), truth, saying(reference), saying(other))
     return Build("build", replace(training, metrics=metrics), verification(said), said)
 
 
 def verification(said: Answers) -> VerificationRecord:
-    outputs = Outputs(said.truth, said.float32, said.float32, said.int8, 0.0)
+    outputs = Outputs(said.truth, said.float32, said.float32, said.int8, 0.0, said.events)
     record = record_of(("a", "b", "c"), outputs, evidence_of(outputs, threshold=0.6))
     return replace(
         record,
@@ -46,20 +46,19 @@ def verification(said: Answers) -> VerificationRecord:
 
 def test_photos_that_recur_count_once_in_the_intervals(tiny_training: Training) -> None:
     builds = [build(tiny_training, seed, 100, 2) for seed in (0, 1)]
-    together, effective = pooled(builds)
-    assert len(together.truth) == 200 and effective == pytest.approx(100)
+    together = pooled(builds)
+    assert len(together.truth) == 200 and len(set(together.events)) == 100
     table = accuracy_table(builds)
     one, two, everything = table.splitlines()[2:5]
     assert one.replace("SEED=0", "SEED=1") == two
-    interval = one.split("|")[3]
-    assert interval in everything and "| all | 200 |" in everything
-    assert "All 200 answers are about 100 photos; the intervals count them as 100." in table
+    assert "| all | 200 |" in everything and "All 200 answers are about 100 photos;" in table
+    once, twice = (_width(row.split("|")[4]) for row in (one, everything))
+    assert twice == pytest.approx(once, rel=0.05)
 
 
-def test_photos_that_do_not_recur_all_count() -> None:
-    assert effective_n(list("abcdef")) == pytest.approx(6)
-    assert effective_n(list("aabbcc")) == pytest.approx(3)
-    assert 1 < effective_n(list("aaab")) < 4
+def _width(cell: str) -> float:
+    low, high = map(float, cell.split("(")[1].rstrip(") ").split(" to "))
+    return high - low
 
 
 def test_a_table_of_scores_has_a_row_a_build_and_a_dash_for_what_is_not_known(

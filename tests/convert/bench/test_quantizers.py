@@ -21,7 +21,7 @@ from device.workstation.training import Part
 from tests.support.pictures import LABELS
 
 if TYPE_CHECKING:
-    from convert.artifacts.training import Training
+    from convert.artifacts.training import LabelledPhoto, Training
     from tests.support.builds.build_folder import Build as TrainedBuild
 
 Floats = npt.NDArray[np.float32]
@@ -120,13 +120,14 @@ def answers(right: list[bool], size: float = 2.0) -> dict[Part, Answers]:
 def build(count: int, name: str = "a") -> Build:
     truth = np.zeros(count, np.int64)
     both = {Part.VAL: truth, Part.TEST: truth}
-    hashes = tuple(f"{name}{number}" for number in range(count))
+    names = [f"{name}{number}" for number in range(count)]
+    photos = tuple(LabelledPhoto(f"{one}.jpg", 0, one, one, "") for one in names)
     return Build(
         training=None,  # type: ignore[arg-type]
         network=None,
         photos={},
         truth=both,
-        sha256={Part.VAL: hashes, Part.TEST: hashes},
+        listed={Part.VAL: photos, Part.TEST: photos},
         exact=answers([True] * count),
     )
 

@@ -50,7 +50,7 @@ def promising(accuracy: float, interval: tuple[float, float]) -> Iterator[None]:
     def changed(path: Path) -> contract.Bundle:
         loaded = load(path)
         claims = {**loaded.manifest["verification"]}
-        claims |= {"int8_accuracy": accuracy, "int8_interval": list(interval)}
+        claims |= {"int8_accuracy": accuracy, "int8_accuracy_interval": list(interval)}
         return replace(loaded, manifest={**loaded.manifest, "verification": claims})
 
     with mock.patch.object(contract, "load", changed):

@@ -12,6 +12,7 @@ from device.workstation.conversion import Verdict, VerificationRecord
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import metrics_of, pupil_metrics_of
 from tests.support.builds.verified import evidence_of, record_of
+from tests.support.single_photos import singles
 
 NOTE = "with 30 photos int8 may lose up to 9.5 points unseen"
 
@@ -20,7 +21,9 @@ NOTE = "with 30 photos int8 may lose up to 9.5 points unseen"
 def verified() -> VerificationRecord:
     """Of 15 photos, which choose no threshold."""
     truth, reference, other = answers(15, lost=1)
-    outputs = Outputs(truth, saying(reference), saying(reference), saying(other), 0.0)
+    outputs = Outputs(
+        truth, saying(reference), saying(reference), saying(other), 0.0, singles(len(truth))
+    )
     record = record_of(("red", "green", "blue"), outputs, evidence_of(outputs, threshold=0.0))
     return replace(record, verdict=Verdict.NOT_ENOUGH, gate_note=NOTE, failures=())
 
@@ -30,11 +33,24 @@ def model(tiny_models: dict[str, bytes]) -> bytes:
     return tiny_models["model_int8.tflite"]
 
 
+def test_a_card_says_what_holds_for_one_occasion_only_and_what_to_expect_elsewhere(
+    tiny_training: Training, verified: VerificationRecord, model: bytes
+) -> None:
+    plain = model_card(tiny_training, verified, model)
+    assert "occasion" not in plain and "At a place" not in plain
+    data = replace(tiny_training.metrics.data, occasion_only={"red": 3})
+    training = replace(tiny_training, metrics=replace(tiny_training.metrics, data=data))
+    known = replace(verified, new_places_accuracy=0.66, new_places_interval=(0.55, 0.76))
+    card = model_card(training, known, model)
+    assert "All photos of red are of one or two occasions" in card and "3 more" in card
+    assert "At a place without photos here expect 66%" in card and "(95% 55% to 76%)" in card
+
+
 def test_a_card_without_threshold_says_that_the_device_never_says_unknown(
     tiny_training: Training, verified: VerificationRecord, model: bytes
 ) -> None:
     card = model_card(tiny_training, verified, model)
-    assert 'never says "unknown": fewer than 19 validation photos are too few' in card
+    assert 'never says "unknown": fewer than 19 validation photos of different events' in card
     assert "Below a score" not in card
     assert "never: fewer than 19 validation photos" in threshold_line(verified.threshold)
     usual = replace(verified, threshold=replace(verified.threshold, value=0.5, coverage=0.94))

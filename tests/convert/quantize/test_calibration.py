@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 
@@ -51,3 +52,18 @@ def test_calibration_is_drawn_by_seed_and_not_the_first_files() -> None:
     assert len(set(draws)) == 4
     first = {photo.path for label in (0, 1) for photo in photos[40 * label : 40 * label + 10]}
     assert all({photo.path for photo in draw} != first for draw in draws)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=12), st.integers(1, 40), SEEDS)
+def test_calibration_has_one_photo_of_each_event_before_a_second_one(
+    sizes: list[int], count: int, seed: int
+) -> None:
+    photos = [
+        replace(photo, event=f"event {number}")
+        for number, size in enumerate(sizes)
+        for photo in album([sum(sizes)])[sum(sizes[:number]) :][:size]
+    ]
+    chosen = Counter(photo.event for photo in choose(photos, count, seed))
+    assert chosen.total() == min(count, sum(sizes))
+    for event, size in enumerate(sizes):
+        assert chosen[f"event {event}"] >= min(size, max(chosen.values()) - 1)

@@ -19,6 +19,7 @@ from convert.verify.layer_noise import LayerError
 from device.workstation.conversion import Disagreement, Verdict, VerificationRecord
 from device.workstation.training import REPORT_PLACE, Calibration, LogLoss
 from tests.support.builds.verified import evidence_of, record_of
+from tests.support.single_photos import singles
 
 LABELS = ("daisy", "<b>rose</b>")
 DISAGREEMENT = Disagreement("daisy/a.jpg", "daisy", "daisy", 0.6, LABELS[1], 0.55)
@@ -34,7 +35,7 @@ def verification() -> VerificationRecord:
     float32 = rows.astype(np.float32)
     int8 = float32.copy()
     int8[0] = int8[0, ::-1]
-    outputs = Outputs(truth, float32, float32, int8, 0.0)
+    outputs = Outputs(truth, float32, float32, int8, 0.0, singles(60))
     layers = [
         LayerError("conv0", 43.0, 43.0, 0.9999, 0.5, 0.0),
         LayerError("block_1_expand", 7.3, 9.4, 0.92, 0.3, 0.002),
@@ -85,8 +86,21 @@ def test_few_photos_are_said_to_be_no_proof_and_no_threshold(
     )
     few = replace(verification, threshold=replace(verification.threshold, value=0.0))
     said = text(report.section(few, CALIBRATION, picture))
-    assert "There is no threshold: fewer than 19 validation pictures are too few" in said
+    assert "There is no threshold: fewer than 19 validation pictures of different events" in said
     assert "Below a score of" not in said
+
+
+def test_events_and_new_places_are_told_where_there_are_any(
+    verification: VerificationRecord, section: str
+) -> None:
+    assert "event" not in text(section) and "new place" not in text(section)
+    events = replace(verification, events=12, new_places_accuracy=0.66)
+    said = text(
+        report.section(replace(events, new_places_interval=(0.55, 0.76)), CALIBRATION, picture)
+    )
+    assert "classified all 60 photos in 12 events of the test part" in said
+    assert "McNemar's test by event: p" in said and "class n events float32" in said
+    assert "At a new place expect 66.0% (55.0% to 76.0%)." in said
 
 
 def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:

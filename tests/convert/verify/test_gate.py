@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from convert.config import Gate
 from convert.verify import comparison
 from convert.verify.gate import photos_needed
-from convert.verify.statistics import Labels, Share, upper_bound
+from convert.verify.statistics import Labels, upper_bound
 from device.errors import UsageError
 from device.workstation.conversion import Verdict
+from device.workstation.measures import wilson
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.verified import evidence_of, record_of
+from tests.support.single_photos import singles
 
 ABC = ("a", "b", "c")
 
@@ -47,7 +49,12 @@ def outputs_of(
     truth, reference, other = answers(n, lost, won, changed)
     keras_says = saying(reference if keras is None else keras, score=score)
     return comparison.Outputs(
-        truth, keras_says, saying(reference, score=score), saying(other, score=score), 0.001
+        truth,
+        keras_says,
+        saying(reference, score=score),
+        saying(other, score=score),
+        0.001,
+        singles(n),
     )
 
 
@@ -100,7 +107,7 @@ def test_the_gate_fails_probabilities_that_drift_though_names_stay() -> None:
     truth = np.arange(488, dtype=np.int64) % 3
     sure, unsure = saying(truth, score=0.99), saying(truth, score=0.4)
     found = comparison.compare_models(
-        ABC, comparison.Outputs(truth, sure, sure, unsure, 0.0), Gate()
+        ABC, comparison.Outputs(truth, sure, sure, unsure, 0.0, singles(len(truth))), Gate()
     )
     (failure,) = found.judgement.failures
     assert "bits from those of float" in failure
@@ -137,7 +144,7 @@ def one_class_lost(n: int, members: int, lost: int) -> comparison.Verification:
     other[n - members :][:lost] = 0
     says, drifts = saying(truth, score=0.6), saying(other, score=0.6)
     return comparison.compare_models(
-        ABC, comparison.Outputs(truth, says, says, drifts, 0.0), Gate()
+        ABC, comparison.Outputs(truth, says, says, drifts, 0.0, singles(len(truth))), Gate()
     )
 
 
@@ -153,7 +160,9 @@ def test_a_constant_model_never_ships() -> None:
         truth = np.arange(n, dtype=np.int64) % 2
         says, constant = saying(truth, 2), saying(np.zeros(n, np.int64), 2)
         found = comparison.compare_models(
-            ("a", "b"), comparison.Outputs(truth, says, says, constant, 0.0), Gate()
+            ("a", "b"),
+            comparison.Outputs(truth, says, says, constant, 0.0, singles(len(truth))),
+            Gate(),
         )
         assert found.judgement.verdict is Verdict.FAILED, n
 
@@ -202,7 +211,9 @@ def test_the_validation_part_adds_its_photos_to_the_verdict_and_not_to_the_figur
     def outputs(n: int, lost: int) -> comparison.Outputs:
         truth, reference, other = answers(n, lost)
         says = saying(reference, score=0.6)
-        return comparison.Outputs(truth, says, says, saying(other, score=0.6), 0.0)
+        return comparison.Outputs(
+            truth, says, says, saying(other, score=0.6), 0.0, singles(len(truth))
+        )
 
     found = comparison.compare_models(ABC, outputs(90, 0), Gate(), outputs(110, 0))
     assert (found.int8.n, found.judgement.n) == (90, 200)
@@ -230,7 +241,7 @@ def simulated(n: int, loss: float, runs: int = 300) -> dict[Verdict, float]:
         flips = (named == truth) & (rng.random(n) < loss / 0.95)
         other = np.where(flips, (truth + 2) % 5, named)
         says, drifts = saying(named, 5, 0.4), saying(other, 5, 0.4)
-        outputs = comparison.Outputs(truth, says, says, drifts, 0.0)
+        outputs = comparison.Outputs(truth, says, says, drifts, 0.0, singles(len(truth)))
         counts[comparison.compare_models(labels, outputs, Gate()).judgement.verdict] += 1
     return {one: count / runs for one, count in counts.items()}
 
@@ -289,8 +300,8 @@ def test_the_record_says_all_that_was_measured() -> None:
     assert record.int8_accuracy == pytest.approx(480 / 488)
     assert record.agreement == pytest.approx(479 / 488)
     assert record.mcnemar_p == pytest.approx(_exact_p(5, 1))
-    assert record.float_interval == pytest.approx(_interval(484, 488))
-    assert record.int8_interval == pytest.approx(_interval(480, 488))
+    assert record.float_accuracy_interval == pytest.approx(_interval(484, 488))
+    assert record.int8_accuracy_interval == pytest.approx(_interval(480, 488))
     assert record.keras_accuracy == record.float_accuracy
     assert record.loss_points == pytest.approx(100 * 4 / 488)
     assert (record.verdict, record.passed) == ("passed", True)
@@ -318,5 +329,4 @@ def _exact_p(a: int, b: int) -> float:
 
 
 def _interval(count: int, n: int) -> list[float]:
-    share = Share.of(np.arange(n) < count)
-    return [share.low, share.high]
+    return list(wilson(count / n, n))

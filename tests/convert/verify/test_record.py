@@ -23,6 +23,7 @@ from device.workstation.conversion import (
 from device.workstation.records import RecordError
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.verified import evidence_of, record_of
+from tests.support.single_photos import singles
 
 MODEL = b"int8"
 LAYERS = [LayerError("conv0", None, 43.0, 0.99, 0.5, 0.0)]
@@ -32,7 +33,9 @@ DISAGREEMENT = Disagreement("red/a.jpg", "red", "red", 0.6, "blue", 0.55)
 @pytest.fixture(scope="module")
 def record() -> VerificationRecord:
     truth, reference, other = answers(120, lost=1)
-    outputs = Outputs(truth, saying(reference), saying(reference), saying(other), 0.01)
+    outputs = Outputs(
+        truth, saying(reference), saying(reference), saying(other), 0.01, singles(len(truth))
+    )
     evidence = evidence_of(outputs, 0.5, LAYERS, [DISAGREEMENT])
     labels, models = ("red", "green", "blue"), {contract.MODEL: MODEL}
     return record_of(labels, outputs, evidence, models=models)

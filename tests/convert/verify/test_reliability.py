@@ -18,6 +18,7 @@ from convert.verify.reliability import (
     measure_reliability,
     without_temperature,
 )
+from tests.support.single_photos import singles
 
 SCORES = st.lists(st.integers(0, 255), min_size=1, max_size=300).map(lambda v: np.array(v) / 256)
 
@@ -59,8 +60,8 @@ def test_honest_scores_have_a_small_error_and_boastful_ones_a_large_one() -> Non
     rng = np.random.default_rng(1)
     scores = rng.uniform(0.5, 1, 3000)
     truth = (rng.random(3000) > scores).astype(np.int64)
-    honest = Reliability.of(truth, two_classes(scores))
-    boastful = Reliability.of(truth, two_classes(np.sqrt(scores)))
+    honest = Reliability.of(truth, two_classes(scores), singles(3000))
+    boastful = Reliability.of(truth, two_classes(np.sqrt(scores)), singles(3000))
     assert honest.expected_error < 0.03 < boastful.interval[0]
     assert honest.interval[0] == 0, "nothing speaks against scores that are right"
     assert boastful.interval[0] <= boastful.expected_error <= boastful.interval[1]
@@ -88,7 +89,11 @@ SIMULATE = reliability._simulate
 @cache
 def simulated(scores: bytes) -> Any:
     """What would be measured of these scores; it follows from them alone, and takes the time."""
-    return SIMULATE(np.frombuffer(scores))
+    return SIMULATE(np.frombuffer(scores), _chances_of(len(scores) // 8))
+
+
+def _chances_of(n: int) -> Any:
+    return reliability._chances(np.ones(n, bool), singles(n))
 
 
 def off_by(scores: Any, error: float, kind: str) -> Any:
@@ -105,14 +110,14 @@ def off_by(scores: Any, error: float, kind: str) -> Any:
 def test_the_interval_holds_the_true_error_as_often_as_it_says(
     n: int, error: float, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reliability, "_simulate", lambda scores: simulated(scores.tobytes()))
+    monkeypatch.setattr(reliability, "_simulate", lambda scores, _: simulated(scores.tobytes()))
     rng = np.random.default_rng(n)
     held, estimates, true_errors = [], [], []
     for scores in SCORE_SETS[n]:
         truth = off_by(scores, error, kind)
         true_errors.append(np.abs(truth - scores).mean())
         for _ in range(60 // len(SCORE_SETS[n])):
-            found = measure_reliability(scores, rng.random(n) < truth)
+            found = measure_reliability(scores, rng.random(n) < truth, singles(n))
             estimates.append(found.expected_error)
             held.append(found.interval[0] <= true_errors[-1] <= found.interval[1])
     # 60 runs of a 95% interval hold the truth fewer than 52 times with a chance of one in 300.
@@ -123,7 +128,7 @@ def test_the_interval_holds_the_true_error_as_often_as_it_says(
 @given(SCORES, st.integers(0, 2**32 - 1))
 def test_estimate_and_interval_are_in_order_for_any_scores(scores: Any, seed: int) -> None:
     right = np.random.default_rng(seed).random(len(scores)) < 0.5
-    found = measure_reliability(scores, right)
+    found = measure_reliability(scores, right, singles(len(scores)))
     assert 0 <= found.interval[0] <= found.expected_error <= found.interval[1] <= 1
     assert 0 <= found.measured_error <= 1
 
@@ -132,7 +137,23 @@ def test_a_measurement_repeats_to_the_digit() -> None:
     rng = np.random.default_rng(0)
     scores = like_a_models(100, rng)
     right = rng.random(100) < scores
-    assert measure_reliability(scores, right) == measure_reliability(scores, right)
+    events = [f"event {number // 2}" for number in range(100)]
+    assert measure_reliability(scores, right, events) == measure_reliability(scores, right, events)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.08])
+def test_the_interval_holds_the_true_error_of_photos_in_events_too(error: float) -> None:
+    """30 events of 8 photos that are all right or all wrong: as 30 photos, and not as 240."""
+    rng, held = np.random.default_rng(1), 0
+    events = np.repeat(np.arange(30), 8)
+    for number in range(20):
+        scores = like_a_models(30, np.random.default_rng([7, number]))[events]
+        right = (rng.random(30)[events]) < np.clip(scores - error, 0, 1)
+        found = measure_reliability(scores, right, [str(event) for event in events])
+        true = np.abs(np.clip(scores - error, 0, 1) - scores).mean()
+        held += found.interval[0] <= true <= found.interval[1]
+    # 20 runs of a 95% interval hold the truth fewer than 17 times with a chance of one in 60.
+    assert held >= 17
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5))

@@ -1,6 +1,7 @@
 """Promises of verification's arithmetic, against closed forms, enumeration and plain sense."""
 
 from fractions import Fraction
+from itertools import product
 from math import comb, log2, sqrt
 
 import numpy as np
@@ -10,13 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from convert.verify.statistics import (
-    Share,
     compare,
     jensen_shannon_bits,
-    mcnemar_p,
     paired_interval_points,
     recall_by_class,
+    sign_flip_p,
+    sums_by_event,
 )
+from device.workstation.shares import share_by_event
 from tests.support.builds.model_answers import answers, saying
 from tests.support.single_photos import singles
 from train.recipe.evaluate import accuracy
@@ -48,7 +50,7 @@ def wilson(count: int, n: int) -> tuple[float, float]:
 @given(st.integers(1, 3000), st.data())
 def test_the_interval_is_wilsons(n: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, n))
-    share = Share.of(hits(count, n))
+    share = share_by_event(hits(count, n), range(n))
     assert (share.count, share.n, share.value) == (count, n, count / n)
     assert (share.low, share.high) == pytest.approx(wilson(count, n), abs=1e-9)
     assert -1e-9 <= share.low <= share.value <= share.high <= 1 + 1e-9
@@ -68,7 +70,7 @@ def test_the_interval_is_wilsons(n: int, data: st.DataObject) -> None:
 )
 def test_the_interval_has_published_values(count: int, n: int, low: float, high: float) -> None:
     """Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I."""
-    share = Share.of(hits(count, n))
+    share = share_by_event(hits(count, n), range(n))
     assert (share.low, share.high) == pytest.approx((low, high), abs=5e-5)
 
 
@@ -82,16 +84,71 @@ def exact_p(a: int, b: int) -> Fraction:
     return Fraction(uneven, 2**n)
 
 
+def of_events(lost: int, won: int) -> Labels:
+    """Single photos that only the one or the other is right on, among 5 that both are."""
+    return np.array([1] * lost + [-1] * won + [0] * 5)
+
+
 @pytest.mark.parametrize("a", range(0, 16))
-def test_mcnemar_is_the_exact_binomial_test(a: int) -> None:
+def test_of_single_photos_flipped_signs_are_mcnemars_exact_test(a: int) -> None:
     for b in range(0, 16):
-        assert mcnemar_p(a, b) == pytest.approx(float(exact_p(a, b)), abs=1e-9)
-        assert mcnemar_p(a, b) == mcnemar_p(b, a)
+        found = sign_flip_p(of_events(a, b))
+        assert found == pytest.approx(float(exact_p(a, b)), abs=1e-9)
+        assert found == sign_flip_p(of_events(b, a))
 
 
-def test_mcnemar_of_equal_models_is_one() -> None:
-    assert mcnemar_p(0, 0) == 1
-    assert mcnemar_p(0, 6) == pytest.approx(2 / 64)
+def test_equal_models_have_a_p_value_of_one() -> None:
+    assert sign_flip_p(of_events(0, 0)) == 1
+    assert sign_flip_p(of_events(0, 6)) == pytest.approx(2 / 64)
+
+
+@given(st.lists(st.integers(-6, 6), max_size=9))
+def test_the_p_value_is_the_share_of_all_ways_to_flip_events(sums: list[int]) -> None:
+    flips = product((1, -1), repeat=len(sums))
+    totals = [abs(sum(sign * d for sign, d in zip(signs, sums, strict=True))) for signs in flips]
+    share = sum(total >= abs(sum(sums)) for total in totals) / len(totals)
+    assert sign_flip_p(np.array(sums, np.int64)) == pytest.approx(share, abs=1e-12)
+
+
+def test_a_film_that_int8_loses_is_one_event_against_it_and_no_proof() -> None:
+    truth, reference, other = answers(90, lost=30)
+    apart = compare(truth, saying(reference), saying(other), singles(90))
+    film = ("film",) * 30 + singles(60)
+    together = compare(truth, saying(reference), saying(other), film)
+    assert apart.mcnemar_p < 1e-6 and together.mcnemar_p == 1
+    assert together.loss_points == apart.loss_points
+    assert together.effective_n < 10 < apart.effective_n == 90
+    for found in (apart, together):
+        low, high = found.loss_interval_points
+        assert low < found.loss_points < high
+    assert together.loss_interval_points[0] < 0 < apart.loss_interval_points[0]
+
+
+def simulated_losses(rng: np.random.Generator, together: float) -> tuple[Labels, tuple[str, ...]]:
+    """What int8 changes, 1 lost and -1 won, in 40 events of 1 to 20 photos; it truly loses none."""
+    sizes = rng.integers(1, 21, 40)
+    events = np.repeat(np.arange(40), sizes)
+    own = rng.choice([-1, 0, 1], len(events), p=[0.06, 0.88, 0.06])
+    shared = rng.choice([-1, 0, 1], 40, p=[0.06, 0.88, 0.06])[events]
+    change = np.where(rng.random(len(events)) < together, shared, own)
+    return change, tuple(map(str, events))
+
+
+@pytest.mark.parametrize("together", [0, 0.6, 1])
+def test_equal_models_seem_different_one_time_in_twenty_however_alike_events_are(
+    together: float,
+) -> None:
+    rng, runs = np.random.default_rng(int(10 * together)), 200
+    refused = held = 0
+    for _ in range(runs):
+        change, events = simulated_losses(rng, together)
+        reference, other = (change > 0).astype(np.int64), (change < 0).astype(np.int64)
+        truth = np.ones(len(change), np.int64)
+        found = compare(truth, saying(reference, 2), saying(other, 2), events)
+        refused += found.mcnemar_p < 0.05
+        held += found.loss_interval_points[0] <= 0 <= found.loss_interval_points[1]
+    assert refused / runs <= 0.05 + 0.03
+    assert held / runs >= 0.95 - 0.03
 
 
 @settings(max_examples=200)
@@ -177,18 +234,26 @@ def test_rows_in_steps_of_a_256th_count_as_whole() -> None:
 def test_a_comparison_counts_photos(lost: int, won: int, changed: int, same: int) -> None:
     n = lost + won + changed + same
     truth, reference, other = answers(n, lost, won, changed)
-    found = compare(truth, saying(reference), saying(other))
+    found = compare(truth, saying(reference), saying(other), singles(n))
     assert (found.only_reference_right, found.only_other_right) == (lost, won)
     assert found.agreement.count == same
     assert found.loss_points == pytest.approx(100 * (lost - won) / n)
-    assert found.mcnemar_p == mcnemar_p(lost, won)
+    assert found.mcnemar_p == sign_flip_p(of_events(lost, won))
     difference = found.max_difference
     assert difference == pytest.approx(0.85 if same < n else 0, abs=1e-6)
     assert 0 <= found.mean_divergence <= found.max_divergence <= 1
 
 
 def test_recall_is_by_class_and_unknown_where_there_are_no_photos() -> None:
-    truth = np.array([0, 0, 0, 0, 1])
-    found = recall_by_class(truth, saying(np.array([0, 0, 0, 1, 1])))
-    assert found[:2] == [(4, 0.75), (1, 1.0)]
-    assert found[2][0] == 0 and np.isnan(found[2][1])
+    truth, events = np.array([0, 0, 0, 0, 1]), ("x", "x", "x", "y", "y")
+    first, second, third = recall_by_class(truth, saying(np.array([0, 0, 0, 1, 1])), events)
+    assert first and (first.n, first.events, first.value) == (4, 2, 0.75)
+    assert second and (second.n, second.events, second.value) == (1, 1, 1.0)
+    assert third is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-2, 2)), min_size=1))
+def test_sums_are_by_event(photos: list[tuple[str, int]]) -> None:
+    names, values = zip(*photos, strict=True)
+    expected = [sum(v for name, v in photos if name == one) for one in sorted(set(names))]
+    assert sums_by_event(np.array(values, np.int64), names).tolist() == expected

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,13 @@ def test_whatever_stands_in_a_manifest_it_is_a_bundle_error(data: bytes) -> None
         contract.parse_manifest(data)
 
 
-@given(share=anything, interval=anything | st.tuples(st.floats(), st.floats()), photos=anything)
+INTERVALS = anything | st.tuples(st.floats(), st.floats())
+
+
+@given(share=anything | st.floats(0, 1), interval=INTERVALS, photos=anything | st.integers(1))
 def test_a_measured_accuracy_is_whole_or_none(share: Any, interval: Any, photos: Any) -> None:
-    record = {"int8_accuracy": share, "int8_interval": interval, "n": photos}
+    record = {"int8_accuracy": share, "int8_accuracy_interval": interval, "n": photos}
+    record |= {"events": photos, "new_places_accuracy": share, "new_places_interval": interval}
     for verification in (record, share):
         text = json.dumps({"verification": verification})
         found = Bundle(json.loads(text), b"", ("a",), RULES, b"").accuracy
@@ -47,6 +51,10 @@ def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
     measured, found = loaded.manifest["verification"], loaded.accuracy
     assert found is not None and found.low <= found.value <= found.high
     assert (found.value, found.photos) == (measured["int8_accuracy"], measured["n"])
+    assert found.events == measured["events"] and found.new_places is None
+    measured |= {"new_places_accuracy": 0.66, "new_places_interval": [0.55, 0.76]}
+    elsewhere = replace(loaded, manifest={"verification": measured}).accuracy
+    assert elsewhere is not None and elsewhere.new_places == contract.Estimate(0.66, 0.55, 0.76)
 
 
 @pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])

@@ -12,18 +12,18 @@ from convert.targets import edgetpu
 from convert.verify.comparison import Outputs, compare_models
 from convert.verify.confidence import measure_threshold, threshold_curve
 from convert.verify.reliability import Reliability, without_temperature
-from convert.verify.statistics import Share
 from device.workstation.conversion import (
     Disagreement,
     EdgeTpuFigures,
     VerificationRecord,
 )
+from device.workstation.shares import share_by_event
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
     from convert.verify.layer_noise import LayerError
 
-CLUTTER = Share.of(np.arange(200) < 146)
+CLUTTER = share_by_event(np.arange(200) < 146, range(200))
 ON_EDGE_TPU = edgetpu.edge_tpu_figures(
     [edgetpu.Placement("CONV_2D", "map", "")], None, allowed=True
 )
@@ -38,13 +38,14 @@ def evidence_of(
     """What explains a verdict on these answers; of pictures of nothing, 146 of 200 are rejected."""
     from convert.verify.evidence import Evidence
 
-    truth, float32, int8 = outputs.truth, outputs.float32, outputs.int8
+    truth, events = outputs.truth, outputs.events
+    float32, int8 = outputs.float32, outputs.int8
     return Evidence(
-        threshold=measure_threshold(threshold, truth, int8),
+        threshold=measure_threshold(threshold, truth, int8, events),
         curve=threshold_curve(truth, int8),
-        untempered=Reliability.of(truth, without_temperature(float32, 0.5)),
-        float32=Reliability.of(truth, float32),
-        int8=Reliability.of(truth, int8),
+        untempered=Reliability.of(truth, without_temperature(float32, 0.5), events),
+        float32=Reliability.of(truth, float32, events),
+        int8=Reliability.of(truth, int8, events),
         clutter_rejected=CLUTTER,
         clutter_separation=0.957,
         layers=list(layers),

@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from device.contract.bundle import Accuracy
+from device.contract.bundle import Accuracy, Estimate
 from device.outputs.http import places
 from device.outputs.web import sink as web
 from device.outputs.web import view, viewers
@@ -197,9 +197,13 @@ def test_the_measured_accuracy_is_that_of_the_model_that_runs(
     page: Web, surroundings: Surroundings
 ) -> None:
     assert Visitor(page).health()["model"]["accuracy"] is None
-    surroundings.telemetry.model(replace(MODEL, accuracy=Accuracy(0.75, 0.5, 0.9, 12)))
-    measured = {"value": 0.75, "low": 0.5, "high": 0.9, "photos": 12}
-    assert Visitor(page).health()["model"]["accuracy"] == measured
+    elsewhere = Estimate(0.6, 0.4, 0.8)
+    accuracy = Accuracy(0.75, 0.5, 0.9, 12, 7, elsewhere)
+    surroundings.telemetry.model(replace(MODEL, accuracy=accuracy))
+    assert Visitor(page).health()["model"]["accuracy"] == {
+        **{"value": 0.75, "low": 0.5, "high": 0.9, "photos": 12, "events": 7},
+        "new_places": asdict(elsewhere),
+    }
 
 
 def test_the_page_runs_nothing_but_what_is_written_in_it(page: Web) -> None:
