@@ -1,7 +1,7 @@
 """Runs the audit and writes it: `audit.json` for programs, `audit.html` for people."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,21 @@ from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.training import AUDIT, AUDIT_PAGE, LEFT_OUT, DataSet, Part
-from train.curate import alike, audit, removals
+from device.workstation.wording import counted
+from train.curate import alike, apart, audit, removals, strips
 from train.curate.audit_record import AuditRecord, Unusable
 from train.curate.features import frozen_features
-from train.curate.findings import Finding, Judge, Removal
+from train.curate.findings import (
+    APART,
+    CONTRADICTION,
+    COPY,
+    MISLABEL,
+    OUTLIER,
+    SAME_PICTURE,
+    Finding,
+    Judge,
+    Removal,
+)
 from train.data.dataset import scan
 from train.data.listed import loader
 from train.data.occasions import EventSettings
@@ -26,42 +37,44 @@ from train.page.templates import PART_NAMES, page_environment
 
 TEMPLATE = "audit.html.j2"
 CACHE_FOLDER = "cache/audit"
-PICTURE_PX = 180
+PICTURE_PX, STRIP_PX = 180, 120
 SHOWN = 60
 """Findings of one kind that get pictures; `audit.json` has all."""
 PHOTOS_SHOWN = 12
-"""Of one finding."""
+EVENT_PHOTOS_SHOWN = 3
+"""Of one finding; and if all of them are of one event."""
 
 SECTIONS = (
     # (kind, title, what it means)
     (
-        "contradiction",
+        CONTRADICTION,
         "One picture in two classes",
         "At most one of the classes can be right. Photos of the same bytes are left out of the "
         "split anyway; CLEAN=1 leaves out the nearly identical ones, too.",
     ),
     (
-        "mislabel",
+        APART,
+        "May be one event",
+        "One photo of each event. They share more than their surroundings, but no rule joined "
+        "them. If they show one occasion, correct events.csv and give it back as EVENTS=: in "
+        "different parts of the split they flatter the figures.",
+    ),
+    (
+        MISLABEL,
         "Likely in the wrong class",
-        "A judge that never saw these photos assigns them to another class. It is often wrong: "
+        "A judge that never saw these events assigns them to another class. It is often wrong: "
         "check each one. Photos of the test part are listed, never removed.",
     ),
-    ("copy", "Copies", "The same bytes more than once. CLEAN=1 keeps the first."),
+    (COPY, "Copies", "The same bytes more than once. CLEAN=1 keeps the first."),
     (
-        "same_picture",
+        SAME_PICTURE,
         "Nearly the same picture",
         "Recompressed, resized or slightly changed.",
     ),
     (
-        "burst",
-        "Bursts and scenes",
-        "Likely photos of one scene. Where their parts differ, a test photo is easier than it "
-        "looks.",
-    ),
-    (
-        "outlier",
+        OUTLIER,
         "Unlike all others",
-        "The photos least similar to any training photo. Some are of no class, many are only rare.",
+        "The events least similar to any training photo. Some are of no class, many are only rare.",
     ),
 )
 
@@ -77,6 +90,8 @@ class Audit:
     removals: tuple[Removal, ...]
     judge: Judge | None
     """None if a class is too small."""
+    seconds: Mapping[str, float | None] = field(default_factory=dict)
+    """By path, when photos were taken by their camera's clock; None if unknown."""
 
     def record(self) -> AuditRecord:
         """As `audit.json` holds it."""
@@ -124,6 +139,7 @@ def examine(folder: Path, weights: str, seed: int, cache: Path, events: EventSet
     kept = [usable[i][1] for i in used]
     labels = sorted({row.label for row in rows})
     suspects, quality = audit.mislabels(kept, labels, features[used])
+    findings += apart.events_apart(kept, features[used], [None] * len(kept), findings)
     findings += suspects + audit.outliers(kept, features[used])
     removed = removals.removals(rows, findings)
     data = describe(folder, rows).data
@@ -140,8 +156,7 @@ def summary(found: Audit) -> str:
         lines.append(f"{title:28}{count:5}, CLEAN=1 leaves out {gone} photos")
     if not found.judge:
         lines.append(
-            f"labels not judged: a class has fewer than {audit.MIN_JUDGED} different training "
-            "photos"
+            f"labels not judged: a class has fewer than {audit.MIN_JUDGED} events to train on"
         )
     return "\n".join(lines)
 
@@ -154,13 +169,8 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
         load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
             `PhotoError` from it leaves a placeholder.
     """
-    by_path = {row.path: row for row in found.rows}
-    gone = {removal.path for removal in found.removals}
-
-    def shown(path: str) -> dict[str, Any]:
-        row = by_path[path]
-        return {"row": row, "gone": path in gone, "picture": _picture(load, path)}
-
+    view = _View(found, load)
+    by_path = view.by_path
     return (
         page_environment(Path(__file__).parent)
         .get_template(TEMPLATE)
@@ -170,39 +180,76 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
             unusable=[row for row in found.rows if row.part == LEFT_OUT],
             removals=found.removals,
             test_share=sum(by_path[r.path].part == Part.TEST for r in found.removals),
-            parts=(*Part, LEFT_OUT),
+            parts=tuple(Part),
             part_names=PART_NAMES,
+            judged=counted(found.judge.n, found.judge.events) if found.judge else "",
             least=audit.MIN_JUDGED,
-            sections=[
-                {
-                    "kind": kind,
-                    "title": title,
-                    "note": note,
-                    "count": len(found_here := _of(found.findings, kind)),
-                    "gone": sum(removal.kind == kind for removal in found.removals),
-                    "items": [
-                        {
-                            "finding": finding,
-                            "hidden": max(0, len(finding.paths) - PHOTOS_SHOWN),
-                            "parts": sorted({by_path[path].part for path in finding.paths}),
-                            "photos": [shown(path) for path in finding.paths[:PHOTOS_SHOWN]],
-                        }
-                        for finding in found_here[:SHOWN]
-                    ],
-                }
-                for kind, title, note in SECTIONS
-            ],
+            strips=view.strips(),
+            sections=[view.section(*section) for section in SECTIONS],
         )
     )
 
 
-def _of(findings: Iterable[Finding], kind: str) -> Sequence[Finding]:
-    return [finding for finding in findings if finding.kind == kind]
+class _View:
+    """What the template needs of an audit."""
+
+    def __init__(self, found: Audit, load: Callable[[str], Pixels]) -> None:
+        self._found, self._load = found, load
+        self.by_path = {row.path: row for row in found.rows}
+        self._gone = {removal.path for removal in found.removals}
+
+    def section(self, kind: str, title: str, note: str) -> dict[str, Any]:
+        """The findings of one kind, of which the first are shown."""
+        findings = [finding for finding in self._found.findings if finding.kind == kind]
+        return {
+            "kind": kind,
+            "title": title,
+            "note": note,
+            "count": len(findings),
+            "items": [self._item(finding) for finding in findings[:SHOWN]],
+        }
+
+    def strips(self) -> dict[str, Any]:
+        """The largest events."""
+        found = strips.strips(self._used(), self._found.seconds)
+        return {
+            "count": len(found),
+            "items": [
+                {
+                    "strip": strip,
+                    "lasts": "" if strip.lasts_s is None else strips.duration(strip.lasts_s),
+                    "photos": [self._shown(path, STRIP_PX) for path in strip.shown],
+                }
+                for strip in found[: strips.STRIPS]
+            ],
+        }
+
+    def _used(self) -> list[Row]:
+        return [row for row in self._found.rows if row.part != LEFT_OUT]
+
+    def _item(self, finding: Finding) -> dict[str, Any]:
+        # The photos of one event are alike: few are enough.
+        most = 1 if finding.kind in (MISLABEL, OUTLIER) else PHOTOS_SHOWN
+        if finding.kind == SAME_PICTURE and self._is_one_event(finding):
+            most = EVENT_PHOTOS_SHOWN
+        return {
+            "finding": finding,
+            "hidden": max(0, len(finding.paths) - most),
+            "parts": sorted({self.by_path[path].part for path in finding.paths}),
+            "photos": [self._shown(path, PICTURE_PX) for path in finding.paths[:most]],
+        }
+
+    def _is_one_event(self, finding: Finding) -> bool:
+        return len({self.by_path[path].group for path in finding.paths}) == 1
+
+    def _shown(self, path: str, longest_px: int) -> dict[str, Any]:
+        picture = _picture(self._load, path, longest_px)
+        return {"row": self.by_path[path], "gone": path in self._gone, "picture": picture}
 
 
-def _picture(load: Callable[[str], Pixels], path: str) -> Picture | None:
+def _picture(load: Callable[[str], Pixels], path: str, longest_px: int) -> Picture | None:
     """None if the photo cannot be shown."""
     try:
-        return photo(load(path), PICTURE_PX)
+        return photo(load(path), longest_px)
     except PhotoError:
         return None

@@ -19,7 +19,7 @@ class Unusable:
 class AuditRecord(Record):
     """`audit.json`, for programs and for `make data CLEAN=1`."""
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
     MADE_BY: ClassVar[str] = "make audit"
 
     fingerprint: str

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from device.workstation.training import LEFT_OUT, Part
-from train.curate.findings import COPY, Finding, Removal
+from train.curate.findings import CONTRADICTION, COPY, MISLABEL, SAME_PICTURE, Finding, Removal
 from train.data.split import Row
 
 REMOVED_MARGIN = 0.9
@@ -37,22 +37,20 @@ def _removable(by_path: dict[str, Row], finding: Finding) -> Iterator[tuple[str,
     """Path, kind and reason of each photo that may be removed."""
     # A photo that the split leaves out contradicts no other, and is not a first copy.
     rows = [by_path[path] for path in finding.paths if by_path[path].part != LEFT_OUT]
-    if finding.kind in (COPY, "same_picture"):
+    if finding.kind in (COPY, SAME_PICTURE):
         first_of: dict[str, str] = {}
         for row in rows:
             first = first_of.setdefault(row.sha256, row.path)
             if first != row.path:
                 yield row.path, COPY, f"the same bytes as {first}"
-    elif finding.kind == "contradiction":
+    elif finding.kind == CONTRADICTION:
         reason = "the same picture is in the classes "
         reason += ", ".join(sorted({row.label for row in rows}))
         whole = len(rows) == len(finding.paths)
         yield from ((row.path, finding.kind, reason) for row in _contradicting(rows, whole))
-    elif (
-        finding.kind == "mislabel" and rows and rows[0].part == Part.TRAIN and _is_certain(finding)
-    ):
+    elif finding.kind == MISLABEL and _is_certain(finding):
         reason = f"likely a {finding.suggested} (margin {finding.score:.2f})"
-        yield rows[0].path, finding.kind, reason
+        yield from ((row.path, finding.kind, reason) for row in rows if row.part == Part.TRAIN)
 
 
 def _contradicting(rows: Sequence[Row], whole: bool) -> list[Row]:

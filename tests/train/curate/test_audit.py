@@ -16,6 +16,7 @@ from device.workstation.records import RecordError
 from device.workstation.training import AUDIT, LEFT_OUT, DataSet
 from tests.support.pictures import RULES, encoded, picture
 from train.curate.alike import find_alike
+from train.curate.apart import events_apart
 from train.curate.audit import confident_label, judge, mislabels
 from train.curate.audit_page import Audit, render
 from train.curate.audit_record import AuditRecord
@@ -123,11 +124,13 @@ def test_copies_contradictions_and_bursts_are_told_apart() -> None:
         row(3, "tulip"),
         *(row(i, "daisy") for i in range(4, 8)),
     ]
-    found = {f.kind: set(f.paths) for f in find_alike(rows, thumbs, features)}
+    findings = find_alike(rows, thumbs, features)
+    findings += events_apart(rows, features, [None] * len(rows), findings)
+    found = {f.kind: set(f.paths) for f in findings}
     assert found == {
         "copy": {rows[0].path, rows[1].path},
         "contradiction": {rows[2].path, rows[3].path},
-        "burst": {rows[4].path, rows[5].path},
+        "apart": {rows[4].path, rows[5].path},
     }
     gone = {
         r.path: r.reason
@@ -201,7 +204,7 @@ def removal_of(target: Row, kind: str = "copy") -> Removal:
 
 
 def audited(*removals: Removal) -> AuditRecord:
-    return AuditRecord("f", 0, Judge(12, 0.9), (), (), removals)
+    return AuditRecord("f", 0, Judge(12, 12, 0.9), (), (), removals)
 
 
 @settings(max_examples=50)
@@ -258,7 +261,7 @@ def an_audit() -> Audit:
         Finding("outlier", (rows[-1].path,), 0.1),
     )
     data: DataSet = describe(Path("garden"), rows).data
-    return Audit(data, 0, tuple(rows), findings, (removal_of(rows[1]),), Judge(12, 0.9))
+    return Audit(data, 0, tuple(rows), findings, (removal_of(rows[1]),), Judge(12, 12, 0.9))
 
 
 def test_the_page_shows_each_finding_and_runs_nothing() -> None:

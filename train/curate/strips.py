@@ -1,0 +1,79 @@
+"""Events as strips of pictures: the photos of each event in the order in which they were taken."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from train.data.split import Row
+
+STRIPS = 40
+"""Events that get pictures."""
+FRAMES = 6
+"""Pictures of one event."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One event with more than one photo."""
+
+    event: str
+    places: tuple[str, ...]
+    """Those that are known."""
+    labels: tuple[str, ...]
+    parts: tuple[str, ...]
+    paths: tuple[str, ...]
+    """All of its photos, in order."""
+    lasts_s: float | None
+    """From the first to the last photo by their clocks; None if one has no time."""
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """At most `FRAMES` of them, spread evenly from the first to the last."""
+        last = len(self.paths) - 1
+        steps = min(FRAMES, len(self.paths)) - 1
+        return tuple(self.paths[round(i * last / max(1, steps))] for i in range(steps + 1))
+
+
+def strips(rows: Iterable[Row], seconds: Mapping[str, float | None]) -> list[Strip]:
+    """All events with more than one photo, the largest first.
+
+    Args:
+        rows: of the photos.
+        seconds: by path, when each was taken by its camera's clock; None if unknown.
+    """
+    members: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        members[row.group].append(row)
+    found = [_strip(event, photos, seconds) for event, photos in members.items() if photos[1:]]
+    return sorted(found, key=lambda strip: (-len(strip.paths), strip.paths))
+
+
+def _strip(event: str, rows: Sequence[Row], seconds: Mapping[str, float | None]) -> Strip:
+    times = [time for row in rows if (time := seconds.get(row.path)) is not None]
+    timed = len(times) == len(rows)
+
+    def order(path: str) -> tuple[float, list[tuple[int, str]]]:
+        # A time that only some photos have puts nothing in order.
+        return (seconds.get(path) or 0.0) if timed else 0.0, numbered(path)
+
+    return Strip(
+        event=event,
+        places=tuple(sorted({row.place for row in rows} - {""})),
+        labels=tuple(sorted({row.label for row in rows})),
+        parts=tuple(sorted({row.part for row in rows})),
+        paths=tuple(sorted((row.path for row in rows), key=order)),
+        lasts_s=max(times) - min(times) if timed else None,
+    )
+
+
+def numbered(path: str) -> list[tuple[int, str]]:
+    """A key that sorts `frame_9` before `frame_10`."""
+    return [(int(p) if p.isdecimal() else -1, p) for p in re.split(r"(\d+)", path)]
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `14 s`, `3 min`, `2.5 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
