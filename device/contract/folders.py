@@ -20,10 +20,16 @@ _SYSTEM = re.compile(
     r"|.*@syno(eastream|resource)|\$recycle\.bin|system volume information|lost\+found"
     r"|(eh)?thumbs(_vista)?\.db|desktop\.ini|.*:zone\.identifier|__macosx|\._.*|\.ds_store|icon\r"
     r"|\.appledouble|\.fseventsd|\.spotlight-.*|network trash folder|temporary items|\.trash.*"
-    r"|\.thumbnails|\.directory|\.nomedia|\.?picasa\.ini",
+    r"|\.thumbnails|\.directory|\.nomedia|\.?picasa(originals|\.ini)|@(tmp|sharebin)|@?__thumb"
+    r"|recycler|recycle bin( - .*)?|trashbox|found\.\d{3}|:2e.*|\.dtrash|captureone|thmbnl"
+    r"|.*\.(thm|lrdata|lrcat-data|cocatalog)",
     re.IGNORECASE | re.DOTALL,
 )
-"""Files that systems and network drives put among photos for themselves, such as thumbnails."""
+"""What systems, network drives and photo programs put among photos for themselves."""
+_LIBRARY = re.compile(r".*\.(migrated)?(photos?|ap)library", re.IGNORECASE | re.DOTALL)
+"""Photos, iPhoto, Aperture: originals, edited ones and thumbnails under names of their own."""
+_THUMBNAILS = re.compile(r"_?(thumb(nail)?|preview)s?", re.IGNORECASE)
+_OF_THUMBNAIL = re.compile(r"^(tn|thumb)[_-]|[_-](tn|thumb|thumbnail|small|preview)$")
 _START_BYTES = 64
 
 
@@ -31,6 +37,8 @@ class SkipReason(Enum):
     """Why something in a folder is skipped. The value describes one or several of them."""
 
     SYSTEM = "of the system or the drive"
+    THUMBNAILS = "with thumbnails of the photos beside them"
+    LIBRARY = "of photo programs, which keep several versions of a photo: export the photos"
     HIDDEN = "hidden"
     RAW = "of cameras' raw formats, which are not read: convert them to JPEG"
     NO_CLASS = "with photos that show none of the classes"
@@ -121,6 +129,10 @@ def _entries(
 def _skip_reason(entry: os.DirEntry[str], path: Path) -> SkipReason | None:
     if is_system(entry.name):
         return SkipReason.SYSTEM
+    if _LIBRARY.fullmatch(entry.name):
+        return SkipReason.LIBRARY
+    if _THUMBNAILS.fullmatch(entry.name) and entry.is_dir() and _repeats_its_folder(path):
+        return SkipReason.THUMBNAILS
     if entry.name.startswith("."):
         return SkipReason.HIDDEN
     if entry.is_symlink() and not os.path.exists(path):
@@ -128,6 +140,13 @@ def _skip_reason(entry: os.DirEntry[str], path: Path) -> SkipReason | None:
     if entry.is_dir() or (entry.is_file() and is_photo(path)):
         return None
     return SkipReason.RAW if is_raw(path) else SkipReason.OTHER
+
+
+def _repeats_its_folder(path: Path) -> bool:
+    """Whether all files in a folder are named after files beside the folder."""
+    beside = {Path(name).stem.lower() for name in os.listdir(path.parent)}
+    names = [Path(name).stem.lower() for name in os.listdir(path) if not is_system(name)]
+    return bool(names) and all(_OF_THUMBNAIL.sub("", name) in beside for name in names)
 
 
 def _report_skipped(

@@ -192,8 +192,13 @@ def _notes(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[str]:
 def _note(folder: Path, paths: Sequence[Path], what: str) -> list[str]:
     if not paths:
         return []
-    names = [shown(path.relative_to(folder).as_posix()) for path in paths]
-    return [f"skipped, {what}: {len(paths):,} ({_few(names)})"]
+    # A folder beside the class folders may be meant as a class: each of them is named.
+    tops = {path: None for path in paths if path.parent == folder and path.is_dir()}
+    rest = [path for path in paths if path not in tops]
+    few = rest[: max(0, SHOWN - len(tops))]
+    names = [shown(path.relative_to(folder).as_posix()) for path in (*tops, *few)]
+    more = ["..."] if len(few) < len(rest) else []
+    return [f"skipped, {what}: {len(paths):,} ({', '.join([*names, *more])})"]
 
 
 def _few(names: Sequence[str]) -> str:
