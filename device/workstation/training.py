@@ -65,6 +65,8 @@ class DataSet:
     occasion_only: Mapping[str, int]
     """Classes with too few events to learn from some and be judged by others, and how many more are
     needed. All their figures hold for their one or two occasions only."""
+    event_notes: tuple[str, ...]
+    """Lines for people on how events and places were found, and what was no evidence."""
     correlations: Mapping[str, int]
     """How many of the photos that judge and teach were grouped with what is from this correlation
     on nearly identical to them."""

@@ -37,15 +37,13 @@ class Prepared:
 
     record: DataRecord
     rows: Sequence[Row]
-    notes: Sequence[str]
-    """Lines on how events and places were found."""
     news: str
     """Text on the photos that wait for review; empty if there are none."""
 
     def text(self) -> str:
         """For people: the photos by class and part, and what was left out."""
         data = self.record.data
-        return "\n".join([data.description, table(data, self.rows), *self.notes]) + self.news
+        return "\n".join([data.description, table(data, self.rows), *data.event_notes]) + self.news
 
 
 def split_photos(inputs: SplitInputs) -> Prepared:
@@ -59,16 +57,16 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     collected = {photo.path for photo in found if photo.collected}
     notes: list[str] = []
     rows = assign(found, inputs.seed, inputs.events, notes.append)
-    record = describe(inputs.photos, rows, collected)
+    record = describe(inputs.photos, rows, collected, notes)
     if inputs.audit is not None:
         rows = _cleaned(rows, inputs.audit, record.data.fingerprint, inputs.seed)
-        record = describe(inputs.photos, rows, collected)
+        record = describe(inputs.photos, rows, collected, notes)
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
     occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
     _write_changes(inputs.out, {DATA: record.text(), EVENTS: occasions, SPLIT: to_csv(rows)})
-    return Prepared(record, rows, notes, news)
+    return Prepared(record, rows, news)
 
 
 def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[Row]:

@@ -19,8 +19,20 @@ SHARES_DIFFER = 0.01
 each an event of its own, would give."""
 
 
-def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset()) -> DataRecord:
-    """The record of a scanned and split folder; `collected` are the paths of devices' photos."""
+def describe(
+    folder: Path,
+    rows: Sequence[Row],
+    collected: Set[str] = frozenset(),
+    event_notes: Sequence[str] = (),
+) -> DataRecord:
+    """The record of a scanned and split folder.
+
+    Args:
+        folder: of the photos.
+        rows: their split.
+        collected: the paths of devices' photos.
+        event_notes: lines on how events and places were found.
+    """
     rendered = (folder / RENDERED_MARK).exists()
     labels = sorted({row.label for row in rows})
     counter = Counter((row.label, row.part) for row in rows)
@@ -35,6 +47,7 @@ def describe(folder: Path, rows: Sequence[Row], collected: Set[str] = frozenset(
         events=_different(labels, [(row, row.group) for row in rows]),
         places=_different(labels, [(row, row.place) for row in rows if row.place]),
         occasion_only=_events_to_come(labels, rows),
+        event_notes=tuple(event_notes),
         correlations={f"{key:g}": count for key, count in sorted(_correlations(rows).items())},
         edited_copies=sum(bool(row.copy_of) for row in rows),
     )

@@ -39,6 +39,7 @@ SAMPLES_SHOWN = 24
 SAMPLES_PER_CLASS = 4
 SAMPLE_PX = 160
 LEFT_OUT_SHOWN = 20
+NOTES_SHOWN = 20
 CONFUSIONS_NAMED = 3
 UPRIGHT_FROM_CLASSES = 8
 """With this many classes or more, the column heads of the confusion matrix are vertical."""
@@ -131,6 +132,7 @@ def render(
             samples=_samples(metrics.labels, rows, load),
             left_out=[row for row in rows if row.part == LEFT_OUT],
             left_out_shown=LEFT_OUT_SHOWN,
+            notes_shown=NOTES_SHOWN,
             training_photos=sum(counts[Part.TRAIN] for counts in metrics.data.counts.values()),
             fine_tuned=metrics.best_epoch > 0,
             largest_change=max(changes.values(), default=0),

@@ -36,6 +36,7 @@ def data_set_of(labels: Sequence[str]) -> DataSet:
         events={label: {"train": 1390, "val": 30, "test": 29} for label in labels},
         places={label: {"train": 3, "val": 2, "test": 2} for label in labels},
         occasion_only={},
+        event_notes=(),
         correlations={"0.94": 4330, "0.997": 50},
         edited_copies=7,
     )

@@ -64,6 +64,14 @@ def test_unknown_places_are_said_with_the_way_to_give_them(bursts: Metrics) -> N
     assert "PLACE=folder" not in page_of(bursts).text
 
 
+def test_what_was_no_evidence_of_an_event_is_told_with_its_reason(bursts: Metrics) -> None:
+    assert "event_notes" not in page_of(bursts).fields
+    notes = tuple(f"the clock of camera {i} stood still: 7 photos" for i in range(23))
+    said = page_of(with_data(bursts, event_notes=notes)).fields["event_notes"]
+    assert notes[19] in said and notes[20] not in said
+    assert "and 3 more lines" in said
+
+
 def test_the_first_line_says_for_which_occasions_the_figures_of_a_class_hold(
     bursts: Metrics,
 ) -> None:
