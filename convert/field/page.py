@@ -13,7 +13,7 @@ from device.contract.provenance import OTHER
 from device.errors import PhotoError
 from device.workstation.conversion import Interval
 from device.workstation.templates import STYLES, environment
-from device.workstation.wording import counted
+from device.workstation.wording import counted, photos_in_events
 
 TEMPLATE = "field.html.j2"
 PICTURE_PX = 256
@@ -59,6 +59,7 @@ def render(record: FieldRecord, files: Mapping[str, Path]) -> str:
         days=days_of(record.photos),
         devices=sorted({photo.device for photo in record.photos}),
         counted=counted,
+        photos_in_events=photos_in_events,
         wrong_count=len(wrong),
         wrong=[Wrong(photo, _src(files[photo.path])) for photo in known],
         named=[Wrong(photo, _src(files[photo.path])) for photo in others],
