@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from device.workstation.training import Part
 
+MOST_HELD_OUT = 0.25
+"""Share of a class's events that may be in validation, and in test: an event counts once, so a
+class with one huge event must not learn from that one alone."""
 SHARES = dict(zip(Part, (0.70, 0.15, 0.15), strict=True))
 
 
@@ -52,14 +55,18 @@ def _fill(
 ) -> None:
     """Assign the events of one class; `sizes` has the photos of each."""
     remaining = target_counts(sum(sizes.values()))
+    most = max(1, round(MOST_HELD_OUT * len(sizes)))
+    room = {Part.TRAIN: len(sizes), Part.VAL: most, Part.TEST: most}
     order = sorted(
         sizes, key=lambda event: (event not in fixed, -sizes[event], _hash_order(event, seed))
     )
     for event in order:
         size = sizes[event]
         part = fixed.get(event) or max(
-            Part, key=lambda p: (_room_for(remaining[p], size), _shortfall(remaining[p], p))
+            (part for part in Part if room[part] > 0),
+            key=lambda p: (_room_for(remaining[p], size), _shortfall(remaining[p], p)),
         )
+        room[part] -= 1
         part_of[event] = part
         remaining[part] -= size
 

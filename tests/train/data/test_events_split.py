@@ -171,6 +171,14 @@ def test_the_largest_event_teaches_and_each_part_has_one(sizes: Sequence[int]) -
         assert min(photos[part] for part in Part) >= min(sizes)
 
 
+def test_a_class_with_one_huge_event_learns_from_others_too() -> None:
+    album, found = visits(3, [{0: 300}, *[{0: 5}] * 11, *[{1: 1}] * 20])
+    rows = [row for row in assign(album.photos, 0, found) if row.label == "class 0"]
+    events = {part: {row.group for row in rows if row.part == part} for part in Part}
+    assert len(events[Part.TRAIN]) == 6
+    assert len(events[Part.VAL]) == len(events[Part.TEST]) == 3
+
+
 def test_what_comes_of_the_shares_is_said() -> None:
     album, found = visits(1, [{0: 40}, {0: 3}, {0: 3}, *[{1: 1}] * 20])
     rows = assign(album.photos, 1, found)
