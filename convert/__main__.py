@@ -47,6 +47,7 @@ def export(options: argparse.Namespace) -> int:
 def verify(options: argparse.Namespace) -> int:
     """Compare Keras, float and int8 on the test part; fail if too much is lost."""
     from convert.commands.verify import VerifyInputs, require_shipping, verify_models
+    from convert.report.summary import new_places_line
     from convert.verify import comparison
 
     config = ConvertConfig(
@@ -61,9 +62,10 @@ def verify(options: argparse.Namespace) -> int:
     report = options.out.with_name(REPORT)
     inputs = VerifyInputs(options.training, options.models, report, config)
     verified = verify_models(inputs, show_progress=True)
-    table = comparison.table(verified.verification)
-    print(f"verification on the test part of {verified.data}\n\n{table}")
-    print(f"{verified.edge_tpu.summary}\nreport: {report}")
+    table, record = comparison.table(verified.verification), verified.record
+    print(f"verification on the test part of {record.data}\n\n{table}")
+    lines = [new_places_line(record), record.edge_tpu.summary, f"report: {report}"]
+    print("\n".join(filter(None, lines)))
     if verified.shipped_on_request:
         print("shipping it anyway, as requested; the manifest records that")
     require_shipping(verified)

@@ -25,7 +25,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.quiet import quiet_tensorflow
-from device.workstation.training import Part
+from device.workstation.training import Metrics, Part
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
@@ -52,11 +52,10 @@ class Verified:
     """What a verification found and wrote."""
 
     inputs: VerifyInputs
-    data: str
-    """One line on the photos."""
     verification: Verification
     evidence: "Evidence"
-    edge_tpu: EdgeTpuFigures
+    record: VerificationRecord
+    """The content of `verification.json`."""
 
     @property
     def shipped_on_request(self) -> bool:
@@ -69,7 +68,7 @@ class Verified:
         found = []
         if not self.verification.ships and not config.allow_regression:
             found.append(self._regression())
-        if self.edge_tpu.failures and not config.allow_cpu_operators:
+        if self.record.edge_tpu.failures and not config.allow_cpu_operators:
             found.append(self._cpu_operators())
         return found
 
@@ -83,7 +82,7 @@ class Verified:
         )
 
     def _cpu_operators(self) -> str:
-        failures = "; ".join(self.edge_tpu.failures[:OPERATORS_NAMED])
+        failures = "; ".join(self.record.edge_tpu.failures[:OPERATORS_NAMED])
         return (
             f"an Edge TPU would leave operators to the CPU: {failures}. ALLOW_CPU_OPERATORS=1 "
             "ships it anyway"
@@ -110,13 +109,11 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
             training.labels, test, gate, validation, occasion_only
         )
         evidence = _gather(models, test, validation, progress)
-    data, edge_tpu = training.metrics.data.description, _edge_tpu(models.exported, inputs)
-    verified = Verified(inputs, data, verification, evidence, edge_tpu)
-    record = _record(verified, models.exported, made_by)
+    record = _record(inputs, models, verification, evidence, made_by)
     # Beside the models: the bundle keeps the verification of its own model, whatever this one says.
     record.write(inputs.models / VERIFICATION)
     _write_report(inputs.report, page, training, record)
-    return verified
+    return Verified(inputs, verification, evidence, record)
 
 
 def require_shipping(verified: Verified) -> None:
@@ -162,17 +159,25 @@ def _edge_tpu(exported: Export, inputs: VerifyInputs) -> EdgeTpuFigures:
     return edgetpu.edge_tpu_figures(placements, compilation, allowed=allowed)
 
 
-def _record(verified: Verified, exported: Export, made_by: str) -> VerificationRecord:
+def _record(
+    inputs: VerifyInputs,
+    models: Models,
+    verification: Verification,
+    evidence: "Evidence",
+    made_by: str,
+) -> VerificationRecord:
     from convert.verify.record import verification_record
 
+    metrics, exported = models.training.metrics, models.exported
     return verification_record(
-        verified.verification,
-        verified.evidence,
-        verified.edge_tpu,
+        verification,
+        evidence,
+        _edge_tpu(exported, inputs),
         exported.models,
-        data=verified.data,
-        allow_regression=verified.inputs.config.allow_regression,
+        data=metrics.data.description,
+        allow_regression=inputs.config.allow_regression,
         commit=made_by,
+        new_places=metrics.new_places if isinstance(metrics, Metrics) else None,
     )
 
 

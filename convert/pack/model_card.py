@@ -9,7 +9,7 @@ from convert.tflite.flatbuffer import read_facts
 from convert.verify.confidence import MIN_EVENTS
 from device.workstation.conversion import ThresholdFigures, VerificationRecord
 from device.workstation.training import Metrics, PupilMetrics
-from device.workstation.wording import counted, paired_test, photos_in_events
+from device.workstation.wording import at_a_new_place, counted, paired_test, photos_in_events
 
 _CARD = """\
 ---
@@ -130,11 +130,7 @@ def _unknown(threshold: ThresholdFigures) -> str:
 def _new_places(v: VerificationRecord) -> str:
     if v.new_places_accuracy is None or v.new_places_interval is None:
         return ""
-    low, high = v.new_places_interval
-    return (
-        f"At a place without photos here expect {v.new_places_accuracy:.0%} of answers to be right "
-        f"(95% {low:.0%} to {high:.0%}). "
-    )
+    return f"A{at_a_new_place(v.new_places_accuracy, v.new_places_interval)[1:]}. "
 
 
 def _occasions(classes: Mapping[str, int]) -> str:

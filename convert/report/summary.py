@@ -11,7 +11,7 @@ from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
 from device.workstation.training import REPORT, TIMINGS, Timings
-from device.workstation.wording import counted, paired_test
+from device.workstation.wording import at_a_new_place, counted, paired_test
 
 
 def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
@@ -31,7 +31,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         ("made from", loaded.data),
         ("float top-1", _share(v.float_accuracy, v.float_accuracy_interval, v)),
         ("int8 top-1", _share(v.int8_accuracy, v.int8_accuracy_interval, v)),
-        *_new_places(v),
+        *([("", elsewhere)] if (elsewhere := new_places_line(v)) else []),
         ("int8 loses", f"{v.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
         ("agreement", f"{v.agreement:.2%}, {paired_test(v.n, v.events)} p = {v.mcnemar_p:.3f}"),
         ("unknown", threshold_line(threshold_of(loaded.manifest))),
@@ -66,12 +66,11 @@ def _share(value: float, interval: Sequence[float], v: Claims) -> str:
     return f"{value:.2%} (95% {interval[0]:.2%} to {interval[1]:.2%}, n = {n})"
 
 
-def _new_places(v: Claims) -> list[tuple[str, str]]:
-    """What to expect of int8 where no photo was taken, if that can be told."""
+def new_places_line(v: Claims) -> str:
+    """What to expect of int8 where no photo was taken; empty if that cannot be told."""
     if v.new_places_accuracy is None or v.new_places_interval is None:
-        return []
-    low, high = v.new_places_interval
-    return [("new places", f"expect {v.new_places_accuracy:.1%} (95% {low:.1%} to {high:.1%})")]
+        return ""
+    return at_a_new_place(v.new_places_accuracy, v.new_places_interval)
 
 
 def _invoke_p50_ms(classifier: Classifier, loaded: contract.Bundle) -> float:

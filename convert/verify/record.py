@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
-from device.workstation.conversion import EdgeTpuFigures, Verdict, VerificationRecord
+from device.workstation.conversion import EdgeTpuFigures, Interval, Verdict, VerificationRecord
+from device.workstation.training import NewPlaces
 
 
 def verification_record(
@@ -18,6 +19,7 @@ def verification_record(
     data: str,
     allow_regression: bool,
     commit: str,
+    new_places: NewPlaces | None = None,
 ) -> VerificationRecord:
     """The record for `verification.json`.
 
@@ -29,8 +31,10 @@ def verification_record(
         data: one line on the photos.
         allow_regression: whether the int8 model ships even if the gate fails.
         commit: the commit of this project that did the verification.
+        new_places: what training expects of the float network at new places.
     """
     v, judgement, quantization = verification, verification.judgement, verification.quantization
+    at_new_places = _at_new_places(new_places, quantization.loss_points / 100)
     return VerificationRecord(
         verdict=judgement.verdict,
         gate_n=judgement.n,
@@ -50,8 +54,8 @@ def verification_record(
         float_accuracy_interval=v.float32.interval,
         int8_accuracy=v.int8.value,
         int8_accuracy_interval=v.int8.interval,
-        new_places_accuracy=None,
-        new_places_interval=None,
+        new_places_accuracy=at_new_places[0],
+        new_places_interval=at_new_places[1],
         loss_points=quantization.loss_points,
         loss_interval_points=quantization.loss_interval_points,
         agreement=quantization.agreement.value,
@@ -75,3 +79,15 @@ def verification_record(
         threshold=evidence.threshold.threshold_figures(),
         evidence=evidence.evidence_figures(),
     )
+
+
+def _at_new_places(
+    expected: NewPlaces | None, loss: float
+) -> tuple[float, Interval] | tuple[None, None]:
+    """What to expect of int8, if it loses as much there as it does on the test part."""
+    if expected is None:
+        return None, None
+    value, low, high = (
+        min(max(share - loss, 0.0), 1.0) for share in (expected.accuracy, *expected.interval)
+    )
+    return value, (low, high)

@@ -22,6 +22,12 @@ def photos_in_events(n: int, events: int) -> str:
     return counted(n, events) if n != events else f"{n:,} photo{'s' if n != 1 else ''}"
 
 
+def at_a_new_place(accuracy: float, interval: tuple[float, float]) -> str:
+    """What to expect where no photo was taken; whole percent, for it is an estimate."""
+    low, high = interval
+    return f"at a new place expect {accuracy:.0%} (95% {low:.0%} to {high:.0%})"
+
+
 def paired_test(n: int, events: int) -> str:
     """The name of the test that compares two models on the same photos, for before "p = "."""
     return "McNemar" if n == events else "McNemar by event"

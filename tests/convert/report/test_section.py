@@ -100,7 +100,7 @@ def test_events_and_new_places_are_told_where_there_are_any(
     )
     assert "classified all 60 photos in 12 events of the test part" in said
     assert "McNemar's test by event: p" in said and "class n events float32" in said
-    assert "At a new place expect 66.0% (55.0% to 76.0%)." in said
+    assert "At a new place expect 66% (55% to 76%)." in said
 
 
 def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:

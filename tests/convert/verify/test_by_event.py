@@ -12,6 +12,7 @@ from convert.verify.comparison import Outputs
 from convert.verify.gate import Judgement
 from convert.verify.statistics import Labels, Probabilities
 from device.workstation.conversion import Verdict, VerificationRecord
+from device.workstation.training import NewPlaces
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.verified import evidence_of, record_of
 from tests.support.single_photos import singles
@@ -169,6 +170,22 @@ def test_events_stand_beside_all_numbers_of_photos() -> None:
 def test_single_photos_have_no_word_of_events() -> None:
     shown = comparison.table(comparison.compare_models(ABC, of_events([1] * 200), Gate()))
     assert "event" not in shown and "n = 200\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("lost", "low", "value", "high"), [(0, 0.55, 0.66, 0.98), (4, 0.53, 0.64, 0.96)]
+)
+def test_new_places_are_expected_to_lose_what_the_test_part_loses(
+    lost: int, low: float, value: float, high: float
+) -> None:
+    outputs = Outputs(*answers_of(200, lost), singles(200))
+    evidence = evidence_of(outputs, 0.5)
+    expected = NewPlaces(5, 40, 0.66, (0.55, 0.98), (), 0.7, None)
+    record = record_of(ABC, outputs, evidence, new_places=expected)
+    assert record.new_places_accuracy == pytest.approx(value)
+    assert record.new_places_interval == pytest.approx((low, high))
+    nothing = record_of(ABC, outputs, evidence)
+    assert nothing.new_places_accuracy is None and nothing.new_places_interval is None
 
 
 def test_a_class_has_intervals_by_event() -> None:

@@ -18,6 +18,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.shares import share_by_event
+from device.workstation.training import NewPlaces
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
@@ -60,6 +61,7 @@ def record_of(
     edge_tpu: EdgeTpuFigures = ON_EDGE_TPU,
     models: Mapping[str, bytes] | None = None,
     data: str = "some photos",
+    new_places: NewPlaces | None = None,
 ) -> VerificationRecord:
     """`verification.json` for these answers."""
     from convert.verify.record import verification_record
@@ -72,4 +74,5 @@ def record_of(
         data=data,
         allow_regression=False,
         commit="unknown",
+        new_places=new_places,
     )
