@@ -10,6 +10,7 @@ from convert.field.photos import TRAINED, TRAINED_EVENT, FieldPhoto
 from convert.field.words import number
 from device.contract import provenance
 from device.contract.bundle import Bundle
+from device.errors import one_line
 from device.workstation.events.listed import Occasion, read_occasions
 from device.workstation.records import RecordError
 from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord, Part
@@ -52,8 +53,10 @@ def read_trained(
     try:
         record = DataRecord.read(training / DATA)
         rows = _rows(training / SPLIT, read_occasions(training / EVENTS))
-    except (RecordError, OSError, csv.Error, KeyError, ValueError):
-        return Trained(problem=f"{training} is missing or damaged")
+    except RecordError as error:
+        return Trained(problem=str(error))
+    except (OSError, csv.Error, KeyError, ValueError) as error:
+        return Trained(problem=f"{training / SPLIT} is missing or damaged ({one_line(error)})")
     if record.data.fingerprint != bundle.manifest.get("data", {}).get("fingerprint"):
         return Trained(problem=f"{training} is of other photos than the bundle")
     used = [row for row in rows if row.used]
@@ -133,4 +136,4 @@ def doubts(judging: Sequence[FieldPhoto], trained: Trained, models: Collection[s
     if not trained.problem or not earlier:
         return []
     count = number(len(earlier), "photo")
-    return [f"{trained.problem}: {count} saved under another model may have trained this one"]
+    return [f"{count} saved under another model may have trained this one: {trained.problem}"]
