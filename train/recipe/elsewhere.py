@@ -1,14 +1,13 @@
 """From the photos of a training to what to expect at new places."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from device.workstation.training import NewPlaces, Part
-from train.curate.features import Backbone, backbone_features
 from train.data.split import Row
 from train.recipe.held_places import Flags, Sample
 from train.recipe.new_places import MIN_PLACES, estimate
@@ -18,7 +17,7 @@ FRAMES = (3, 2, 1)
 """Photos of an event that are looked at: as many as the most photos allow."""
 MAX_PHOTOS = 1800
 """So many take a minute on two cores."""
-CACHE_FOLDER = "places"
+FeaturesOf = Callable[[Sequence[Row]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -34,29 +33,25 @@ class _Seen:
 
 
 def new_places(
-    photos: Photos, hits: Mapping[Part, Flags], backbone: Backbone, cache: Path, seed: int
+    photos: Photos, hits: Mapping[Part, Flags], features: FeaturesOf, seed: int
 ) -> NewPlaces | None:
     """What to expect of a trained network at places that have no photo in the data.
 
     Args:
         photos: of all parts.
         hits: for validation and test, which photos the network classifies rightly.
-        backbone: the network before it was trained.
-        cache: folder; the features go into a folder in it.
+        features: gives those of the network before it was trained, (n, channels) of length 1.
         seed: of what is drawn at random.
 
     Returns:
         None with fewer than three known places; then nothing is computed.
-
-    Raises:
-        DataError: if a photo is missing or has changed since it was scanned.
     """
     seen = _chosen(_known(photos))
     if len({one.place for one in seen}) < MIN_PLACES:
         return None
     rows = [one.row for one in seen]
     sample = Sample(
-        features=backbone_features(rows, photos.folder, backbone, cache / CACHE_FOLDER),
+        features=features(rows),
         labels=np.array([photos.labels.index(row.label) for row in rows], np.int64),
         events=np.array([one.event for one in seen]),
         places=np.array([one.place for one in seen]),

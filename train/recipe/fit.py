@@ -4,7 +4,7 @@ import hashlib
 import resource
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -36,7 +36,7 @@ from device.workstation.training import (
     write_labels,
 )
 from train.artifacts import save_network
-from train.curate.features import Backbone
+from train.curate.features import Backbone, backbone_features
 from train.data.augment import view, views_digest
 from train.data.listed import listed
 from train.data.split import Row
@@ -57,6 +57,8 @@ from train.stamps import code_digest
 
 PREDICT_BATCH = 32
 CACHE_FOLDER = "cache"
+PLACES_FOLDER = "places"
+"""In that folder: features for what to expect at new places."""
 VIEWS_CODE = (*FROZEN_CODE, *(f"train/data/{name}.py" for name in ("augment", "listed")))
 """Source files that may change activations."""
 FIT_CODE = (
@@ -301,8 +303,13 @@ def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -
 def _new_places(training: _Training, hits: Mapping[Part, Flags]) -> NewPlaces | None:
     config = training.config
     backbone = Backbone(config.architecture, training.convolutions, config.preprocessing)
+    cache = training.cache / PLACES_FOLDER
+
+    def features(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+        return backbone_features(rows, training.photos.folder, backbone, cache)
+
     with training.watch.step("new_places"):
-        return new_places(training.photos, hits, backbone, training.cache, config.seed)
+        return new_places(training.photos, hits, features, config.seed)
 
 
 def _write(training: _Training, metrics: Metrics, made_by: str) -> None:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from device.workstation.measures import NORMAL_95
 from device.workstation.training import AtPlaces, NewPlaces
-from device.workstation.weights import event_weights
+from device.workstation.weights import event_weights, weighted_mean
 from train.recipe.held_places import (
     Cells,
     Flags,
@@ -69,7 +69,8 @@ def _estimate(sample: Sample, teach: Flags, hits: Flags, seed: int) -> NewPlaces
     elsewhere = hits_by_place(small, seed)
     gain, gain_error = _gain(small, teach, hits)
     points = _measured(small, over, elsewhere, seed)
-    decline = Decline.through(points, over.mean(hits_by_event(small, seed)))
+    known = weighted_mean(hits_by_event(small, seed), event_weights(sample.events.tolist()))
+    decline = Decline.through(points, known)
     share = decline.accuracy(places) + gain
     half = float(np.hypot(_reach(over, elsewhere), NORMAL_95 * gain_error))
     return NewPlaces(
@@ -79,7 +80,7 @@ def _estimate(sample: Sample, teach: Flags, hits: Flags, seed: int) -> NewPlaces
         interval=(_within(share - half), _within(share + half)),
         curve=tuple(AtPlaces(n, _within(accuracy + gain)) for n, accuracy in points),
         twice=_within(decline.accuracy(2 * places) + gain),
-        enough=decline.enough(places),
+        enough=decline.enough(),
     )
 
 
@@ -147,7 +148,7 @@ class Decline:
     known: float
     """Accuracy at places that teach."""
     gap: float
-    """At `places`."""
+    """At new ones, if `places` teach; below 0 where new ones are better by chance."""
     places: int
     power: float
 
@@ -155,25 +156,29 @@ class Decline:
     def through(cls, points: Sequence[tuple[int, float]], known: float) -> "Decline":
         """The decline that a curve of (places, accuracy at new ones) shows.
 
-        It goes through the last point, the surest one. Too steep or too flat a power is chance.
+        The curve ends at one place fewer than there are. That one place shrinks the gap by its
+        share in the places; over more of them the curve decides, but not too steep or too flat a
+        power, which is chance.
         """
         places, accuracy = points[-1]
+        gap = known - accuracy
+        gap *= places / (places + 1) if gap > 0 else 1
         gaps = [(n, known - share) for n, share in points if known - share > CLOSED / 2]
         power = USUAL_POWER
         if len(gaps) > 2:
             sizes, heights = np.log(np.array(gaps)).T
             power = float(np.clip(-np.polyfit(sizes, heights, 1)[0], *POWERS))
-        return cls(known, known - accuracy, places, power)
+        return cls(known, gap, places + 1, power)
 
     def accuracy(self, places: int) -> float:
-        """At a new place, if this many teach; a gap that is no gap stays as it is."""
+        """At a new place, if this many teach, at least as many as now."""
         if self.gap <= 0:
             return self.known - self.gap
         return float(self.known - self.gap * (self.places / places) ** self.power)
 
-    def enough(self, places: int) -> int | None:
-        """From how many places on the gap is closed; None if far beyond the present `places`."""
+    def enough(self) -> int | None:
+        """From how many places on the gap is closed; None if far beyond the present ones."""
         if self.gap <= CLOSED:
-            return places
+            return self.places
         number = self.places * (self.gap / CLOSED) ** (1 / self.power)
-        return max(places, round(number)) if number <= FURTHEST * places else None
+        return round(number) if number <= FURTHEST * self.places else None

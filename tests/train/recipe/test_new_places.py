@@ -1,6 +1,8 @@
 """What to expect at a new place is told from the places that there are, and from three on."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
 from device.workstation.training import NewPlaces, Part
-from train.curate.features import Backbone
 from train.data.split import Row
-from train.network.backbone import Architecture
 from train.recipe.elsewhere import new_places
 from train.recipe.held_places import Sample, cells, hits_by_event, taught
 from train.recipe.new_places import Decline, estimate
@@ -135,9 +134,11 @@ def test_any_places_and_events_give_shares(seed: int, places: int, events: int) 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(2, 50))
 def test_more_places_are_never_expected_to_be_worse(known: float, last: float, n: int) -> None:
     decline = Decline.through([(1, last / 2), (n, last)], known)
-    assert decline.accuracy(2 * n) >= decline.accuracy(n)
-    enough = decline.enough(n)
-    if enough is not None and known > last:
+    steps = [last, decline.accuracy(n + 1), decline.accuracy(2 * n + 2), max(known, last)]
+    assert all(before <= after + 1e-9 for before, after in pairwise(steps))
+    enough = decline.enough()
+    if enough is not None:
+        assert enough > n
         assert decline.accuracy(enough) >= known - 0.05
 
 
@@ -148,14 +149,18 @@ def test_a_class_that_only_one_place_has_is_asked_about_and_not_dropped() -> Non
     assert result.accuracy < 0.75
 
 
-def test_with_fewer_than_three_places_nothing_is_expected(tmp_path: Path) -> None:
+def test_with_fewer_than_three_places_nothing_is_expected() -> None:
     sample = World(2, background=0.5, home=0.0).sample(40, range(2))
     teach = np.arange(40) < 30
     assert estimate(sample, teach, np.ones(10, bool), 0) is None
-    # Without three places no network is run, either: this one has no weights.
-    backbone = Backbone(Architecture(), [], Preprocessing())
+
+
+def test_without_known_places_no_network_is_run(tmp_path: Path) -> None:
+    def features(rows: Sequence[Row]) -> np.ndarray:
+        raise AssertionError("nobody needs them")
+
     rows = {part: [Row(f"a/{part}.jpg", "a", part, "00", "00", "")] for part in Part}
     listed = {f"a/{part}.jpg": Occasion("00", "") for part in Part}
     photos = Photos(tmp_path, ("a", "b"), rows, listed)
     hits = {part: np.ones(1, bool) for part in (Part.VAL, Part.TEST)}
-    assert new_places(photos, hits, backbone, tmp_path, 0) is None
+    assert new_places(photos, hits, features, 0) is None
