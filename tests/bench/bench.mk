@@ -19,6 +19,9 @@ bench-train: $(SPLIT) $(WEIGHTS_READY) ## compare training with two common recip
 bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photos
 	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
 
+bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, on worlds of fixed cameras
+	@$(PY) -m tests.bench.honesty --weights $(BUILD)/weights --out $(BUILD)/bench/honesty
+
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on networks of BUILDS
 	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench

@@ -141,7 +141,9 @@ def judge(world: Known, seed: int) -> Outcome:
         places=len({one.place for one in truth}),
         found_places=len({row.place for row in used} - {""}),
         same=Claim(share.accuracy, share.interval, *_true(world, model, labels, SAME)),
-        new=said and Claim(said.accuracy, said.interval, *_true(world, model, labels, NEW)),
+        new=None
+        if said is None
+        else Claim(said.accuracy, said.interval, *_true(world, model, labels, NEW)),
     )
 
 

@@ -1,0 +1,92 @@
+"""`python -m tests.bench.honesty`: render worlds, judge them, write a page and a record."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from device.console import guarded
+from device.files import write_text
+from device.workstation.quiet import quiet_tensorflow
+from tests.bench.honesty import full
+from tests.bench.honesty.judge import Known, Outcome, Shot, judge, shots
+from tests.bench.honesty.summary import Findings
+from tests.bench.honesty.worlds import FLOWERS, WORLDS, render, world
+from train.network.fetch_weights import fetch_weights
+
+PAGE, RECORD = "honesty.html", "honesty.json"
+SEEDS = 3
+"""Splits of every world: a single test part is a matter of luck."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.honesty", description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="has flowers/")
+    parser.add_argument("--weights", type=Path, default=Path("build/weights"))
+    parser.add_argument("--out", type=Path, default=Path("build/bench/honesty"))
+    parser.add_argument("--worlds", type=int, default=WORLDS)
+    parser.add_argument(
+        "--full",
+        type=int,
+        nargs="*",
+        default=full.SEEDS,
+        metavar="SEED",
+        help="worlds for the default recipe; none: leave it out",
+    )
+    options = parser.parse_args(arguments)
+    return guarded(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print the table, write page and record."""
+    flowers = options.shared / "flowers"
+    missing = [name for name in FLOWERS if not (flowers / name).is_dir()]
+    if missing:
+        print(f"skipped: {flowers} has no folder {missing[0]!r}, which subjects are cut from")
+        return 0
+    options.out.mkdir(parents=True, exist_ok=True)
+    outcomes = linear(options.worlds, flowers, options.weights, options.out)
+    trained = full.outcomes(options.full, options.shared, options.weights, options.out)
+    found = Findings.of(outcomes, trained)
+    write_text(options.out / RECORD, json.dumps(asdict(found), indent=1) + "\n")
+    write_text(options.out / PAGE, found.page())
+    print(f"{found.table()}\npage: {options.out / PAGE}")
+    return 0
+
+
+def linear(worlds: int, flowers: Path, weights: Path, out: Path) -> list[Outcome]:
+    """Worlds judged with a linear classifier on frozen features."""
+    roots = [out / f"{number:02d}" for number in range(worlds)]
+    for number, root in enumerate(roots):
+        render(world(number), flowers, root)
+    taken = shots(roots)
+    features = _features(taken, out, weights)
+    result = []
+    for number, root in enumerate(roots):
+        known = Known.read(root, world(number).clock == "right", taken, features)
+        with threadpool_limits(1):
+            result += [judge(known, seed) for seed in range(SEEDS)]
+        print(f"world {number}: {len(known.photos)} photos judged", file=sys.stderr)
+    return result
+
+
+def _features(
+    taken: Sequence[Shot], folder: Path, weights: Path
+) -> Mapping[str, npt.NDArray[np.float32]]:
+    with quiet_tensorflow():
+        from train.curate.features import frozen_features
+
+    path = fetch_weights(weights) if weights.is_dir() else weights
+    rows = frozen_features(taken, folder, str(path), folder / "cache")
+    return dict(zip((shot.sha256 for shot in taken), rows, strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

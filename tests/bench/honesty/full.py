@@ -1,0 +1,90 @@
+"""The default recipe on whole worlds, by the commands that `make` uses; minutes for each."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from device import child
+from device.contract.bundle import load
+from device.inference.classifier import Classifier
+from device.workstation.conversion import VERIFICATION, VerificationRecord
+from device.workstation.events.listed import read_occasions
+from device.workstation.training import EVENTS, LEFT_OUT
+from tests.bench.honesty.judge import NEW, SAME, TRAIN, Claim, Outcome
+from train.data.split import read_csv
+from train.errors import TrainingError
+
+SEEDS = (7, 8, 9)
+WORLD = "cases/26-events/world.py"
+
+
+def outcomes(seeds: Sequence[int], shared: Path, weights: Path, out: Path) -> list[Outcome]:
+    """What the default recipe reports of some worlds beside the truth; a bundle is kept."""
+    if seeds and not (shared / WORLD).exists():
+        print(f"default recipe skipped: {shared / WORLD} is not there", file=sys.stderr)
+        return []
+    return [_outcome(seed, shared, weights, out) for seed in seeds]
+
+
+def _outcome(seed: int, shared: Path, weights: Path, out: Path) -> Outcome:
+    root, build = out / f"world{seed}", out / f"build{seed}"
+    if not (root / NEW).exists():
+        _run(str(shared / WORLD), str(root), str(seed), str(shared / "flowers"))
+    if not (build / "bundle").exists():
+        _build(root, build, weights)
+    record = VerificationRecord.read(build / "bundle" / VERIFICATION)
+    new = None
+    if record.new_places_accuracy is not None and record.new_places_interval is not None:
+        claim = (record.new_places_accuracy, record.new_places_interval)
+        new = Claim(*claim, *_true(build, root / NEW))
+    claimed = (record.int8_accuracy, record.int8_accuracy_interval)
+    same = Claim(*claimed, *_true(build, root / SAME))
+    return _counted(f"world{seed}", build, same, new)
+
+
+def _build(root: Path, build: Path, weights: Path) -> None:
+    training, models = str(build / "train"), str(build / "convert")
+    _run("-m", "train", "data", "--data", str(root / TRAIN), "--out", training)
+    _run("-m", "train", "fit", "--weights", str(weights), "--out", training)
+    _run("-m", "convert", "export", "--training", training, "--out", models)
+    bundle = ("--training", training, "--models", models, "--out", str(build / "bundle"))
+    _run("-m", "convert", "verify", *bundle, "--allow-regression", "--allow-cpu-operators")
+    _run("-m", "convert", "bundle", *bundle)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(
+        child.command(*command), stdout=sys.stderr, env=child.environment(), check=False
+    )
+    if done.returncode:
+        raise TrainingError(f"{' '.join(command)} failed; see above")
+
+
+def _true(build: Path, folder: Path) -> tuple[float, int]:
+    """The share of the photos of a folder that int8 classifies rightly, and how many there are."""
+    classifier = Classifier.from_bundle(load(build / "bundle"))
+    photos = sorted(folder.rglob("*.jpg"))
+    right = [classifier.classify_file(photo).label == photo.parent.name for photo in photos]
+    return float(np.mean(right)), len(photos)
+
+
+def _counted(name: str, build: Path, same: Claim, new: Claim | None) -> Outcome:
+    """Events and places are in the names of this world's photos."""
+    rows = [row for row in read_csv(build / "train" / "split.csv") if row.part != LEFT_OUT]
+    occasions = read_occasions(build / "train" / EVENTS)
+    events = {row.path: row.path.rsplit("_", 1)[0] for row in rows}
+    sides = {(events[row.path], row.part) for row in rows}
+    return Outcome(
+        world=name,
+        exif=True,
+        events=len(set(events.values())),
+        found_events=len({row.group for row in rows}),
+        torn=len(sides) - len(set(events.values())),
+        places=len({Path(row.path).name.split("_")[0] for row in rows}),
+        found_places=len({occasions[row.path].place for row in rows} - {""}),
+        same=same,
+        new=new,
+    )
