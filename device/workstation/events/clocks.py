@@ -28,6 +28,9 @@ _FEW_TURNS = 0.02
 """Share of a camera's photos at which the clock may go back. More often than that, it is the file
 names that are not in the order of time."""
 _LEAST_IN_ORDER = 12
+_MOST_AT_MIDNIGHT = 0.01
+"""Share of a camera's photos at midnight to the second, up to which its times have hours: a night
+with a photo each second has one at midnight."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,9 @@ def _no_evidence(seconds: npt.NDArray[np.float64]) -> list[tuple[str, npt.NDArra
     first_hour = _since_new_year(seconds) < HOUR_S
     midnight = ~first_hour & (seconds % DAY_S == 0)
     noon = seconds % DAY_S == DAY_S / 2
-    date_only = midnight | (noon & (noon.mean() > 1 / 2) & (len(seconds) > 2))
+    date_only = (midnight & (midnight.mean() > _MOST_AT_MIDNIGHT)) | (
+        noon & (noon.mean() > 1 / 2) & (len(seconds) > 2)
+    )
     usual = known & ~first_hour & ~date_only
     counts = Counter(seconds[usual].tolist())
     standing = usual & np.array([counts[second] > MOST_A_SECOND for second in seconds.tolist()])

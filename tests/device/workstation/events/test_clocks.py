@@ -47,6 +47,13 @@ def test_the_order_of_the_photos_changes_no_event(order: list[int]) -> None:
     assert sorted(sorted(order[i] for i in event) for event in found) == [[0, 1, 2], [3, 4], [5]]
 
 
+def test_an_event_goes_on_past_midnight() -> None:
+    midnight = NOON // 86400 * 86400
+    moments = [trap(midnight + i) for i in range(-100, 100)]
+    assert events(moments) == [list(range(200))]
+    assert not clocks(moments).notes
+
+
 def test_two_cameras_at_one_time_are_two_events() -> None:
     assert events([trap(NOON, "a"), trap(NOON + 1, "b")]) == [[0], [1]]
 
