@@ -32,7 +32,8 @@ def advise(
 ) -> tuple[str, ...]:
     """Sentences that say what to do, the most useful first."""
     found = (
-        *_more_events(judgement, figures.right, len(days_of(photos))),
+        *_more_events(judgement, promised, figures.right, len(days_of(photos))),
+        *_new_places(judgement),
         *_odd_devices(figures.by_device),
         *_odd_days(figures.by_day),
         *_other_answers(photos),
@@ -45,10 +46,21 @@ def advise(
     return found or ("Nothing to do. Sort new photos of random moments later, and look again.",)
 
 
-def _more_events(judgement: Judgement, right: Figure | None, days: int) -> Iterator[str]:
+def _new_places(judgement: Judgement) -> Iterator[str]:
+    lower, kept = FieldVerdict.LOWER, FieldVerdict.AS_PROMISED
+    if judgement.verdict is lower and judgement.new_places is kept:
+        yield (
+            "No device here took training photos, and what was promised for new places is kept: "
+            "photos of these places in the training data close the gap."
+        )
+
+
+def _more_events(
+    judgement: Judgement, promised: Promise, right: Figure | None, days: int
+) -> Iterator[str]:
     if judgement.verdict is not FieldVerdict.NOT_ENOUGH:
         return
-    needed = events_needed(right, judgement.accuracy, judgement.interval)
+    needed = events_needed(right, promised.accuracy, promised.interval)
     if needed is None:
         yield (
             "The promise itself rests on too few photos: photograph more occasions, build the "

@@ -103,7 +103,7 @@ def field_record(
         event_s=setting.event_s,
         verdict=judgement.verdict,
         verdict_line=judgement.line,
-        at_new_places=judgement.at_new_places,
+        new_places_verdict=judgement.new_places,
         promised=promised,
         figures=figures,
         advice=advise(judgement, promised, figures, photos),

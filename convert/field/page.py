@@ -11,7 +11,6 @@ from device.contract.photos import decode, pixels, read_photo
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER
 from device.errors import PhotoError
-from device.workstation.conversion import Interval
 from device.workstation.templates import STYLES, environment
 from device.workstation.wording import counted, photos_in_events
 
@@ -54,7 +53,7 @@ def render(record: FieldRecord, files: Mapping[str, Path]) -> str:
     return templates.get_template(TEMPLATE).render(
         r=record,
         heading=HEADINGS[record.verdict],
-        promised=_promised(record),
+        promised=record.promised.interval,
         other=OTHER,
         days=days_of(record.photos),
         devices=sorted({photo.device for photo in record.photos}),
@@ -66,12 +65,6 @@ def render(record: FieldRecord, files: Mapping[str, Path]) -> str:
         confusions_shown=CONFUSIONS_SHOWN,
         names_shown=NAMES_SHOWN,
     )
-
-
-def _promised(record: FieldRecord) -> Interval:
-    """The interval that the verdict compares with."""
-    new = record.promised.new_places_interval
-    return new if record.at_new_places and new is not None else record.promised.interval
 
 
 def _at(share: float) -> str:

@@ -157,8 +157,8 @@ class FieldRecord(Record):
     """Photos of one device with gaps of at most this are one event."""
     verdict: FieldVerdict
     verdict_line: str
-    at_new_places: bool
-    """Whether the verdict compares with the promise for new places."""
+    new_places_verdict: FieldVerdict | None
+    """On the promise for new places; None if there is none, or a device took training photos."""
     promised: Promise
     figures: Figures
     advice: tuple[str, ...]

@@ -50,12 +50,9 @@ class Judgement:
     """A verdict with the line that says it."""
 
     verdict: FieldVerdict
+    new_places: FieldVerdict | None
+    """The verdict on the promise for new places; None if that does not apply."""
     line: str
-    accuracy: float
-    """What was promised."""
-    interval: Interval
-    at_new_places: bool
-    """Whether that is the promise for new places."""
 
 
 def judge(
@@ -67,18 +64,16 @@ def judge(
         seen: accuracy on photos of known classes.
         promised: by the bundle.
         days: on which these photos were taken; 0 if no clock tells.
-        new_places: whether the photos are of places that training knows nothing of. If the bundle
-            promises something for those, that is what counts.
+        new_places: whether the photos may be of places that training knows nothing of. Then what
+            was promised for those is looked at, too.
     """
-    accuracy, interval, where = promised.accuracy, promised.interval, "promised"
-    new, new_interval = promised.new_places_accuracy, promised.new_places_interval
-    is_new = False
-    if new_places and new is not None and new_interval is not None:
-        is_new = True
-        accuracy, interval, where = new, new_interval, "promised for new places"
-    verdict = verdict_of(seen, accuracy, interval)
-    line = f"{where} {_range(interval)}%, {_seen(seen, days)}: {verdict}"
-    return Judgement(verdict, line, accuracy, interval, is_new)
+    verdict = verdict_of(seen, promised.accuracy, promised.interval)
+    line = f"promised {_range(promised.interval)}%, {_seen(seen, days)}: {verdict}"
+    accuracy, interval = promised.new_places_accuracy, promised.new_places_interval
+    if not new_places or accuracy is None or interval is None:
+        return Judgement(verdict, None, line)
+    other = verdict_of(seen, accuracy, interval)
+    return Judgement(verdict, other, f"{line} (for new places {_range(interval)}%: {other})")
 
 
 def verdict_of(seen: Figure | None, promised: float, interval: Interval) -> FieldVerdict:

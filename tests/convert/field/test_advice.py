@@ -7,7 +7,7 @@ from convert.field.advice import advise
 from convert.field.figures import figures_of
 from convert.field.record import JudgedPhoto
 from convert.field.words import judge
-from tests.convert.field.fieldwork import PROMISE, judged
+from tests.convert.field.fieldwork import PROMISE, judged, promise
 
 
 def advice(photos: Sequence[JudgedPhoto]) -> str:
@@ -73,3 +73,12 @@ def test_a_device_that_answers_otherwise_with_the_same_model_is_told() -> None:
     assert "Nothing to do." in advice(same)
     other = [replace(p, named="green") if n % 5 == 0 else p for n, p in enumerate(same)]
     assert "named only 80% of these photos as this computer does" in advice(other)
+
+
+def test_where_only_the_promise_for_new_places_is_kept_their_photos_are_to_train() -> None:
+    photos = [judged(n, right=n % 10 < 7, day=n // 10) for n in range(90)]
+    both = promise(new_places_accuracy=0.7, new_places_interval=(0.6, 0.8))
+    figures = figures_of(photos)
+    for new in (True, False):
+        said = advise(judge(figures.right, both, 9, new_places=new), both, figures, photos)
+        assert any("photos of these places in the training data" in line for line in said) == new

@@ -37,13 +37,14 @@ def test_the_line_says_promise_and_figure_and_how_much_is_behind_it() -> None:
     assert nothing.verdict is OPEN and "seen no photo of a known class" in nothing.line
 
 
-def test_at_places_that_training_did_not_know_the_promise_for_new_places_counts() -> None:
+def test_at_places_that_training_did_not_know_both_promises_are_looked_at() -> None:
     both = promise(new_places_accuracy=0.66, new_places_interval=(0.55, 0.76))
     new, same = (judge(seen(0.7, 96), both, 9, new_places=there) for there in (True, False))
-    assert new.verdict is KEPT and new.line.startswith("promised for new places 55-76%, seen 70%")
-    assert same.verdict is LOWER and same.line.startswith("promised 81-92%")
-    without = judge(seen(0.7, 96), PROMISE, 9, new_places=True)
-    assert without.verdict is LOWER and not without.at_new_places
+    assert (new.verdict, new.new_places) == (LOWER, KEPT)
+    assert new.line.endswith("lower than promised (for new places 55-76%: as promised)")
+    assert (same.verdict, same.new_places) == (LOWER, None)
+    assert new.line.startswith(same.line)
+    assert judge(seen(0.7, 96), PROMISE, 9, new_places=True).new_places is None
 
 
 def test_both_intervals_count_in_the_difference() -> None:
