@@ -1,5 +1,8 @@
 """The verdict: lower than promised, as promised, or not enough events to tell."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
 
 from convert.field.record import FieldVerdict
@@ -68,3 +71,17 @@ def test_photos_that_tell_less_take_more_events_and_a_vague_promise_is_never_tol
     few, many = (events_needed(it, 0.87, (0.81, 0.92)) for it in (bursts, weighed))
     assert few is not None and many is not None and many == pytest.approx(2 * few, abs=2)
     assert events_needed(bursts, 0.8, (0.3, 0.99)) is None
+
+
+@pytest.mark.parametrize("events", [20, 40, 100])
+@pytest.mark.parametrize("promised", [0.87, 0.94])
+def test_a_kept_promise_is_rarely_called_lower_and_a_large_drop_rarely_kept(
+    promised: float, events: int
+) -> None:
+    rng, verdicts = np.random.default_rng(0), {0.0: Counter[str](), 0.15: Counter[str]()}
+    for drop, counts in verdicts.items():
+        for said, field in rng.binomial((150, events), (promised, promised - drop), (1000, 2)):
+            found = verdict_of(seen(field / events, events), said / 150, wilson(said / 150, 150))
+            counts[found] += 1
+    assert verdicts[0.0][LOWER] <= 60
+    assert verdicts[0.15][KEPT] <= 80
