@@ -19,7 +19,7 @@ from tests.device.camera.watching import QUICK, Watching
 from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
 from tests.support.peers.rtsp_camera import rtsp_camera
 from tests.support.pictures import RULES, picture
-from tests.support.timing import Stopwatch, eventually, slowdown
+from tests.support.timing import Stopwatch, eventually
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_frames_are_back_soon_after_the_camera_returns(
         time.sleep(1.2)
         seen = len(watching.frames)
         camera.plug_in()
-        assert eventually(lambda n=seen: len(watching.frames) > n) < 5 * slowdown()  # type: ignore[misc]
+        eventually(lambda n=seen: len(watching.frames) > n, within_s=5)  # type: ignore[misc]
         assert watching.status.reconnects_total == times
         assert watching.status.state == "streaming"
 
@@ -77,7 +77,7 @@ def test_a_stream_that_stalls_is_counted_and_opened_anew(
     watching = watch(lambda: HttpCamera(camera.url, patient))
     eventually(lambda: watching.frames)
     camera.frame = lambda: None
-    assert eventually(lambda: watching.status.stalls_total == 1) < 3 * slowdown()
+    eventually(lambda: watching.status.stalls_total == 1, within_s=3)
     assert watching.status.state == "lost" and "no frame for 0.6 s" in watching.status.problem
     seen = len(watching.frames)
     camera.frame = lambda: jpeg(1)
@@ -150,7 +150,7 @@ def test_rtsp_is_seen_from_its_first_key_frame_and_comes_back(
         camera.label = 2
         seen = len(watching.frames)
         camera.plug_in()
-        assert eventually(lambda: len(watching.frames) > seen) < 5 * slowdown()
+        eventually(lambda: len(watching.frames) > seen, within_s=5)
         last = watching.frames[-1].picture
         assert last is not None and last[40:56, 50:60, 2].mean() > 120
         camera.silent = True

@@ -165,7 +165,7 @@ def test_a_slow_model_sees_new_frames_and_none_that_waited_for_it(
     monkeypatch.setattr(model.classifier, "invoke", slow)
     capture = LiveCapture(lambda: Scene(forever(0)), CameraConfig(), Telemetry())
     thread, sink, *_ = start(capture)
-    eventually(lambda: len(sink.seen) > 14)
+    eventually(lambda: len(sink.seen) > 14, within_s=10 + 20 * busy_s)
     thread.close()
     capture.close()
     seen = sink.seen[4:]

@@ -15,7 +15,7 @@ from device.telemetry.counters import Telemetry
 from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
 from device.telemetry.status import Status
 from tests.support.pictures import LABELS, picture
-from tests.support.timing import slowdown
+from tests.support.timing import Patience
 
 MODEL = ModelInfo(
     name="tiny",
@@ -108,10 +108,9 @@ def publish_until(
     sink: Sink, condition: Callable[[], Any], sights: Callable[[int], Observation] = sight
 ) -> None:
     """Give a sink frames, pictures only when it wants them, until something holds."""
-    started_s, number = time.monotonic(), 0
+    patience, number = Patience(10), 0
     while not condition():
-        past_s = time.monotonic() - started_s
-        assert past_s < 10 or past_s < 10 * slowdown(), "it did not happen in time"
+        assert not patience.exhausted, "it did not happen in time"
         observation = sights(number)
         wanted = sink.wants_pictures
         sink.publish(observation if wanted else replace(observation, picture=None, class_map=None))

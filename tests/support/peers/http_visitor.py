@@ -68,8 +68,11 @@ def parts(headers: Any, body: bytes) -> tuple[dict[str, Any], bytes]:
 
 def shown(page: Web, visitor: Visitor, crowd: ThreadPoolExecutor, **more: Any) -> dict[str, Any]:
     """What a visitor sees next, while frames come."""
-    answer = crowd.submit(visitor.live)
-    publish_until(page, answer.done, lambda number: sight(number, **more))
-    status, headers, body = answer.result()
+    status = 204
+    # "Nothing new yet", on a busy machine: a browser asks again.
+    while status == 204:
+        answer = crowd.submit(visitor.live)
+        publish_until(page, answer.done, lambda number: sight(number, **more))
+        status, headers, body = answer.result()
     assert status == 200
     return parts(headers, body)[0]
