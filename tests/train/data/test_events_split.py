@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.workstation.events.listed import Occasion
+from device.workstation.events.moments import Moment
 from device.workstation.training import LEFT_OUT, Part
 from tests.train.data.test_split import SEEDS, Album, parts_by_path
 from train.data.blocks import MIN_EVENTS
@@ -22,6 +23,8 @@ from train.data.record import describe, table
 from train.data.split import Row, assign, to_csv
 from train.errors import DataError
 
+NOON = 1_714_564_807
+"""Seconds since 1970."""
 SINGLE_PHOTOS = {
     0: ((3, 4, 5), "4cc4702f00c41f8315187849fde6e54cf11ef7b5a742386ad7ccd85c691d0172"),
     1: ((6, 7, 3), "77ec8a79aef6c11e7f18f9e229eb59fa298cbdb13e27fd2ef4c412dcd8cdca4f"),
@@ -122,6 +125,24 @@ def test_no_event_is_in_two_parts_unless_a_class_has_only_one_or_two(
     for event, sides in parts.items():
         assert len(sides) == 1 or labels[event] & few
     assert all(row.label in few for row in rows if row.part == LEFT_OUT)
+
+
+@settings(max_examples=50)
+@given(SEEDS, EVENTS, st.integers(1, 60))
+def test_events_by_the_clock_are_divided_like_those_of_a_list(
+    seed: int, events: list[Mapping[int, int]], gap_s: int
+) -> None:
+    album, found = visits(seed, events)
+    for number, photo in enumerate(album.photos):
+        visit = int(found.listed[photo.path].event.split()[1])
+        # The photos of a visit follow one another; an hour lies between two visits at the least.
+        moment = Moment("Trap no. 7", unique=True, seconds=NOON + 90_001 * visit + gap_s * number)
+        album.photos[number] = replace(photo, moment=moment)
+    by_list, by_clock = assign(album.photos, seed, found), assign(album.photos, seed)
+    assert [row.group for row in by_clock] == [row.group for row in by_list]
+    few = {label for label, own in classes_of(events).items() if len(own) < MIN_EVENTS}
+    for one, other in zip(by_clock, by_list, strict=True):
+        assert one.part == other.part or one.label in few
 
 
 @settings(max_examples=100)
