@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from device.workstation.training import DataSet, Part
 
+Cells = tuple[int, ...]
+"""Counts by part."""
+
 
 @dataclass(frozen=True)
 class FewOccasions:
@@ -26,28 +29,21 @@ class Occasions:
     """Whether some events have more than one photo."""
     places: bool
     """Whether a place is known."""
-    rows: tuple[tuple[str, tuple[int, ...]], ...]
-    """For each class its events by part, then, if known, its places by part."""
+    tables: tuple[tuple[str, tuple[tuple[str, Cells], ...]], ...]
+    """What is counted, and its counts by class and part; nothing that goes without saying."""
 
     @classmethod
     def of(cls, data: DataSet) -> "Occasions":
         """Of the data that a network was made from."""
-        places = any(any(_cells(counts)) for counts in data.places.values())
-        rows = tuple(
-            (label, _cells(data.events[label]) + (_cells(data.places[label]) if places else ()))
-            for label in data.events
+        photos, events, places = (
+            tuple((label, tuple(parts[part] for part in Part)) for label, parts in counts.items())
+            for counts in (data.counts, data.events, data.places)
         )
-        few = tuple(
-            FewOccasions(label, len(Part) - more, more)
-            for label, more in data.occasion_only.items()
-        )
-        return cls(few, _fewer(data), places, rows)
+        known = any(any(cells) for _, cells in places)
+        shown = {"Events": events} if known or events != photos else {}
+        shown |= {"Places": places} if known else {}
+        return cls(_few(data.occasion_only), events != photos, known, tuple(shown.items()))
 
 
-def _cells(counts: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(counts[part] for part in Part)
-
-
-def _fewer(data: DataSet) -> bool:
-    """Whether a class has fewer events than photos in some part."""
-    return any(_cells(data.events[label]) != _cells(data.counts[label]) for label in data.counts)
+def _few(missing: Mapping[str, int]) -> tuple[FewOccasions, ...]:
+    return tuple(FewOccasions(label, len(Part) - more, more) for label, more in missing.items())
