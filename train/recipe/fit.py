@@ -37,7 +37,7 @@ from device.workstation.training import (
 )
 from train.artifacts import save_network
 from train.curate.features import Backbone, backbone_features
-from train.data.augment import view, views_digest
+from train.data.augment import views_digest
 from train.data.listed import listed
 from train.data.split import Row
 from train.network.backbone import between, build, classifier, load_weights
@@ -52,6 +52,7 @@ from train.recipe.evaluate import history, predict, tested, validated
 from train.recipe.finetune import Figures, FineTuner, TuningState, fit_head
 from train.recipe.held_places import Flags
 from train.recipe.photos import Photos, read_photos
+from train.recipe.places import Exchange, read_exchange
 from train.report.publish import write_report
 from train.stamps import code_digest
 
@@ -59,13 +60,18 @@ PREDICT_BATCH = 32
 CACHE_FOLDER = "cache"
 PLACES_FOLDER = "places"
 """In that folder: features for what to expect at new places."""
-VIEWS_CODE = (*FROZEN_CODE, *(f"train/data/{name}.py" for name in ("augment", "listed")))
+VIEWS_CODE = (
+    *FROZEN_CODE,
+    *(f"train/data/{name}.py" for name in ("augment", "listed")),
+    *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
+    *(f"train/recipe/{name}.py" for name in ("photos", "places")),
+)
 """Source files that may change activations."""
 FIT_CODE = (
     *VIEWS_CODE,
     "train/network/averaging.py",
     "device/workstation/weights.py",
-    *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "photos", "truth")),
+    *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "truth")),
 )
 """Source files that may change the state of fine-tuning."""
 LOG_FOLDER = "tensorboard"
@@ -130,8 +136,9 @@ class _Training:
     def views_key(self) -> str:
         """A key for everything that the cached views of the photos depend on."""
         rules = self.config.preprocessing
-        weights, split = weights_sha256(self.convolutions), (self.out / SPLIT).read_bytes()
-        inputs = _digest(weights, split, rules.sha256())
+        # Events and places, too: they decide which photos exchange their backgrounds.
+        split = [(self.out / name).read_bytes() for name in (SPLIT, EVENTS)]
+        inputs = _digest(weights_sha256(self.convolutions), split, rules.sha256())
         return _digest(inputs, code_digest(VIEWS_CODE), views_digest(rules))
 
 
@@ -187,6 +194,7 @@ def _activations(training: _Training, views_key: str) -> tuple[Views, Activation
     # Not epochs and learning rate, which do not change activations: a longer run reuses them.
     key = _digest(views_key, config.architecture, config.cut, config.seed)
     stem = Frozen(keras.Model(network.input, network.get_layer(config.cut).output))
+    exchange = read_exchange(photos, config.preprocessing)
 
     def path(part: Part, numbers: range) -> Path:
         return training.cache / f"{key}_{part}_{numbers.start}-{numbers.stop - 1}.f16"
@@ -196,7 +204,7 @@ def _activations(training: _Training, views_key: str) -> tuple[Views, Activation
         return cached(
             path(part, numbers),
             [
-                partial(_photo_activations, stem, photos.path(r), config, numbers, r)
+                partial(_photo_activations, stem, photos.path(r), config, numbers, r, exchange)
                 for r in photos.rows[part]
             ],
             (len(numbers), *stem.output_shape),
@@ -211,14 +219,14 @@ def _activations(training: _Training, views_key: str) -> tuple[Views, Activation
 
 
 def _photo_activations(
-    stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row
+    stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row, exchange: Exchange
 ) -> Activations:
     """float16 (views, ...): the frozen part's output for some views of a photo."""
     rules = config.preprocessing
     seed = int(row.sha256[:12], 16) ^ config.seed
     with listed(path, row.sha256) as data:
         image = decode(data, rules)
-    return np.stack([stem(view(image, rules, number, seed)) for number in numbers])
+    return np.stack([stem(exchange.view(image, row, rules, number, seed)) for number in numbers])
 
 
 def _fit_head(training: _Training, train: Activations, val: Activations) -> None:

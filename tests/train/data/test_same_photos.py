@@ -21,6 +21,7 @@ from train.distill import lessons
 from train.errors import DataError
 from train.recipe import fit
 from train.recipe.config import TrainConfig
+from train.recipe.places import Exchange
 
 SCANNED, OTHER = (encoded(picture(label, 1)) for label in range(2))
 NAME = "red/1.png"
@@ -48,6 +49,7 @@ READERS: dict[str, Read] = {
         TrainConfig(),
         range(2),
         ROW,
+        Exchange(),
     ),
     "test and validation": lambda folder: load_listed(folder / NAME, ROW.sha256, RULES),
     "features for the audit": lambda folder: features._activations(

@@ -1,0 +1,216 @@
+"""Promises of places in training: which photos exchange backgrounds, and that no other changes."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from device.contract.preprocess import Preprocessing
+from device.workstation.events.listed import Occasion
+from device.workstation.training import EVENTS as EVENTS_FILE
+from device.workstation.training import SPLIT, Part
+from tests.support.pictures import encoded
+from tests.support.visited_places import frame
+from train.data.augment import view
+from train.data.split import Row
+from train.errors import DataError
+from train.recipe import fit
+from train.recipe.config import TrainConfig
+from train.recipe.photos import Photos
+from train.recipe.places import MAX_FRAMES, Exchange, Visit, read_exchange, spread
+from train.views.backgrounds import MIN_EVENTS, MIN_FRAMES
+
+RULES = Preprocessing(height_px=96, width_px=96)
+PER_EVENT = 2
+EVENTS = 6
+
+Make = Callable[[int, int], Image.Image]
+
+
+def visited(place: int, number: int) -> Image.Image:
+    return frame(place, number).image
+
+
+def photos_at(
+    folder: Path,
+    places: Mapping[str, int],
+    make: Make = visited,
+    part: Part = Part.TRAIN,
+    per_event: int = PER_EVENT,
+) -> Photos:
+    """Photos of some places, each with its number of events."""
+    rows, occasions = [], {}
+    for number, (place, events) in enumerate(places.items()):
+        for i in range(events * per_event):
+            path = f"{place or 'nowhere'}_{i}.png"
+            data = encoded(make(number, i))
+            (folder / path).write_bytes(data)
+            digest = hashlib.sha256(data).hexdigest()
+            rows.append(Row(path, "robin", part, digest, digest[:12], ""))
+            occasions[path] = Occasion(f"{place}{i // per_event}", place)
+    return Photos(folder, ("robin",), {each: rows * (each == part) for each in Part}, occasions)
+
+
+def views(exchange: Exchange, photos: Photos, row: Row, count: int = 4) -> list[bytes]:
+    image = Image.open(photos.path(row))
+    return [exchange.view(image, row, RULES, n, 5).tobytes() for n in range(count)]
+
+
+def plain(photos: Photos, row: Row, count: int = 4) -> list[bytes]:
+    """The views of a photo of which no place is known."""
+    image = Image.open(photos.path(row))
+    return [view(image, RULES, n, 5).tobytes() for n in range(count)]
+
+
+def test_photos_of_two_places_are_shown_before_other_backgrounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = photos_at(tmp_path, {"gate": EVENTS, "pond": EVENTS})
+    exchange = read_exchange(photos, RULES)
+    assert len(exchange.backgrounds) == 2
+    assert len(exchange.standing) == 24
+    for row in photos.rows[Part.TRAIN]:
+        exchanged, own = views(exchange, photos, row), plain(photos, row)
+        # View 0 is what the device sees: the head is fitted to it.
+        assert exchanged[0] == own[0]
+        assert not set(exchanged[1:]) & set(own)
+    said = capsys.readouterr().err
+    assert "24 of 24 training photos are shown before other backgrounds (2 of 2 places" in said
+
+
+def test_photos_of_no_place_keep_their_views_to_the_bit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = photos_at(tmp_path, {"": EVENTS})
+    assert read_exchange(alone, RULES) == Exchange()
+    assert capsys.readouterr().err == ""
+    mixed = photos_at(tmp_path, {"gate": EVENTS, "pond": EVENTS, "": 2})
+    exchange = read_exchange(mixed, RULES)
+    for row in mixed.rows[Part.TRAIN]:
+        if not mixed.occasions[row.path].place:
+            assert views(exchange, mixed, row) == plain(mixed, row)
+    assert "; 4 keep their own" in capsys.readouterr().err
+
+
+def test_one_place_alone_has_nothing_to_exchange(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert read_exchange(photos_at(tmp_path, {"gate": EVENTS}), RULES) == Exchange()
+    said = capsys.readouterr().err
+    assert "0 of 12 training photos" in said
+    assert "(1 of 1 places have a clear one, at least 2 are needed)" in said
+
+
+@pytest.mark.parametrize(("events", "per_event"), [(MIN_EVENTS - 1, 9), (MIN_EVENTS, 1), (1, 40)])
+def test_a_place_with_few_events_or_frames_has_no_background(
+    tmp_path: Path, events: int, per_event: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert MIN_EVENTS < MIN_FRAMES
+    photos = photos_at(tmp_path, {"gate": events, "pond": events}, per_event=per_event)
+    assert read_exchange(photos, RULES) == Exchange()
+    assert "(0 of 2 places" in capsys.readouterr().err
+
+
+def test_a_camera_that_moved_is_no_place(tmp_path: Path) -> None:
+    photos = photos_at(
+        tmp_path,
+        {"gate": EVENTS, "pond": EVENTS, "hand": EVENTS},
+        lambda place, i: visited(place if place < 2 else 10 + i, i),
+    )
+    exchange = read_exchange(photos, RULES)
+    assert len(exchange.backgrounds) == 2
+    assert not any(path.startswith("hand") for path in exchange.standing)
+
+
+def test_photos_of_another_size_than_their_place_keep_their_views(tmp_path: Path) -> None:
+    sizes = {0: (64, 48), 1: (144, 192), 2: (1, 1)}
+    photos = photos_at(
+        tmp_path,
+        {"gate": EVENTS + 2, "pond": EVENTS},
+        lambda place, i: visited(place, i).resize(sizes.get(i, (192, 144))),
+    )
+    exchange = read_exchange(photos, RULES)
+    rows = {row.path: row for row in photos.rows[Part.TRAIN]}
+    for i in sizes:
+        for place in ("gate", "pond"):
+            row = rows[f"{place}_{i}.png"]
+            assert views(exchange, photos, row) == plain(photos, row)
+    assert len(exchange.standing) == len(rows) - 2 * len(sizes)
+
+
+def test_frames_without_a_visitor_keep_their_views(tmp_path: Path) -> None:
+    photos = photos_at(
+        tmp_path,
+        {"gate": EVENTS, "pond": EVENTS},
+        lambda place, i: frame(place, i, visited=i > 2).image,
+    )
+    exchange = read_exchange(photos, RULES)
+    assert "gate_2.png" not in exchange.standing
+    assert "gate_3.png" in exchange.standing
+
+
+def test_photos_that_judge_the_network_give_no_background(tmp_path: Path) -> None:
+    places = {"gate": EVENTS, "pond": EVENTS}
+    for part in (Part.VAL, Part.TEST):
+        assert read_exchange(photos_at(tmp_path, places, part=part), RULES) == Exchange()
+
+
+def test_the_same_photos_give_the_same_views(tmp_path: Path) -> None:
+    photos = photos_at(tmp_path, {"gate": EVENTS, "pond": EVENTS})
+    backwards = Photos(
+        photos.folder,
+        photos.labels,
+        {part: list(reversed(rows)) for part, rows in photos.rows.items()},
+        photos.occasions,
+    )
+    one, two = (read_exchange(each, RULES) for each in (photos, backwards))
+    for row in photos.rows[Part.TRAIN]:
+        assert views(one, photos, row) == views(two, photos, row)
+
+
+def test_a_photo_that_changed_stops_with_its_name(tmp_path: Path) -> None:
+    photos = photos_at(tmp_path, {"gate": EVENTS, "pond": EVENTS})
+    (tmp_path / "pond_3.png").write_bytes(encoded(visited(0, 0)))
+    with pytest.raises(DataError, match=r"pond_3\.png: its content has changed .*`make data`"):
+        read_exchange(photos, RULES)
+
+
+def test_a_background_is_made_of_all_events_alike() -> None:
+    rows = [
+        Visit(Row("", "", "", f"{event:02}{i:03}", "", ""), str(event))
+        for event, photos in enumerate((100, 3, 1))
+        for i in range(photos)
+    ]
+    order = [visit.event for visit in spread(rows)]
+    assert order[:7] == ["0", "1", "2", "0", "1", "0", "1"]
+    assert len(order) == 104
+    assert len(order) > MAX_FRAMES
+
+
+def test_large_photos_give_a_background_of_bounded_size(tmp_path: Path) -> None:
+    photos = photos_at(
+        tmp_path,
+        {"gate": MIN_EVENTS, "pond": MIN_EVENTS},
+        lambda place, i: visited(place, i).resize((1280, 960)),
+    )
+    exchange = read_exchange(photos, RULES)
+    assert {np.shape(each) for each in exchange.backgrounds} == {(480, 640, 3)}
+    assert exchange.standing
+
+
+@pytest.mark.parametrize("name", [SPLIT, EVENTS_FILE])
+def test_views_are_computed_again_when_the_split_or_the_places_change(
+    tmp_path: Path, name: str
+) -> None:
+    for each in (SPLIT, EVENTS_FILE):
+        (tmp_path / each).write_text("before")
+    training: Any = SimpleNamespace(config=TrainConfig(), out=tmp_path, convolutions=[])
+    before = fit._Training.views_key(training)
+    assert fit._Training.views_key(training) == before
+    (tmp_path / name).write_text("after")
+    assert fit._Training.views_key(training) != before
