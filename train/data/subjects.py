@@ -20,7 +20,7 @@ Pairs = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
 
 SAME_SUBJECT = 0.86
 """Correlation of two subjects, once one lies on the other, from which they are one event."""
-SAME_SUBJECT_AND_LIGHT = 0.72
+SAME_SUBJECT_AND_LIGHT = 0.7
 """The same if the light is the same, too. Light changes from visit to visit, less within one."""
 SAME_LIGHT = 0.04
 """Difference of the logarithms of brightness."""
@@ -32,9 +32,9 @@ MIN_SUBJECT_PX = 8
 """Pixels, of 1,024, that a subject has at least. Smaller ones cannot be told apart."""
 MIN_SUBJECT_LEVELS = 12.0
 """Grey levels, summed over three colours, by which such a pixel differs at least."""
-DESCRIPTOR_SIZE = 48
-CANDIDATES = 3
-"""The most similar photos of other events that are compared in a round."""
+MOST_CANDIDATES, LEAST_CANDIDATES, PAIRS = 16, 3, 20_000
+"""So many of the most similar photos of other events are compared with a photo in a round: fewer at
+a place with many photos, so that about `PAIRS` are compared."""
 MAX_ROUNDS = 8
 BLOCK = 256
 
@@ -105,19 +105,19 @@ def _found(
 
 
 def _descriptors(cut: npt.NDArray[np.float16]) -> Floats:
-    """(n, k), of length 1: blurred, so that a small shift changes little."""
-    coarse = cut.reshape(-1, 16, 2, 16, 2, 3).astype(np.float32).mean((2, 4))
+    """(n, 192), of length 1: so coarse that a small shift changes little."""
+    coarse = cut.reshape(-1, 8, 4, 8, 4, 3).astype(np.float32).mean((2, 4))
     flat = blurred(coarse).reshape(len(cut), -1)
-    basis = np.linalg.eigh(flat.T @ flat)[1][:, -DESCRIPTOR_SIZE:]
-    short = flat @ basis
-    return np.asarray(short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-6))
+    unit: Floats = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return unit
 
 
 def _nearest(
     descriptors: Floats, asking: Numbers, roots: Numbers, rows: Numbers, possible: Pairs
 ) -> Numbers:
     """Pairs (2, m) of those who ask with the most similar ones outside their event."""
-    count = min(CANDIDATES, len(rows) - 1)
+    count = max(LEAST_CANDIDATES, min(MOST_CANDIDATES, PAIRS // len(rows)))
+    count = min(count, len(rows) - 1)
     found = [np.empty((2, 0), np.int64)]
     for start in range(0, len(asking), BLOCK):
         block = asking[start : start + BLOCK]
