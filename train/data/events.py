@@ -15,6 +15,7 @@ import numpy.typing as npt
 from device.workstation.events.clocks import EVENT_S, HOUR_S, Clocks, judged, shortly_after
 from device.workstation.events.films import films
 from device.workstation.events.moments import Moment
+from train.data.copies import joined
 from train.data.groups import Grouping, Known, group
 from train.data.places import Details, Floats, Numbers, Places, by_background
 from train.data.subjects import same_subjects
@@ -67,12 +68,13 @@ def find_events(
     pairs = [shortly_after(paths, clocks, number, event_s), films_pairs]
     fixed = seen.place
     if details is not None and len(seen.backgrounds):
-        subjects = same_subjects(details, seen, _Possible.of(paths, clocks))
+        known = joined(np.arange(len(paths)), np.concatenate(pairs, axis=1))
+        subjects = same_subjects(details, seen, _Possible.of(paths, clocks), known)
         fixed = np.where(subjects.seen | (clocks.camera >= 0), seen.place, -1)
         pairs.append(subjects.pairs)
-    known = Known(np.concatenate(pairs, axis=1), fixed)
+    more = Known(np.concatenate(pairs, axis=1), fixed)
     return Events(
-        grouping=group(thumbnails, details, same_bytes, known),
+        grouping=group(thumbnails, details, same_bytes, more),
         places=_names(seen, said, moments),
         seconds=clocks.seconds,
         notes=(*clocks.notes, *notes, *_damaged(paths, moments)),

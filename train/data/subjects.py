@@ -49,14 +49,18 @@ class Subjects:
     """(2, m), photos of one event."""
 
 
-def same_subjects(details: Details, places: Places, possible: Pairs) -> Subjects:
+def same_subjects(
+    details: Details, places: Places, possible: Pairs, known: Numbers | None = None
+) -> Subjects:
     """Find photos of one place that show the same subject.
 
     Args:
         details: uint8 (n, 32, 32, 3), the result of `copies.detail` for each photo.
         places: of these photos.
         possible: says of pairs whether they can be of one event.
+        known: (n,), the same number for photos of one event, which need no comparison.
     """
+    known = np.arange(len(details)) if known is None else known
     seen = np.zeros(len(details), bool)
     found = [np.empty((2, 0), np.int64)]
     with threadpool_limits(1, "blas"):
@@ -67,7 +71,8 @@ def same_subjects(details: Details, places: Places, possible: Pairs) -> Subjects
             rows, cut, gains = rows[visible], cut[visible], gains[visible]
             seen[rows] = True
             if len(rows) > 1:
-                found += [rows[pairs] for pairs in _found(cut, np.log(gains), rows, possible)]
+                pairs = _found(cut, np.log(gains), rows, known[rows], possible)
+                found += [rows[each] for each in pairs]
     return Subjects(seen, np.concatenate(found, axis=1))
 
 
@@ -86,11 +91,11 @@ def _subjects(details: Details, background: Floats) -> tuple[npt.NDArray[np.floa
 
 
 def _found(
-    cut: npt.NDArray[np.float16], light: Floats, rows: Numbers, possible: Pairs
+    cut: npt.NDArray[np.float16], light: Floats, rows: Numbers, roots: Numbers, possible: Pairs
 ) -> Iterator[Numbers]:
     """Pairs, as indices into `rows`, that show the same subject."""
     descriptors = _descriptors(cut)
-    roots, asking = np.arange(len(rows)), np.arange(len(rows))
+    asking = np.arange(len(rows))
     for _ in range(MAX_ROUNDS):
         pairs = _nearest(descriptors, asking, roots, rows, possible)
         likeness = _likeness(cut, pairs)
@@ -100,7 +105,7 @@ def _found(
             return
         yield new
         roots = joined(roots, new)
-        # Who found nobody will find nobody among those that are even less alike.
+        # Whose event found nobody will find nobody among those that are even less alike.
         asking = asking[np.isin(roots[asking], roots[new[0]])]
 
 
