@@ -51,10 +51,7 @@ class Link:
 
 
 def events_apart(
-    rows: Sequence[Row],
-    features: Floats,
-    seconds: Sequence[float | None],
-    told: Sequence[Finding] = (),
+    rows: Sequence[Row], features: Floats, told: Sequence[Finding] = ()
 ) -> list[Finding]:
     """Groups of events that may be one occasion, with one photo of each event.
 
@@ -64,7 +61,6 @@ def events_apart(
     Args:
         rows: of the photos; those that are left out do no harm and are not compared.
         features: float32 (n, channels), rows of length 1.
-        seconds: (n,), when each was taken; None if unknown.
         told: other findings; what is wholly in one copy or contradiction is not told again.
     """
     used = [i for i, row in enumerate(rows) if row.part != LEFT_OUT]
@@ -72,12 +68,7 @@ def events_apart(
     names = sorted({row.group for row in kept})
     number = {name: i for i, name in enumerate(names)}
     event = np.array([number[row.group] for row in kept], np.int64)
-    next_to = _neighbours(kept, [seconds[i] for i in used])
-    near = {(int(event[i]), int(event[j])) for i, j in next_to}
-    places = np.unique([row.place for row in kept], return_inverse=True)[1]
-    places = np.where([bool(row.place) for row in kept], places, -1)
-    both = near | {(b, a) for a, b in near}
-    links = _links(_own(features[used], event), event, places, both)
+    links = _links(_own(features[used], event), event, _places(kept), _near(kept, event))
     found = [_finding(kept, event, group) for group in _groups(links, event)]
     known = [set(finding.paths) for finding in told if finding.kind in (COPY, CONTRADICTION)]
     found = [finding for finding in found if not any(set(finding.paths) <= one for one in known)]
@@ -111,32 +102,49 @@ def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / lengths.clip(1e-6), np.float32)
 
 
-def _links(own: Floats, event: Numbers, places: Numbers, near: set[tuple[int, int]]) -> list[Link]:
+def _places(rows: Sequence[Row]) -> Numbers:
+    """(n,), a number for each known place; -1 where it is unknown."""
+    number = {place: i for i, place in enumerate(sorted({row.place for row in rows} - {""}))}
+    return np.array([number.get(row.place, -1) for row in rows], np.int64)
+
+
+def _links(own: Floats, event: Numbers, places: Numbers, near: Numbers) -> list[Link]:
     """The strongest link of each two events that may be one; none if too many may be.
 
     Args:
         own: (n, channels), rows of length 1.
         event: (n,).
         places: (n,), -1 where unknown; photos of two known places are not of one occasion.
-        near: pairs of events that are neighbours.
+        near: keys of pairs of events that are neighbours.
     """
-    best: dict[tuple[int, int], Link] = {}
+    best: dict[int, Link] = {}
     for start in range(0, len(own), BLOCK):
-        like = own[start : start + BLOCK] @ own[start:].T
-        here, there = places[start : start + BLOCK, None], places[None, start:]
-        may_be = (like >= ONE_OCCASION_NEXT_TO) & ((here == there) | (here < 0) | (there < 0))
-        lines, columns = np.nonzero(np.triu(may_be, k=1))
-        for line, column in zip(lines.tolist(), columns.tolist(), strict=True):
-            pair = (int(event[start + line]), int(event[start + column]))
-            cosine = float(like[line, column])
-            if pair[0] == pair[1] or (cosine < ONE_OCCASION and pair not in near):
-                continue
-            key = (min(pair), max(pair))
-            if key not in best or cosine > best[key].cosine:
-                best[key] = Link(start + line, start + column, cosine)
+        rows = slice(start, start + BLOCK)
+        like = own[rows] @ own[start:].T
+        here, there = places[rows, None], places[None, start:]
+        may_be = (like >= ONE_OCCASION_NEXT_TO) & (event[rows, None] != event[None, start:])
+        may_be &= (here == there) | (here < 0) | (there < 0)
+        first, second = (ends + start for ends in np.nonzero(np.triu(may_be, k=1)))
+        cosines, keys = like[first - start, second - start], _keys(event, first, second)
+        for i in _strongest(cosines, keys, (cosines >= ONE_OCCASION) | np.isin(keys, near)):
+            link = Link(int(first[i]), int(second[i]), float(cosines[i]))
+            best[int(keys[i])] = max(best.get(int(keys[i]), link), link, key=lambda x: x.cosine)
         if len(best) > MAX_PAIRS_PER_EVENT * (int(event.max()) + 1):
             return []
     return list(best.values())
+
+
+def _keys(event: Numbers, first: Numbers, second: Numbers) -> Numbers:
+    """One number for each pair of events, whichever comes first."""
+    ends = np.sort(np.stack([event[first], event[second]]), axis=0)
+    return np.asarray(ends[0] * (int(event.max(initial=0)) + 1) + ends[1])
+
+
+def _strongest(cosines: Floats, keys: Numbers, count: npt.NDArray[np.bool_]) -> list[int]:
+    """Of those that count, the one with the highest cosine for each key."""
+    chosen = np.flatnonzero(count)
+    chosen = chosen[np.lexsort((-cosines[chosen], keys[chosen]))]
+    return [int(i) for i in chosen[np.unique(keys[chosen], return_index=True)[1]]]
 
 
 def _groups(links: Sequence[Link], event: Numbers) -> list[list[Link]]:
@@ -160,7 +168,13 @@ def _finding(rows: Sequence[Row], event: Numbers, links: Sequence[Link]) -> Find
     return Finding(APART, tuple(sorted(rows[i].path for i in shown.values())), min(1.0, score))
 
 
-def _neighbours(rows: Sequence[Row], seconds: Sequence[float | None]) -> Iterator[tuple[int, int]]:
+def _near(rows: Sequence[Row], event: Numbers) -> Numbers:
+    """Keys of the events of neighbours."""
+    pairs = np.array(list(_neighbours(rows)), np.int64).reshape(-1, 2).T
+    return _keys(event, pairs[0], pairs[1])
+
+
+def _neighbours(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
     """Pairs of photos that are close by the longest number in their names, or by their time."""
     numbered: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for i, row in enumerate(rows):
@@ -171,5 +185,5 @@ def _neighbours(rows: Sequence[Row], seconds: Sequence[float | None]) -> Iterato
         order = [i for _, i in sorted(items)]
         for step in range(1, NAME_STEPS + 1):
             yield from zip(order, order[step:], strict=False)
-    timed = sorted((time, i) for i, time in enumerate(seconds) if time is not None)
+    timed = sorted((time, i) for i, row in enumerate(rows) if (time := row.seconds) is not None)
     yield from ((i, j) for (a, i), (b, j) in pairwise(timed) if b - a <= NEXT_TO_S)

@@ -1,7 +1,7 @@
 """Runs the audit and writes it: `audit.json` for programs, `audit.html` for people."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,6 @@ class Audit:
     removals: tuple[Removal, ...]
     judge: Judge | None
     """None if a class is too small."""
-    seconds: Mapping[str, float | None] = field(default_factory=dict)
-    """By path, when photos were taken by their camera's clock; None if unknown."""
 
     def record(self) -> AuditRecord:
         """As `audit.json` holds it."""
@@ -139,7 +137,7 @@ def examine(folder: Path, weights: str, seed: int, cache: Path, events: EventSet
     kept = [usable[i][1] for i in used]
     labels = sorted({row.label for row in rows})
     suspects, quality = audit.mislabels(kept, labels, features[used])
-    findings += apart.events_apart(kept, features[used], [None] * len(kept), findings)
+    findings += apart.events_apart(kept, features[used], findings)
     findings += suspects + audit.outliers(kept, features[used])
     removed = removals.removals(rows, findings)
     data = describe(folder, rows).data
@@ -211,7 +209,7 @@ class _View:
 
     def strips(self) -> dict[str, Any]:
         """The largest events."""
-        found = strips.strips(self._used(), self._found.seconds)
+        found = strips.strips(self._used())
         return {
             "count": len(found),
             "items": [

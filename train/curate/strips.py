@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from train.data.split import Row
@@ -35,34 +35,29 @@ class Strip:
         return tuple(self.paths[round(i * last / max(1, steps))] for i in range(steps + 1))
 
 
-def strips(rows: Iterable[Row], seconds: Mapping[str, float | None]) -> list[Strip]:
-    """All events with more than one photo, the largest first.
-
-    Args:
-        rows: of the photos.
-        seconds: by path, when each was taken by its camera's clock; None if unknown.
-    """
+def strips(rows: Iterable[Row]) -> list[Strip]:
+    """All events with more than one photo, the largest first."""
     members: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         members[row.group].append(row)
-    found = [_strip(event, photos, seconds) for event, photos in members.items() if photos[1:]]
+    found = [_strip(event, photos) for event, photos in members.items() if photos[1:]]
     return sorted(found, key=lambda strip: (-len(strip.paths), strip.paths))
 
 
-def _strip(event: str, rows: Sequence[Row], seconds: Mapping[str, float | None]) -> Strip:
-    times = [time for row in rows if (time := seconds.get(row.path)) is not None]
+def _strip(event: str, rows: Sequence[Row]) -> Strip:
+    times = [row.seconds for row in rows if row.seconds is not None]
     timed = len(times) == len(rows)
 
-    def order(path: str) -> tuple[float, list[tuple[int, str]]]:
+    def order(row: Row) -> tuple[float, list[tuple[int, str]]]:
         # A time that only some photos have puts nothing in order.
-        return (seconds.get(path) or 0.0) if timed else 0.0, numbered(path)
+        return (row.seconds or 0.0) if timed else 0.0, numbered(row.path)
 
     return Strip(
         event=event,
         places=tuple(sorted({row.place for row in rows} - {""})),
         labels=tuple(sorted({row.label for row in rows})),
         parts=tuple(sorted({row.part for row in rows})),
-        paths=tuple(sorted((row.path for row in rows), key=order)),
+        paths=tuple(row.path for row in sorted(rows, key=order)),
         lasts_s=max(times) - min(times) if timed else None,
     )
 

@@ -9,7 +9,7 @@ has only one or two (`train.data.blocks`).
 import csv
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from device.workstation.tables import csv_text
@@ -48,6 +48,8 @@ class Row:
     """Path of the photo of its group that it is an edited copy of."""
     place: str = field(default="", compare=False)
     """Where its camera stood; empty if unknown."""
+    seconds: float | None = field(default=None, compare=False)
+    """When it was taken, comparable within an event; None if no clock tells."""
 
 
 def _ignore(note: str) -> None:
@@ -105,7 +107,9 @@ def assign(
         for photo in usable
         if photo.collected
     }
-    rows = [_row(*each, places, own) for each in placed]
+    seconds = {photo.path: photo.moment.seconds for photo in usable if photo.collected}
+    seconds |= zip((photo.path for photo in good), occasions.seconds, strict=True)
+    rows = [replace(_row(*each, places, own), seconds=seconds.get(each[0].path)) for each in placed]
     return sorted(rows, key=lambda row: row.path)
 
 

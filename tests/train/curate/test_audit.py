@@ -125,7 +125,7 @@ def test_copies_contradictions_and_bursts_are_told_apart() -> None:
         *(row(i, "daisy") for i in range(4, 8)),
     ]
     findings = find_alike(rows, thumbs, features)
-    findings += events_apart(rows, features, [None] * len(rows), findings)
+    findings += events_apart(rows, features, findings)
     found = {f.kind: set(f.paths) for f in findings}
     assert found == {
         "copy": {rows[0].path, rows[1].path},

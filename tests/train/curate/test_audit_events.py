@@ -1,6 +1,6 @@
 """Promises of the audit about events: each counts once, and what was torn apart is told."""
 
-from collections.abc import Sequence
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -122,10 +122,8 @@ def fixed_camera(cut: set[int], frames: int = 4) -> tuple[list[Row], Floats]:
     return rows, unit(np.array(vectors))
 
 
-def apart(
-    rows: list[Row], features: Floats, seconds: Sequence[float | None] | None = None
-) -> list[set[str]]:
-    found = events_apart(rows, features, seconds or [None] * len(rows))
+def apart(rows: list[Row], features: Floats) -> list[set[str]]:
+    found = events_apart(rows, features)
     by_path = {r.path: r.group for r in rows}
     return [{by_path[path] for path in finding.paths} for finding in found]
 
@@ -163,10 +161,12 @@ def test_neighbours_in_time_need_less_likeness() -> None:
     noise = np.random.default_rng(6).normal(size=(1, CHANNELS)) / CHANNELS**0.5
     features[torn] = unit(features[torn] + 0.35 * noise)
     rows = [replace(r, path=f"deer/{'y' * i}.jpg") for i, r in enumerate(rows)]
-    near = [float(i) if r.group in ("3", "3b") else None for i, r in enumerate(rows)]
-    far = [None if time is None else 3600 * time for time in near]
-    assert apart(rows, features, near) == [{"3", "3b"}]
-    assert apart(rows, features, far) == []
+    assert apart(taken_every(1.0, rows), features) == [{"3", "3b"}]
+    assert apart(taken_every(3600.0, rows), features) == []
+
+
+def taken_every(step_s: float, rows: list[Row]) -> list[Row]:
+    return [replace(r, seconds=step_s * i) for i, r in enumerate(rows)]
 
 
 @pytest.mark.parametrize("events", [0, 1, 2, 5])
@@ -175,13 +175,25 @@ def test_few_events_are_compared_with_one_another(events: int) -> None:
     assert apart(rows[: 4 * events], features[: 4 * events]) == []
 
 
+def test_large_events_that_are_all_alike_cost_no_time_and_say_nothing() -> None:
+    """As 3,000 frames of one film would; pair by pair this would take minutes."""
+    rng = np.random.default_rng(7)
+    rows = [replace(row(i, "deer"), group=str(i % 2)) for i in range(3000)]
+    features = unit(
+        rng.normal(size=(2, 64))[np.arange(3000) % 2] + rng.normal(size=(3000, 64)) / 99
+    )
+    started_s = time.process_time()
+    assert apart(rows, features) == []
+    assert time.process_time() - started_s < 60
+
+
 # --- strips ---------------------------------------------------------------------------------------
 
 
 def test_the_largest_events_come_first_and_single_photos_are_no_strip() -> None:
     rows = [replace(row(i, "rose"), group="ab"[i % 5 == 0]) for i in range(10)]
     rows += [row(50 + i, "tulip") for i in range(5)]
-    found = strips(rows, {})
+    found = strips(rows)
     assert [(strip.event, len(strip.paths)) for strip in found] == [("a", 8), ("b", 2)]
     assert found[0].labels == ("rose",) and found[0].lasts_s is None
 
@@ -189,7 +201,7 @@ def test_the_largest_events_come_first_and_single_photos_are_no_strip() -> None:
 @pytest.mark.parametrize("count", [2, FRAMES - 1, FRAMES, FRAMES + 1, 500])
 def test_a_strip_shows_a_few_photos_from_the_first_to_the_last(count: int) -> None:
     rows = [replace(row(i, "rose", name=f"frame_{i}"), group="film") for i in range(count)]
-    (strip,) = strips(rows, {})
+    (strip,) = strips(rows)
     numbers = [int(path.rpartition("_")[2][:-4]) for path in strip.shown]
     assert len(numbers) == min(count, FRAMES) and numbers == sorted(set(numbers))
     assert (numbers[0], numbers[-1]) == (0, count - 1), "frame_9 comes before frame_10"
@@ -197,11 +209,10 @@ def test_a_strip_shows_a_few_photos_from_the_first_to_the_last(count: int) -> No
 
 def test_photos_with_times_are_in_their_order() -> None:
     rows = [replace(row(i, "rose"), group="visit") for i in range(4)]
-    seconds = {r.path: 100.0 - 20 * i for i, r in enumerate(rows)}
-    (strip,) = strips(rows, seconds)
+    timed = [replace(r, seconds=100.0 - 20 * i) for i, r in enumerate(rows)]
+    (strip,) = strips(timed)
     assert list(strip.paths) == [r.path for r in reversed(rows)] and strip.lasts_s == 60
-    del seconds[rows[0].path]
-    (unsure,) = strips(rows, seconds)
+    (unsure,) = strips([rows[0], *timed[1:]])
     assert list(unsure.paths) == [r.path for r in rows] and unsure.lasts_s is None
 
 
