@@ -12,7 +12,7 @@ from device.workstation.training import REPORT, NewPlaces
 from device.workstation.wording import counted
 
 if TYPE_CHECKING:
-    from train.data.occasions import EventSettings
+    from train.data.events.occasions import EventSettings
 
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
@@ -32,7 +32,7 @@ def data(options: argparse.Namespace) -> int:
 
 
 def _events(options: argparse.Namespace) -> "EventSettings":
-    from train.data.given import event_settings
+    from train.data.events.given import event_settings
 
     return event_settings(options.event_s, options.events, options.place)
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from train.data.copies import detail
+from train.data.events.copies import detail
 from train.data.photo import thumbnail
 
 WIDTH, HEIGHT = 160, 120

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from device.workstation.training import LEFT_OUT
 from train.curate.findings import CONTRADICTION, COPY, SAME_PICTURE, Finding
-from train.data.copies import joined
-from train.data.groups import MAX_PAIRS_PER_PHOTO, near_identical_pairs
+from train.data.events.copies import joined
+from train.data.events.groups import MAX_PAIRS_PER_PHOTO, near_identical_pairs
 from train.data.split import Row
 
 Floats = npt.NDArray[np.float32]

@@ -28,8 +28,8 @@ from train.curate.findings import (
     Removal,
 )
 from train.data.dataset import scan
+from train.data.events.occasions import EventSettings
 from train.data.listed import loader
-from train.data.occasions import EventSettings
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.page.pictures import Picture, photo

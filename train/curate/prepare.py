@@ -11,7 +11,7 @@ from device.workstation.events.listed import Occasion
 from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord
 from train.curate import review
 from train.data import dataset
-from train.data.occasions import EventSettings
+from train.data.events.occasions import EventSettings
 from train.data.record import describe, table
 from train.data.split import Row, assign, to_csv
 

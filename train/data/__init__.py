@@ -1,3 +1,3 @@
-"""Photos: finding and fetching them, detecting copies, and splitting them into parts."""
+"""Photos: finding and fetching them, telling events apart, and splitting them into parts."""
 
-__all__ = ["augment", "copies", "dataset", "groups", "listed", "record", "rendered", "split"]
+__all__ = ["augment", "dataset", "events", "listed", "record", "rendered", "split"]

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from device.workstation.training import LEFT_OUT, Part
 from train.data.blocks import Block
-from train.data.copies import copies_of
-from train.data.occasions import EventSettings, joined_by_clock
+from train.data.events.copies import copies_of
+from train.data.events.occasions import EventSettings, joined_by_clock
 from train.data.own import Own
 from train.data.photo import Photo, details, thumbnails
 

@@ -15,7 +15,7 @@ from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.workstation.events import moments
 from train.data import folder as folders
-from train.data.copies import detail
+from train.data.events.copies import detail
 from train.data.flowers import fetch_flowers
 from train.data.photo import Photo, thumbnail
 from train.data.record import RENDERED

@@ -10,9 +10,9 @@ import numpy as np
 from device.workstation.training import Part
 from train.data.assignment import parts_of_events
 from train.data.blocks import MIN_EVENTS, Block, Blocks, Shot, cut_classes
-from train.data.copies import joined
-from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical
-from train.data.occasions import Occasions
+from train.data.events.copies import joined
+from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical
+from train.data.events.occasions import Occasions
 from train.data.photo import Photo, thumbnails
 from train.errors import DataError
 

@@ -16,9 +16,9 @@ from device.workstation.tables import csv_text
 from device.workstation.training import LEFT_OUT, Part
 from train.data.blocks import Block
 from train.data.collected import place_collected
-from train.data.given import check_named
-from train.data.groups import NEAR_IDENTICAL_CORRELATIONS
-from train.data.occasions import EventSettings, find_occasions
+from train.data.events.given import check_named
+from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS
+from train.data.events.occasions import EventSettings, find_occasions
 from train.data.own import Own, split_own
 from train.data.photo import Photo
 from train.errors import DataError

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from device.workstation.events.moments import Moment
 from tests.support.fixed_cameras import Camera, by_hand, frame, torn_and_merged, visits
-from train.data.events import Events, find_events
-from train.data.groups import group
+from train.data.events.finding import Events, find_events
+from train.data.events.groups import group
 
 NOON = datetime(2024, 5, 1, 12, 0, 7, tzinfo=UTC).timestamp()
 DAY_S = 86_400

@@ -17,7 +17,7 @@ from device.workstation.events.moments import Moment
 from device.workstation.training import LEFT_OUT, Part
 from tests.train.data.test_split import SEEDS, Album, parts_by_path
 from train.data.blocks import MIN_EVENTS
-from train.data.occasions import EventSettings
+from train.data.events.occasions import EventSettings
 from train.data.photo import Photo
 from train.data.record import describe, table
 from train.data.split import Row, assign, to_csv

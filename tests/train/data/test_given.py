@@ -10,8 +10,8 @@ from tests.support.cli import only_error
 from tests.train.data.test_dataset import image, jpeg, write
 from tests.train.data.test_split import Album
 from train.__main__ import main
-from train.data.given import read_given
-from train.data.occasions import EventSettings
+from train.data.events.given import read_given
+from train.data.events.occasions import EventSettings
 from train.data.split import assign, read_csv
 
 LABELS = ("moss", "fern")

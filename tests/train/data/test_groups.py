@@ -18,8 +18,8 @@ from tests.support.pictures import RULES
 from tests.support.places import ROOT
 from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album
-from train.data.copies import detail
-from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, group, near_identical
+from train.data.events.copies import detail
+from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, group, near_identical
 from train.data.photo import Photo, thumbnail
 from train.data.split import Row, assign
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.support.fixed_cameras import Camera, by_hand, frame, torn_and_merged, visits
-from train.data.places import by_background
+from train.data.events.places import by_background
 
 
 def test_fixed_cameras_are_told_apart_by_their_backgrounds() -> None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 
 from device.workstation.training import LEFT_OUT, Part
 from train.data.assignment import SHARES
-from train.data.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical_pairs
+from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical_pairs
 from train.data.photo import THUMBNAIL_PX, Photo, thumbnail
 from train.data.rendered import CLASS_NAMES, render_flower
 from train.data.split import MIN_PHOTOS_PER_CLASS, Row, assign, part, read_csv, to_csv

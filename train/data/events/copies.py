@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from train.data.overlay import Floats, fitted, halved, laid_out
+from train.data.events.overlay import Floats, fitted, halved, laid_out
 
 Numbers = npt.NDArray[np.int64]
 Details = npt.NDArray[np.uint8]

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from device.workstation.events.clocks import EVENT_S, HOUR_S, Clocks, judged, shortly_after
 from device.workstation.events.films import films
 from device.workstation.events.moments import Moment
-from train.data.copies import joined
-from train.data.groups import Grouping, Known, group
-from train.data.places import Details, Floats, Numbers, Places, by_background
-from train.data.subjects import same_subjects
+from train.data.events.copies import joined
+from train.data.events.groups import Grouping, Known, group
+from train.data.events.places import Details, Floats, Numbers, Places, by_background
+from train.data.events.subjects import same_subjects
 
 FILM_LIKENESS = 0.4
 """Median correlation of two consecutive frames from which names that count frames are believed."""

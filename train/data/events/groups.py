@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from train.data.copies import Copy, Details, edited_copies, joined
+from train.data.events.copies import Copy, Details, edited_copies, joined
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]

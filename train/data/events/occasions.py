@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from device.workstation.events.clocks import EVENT_S, judged, shortly_after
 from device.workstation.events.listed import Occasion
-from train.data.copies import joined
-from train.data.events import find_events
-from train.data.groups import Grouping
+from train.data.events.copies import joined
+from train.data.events.finding import find_events
+from train.data.events.groups import Grouping
 from train.data.photo import Photo, details, thumbnails
 
 Numbers = npt.NDArray[np.int64]

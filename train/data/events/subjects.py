@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from train.data.copies import joined
-from train.data.places import Details, Floats, Numbers, Places, blurred, residuals
+from train.data.events.copies import joined
+from train.data.events.places import Details, Floats, Numbers, Places, blurred, residuals
 
 Pairs = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
 """Says of pairs (of indices) whether they can be of one event."""
