@@ -119,6 +119,18 @@ def test_a_flood_of_doubtful_photos_costs_no_random_one(tmp_path: Path) -> None:
     assert sink.figures["photos_removed_total"] > 10
 
 
+def test_no_random_photo_goes_for_a_doubtful_one_when_labels_fill_the_rest(tmp_path: Path) -> None:
+    random_collector(tmp_path, max_mb=1).publish(noise(1))
+    before = random_ones(tmp_path)
+    sink = collector(tmp_path, max_mb=1)
+    for number in range(17):
+        # 53 KB each: there is room for one less than there would be without the random one.
+        sink.keep(noise(10 + number), "red")
+    with pytest.raises(OutputError, match="labelled photos fill max_mb"):
+        sink.publish(noise(50))
+    assert random_ones(tmp_path) == before
+
+
 def test_random_photos_take_a_tenth_of_the_folder_and_the_oldest_make_room(tmp_path: Path) -> None:
     doubtful = collector(tmp_path, max_mb=2)
     publish_all(doubtful, 3)
