@@ -3,8 +3,8 @@
 Photos of one event are right or wrong together, so n photos tell less than n single ones. How much
 less depends on their correlation, which the answers show only roughly: a beta-binomial model gives
 each correlation its weight. The interval is that of the score test (Wilson 1927) whose p value is
-averaged over the correlations. It was chosen by simulation, see
-`convert/docs/decisions/0006-intervals-by-event.md`.
+averaged over the correlations, but not narrower than with the correlation that the answers show. It
+was chosen by simulation, see `convert/docs/decisions/0006-intervals-by-event.md`.
 """
 
 import math
@@ -111,12 +111,35 @@ def _critical(
         growth: by how much the deviation of the share grows at each of `CORRELATIONS`.
     """
     belief = _beliefs(photos, counts)
-    low, high = NORMAL_95 * float(growth.min()), NORMAL_95 * float(growth.max())
+    # Many events show a correlation that the model may take for less.
+    shown = float(np.interp(_shown_correlation(photos, counts), CORRELATIONS, growth**2))
+    low, high = NORMAL_95 * math.sqrt(shown), NORMAL_95 * float(growth.max())
     for _ in range(40):
         middle = (low + high) / 2
         tails = [math.erfc(middle / (g * math.sqrt(2))) for g in growth.tolist()]
         low, high = (middle, high) if belief @ tails > 0.05 else (low, middle)
     return high
+
+
+def _shown_correlation(photos: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> float:
+    """The correlation within events by analysis of variance (Ridout 1999), 0..1; 0 if unknown.
+
+    Args:
+        photos: (events,), photos of each event.
+        counts: (events,), hits among them.
+    """
+    n, events = int(photos.sum()), len(photos)
+    if events in (1, n):
+        return 0.0
+    # Sums in one order, whatever the names of the events are.
+    order = np.lexsort((counts, photos))
+    photos, counts = photos[order], counts[order]
+    means, mean = counts / photos, counts.sum() / n
+    between = photos @ (means - mean) ** 2 / (events - 1)
+    within = photos @ (means * (1 - means)) / (n - events)
+    typical = (n - photos @ photos / n) / (events - 1)
+    total = between + (typical - 1) * within
+    return float(np.clip((between - within) / total, 0, 1)) if total > 0 else 0.0
 
 
 def _beliefs(photos: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Floats:

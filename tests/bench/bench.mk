@@ -26,6 +26,9 @@ bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, on
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on networks of BUILDS
 	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench
 
+bench-intervals: | $(READY) ## how often 95% intervals hold the truth, with photos in events
+	@$(PY) -m tests.bench.intervals
+
 # Each seed has its own build folder: build, build1, build2.
 FIGURE_BUILDS := $(BUILD) $(BUILD)1 $(BUILD)2
 figures: $(READY) ## make every table again, on three seeds (over an hour)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convert.artifacts.training import LabelledPhoto
 from convert.bench import rivals
 from convert.bench.quantizers import Answers, Build, Compared, Measured, main, summarise, table
 from convert.bench.rivals import least_error_range, percentile_range
@@ -21,7 +22,7 @@ from device.workstation.training import Part
 from tests.support.pictures import LABELS
 
 if TYPE_CHECKING:
-    from convert.artifacts.training import LabelledPhoto, Training
+    from convert.artifacts.training import Training
     from tests.support.builds.build_folder import Build as TrainedBuild
 
 Floats = npt.NDArray[np.float32]
