@@ -173,7 +173,7 @@ def test_a_rival_that_failed_on_one_build_says_so_in_the_table() -> None:
     ]
     text = table(records)
     assert f"| b | {refusal} |" in text
-    assert "n = 20 answers on 10 photos (val), 20 on 10 (test)" in text
+    assert "n = 20 answers on 10 photos (val), 20 on 10 photos (test)" in text
 
 
 @pytest.mark.slow
