@@ -5,7 +5,7 @@ of the split to another.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing
 from train.data.augment import views_digest
 from train.data.listed import load_listed
@@ -88,31 +89,41 @@ def backbone_features(
     """
     first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
     digests, rules = sorted(first), backbone.rules
-    path = cache / f"{_key(backbone.convolutions, rules, digests)}.f16"
+    pictures = [
+        partial(load_listed, folder / first[digest].path, digest, rules) for digest in digests
+    ]
+    rows = picture_features(pictures, digests, backbone, cache)
+    position = {digest: i for i, digest in enumerate(digests)}
+    return np.asarray(rows[[position[photo.sha256] for photo in photos]])
+
+
+def picture_features(
+    pictures: Sequence[Callable[[], Pixels]], key: Sequence[str], backbone: Backbone, cache: Path
+) -> npt.NDArray[np.float32]:
+    """The same of pictures that are made when they are needed.
+
+    Args:
+        pictures: each gives uint8 (h, w, 3), of the backbone's size.
+        key: everything that the pictures depend on, beside the rules and the code of views.
+        backbone: the network.
+        cache: folder for the file of features; other files of features in it are removed.
+    """
+    path = cache / f"{_key(backbone.convolutions, backbone.rules, key)}.f16"
     keep_only(cache, {path.name})
     network = build(backbone.architecture, backbone.convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
     frozen = Frozen(keras.Model(network.input, pooled))
-    rows = cached(
-        path,
-        [
-            partial(_activations, frozen, folder / first[digest].path, digest, rules)
-            for digest in digests
-        ],
-        frozen.output_shape,
-        "computing features",
-    )
-    position = {digest: i for i, digest in enumerate(digests)}
-    features = rows[[position[photo.sha256] for photo in photos]].astype(np.float32)
-    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-6))
+    computed = [partial(_activations, frozen, picture) for picture in pictures]
+    rows = cached(path, computed, frozen.output_shape, "computing features").astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6))
 
 
-def _activations(frozen: Frozen, path: Path, sha256: str, rules: Preprocessing) -> Activations:
-    return frozen(load_listed(path, sha256, rules))
+def _activations(frozen: Frozen, picture: Callable[[], Pixels]) -> Activations:
+    return frozen(picture())
 
 
-def _key(convolutions: Sequence[Convolution], rules: Preprocessing, digests: Sequence[str]) -> str:
+def _key(convolutions: Sequence[Convolution], rules: Preprocessing, inputs: Sequence[str]) -> str:
     """A name for the cache file, from everything that its content depends on."""
     code = (code_digest((*FROZEN_CODE, "train/curate/features.py")), views_digest(rules))
-    parts = (weights_sha256(convolutions), rules.sha256(), *code, *digests)
+    parts = (weights_sha256(convolutions), rules.sha256(), *code, *inputs)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

@@ -1,23 +1,33 @@
 """From the photos of a training to what to expect at new places."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from device.workstation.training import NewPlaces, Part
 from train.data.split import Row
-from train.recipe.held_places import Flags, Sample
+from train.recipe.held_places import Flags, Sample, Views
 from train.recipe.new_places import MIN_PLACES, estimate
 from train.recipe.photos import Photos
 
 FRAMES = (3, 2, 1)
 """Photos of an event that are looked at: as many as the most photos allow."""
-MAX_PHOTOS = 1800
-"""So many take a minute on two cores."""
-FeaturesOf = Callable[[Sequence[Row]], npt.NDArray[np.float32]]
+MAX_PHOTOS = 800
+"""So many take about a minute on two cores."""
+
+
+class Pictures(Protocol):
+    """Gives features of the network before it was trained."""
+
+    def features(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+        """Of photos, (n, channels) of length 1."""
+
+    def views(self, rows: Sequence[Row]) -> Views | None:
+        """Of the same photos before other backgrounds; None if training shows no such views."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +43,14 @@ class _Seen:
 
 
 def new_places(
-    photos: Photos, hits: Mapping[Part, Flags], features: FeaturesOf, seed: int
+    photos: Photos, hits: Mapping[Part, Flags], pictures: Pictures, seed: int
 ) -> NewPlaces | None:
     """What to expect of a trained network at places that have no photo in the data.
 
     Args:
         photos: of all parts.
         hits: for validation and test, which photos the network classifies rightly.
-        features: gives those of the network before it was trained, (n, channels) of length 1.
+        pictures: gives features of the network before it was trained.
         seed: of what is drawn at random.
 
     Returns:
@@ -50,11 +60,13 @@ def new_places(
     if len({one.place for one in seen}) < MIN_PLACES:
         return None
     rows = [one.row for one in seen]
+    features = pictures.features(rows)
     sample = Sample(
-        features=features(rows),
+        features=features,
         labels=np.array([photos.labels.index(row.label) for row in rows], np.int64),
         events=np.array([one.event for one in seen]),
         places=np.array([one.place for one in seen]),
+        views=pictures.views(rows) or Views.none(features.shape[1]),
     )
     teach = np.array([one.part == Part.TRAIN for one in seen])
     right = [bool(hits[one.part][one.number]) for one in seen if one.part != Part.TRAIN]

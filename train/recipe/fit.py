@@ -51,15 +51,15 @@ from train.recipe.elsewhere import new_places
 from train.recipe.evaluate import history, predict, tested, validated
 from train.recipe.finetune import Figures, FineTuner, TuningState, fit_head
 from train.recipe.held_places import Flags
+from train.recipe.held_places import Views as HeldViews
 from train.recipe.photos import Photos, read_photos
+from train.recipe.place_views import place_views
 from train.recipe.places import Exchange, read_exchange
 from train.report.publish import write_report
 from train.stamps import code_digest
 
 PREDICT_BATCH = 32
 CACHE_FOLDER = "cache"
-PLACES_FOLDER = "places"
-"""In that folder: features for what to expect at new places."""
 VIEWS_CODE = (
     *FROZEN_CODE,
     *(f"train/data/{name}.py" for name in ("augment", "listed")),
@@ -308,16 +308,29 @@ def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -
     )
 
 
+@dataclass(frozen=True)
+class _Pictures:
+    """Features of the network before it was trained, for what to expect at new places."""
+
+    training: _Training
+
+    @property
+    def backbone(self) -> Backbone:
+        config = self.training.config
+        return Backbone(config.architecture, self.training.convolutions, config.preprocessing)
+
+    def features(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+        folder = self.training.photos.folder
+        return backbone_features(rows, folder, self.backbone, self.training.cache / "places")
+
+    def views(self, rows: Sequence[Row]) -> HeldViews | None:
+        training, cache = self.training, self.training.cache / "place_views"
+        return place_views(training.photos, rows, self.backbone, cache, training.config.seed)
+
+
 def _new_places(training: _Training, hits: Mapping[Part, Flags]) -> NewPlaces | None:
-    config = training.config
-    backbone = Backbone(config.architecture, training.convolutions, config.preprocessing)
-    cache = training.cache / PLACES_FOLDER
-
-    def features(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
-        return backbone_features(rows, training.photos.folder, backbone, cache)
-
     with training.watch.step("new_places"):
-        return new_places(training.photos, hits, features, config.seed)
+        return new_places(training.photos, hits, _Pictures(training), training.config.seed)
 
 
 def _write(training: _Training, metrics: Metrics, made_by: str) -> None:

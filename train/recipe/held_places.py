@@ -10,7 +10,7 @@ class, not over its events, of which most may be at one place.
 
 import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,11 +29,30 @@ STRENGTH = 12.0
 ITERATIONS = 100
 DIRECTIONS = 300
 """Features are reduced to this many principal directions; results stay, and time is a third."""
+VIEW_WEIGHT = 3.5
+"""Of a view before another background, beside the photo: two stand for the seven of training."""
 FOLDS = 5
 MAX_HELD = 12
 """With more places than this, several are held out together."""
 SATURATION = 3.0
 """Events of one class at one place: more than about this many hardly weigh more."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Views of a sample's photos before the backgrounds of other places, m of them."""
+
+    photos: Numbers
+    """int64 (m,), rows of the sample."""
+    features: npt.NDArray[np.float32]
+    """(m, channels)."""
+    behind: npt.NDArray[np.str_]
+    """(m,), the places whose backgrounds they show."""
+
+    @classmethod
+    def none(cls, channels: int) -> "Views":
+        """For training that exchanges no backgrounds."""
+        return cls(np.empty(0, np.int64), np.empty((0, channels), np.float32), np.empty(0, str))
 
 
 @dataclass(frozen=True)
@@ -46,16 +65,32 @@ class Sample:
     """int64 (n,), class numbers."""
     events: npt.NDArray[np.str_]
     places: npt.NDArray[np.str_]
-
-    def only(self, rows: Flags) -> "Sample":
-        """Some of the photos."""
-        return Sample(self.features[rows], self.labels[rows], self.events[rows], self.places[rows])
+    views: Views
 
     def reduced(self) -> "Sample":
         """With fewer channels, which lose little."""
-        centred = self.features - self.features.mean(axis=0)
-        directions = np.linalg.svd(centred, full_matrices=False)[2][:DIRECTIONS]
-        return Sample(centred @ directions.T, self.labels, self.events, self.places)
+        middle = self.features.mean(axis=0)
+        directions = np.linalg.svd(self.features - middle, full_matrices=False)[2][:DIRECTIONS].T
+        views = replace(self.views, features=(self.views.features - middle) @ directions)
+        return replace(self, features=(self.features - middle) @ directions, views=views)
+
+    def lesson(self, rows: Flags) -> tuple[Floats, Numbers, Floats]:
+        """What some photos teach: features, labels, and weights that sum up to their events.
+
+        Views are among it whose photo and background are both of what teaches.
+        """
+        known = np.isin(self.views.behind, np.unique(self.places[rows]))
+        shown = rows[self.views.photos] & known
+        taught = np.concatenate([np.flatnonzero(rows), self.views.photos[shown]])
+        features = np.concatenate([self.features[rows], self.views.features[shown]])
+        share = np.where(np.arange(len(taught)) < rows.sum(), 1.0, VIEW_WEIGHT)
+        _, event = np.unique(self.events[taught], return_inverse=True)
+        weights = share / np.bincount(event, share)[event]
+        labels = self.labels[taught]
+        for k in np.unique(labels):
+            weights[labels == k] *= self.mix[int(k)] / weights[labels == k].sum()
+        # As many as there are events: more frames must not mean less regularisation.
+        return features, labels, weights * (event.max() + 1) / weights.sum()
 
     @cached_property
     def mix(self) -> dict[int, float]:
@@ -72,17 +107,12 @@ def taught(sample: Sample, rows: Flags) -> LogisticRegression:
         sample: all photos.
         rows: (n,), those to teach, of at least two classes.
     """
-    labels = sample.labels[rows]
-    weights = event_weights(sample.events[rows].tolist())
-    for k in np.unique(labels):
-        weights[labels == k] *= sample.mix[int(k)] / weights[labels == k].sum()
+    features, labels, weights = sample.lesson(rows)
     model = LogisticRegression(C=STRENGTH, max_iter=ITERATIONS)
     with warnings.catch_warnings():
         # Stopping early is an additional regularisation, as in training.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # As many as there are events: more frames must not mean less regularisation.
-        weights *= len(np.unique(sample.events[rows])) / weights.sum()
-        return model.fit(sample.features[rows], labels, sample_weight=weights)
+        return model.fit(features, labels, sample_weight=weights)
 
 
 def hits_by_event(sample: Sample, seed: int) -> Flags:

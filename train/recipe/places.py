@@ -56,6 +56,8 @@ class Exchange:
     """What views need to exchange backgrounds; empty where no places are known."""
 
     backgrounds: Sequence[Pixels] = ()
+    places: Sequence[str] = ()
+    """Of the backgrounds."""
     standing: Mapping[str, Standing] = field(default_factory=dict)
     """By path, for the photos whose subject was found."""
 
@@ -91,23 +93,33 @@ def read_exchange(photos: Photos, rules: Preprocessing) -> Exchange:
     Raises:
         DataError: if a photo is missing or has changed since it was scanned.
     """
-    visits = _by_place(photos)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(partial(_at_place, photos, rules), visits.values()))
-    clear = [each for each in found if each is not None]
-    exchange = Exchange()
-    if len(clear) > 1:
-        standing = {path: of_photo for _, each in clear for path, of_photo in each.items()}
-        exchange = Exchange([place.background for place, _ in clear], standing)
+    exchange, clear = find_exchange(photos, rules)
     if places := set(photos.places(Part.TRAIN)) - {""}:
         count, shown = len(photos.rows[Part.TRAIN]), len(exchange.standing)
         print(
             f"views: {shown} of {count} training photos are shown before other backgrounds "
-            f"({len(clear)} of {len(places)} places have a clear one, at least 2 are needed); "
+            f"({clear} of {len(places)} places have a clear one, at least 2 are needed); "
             f"{count - shown} keep their own",
             file=sys.stderr,
         )
     return exchange
+
+
+def find_exchange(photos: Photos, rules: Preprocessing) -> tuple[Exchange, int]:
+    """Backgrounds and subjects in the training part, and how many places have a clear background.
+
+    Raises:
+        DataError: if a photo is missing or has changed since it was scanned.
+    """
+    visits = _by_place(photos)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(partial(_at_place, photos, rules), visits.values()))
+    clear = {name: each for name, each in zip(visits, found, strict=True) if each is not None}
+    if len(clear) < 2:
+        return Exchange(), len(clear)
+    standing = {path: of_photo for _, each in clear.values() for path, of_photo in each.items()}
+    backgrounds = [place.background for place, _ in clear.values()]
+    return Exchange(backgrounds, tuple(clear), standing), len(clear)
 
 
 def _by_place(photos: Photos) -> dict[str, list[Visit]]:

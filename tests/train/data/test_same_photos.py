@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,7 @@ READERS: dict[str, Read] = {
     "test and validation": lambda folder: load_listed(folder / NAME, ROW.sha256, RULES),
     "features for the audit": lambda folder: features._activations(
         frozen,  # type: ignore[arg-type]
-        folder / NAME,
-        ROW.sha256,
-        RULES,
+        partial(load_listed, folder / NAME, ROW.sha256, RULES),
     ),
     "a lesson for the small network": lambda folder: lessons._view_in_sizes(
         folder, (RULES,), 1, 0, ROW

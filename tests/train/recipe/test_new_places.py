@@ -14,7 +14,7 @@ from device.workstation.events.listed import Occasion
 from device.workstation.training import NewPlaces, Part
 from train.data.split import Row
 from train.recipe.elsewhere import new_places
-from train.recipe.held_places import Sample, cells, hits_by_event, taught
+from train.recipe.held_places import Sample, Views, cells, hits_by_event, taught
 from train.recipe.new_places import Decline, estimate
 from train.recipe.photos import Photos
 
@@ -49,7 +49,9 @@ class World:
         names = np.repeat([f"e{i}" for i in range(events)], frames)
         features = values / np.linalg.norm(values, axis=1, keepdims=True)
         at = np.repeat([f"p{i}" for i in where], frames)
-        return Sample(features.astype(np.float32), np.repeat(labels, frames), names, at)
+        return Sample(
+            features.astype(np.float32), np.repeat(labels, frames), names, at, Views.none(CHANNELS)
+        )
 
 
 def told(sample: Sample) -> tuple[NewPlaces, Sample, np.ndarray]:
@@ -99,9 +101,48 @@ def test_the_interval_contains_the_truth_in_nearly_all_worlds() -> None:
     assert np.mean(inside) >= 0.9
 
 
+def before_others(world: World, sample: Sample) -> Sample:
+    """Two views of each photo before the backgrounds of other places."""
+    names, rng = np.unique(sample.places), np.random.default_rng(0)
+    photos = np.repeat(np.arange(len(sample.labels)), 2)
+    behind = np.array([rng.choice(names[names != sample.places[i]]) for i in photos])
+    directions = world.places[[int(name[1:]) for name in behind]]
+    values = 0.5 * world.classes[sample.labels[photos]] + world.background * directions
+    values += 0.25 * rng.normal(size=values.shape)
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return replace(sample, views=Views(photos, values.astype(np.float32), behind))
+
+
+def test_of_training_that_exchanges_backgrounds_the_right_thing_is_expected_too() -> None:
+    errors = []
+    for seed in range(6):
+        world = World(seed, background=1.2)
+        shown = before_others(world, world.sample(150, range(6)))
+        result, _, teach = told(shown)
+        errors.append(result.accuracy - true(world, shown, teach))
+    assert abs(np.mean(errors)) < 0.06
+
+
+def test_a_view_teaches_only_if_its_photo_and_its_background_are_of_what_teaches() -> None:
+    world = World(0, background=1.0)
+    sample = before_others(world, world.sample(30, range(3)))
+    teach = sample.places != "p0"
+    features, labels, weights = sample.lesson(teach)
+    views = sample.views
+    shown = teach[views.photos] & (views.behind != "p0")
+    assert len(features) == len(labels) == teach.sum() + shown.sum()
+    assert weights.sum() == pytest.approx(len(set(sample.events[teach])))
+
+
 def test_more_frames_of_an_event_change_nothing_that_matters() -> None:
     single = World(5, background=0.8).sample(120, range(5))
-    doubled = Sample(*(np.repeat(part, 4, axis=0) for part in vars(single).values()))
+    doubled = Sample(
+        np.repeat(single.features, 4, axis=0),
+        np.repeat(single.labels, 4),
+        np.repeat(single.events, 4),
+        np.repeat(single.places, 4),
+        single.views,
+    )
     once, often = told(single)[0], told(doubled)[0]
     assert once.events == often.events
     assert often.accuracy == pytest.approx(once.accuracy, abs=0.02)
@@ -156,11 +197,15 @@ def test_with_fewer_than_three_places_nothing_is_expected() -> None:
 
 
 def test_without_known_places_no_network_is_run(tmp_path: Path) -> None:
-    def features(rows: Sequence[Row]) -> np.ndarray:
-        raise AssertionError("nobody needs them")
+    class Nobody:
+        def features(self, rows: Sequence[Row]) -> np.ndarray:
+            raise AssertionError("nobody needs them")
+
+        def views(self, rows: Sequence[Row]) -> None:
+            raise AssertionError("nobody needs them")
 
     rows = {part: [Row(f"a/{part}.jpg", "a", part, "00", "00", "")] for part in Part}
     listed = {f"a/{part}.jpg": Occasion("00", "") for part in Part}
     photos = Photos(tmp_path, ("a", "b"), rows, listed)
     hits = {part: np.ones(1, bool) for part in (Part.VAL, Part.TEST)}
-    assert new_places(photos, hits, features, 0) is None
+    assert new_places(photos, hits, Nobody(), 0) is None

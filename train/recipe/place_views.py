@@ -1,0 +1,93 @@
+"""Views of photos before the backgrounds of other places, for what to expect at new places.
+
+Training shows subjects before other backgrounds, so a classifier that tells what training gives at
+new places must be shown such views, too. It is known of each which background it shows: while a
+place is held out, its background is not shown either.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from device.contract.arrays import Pixels
+from device.contract.photos import decode
+from device.contract.preprocess import Preprocessing
+from device.workstation.training import Part
+from train.curate.features import Backbone, picture_features
+from train.data.listed import listed
+from train.data.split import Row
+from train.recipe.held_places import Views
+from train.recipe.photos import Photos
+from train.recipe.places import Exchange, find_exchange
+from train.stamps import code_digest
+from train.views.exchange import Standing, exchanged
+
+VIEWS = 2
+"""Of each photo."""
+CODE = (
+    *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
+    *(f"train/recipe/{name}.py" for name in ("place_views", "places")),
+)
+
+
+def place_views(
+    photos: Photos, rows: Sequence[Row], backbone: Backbone, cache: Path, seed: int
+) -> Views | None:
+    """Views of some photos, whatever their part; None if backgrounds cannot be exchanged.
+
+    Args:
+        photos: knows the events and places.
+        rows: the photos.
+        backbone: the network before it was trained.
+        cache: folder for the features.
+        seed: of what is drawn at random.
+
+    Raises:
+        DataError: if a photo is missing or has changed since it was scanned.
+    """
+    parts = {Part.TRAIN: rows, Part.VAL: (), Part.TEST: ()}
+    exchange, clear = find_exchange(replace(photos, rows=parts), backbone.rules)
+    if clear < 2:
+        return None
+    numbers, pictures, behind = [], [], []
+    for number, row in enumerate(rows):
+        own = photos.occasions[row.path].place
+        others = [i for i, place in enumerate(exchange.places) if place != own]
+        for view in range(VIEWS if row.path in exchange.standing else 0):
+            seeds = (seed, view, int(row.sha256[:12], 16))
+            chosen = others[int(np.random.default_rng(seeds).integers(len(others)))]
+            numbers.append(number)
+            behind.append(exchange.places[chosen])
+            pictures.append(
+                _picture(photos.path(row), row, exchange, chosen, backbone.rules, seeds)
+            )
+    key = [code_digest(CODE), str(seed), *(row.sha256 for row in rows), *behind]
+    features = picture_features(pictures, key, backbone, cache)
+    return Views(np.array(numbers, np.int64), features, np.array(behind))
+
+
+def _picture(
+    path: Path,
+    row: Row,
+    exchange: Exchange,
+    chosen: int,
+    rules: Preprocessing,
+    seeds: Sequence[int],
+) -> Callable[[], Pixels]:
+    backgrounds, standing = [exchange.backgrounds[chosen]], exchange.standing[row.path]
+    return partial(_shown, path, row.sha256, rules, standing, backgrounds, seeds)
+
+
+def _shown(
+    path: Path,
+    sha256: str,
+    rules: Preprocessing,
+    standing: Standing,
+    backgrounds: Sequence[Pixels],
+    seeds: Sequence[int],
+) -> Pixels:
+    with listed(path, sha256) as data:
+        return exchanged(decode(data, rules), standing, backgrounds, rules, seeds)
