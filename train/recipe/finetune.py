@@ -125,7 +125,13 @@ class FineTuner:
         truth: Truth,
         val: Activations,
         val_truth: Truth,
+        slack: float = 0.0,
     ) -> None:
+        """`slack`: how much lower than the best the kept epoch's validation accuracy may be.
+
+        0 keeps the best epoch, more keeps the latest one that is nearly as good.
+        """
+        self._slack = slack
         self._model, self._config = model, config
         self._views, self._truth = views, truth
         self._val, self._val_truth = val, val_truth
@@ -243,7 +249,7 @@ class FineTuner:
         return loss
 
     def _validate(self, tuned: TuningState, train_loss: float) -> None:
-        """Measure the averaged weights on the validation part and keep them if they are best."""
+        """Measure the averaged weights on the validation part; keep them if good enough."""
         with self._averaged.swapped_in() as averaged:
             logits = self.logits(self._val)
         truth = self._val_truth
@@ -251,11 +257,11 @@ class FineTuner:
         likelihood = log_softmax(logits, axis=1)[np.arange(len(logits)), truth.labels]
         val_loss = -truth.mean(likelihood)
         tuned.history.append(Figures(train_loss, val_loss, accuracy))
-        best = tuned.history[tuned.best_epoch]
-        # If equal, the later epoch wins: its learning rate is lower.
         # Diverged (NaN) weights always name one class, which may be right as often as others.
-        better = accuracy >= best.val_accuracy - EQUAL and np.isfinite(val_loss)
-        if not tuned.best or better:
+        finite = [each.val_accuracy for each in tuned.history if np.isfinite(each.val_loss)]
+        # If equal, the later epoch wins: its learning rate is lower.
+        good = np.isfinite(val_loss) and accuracy >= max(finite) - EQUAL - self._slack
+        if not tuned.best or good:
             tuned.best_epoch, tuned.best = tuned.epoch, averaged
 
     def _state(self) -> list[Any]:

@@ -74,6 +74,9 @@ FIT_CODE = (
     *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "truth")),
 )
 """Source files that may change the state of fine-tuning."""
+EXCHANGED_SLACK = 0.1
+"""How much of the validation accuracy at known places may be given up for new ones: views that
+exchange backgrounds teach what holds anywhere, and validation photos cannot see that."""
 LOG_FOLDER = "tensorboard"
 
 
@@ -119,6 +122,7 @@ class _Training:
     convolutions: list[Convolution]
     """The weights of the backbone before any training."""
     network: keras.Model
+    exchange: Exchange
     watch: _Stopwatch
 
     @classmethod
@@ -127,7 +131,13 @@ class _Training:
         photos = read_photos(record, out)
         convolutions = load_weights(weights, config.architecture)
         network = classifier(build(config.architecture, convolutions), len(photos.labels))
-        return cls(config, out, record.data, photos, convolutions, network, watch)
+        exchange = read_exchange(photos, config.preprocessing)
+        return cls(config, out, record.data, photos, convolutions, network, exchange, watch)
+
+    @property
+    def exchanges_most(self) -> bool:
+        """Whether most training photos are shown before other backgrounds."""
+        return 2 * len(self.exchange.standing) > len(self.photos.rows[Part.TRAIN])
 
     @property
     def cache(self) -> Path:
@@ -191,10 +201,10 @@ def _digest(*parts: object) -> str:
 def _activations(training: _Training, views_key: str) -> tuple[Views, Activations]:
     """The frozen part's output for each view of the training part, and for the validation part."""
     config, network, photos = training.config, training.network, training.photos
+    compute = partial(_photo_activations, exchange=training.exchange)
     # Not epochs and learning rate, which do not change activations: a longer run reuses them.
     key = _digest(views_key, config.architecture, config.cut, config.seed)
     stem = Frozen(keras.Model(network.input, network.get_layer(config.cut).output))
-    exchange = read_exchange(photos, config.preprocessing)
 
     def path(part: Part, numbers: range) -> Path:
         return training.cache / f"{key}_{part}_{numbers.start}-{numbers.stop - 1}.f16"
@@ -203,10 +213,7 @@ def _activations(training: _Training, views_key: str) -> tuple[Views, Activation
         shown = f"{numbers.start + 1}" + (f" to {numbers.stop}" if len(numbers) > 1 else "")
         return cached(
             path(part, numbers),
-            [
-                partial(_photo_activations, stem, photos.path(r), config, numbers, r, exchange)
-                for r in photos.rows[part]
-            ],
+            [partial(compute, stem, photos.path(r), config, numbers, r) for r in photos.rows[part]],
             (len(numbers), *stem.output_shape),
             f"{part} photos, view {shown}",
         )
@@ -263,6 +270,7 @@ def _fine_tune(
         training.photos.truth(Part.TRAIN),
         val,
         training.photos.truth(Part.VAL),
+        EXCHANGED_SLACK if training.exchanges_most else 0.0,
     )
     logs = training.out / LOG_FOLDER
     if not state.exists():

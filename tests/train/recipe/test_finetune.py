@@ -42,6 +42,7 @@ class Task:
     """Of the training part, if its photos do not all count the same."""
     judged: Truth | None = None
     """The same of the validation part."""
+    slack: float = 0.0
     logged: list[int] = field(default_factory=list)
 
     @classmethod
@@ -62,7 +63,8 @@ class Task:
         maps = keras.layers.Conv2D(CLASSES, 1)(keras.layers.Conv2D(8, 1, activation="relu")(x))
         model = keras.Model(x, keras.layers.GlobalAveragePooling2D()(maps))
         learned, judged = (self.truth or even(self.labels)), even(self.val_labels)
-        return FineTuner(model, config, self.views, learned, self.val, self.judged or judged)
+        judged = self.judged or judged
+        return FineTuner(model, config, self.views, learned, self.val, judged, self.slack)
 
     def run(
         self, state: Path, after: Callable[[int], None] = lambda epoch: None, **changes: Any
@@ -274,6 +276,26 @@ def test_the_kept_weights_are_the_best_that_were_validated(
     assert best.val_accuracy == max(figures.val_accuracy for figures in tuned.history)
     assert np.isfinite(tuner.logits(task.val)).all()
     assert loss(tuner, task) == pytest.approx(best.val_loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("learning_rate", [1e-3, 0.3, 30.0, 3000.0])
+def test_with_slack_the_latest_nearly_best_epoch_is_kept(
+    task: Task, tmp_path: Path, learning_rate: float
+) -> None:
+    """Weights that diverged are not nearly as good, or NaN."""
+    task.slack = 0.15
+    tuner, tuned = task.run(tmp_path / "state.npz", learning_rate=learning_rate)
+    finite = {i: e.val_accuracy for i, e in enumerate(tuned.history) if np.isfinite(e.val_loss)}
+    good = [i for i, accuracy in finite.items() if accuracy >= max(finite.values()) - task.slack]
+    # An epoch that was the best when it came may stay, however good the later ones are.
+    assert tuned.best_epoch >= good[-1]
+    assert np.isfinite(tuner.logits(task.val)).all()
+    assert loss(tuner, task) == pytest.approx(tuned.history[tuned.best_epoch].val_loss, rel=1e-4)
+
+
+def test_slack_keeps_a_later_epoch_than_the_best(task: Task, tmp_path: Path) -> None:
+    task.slack = 1.0
+    assert task.run(tmp_path / "state.npz")[1].best_epoch == CONFIG.epochs
 
 
 @pytest.mark.parametrize("count", [1, 5, 8, 9])
