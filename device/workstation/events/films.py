@@ -15,8 +15,9 @@ from itertools import pairwise
 _COUNTED = re.compile(r"(.*?)[ _.\-]*\(?(?<!\d)(\d{1,9})\)?")
 _BURST = re.compile(r"(\d*).*(burst\d{8,}).*")
 """Telephones number a burst's photos in front, and name the burst by its time."""
-_FRAME = re.compile(r"(?:^|[^a-z])(?:frames?|frm|burst|scene|out|output)$")
-"""A stem that ends so counts frames, whatever else is in it: also what ffmpeg and VLC write."""
+_FRAME = re.compile(r"(?:^|[^a-z])(?:frames?|frm|burst|scene|out|output|vid|video|film|movie)$")
+"""A stem that ends so counts frames, whatever else is in it: also what ffmpeg and VLC write. Not
+`clip` and `mov`: these number films, of each of which one picture may have been kept."""
 _FILM = re.compile(r"vid|clip|film|movie|mov|mvi|scene|seq|visit|event|burst|frame")
 _OWN_NUMBER = re.compile(r"([a-z]*)[^a-z0-9]*\d+[^0-9]*$")
 """A stem with a number of its own, and the word before its last number."""

@@ -105,13 +105,25 @@ def test_a_spreadsheet_may_order_the_columns_and_mark_the_bytes(tmp_path: Path) 
     }
 
 
+@pytest.mark.parametrize("by", [";", "\t"])
+def test_a_spreadsheet_may_separate_otherwise_and_leave_empty_rows(tmp_path: Path, by: str) -> None:
+    rows = [("path", "event", "place"), ('"moss/a,b;c.jpg"', "1", "hedge"), ("", " ", "")]
+    text = "\r\n".join(by.join(row) for row in [*rows, ("moss/c.jpg", "2", ""), ("", "", "")])
+    path = write(tmp_path / "said.csv", text.encode())
+    assert read_given(path) == {
+        "moss/a,b;c.jpg": Occasion("1", "hedge"),
+        "moss/c.jpg": Occasion("2"),
+    }
+
+
 HEADER = "path,event,place\n"
 BAD = {
-    "missing photos": (HEADER + "moss/0.jpg,1,\nmoss/x.jpg,1,\n", "names 1 photos that are not in"),
+    "missing photos": (HEADER + "moss/0.jpg,1,\nmoss/x.jpg,1,\n", "names 1 photo that is not in"),
     "two events": (HEADER + "moss/0.jpg,1,\nmoss/0.jpg,2,\n", "line 3 gives moss/0.jpg another"),
     "two places": (HEADER + "moss/0.jpg,1,a\nmoss/0.jpg,1,b\n", "line 3 gives moss/0.jpg another"),
     "other columns": ("path,group\nmoss/0.jpg,1\n", "its columns are path,group; expected"),
-    "another separator": ("path;event;place\nmoss/0.jpg;1;\n", "columns are path;event;place"),
+    "another separator": ("path|event|place\nmoss/0.jpg|1|\n", "columns are path|event|place"),
+    "an event without a photo": (HEADER + "moss/0.jpg,1,\n,1,\n", "line 3 names no photo"),
     "too few cells": (HEADER + "moss/0.jpg,1\n", "line 2 has 2 cells instead of 3"),
     "an open quote": (HEADER + 'moss/0.jpg,"1,\n', "line 2: unexpected end of data"),
     "only a header": (HEADER, "it lists no photos"),

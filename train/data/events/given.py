@@ -60,7 +60,11 @@ def read_given(path: Path) -> dict[str, Occasion]:
 
 def _lines(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
     """Path, event and place, with the number of the line where they end."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    text = _text(path)
+    # Where a comma is a decimal point, spreadsheets separate by semicolons.
+    header_line = text.partition("\n")[0]
+    separator = next((each for each in ";\t" if header_line.count(each) == 2), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         if sorted(header) != sorted(COLUMNS):
@@ -68,15 +72,17 @@ def _lines(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
             raise DataError(f"EVENTS={path}: its columns are {shown(found)}; {_FORMAT}")
         order = [header.index(name) for name in COLUMNS]
         for cells in reader:
-            if not cells:
+            if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(COLUMNS):
                 raise DataError(
                     f"EVENTS={path}: line {reader.line_num} has {len(cells)} cells instead of "
                     f"{len(COLUMNS)}; {_FORMAT}"
                 )
-            first, second, third = (cells[i] for i in order)
-            yield reader.line_num, (first, second, third)
+            name, event, place = (cells[i] for i in order)
+            if not name:
+                raise DataError(f"EVENTS={path}: line {reader.line_num} names no photo; {_FORMAT}")
+            yield reader.line_num, (name, event, place)
     except csv.Error as error:
         raise DataError(f"EVENTS={path}: line {reader.line_num}: {error}; {_FORMAT}") from error
 
@@ -86,7 +92,9 @@ def _text(path: Path) -> str:
         # Spreadsheets write a byte order mark.
         return Path(os.path.expanduser(path)).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"EVENTS={path}: it is not UTF-8 text; {_FORMAT}") from error
+        raise DataError(
+            f"EVENTS={path}: it is not UTF-8 text: save it as CSV in UTF-8; {_FORMAT}"
+        ) from error
     except OSError as error:
         raise DataError(f"EVENTS={path}: {error.strerror}; {_FORMAT}") from error
 
@@ -101,7 +109,8 @@ def check_named(given: Mapping[str, Occasion], paths: Collection[str]) -> None:
     strangers = [shown(name) for name in given if name not in known]
     if strangers:
         names = ", ".join([*strangers[:SHOWN], *(["..."] if len(strangers) > SHOWN else [])])
+        photos = "1 photo that is" if len(strangers) == 1 else f"{len(strangers):,} photos that are"
         raise DataError(
-            f"EVENTS: it names {len(strangers):,} photos that are not in the data folder "
-            f"({names}); paths are relative to it, as in events.csv"
+            f"EVENTS: it names {photos} not in the data folder ({names}); give the paths as in "
+            "events.csv, such as robin/12.jpg"
         )

@@ -14,6 +14,8 @@ def found(*paths: str) -> list[list[str]]:
     [
         ["frame_0001", "frame_0002", "frame_0010"],
         ["frame1", "frame2"],
+        ["vid_00001", "vid_00002"],
+        ["pond-video-0001", "pond-video-0026"],
         ["out-001", "out-002"],
         ["scene00001", "scene00026"],
         ["clip3_frame_000123", "clip3_frame_000153"],
@@ -44,6 +46,8 @@ def test_frames_of_one_film_are_found(names: list[str]) -> None:
         ["n02085620_10074", "n02085620_1052", "n02085620_477"],
         ["Abyssinian_1", "Abyssinian_2"],
         ["cat.0", "cat.1"],
+        ["clip_1", "clip_2"],
+        ["MOV_0012", "MOV_0013"],
         ["10090824183_d02c613f10", "10090824184_d02c613f11"],
         ["2345_d02c613f_m", "2346_d02c613f_m"],
         ["Black_Footed_Albatross_0046_18", "Black_Footed_Albatross_0001_796111"],
