@@ -1,0 +1,68 @@
+"""Views for what to expect at new places show backgrounds of other places, and say which."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device.contract.arrays import Pixels
+from device.workstation.training import Part
+from tests.train.recipe.test_places import EVENTS, RULES, photos_at
+from train.curate.features import Backbone
+from train.network.backbone import Architecture
+from train.recipe import place_views
+from train.recipe.held_places import Views
+from train.recipe.photos import Photos
+
+BACKBONE = Backbone(Architecture(size_px=96), [], RULES)
+PLACES = {"gate": EVENTS, "pond": EVENTS, "roof": EVENTS}
+
+
+@pytest.fixture(autouse=True)
+def mean_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are made, and no network is run."""
+
+    def features(pictures: Sequence[Callable[[], Pixels]], *_: Any) -> np.ndarray:
+        return np.stack([picture().mean(axis=(0, 1)) for picture in pictures])
+
+    monkeypatch.setattr(place_views, "picture_features", features)
+
+
+def views_of(photos: Photos, folder: Path, seed: int = 0) -> Views | None:
+    rows = [row for part in Part for row in photos.rows[part]]
+    return place_views.place_views(photos, rows, BACKBONE, folder, seed)
+
+
+def test_every_photo_is_shown_before_backgrounds_of_other_places(tmp_path: Path) -> None:
+    photos = photos_at(tmp_path, PLACES)
+    views = views_of(photos, tmp_path)
+    assert views is not None
+    rows = photos.rows[Part.TRAIN]
+    assert np.bincount(views.photos).tolist() == [place_views.VIEWS] * len(rows)
+    own = [photos.occasions[rows[i].path].place for i in views.photos]
+    assert set(views.behind.tolist()) == set(PLACES)
+    assert not any(behind == place for behind, place in zip(views.behind, own, strict=True))
+    assert len(np.unique(views.features, axis=0)) == len(views.photos)
+
+
+def test_photos_that_judge_are_shown_so_too(tmp_path: Path) -> None:
+    photos = photos_at(tmp_path, PLACES)
+    rows = photos.rows[Part.TRAIN]
+    parts = {Part.TRAIN: rows[::2], Part.VAL: (), Part.TEST: rows[1::2]}
+    views = views_of(replace(photos, rows=parts), tmp_path)
+    assert views is not None and len(set(views.photos.tolist())) == len(rows)
+
+
+def test_the_same_photos_and_seed_give_the_same_views(tmp_path: Path) -> None:
+    photos = photos_at(tmp_path, PLACES)
+    first, again, other = (views_of(photos, tmp_path, seed) for seed in (0, 0, 1))
+    assert first is not None and again is not None and other is not None
+    assert (first.features == again.features).all()
+    assert not np.array_equal(first.features, other.features)
+
+
+def test_where_training_exchanges_nothing_there_are_no_views(tmp_path: Path) -> None:
+    assert views_of(photos_at(tmp_path, {"gate": EVENTS}), tmp_path) is None
