@@ -29,7 +29,7 @@ _ORIGINAL, _SUB_SECOND, _OFFSET, _SERIAL = 0x9003, 0x9291, 0x9011, 0xA431
 _TEXTS = frozenset({_MAKE, _MODEL, _DNG_SERIAL, _ORIGINAL, _SUB_SECOND, _OFFSET, _SERIAL})
 """Of the three times in Exif only the original one counts: DateTime is written again by whatever
 exports the photo, and DateTimeDigitized is when a print or slide was scanned."""
-_TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
+_TIME = re.compile(r"(\d{4})[:/-]([ \d]\d)[:/-]([ \d]\d)[ T]([ \d]\d):([ \d]\d):([ \d]\d)")
 _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
 _NO_SERIAL = re.compile(r"(.)\1*|1234567\d*|none|null|unknown|n/?a|not set|undefined", re.I)
 """What cameras and programs write that have no serial number to write."""

@@ -1,5 +1,6 @@
 """Promises of EVENTS=: the user's word counts, and a bad list is one line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,10 @@ def test_the_list_that_was_made_can_be_given_back(folder: Path, tmp_path: Path) 
     first, second = tmp_path / "first", tmp_path / "second"
     assert run(folder, first, "--place", "folder") == 0
     assert run(folder, second, "--events", str(first / EVENTS)) == 0
-    for name in (SPLIT, EVENTS, DATA):
+    for name in (SPLIT, EVENTS):
         assert (first / name).read_bytes() == (second / name).read_bytes()
+    before, after = (DataRecord.read(out / DATA).data for out in (first, second))
+    assert replace(before, event_notes=()) == replace(after, event_notes=())
 
 
 def test_sub_folders_are_places_if_asked(folder: Path, tmp_path: Path) -> None:
@@ -71,6 +74,33 @@ def test_sub_folders_are_places_if_asked(folder: Path, tmp_path: Path) -> None:
     places = DataRecord.read(out / DATA).data.places
     assert {count for parts in places.values() for count in parts.values()} <= {0, 1}
     assert places["moss"]["train"] == 1
+
+
+@pytest.mark.parametrize(
+    ("loose", "line"),
+    [
+        (0, "PLACE=folder: 1 place (garden)"),
+        (3, "PLACE=folder: 1 place (garden); 3 photos lie in no sub-folder of their class"),
+    ],
+)
+def test_places_by_sub_folders_are_counted_and_photos_without_one_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], loose: int, line: str
+) -> None:
+    for number in range(20):
+        place = "" if number < loose else "garden/"
+        path = tmp_path / "photos" / LABELS[number % 2] / f"{place}{number}.jpg"
+        write(path, jpeg(image(300 + number)))
+    assert run(tmp_path / "photos", tmp_path / "train", "--place", "folder") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(line)
+
+
+def test_places_by_sub_folders_without_any_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        write(tmp_path / "photos" / LABELS[number % 2] / f"{number}.jpg", jpeg(image(number)))
+    assert run(tmp_path / "photos", tmp_path / "train", "--place", "folder") == 0
+    assert "PLACE=folder: no class has sub-folders, so no place is known" in capsys.readouterr().out
 
 
 def test_the_user_may_divide_what_was_found() -> None:

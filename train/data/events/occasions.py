@@ -13,6 +13,7 @@ from device.workstation.events.listed import Occasion
 from train.data.events.copies import joined
 from train.data.events.finding import find_events
 from train.data.events.groups import Grouping
+from train.data.folder import SHOWN, shown
 from train.data.photo import Photo, details, thumbnails
 
 Numbers = npt.NDArray[np.int64]
@@ -74,6 +75,7 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
         notes=(
             *(f"no evidence of events: {note}" for note in found.notes),
             *_coverage(photos, settings),
+            *(_of_folders(said) if settings.folders else ()),
         ),
     )
 
@@ -136,3 +138,15 @@ def _coverage(photos: Sequence[Photo], settings: EventSettings) -> list[str]:
         f"EVENTS: {missing:,} of {len(photos):,} photos are not in the list; they keep the event "
         "and the place that were found"
     ]
+
+
+def _of_folders(places: Sequence[str]) -> list[str]:
+    """A line on the places that sub-folders give, and on photos without one."""
+    names, loose = sorted({*places} - {""}), places.count("")
+    if not names:
+        return ["PLACE=folder: no class has sub-folders, so no place is known"]
+    few = ", ".join([*map(shown, names[:SHOWN]), *(["..."] if len(names) > SHOWN else [])])
+    line = f"PLACE=folder: {len(names):,} place{'s' * (len(names) != 1)} ({few})"
+    photos = "1 photo lies" if loose == 1 else f"{loose:,} photos lie"
+    rest = f"; {photos} in no sub-folder of their class, so their place is not known"
+    return [line + rest if loose else line]

@@ -74,6 +74,13 @@ def test_times_of_saving_and_of_scanning_are_no_times_of_capture() -> None:
     assert found.seconds is None and not found.problem
 
 
+@pytest.mark.parametrize(
+    "time", ["2024/05/01 12:00:07", "2024-05-01T12:00:07", "2024: 5: 1 12: 0: 7"]
+)
+def test_times_are_read_as_cameras_write_them_against_the_standard(time: str) -> None:
+    assert said({ORIGINAL: time}).seconds == NOON
+
+
 @pytest.mark.parametrize("time", ["0000:00:00 00:00:00", "    :  :     :  :  ", ""])
 def test_a_camera_that_knows_no_time_says_none(time: str) -> None:
     found = said({ORIGINAL: time}, model="Cam")
