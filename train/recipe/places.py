@@ -66,13 +66,14 @@ class Exchange:
     ) -> Pixels:
         """View `number` of an upright RGB photo; a photo that is not `standing` keeps its own.
 
-        View 0 is always the photo as the device prepares it.
+        Every second view exchanges the background. View 0 is always the photo as the device
+        prepares it, and its like keep what helps at the places that are known.
 
         Returns:
             uint8 (height_px, width_px, 3).
         """
         standing = self.standing.get(row.path)
-        if number == 0 or standing is None:
+        if number % 2 == 0 or standing is None:
             return view(image, rules, number, seed)
         return exchanged(image, standing, self.backgrounds, rules, (seed, number))
 
