@@ -75,6 +75,7 @@ CODE = {
         *PHOTO_RULES,
         *RECORDS,
         *PAGES,
+        EVENT_WEIGHTS,
         "device/contract/bundle.py",
         "device/workstation/conversion.py",
         *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),

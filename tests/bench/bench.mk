@@ -19,14 +19,14 @@ bench-train: $(SPLIT) $(WEIGHTS_READY) ## compare training with two common recip
 bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photos
 	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
 
-bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, on worlds of fixed cameras
+bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, before fixed cameras
 	@$(PY) -m tests.bench.honesty --weights $(BUILD)/weights --out $(BUILD)/bench/honesty
 
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on networks of BUILDS
 	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench
 
-bench-intervals: | $(READY) ## how often 95% intervals hold the truth, with photos in events
+bench-intervals: | $(READY) ## how often 95% intervals hold the truth, by event
 	@$(PY) -m tests.bench.intervals
 
 # Each seed has its own build folder: build, build1, build2.

@@ -128,7 +128,7 @@ def test_the_page_holds_for_any_number_of_classes_and_size(classes: int, size_px
     assert not re.search(r"\d\.\d{5,}", page.text)
     shown = [img["alt"] for img in page.named("img") if img["alt"].startswith("Class map of class")]
     assert len(shown) == min(classes, 6)
-    softmax = page.table("class", number=2)
+    softmax = page.table("class", number=4)
     assert len(softmax) == 1 + min(classes, 6) + (classes > 6) + 1
     assert softmax[-1][-1] == "100.0%"
     for depth in chapter.depths:
