@@ -10,6 +10,7 @@ from convert.field.answers import classify
 from convert.field.page import render
 from convert.field.record import FieldRecord, FieldVerdict
 from convert.field.trained import read_trained
+from convert.field.words import promise_of
 from device.contract import bundle as contract
 from device.files import write_text
 from device.inference.classifier import Classifier
@@ -39,6 +40,7 @@ def measure_field(inputs: FieldInputs, *, show_progress: bool = False) -> FieldR
         BundleError: if the bundle is damaged, or packed by another version.
     """
     bundle = contract.load(inputs.bundle)
+    promised = promise_of(bundle)
     paths, skipped = photos.list_photos(inputs.data)
     with bars(show_progress) as progress:
         advance = bar(progress, "reading photos", len(paths))
@@ -51,7 +53,9 @@ def measure_field(inputs: FieldInputs, *, show_progress: bool = False) -> FieldR
         said, damaged = classify(ready.judging, classify_file, advance)
     ready = ready.without(damaged)
     ready.require_judges()
-    setting = measure.Setting(str(inputs.data), bundle, inputs.event_s, trained, tuple(skipped))
+    setting = measure.Setting(
+        str(inputs.data), bundle, promised, inputs.event_s, trained, tuple(skipped)
+    )
     record = measure.field_record(setting, ready, said)
     inputs.out.mkdir(parents=True, exist_ok=True)
     files = {photo.path: photo.file for photo in found}

@@ -9,9 +9,9 @@ from convert.field.answers import judged
 from convert.field.figures import figures_of
 from convert.field.moments import NO_DAY
 from convert.field.photos import DAMAGED, FieldPhoto, left_out, missing_ones, reasons
-from convert.field.record import FieldRecord, JudgedPhoto, days_of
+from convert.field.record import FieldRecord, JudgedPhoto, Promise, days_of
 from convert.field.trained import Trained, doubts, occasions
-from convert.field.words import judge, number, promise_of
+from convert.field.words import judge, number
 from device.contract.bundle import EDGETPU_MODEL, MODEL, Bundle
 from device.inference.classifier import Prediction
 
@@ -68,6 +68,8 @@ class Setting:
 
     folder: str
     bundle: Bundle
+    promised: Promise
+    """By the bundle."""
     event_s: float
     trained: Trained
     skipped: tuple[str, ...] = ()
@@ -83,16 +85,13 @@ def field_record(
         setting: what is judged.
         ready: the photos; at least one judges.
         predictions: what the bundle says about those that judge, by path.
-
-    Raises:
-        BundleError: if the bundle was packed by another version.
     """
     bundle, models = setting.bundle, _models(setting.bundle)
     photos = tuple(
         judged(photo, ready.events[photo.path], predictions[photo.path], models)
         for photo in ready.judging
     )
-    promised, figures = promise_of(bundle), figures_of(photos)
+    promised, figures = setting.promised, figures_of(photos)
     days = len(days_of(photo for photo in photos if photo.known))
     is_new = setting.trained.excludes(photo.device for photo in photos)
     judgement = judge(figures.right, promised, days, new_places=is_new)

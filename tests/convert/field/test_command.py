@@ -57,6 +57,21 @@ def promising(accuracy: float, interval: tuple[float, float]) -> Iterator[None]:
         yield
 
 
+def test_a_bundle_of_another_version_is_refused_before_photos_are_read(
+    photos: Path, bundle: Path
+) -> None:
+    older = contract.load(bundle)
+    claims = {**older.manifest["verification"]}
+    del claims["gate_events"]
+    older = replace(older, manifest={**older.manifest, "verification": claims})
+    with (
+        mock.patch.object(contract, "load", return_value=older),
+        mock.patch("convert.field.photos.read_photos", side_effect=AssertionError),
+    ):
+        done = judge(photos, bundle)
+    assert_one_error_line(done, "gate_events is missing")
+
+
 def test_a_bundle_is_judged_by_the_code_of_the_device(photos: Path, bundle: Path) -> None:
     status, out, _ = judge(photos, bundle)
     found = record(photos)
