@@ -13,8 +13,9 @@ from convert.field.record import (
     Promise,
     days_of,
 )
-from convert.field.words import Judgement, events_needed, number, percent, with_interval
+from convert.field.words import Judgement, events_needed, percent, with_interval
 from device.contract.provenance import OTHER
+from device.workstation.wording import number
 
 SHOWN = 3
 """Confusions, devices or days that are named."""

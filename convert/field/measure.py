@@ -11,9 +11,10 @@ from convert.field.moments import NO_DAY
 from convert.field.photos import DAMAGED, FieldPhoto, left_out, missing_ones, reasons
 from convert.field.record import FieldRecord, JudgedPhoto, Promise, days_of
 from convert.field.trained import Trained, doubts, occasions
-from convert.field.words import judge, number
+from convert.field.words import judge
 from device.contract.bundle import EDGETPU_MODEL, MODEL, Bundle
 from device.inference.classifier import Prediction
+from device.workstation.wording import number
 
 
 @dataclass(frozen=True)

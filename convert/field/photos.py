@@ -12,13 +12,13 @@ from pathlib import Path
 
 from convert.errors import InputError
 from convert.field.record import LeftOut
-from convert.field.words import number
 from device.contract import provenance
 from device.contract.folders import SkipReason, photos_below
 from device.contract.names import settled
 from device.contract.photos import read_photo
 from device.contract.provenance import OTHER, Provenance
 from device.errors import PhotoError
+from device.workstation.wording import number
 
 DAMAGED = "damaged, or not to be read"
 LOOSE = "in no class folder"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from convert.field.moments import Moment, events_of, moment_of
 from convert.field.photos import TRAINED, TRAINED_EVENT, FieldPhoto
-from convert.field.words import number
 from device.contract import provenance
 from device.contract.bundle import Bundle
 from device.errors import one_line
 from device.workstation.events.listed import Occasion, read_occasions
 from device.workstation.records import RecordError
 from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord, Part
+from device.workstation.wording import number
 
 START_BYTES = 2**17
 """A photo's record is in its first 64 KiB."""

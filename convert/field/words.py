@@ -8,6 +8,7 @@ from convert.field.record import FieldVerdict, Figure, Promise
 from device.contract.bundle import Bundle
 from device.workstation.conversion import Interval, claims_of, threshold_of
 from device.workstation.measures import NORMAL_95, wilson
+from device.workstation.wording import number
 
 LEAST_EVENTS = 8
 """With fewer, an interval by event is not reliable."""
@@ -131,8 +132,3 @@ def percent(share: float) -> str:
 def with_interval(figure: Figure) -> str:
     """A figure such as: 74% (65-81)."""
     return f"{percent(figure.value)} ({_range(figure.interval)})"
-
-
-def number(count: int, noun: str) -> str:
-    """A number with its noun, which gets an s unless there is one."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,6 +1,11 @@
 """Words that the pages and lines of training and conversion share."""
 
 
+def number(count: int, noun: str) -> str:
+    """A number with its noun, which gets an s unless there is one."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def counted(n: int, events: int, what: str = "photos") -> str:
     """How many photos a figure comes from, for after "n = ".
 
@@ -14,12 +19,12 @@ def counted(n: int, events: int, what: str = "photos") -> str:
     """
     if n == events:
         return f"{n:,}"
-    return f"{n:,} {what} in {events:,} event{'s' if events != 1 else ''}"
+    return f"{n:,} {what} in {number(events, 'event')}"
 
 
 def photos_in_events(n: int, events: int) -> str:
     """Like "486 photos in 480 events", or only "486 photos" if each is an event of its own."""
-    return counted(n, events) if n != events else f"{n:,} photo{'s' if n != 1 else ''}"
+    return counted(n, events) if n != events else number(n, "photo")
 
 
 def at_a_new_place(accuracy: float, interval: tuple[float, float]) -> str:

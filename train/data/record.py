@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from device.workstation.training import LEFT_OUT, SPLIT, DataRecord, DataSet, Part
+from device.workstation.wording import number
 from train.data import folder as folders
 from train.data.assignment import SHARES, target_counts
 from train.data.blocks import MIN_EVENTS
@@ -17,6 +18,8 @@ RENDERED = "rendered"
 SHARES_DIFFER = 0.01
 """A part's share of the photos is worth a line if it differs this much from what single photos,
 each an event of its own, would give."""
+MOST_LINES = 20
+"""Of one kind, that people read."""
 
 
 def describe(
@@ -57,16 +60,12 @@ def describe(
 def _description(folder: Path, rows: Sequence[Row], collected: Set[str], rendered: bool) -> str:
     used = [row for row in rows if row.part != LEFT_OUT]
     classes, events = len({row.label for row in rows}), len({row.group for row in used})
-    occasions = f" from {_counted(events, 'event')}" if events < len(used) else ""
+    occasions = f" from {number(events, 'event')}" if events < len(used) else ""
     fresh = sum(row.path in collected for row in used)
     saved = f", {fresh:,} of them saved by devices" if fresh else ""
     note = " (pictures rendered by this project, no real photos)" if rendered else ""
     name = folder.resolve().name
     return f"{len(used):,} photos{occasions} in {classes} classes, folder {name!r}{saved}{note}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def _different(
@@ -104,11 +103,24 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
         lines.append(f"{label:{width}}" + "".join(f"{cell:>15}" for cell in cells))
     lines += _shares_notes(rows) + _unjudged_notes(data_set)
     lines += _occasion_notes(data_set) + _grouping_notes(data_set, rows)
-    left_out = [row for row in rows if row.part == LEFT_OUT]
-    lines += [f"left out: {folders.shown(row.path)}: {row.reason}" for row in left_out[:20]]
-    if len(left_out) > 20:
-        lines.append(f"... and {len(left_out) - 20} more, see {SPLIT}")
-    return "\n".join(lines)
+    return "\n".join(lines + _left_out_notes(rows))
+
+
+def _left_out_notes(rows: Sequence[Row]) -> list[str]:
+    """A line for each photo that was left out; one for all if they are many for one reason."""
+    by_reason = defaultdict(list)
+    for row in rows:
+        if row.part == LEFT_OUT:
+            by_reason[row.reason].append(folders.shown(row.path))
+    lines = []
+    for reason, paths in by_reason.items():
+        if len(paths) > folders.SHOWN:
+            few = ", ".join(paths[: folders.SHOWN])
+            lines.append(f"left out: {number(len(paths), 'photo')} ({few}, ...): {reason}")
+        else:
+            lines += [f"left out: {path}: {reason}" for path in paths]
+    more = [f"... and {len(lines) - MOST_LINES} more, see {SPLIT}"]
+    return lines if len(lines) <= MOST_LINES else lines[:MOST_LINES] + more
 
 
 def _shares_notes(rows: Sequence[Row]) -> list[str]:
@@ -140,9 +152,9 @@ def _unjudged_notes(data_set: DataSet) -> list[str]:
 def _occasion_notes(data_set: DataSet) -> list[str]:
     """A line for each class that was photographed on one or two occasions."""
     return [
-        f"few events: {label!r} has {_counted(MIN_EVENTS - missing, 'event')}: its figures hold "
+        f"few events: {label!r} has {number(MIN_EVENTS - missing, 'event')}: its figures hold "
         f"for {'this occasion' if missing > 1 else 'these occasions'} only; photograph it on at "
-        f"least {_counted(missing, 'more occasion')}"
+        f"least {number(missing, 'more occasion')}"
         for label, missing in data_set.occasion_only.items()
     ]
 
@@ -159,8 +171,8 @@ def _grouping_notes(data_set: DataSet, rows: Sequence[Row]) -> list[str]:
     edited = [row for row in rows if row.copy_of]
     lines += [
         f"edited copy, kept in one part: {folders.shown(row.path)} of {folders.shown(row.copy_of)}"
-        for row in edited[:20]
+        for row in edited[:MOST_LINES]
     ]
-    if len(edited) > 20:
-        lines.append(f"... and {len(edited) - 20} more, see the groups in {SPLIT}")
+    if len(edited) > MOST_LINES:
+        lines.append(f"... and {len(edited) - MOST_LINES} more, see the groups in {SPLIT}")
     return lines

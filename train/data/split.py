@@ -14,6 +14,7 @@ from pathlib import Path
 
 from device.workstation.tables import csv_text
 from device.workstation.training import LEFT_OUT, Part
+from device.workstation.wording import number
 from train.data.blocks import Block
 from train.data.collected import place_collected
 from train.data.events.given import check_named
@@ -158,7 +159,7 @@ def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
             bad = [photo for photo in photos if photo.label == label and photo.problem]
             first = f" ({len(bad)} are not: {bad[0].path}: {bad[0].problem})" if bad else ""
             raise DataError(
-                f"class {label!r} has {count} usable photo{'s' * (count != 1)}{first}; at least "
+                f"class {label!r} has {number(count, 'usable photo')}{first}; at least "
                 f"{MIN_PHOTOS_PER_CLASS} are needed (one each to train, choose and test; photos "
                 "that devices saved do not count): add photos or remove the folder"
             )

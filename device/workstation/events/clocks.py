@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.workstation.events.moments import Moment
+from device.workstation.wording import number
 
 Numbers = npt.NDArray[np.int64]
 
@@ -61,16 +62,16 @@ def judged(paths: Sequence[str], moments: Sequence[Moment]) -> Clocks:
         for reason, bad in _no_evidence(seconds[members]):
             seconds[members[bad]] = np.nan
             if bad.any():
-                notes.append(f"{_of(camera)}: {reason}: {bad.sum():,} photos")
+                notes.append(f"{_of(camera)}: {reason}: {number(int(bad.sum()), 'photo')}")
     stretch = np.zeros(len(names), np.int64)
     for camera, members in _members(names, np.isfinite(seconds)).items():
         stretch[members] = _stretches([paths[i] for i in members.tolist()], seconds[members])
         if stretch[members].any():
             said = f"was set back {_times(stretch[members].max())} (file numbers go on)"
-            notes.append(f"{_of(camera)}: {said}: {len(members):,} photos")
+            notes.append(f"{_of(camera)}: {said}: {number(len(members), 'photo')}")
     keys = [(name, int(part)) for name, part in zip(names, stretch, strict=True)]
-    number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    camera_of = np.array([number[key] for key in keys], np.int64)
+    index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    camera_of = np.array([index[key] for key in keys], np.int64)
     camera_of[~np.isfinite(seconds)] = -1
     unique = np.array([moment.unique for moment in moments], bool)
     return Clocks(seconds, camera_of, unique, tuple(notes))
@@ -198,5 +199,5 @@ def _neighbours(clocks: Clocks, rows: Numbers, keys: Sequence[Numbers], event_s:
 
 
 def _numbered(names: Sequence[str]) -> Numbers:
-    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    return np.array([number[name] for name in names], np.int64)
+    index = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([index[name] for name in names], np.int64)

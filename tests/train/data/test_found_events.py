@@ -86,6 +86,26 @@ def test_an_only_event_is_cut_by_time(
     assert DataRecord.read(tmp_path / "out" / DATA).data.occasion_only == {"lichen": 2}
 
 
+def test_a_long_gap_hides_no_other_reason(
+    visited: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shoot(visited, "lichen", 1, 120)
+    write(visited / "moss" / "zero.jpg", b"")
+    split(visited, tmp_path / "out")
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: ")]
+    assert said[-1] == "left out: moss/zero.jpg: the file is empty"
+    assert [line.partition(" (")[0] for line in said[:-1]] == ["left out: 6 photos"] * 2
+    assert said[0].endswith(", ...): between the training and the validation photos of one event")
+
+
+def test_one_damaged_photo_is_one_photo(
+    visited: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(visited / "moss" / "a.jpg", jpeg(image(900), exif=exif(0, "Cam2")))
+    split(visited, tmp_path / "out")
+    assert "was never set (a year that cannot be): 1 photo\n" in capsys.readouterr().out
+
+
 def test_a_clock_that_is_no_evidence_is_told(
     visited: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from device.workstation.events.clocks import EVENT_S, HOUR_S, Clocks, judged, shortly_after
 from device.workstation.events.films import films
 from device.workstation.events.moments import Moment
+from device.workstation.wording import number
 from train.data.events.copies import joined
 from train.data.events.groups import Grouping, Known, group
 from train.data.events.places import Details, Floats, Numbers, Places, by_background
@@ -63,9 +64,9 @@ def find_events(
     seen = _no_places(len(paths)) if details is None else by_background(thumbnails, details)
     said = places or [""] * len(paths)
     clocks = judged(paths, moments)
-    number = _place_numbers(seen, said)
-    films_pairs, notes = _of_films(paths, clocks, number, thumbnails)
-    pairs = [shortly_after(paths, clocks, number, event_s), films_pairs]
+    where = _place_numbers(seen, said)
+    films_pairs, notes = _of_films(paths, clocks, where, thumbnails)
+    pairs = [shortly_after(paths, clocks, where, event_s), films_pairs]
     fixed = seen.place
     if details is not None and len(seen.backgrounds):
         known = joined(np.arange(len(paths)), np.concatenate(pairs, axis=1))
@@ -122,10 +123,10 @@ def _of_films(
         first, second = pairs = np.concatenate(parts, axis=1)
         likeness = np.median(np.einsum("ij,ij->i", thumbnails[first], thumbnails[second]))
         if likeness < FILM_LIKENESS:
-            count = len(np.unique(pairs))
+            photos = number(len(np.unique(pairs)), "photo")
             notes.append(
                 f"names as {family!r} are numbered, but the pictures are no frames of a film: "
-                f"{count:,} photos"
+                + photos
             )
             continue
         elsewhere = (places[first] != places[second]) & (places[pairs] >= 0).all(axis=0)
@@ -135,9 +136,9 @@ def _of_films(
 
 def _place_numbers(seen: Places, said: Sequence[str]) -> Numbers:
     """(n,), the user's places and those found as numbers; -1: unknown."""
-    number = {name: i + len(seen.backgrounds) for i, name in enumerate(sorted({*said} - {""}))}
+    index = {name: i + len(seen.backgrounds) for i, name in enumerate(sorted({*said} - {""}))}
     return np.array(
-        [number.get(name, place) for name, place in zip(said, seen.place.tolist(), strict=True)],
+        [index.get(name, place) for name, place in zip(said, seen.place.tolist(), strict=True)],
         np.int64,
     )
 
@@ -177,7 +178,7 @@ def _damaged(paths: Sequence[str], moments: Sequence[Moment]) -> list[str]:
         if moment.problem:
             by_problem[moment.problem].append(path)
     return [
-        f"Exif that is {problem}, so without a time: {len(names):,} photos "
+        f"Exif that is {problem}, so without a time: {number(len(names), 'photo')} "
         f"({', '.join([*names[:SHOWN], *(['...'] if len(names) > SHOWN else [])])})"
         for problem, names in sorted(by_problem.items())
     ]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from device.workstation.events.clocks import EVENT_S, judged, shortly_after
 from device.workstation.events.listed import Occasion
+from device.workstation.wording import number
 from train.data.events.copies import joined
 from train.data.events.finding import find_events
 from train.data.events.groups import Grouping
@@ -146,7 +147,7 @@ def _of_folders(places: Sequence[str]) -> list[str]:
     if not names:
         return ["PLACE=folder: no class has sub-folders, so no place is known"]
     few = ", ".join([*map(shown, names[:SHOWN]), *(["..."] if len(names) > SHOWN else [])])
-    line = f"PLACE=folder: {len(names):,} place{'s' * (len(names) != 1)} ({few})"
+    line = f"PLACE=folder: {number(len(names), 'place')} ({few})"
     photos = "1 photo lies" if loose == 1 else f"{loose:,} photos lie"
     rest = f"; {photos} in no sub-folder of their class, so their place is not known"
     return [line + rest if loose else line]
