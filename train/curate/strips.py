@@ -1,10 +1,10 @@
 """Events as strips of pictures: the photos of each event in the order in which they were taken."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from train.data.blocks import by_name
 from train.data.split import Row
 
 STRIPS = 40
@@ -50,7 +50,7 @@ def _strip(event: str, rows: Sequence[Row]) -> Strip:
 
     def order(row: Row) -> tuple[float, list[tuple[int, str]]]:
         # A time that only some photos have puts nothing in order.
-        return (row.seconds or 0.0) if timed else 0.0, numbered(row.path)
+        return (row.seconds or 0.0) if timed else 0.0, by_name(row.path)
 
     return Strip(
         event=event,
@@ -60,11 +60,6 @@ def _strip(event: str, rows: Sequence[Row]) -> Strip:
         paths=tuple(row.path for row in sorted(rows, key=order)),
         lasts_s=max(times) - min(times) if timed else None,
     )
-
-
-def numbered(path: str) -> list[tuple[int, str]]:
-    """A key that sorts `frame_9` before `frame_10`."""
-    return [(int(p) if p.isdecimal() else -1, p) for p in re.split(r"(\d+)", path)]
 
 
 def duration(seconds: float) -> str:
