@@ -29,6 +29,7 @@ _NO_FILM = re.compile(
 """Words before a number that counts cameras, days, classes or folders, each with many events."""
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[ ._-]?[01]\d[ ._-]?[0-3]\d(?!\d)")
 _TIME_OF_DAY = re.compile(r"[ ._t-]+(?:at )?[0-2]\d[ ._:-]?[0-5]\d[ ._:-]?[0-5]\d(?!\d)")
+_NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*)")
 _CAMERA_FOLDER = re.compile(r"\d{3}[_-]?(?:[a-z]{2,5})?")
 """Cameras' own names, as `100_0017` and `101MSDCF`."""
 _MOST_MISSING = 4
@@ -70,6 +71,27 @@ def films(paths: Sequence[str]) -> list[Film]:
                 family = re.sub(r"\d+", "#", stem)
                 found.append(Film(tuple(i for _, i in frames), family))
     return found
+
+
+def next_numbers(paths: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of photos in one folder whose names differ by one in their last number.
+
+    It says little by itself: cameras number their photos, but so do those who collect them.
+
+    Args:
+        paths: relative to the data folder, with forward slashes.
+    """
+    counted: dict[tuple[str, str], Frames] = defaultdict(list)
+    for i, path in enumerate(paths):
+        match = _NUMBERED.fullmatch(path.rpartition(".")[0])
+        if match:
+            counted[match[1], match[3]].append((int(match[2]), i))
+    return [
+        (i, j)
+        for _, frames in sorted(counted.items())
+        for (before, i), (after, j) in pairwise(sorted(frames))
+        if after == before + 1
+    ]
 
 
 def _parsed(name: str) -> tuple[str, int] | None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from device.workstation.events.moments import Moment
 from tests.support.fixed_cameras import Camera, by_hand, frame, torn_and_merged, visits
@@ -90,6 +91,31 @@ def test_names_that_count_frames_join_what_pictures_cannot() -> None:
             paths.append(f"fox/visit{event}_{number}.jpg")
     assert wrong(found(camera, paths=paths), camera) == (0, 0)
     assert wrong(found(camera), camera)[0] == 10
+
+
+def test_numbers_that_follow_one_another_join_a_subject_that_turns() -> None:
+    camera = Camera()
+    paths: list[str] = []
+    for event in range(12):
+        x, y = np.random.default_rng(event).uniform(0, 1, 2)
+        for number in range(4):
+            light = 0.75 + 0.1 * number
+            seen, turned = (
+                frame(event % 2, subject, x, y, light, 10 * event + number)
+                for subject in (event, 100 + 10 * event + number)
+            )
+            camera.add(Image.blend(seen, turned, 0.45), event, event % 2)
+            paths.append(f"{'fox' if event % 4 < 2 else 'owl'}/IMG_{len(paths):04d}.jpg")
+    torn, merged = wrong(found(camera, paths=paths), camera)
+    assert torn == 0 and merged <= 1
+    unnumbered = [path[:4] + name[4:] for path, name in zip(paths, names(48), strict=True)]
+    assert wrong(found(camera, paths=unnumbered), camera)[0] > 2
+
+
+def test_numbers_join_no_different_subjects_at_one_place() -> None:
+    camera = visits(places=1, events=30, frames=1)
+    paths = [f"fox/fox_{number:03d}.jpg" for number in range(30)]
+    assert wrong(found(camera, paths=paths), camera)[1] <= 1
 
 
 def test_numbered_kinds_of_a_data_set_are_no_films() -> None:

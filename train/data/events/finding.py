@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.workstation.events.clocks import EVENT_S, HOUR_S, Clocks, judged, shortly_after
-from device.workstation.events.films import films
+from device.workstation.events.films import films, next_numbers
 from device.workstation.events.moments import Moment
 from device.workstation.wording import number
 from train.data.events.copies import joined
@@ -70,7 +70,8 @@ def find_events(
     fixed = seen.place
     if details is not None and len(seen.backgrounds):
         known = joined(np.arange(len(paths)), np.concatenate(pairs, axis=1))
-        subjects = same_subjects(details, seen, _Possible.of(paths, clocks), known)
+        follows = np.array(next_numbers(paths), np.int64).reshape(-1, 2).T
+        subjects = same_subjects(details, seen, _Possible.of(paths, clocks), known, follows)
         fixed = np.where(subjects.seen | (clocks.camera >= 0), seen.place, -1)
         pairs.append(subjects.pairs)
     more = Known(np.concatenate(pairs, axis=1), fixed)

@@ -22,6 +22,8 @@ SAME_SUBJECT = 0.86
 """Correlation of two subjects, once one lies on the other, from which they are one event."""
 SAME_SUBJECT_AND_LIGHT = 0.7
 """The same if the light is the same, too. Light changes from visit to visit, less within one."""
+SAME_SUBJECT_AND_NUMBER = 0.6
+"""The same if their numbers follow one another: a subject that turns keeps less of its look."""
 SAME_LIGHT = 0.04
 """Difference of the logarithms of brightness."""
 MAX_SHIFT_PX = 3
@@ -50,7 +52,11 @@ class Subjects:
 
 
 def same_subjects(
-    details: Details, places: Places, possible: Pairs, known: Numbers | None = None
+    details: Details,
+    places: Places,
+    possible: Pairs,
+    known: Numbers | None = None,
+    neighbours: Numbers | None = None,
 ) -> Subjects:
     """Find photos of one place that show the same subject.
 
@@ -59,8 +65,11 @@ def same_subjects(
         places: of these photos.
         possible: says of pairs whether they can be of one event.
         known: (n,), the same number for photos of one event, which need no comparison.
+        neighbours: (2, m), photos whose numbers follow one another.
     """
     known = np.arange(len(details)) if known is None else known
+    neighbours = np.empty((2, 0), np.int64) if neighbours is None else neighbours
+    neighbours = neighbours[:, possible(*neighbours)]
     seen = np.zeros(len(details), bool)
     found = [np.empty((2, 0), np.int64)]
     with threadpool_limits(1, "blas"):
@@ -71,9 +80,20 @@ def same_subjects(
             rows, cut, gains = rows[visible], cut[visible], gains[visible]
             seen[rows] = True
             if len(rows) > 1:
-                pairs = _found(cut, np.log(gains), rows, known[rows], possible)
-                found += [rows[each] for each in pairs]
+                following = _as_indices(neighbours, rows, len(details))
+                following = following[:, _likeness(cut, following) >= SAME_SUBJECT_AND_NUMBER]
+                roots = joined(known[rows], following)
+                pairs = _found(cut, np.log(gains), rows, roots, possible)
+                found += [rows[each] for each in (following, *pairs)]
     return Subjects(seen, np.concatenate(found, axis=1))
+
+
+def _as_indices(pairs: Numbers, rows: Numbers, photos: int) -> Numbers:
+    """Those of `pairs` of which both photos are in `rows`, as indices into these."""
+    index = np.full(photos, -1, np.int64)
+    index[rows] = np.arange(len(rows))
+    inside = index[pairs]
+    return np.asarray(inside[:, (inside >= 0).all(axis=0)])
 
 
 def _subjects(details: Details, background: Floats) -> tuple[npt.NDArray[np.float16], Floats]:

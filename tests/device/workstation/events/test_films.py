@@ -2,7 +2,7 @@
 
 import pytest
 
-from device.workstation.events.films import films
+from device.workstation.events.films import films, next_numbers
 
 
 def found(*paths: str) -> list[list[str]]:
@@ -89,3 +89,9 @@ def test_films_with_names_of_one_kind_are_a_family() -> None:
         f"fox/p{place}_e01{event}_{n}.jpg" for place in (1, 2) for event in (3, 4) for n in (1, 2)
     ]
     assert [film.family for film in films(paths)] == ["p#_e#"] * 4
+
+
+def test_numbers_follow_one_another_in_one_folder_and_under_one_name() -> None:
+    paths = ["fox/IMG_9.jpg", "fox/IMG_0010.jpg", "owl/IMG_0011.jpg", "fox/DSC_11.jpg", "fox/x.jpg"]
+    paths += ["fox/IMG_12.jpg", "fox/7-b.jpg", "fox/8-b.jpg", "fox/9-a.jpg"]
+    assert next_numbers(paths) == [(6, 7), (0, 1)]
