@@ -20,8 +20,13 @@ Numbers = npt.NDArray[np.int64]
 EVENT_S = 60.0
 """Photos of one camera with at most this many seconds between them are one event."""
 MOST_A_SECOND = 12
-"""More photos of one camera with the very same time: its clock stands still. Cameras that take more
-write fractions of a second."""
+"""More photos of one camera with the very same time: its clock stands still, or it took a burst and
+wrote no fractions of a second."""
+MOST_A_BURST = 60
+"""No camera takes more photos within a second."""
+MOST_IN_ONE_BURST = 0.3
+"""Share of a camera's photos. A clock that stands still, or starts again at one date, gives more of
+them nearly the same time; bursts are spread."""
 HOUR_S, DAY_S, YEAR_S = 3600, 86_400, 365.2425 * 86_400
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 _COUNTER = re.compile(r"(.*?)(\d{3,8})")
@@ -118,14 +123,23 @@ def _no_evidence(seconds: npt.NDArray[np.float64]) -> list[tuple[str, npt.NDArra
         noon & (noon.mean() > 1 / 2) & (len(seconds) > 2)
     )
     usual = known & ~first_hour & ~date_only
-    counts = Counter(seconds[usual].tolist())
-    standing = usual & np.array([counts[second] > MOST_A_SECOND for second in seconds.tolist()])
+    standing = usual & np.isin(seconds, _standing(seconds[usual], len(seconds)))
     return [
         ("was never set (a year that cannot be)", ~known),
         ("started at a factory's date (the first hour of a year)", known & first_hour),
         ("gives a date without a time", known & date_only),
         (f"stands still (more than {MOST_A_SECOND} photos at one time)", standing),
     ]
+
+
+def _standing(seconds: npt.NDArray[np.float64], photos: int) -> npt.NDArray[np.float64]:
+    """The times at which the clock of a camera with so many photos stands still."""
+    times, counts = np.unique(seconds, return_counts=True)
+    crowded = counts > MOST_A_SECOND
+    times, counts = times[crowded], counts[crowded]
+    near = np.cumsum(np.diff(times, prepend=-np.inf) > EVENT_S)
+    share = np.bincount(near, counts, minlength=1)[near] / photos
+    return np.asarray(times[(counts > MOST_A_BURST) | (share > MOST_IN_ONE_BURST)])
 
 
 def _since_new_year(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

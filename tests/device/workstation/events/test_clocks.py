@@ -101,6 +101,25 @@ def test_a_burst_within_one_second_is_an_event() -> None:
     assert events([trap(NOON)] * 12) == [list(range(12))]
 
 
+@pytest.mark.parametrize("frames", [30, 60])
+def test_bursts_of_a_camera_without_fractions_of_a_second_are_events(frames: int) -> None:
+    seconds = [NOON + 9000 * burst + i // 30 for burst in range(6) for i in range(frames)]
+    found = clocks([trap(each) for each in seconds])
+    assert not found.notes and np.isfinite(found.seconds).all()
+    assert len(events([trap(each) for each in seconds])) == 6
+
+
+@pytest.mark.parametrize(
+    "seconds", [[2.0 * (i % 6) for i in range(144)], [9e5 * (i // 61) for i in range(244)]]
+)
+def test_a_clock_that_starts_again_or_saves_many_at_one_time_is_no_burst(
+    seconds: list[float],
+) -> None:
+    moments = [trap(NOON + each) for each in seconds]
+    assert len(events(moments)) == len(moments)
+    assert "stands still" in clocks(moments).notes[0]
+
+
 def test_a_clock_that_was_set_back_joins_nothing_across() -> None:
     times = [NOON + 1000 * i for i in range(20)] + [NOON + 5 + 1000 * i for i in range(20)]
     paths = [f"fox/IMG_{i:04d}.JPG" for i in range(40)]
