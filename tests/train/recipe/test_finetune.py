@@ -11,14 +11,11 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageEnhance
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
-from device.contract.preprocess import Preprocessing, prepare
 from device.workstation.weights import event_weights
 from tests.support.single_photos import even, singles
-from train.data.augment import recoloured, view
 from train.network.cache import Views
 from train.recipe.config import TrainConfig
 from train.recipe.finetune import HEAD_ITERATIONS, HEAD_STRENGTHS, FineTuner, TuningState, fit_head
@@ -383,45 +380,3 @@ def test_the_head_is_the_logistic_regression_of_pooled_features(classes: int) ->
         for strength in HEAD_STRENGTHS
     ]
     assert min(np.abs(ours - theirs).max() for theirs in candidates) < 1e-4
-
-
-# --- views ----------------------------------------------------------------------------------------
-
-RULES = Preprocessing(height_px=64, width_px=64)
-
-
-def test_the_first_view_is_what_the_device_sees(photo: Image.Image) -> None:
-    assert np.array_equal(view(photo, RULES, 0, 123), prepare(photo, RULES))
-
-
-def test_views_differ_and_repeat(photo: Image.Image) -> None:
-    views = [view(photo, RULES, number, 7) for number in range(6)]
-    assert len({pixels.tobytes() for pixels in views}) == 6
-    assert np.array_equal(view(photo, RULES, 3, 7), views[3])
-    assert not np.array_equal(view(photo, RULES, 3, 8), views[3])
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 500), (500, 2), (3000, 2000), (64, 64)])
-def test_a_picture_of_any_size_has_views(size: tuple[int, int]) -> None:
-    for number in range(4):
-        pixels = view(Image.new("RGB", size, "olive"), RULES, number, number)
-        assert pixels.shape == (64, 64, 3) and pixels.dtype == np.uint8
-
-
-def test_a_view_recolours_as_pillow_would_one_after_another(photo: Image.Image) -> None:
-    grey = ImageEnhance.Contrast(photo).enhance(0.5)
-    wanted = grey
-    for enhance, factor in (
-        (ImageEnhance.Brightness, 1.1),
-        (ImageEnhance.Contrast, 0.85),
-        (ImageEnhance.Color, 1.2),
-    ):
-        wanted = enhance(wanted).enhance(factor)
-    found = recoloured(np.asarray(grey), 1.1, 0.85, 1.2)
-    assert np.abs(found.astype(int) - np.asarray(wanted)).max() <= 3
-
-
-@pytest.fixture
-def photo() -> Image.Image:
-    coarse = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
-    return Image.fromarray(coarse).resize((120, 90))
