@@ -113,7 +113,9 @@ def _gain(sample: Sample, teach: Flags, hits: Flags) -> tuple[float, float]:
     events = sample.events[asked]
     weights = event_weights(events.tolist()) / len(events)
     mean = float(weights @ better)
-    error = _error_by_event(weights * (better - mean), events)
+    # As if two more events disagreed (Agresti and Min 2005): a few events can agree by accident.
+    least = 1 / (len(np.unique(events)) + 2)
+    error = max(_error_by_event(weights * (better - mean), events), least)
     trust = USUAL_GAIN**2 / (USUAL_GAIN**2 + error**2)
     return trust * mean, float(np.sqrt(trust)) * error
 

@@ -158,6 +158,17 @@ def test_a_better_network_is_expected_to_be_better_elsewhere() -> None:
     assert perfect.accuracy > plain.accuracy
 
 
+def test_one_event_says_hardly_anything_about_what_the_network_gains() -> None:
+    sample = World(3, background=0.9).sample(40, range(4))
+    everything = np.ones(len(sample.labels), bool)
+    easy = taught(sample, everything).predict(sample.features) == sample.labels
+    teach = np.arange(len(easy)) != easy.argmax()
+    wrong, right = (estimate(sample, teach, np.array([hit]), 0) for hit in (False, True))
+    assert wrong is not None and right is not None
+    assert right.accuracy - wrong.accuracy < 0.1
+    assert wrong.interval[1] - wrong.interval[0] > 0.2
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(3, 30), st.integers(12, 60))
 def test_any_places_and_events_give_shares(seed: int, places: int, events: int) -> None:
