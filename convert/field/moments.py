@@ -36,7 +36,8 @@ def moment_of(record: Provenance) -> Moment:
     """When and by which device a photo was taken, from its record."""
     try:
         time = datetime.fromisoformat(record.time)
-        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        # In UTC, a time next to the first or the last year that there is may be in none.
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
         return Moment(record.device, time.timestamp())
     except (ValueError, OverflowError):
         return Moment(record.device, None)

@@ -31,9 +31,12 @@ DOUBTFUL = "saved because the model was unsure, so they say nothing about how of
 CHOSEN = "chosen by a person at the device, so they say nothing about how often it is right"
 NOT_RANDOM = "saved for a reason that is not known here"
 NO_PROBABILITY = "random, but with a probability that is missing or no number from 0 to 1"
-ZERO = "random, but with a probability of 0, with which no photo is taken"
+ZERO = "random, but with a probability of 0 or nearly 0, with which no photo is taken"
 TRAINED = "already in the training data of this bundle"
 TRAINED_EVENT = "of an event from which other photos are in the training data of this bundle"
+
+LEAST_PROBABILITY = 1e-12
+"""One second in 30,000 years. With less, one photo would outweigh all others together."""
 
 _REASONS = {"changed": DOUBTFUL, "unknown": DOUBTFUL, "uncertain": DOUBTFUL, "labelled": CHOSEN}
 
@@ -152,7 +155,7 @@ def _of_its_own(photo: FieldPhoto, labels: Sequence[str]) -> str:
         return _REASONS.get(photo.record.reason, NOT_RANDOM)
     if photo.record.probability is None:
         return NO_PROBABILITY
-    return "" if photo.record.probability > 0 else ZERO
+    return "" if photo.record.probability >= LEAST_PROBABILITY else ZERO
 
 
 def left_out(why: Mapping[str, str]) -> tuple[LeftOut, ...]:

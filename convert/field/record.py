@@ -105,7 +105,7 @@ class JudgedPhoto:
     day: str
     event: str
     probability: float
-    """Above 0, at most 1."""
+    """`photos.LEAST_PROBABILITY` to 1."""
     label: str
     """The class it was sorted into, or `OTHER`."""
     predicted: str

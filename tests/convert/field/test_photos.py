@@ -40,6 +40,7 @@ def test_a_doubtful_photo_never_judges_whatever_else_it_says(
         (provenance(reason="of a later version"), photos.NOT_RANDOM),
         (provenance(probability=None), photos.NO_PROBABILITY),
         (provenance(probability=0.0), photos.ZERO),
+        (provenance(probability=1e-310), photos.ZERO),
     ],
 )
 def test_each_kind_of_photo_that_cannot_judge_has_its_own_reason(

@@ -69,7 +69,8 @@ def test_photos_without_a_time_are_one_event_for_each_device() -> None:
 def test_a_clock_that_was_not_set_gives_no_day() -> None:
     assert Moment("a", 5.0).day == Moment("a", None).day == NO_DAY
     assert moment_of(provenance()).day == "2026-11-03"
-    assert moment_of(replace(provenance(), time="soon")) == Moment("garden", None)
+    for time in ("soon", "0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"):
+        assert moment_of(replace(provenance(), time=time)) == Moment("garden", None)
 
 
 def test_a_photo_in_the_training_data_closes_its_event_for_the_others() -> None:
