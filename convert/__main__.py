@@ -4,6 +4,7 @@ Steps are imported when they are called, so that `--help` does not wait for SciP
 """
 
 import argparse
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -138,7 +139,7 @@ def field(options: argparse.Namespace) -> int:
 
     if not options.data:
         raise UsageError("DATA= is empty: give the folder of sorted photos from devices")
-    data = Path(options.data).expanduser()
+    data = Path(os.path.expanduser(options.data))
     inputs = FieldInputs(data, options.bundle, options.training, options.out, options.event_s)
     record = measure_field(inputs, show_progress=True)
     print(f"\n{field_summary(record)}\npage: {options.out / PAGE}")
