@@ -37,6 +37,8 @@ def read_occasions(path: Path) -> dict[str, Occasion]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file, strict=True))
+        if any(None in (*line, *line.values()) for line in lines):
+            raise ValueError(f"a line has not {len(COLUMNS)} cells")
         return {line["path"]: Occasion(line["event"], line["place"]) for line in lines}
     except FileNotFoundError as error:
         raise RecordError(f"{path} is missing; {again}") from error

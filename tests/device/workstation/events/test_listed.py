@@ -26,7 +26,16 @@ def test_a_person_can_read_the_file() -> None:
     assert text == "path,event,place\nrobin/1.jpg,a1,garden\nrobin/2.jpg,a1,\n"
 
 
-@pytest.mark.parametrize("content", [b"path,event\na,b\n", b"\xff\xfe", b'path,event,place\n"a'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"path,event\na,b\n",
+        b"\xff\xfe",
+        b'path,event,place\n"a',
+        b"path,event,place\na/1.jpg,b\n",
+        b"path,event,place\na/1.jpg,b,c,d\n",
+    ],
+)
 def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(content)
