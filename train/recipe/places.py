@@ -165,11 +165,16 @@ def spread(visits: Iterable[Visit]) -> list[Visit]:
 
 def _place(photos: Photos, rules: Preprocessing, visits: Sequence[Visit]) -> _Place | None:
     """The background of some frames, those of the most common size; None if these are too few."""
-    images = [_read(photos, rules, visit) for visit in visits]
-    size, count = Counter(image.size for image in images).most_common(1)[0]
+    sizes, frames = [], []
+    for visit in visits:
+        # Shrunk before the next one is read: 25 pictures of 24 megapixels would take 2 GB.
+        image = _read(photos, rules, visit)
+        sizes.append(image.size)
+        frames.append(_shrunk(image))
+    size, count = Counter(sizes).most_common(1)[0]
     if count < MIN_FRAMES:
         return None
-    images = [_shrunk(image) for image in images if image.size == size]
+    images = [frame for frame, of_frame in zip(frames, sizes, strict=True) if of_frame == size]
     of_light = lights([small(image) for image in images])
     pixels = background([np.asarray(image) for image in images], of_light)
     return _Place(pixels, small(Image.fromarray(pixels)), size)

@@ -1,6 +1,7 @@
 """Promises of places in training: which photos exchange backgrounds, and that no other changes."""
 
 import hashlib
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
 from device.workstation.training import EVENTS as EVENTS_FILE
@@ -19,7 +21,7 @@ from tests.support.visited_places import frame
 from train.data.augment import view
 from train.data.split import Row
 from train.errors import DataError
-from train.recipe import fit
+from train.recipe import fit, places
 from train.recipe.config import TrainConfig
 from train.recipe.photos import Photos
 from train.recipe.places import MAX_FRAMES, Exchange, Visit, read_exchange, spread
@@ -201,6 +203,30 @@ def test_large_photos_give_a_background_of_bounded_size(tmp_path: Path) -> None:
     exchange = read_exchange(photos, RULES)
     assert {np.shape(each) for each in exchange.backgrounds} == {(480, 640, 3)}
     assert exchange.standing
+
+
+def test_large_photos_of_a_place_are_not_all_in_memory_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = photos_at(
+        tmp_path,
+        {"gate": MIN_EVENTS, "pond": MIN_EVENTS},
+        lambda place, i: visited(place, i).resize((1280, 960)),
+    )
+    decoded: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    def counted(data: bytes, rules: Preprocessing) -> Image.Image:
+        nonlocal most
+        image = decode(data, rules)
+        decoded.append(weakref.ref(image))
+        most = max(most, sum(each() is not None for each in decoded))
+        return image
+
+    monkeypatch.setattr(places, "decode", counted)
+    assert read_exchange(photos, RULES).standing
+    # Two of each place: one is read while the one before is still named.
+    assert most <= 4
 
 
 @pytest.mark.parametrize("name", [SPLIT, EVENTS_FILE])
