@@ -64,7 +64,9 @@ def place_views(
             pictures.append(
                 _picture(photos.path(row), row, exchange, chosen, backbone.rules, seeds)
             )
-    key = [code_digest(CODE), str(seed), *(row.sha256 for row in rows), *behind]
+    # Which frames a background is made of depends on their events, too.
+    known = (f"{row.sha256} {photos.occasions[row.path]}" for row in rows)
+    key = [code_digest(CODE), str(seed), *known, *behind]
     features = picture_features(pictures, key, backbone, cache)
     return Views(np.array(numbers, np.int64), features, np.array(behind))
 

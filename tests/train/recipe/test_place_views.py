@@ -66,3 +66,21 @@ def test_the_same_photos_and_seed_give_the_same_views(tmp_path: Path) -> None:
 
 def test_where_training_exchanges_nothing_there_are_no_views(tmp_path: Path) -> None:
     assert views_of(photos_at(tmp_path, {"gate": EVENTS}), tmp_path) is None
+
+
+def test_features_of_views_are_computed_again_when_events_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = []
+
+    def remembered(pictures: Sequence[Any], key: Sequence[str], *_: Any) -> np.ndarray:
+        keys.append(tuple(key))
+        return np.zeros((len(pictures), 3), np.float32)
+
+    monkeypatch.setattr(place_views, "picture_features", remembered)
+    photos = photos_at(tmp_path, PLACES)
+    first = photos.rows[Part.TRAIN][0].path
+    alone = {**photos.occasions, first: replace(photos.occasions[first], event="of its own")}
+    for each in (photos, photos, replace(photos, occasions=alone)):
+        views_of(each, tmp_path)
+    assert keys[0] == keys[1] != keys[2]
