@@ -20,7 +20,7 @@ from device.contract.provenance import OTHER, Provenance
 from device.errors import PhotoError
 from device.workstation.wording import number
 
-DAMAGED = "damaged, or not to be read"
+DAMAGED = "damaged or unreadable"
 LOOSE = "in no class folder"
 UNSORTED = "not sorted yet"
 FOREIGN = f"in folders that are no classes of the bundle (what shows no class goes into {OTHER})"
@@ -31,7 +31,7 @@ DOUBTFUL = "saved because the model was unsure, so they say nothing about how of
 CHOSEN = "chosen by a person at the device, so they say nothing about how often it is right"
 NOT_RANDOM = "saved for a reason that is not known here"
 NO_PROBABILITY = "random, but with a probability that is missing or no number from 0 to 1"
-ZERO = "random, but with a probability of 0 or nearly 0, with which no photo is taken"
+ZERO = "random, but with a probability of 0 or nearly 0, at which no photo is taken"
 TRAINED = "already in the training data of this bundle"
 TRAINED_EVENT = "of an event from which other photos are in the training data of this bundle"
 
@@ -173,7 +173,7 @@ def missing_ones(photos: Sequence[FieldPhoto], why: Mapping[str, str]) -> list[s
     unsorted = [p for p in photos if why.get(p.path) in (UNSORTED, LOOSE, FOREIGN)]
     random = sum(p.record is not None and p.record.is_random for p in unsorted)
     line = (
-        f"{number(random, 'photo')} of random moments not sorted into classes: sort all, for the "
-        "figures are wrong if it is the difficult ones that are missing"
+        f"{number(random, 'photo')} of random moments not sorted into classes: sort all of them: "
+        "if the difficult ones are missing, the figures are too good"
     )
     return [line] if random else []

@@ -67,13 +67,13 @@ def judged(paths: Sequence[str], moments: Sequence[Moment]) -> Clocks:
         for reason, bad in _no_evidence(seconds[members]):
             seconds[members[bad]] = np.nan
             if bad.any():
-                notes.append(f"{_of(camera)}: {reason}: {number(int(bad.sum()), 'photo')}")
+                notes.append(f"{_of(camera)} {reason}: {number(int(bad.sum()), 'photo')}")
     stretch = np.zeros(len(names), np.int64)
     for camera, members in _members(names, np.isfinite(seconds)).items():
         stretch[members] = _stretches([paths[i] for i in members.tolist()], seconds[members])
         if stretch[members].any():
             said = f"was set back {_times(stretch[members].max())} (file numbers go on)"
-            notes.append(f"{_of(camera)}: {said}: {number(len(members), 'photo')}")
+            notes.append(f"{_of(camera)} {said}: {number(len(members), 'photo')}")
     keys = [(name, int(part)) for name, part in zip(names, stretch, strict=True)]
     index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     camera_of = np.array([index[key] for key in keys], np.int64)
@@ -125,7 +125,7 @@ def _no_evidence(seconds: npt.NDArray[np.float64]) -> list[tuple[str, npt.NDArra
     usual = known & ~first_hour & ~date_only
     standing = usual & np.isin(seconds, _standing(seconds[usual], len(seconds)))
     return [
-        ("was never set (a year that cannot be)", ~known),
+        ("was never set (an impossible year)", ~known),
         ("started at a factory's date (the first hour of a year)", known & first_hour),
         ("gives a date without a time", known & date_only),
         (f"stands still (more than {MOST_A_SECOND} photos at one time)", standing),

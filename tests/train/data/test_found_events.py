@@ -103,7 +103,7 @@ def test_one_damaged_photo_is_one_photo(
 ) -> None:
     write(visited / "moss" / "a.jpg", jpeg(image(900), exif=exif(0, "Cam2")))
     split(visited, tmp_path / "out")
-    assert "was never set (a year that cannot be): 1 photo\n" in capsys.readouterr().out
+    assert "was never set (an impossible year): 1 photo\n" in capsys.readouterr().out
 
 
 def test_a_clock_that_is_no_evidence_is_told(
@@ -117,4 +117,4 @@ def test_a_clock_that_is_no_evidence_is_told(
     rows = split(visited, tmp_path / "out")
     assert len({row.group for row in rows}) == 12 + 9
     said = capsys.readouterr().out
-    assert "no evidence of events: the clock of 'Trap Cam2': was never set" in said
+    assert "no evidence of events: the clock of 'Trap Cam2' was never set" in said
