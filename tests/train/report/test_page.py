@@ -145,6 +145,12 @@ def test_precision_of_a_class_never_predicted_is_a_dash() -> None:
     assert classes[2] == ["dog", "–", "0.0%", "0.0%", "5"]
 
 
+def test_a_class_without_test_photos_has_dashes_and_is_named() -> None:
+    page = page_of(metrics_of([[5, 1], [0, 0]], ("cat", "dog")))
+    assert page.table("class", number=3)[2] == ["dog", "0.0%", "–", "–", "0"]
+    assert page.fields["unjudged"].strip() == "dog"
+
+
 def test_rows_of_the_matrix_are_the_true_classes(metrics: Metrics) -> None:
     page = page_of(metrics)
     matrix = page.table("predicted")
