@@ -144,8 +144,12 @@ def _skip_reason(entry: os.DirEntry[str], path: Path) -> SkipReason | None:
 
 def _repeats_its_folder(path: Path) -> bool:
     """Whether all files in a folder are named after files beside the folder."""
-    beside = {Path(name).stem.lower() for name in os.listdir(path.parent)}
-    names = [Path(name).stem.lower() for name in os.listdir(path) if not is_system(name)]
+    try:
+        beside = {Path(name).stem.lower() for name in os.listdir(path.parent)}
+        names = [Path(name).stem.lower() for name in os.listdir(path) if not is_system(name)]
+    except OSError:
+        # That is reported when the folder itself is read; the photos beside it can be.
+        return False
     return bool(names) and all(_OF_THUMBNAIL.sub("", name) in beside for name in names)
 
 

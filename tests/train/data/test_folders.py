@@ -328,6 +328,19 @@ def test_a_folder_that_may_not_be_read_stops_with_its_name(nobody: Path, name: s
         read_folder(nobody)
 
 
+def test_a_folder_of_thumbnails_that_may_not_be_read_takes_no_photo_with_it(nobody: Path) -> None:
+    before = list(photos_below(nobody))
+    if os.getuid() == 0:
+        os.seteuid(0)
+    (nobody / "moss" / "thumbs").mkdir()
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    close(nobody / "moss" / "thumbs")
+    problems: list[OSError] = []
+    assert list(photos_below(nobody, on_unreadable=problems.append)) == before
+    assert [Path(problem.filename).name for problem in problems] == ["thumbs"]
+
+
 def test_a_photo_that_may_not_be_read_is_left_out_with_the_reason(nobody: Path) -> None:
     close(nobody / "moss" / "1.jpg")
     rows = {row.path: row for row in assign(photos.scan(nobody, RULES))}
