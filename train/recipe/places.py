@@ -11,6 +11,8 @@ from math import ceil, sqrt
 
 import numpy as np
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 
 from device.contract.arrays import Pixels
 from device.contract.photos import decode
@@ -41,6 +43,10 @@ MAX_PLACES = 64
 """Backgrounds are kept in memory, 3 MB each; with more places those with most photos are taken."""
 LEAST_CLEAR = 0.5
 """With a subject in fewer of a place's photos than this, its camera probably moved."""
+
+
+_Found = tuple[str, Standing | None]
+"""The path of a photo and its subject; None if none stands out."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +120,34 @@ def find_exchange(photos: Photos, rules: Preprocessing) -> tuple[Exchange, int]:
     """
     visits = _by_place(photos)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(partial(_at_place, photos, rules), visits.values()))
-    clear = {name: each for name, each in zip(visits, found, strict=True) if each is not None}
+        made = list(pool.map(partial(_place, photos, rules), visits.values()))
+        places = {name: each for name, each in zip(visits, made, strict=True) if each is not None}
+        asked = [(visit, place) for name, place in places.items() for visit in visits[name]]
+        # A task for each photo: Ctrl-C waits for the photo that is read, not for its whole place.
+        found = pool.map(partial(_standing, photos, rules), asked)
+        subjects = dict(_shown(found, len(asked)))
+    standing = {path: each for path, each in subjects.items() if each is not None}
+    clear = [name for name in places if _is_clear(visits[name], standing)]
     if len(clear) < 2:
         return Exchange(), len(clear)
-    standing = {path: of_photo for _, each in clear.values() for path, of_photo in each.items()}
-    backgrounds = [place.background for place, _ in clear.values()]
-    return Exchange(backgrounds, tuple(clear), standing), len(clear)
+    shown = [visit.row.path for name in clear for visit in visits[name]]
+    return Exchange(
+        [places[name].background for name in clear],
+        tuple(clear),
+        {path: standing[path] for path in shown if path in standing},
+    ), len(clear)
+
+
+def _shown(found: Iterable[_Found], photos: int) -> Iterable[_Found]:
+    """The same, with a progress bar; without one if there are no photos."""
+    name, console = f"{'looking for subjects':24}", Console(stderr=True)
+    return track(found, name, total=photos, console=console, disable=not photos)
+
+
+def _is_clear(visits: Sequence[Visit], standing: Mapping[str, Standing]) -> bool:
+    """Whether the subject of most photos of a place was found."""
+    found = sum(visit.row.path in standing for visit in visits)
+    return found >= LEAST_CLEAR * len(visits)
 
 
 def _by_place(photos: Photos) -> dict[str, list[Visit]]:
@@ -141,18 +168,6 @@ def _by_place(photos: Photos) -> dict[str, list[Visit]]:
     return {name: enough[name] for name in sorted(largest)}
 
 
-def _at_place(
-    photos: Photos, rules: Preprocessing, visits: Sequence[Visit]
-) -> tuple[_Place, dict[str, Standing]] | None:
-    """The background of a place and the photos whose subject stands out from it."""
-    place = _place(photos, rules, spread(visits)[:MAX_FRAMES])
-    if place is None:
-        return None
-    found = {visit.row.path: _standing(_read(photos, rules, visit), place) for visit in visits}
-    standing = {path: each for path, each in found.items() if each is not None}
-    return (place, standing) if len(standing) >= LEAST_CLEAR * len(visits) else None
-
-
 def spread(visits: Iterable[Visit]) -> list[Visit]:
     """Visits in an order in which each event comes once before any comes a second time."""
     seen: Counter[str] = Counter()
@@ -164,9 +179,9 @@ def spread(visits: Iterable[Visit]) -> list[Visit]:
 
 
 def _place(photos: Photos, rules: Preprocessing, visits: Sequence[Visit]) -> _Place | None:
-    """The background of some frames, those of the most common size; None if these are too few."""
+    """The background of a place from frames of the most common size; None if these are too few."""
     sizes, frames = [], []
-    for visit in visits:
+    for visit in spread(visits)[:MAX_FRAMES]:
         # Shrunk before the next one is read: 25 pictures of 24 megapixels would take 2 GB.
         image = _read(photos, rules, visit)
         sizes.append(image.size)
@@ -190,9 +205,13 @@ def _shrunk(image: Image.Image) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _standing(image: Image.Image, place: _Place) -> Standing | None:
+def _standing(photos: Photos, rules: Preprocessing, asked: tuple[Visit, _Place]) -> _Found:
+    """The path of a photo, and its subject if that stands out from the background of its place."""
+    visit, place = asked
+    image = _read(photos, rules, visit)
     if image.size != place.size:
-        return None
+        return visit.row.path, None
     picture = small(image)
     found = subject(difference(picture, place.small))
-    return None if found is None else Standing(found, light(picture, place.small))
+    standing = None if found is None else Standing(found, light(picture, place.small))
+    return visit.row.path, standing

@@ -1,6 +1,7 @@
 """Promises of places in training: which photos exchange backgrounds, and that no other changes."""
 
 import hashlib
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -227,6 +228,26 @@ def test_large_photos_of_a_place_are_not_all_in_memory_at_a_time(
     assert read_exchange(photos, RULES).standing
     # Two of each place: one is read while the one before is still named.
     assert most <= 4
+
+
+def test_ctrl_c_does_not_wait_for_all_photos_of_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = photos_at(tmp_path, {"gate": 50, "pond": 50})
+    read: list[bytes] = []
+
+    def interrupted(data: bytes, rules: Preprocessing) -> Image.Image:
+        read.append(data)
+        if len(read) == 2 * MAX_FRAMES + 10:
+            raise KeyboardInterrupt
+        if len(read) > 2 * MAX_FRAMES + 10:
+            time.sleep(0.05)
+        return decode(data, rules)
+
+    monkeypatch.setattr(places, "decode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read_exchange(photos, RULES)
+    assert len(read) < 2 * MAX_FRAMES + 100
 
 
 @pytest.mark.parametrize("name", [SPLIT, EVENTS_FILE])
