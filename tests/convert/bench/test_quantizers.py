@@ -184,7 +184,7 @@ def test_the_whole_comparison_runs_on_a_trained_network(
     assert main([folder, "--only", "the default, 20", "--out", str(tmp_path)]) == 0
     test = len([row for row in trained.rows() if row["part"] == "test"])
     out = capsys.readouterr().out
-    assert "| the default, 20 photos |" in out and f"{test} on {test} (test)" in out
+    assert "| the default, 20 photos |" in out and f"{test} on {test} photos (test)" in out
     assert (tmp_path / "quantizers.md").read_text() == out
 
 
