@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     outcomes = linear(options.worlds, flowers, options.weights, options.out)
     trained = full.outcomes(options.full, options.shared, options.weights, options.out)
     found = Findings.of(outcomes, trained)
-    write_text(options.out / RECORD, json.dumps(asdict(found), indent=1) + "\n")
+    write_text(options.out / RECORD, json.dumps(asdict(found), indent=1, allow_nan=False) + "\n")
     write_text(options.out / PAGE, found.page())
     print(f"{found.table()}\npage: {options.out / PAGE}")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.style
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,8 +30,8 @@ class Summary:
     worlds: int
     off: float
     """Reported minus true, mean over worlds."""
-    interval: tuple[float, float]
-    """95%, of that mean."""
+    interval: tuple[float, float] | None
+    """95%, of that mean; None of one world, which cannot tell."""
     typical: float
     """Root mean square of reported minus true."""
     covered: float
@@ -40,6 +41,14 @@ class Summary:
     goal: float
     """What `off` should be within."""
 
+    @property
+    def range_points(self) -> str:
+        """The interval in points, in words."""
+        if self.interval is None:
+            return "one world"
+        low, high = (100 * end for end in self.interval)
+        return f"{low:+.1f} to {high:+.1f}"
+
 
 def summarised(what: str, claims: Sequence[tuple[str, Claim]], goal: float) -> Summary:
     """The summary of (world, claim) pairs; several seeds of a world count as one."""
@@ -47,19 +56,25 @@ def summarised(what: str, claims: Sequence[tuple[str, Claim]], goal: float) -> S
     for world, claim in claims:
         by_world[world].append(claim.off)
     means = np.array([np.mean(offs) for offs in by_world.values()])
-    error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.inf
-    half = float(t.ppf(0.975, max(1, len(means) - 1)) * error)
-    off, all_claims = float(means.mean()), [claim for _, claim in claims]
+    all_claims = [claim for _, claim in claims]
     return Summary(
         what=what,
         worlds=len(means),
-        off=off,
-        interval=(off - half, off + half),
+        off=float(means.mean()),
+        interval=_mean_interval(means),
         typical=float(np.sqrt(np.mean([claim.off**2 for claim in all_claims]))),
         covered=float(np.mean([claim.holds for claim in all_claims])),
         width=float(np.mean([c.interval[1] - c.interval[0] for c in all_claims])),
         goal=goal,
     )
+
+
+def _mean_interval(values: npt.NDArray[np.float64]) -> tuple[float, float] | None:
+    """95%, of the mean of a few values, by a t-distribution; None of one value."""
+    if len(values) < 2:
+        return None
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 @dataclass(frozen=True)
@@ -108,9 +123,8 @@ class Findings:
             f"{'reported minus true, points':36}{'mean':>6}{'95%':>16}{'rms':>7}{'covered':>9}"
         ]
         for s in self.summaries:
-            low, high = (100 * each for each in s.interval)
             lines.append(
-                f"{s.what:36}{100 * s.off:+6.1f}{f'{low:+.1f} to {high:+.1f}':>16}"
+                f"{s.what:36}{100 * s.off:+6.1f}{s.range_points:>16}"
                 f"{100 * s.typical:7.1f}{s.covered:9.0%}   {s.worlds} worlds, "
                 f"goal within {100 * s.goal:g}"
             )
