@@ -21,7 +21,7 @@ from tests.bench.honesty.worlds import FLOWERS, WORLDS, render, world
 from train.network.fetch_weights import fetch_weights
 
 PAGE, RECORD = "honesty.html", "honesty.json"
-SEEDS, EXPECTING_SEEDS = 8, 2
+SPLITS, EXPECTING_SPLITS = 8, 2
 """Splits of every world: a single test part is a matter of luck. What is expected of new places
 hardly depends on it, and takes longer: so it is asked for with a few."""
 
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, default=Path("build/weights"))
     parser.add_argument("--out", type=Path, default=Path("build/bench/honesty"))
     parser.add_argument("--worlds", type=int, default=WORLDS)
+    parser.add_argument("--splits", type=int, default=SPLITS, help="of every world")
     parser.add_argument(
         "--full",
         type=int,
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"skipped: {flowers} has no folder {missing[0]!r}, which subjects are cut from")
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
-    outcomes = linear(options.worlds, flowers, options.weights, options.out)
+    outcomes = linear(options, flowers)
     trained = full.outcomes(options.full, options.shared, options.weights, options.out)
     found = Findings.of(outcomes, trained)
     write_text(options.out / RECORD, json.dumps(asdict(found), indent=1, allow_nan=False) + "\n")
@@ -62,18 +63,19 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def linear(worlds: int, flowers: Path, weights: Path, out: Path) -> list[Outcome]:
+def linear(options: argparse.Namespace, flowers: Path) -> list[Outcome]:
     """Worlds judged with a linear classifier on frozen features."""
-    roots = [out / f"{number:02d}" for number in range(worlds)]
+    out, splits = options.out, range(options.splits)
+    roots = [out / f"{number:02d}" for number in range(options.worlds)]
     for number, root in enumerate(roots):
         render(world(number), flowers, root)
     taken = shots(roots)
-    features = _features(taken, out, weights)
+    features = _features(taken, out, options.weights)
     result = []
     for number, root in enumerate(roots):
         known = Known.read(root, world(number).clock == "right", taken, features)
         with threadpool_limits(1):
-            result += [judge(known, n, expect=n < EXPECTING_SEEDS) for n in range(SEEDS)]
+            result += [judge(known, n, expect=n < EXPECTING_SPLITS) for n in splits]
         print(f"world {number}: {len(known.photos)} photos judged", file=sys.stderr)
     return result
 

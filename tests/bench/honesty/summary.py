@@ -3,7 +3,7 @@
 import io
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib.style
@@ -92,6 +92,32 @@ def torn(what: str, outcomes: Sequence[Outcome], goal: float) -> Torn:
     return Torn(what, sum(o.torn for o in outcomes), sum(o.events for o in outcomes), goal)
 
 
+def each_world(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """One outcome for each world: the means of its splits, and all torn events."""
+    by_world: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_world[outcome.world].append(outcome)
+    return [
+        replace(
+            some[0],
+            torn=sum(outcome.torn for outcome in some),
+            same=_mean([outcome.same for outcome in some]),
+            new=_mean(new) if (new := [o.new for o in some if o.new]) else None,
+        )
+        for some in by_world.values()
+    ]
+
+
+def _mean(claims: Sequence[Claim]) -> Claim:
+    low, high = np.mean([claim.interval for claim in claims], axis=0).tolist()
+    return Claim(
+        reported=float(np.mean([claim.reported for claim in claims])),
+        interval=(low, high),
+        true=float(np.mean([claim.true for claim in claims])),
+        n_true=claims[0].n_true,
+    )
+
+
 @dataclass(frozen=True)
 class Findings:
     """Everything that the benchmark found."""
@@ -136,17 +162,16 @@ class Findings:
         return "\n".join(lines)
 
     def page(self) -> str:
-        """A page with a plot of every claim."""
+        """A page with a plot of each world's claims."""
+        linear, full = each_world(self.outcomes), each_world(self.full)
         plots = {
-            "At the same places": _plot(
-                [o.same for o in self.outcomes], [o.same for o in self.full]
-            ),
+            "At the same places": _plot([o.same for o in linear], [o.same for o in full]),
             "At new places": _plot(
-                [o.new for o in self.outcomes if o.new], [o.new for o in self.full if o.new]
+                [o.new for o in linear if o.new], [o.new for o in full if o.new]
             ),
         }
-        templates = environment(Path(__file__).parent, STYLES)
-        return templates.get_template(TEMPLATE).render(found=self, plots=plots)
+        template = environment(Path(__file__).parent, STYLES).get_template(TEMPLATE)
+        return template.render(found=self, worlds=[*linear, *full], plots=plots)
 
 
 def _plot(claims: Sequence[Claim], full: Sequence[Claim]) -> Markup:
@@ -155,11 +180,13 @@ def _plot(claims: Sequence[Claim], full: Sequence[Claim]) -> Markup:
         figure = Figure(figsize=PLOT_INCHES, layout="constrained")
         axes = figure.add_subplot()
         axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8)
-        _points(axes, claims, FIRST, "linear classifier")
+        if claims:
+            _points(axes, claims, FIRST, "linear classifier")
         if full:
             _points(axes, full, SECOND, "default recipe, int8")
         axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="true, %", ylabel="reported, %")
-        axes.legend(loc="upper left")
+        if claims or full:
+            axes.legend(loc="upper left")
         text = io.StringIO()
         figure.savefig(text, **SAVING)
     return Markup(inline(text.getvalue(), "reported against true accuracy"))
@@ -168,8 +195,6 @@ def _plot(claims: Sequence[Claim], full: Sequence[Claim]) -> Markup:
 def _points(axes: Axes, claims: Sequence[Claim], colour: str, label: str) -> None:
     true = np.array([100 * claim.true for claim in claims])
     reported = np.array([100 * claim.reported for claim in claims])
-    ends = np.array([[100 * end for end in claim.interval] for claim in claims]).reshape(-1, 2)
+    ends = np.array([[100 * end for end in claim.interval] for claim in claims])
     reach = np.abs(ends.T - reported)
-    axes.errorbar(
-        true, reported, reach, fmt="o", ms=4, lw=0.7, color=colour, alpha=0.7, label=label
-    )
+    axes.errorbar(true, reported, reach, fmt="o", ms=5, lw=1, color=colour, alpha=0.8, label=label)
