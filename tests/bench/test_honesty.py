@@ -3,8 +3,10 @@
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
+from tests.bench.honesty.draws import TAUGHT, at_random, neighbours, series
 from tests.bench.honesty.judge import Claim, Outcome
 from tests.bench.honesty.summary import Findings
 
@@ -51,3 +53,16 @@ def test_the_page_shows_each_world_and_what_the_default_recipe_reports() -> None
     page = Findings.of(_worlds(3), [trained]).page()
     assert all(f">{name}</th>" in page for name in ("00", "01", "02", "world7"))
     assert "default recipe, int8, new places" in page and "<td>35</td>" in page
+
+
+def test_uploads_of_near_numbers_are_one_series_whatever_their_order() -> None:
+    found = series({0: 112428665, 1: 12240303, 2: 112428919, 3: 112650879, 4: 112651128})
+    assert found[0] == found[2] and found[3] == found[4]
+    assert len(set(found.values())) == 3
+
+
+def test_what_tells_the_truth_is_of_no_photo_that_teaches_nor_its_neighbour() -> None:
+    for taught, truth in neighbours():
+        assert np.abs(taught[:, None] - truth).min() >= TAUGHT
+    for taught, truth in at_random(3):
+        assert not set(taught) & set(truth) and len(taught) == TAUGHT

@@ -3,22 +3,18 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from device.console import guarded
 from device.files import write_text
-from device.workstation.quiet import quiet_tensorflow
 from tests.bench.honesty import full
-from tests.bench.honesty.judge import Known, Outcome, Shot, judge, shots
+from tests.bench.honesty.features import features_of
+from tests.bench.honesty.judge import Known, Outcome, judge, shots
 from tests.bench.honesty.summary import Findings
 from tests.bench.honesty.worlds import FLOWERS, WORLDS, render, world
-from train.network.fetch_weights import fetch_weights
 
 PAGE, RECORD = "honesty.html", "honesty.json"
 SPLITS, EXPECTING_SPLITS = 8, 2
@@ -70,7 +66,7 @@ def linear(options: argparse.Namespace, flowers: Path) -> list[Outcome]:
     for number, root in enumerate(roots):
         render(world(number), flowers, root)
     taken = shots(roots)
-    features = _features(taken, out, options.weights)
+    features = features_of(taken, out, options.weights)
     result = []
     for number, root in enumerate(roots):
         known = Known.read(root, world(number).clock == "right", taken, features)
@@ -78,17 +74,6 @@ def linear(options: argparse.Namespace, flowers: Path) -> list[Outcome]:
             result += [judge(known, n, expect=n < EXPECTING_SPLITS) for n in splits]
         print(f"world {number}: {len(known.photos)} photos judged", file=sys.stderr)
     return result
-
-
-def _features(
-    taken: Sequence[Shot], folder: Path, weights: Path
-) -> Mapping[str, npt.NDArray[np.float32]]:
-    with quiet_tensorflow():
-        from train.curate.features import frozen_features
-
-    path = fetch_weights(weights) if weights.is_dir() else weights
-    rows = frozen_features(taken, folder, str(path), folder / "cache")
-    return dict(zip((shot.sha256 for shot in taken), rows, strict=True))
 
 
 if __name__ == "__main__":
