@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from device.contract.arrays import Pixels
 from device.workstation.training import Part
 from tests.train.recipe.test_places import EVENTS, RULES, photos_at
 from train.curate.features import Backbone
 from train.network.backbone import Architecture
-from train.recipe import place_views
-from train.recipe.held_places import Views
+from train.recipe import place_views, places
+from train.recipe.config import TrainConfig
+from train.recipe.held_places import VIEW_WEIGHT, Views
 from train.recipe.photos import Photos
 
 BACKBONE = Backbone(Architecture(size_px=96), [], RULES)
@@ -54,6 +56,22 @@ def test_photos_that_judge_are_shown_so_too(tmp_path: Path) -> None:
     parts = {Part.TRAIN: rows[::2], Part.VAL: (), Part.TEST: rows[1::2]}
     views = views_of(replace(photos, rows=parts), tmp_path)
     assert views is not None and len(set(views.photos.tolist())) == len(rows)
+
+
+def test_views_weigh_as_much_beside_their_photo_as_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = photos_at(tmp_path, PLACES)
+    exchange, _ = places.find_exchange(photos, RULES)
+    row = photos.rows[Part.TRAIN][0]
+    monkeypatch.setattr(places, "view", lambda *_: "plain")
+    monkeypatch.setattr(places, "exchanged", lambda *_: "exchanged")
+    image = Image.new("RGB", (8, 8))
+    shown: list[object] = [
+        exchange.view(image, row, RULES, n, 0) for n in range(TrainConfig().views)
+    ]
+    ratio = shown.count("exchanged") / shown.count("plain")
+    assert ratio == place_views.VIEWS * VIEW_WEIGHT
 
 
 def test_the_same_photos_and_seed_give_the_same_views(tmp_path: Path) -> None:
