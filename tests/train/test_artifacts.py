@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from device.workstation.training import DATA, METRICS, NETWORK, REPORT
+from device.workstation.training import DATA, METRICS, NETWORK, REPORT, Metrics
 from tests.support.builds.training_records import metrics_of
 from tests.support.cli import only_error
 from train.__main__ import main
@@ -63,12 +63,13 @@ def test_a_damaged_network_is_replaced(saved: Path) -> None:
 # --- damaged and older files ----------------------------------------------------------------------
 
 METRICS_TEXT = metrics_of([[5, 0], [0, 5]], ("daisy", "rose")).text()
+SCHEMA_LINE = f'"schema": {Metrics.SCHEMA},'
 SPOILED = {
     "cut": METRICS_TEXT[:300],
     "empty": "",
     "a list": "[]",
-    "of before there were schemas": METRICS_TEXT.replace('"schema": 1,', ""),
-    "of a later version": METRICS_TEXT.replace('"schema": 1,', '"schema": 99,'),
+    "of before there were schemas": METRICS_TEXT.replace(SCHEMA_LINE, ""),
+    "of a later version": METRICS_TEXT.replace(SCHEMA_LINE, '"schema": 99,'),
     "with a text for a number": METRICS_TEXT.replace('"best_epoch": 2', '"best_epoch": "two"'),
 }
 

@@ -8,6 +8,7 @@ import pytest
 from convert.artifacts.training import load_network
 from device.contract import bundle as contract
 from device.contract.preprocess import Preprocessing
+from device.workstation.conversion import VerificationRecord
 from device.workstation.training import (
     DATA,
     METRICS,
@@ -150,7 +151,7 @@ def test_verification_has_every_promised_key(build: Build) -> None:
     }
     assert promised <= record.keys()
     for name in ("float", "int8"):
-        low, high = record[f"{name}_interval"]
+        low, high = record[f"{name}_accuracy_interval"]
         assert 0 <= low <= record[f"{name}_accuracy"] <= high <= 1
     assert record["allow_regression"] is True
     assert [row["label"] for row in record["per_class"]] == list(CLASS_NAMES)
@@ -186,7 +187,9 @@ def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
     assert outputs["class_map"]["shape"] == [1, 7, 7, 5]
     assert manifest["preprocess_sha256"] == Preprocessing().sha256()
     verified = build.json("bundle/verification.json")
-    assert verified.pop("schema") == 1 and manifest["threshold"] == verified.pop("threshold")
+    assert verified.pop("schema") == VerificationRecord.SCHEMA and manifest[
+        "threshold"
+    ] == verified.pop("threshold")
     assert verified.pop("evidence")["layers"] and manifest["verification"] == verified
     assert set(manifest["operators"]) >= {"CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "SOFTMAX"}
     assert "PAD" not in manifest["operators"]
