@@ -1,3 +1,3 @@
 """Photos: finding and fetching them, telling events apart, and splitting them into parts."""
 
-__all__ = ["augment", "dataset", "events", "listed", "record", "rendered", "split"]
+__all__ = ["augment", "blocks", "dataset", "events", "listed", "record", "rendered", "split"]
