@@ -49,7 +49,7 @@ CODE = {
         *PHOTO_RULES,
         *RECORDS,
         *(f"device/contract/{name}.py" for name in ("folders", "names", "provenance")),
-        "device/workstation/events/*.py",
+        *("device/workstation/events/*.py", "device/workstation/wording.py"),
     ),
     "code-train": (
         *("train/**/*.py", "train/**/*.j2", "device/inference/runtime.py"),
