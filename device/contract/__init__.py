@@ -1,10 +1,12 @@
 """What workstation and board agree on: photos, preprocessing, class names and the bundle."""
 
 __all__ = [
+    "accuracy",
     "arrays",
     "bundle",
     "folders",
     "formats",
+    "look",
     "names",
     "photos",
     "preprocess",

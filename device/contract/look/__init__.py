@@ -1,0 +1,7 @@
+"""Where something is in the frames of a camera that stands still, in integers only.
+
+Workstation and board must find the same boxes, so every step from a frame's bytes to a box is exact
+integer arithmetic: no rounding mode, vector unit or library version can change a bit of it.
+"""
+
+__all__ = ["box", "cells", "change", "looker", "place", "rules"]

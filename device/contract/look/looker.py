@@ -1,0 +1,196 @@
+"""Looking at the frames of one camera, one after the other."""
+
+import numpy as np
+
+from device.contract.arrays import Pixels
+from device.contract.look import box, change, place
+from device.contract.look.cells import FULL, Cells, Grid
+from device.contract.look.change import ONE, Background, Mask, Plane
+from device.contract.look.place import Look
+from device.contract.look.rules import LookRules, Outcome, Seen
+
+MOST_STEPS = 8
+"""Frames that come rarely move a background by at most this much at once."""
+LESSONS = 16
+"""A background is learned from about so many pictures."""
+RECENT_STEP = 8
+"""How far the fast background moves in a tick."""
+SPREAD_UP, SPREAD_DOWN = 72, 4
+"""Steps of the spread in a tick: a quantile of 18 in 19."""
+STILL_PERCENT = 90
+STILL = 36
+"""A cell stands still if its colours differ by less than this from those of the last seconds."""
+GAIN_KEPT = (ONE * 4 // 5, ONE * 5 // 4)
+"""Outside of this light the background takes on the light that there is."""
+
+
+class Looker:
+    """Knows the background of one camera; not safe for two threads at once.
+
+    It takes frames of any size, and learns from the beginning where the size changes. What it finds
+    depends on frames and times alone.
+    """
+
+    def __init__(self, rules: LookRules, background: Background | None = None) -> None:
+        """Begin with learning, or with what is known of the place.
+
+        Args:
+            rules: of looking.
+            background: from `place.of_pictures` or `background` of another run; forgotten if it is
+                of another shape than the first frame's.
+        """
+        self._rules = rules
+        self._grid: Grid | None = None
+        self._background = background
+        self._lessons: list[Cells] = []
+        self._next_lesson_ms = self._learned_from_ms = self._tick_ms = 0
+        self._upset_ms: int | None = None
+
+    @property
+    def background(self) -> Background | None:
+        """What is known of the place; None while it is learned."""
+        return self._background
+
+    def see(self, frame: Pixels, at_ms: int) -> Outcome:
+        """Look at the next frame.
+
+        Args:
+            frame: uint8 (h, w, 3) in R, G, B order, any size.
+            at_ms: when it was taken, by any clock that does not go backwards.
+        """
+        grid = Grid.of(frame.shape[1], frame.shape[0], self._rules)
+        if grid != self._grid:
+            self._begin(grid, at_ms)
+        picture = grid.cells(frame)
+        if self._background is None:
+            return self._learn(picture, at_ms)
+        found = place.look(picture, self._background, self._rules)
+        if found.seen in (Seen.LIGHT, Seen.MOVED):
+            return self._upset(found, picture, at_ms)
+        self._upset_ms = None
+        ticks = (at_ms - self._tick_ms) // self._rules.tick_ms
+        if ticks > 0:
+            self._tick_ms += ticks * self._rules.tick_ms
+            self._background = self._step(self._background, picture, found, ticks)
+        return self._outcome(found, grid)
+
+    def _begin(self, grid: Grid, at_ms: int) -> None:
+        known = self._background
+        is_first, self._grid = self._grid is None, grid
+        if not is_first or known is None or known.spread.shape != grid.shape:
+            self._forget(at_ms)
+        else:
+            self._start_from(known, at_ms)
+
+    def _forget(self, at_ms: int) -> None:
+        self._background, self._lessons, self._upset_ms = None, [], None
+        self._learned_from_ms = self._next_lesson_ms = at_ms
+
+    def _start_from(self, background: Background, at_ms: int) -> None:
+        self._background, self._tick_ms = background, at_ms
+        shape = background.spread.shape
+        self._age_ticks = np.zeros(shape, np.int32)
+        self._changed = self._held = np.zeros(shape, bool)
+        self._recent, self._still_ticks = background.cells.copy(), 0
+
+    def _learn(self, picture: Cells, at_ms: int) -> Outcome:
+        if at_ms >= self._next_lesson_ms:
+            self._lessons.append(picture)
+            self._next_lesson_ms = at_ms + self._rules.learn_ms // LESSONS
+        long_enough = at_ms - self._learned_from_ms >= self._rules.learn_ms
+        if long_enough and len(self._lessons) >= self._rules.least_pictures:
+            self._start_from(place.of_pictures(self._lessons, visited=False), at_ms)
+            self._lessons = []
+        return Outcome(Seen.LEARNING)
+
+    def _upset(self, found: Look, picture: Cells, at_ms: int) -> Outcome:
+        """The whole picture is another one; learn from the beginning if it stays so."""
+        if self._upset_ms is None:
+            self._upset_ms = at_ms
+        elif at_ms - self._upset_ms >= self._rules.settle_ms:
+            self._forget(at_ms)
+            self._learn(picture, at_ms)
+        return Outcome(found.seen, (), _permille(found.changed))
+
+    def _outcome(self, found: Look, grid: Grid) -> Outcome:
+        subjects = found.subjects[: self._rules.most_boxes]
+        boxes = tuple(box.square(subject, grid, self._rules) for subject in subjects)
+        return Outcome(found.seen, boxes, _permille(found.changed))
+
+    def _step(self, known: Background, picture: Cells, found: Look, ticks: int) -> Background:
+        """Bring everything that is known up to a new tick."""
+        held = _around(found)
+        steps = min(ticks, MOST_STEPS)
+        stayed, self._changed = self._changed & found.changed, found.changed
+        self._recent = _towards(self._recent, picture, RECENT_STEP * steps)
+        # Not from the last frame on: the camera may have been off for hours.
+        self._age_ticks = np.where(held & self._held, self._age_ticks + ticks, 0)
+        self._held = held
+        cells = self._stepped(known.cells, picture, found, ~held, steps)
+        taken = self._belonging(known.cells, picture, found, held, ticks)
+        if taken.any():
+            cells = np.where(taken, change.unlit(picture, found.of_light), cells)
+            self._age_ticks[taken] = 0
+        # What was not here a tick ago is no subject that rests: rain, a leaf.
+        spread = self._spread(known.spread, found.smoothed, ~(held & stayed))
+        return Background(cells, spread)
+
+    def _stepped(self, cells: Cells, picture: Cells, found: Look, free: Mask, steps: int) -> Cells:
+        """The slow background: an approximate median (McFarlane and Schofield 1995)."""
+        low, high = GAIN_KEPT
+        if not found.subjects and not low <= int(found.of_light[1, 0, 0]) <= high:
+            cells = found.expected
+        apart = (picture - found.expected).clip(-steps, steps)
+        return np.where(free, (cells + apart).clip(0, FULL), cells)
+
+    def _spread(self, spread: Plane, smoothed: Plane, free: Mask) -> Plane:
+        """A high quantile by steps up and down, where nothing is."""
+        above = smoothed > spread
+        moved = spread + np.where(above, SPREAD_UP, -SPREAD_DOWN).astype(np.int16)
+        return np.where(free, moved.clip(0, place.MOST_SPREAD), spread)
+
+    def _belonging(self, cells: Cells, picture: Cells, found: Look, held: Mask, ticks: int) -> Mask:
+        """The cells that belong to the background from now on."""
+        rules = self._rules
+        absorbed = self._age_ticks * rules.tick_ms >= rules.absorb_s * 1000
+        still = change.difference(picture, self._recent) < STILL
+        of_held = int(np.count_nonzero(held))
+        is_still = 100 * int(np.count_nonzero(still & held)) >= STILL_PERCENT * of_held > 0
+        self._still_ticks = self._still_ticks + ticks if is_still else 0
+        if self._still_ticks * rules.tick_ms >= rules.ghost_ms:
+            self._still_ticks = 0
+            for subject in found.subjects:
+                if _is_uncovered(subject.mask, picture, found.expected):
+                    absorbed = absorbed | change.grown(subject.mask)
+        return np.asarray(absorbed, bool)
+
+
+def _around(found: Look) -> Mask:
+    """The cells of which nothing is learned: subjects with all that they enclose, and neighbours.
+
+    Inside of a subject there may be cells of the background's colour; learned from, they would
+    drift to the subject's, and stay behind when it leaves.
+    """
+    held = np.zeros(found.changed.shape, bool)
+    for subject in found.subjects:
+        held[subject.upper : subject.lower, subject.left : subject.right] = True
+    return change.grown(held | found.changed) if found.subjects else held
+
+
+def _is_uncovered(mask: Mask, picture: Cells, expected: Cells) -> bool:
+    """Whether what has changed has no edge of its own around it.
+
+    Then the background shows a visitor who has left, or there is a patch of light. Edges were 0.9
+    to 12 times as strong in the background where a visitor had left, and at most 0.71 times where
+    one was there.
+    """
+    now, usual = (change.step_across(p, mask) for p in (picture, expected))
+    return 5 * usual > 4 * now
+
+
+def _towards(values: Cells, goal: Cells, most: int) -> Cells:
+    return np.asarray(values + (goal - values).clip(-most, most), np.int16)
+
+
+def _permille(changed: Mask) -> int:
+    return 1000 * int(np.count_nonzero(changed)) // changed.size

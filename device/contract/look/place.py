@@ -1,0 +1,117 @@
+"""The background of a place from pictures of it, and where something is in one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from device.contract.look import box, change
+from device.contract.look.cells import Cells
+from device.contract.look.change import Background, Gains, Plane
+from device.contract.look.rules import LookRules, Seen
+
+USUAL_OF_TEN = {True: 5, False: 9}
+"""Of ten pictures so many differ from the background by no more than the spread: fewer if visitors
+are in many of them."""
+MOST_SPREAD = 255 * change.SMOOTHED
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one picture shows before a background."""
+
+    seen: Seen
+    """NOTHING, SOMETHING, LIGHT or MOVED."""
+    subjects: tuple[box.Subject, ...]
+    changed: change.Mask
+    smoothed: Plane
+    """How much each cell differs."""
+    of_light: Gains
+    expected: Cells
+    """The background under the picture's light."""
+
+
+def of_pictures(pictures: Sequence[Cells], *, visited: bool) -> Background:
+    """The median of pictures of one place, once their light is divided out.
+
+    Args:
+        pictures: at least one, all of one shape. What visits must be elsewhere, or absent, in more
+            than half of them.
+        visited: whether something is in many of them, as in photos that were kept.
+    """
+    sums = [int(picture.sum(dtype=np.int64)) for picture in pictures]
+    middle = pictures[sums.index(sorted(sums)[len(sums) // 2])]
+    first = _median([change.unlit(p, change.gains(p, middle)) for p in pictures])
+    # Once more: the middle picture itself may show a visitor.
+    even = [_evened(picture, first) for picture in pictures]
+    cells = _median(even)
+    apart = np.stack([change.smoothed(change.difference(picture, cells)) for picture in even])
+    apart.partition(rank := (len(even) - 1) * USUAL_OF_TEN[visited] // 10, axis=0)
+    return Background(cells, np.minimum(apart[rank], MOST_SPREAD))
+
+
+def look(picture: Cells, background: Background, rules: LookRules) -> Look:
+    """Find what stands before a background.
+
+    Args:
+        picture: of the same shape as the background.
+        background: of the place.
+        rules: of looking.
+    """
+    of_light = change.gains(picture, background.cells)
+    expected = change.lit(background.cells, of_light)
+    view = _compared(picture, expected, background, of_light, rules)
+    if view.count >= rules.least_cells:
+        # Perhaps only a shadow: most frames need not be looked at that closely.
+        expected = change.lit(expected, change.local_gains(picture, expected))
+        view = _compared(picture, expected, background, of_light, rules)
+    seen, found = _judged(picture, background, view, rules)
+    return Look(seen, found, view.changed, view.smoothed, of_light, expected)
+
+
+@dataclass(frozen=True)
+class _View:
+    smoothed: Plane
+    least: Plane
+    changed: change.Mask
+    count: int
+
+
+def _compared(
+    picture: Cells,
+    expected: Cells,
+    background: Background,
+    of_light: Gains,
+    rules: LookRules,
+) -> _View:
+    smoothed = change.smoothed(change.difference(picture, expected))
+    least = change.thresholds(background.spread, int(of_light.max()), rules)
+    changed = smoothed > least
+    return _View(smoothed, least, changed, int(np.count_nonzero(changed)))
+
+
+def _judged(
+    picture: Cells, background: Background, view: _View, rules: LookRules
+) -> tuple[Seen, tuple[box.Subject, ...]]:
+    if view.count < rules.least_cells:
+        return Seen.NOTHING, ()
+    too_large = 100 * view.count > rules.most_percent * view.changed.size
+    if too_large or change.regions_changed(view.changed, rules) > rules.most_regions:
+        same = change.shows_the_same(picture, background.cells, rules)
+        return (Seen.LIGHT if same else Seen.MOVED), ()
+    clear = view.smoothed.astype(np.int32) * 100 > view.least.astype(np.int32) * rules.clear_percent
+    found = tuple(box.subjects(view.smoothed, view.changed, clear, rules))
+    return (Seen.SOMETHING if found else Seen.NOTHING), found
+
+
+def _evened(picture: Cells, like: Cells) -> Cells:
+    of_light = change.gains(picture, like)
+    local = change.local_gains(picture, change.lit(like, of_light))
+    return change.unlit(change.unlit(picture, of_light), local)
+
+
+def _median(pictures: Sequence[Cells]) -> Cells:
+    stack = np.stack(pictures)
+    stack.partition(middle := len(pictures) // 2, axis=0)
+    # A copy: a view would keep all of them in memory.
+    return np.array(stack[middle], np.int16)
