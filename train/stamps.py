@@ -29,8 +29,11 @@ LIBRARIES = (
 """Libraries that the numbers depend on, or that decide which photos can be read."""
 
 
-PHOTO_RULES = tuple(f"device/contract/{name}.py" for name in ("formats", "photos", "preprocess"))
-"""The code that decides which pixels a photo has."""
+PHOTO_RULES = (
+    *(f"device/contract/{name}.py" for name in ("formats", "photos", "preprocess")),
+    *("device/contract/look/*.py", "device/workstation/cuts.py"),
+)
+"""The code that decides which pixels a photo has, and where it is cut."""
 RECORDS = tuple(f"device/workstation/{name}.py" for name in ("records", "training"))
 """The code that decides which files training writes, and in which format."""
 PAGES = (
@@ -76,7 +79,7 @@ CODE = {
         *RECORDS,
         *PAGES,
         EVENT_WEIGHTS,
-        "device/contract/bundle.py",
+        *("device/contract/accuracy.py", "device/contract/bundle.py"),
         "device/workstation/conversion.py",
         *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),
     ),

@@ -12,13 +12,15 @@ from typing import Any
 
 from convert.errors import InputError
 from device.commit import UNKNOWN
-from device.contract.arrays import Pixels
-from device.contract.photos import decode, read_photo
+from device.contract.arrays import Box, Pixels
+from device.contract.photos import decode, load_box, read_photo
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError, one_line
+from device.workstation.cuts import read_cuts
 from device.workstation.events.listed import Occasion, read_occasions
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import (
+    CUTS,
     DATA,
     EVENTS,
     LABELS,
@@ -53,6 +55,8 @@ class LabelledPhoto:
     """The occasion at which it was taken; photos of one event are right or wrong together."""
     place: str
     """Where the camera stood; empty if unknown."""
+    box: Box | None = None
+    """Where it is cut, in pixels of `decode_frame`'s picture; None for a photo that stays whole."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class Training:
             InputError: if it is missing or has changed since the split.
         """
         with self._listed(photo):
+            if photo.box is not None:
+                return load_box(self._read(photo), photo.box, self.preprocessing)
             return prepare(decode(self._read(photo), self.preprocessing), self.preprocessing)
 
     def content(self, photo: LabelledPhoto) -> bytes:
@@ -137,14 +143,19 @@ def read_training(folder: Path) -> Training:
         data_folder=Path(DataRecord.read(folder / DATA).folder),
         labels=labels,
         preprocessing=Rules.read(folder / PREPROCESSING).rules,
-        photos=_read_split(folder / SPLIT, labels, read_occasions(folder / EVENTS)),
+        photos=_read_split(
+            folder / SPLIT, labels, read_occasions(folder / EVENTS), read_cuts(folder / CUTS)
+        ),
         metrics=read_metrics(folder / METRICS),
         commit=Timings.read(folder / TIMINGS).commit,
     )
 
 
 def _read_split(
-    path: Path, labels: tuple[str, ...], occasions: Mapping[str, Occasion]
+    path: Path,
+    labels: tuple[str, ...],
+    occasions: Mapping[str, Occasion],
+    cuts: Mapping[str, Box],
 ) -> dict[Part, tuple[LabelledPhoto, ...]]:
     parts: dict[str, list[LabelledPhoto]] = {name: [] for name in Part}
     try:
@@ -154,7 +165,12 @@ def _read_split(
                     label, occasion = labels.index(row["class"]), occasions[row["path"]]
                     parts[row["part"]].append(
                         LabelledPhoto(
-                            row["path"], label, row["sha256"], occasion.event, occasion.place
+                            row["path"],
+                            label,
+                            row["sha256"],
+                            occasion.event,
+                            occasion.place,
+                            cuts.get(row["path"]),
                         )
                     )
     except FileNotFoundError as error:

@@ -21,6 +21,7 @@ from convert.tflite.flatbuffer import read_facts
 from device import __version__
 from device.commit import commit
 from device.contract import bundle as contract
+from device.contract.look.rules import LookRules
 from device.inference.classifier import Classifier
 from device.workstation.conversion import VerificationRecord
 from device.workstation.training import Part
@@ -86,6 +87,9 @@ def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]
         **classifier.tensor_records(),
         "preprocess": rules.record(),
         "preprocess_sha256": rules.sha256(),
+        "region": data.region,
+        "look": LookRules().record(),
+        "look_sha256": LookRules().sha256(),
         "verification": verification.claims(),
         "threshold": asdict(verification.threshold),
         "regression_allowed": bool(verification.allow_regression and verification.failures),

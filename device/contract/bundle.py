@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from device.contract.accuracy import Accuracy, accuracy_of, is_count, is_interval, is_share
+from device.contract.look.rules import LookRules, Region
 from device.contract.preprocess import Preprocessing
 from device.errors import BundleError
 
-SCHEMA = 1
-"""The newest manifest schema that this version reads and the one that it writes."""
+SCHEMA = 2
+"""The manifest schema that this version reads and writes."""
 
 MANIFEST = "manifest.json"
 MODEL = "model_int8.tflite"
@@ -44,31 +46,6 @@ _REBUILD = "build it again with `make bundle` or copy it again"
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A share with its 95% interval; all 0..1."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Accuracy of the int8 model on photos that it has never seen; shares are 0..1."""
-
-    value: float
-    low: float
-    """Lower end of its interval."""
-    high: float
-    photos: int
-    """How many."""
-    events: int
-    """Occasions at which these were taken; as many as photos if none was taken with another."""
-    new_places: Estimate | None
-    """What to expect where no photo was taken; None if that is not known."""
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A bundle in which every byte has been compared with the manifest."""
 
@@ -78,6 +55,10 @@ class Bundle:
     preprocessing: Preprocessing
     golden: bytes
     """The bytes of `golden.npz`; see `golden_arrays`."""
+    region: Region
+    """What of a picture the model was trained to see."""
+    look: LookRules
+    """How the boxes of its photos were found."""
     edgetpu_model: bytes = b""
     """The same model compiled for the Edge TPU; empty if the bundle has none."""
 
@@ -99,18 +80,7 @@ class Bundle:
     @property
     def accuracy(self) -> Accuracy | None:
         """What convert measured; None if the manifest does not say it."""
-        measured: Any = self.manifest.get("verification")
-        if not _is_measured(measured):
-            return None
-        low, high = map(float, measured["int8_accuracy_interval"])
-        return Accuracy(
-            float(measured["int8_accuracy"]),
-            low,
-            high,
-            measured["n"],
-            measured["events"],
-            _new_places(measured),
-        )
+        return accuracy_of(self.manifest.get("verification"))
 
     def golden_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
         """The golden inputs ("inputs", (k, h, w, 3)) and raw outputs by output name.
@@ -167,6 +137,8 @@ def from_files(files: Mapping[str, bytes]) -> Bundle:
         labels=parse_labels(files[LABELS]),
         preprocessing=_preprocessing(manifest),
         golden=files[GOLDEN],
+        region=_region(manifest),
+        look=_look(manifest),
         edgetpu_model=files.get(EDGETPU_MODEL, b""),
     )
 
@@ -181,12 +153,17 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
         manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} is not JSON: truncated or edited; {_REBUILD}") from error
-    if not isinstance(manifest, dict) or not _is_count(manifest.get("schema")):
+    if not isinstance(manifest, dict) or not is_count(manifest.get("schema")):
         raise BundleError(f"{MANIFEST} has no schema number: not a Fieldguide bundle")
     if manifest["schema"] > SCHEMA:
         raise BundleError(
-            f"the bundle has schema {manifest['schema']}, this version reads up to {SCHEMA}: "
+            f"the bundle has schema {manifest['schema']}, this version reads {SCHEMA}: "
             "update the device package"
+        )
+    if manifest["schema"] < SCHEMA:
+        raise BundleError(
+            f"the bundle has schema {manifest['schema']}, this version reads {SCHEMA}: build it "
+            "again with `make bundle`"
         )
     if manifest.get(_SELF_DIGEST) != manifest_digest(manifest):
         raise BundleError(f"{MANIFEST} was edited or damaged (its digest differs); {_REBUILD}")
@@ -235,7 +212,7 @@ def _check_files(files: Any) -> None:
         raise BundleError(f"{MANIFEST} does not list the files of a bundle; {_REBUILD}")
     for name, record in files.items():
         whole = isinstance(record, dict) and set(record) == {"sha256", "bytes"}
-        if not whole or not _is_count(record["bytes"], least=0):
+        if not whole or not is_count(record["bytes"], least=0):
             raise BundleError(f"{MANIFEST}: the record of {name} is damaged; {_REBUILD}")
 
 
@@ -253,7 +230,7 @@ def _is_tolerance(record: Any) -> bool:
         return False
     limits = (record.get("max_steps"), record.get("max_other_top1", 0))
     names = all(isinstance(name, str) for name in record.get("exact", []))
-    return names and all(_is_count(limit, least=0) for limit in limits)
+    return names and all(is_count(limit, least=0) for limit in limits)
 
 
 def _check_threshold(record: Any) -> None:
@@ -261,49 +238,14 @@ def _check_threshold(record: Any) -> None:
     whole = (
         isinstance(record, dict)
         and set(record) == {"value", "n", "coverage", "precision", *_THRESHOLD_INTERVALS}
-        and _is_count(record["n"])
-        and _is_share(record["value"])
-        and _is_share(record["coverage"])
-        and all(_is_interval(record[name]) for name in _THRESHOLD_INTERVALS)
-        and (record["precision"] is None or _is_share(record["precision"]))
+        and is_count(record["n"])
+        and is_share(record["value"])
+        and is_share(record["coverage"])
+        and all(is_interval(record[name]) for name in _THRESHOLD_INTERVALS)
+        and (record["precision"] is None or is_share(record["precision"]))
     )
     if not whole:
         raise BundleError(f"{MANIFEST}: the record of threshold is damaged; {_REBUILD}")
-
-
-def _is_measured(record: Any) -> bool:
-    return (
-        isinstance(record, dict)
-        and _is_share(record.get("int8_accuracy"))
-        and record.get("int8_accuracy_interval") is not None
-        and _is_interval(record["int8_accuracy_interval"])
-        and _is_count(record.get("n"))
-        and _is_count(record.get("events"))
-    )
-
-
-def _new_places(record: dict[str, Any]) -> Estimate | None:
-    value: Any = record.get("new_places_accuracy")
-    interval: Any = record.get("new_places_interval")
-    if not _is_share(value) or interval is None or not _is_interval(interval):
-        return None
-    return Estimate(float(value), *map(float, interval))
-
-
-def _is_interval(value: Any) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_share, value))
-
-
-def _is_share(value: Any) -> bool:
-    # NaN compares false. A bool is an int, but not a share.
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value <= 1
-
-
-def _is_count(value: Any, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _read_checked(
@@ -324,6 +266,20 @@ def _preprocessing(manifest: Mapping[str, Any]) -> Preprocessing:
     rules = Preprocessing.from_record(manifest.get("preprocess", {}))
     if rules.sha256() != manifest.get("preprocess_sha256"):
         raise BundleError(f"{MANIFEST}: the preprocessing record differs from its digest")
+    return rules
+
+
+def _region(manifest: Mapping[str, Any]) -> Region:
+    try:
+        return Region(manifest.get("region", ""))
+    except ValueError as error:
+        raise BundleError(f"{MANIFEST}: region is not one of {', '.join(Region)}") from error
+
+
+def _look(manifest: Mapping[str, Any]) -> LookRules:
+    rules = LookRules.from_record(manifest.get("look", {}))
+    if rules.sha256() != manifest.get("look_sha256"):
+        raise BundleError(f"{MANIFEST}: the rules of looking differ from their digest")
     return rules
 
 

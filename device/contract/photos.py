@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from device.contract.arrays import Pixels
+from device.contract.arrays import Box, Pixels
 from device.contract.formats import foreign, opened
-from device.contract.preprocess import Preprocessing, prepare
+from device.contract.preprocess import Preprocessing, prepare, prepare_box
 from device.errors import PhotoError, one_line
 
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
@@ -121,6 +121,23 @@ def load_photo(path: Path, rules: Preprocessing) -> Pixels:
         PhotoError: if the file cannot be read or used.
     """
     return prepare(decode(read_photo(path), rules), rules)
+
+
+def load_box(data: bytes, box: Box, rules: Preprocessing) -> Pixels:
+    """Prepare one box of a photo, as a device does with a camera's frame.
+
+    Args:
+        data: the file.
+        box: left, upper, right, lower in pixels of `decode_frame`'s picture.
+        rules: the preprocessing record.
+
+    Returns:
+        uint8 array (height_px, width_px, 3).
+
+    Raises:
+        PhotoError: as `decode_frame`.
+    """
+    return prepare_box(decode_frame(data), box, rules)
 
 
 def read_photo(path: Path) -> bytes:

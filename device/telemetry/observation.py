@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from device.contract.accuracy import Accuracy
 from device.contract.arrays import Pixels, Scores
-from device.contract.bundle import Accuracy
 
 UNKNOWN = "unknown"
 """The label while no class reaches the threshold."""

@@ -2,6 +2,7 @@
 
 __all__ = [
     "conversion",
+    "cuts",
     "events",
     "measures",
     "plot_style",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from device.contract.look.rules import Region
 from device.contract.preprocess import Preprocessing
 from device.files import write_text
 from device.workstation.records import Record, RecordError, read_table
@@ -17,6 +18,8 @@ DATA = "data.json"
 SPLIT = "split.csv"
 EVENTS = "events.csv"
 """The events and places of the photos."""
+CUTS = "cuts.csv"
+"""Where photos are cut."""
 LABELS = "labels.txt"
 PREPROCESSING = "preprocess.json"
 NETWORK = "model.keras"
@@ -67,6 +70,10 @@ class DataSet:
     needed. All their figures hold for their one or two occasions only."""
     event_notes: tuple[str, ...]
     """Lines for people on how events and places were found, and what was no evidence."""
+    region: Region
+    """What of a picture the network is trained to see."""
+    cut: Mapping[str, Mapping[str, int]]
+    """Photos by class and part that are cut to where something is; the others are whole."""
     correlations: Mapping[str, int]
     """How many of the photos that judge and teach were grouped with what is from this correlation
     on nearly identical to them."""
@@ -78,7 +85,7 @@ class DataSet:
 class DataRecord(Record):
     """`data.json`: the photos, and where they are on this machine."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
     MADE_BY: ClassVar[str] = "make data"
 
     folder: str
@@ -252,7 +259,7 @@ class NewPlaces:
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
     MADE_BY: ClassVar[str] = "make train"
 
     data: DataSet
@@ -293,7 +300,7 @@ class PupilEpoch:
 class PupilMetrics(Record):
     """`metrics.json` of a network that was distilled from a fine-tuned one."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
     MADE_BY: ClassVar[str] = "make micro"
 
     data: DataSet

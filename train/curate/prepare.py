@@ -6,9 +6,10 @@ from pathlib import Path
 
 from device.contract.preprocess import Preprocessing
 from device.files import is_text, write_text
+from device.workstation import cuts
 from device.workstation.events import listed
 from device.workstation.events.listed import Occasion
-from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord
+from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, DataRecord
 from train.curate import review
 from train.data import dataset
 from train.data.events.occasions import EventSettings
@@ -65,7 +66,8 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
     occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
-    _write_changes(inputs.out, {DATA: record.text(), EVENTS: occasions, SPLIT: to_csv(rows)})
+    texts = {DATA: record.text(), EVENTS: occasions, CUTS: cuts.to_csv({}), SPLIT: to_csv(rows)}
+    _write_changes(inputs.out, texts)
     return Prepared(record, rows, news)
 
 

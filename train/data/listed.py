@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from device.contract.arrays import Pixels
-from device.contract.photos import decode, read_photo
+from device.contract.arrays import Box, Pixels
+from device.contract.photos import decode, load_box, read_photo
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from train.errors import DataError
@@ -49,7 +49,13 @@ def listed(path: Path, sha256: str) -> Iterator[bytes]:
         ) from error
 
 
-def load_listed(path: Path, sha256: str, rules: Preprocessing) -> Pixels:
-    """A photo of the split as uint8 (height_px, width_px, 3); raises as `listed` does."""
+def load_listed(path: Path, sha256: str, rules: Preprocessing, box: Box | None = None) -> Pixels:
+    """A photo of the split, or one box of it, as uint8 (height_px, width_px, 3).
+
+    Raises:
+        DataError: as `listed`.
+    """
     with listed(path, sha256) as data:
+        if box is not None:
+            return load_box(data, box, rules)
         return prepare(decode(data, rules), rules)

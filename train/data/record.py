@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from pathlib import Path
 
+from device.contract.look.rules import Region
 from device.workstation.training import LEFT_OUT, SPLIT, DataRecord, DataSet, Part
 from device.workstation.wording import number
 from train.data import folder as folders
@@ -51,6 +52,8 @@ def describe(
         places=_different(labels, [(row, row.place) for row in rows if row.place]),
         occasion_only=_events_to_come(labels, rows),
         event_notes=tuple(event_notes),
+        region=Region.WHOLE,
+        cut={label: dict.fromkeys(Part, 0) for label in labels},
         correlations={f"{key:g}": count for key, count in sorted(_correlations(rows).items())},
         edited_copies=sum(bool(row.copy_of) for row in rows),
     )

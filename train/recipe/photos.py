@@ -1,15 +1,17 @@
 """The photos of a split, by part, with labels as numbers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from device.contract.arrays import Box
 from device.contract.preprocess import Preprocessing
+from device.workstation.cuts import read_cuts
 from device.workstation.events.listed import Occasion, read_occasions
-from device.workstation.training import EVENTS, SPLIT, DataRecord, Part
+from device.workstation.training import CUTS, EVENTS, SPLIT, DataRecord, Part
 from device.workstation.weights import event_weights
 from train.data.listed import load_listed
 from train.data.split import Row, part, read_csv
@@ -27,6 +29,8 @@ class Photos:
     rows: Mapping[Part, Sequence[Row]]
     occasions: Mapping[str, Occasion]
     """By path."""
+    cuts: Mapping[str, Box] = field(default_factory=dict)
+    """By path, for the photos that are cut; in pixels of `decode_frame`'s picture."""
 
     def events(self, part: Part) -> list[str]:
         """The event of each photo of a part."""
@@ -54,7 +58,12 @@ class Photos:
         Raises:
             DataError: if one is missing or has changed since it was scanned.
         """
-        return np.stack([load_listed(self.path(row), row.sha256, rules) for row in rows])
+        return np.stack(
+            [
+                load_listed(self.path(row), row.sha256, rules, self.cuts.get(row.path))
+                for row in rows
+            ]
+        )
 
 
 def read_photos(record: DataRecord, out: Path) -> Photos:
@@ -62,7 +71,7 @@ def read_photos(record: DataRecord, out: Path) -> Photos:
 
     Raises:
         DataError: if the split cannot be read or the folder of photos is missing.
-        RecordError: if the list of events cannot be read.
+        RecordError: if the list of events or of cuts cannot be read.
     """
     rows = read_csv(out / SPLIT)
     folder = Path(record.folder)
@@ -75,4 +84,5 @@ def read_photos(record: DataRecord, out: Path) -> Photos:
         raise DataError(
             f"{out / EVENTS} does not list {strangers[0]}; remove {out / SPLIT} and run `make data`"
         )
-    return Photos(folder, labels, {name: part(rows, name) for name in Part}, occasions)
+    parts = {name: part(rows, name) for name in Part}
+    return Photos(folder, labels, parts, occasions, read_cuts(out / CUTS))

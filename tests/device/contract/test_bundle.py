@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.contract import bundle as contract
+from device.contract.look.rules import LookRules
 from device.errors import BundleError
 from tests.device.contract.manifests import Files, body
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
@@ -209,6 +210,28 @@ def test_a_newer_schema_says_to_update_whatever_else_it_holds(tmp_path: Path) ->
         newer = contract.seal_manifest({"schema": contract.SCHEMA + 1, **rest})
         (tmp_path / MANIFEST).write_bytes(newer)
         assert "update the device package" in refusal(tmp_path)
+
+
+def test_an_older_schema_says_how_to_make_a_new_bundle(files: Files, tmp_path: Path) -> None:
+    older = write_folder(tmp_path / "b", resealed(files, schema=contract.SCHEMA - 1))
+    assert "build it again with `make bundle`" in refusal(older)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"region": "half"},
+        {"region": None},
+        {"look": {}},
+        {"look_sha256": "0" * 64},
+        {"look": {**LookRules().record(), "columns": 0}},
+    ],
+)
+def test_unknown_rules_of_looking_are_refused(
+    change: dict[str, Any], files: Files, tmp_path: Path
+) -> None:
+    said = refusal(write_folder(tmp_path / "b", resealed(files, **change)))
+    assert "look" in said or "region" in said
 
 
 @pytest.mark.parametrize("schema", [None, "1", 1.0, 0, -1, True, []])

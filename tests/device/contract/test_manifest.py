@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device.contract import bundle as contract
+from device.contract.accuracy import Estimate
 from device.contract.bundle import Bundle
+from device.contract.look.rules import LookRules, Region
 from device.errors import BundleError, SelfTestError
 from device.inference import selftest
 from device.inference.classifier import Classifier
@@ -42,7 +44,9 @@ def test_a_measured_accuracy_is_whole_or_none(share: Any, interval: Any, photos:
     record |= {"events": photos, "new_places_accuracy": share, "new_places_interval": interval}
     for verification in (record, share):
         text = json.dumps({"verification": verification})
-        found = Bundle(json.loads(text), b"", ("a",), RULES, b"").accuracy
+        found = Bundle(
+            json.loads(text), b"", ("a",), RULES, b"", Region.WHOLE, LookRules()
+        ).accuracy
         assert found is None or json.loads(json.dumps(asdict(found), allow_nan=False))["photos"] > 0
 
 
@@ -54,7 +58,7 @@ def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
     assert found.events == measured["events"] and found.new_places is None
     measured |= {"new_places_accuracy": 0.66, "new_places_interval": [0.55, 0.76]}
     elsewhere = replace(loaded, manifest={"verification": measured}).accuracy
-    assert elsewhere is not None and elsewhere.new_places == contract.Estimate(0.66, 0.55, 0.76)
+    assert elsewhere is not None and elsewhere.new_places == Estimate(0.66, 0.55, 0.76)
 
 
 @pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from device.contract.look.rules import Region
 from device.workstation.training import (
     Accuracy,
     Architecture,
@@ -37,6 +38,8 @@ def data_set_of(labels: Sequence[str]) -> DataSet:
         places={label: {"train": 3, "val": 2, "test": 2} for label in labels},
         occasion_only={},
         event_notes=(),
+        region=Region.WHOLE,
+        cut={label: {"train": 0, "val": 0, "test": 0} for label in labels},
         correlations={"0.94": 4330, "0.997": 50},
         edited_copies=7,
     )

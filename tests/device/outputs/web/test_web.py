@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from device.contract.bundle import Accuracy, Estimate
+from device.contract.accuracy import Accuracy, Estimate
 from device.outputs.http import places
 from device.outputs.web import sink as web
 from device.outputs.web import view, viewers

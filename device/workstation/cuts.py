@@ -1,0 +1,46 @@
+"""Where photos are cut: `cuts.csv`, one line per photo that is not shown whole."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from device.contract.arrays import Box
+from device.workstation.records import RecordError
+from device.workstation.tables import csv_text
+
+COLUMNS = ("path", "left", "upper", "right", "lower")
+
+
+def to_csv(cuts: Mapping[str, Box]) -> str:
+    """The text of `cuts.csv`.
+
+    Args:
+        cuts: by path, in pixels of what `device.contract.photos.decode_frame` gives.
+    """
+    return csv_text(COLUMNS, ((path, *map(str, box)) for path, box in cuts.items()))
+
+
+def read_cuts(path: Path) -> dict[str, Box]:
+    """Read `cuts.csv` back; the boxes by photo.
+
+    Raises:
+        RecordError: if it is missing or damaged.
+    """
+    again = f"remove {path.parent / 'split.csv'} and run `make data`"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            if tuple(next(lines, ())) != COLUMNS:
+                raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
+            return {name: _box(numbers) for name, *numbers in lines}
+    except FileNotFoundError as error:
+        raise RecordError(f"{path} is missing; {again}") from error
+    except (OSError, csv.Error, ValueError) as error:
+        raise RecordError(f"{path}: damaged ({error}); {again}") from error
+
+
+def _box(numbers: list[str]) -> Box:
+    left, upper, right, lower = map(int, numbers)
+    if not (0 <= left < right and 0 <= upper < lower):
+        raise ValueError(f"{','.join(numbers)} is no box")
+    return left, upper, right, lower
