@@ -51,7 +51,7 @@ CODE = {
         "train/**/*.py",
         *PHOTO_RULES,
         *RECORDS,
-        *(f"device/contract/{name}.py" for name in ("folders", "names", "provenance")),
+        *(f"device/contract/{name}.py" for name in ("folders", "moments", "names", "provenance")),
         *("device/workstation/events/*.py", "device/workstation/wording.py"),
     ),
     "code-train": (

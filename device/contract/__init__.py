@@ -7,6 +7,7 @@ __all__ = [
     "folders",
     "formats",
     "look",
+    "moments",
     "names",
     "photos",
     "preprocess",

@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from device.contract import moments
 from device.contract.folders import is_raw
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
-from device.workstation.events import moments
 from train.data import folder as folders
 from train.data.events.copies import detail
 from train.data.flowers import fetch_flowers

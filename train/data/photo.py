@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from device.workstation.events.moments import Moment
+from device.contract.moments import Moment
 
 THUMBNAIL_PX = 16
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from device.workstation.events.moments import Moment
+from device.contract.moments import Moment
 from device.workstation.wording import number
 
 Numbers = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from device.workstation.events.moments import Moment
+from device.contract.moments import Moment
 from tests.support.fixed_cameras import Camera, by_hand, frame, torn_and_merged, visits
 from train.data.events.finding import Events, find_events
 from train.data.events.groups import group

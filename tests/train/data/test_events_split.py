@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device.contract.moments import Moment
 from device.workstation.events.listed import Occasion
-from device.workstation.events.moments import Moment
 from device.workstation.training import LEFT_OUT, Part
 from tests.train.data.test_split import SEEDS, Album, parts_by_path
 from train.data.blocks import MIN_EVENTS

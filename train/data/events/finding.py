@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from device.contract.moments import Moment
 from device.workstation.events.clocks import EVENT_S, HOUR_S, Clocks, judged, shortly_after
 from device.workstation.events.films import films, next_numbers
-from device.workstation.events.moments import Moment
 from device.workstation.wording import number
 from train.data.events.copies import joined
 from train.data.events.groups import Grouping, Known, group

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.contract.moments import Moment
 from device.workstation.events.clocks import Clocks, judged, shortly_after
-from device.workstation.events.moments import Moment
 
 NOON = datetime(2024, 5, 1, 12, 0, 7, tzinfo=UTC).timestamp()
 NEW_YEAR = datetime(2016, 1, 1, tzinfo=UTC).timestamp()

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from device.contract.moments import MAX_EXIF_BYTES, Moment, read
 from device.contract.provenance import Provenance
-from device.workstation.events.moments import MAX_EXIF_BYTES, Moment, read
 
 NOON = datetime(2024, 5, 1, 12, 0, 7, tzinfo=UTC).timestamp()
 MAKE, MODEL, SOFTWARE, DATE_TIME, DETAILS = 0x010F, 0x0110, 0x0131, 0x0132, 0x8769
