@@ -21,6 +21,8 @@ _DESCRIPTION = 0x010E
 _DEVICE, _SOFTWARE, _TIME = 0x0110, 0x0131, 0x0132
 _MARK = "fieldguide"
 
+LABELLED = "labelled"
+"""The reason of photos that a person labelled at the device."""
 RANDOM = "random"
 """The reason of photos of moments drawn at random; never mixed with others in one figure."""
 REVIEW = "_review"
@@ -34,7 +36,7 @@ class Provenance:
     """How a photo came to be saved."""
 
     reason: str
-    """One of: labelled (by a person), random (`RANDOM`), changed, unknown, uncertain."""
+    """One of: `LABELLED`, `RANDOM`, changed, unknown, uncertain."""
     label: str
     """What a person said it is, or what the model took it for."""
     top: Mapping[str, float]

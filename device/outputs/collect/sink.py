@@ -7,9 +7,6 @@
 Uncertainty sampling by the margin of the two best scores (Scheffer, Decomain and Wrobel 2001).
 """
 
-import errno
-import logging
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,43 +17,22 @@ import numpy.typing as npt
 
 from device import clock
 from device.contract.names import MAX_NAME_BYTES, name_problem, settled
-from device.contract.provenance import RANDOM, REVIEW
+from device.contract.provenance import LABELLED, RANDOM, REVIEW
 from device.errors import ClassNameError, OutputError
 from device.outputs.collect import snapshot
-from device.outputs.collect.folder import (
-    RANDOM_END,
-    Saved,
-    first_to_go,
-    saved_photos,
-    size_on_disk,
-    start_ageing,
-    too_many,
-    too_many_random,
-    too_old,
-    write_whole,
-)
+from device.outputs.collect.folder import RANDOM_END, size_on_disk, write_whole
 from device.outputs.collect.moments import RandomMoments
+from device.outputs.collect.room import Room
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
 from device.telemetry.status import Status
 
-log = logging.getLogger("fieldguide")
-
-MB = 1_000_000
-RESCAN_S = 600.0
-"""How often the folder is read again: files age, and people move them."""
 PROBE_S = 10.0
 """How often a full disk is tried again."""
-LOG_INTERVAL_S = 60.0
-"""Shortest time between log lines about removed photos."""
-SHRINK_TO = 0.95
-"""A folder above its limit is reduced to this share of it, so that this happens rarely."""
-RANDOM_SHARE = 0.1
-"""Photos of random moments may take this share of `max_mb`."""
 MAX_REMEMBERED = 32
 SAME_PICTURE_DIFFERENCE = 4.0
 """Thumbnails whose grey values differ by less than this on average count as the same picture."""
-LABELLED, CHANGED, UNCERTAIN = "labelled", "changed", "uncertain"
+CHANGED, UNCERTAIN = "changed", "uncertain"
 
 
 class Collector:
@@ -82,10 +58,9 @@ class Collector:
         self._folder = Path(config.path)
         self._lock = threading.Lock()
         self._interval_s = 60 / config.max_per_minute
-        self._next_save_s = self._next_probe_s = self._next_scan_s = float("-inf")
-        self._next_disk_cleanup_s = self._next_log_s = float("-inf")
-        self._used_bytes = self._saved_total = self._removed_total = 0
-        self._unlogged: dict[str, int] = {}
+        self._room = Room(config)
+        self._next_save_s = self._next_probe_s = float("-inf")
+        self._saved_total = 0
         self._recent: list[npt.NDArray[np.float32]] = []
         self._problem = ""
         self._refused = (0, "")
@@ -101,8 +76,8 @@ class Collector:
         """Photos saved and removed since the start, and the space that all of them take."""
         return {
             "photos_saved_total": self._saved_total,
-            "photos_removed_total": self._removed_total,
-            "used_bytes": self._used_bytes,
+            "photos_removed_total": self._room.removed_total,
+            "used_bytes": self._room.used_bytes,
         }
 
     def publish(self, observation: Observation) -> None:
@@ -157,18 +132,15 @@ class Collector:
             OutputError: while nothing can be saved.
         """
         with self._lock:
-            if time.monotonic() >= self._next_scan_s and self._folder.is_dir():
-                self._tidy(self._config.max_mb * MB)
+            self._room.tidy()
             if self._problem and time.monotonic() >= self._next_probe_s:
                 self._probe()
-            if time.monotonic() >= self._next_log_s:
-                self._log_removed()
         self._raise_problem()
 
     def close(self) -> None:
         """Log what was removed. Photos need nothing: each is complete once it has its name."""
         with self._lock:
-            self._log_removed()
+            self._room.log_removed()
 
     @property
     def _may_save_doubt(self) -> bool:
@@ -211,11 +183,11 @@ class Collector:
         undated = reason != LABELLED and not clock.is_synchronized()
         with self._lock:
             try:
-                self._make_room(len(data), reason)
+                self._room.make(len(data), reason)
                 write_whole(self._folder / name, data, undated=undated)
             except OSError as error:
                 self._refuse(error, len(data), reason)
-            self._used_bytes += size_on_disk(len(data))
+            self._room.used_bytes += size_on_disk(len(data))
             self._saved_total += 1
             self._problem = ""
         return name.as_posix()
@@ -232,89 +204,12 @@ class Collector:
         path = self._folder / REVIEW / f"{snapshot.stamp(0)}-00000000.jpg"
         size_bytes, reason = self._refused
         try:
-            self._make_room(size_bytes, reason)
+            self._room.make(size_bytes, reason)
             write_whole(path, bytes(size_bytes))
             path.unlink()
             self._problem = ""
         except OSError as error:
             self._problem = f"{self._folder}: {error.strerror or error}; nothing is saved"
-
-    def _make_room(self, wanted_bytes: int, reason: str) -> None:
-        """Remove unlabelled photos until folder and disk have room; no doubtful one costs a random.
-
-        Raises:
-            OSError: if removing them cannot make enough room, or the photo alone is above the
-                limit; then none is removed.
-        """
-        spare_random = reason not in (LABELLED, RANDOM)
-        if time.monotonic() >= self._next_scan_s:
-            self._tidy(self._config.max_mb * MB)
-        limit = self._config.max_mb * MB - size_on_disk(wanted_bytes)
-        if limit < 0:
-            raise OSError(errno.EFBIG, f"a photo is larger than max_mb = {self._config.max_mb}")
-        if reason == RANDOM:
-            self._limit_random(saved_photos(self._folder), size_on_disk(wanted_bytes))
-        for share in (SHRINK_TO, 1):
-            if self._used_bytes > limit:
-                self._tidy(int(limit * share), spare_random=spare_random)
-        if self._used_bytes > limit:
-            limit_mb = self._config.max_mb
-            full = f"labelled photos fill max_mb = {limit_mb}: move them away, or raise it"
-            raise OSError(errno.EDQUOT, full)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._make_room_on_disk(wanted_bytes, spare_random=spare_random)
-
-    def _make_room_on_disk(self, wanted_bytes: int, *, spare_random: bool) -> None:
-        lacking = self._missing_bytes(wanted_bytes)
-        if lacking <= 0:
-            return
-        # Some file systems free space later, or never: then removing more would be useless.
-        if time.monotonic() >= self._next_disk_cleanup_s:
-            files = saved_photos(self._folder)
-            gone = first_to_go(files, lacking, spare_random=spare_random)
-            self._remove(gone, "to make room on the disk")
-            if self._missing_bytes(wanted_bytes) <= 0:
-                return
-            if gone:
-                self._next_disk_cleanup_s = time.monotonic() + RESCAN_S
-        problem = f"no room on its disk (min_free_mb = {self._config.min_free_mb})"
-        raise OSError(errno.ENOSPC, problem)
-
-    def _missing_bytes(self, wanted_bytes: int) -> int:
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
-        return self._config.min_free_mb * MB + size_on_disk(wanted_bytes) - free
-
-    def _tidy(self, limit_bytes: int, *, spare_random: bool = False) -> None:
-        """Remove unlabelled photos that are too old, then the first to go until below the limit."""
-        self._next_scan_s = time.monotonic() + RESCAN_S
-        files = saved_photos(self._folder)
-        self._used_bytes = sum(f.bytes for f in files)
-        if clock.is_synchronized():
-            start_ageing(files)
-            old = too_old(files, time.time() - self._config.max_age_days * 86400)
-            self._remove(old, f"older than max_age_days = {self._config.max_age_days:g}")
-            files = [file for file in files if file not in set(old)]
-        gone = too_many(files, limit_bytes, spare_random=spare_random)
-        self._remove(gone, f"above max_mb = {self._config.max_mb}")
-
-    def _limit_random(self, files: list[Saved], wanted_bytes: int) -> None:
-        limit_bytes = int(self._config.max_mb * MB * RANDOM_SHARE) - wanted_bytes
-        gone = too_many_random(files, limit_bytes)
-        self._remove(gone, f"random ones above a tenth of max_mb = {self._config.max_mb}")
-
-    def _remove(self, files: list[Saved], why: str) -> None:
-        for file in files:
-            file.path.unlink(missing_ok=True)
-            self._used_bytes -= file.bytes
-            self._removed_total += 1
-            self._unlogged[why] = self._unlogged.get(why, 0) + 1
-
-    def _log_removed(self) -> None:
-        self._next_log_s = time.monotonic() + LOG_INTERVAL_S
-        for why, count in self._unlogged.items():
-            log.info("output.collect: removed %d photos that nobody had labelled, %s", count, why)
-        self._unlogged.clear()
 
 
 def _small(observation: Observation) -> npt.NDArray[np.float32]:

@@ -24,7 +24,8 @@ from device.outputs.collect.folder import (
     too_many_random,
     too_old,
 )
-from device.outputs.collect.sink import MB, Collector
+from device.outputs.collect.room import MB
+from device.outputs.collect.sink import Collector
 from tests.device.outputs.collect.saving import (
     collector,
     noise,
@@ -144,6 +145,34 @@ def test_random_photos_take_a_tenth_of_the_folder_and_the_oldest_make_room(tmp_p
     assert len(saved(tmp_path)) == len(kept) + 3
 
 
+def test_a_random_photo_for_which_the_disk_has_no_room_costs_no_other_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random_collector(tmp_path, max_mb=1).publish(noise(1))
+    before = random_ones(tmp_path)
+    # Two of 53 KB are above a tenth of 1 MB: the next one would take the place of the first.
+    sink = random_collector(tmp_path, max_mb=1, min_free_mb=1)
+    full = os.statvfs_result((1, 1, 0, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    for number in range(2, 5):
+        sink._problem = ""
+        with pytest.raises(OutputError, match="no room on its disk"):
+            sink.publish(noise(number))
+        assert random_ones(tmp_path) == before
+
+
+def test_a_random_photo_for_which_labels_leave_no_room_costs_no_other_one(tmp_path: Path) -> None:
+    sink = random_collector(tmp_path, max_mb=1)
+    sink.publish(noise(1))
+    before = random_ones(tmp_path)
+    for number in range(10, 27):
+        sink.keep(noise(number), "red")
+    # The place of the other one would not be enough.
+    with pytest.raises(OutputError, match="labelled photos fill max_mb"):
+        sink.publish(noise(5, side_px=340))
+    assert len(before) == 1 and random_ones(tmp_path) == before
+
+
 def test_one_random_photo_is_kept_however_large_it_is(tmp_path: Path) -> None:
     sink = random_collector(tmp_path, max_mb=1)
     for number in range(3):
@@ -181,7 +210,7 @@ def test_only_its_own_files_are_ever_removed(tmp_path: Path) -> None:
 
 
 def scan(sink: Collector) -> None:
-    sink._next_scan_s = sink._next_log_s = float("-inf")
+    sink._room._next_scan_s = sink._room._next_log_s = float("-inf")
     sink.tick(None)  # type: ignore[arg-type]
 
 
