@@ -1,0 +1,18 @@
+"""Where the service keeps what it knows of its place: a folder beside that of collected photos."""
+
+from pathlib import Path
+
+from device.settings.sections import Config
+
+MASK_NAME = "mask.png"
+"""The picture of allowed places that is drawn on the web page: white means look here."""
+
+
+def state_folder(config: Config) -> Path:
+    """The folder of background and mask; the service may write there."""
+    return Path(config.output.collect.path).parent
+
+
+def own_mask(config: Config) -> Path:
+    """Where the web page saves its mask; `[camera] mask` may name another file."""
+    return state_folder(config) / MASK_NAME
