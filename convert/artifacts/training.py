@@ -18,6 +18,7 @@ from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError, one_line
 from device.workstation.cuts import read_cuts
 from device.workstation.events.listed import Occasion, read_occasions
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import (
     CUTS,
@@ -64,7 +65,7 @@ class Training:
     """The result of training, apart from the network itself."""
 
     folder: Path
-    data_folder: Path
+    files: PhotoFiles
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     photos: Mapping[Part, tuple[LabelledPhoto, ...]]
@@ -113,7 +114,7 @@ class Training:
             return self._read(photo)
 
     def _read(self, photo: LabelledPhoto) -> bytes:
-        data = read_photo(self.data_folder / photo.path)
+        data = read_photo(self.files.path(photo.path))
         if hashlib.sha256(data).hexdigest() != photo.sha256:
             raise PhotoError("its content has changed since it was scanned")
         return data
@@ -140,7 +141,7 @@ def read_training(folder: Path) -> Training:
     labels = read_labels(folder / LABELS)
     return Training(
         folder=folder,
-        data_folder=Path(DataRecord.read(folder / DATA).folder),
+        files=DataRecord.read(folder / DATA).files,
         labels=labels,
         preprocessing=Rules.read(folder / PREPROCESSING).rules,
         photos=_read_split(

@@ -62,7 +62,7 @@ def read_trained(
     used = [row for row in rows if row.used]
     moments: list[Moment] = []
     for row in used:
-        moments += _moment(Path(record.folder, row.path))
+        moments += _moment(record.files.path(row.path))
         advance()
     digests, events = frozenset(row.sha256 for row in used), {row.occasion.event for row in used}
     mates = frozenset(row.sha256 for row in rows if row.occasion.event in events) - digests

@@ -5,6 +5,7 @@ __all__ = [
     "cuts",
     "events",
     "measures",
+    "photo_files",
     "plot_style",
     "quiet",
     "records",

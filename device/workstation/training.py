@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from device.contract.look.rules import Region
 from device.contract.preprocess import Preprocessing
 from device.files import write_text
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.records import Record, RecordError, read_table
 
 DATA = "data.json"
@@ -85,11 +86,18 @@ class DataSet:
 class DataRecord(Record):
     """`data.json`: the photos, and where they are on this machine."""
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
     MADE_BY: ClassVar[str] = "make data"
 
     folder: str
+    films: str | None
+    """Where frames of films are kept; None without films."""
     data: DataSet
+
+    @property
+    def files(self) -> PhotoFiles:
+        """Finds the photos."""
+        return PhotoFiles(Path(self.folder), Path(self.films) if self.films else None)
 
 
 # --- settings -------------------------------------------------------------------------------------

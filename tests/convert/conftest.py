@@ -30,7 +30,7 @@ def tiny_training(base: Path) -> Training:
 @pytest.fixture(scope="session")
 def tiny_photos(tiny_training: Training) -> list[Path]:
     """The photos of the tiny test part."""
-    return [tiny_training.data_folder / photo.path for photo in tiny_training.photos[Part.TEST]]
+    return [tiny_training.files.path(photo.path) for photo in tiny_training.photos[Part.TEST]]
 
 
 @pytest.fixture(name="tiny_network", scope="session")

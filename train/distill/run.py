@@ -123,7 +123,7 @@ class _Distillation:
         fold_temperature(teacher, 1 / metrics.calibration.temperature)
         photos = read_photos(DataRecord.read(training / DATA), training)
         rows, small = photos.rows[Part.TRAIN], config.preprocessing
-        lessons = take_lessons(teacher, photos.folder, rows, small, config.views, config.seed)
+        lessons = take_lessons(teacher, photos.files, rows, small, config.views, config.seed)
         some = lessons.pixels[0, :: max(1, len(rows) // SHRINK_PHOTOS)]
         alpha = metrics.config.architecture.alpha
         shrunk = shrink(teacher, alpha, config.architecture, some)

@@ -328,8 +328,8 @@ class _Pictures:
         return Backbone(config.architecture, self.training.convolutions, config.preprocessing)
 
     def features(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
-        folder = self.training.photos.folder
-        return backbone_features(rows, folder, self.backbone, self.training.cache / "places")
+        files = self.training.photos.files
+        return backbone_features(rows, files, self.backbone, self.training.cache / "places")
 
     def views(self, rows: Sequence[Row]) -> HeldViews | None:
         training, cache = self.training, self.training.cache / "place_views"

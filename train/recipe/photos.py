@@ -11,6 +11,7 @@ from device.contract.arrays import Box
 from device.contract.preprocess import Preprocessing
 from device.workstation.cuts import read_cuts
 from device.workstation.events.listed import Occasion, read_occasions
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import CUTS, EVENTS, SPLIT, DataRecord, Part
 from device.workstation.weights import event_weights
 from train.data.listed import load_listed
@@ -23,7 +24,7 @@ from train.recipe.truth import Labels, Truth
 class Photos:
     """The rows of a split, in the order of `split.csv`."""
 
-    folder: Path
+    files: PhotoFiles
     labels: tuple[str, ...]
     """Sorted; a photo's class number is the index of its label here."""
     rows: Mapping[Part, Sequence[Row]]
@@ -50,7 +51,7 @@ class Photos:
 
     def path(self, row: Row) -> Path:
         """The path of a photo's file."""
-        return self.folder / row.path
+        return self.files.path(row.path)
 
     def pixels(self, rows: Sequence[Row], rules: Preprocessing) -> npt.NDArray[np.uint8]:
         """Photos as uint8 (n, height_px, width_px, 3).
@@ -74,9 +75,8 @@ def read_photos(record: DataRecord, out: Path) -> Photos:
         RecordError: if the list of events or of cuts cannot be read.
     """
     rows = read_csv(out / SPLIT)
-    folder = Path(record.folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: the folder of photos is missing; run `make data` again")
+    if not record.files.folder.is_dir():
+        raise DataError(f"{record.folder}: the folder of photos is missing; run `make data` again")
     labels = tuple(sorted({row.label for row in rows}))
     occasions = read_occasions(out / EVENTS)
     strangers = [row.path for row in rows if row.path not in occasions]
@@ -85,4 +85,4 @@ def read_photos(record: DataRecord, out: Path) -> Photos:
             f"{out / EVENTS} does not list {strangers[0]}; remove {out / SPLIT} and run `make data`"
         )
     parts = {name: part(rows, name) for name in Part}
-    return Photos(folder, labels, parts, occasions, read_cuts(out / CUTS))
+    return Photos(record.files, labels, parts, occasions, read_cuts(out / CUTS))

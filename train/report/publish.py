@@ -33,13 +33,13 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
         DataError: if the split, or every test photo, cannot be read.
     """
     rows = read_csv(out / SPLIT)
-    folder = Path(DataRecord.read(out / DATA).folder)
+    files = DataRecord.read(out / DATA).files
     size_px = network.inputs[0].shape[1]
     rules = Preprocessing(height_px=size_px, width_px=size_px)
-    load = loader(folder, {row.path: row.sha256 for row in rows}, rules)
+    load = loader(files, {row.path: row.sha256 for row in rows}, rules)
     candidates = list(_candidates(rows, metrics.labels, load))
     if not candidates:
-        raise DataError(f"{folder}: the test photos cannot be read; run `make data` again")
+        raise DataError(f"{files.folder}: the test photos cannot be read; run `make data` again")
     block = metrics.config.first_trained_block - 1
     cut = f"block_{block}" if metrics.best_epoch > 0 else chapter.LAST
     shown = chapter.make_chapter(network, candidates, metrics.labels, cut)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.quiet import quiet_tensorflow
 from tests.bench.honesty.judge import Shot
 from train.network.fetch_weights import fetch_weights
@@ -23,5 +24,5 @@ def features_of(
         from train.curate.features import frozen_features
 
     path = fetch_weights(weights) if weights.is_dir() else weights
-    rows = frozen_features(taken, folder, str(path), folder / "cache")
+    rows = frozen_features(taken, PhotoFiles(folder), str(path), folder / "cache")
     return dict(zip((shot.sha256 for shot in taken), rows, strict=True))

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import LEFT_OUT, Part
 from device.workstation.weights import event_weights
 from tests.bench.honesty.worlds import Truth, read_truth
@@ -138,7 +139,7 @@ def judge(world: Known, seed: int, *, expect: bool) -> Outcome:
     labels = tuple(sorted({row.label for row in rows}))
     occasions = {row.path: Occasion(row.group, row.place) for row in rows}
     parts = {name: part(rows, name) for name in Part}
-    photos = Photos(world.root / TRAIN, labels, parts, occasions)
+    photos = Photos(PhotoFiles(world.root / TRAIN), labels, parts, occasions)
     model = _taught(world, photos)
     hits = {name: _hits(world, model, photos, name) for name in (Part.VAL, Part.TEST)}
     share = accuracy(hits[Part.TEST], photos.events(Part.TEST))

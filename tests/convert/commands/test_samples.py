@@ -8,6 +8,7 @@ import pytest
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.commands import samples
 from device.contract.preprocess import Preprocessing
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import Part
 from tests.support.builds.training_records import metrics_of
 
@@ -25,7 +26,7 @@ def test_a_sample_frame_is_named_after_its_class_however_deep_its_photo_lies(
         photos.append(LabelledPhoto(path, number, hashlib.sha256(data).hexdigest(), path, ""))
     training = Training(
         folder=tmp_path,
-        data_folder=tmp_path / "data",
+        files=PhotoFiles(tmp_path / "data"),
         labels=LABELS,
         preprocessing=Preprocessing(),
         photos={Part.TEST: tuple(photos)},

@@ -19,7 +19,7 @@ def real_photos(training: Training) -> list[Path]:
     """Photos of the build's own data, each class in turn, those not trained on first."""
     parts = (training.photos[part] for part in (Part.TEST, Part.VAL, Part.TRAIN))
     chosen = [photo for part in parts for photo in one_class_after_another(part)][:PHOTOS]
-    return [(training.data_folder / photo.path).resolve() for photo in chosen]
+    return [training.files.path(photo.path).resolve() for photo in chosen]
 
 
 def camera_frames(bundle: Bundle, folder: Path) -> list[Path]:

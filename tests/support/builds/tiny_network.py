@@ -19,6 +19,7 @@ from convert.verify.models import Models
 from device.commit import UNKNOWN
 from device.workstation.conversion import FLOAT_MODEL, VerificationRecord
 from device.workstation.conversion import INT8_MODEL as MODEL
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import REPORT, REPORT_PLACE, Metrics, Part
 from tests.support.builds.small_networks import fit_head, folded_weights
 from tests.support.builds.tiny_photos import TinyPhoto, photos_of, write
@@ -39,7 +40,9 @@ def tiny_training(base: Path) -> Training:
     folder.mkdir(parents=True)
     (folder / REPORT).write_text("<html>" + "".join(REPORT_PLACE) + "</html>")
     photos = {part: tuple(_written(photo, data) for photo in photos_of(part)) for part in Part}
-    return Training(folder, data, LABELS, RULES, photos, _metrics(sum(map(len, photos.values()))))
+    return Training(
+        folder, PhotoFiles(data), LABELS, RULES, photos, _metrics(sum(map(len, photos.values())))
+    )
 
 
 def _written(photo: TinyPhoto, data: Path) -> LabelledPhoto:

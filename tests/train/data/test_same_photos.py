@@ -13,6 +13,7 @@ import pytest
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.errors import InputError
 from device.errors import PhotoError
+from device.workstation.photo_files import PhotoFiles
 from tests.support.builds.training_records import metrics_of
 from tests.support.pictures import LABELS, RULES, encoded, picture
 from train.curate import features
@@ -34,9 +35,9 @@ Read = Callable[[Path], Any]
 
 def converted(method: str) -> Read:
     photo = LabelledPhoto(NAME, 0, ROW.sha256, ROW.group, "")
-    return lambda folder: getattr(Training(folder, folder, LABELS, RULES, {}, METRICS), method)(
-        photo
-    )
+    return lambda folder: getattr(
+        Training(folder, PhotoFiles(folder), LABELS, RULES, {}, METRICS), method
+    )(photo)
 
 
 def frozen(pixels: Any) -> Any:
@@ -58,7 +59,7 @@ READERS: dict[str, Read] = {
         partial(load_listed, folder / NAME, ROW.sha256, RULES),
     ),
     "a lesson for the small network": lambda folder: lessons._view_in_sizes(
-        folder, (RULES,), 1, 0, ROW
+        PhotoFiles(folder), (RULES,), 1, 0, ROW
     ),
     "calibration, verification, golden outputs": converted("pixels"),
     "a sample frame": converted("content"),

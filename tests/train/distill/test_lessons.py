@@ -9,6 +9,7 @@ import pytest
 from convert.artifacts.training import Training
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import Part
 from tests.support.pictures import LABELS, RULES
 from train.data.split import Row
@@ -29,14 +30,14 @@ def rows(training: Training) -> list[Row]:
 @pytest.fixture(scope="module")
 def taken(tiny_training: Training, tiny_network: Any) -> Lessons:
     return take_lessons(
-        tiny_network, tiny_training.data_folder, rows(tiny_training), SMALL, views=2, seed=0
+        tiny_network, tiny_training.files, rows(tiny_training), SMALL, views=2, seed=0
     )
 
 
 def test_the_first_view_is_the_photo_as_the_device_sees_it(
     taken: Lessons, tiny_training: Training
 ) -> None:
-    paths = [tiny_training.data_folder / row.path for row in rows(tiny_training)]
+    paths = [tiny_training.files.path(row.path) for row in rows(tiny_training)]
     np.testing.assert_array_equal(taken.pixels[0], [load_photo(path, SMALL) for path in paths])
     assert (taken.pixels[1] != taken.pixels[0]).mean() > 0.5
 
@@ -44,7 +45,7 @@ def test_the_first_view_is_the_photo_as_the_device_sees_it(
 def test_the_answers_are_the_teachers_at_its_own_size(
     taken: Lessons, tiny_training: Training, tiny_network: Any
 ) -> None:
-    paths = [tiny_training.data_folder / row.path for row in rows(tiny_training)]
+    paths = [tiny_training.files.path(row.path) for row in rows(tiny_training)]
     said = tiny_network(np.stack([load_photo(path, RULES) for path in paths]))
     logits = said["class_map"].numpy().mean(axis=(1, 2))
     np.testing.assert_allclose(taken.logits[0], logits, atol=1e-3)
@@ -59,7 +60,7 @@ def test_there_are_only_as_many_views_as_memory_holds(
 ) -> None:
     some = rows(tiny_training)[:2]
     monkeypatch.setattr(lessons, "LESSON_BYTES", 2 * 2 * 20_000)
-    few = take_lessons(tiny_network, tiny_training.data_folder, some, SMALL, views=9, seed=0)
+    few = take_lessons(tiny_network, tiny_training.files, some, SMALL, views=9, seed=0)
     assert len(few.pixels) == len(few.logits) == len(few.features) == 2
 
 
@@ -68,4 +69,4 @@ def test_a_photo_that_vanished_is_named(
 ) -> None:
     row = rows(tiny_training)[0]
     with pytest.raises(DataError, match=row.path):
-        take_lessons(tiny_network, tmp_path, [row], SMALL, views=1, seed=0)
+        take_lessons(tiny_network, PhotoFiles(tmp_path), [row], SMALL, views=1, seed=0)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.workstation.events.listed import Occasion
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import NewPlaces, Part
 from train.data.split import Row
 from train.recipe.elsewhere import new_places
@@ -217,6 +218,6 @@ def test_without_known_places_no_network_is_run(tmp_path: Path) -> None:
 
     rows = {part: [Row(f"a/{part}.jpg", "a", part, "00", "00", "")] for part in Part}
     listed = {f"a/{part}.jpg": Occasion("00", "") for part in Part}
-    photos = Photos(tmp_path, ("a", "b"), rows, listed)
+    photos = Photos(PhotoFiles(tmp_path), ("a", "b"), rows, listed)
     hits = {part: np.ones(1, bool) for part in (Part.VAL, Part.TEST)}
     assert new_places(photos, hits, Nobody(), 0) is None

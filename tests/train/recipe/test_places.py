@@ -15,6 +15,7 @@ from PIL import Image
 from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import EVENTS as EVENTS_FILE
 from device.workstation.training import SPLIT, Part
 from tests.support.pictures import encoded
@@ -56,7 +57,9 @@ def photos_at(
             digest = hashlib.sha256(data).hexdigest()
             rows.append(Row(path, "robin", part, digest, digest[:12], ""))
             occasions[path] = Occasion(f"{place}{i // per_event}", place)
-    return Photos(folder, ("robin",), {each: rows * (each == part) for each in Part}, occasions)
+    return Photos(
+        PhotoFiles(folder), ("robin",), {each: rows * (each == part) for each in Part}, occasions
+    )
 
 
 def views(exchange: Exchange, photos: Photos, row: Row, count: int = 4) -> list[bytes]:
@@ -166,7 +169,7 @@ def test_photos_that_judge_the_network_give_no_background(tmp_path: Path) -> Non
 def test_the_same_photos_give_the_same_views(tmp_path: Path) -> None:
     photos = photos_at(tmp_path, {"gate": EVENTS, "pond": EVENTS})
     backwards = Photos(
-        photos.folder,
+        photos.files,
         photos.labels,
         {part: list(reversed(rows)) for part, rows in photos.rows.items()},
         photos.occasions,
