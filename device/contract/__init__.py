@@ -9,6 +9,7 @@ __all__ = [
     "look",
     "moments",
     "names",
+    "orientation",
     "photos",
     "preprocess",
     "provenance",

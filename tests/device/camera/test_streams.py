@@ -18,6 +18,7 @@ from device.camera.live import LiveCapture
 from device.camera.pyav import NetworkStream, VideoFile
 from device.contract import photos
 from device.contract.arrays import Pixels
+from device.contract.orientation import Matrix, upright
 from device.errors import SourceError
 from device.inference.loop import Pace
 from device.settings.sections import CameraConfig
@@ -274,9 +275,8 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     from device.camera import pictures
 
     made: list[Any] = []
-    upright = pictures.upright
 
-    def counting(pixels: Pixels, matrix: pictures.Matrix) -> Pixels:
+    def counting(pixels: Pixels, matrix: Matrix) -> Pixels:
         made.append(1)
         return upright(pixels, matrix)
 

@@ -16,6 +16,7 @@ import pytest
 from device.camera import pictures
 from device.camera.source import open_source
 from device.contract.arrays import Pixels
+from device.contract.orientation import upright
 from device.errors import CameraHangsError, SourceError
 from device.service.events import Event, ModelPassed, SourceEnded
 from device.service.supervisor import Service
@@ -337,7 +338,6 @@ def test_a_stream_s_pictures_are_made_at_the_rate_of_the_settings_and_a_reload_c
     hold: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-    upright = pictures.upright
 
     def counted(*given: Any) -> Pixels:
         made.append(1)
