@@ -6,15 +6,12 @@ encoded, only while someone is looking.
 """
 
 import asyncio
-import base64
-import hashlib
 import json
 import re
 import secrets
 import time
 from collections.abc import Mapping
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from device.contract.names import name_problem, settled
@@ -23,14 +20,11 @@ from device.outputs.http.access import offered_token
 from device.outputs.http.messages import Request, Response, not_allowed, text
 from device.outputs.http.serving import ServingSink
 from device.outputs.sink import Context
-from device.outputs.web import frame_from_page, view
+from device.outputs.web import assets, frame_from_page, view
 from device.outputs.web.view import History
 from device.outputs.web.viewers import MAX_VIEWERS, Viewers
 from device.telemetry.observation import Observation
 from device.telemetry.status import Status
-
-PAGE = Path(__file__).with_name("page.html")
-SIGN_IN = Path(__file__).with_name("sign_in.html")
 
 PICTURE_INTERVAL_S = 0.1
 """At most ten pictures per second, whatever the camera's rate."""
@@ -40,8 +34,6 @@ LINGER_S = 2.0
 """How long pictures stay available after a viewer's last request."""
 VIEWER_ID = re.compile(r"[0-9a-f]{16,64}")
 """A page's id, chosen at random."""
-CSRF_PLACEHOLDER = b"{{csrf}}"
-NONE = "'none'"
 METHODS = {"/live": "GET", "/health": "GET", "/save": "POST"}
 """The page's other requests, and their methods."""
 SIGNED_IN = "signed-in"
@@ -122,20 +114,21 @@ class Web(ServingSink):
         if request.method == "POST" or offered_token(request):
             cookie = self._access.sign_in(request, framed=bool(self._framed_by))
             if cookie is None and not signed_in:
-                return self._show(SIGN_IN, 401, problem=WRONG_TOKEN)
+                return self._show(assets.SIGN_IN, 401, problem=WRONG_TOKEN)
             # Relative, because a proxy may serve the page below a path. The redirect also takes the
             # token out of the address bar.
             return Response(303, headers={"Location": f"?{SIGNED_IN}=1", **(cookie or {})})
         if not signed_in:
-            return self._show(SIGN_IN, 401, problem=NO_COOKIE if SIGNED_IN in request.query else "")
-        return self._show(PAGE, 200)
+            return self._show(
+                assets.SIGN_IN, 401, problem=NO_COOKIE if SIGNED_IN in request.query else ""
+            )
+        return self._show(assets.PAGE, 200)
 
-    def _show(self, path: Path, status: int, *, problem: str = "") -> Response:
-        page, rules = _page(path)
-        ancestors = " ".join(self._framed_by) or NONE
-        body = page.replace(CSRF_PLACEHOLDER, self._csrf.encode()).replace(
-            b"{{problem}}", problem.encode()
-        )
+    def _show(self, name: str, status: int, *, problem: str = "") -> Response:
+        page, rules = assets.page(name)
+        ancestors = " ".join(self._framed_by) or assets.NONE
+        body = page.replace(assets.CSRF, self._csrf.encode())
+        body = body.replace(assets.PROBLEM, problem.encode())
         headers = {
             "Content-Security-Policy": f"{rules}; frame-ancestors {ancestors}",
             # A form's Origin header tells pages apart, and "no-referrer" would leave it out.
@@ -215,22 +208,6 @@ class Web(ServingSink):
         is_json = request.headers.get("content-type", "").split(";")[0] == "application/json"
         genuine = secrets.compare_digest(given, self._csrf.encode())
         return genuine and is_json and self._access.is_own_page(request)
-
-
-@cache
-def _page(path: Path) -> tuple[bytes, str]:
-    """A page, and the policy that allows only its own scripts and styles."""
-    page = path.read_bytes()
-    sources = {
-        kind: " ".join(
-            f"'sha256-{base64.b64encode(hashlib.sha256(inner).digest()).decode()}'"
-            for inner in re.findall(rb"<%b>(.*?)</%b>" % (tag, tag), page, re.DOTALL)
-        )
-        for kind, tag in (("style-src", b"style"), ("script-src", b"script"))
-    }
-    rules = [f"{kind} {hashes or NONE}" for kind, hashes in sources.items()]
-    fixed = "default-src 'none'; connect-src 'self'; img-src blob: data:; form-action 'self'"
-    return page, "; ".join([fixed, *rules, "base-uri 'none'"])
 
 
 def _json(record: Mapping[str, Any]) -> Response:

@@ -1,0 +1,68 @@
+// What it sees.
+
+function showSight() {
+  const unknown = seen.label === UNKNOWN;
+  const label = get("label"), best = seen.top[0];
+  say(label, unturned(seen.label));
+  label.classList.toggle("unknown", unknown);
+  say(get("why"), ...(unknown ? doubt(best) : [`${percent(seen.score)} sure`]));
+  get("picture").setAttribute("aria-label", `Live picture: ${unturned(seen.label)}, ${percent(seen.score)}`);
+  get("bars").classList.toggle("unsure", unknown);
+  showBars();
+}
+
+function doubt(best) {
+  const limit = threshold === null ? "" : `; a label needs ${percent(threshold)}`;
+  return best ? [isolated(best[0]), `, perhaps: ${percent(best[1])}${limit}`] : [];
+}
+
+function showNothing() {
+  if (held) return;
+  say(get("label"), "nothing now");
+  get("label").classList.add("unknown");
+  say(get("why"), bitmap ? "This is the last picture." : "");
+  get("bars").replaceChildren();
+}
+
+function showBars() {
+  const list = get("bars");
+  while (list.children.length < seen.top.length) list.append(newBar());
+  while (list.children.length > seen.top.length) list.lastChild.remove();
+  seen.top.forEach(([name, score], i) => {
+    const button = list.children[i].firstChild, [title, value, bar] = button.children;
+    button.dataset.name = name;
+    say(title, unturned(name));
+    say(value, percent(score));
+    bar.firstChild.style.width = `${score * 100}%`;
+    bar.lastChild.hidden = threshold === null;
+    bar.lastChild.style.left = `${threshold * 100}%`;
+    button.disabled = !seen.map[name];
+    button.title = `Show what speaks for ${unturned(name)}`;
+    button.setAttribute("aria-pressed", String(isOn("map") && shownClass() === name));
+  });
+}
+
+function newBar() {
+  const item = make("li"), button = make("button"), bar = make("div", "", "bar");
+  bar.append(make("i"), make("u"));
+  button.type = "button";
+  button.append(make("b"), make("span"), bar);
+  button.addEventListener("click", () => choose(button.dataset.name));
+  item.append(button);
+  return item;
+}
+
+function choose(name) {
+  const again = isOn("map") && shownClass() === name;
+  chosen = again ? null : name;
+  get("map").setAttribute("aria-pressed", String(!again));
+  draw();
+  showBars();
+}
+
+get("map").addEventListener("click", () => {
+  get("map").setAttribute("aria-pressed", String(!isOn("map")));
+  chosen = null;
+  draw();
+  if (seen) showBars();
+});

@@ -1,0 +1,4 @@
+// Remove what signing in left in the address bar.
+if (location.search) history.replaceState(null, "", location.pathname);
+watch();
+tend();
