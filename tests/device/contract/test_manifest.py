@@ -101,7 +101,7 @@ def test_any_value_sealed_into_any_place_loads_or_is_a_bundle_error(
 def test_what_is_sealed_is_read_back(extra: dict[str, Any]) -> None:
     record = contract.file_record(b"")
     files = dict.fromkeys(NAMES, record)
-    manifest = {**extra, "schema": 1, "files": files, "threshold": {**THRESHOLD}}
+    manifest = {**extra, "schema": contract.SCHEMA, "files": files, "threshold": {**THRESHOLD}}
     sealed = contract.seal_manifest(manifest)
     back = contract.parse_manifest(sealed)
     assert contract.seal_manifest(back) == sealed == contract.seal_manifest(manifest)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from device.workstation.events.listed import read_occasions
-from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord
+from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, DataRecord
 from tests.support.cli import only_error
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
@@ -40,6 +40,7 @@ def test_the_command_writes_split_and_record(
     assert DataRecord.read(out / DATA) == data_record.describe(folder, rows)
     assert "left out: fern/empty.jpg: the file is empty" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
+        CUTS,
         DATA,
         EVENTS,
         SPLIT,
