@@ -21,13 +21,12 @@ from device.camera.frame import Frame, FrameSource, Polled
 from device.contract.arrays import Box, Pixels
 from device.contract.preprocess import FrameResizer, crop_box
 from device.inference.classifier import Classifier, Prediction
+from device.inference.pace import POLL_S, Pace
 
 CLOSE_S = 0.2
 """How long closing waits for the preparing thread."""
 MIN_LEAD_S = 0.001
 """How early to start preparing a live frame: this, or 1.5 times the last preparation if longer."""
-POLL_S = 0.25
-"""Longest single wait for a source; in between, stopping and the choice of thread are checked."""
 WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -64,59 +63,6 @@ class Result:
     def overhead_s(self) -> float:
         """Work on this frame other than capture and invoke."""
         return self.prepare_s + self.copy_s + self.scores_s
-
-
-class Pace:
-    """Limits the frames per second; the limit may change at any time."""
-
-    def __init__(self, max_fps: float = float("inf")) -> None:
-        self.max_fps = max_fps
-        self._granted_s = self._last_s = float("-inf")
-
-    def restart(self, max_fps: float) -> None:
-        """Start over: the next frame may be taken at once."""
-        self.max_fps, self._granted_s, self._last_s = max_fps, float("-inf"), float("-inf")
-
-    @property
-    def due_s(self) -> float:
-        """`time.monotonic()` from which the next frame may be taken.
-
-        In the past while a frame is being waited for: a source that skips frames must see that.
-        """
-        return self._last_s + 1 / self.max_fps
-
-    @property
-    def late_s(self) -> float:
-        """`time.monotonic()` after which the thread that takes frames is late."""
-        return self._granted_s + 1 / self.max_fps
-
-    def taken(self) -> None:
-        """Note that the frame that could be taken was taken."""
-        self._last_s = self._granted_s
-
-    def wait(self, stop: threading.Event, until_s: float = float("inf")) -> bool:
-        """Wait until the next frame may be taken; returns at once until `taken` is called.
-
-        Args:
-            stop: ends the wait.
-            until_s: `time.monotonic()` at which the wait also ends.
-
-        Returns:
-            Whether it may be taken.
-        """
-        while not stop.is_set():
-            now_s = time.monotonic()
-            if self._granted_s > self._last_s:
-                return True
-            rest_s = self.due_s - now_s
-            if rest_s <= 0:
-                self._granted_s = now_s
-                return True
-            if now_s >= until_s:
-                return False
-            # In short waits: the limit may be raised meanwhile.
-            stop.wait(min(rest_s, until_s - now_s, POLL_S))
-        return False
 
 
 class _Nothing:

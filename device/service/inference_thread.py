@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.camera.frame import FrameSource
-from device.inference.loop import Pace, Preparer, Result, infer
+from device.inference.loop import Preparer, Result, infer
+from device.inference.pace import Pace
 from device.inference.smoothing import Smoothed, step
 from device.inference.trial import LoadedModel
 from device.outputs.thread import SinkThread

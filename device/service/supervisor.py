@@ -19,7 +19,7 @@ from device.camera.live import MAX_HANGING, LiveCapture
 from device.camera.source import is_camera, open_source
 from device.contract.preprocess import Preprocessing
 from device.errors import CameraHangsError, SourceError, one_line
-from device.inference.loop import Pace
+from device.inference.pace import Pace
 from device.inference.trial import LoadedModel
 from device.outputs.running import RunningSinks
 from device.service.events import Event, ModelPassed, ModelRefused, Signal, SourceEnded

@@ -20,7 +20,7 @@ from device.contract import photos
 from device.contract.arrays import Pixels
 from device.contract.orientation import Matrix, upright
 from device.errors import SourceError
-from device.inference.loop import Pace
+from device.inference.pace import Pace
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
 from tests.support.peers.cameras import mjpeg_camera
