@@ -21,6 +21,7 @@ class FolderSource(FrameSource):
     preprocessing: Preprocessing
     max_pixels: int | None = None
     """As `decode` takes it."""
+    one_place = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield one frame per photo; what cannot be read gives a frame with an error.

@@ -62,6 +62,8 @@ class FrameSource(Protocol):
 
     live: bool = False
     """True for a camera, of which only the newest frame matters; of a file all frames do."""
+    one_place: bool = True
+    """Whether all frames come from one camera; photos of a folder need not."""
     hang_is_final: bool = False
     """Whether a call that hangs leaves the camera unusable for this process."""
     alive_s: float = float("-inf")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from device.contract.arrays import Pixels, Scores
 from device.contract.bundle import Bundle
+from device.contract.look.rules import LookRules, Region
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
 from device.contract.runtimes import AUTO, EDGETPU
@@ -87,6 +88,8 @@ class Classifier:
         preprocessing: Preprocessing,
         *,
         threshold: float = 0.0,
+        region: Region = Region.WHOLE,
+        look: LookRules | None = None,
         runtime: str | Runtime = AUTO,
         threads: int | None = None,
     ) -> None:
@@ -94,6 +97,8 @@ class Classifier:
 
         Args:
             threshold: below this score a picture is called unknown; with 0 none is.
+            region: what of a picture the model was trained to see.
+            look: how boxes in the pictures that it was trained on were found.
 
         Raises:
             BundleError: if the model cannot be loaded, or its shapes do not fit the rest.
@@ -105,6 +110,7 @@ class Classifier:
         self.labels = tuple(labels)
         self.preprocessing = preprocessing
         self.threshold = threshold
+        self.region, self.look = region, look or LookRules()
         self.runtime = runtime if isinstance(runtime, Runtime) else find(runtime)
         self._interpreter = _load(self.runtime, model, threads)
         self._input = self._interpreter.get_input_details()[0]
@@ -132,6 +138,8 @@ class Classifier:
             bundle.labels,
             bundle.preprocessing,
             threshold=bundle.threshold,
+            region=bundle.region,
+            look=bundle.look,
             runtime=found,
             threads=threads,
         )

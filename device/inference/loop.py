@@ -19,14 +19,18 @@ from typing import Final
 
 from device.camera.frame import Frame, FrameSource, Polled
 from device.contract.arrays import Box, Pixels
+from device.contract.look.rules import Outcome, Seen
 from device.contract.preprocess import FrameResizer, crop_box
 from device.inference.classifier import Classifier, Prediction
+from device.inference.looking import Look, no_look, pixels_of
 from device.inference.pace import POLL_S, Pace
 
 CLOSE_S = 0.2
 """How long closing waits for the preparing thread."""
 MIN_LEAD_S = 0.001
 """How early to start preparing a live frame: this, or 1.5 times the last preparation if longer."""
+CHECK_S = 10.0
+"""While nothing is there, the model still runs this often: it proves that it works."""
 WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -36,28 +40,38 @@ class Prepared:
 
     frame: Frame
     pixels: Pixels | None
-    """uint8 (height_px, width_px, 3) for `classifier`; None if the frame has an error."""
+    """uint8 (height_px, width_px, 3) for `classifier`; None if the frame has an error, or shows
+    nothing to classify."""
     classifier: Classifier
     crop_box: Box
     prepare_s: float
+    outcome: Outcome | None = None
+    """What a look at the frame showed; None if it was not looked at."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One frame and the model's prediction for it; none if the frame has an error."""
+    """One frame and the model's prediction for it; none if it has an error, or was not needed."""
 
     number: int
     frame: Frame
     prediction: Prediction | None
     classifier: Classifier
+    outcome: Outcome | None = None
+    """What a look at the frame showed; None if it was not looked at."""
     crop_box: Box = (0, 0, 0, 0)
     invoke_s: float = 0.0
     prepare_s: float = 0.0
-    """To crop and resize."""
+    """To look, crop and resize."""
     copy_s: float = 0.0
     """Into the input tensor."""
     scores_s: float = 0.0
     """To read and dequantize the output."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the prediction is an answer about this frame, and not only a check."""
+        return self.prediction is not None and _needs_model(self.outcome)
 
     @property
     def overhead_s(self) -> float:
@@ -89,6 +103,7 @@ class Preparer:
         classifier: Callable[[], Classifier],
         *,
         region: Callable[[], tuple[float, float, float, float]] = lambda: WHOLE,
+        look: Look = no_look,
         pace: Pace | None = None,
         ahead: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -98,6 +113,7 @@ class Preparer:
             source: where frames come from.
             classifier: returns the current model; called before each frame.
             region: returns the part of the frame to classify, in fractions; called likewise.
+            look: looks at each frame before it is cropped.
             pace: limits the frame rate.
             ahead: whether frames are prepared on the own thread while the model is busy. If not,
                 they are prepared when taken, and a `Polled` source is asked only then. Called
@@ -106,7 +122,8 @@ class Preparer:
         self._source = source
         self._polled = source if isinstance(source, Polled) else None
         self._classifier, self._region, self._pace = classifier, region, pace or Pace()
-        self._works_ahead = ahead
+        self._works_ahead, self._look = ahead, look
+        self._classified_s = float("-inf")
         self._turn = threading.Condition()
         self._ahead: Item = NOTHING
         # About the model: whether it waits for a frame, when it took its last one, and how long it
@@ -253,17 +270,35 @@ class Preparer:
         if frame.picture is None:
             return Prepared(frame, None, classifier, (0, 0, 0, 0), 0.0)
         started_s = time.perf_counter()
+        outcome = self._look(frame, classifier)
         height, width = frame.picture.shape[:2]
         box = region_box(width, height, self._region(), classifier)
-        pixels = resizer.prepare_box(frame.picture, box, classifier.preprocessing)
+        if outcome is not None and outcome.boxes:
+            box = outcome.boxes[0]
+        pixels = None
+        if self._is_to_classify(outcome):
+            pixels = resizer.prepare_box(frame.picture, box, classifier.preprocessing)
         self._prepare_s = time.perf_counter() - started_s
-        return Prepared(frame, pixels, classifier, box, self._prepare_s)
+        return Prepared(frame, pixels, classifier, box, self._prepare_s, outcome)
+
+    def _is_to_classify(self, outcome: Outcome | None) -> bool:
+        """Whether the model is needed, or has not been for long."""
+        now_s = time.monotonic()
+        if not _needs_model(outcome) and now_s - self._classified_s < CHECK_S:
+            return False
+        self._classified_s = now_s
+        return True
 
     def _hand_over(self, item: Item) -> None:
         with self._turn:
             self._turn.wait_for(lambda: self._ahead is NOTHING or self._stop.is_set())
             self._ahead, self._fetching = item, False
             self._turn.notify_all()
+
+
+def _needs_model(outcome: Outcome | None) -> bool:
+    """Whether what was seen must be classified."""
+    return outcome is None or outcome.seen in (Seen.LEARNING, Seen.SOMETHING)
 
 
 def region_box(
@@ -277,9 +312,7 @@ def region_box(
         region: left, top, right, bottom in fractions of the frame.
         classifier: the box gets the aspect ratio of its input.
     """
-    left, top = int(region[0] * width), int(region[1] * height)
-    right = max(left + 1, round(region[2] * width))
-    bottom = max(top + 1, round(region[3] * height))
+    left, top, right, bottom = pixels_of(region, width, height)
     inner = crop_box(right - left, bottom - top, classifier.preprocessing)
     return (left + inner[0], top + inner[1], left + inner[2], top + inner[3])
 
@@ -288,7 +321,15 @@ def infer(number: int, prepared: Prepared) -> Result:
     """Classify one prepared frame."""
     classifier = prepared.classifier
     if prepared.pixels is None:
-        return Result(number, prepared.frame, None, classifier)
+        return Result(
+            number,
+            prepared.frame,
+            None,
+            classifier,
+            prepared.outcome,
+            prepared.crop_box,
+            prepare_s=prepared.prepare_s,
+        )
     started_s = time.perf_counter()
     classifier.set_input(prepared.pixels)
     before_invoke_s = time.perf_counter()
@@ -301,6 +342,7 @@ def infer(number: int, prepared: Prepared) -> Result:
         prepared.frame,
         prediction,
         classifier,
+        prepared.outcome,
         prepared.crop_box,
         invoke_s=after_invoke_s - before_invoke_s,
         prepare_s=prepared.prepare_s,

@@ -41,6 +41,33 @@ class Smoothed:
         return tuple((labels[i], float(self.scores[i])) for i in order)
 
 
+@dataclass(frozen=True)
+class Presence:
+    """Whether something is there, after a frame."""
+
+    share: float
+    """How much speaks for it, 0 to 1."""
+    is_there: bool
+    time_s: float
+    """Monotonic time of the frame."""
+
+
+def notice(
+    before: Presence | None, is_there: bool, time_s: float, config: SmoothingConfig
+) -> Presence:
+    """Take one more frame in which something was there, or nothing.
+
+    The two are smoothed like two classes, so that a frame in which a subject was missed, or rain
+    taken for one, changes no label.
+    """
+    if before is None:
+        return Presence(float(is_there), is_there, time_s)
+    share = before.share + _weight(time_s - before.time_s, config) * (is_there - before.share)
+    lead = 2 * share - 1 if share > 0.5 else 1 - 2 * share
+    stays = lead < config.hysteresis or share == 0.5
+    return Presence(share, before.is_there if stays else share > 0.5, time_s)
+
+
 def step(
     before: Smoothed | None,
     scores: Scores,
@@ -64,12 +91,16 @@ def step(
     if before is None:
         now = Smoothed(scores.astype(np.float32), None, time_s, changed=True)
         return replace(now, best=_best(None, now.scores, 0.0, least))
-    dt_s = max(0.0, time_s - before.time_s)
-    tau_s = config.time_constant_s
-    weight = 1.0 if tau_s == 0 else 1 - math.exp(-dt_s / tau_s)
-    smoothed = (before.scores + np.float32(weight) * (scores - before.scores)).astype(np.float32)
+    weight = np.float32(_weight(time_s - before.time_s, config))
+    smoothed = (before.scores + weight * (scores - before.scores)).astype(np.float32)
     best = _best(before.best, smoothed, config.hysteresis, least)
     return Smoothed(smoothed, best, time_s, changed=best != before.best)
+
+
+def _weight(dt_s: float, config: SmoothingConfig) -> float:
+    """Of what is new, 0 to 1, after so much time."""
+    tau_s = config.time_constant_s
+    return 1.0 if tau_s == 0 else 1 - math.exp(-max(0.0, dt_s) / tau_s)
 
 
 def _best(present: int | None, scores: Scores, hysteresis: float, least: float) -> int | None:

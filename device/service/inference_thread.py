@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from device.camera.frame import FrameSource
-from device.inference.loop import Preparer, Result, infer
+from device.inference.answers import Answers
+from device.inference.looking import Looking
+from device.inference.loop import CHECK_S, Preparer, Result, infer
 from device.inference.pace import Pace
-from device.inference.smoothing import Smoothed, step
 from device.inference.trial import LoadedModel
 from device.outputs.thread import SinkThread
 from device.service.systemd import Notifier
@@ -20,7 +23,8 @@ from device.telemetry.observation import Observation
 TAKE_TIMEOUT_S = 0.25
 """How long to wait for a frame before checking for other work."""
 IDLE_INFERENCE_S = 1.0
-"""While no frames come, the model runs this often to prove that it still works."""
+"""While no frames come, the model runs this often to prove that it still works; every `CHECK_S` if
+the last one showed nothing."""
 CAPTURE_SILENCE_LIMIT_S = 15.0
 """If the capture threads have done nothing for this long, the watchdog is not fed any more."""
 
@@ -44,6 +48,7 @@ class InferenceThread:
         *,
         after: "InferenceThread | None" = None,
         pace: Pace | None = None,
+        looking: Looking | None = None,
     ) -> None:
         """Start at once; `finished` is called with the error, or with None when the source ends.
 
@@ -52,6 +57,7 @@ class InferenceThread:
             after: a closed thread that may still be running the same model; frame numbers continue
                 from it.
             pace: tells the source when a frame is wanted; a new one if not given.
+            looking: what is known of the place; nothing yet if not given.
         """
         self.config, self._sinks = config, sinks
         self.pace = pace or Pace()
@@ -61,13 +67,14 @@ class InferenceThread:
         self._finished = finished
         self._lock = threading.Lock()
         self._models: tuple[LoadedModel, ...] = (model,)
-        self._smoothed: tuple[LoadedModel, Smoothed] | None = None
-        self._inferred_s = time.monotonic()
+        self._answers = Answers()
+        self._inferred_s, self._idle_s = time.monotonic(), IDLE_INFERENCE_S
         self._stop = threading.Event()
         self._preparer = Preparer(
             source,
             lambda: self._models[-1].classifier,
             region=lambda: self.config.camera.region,
+            look=(looking or Looking()).through(source, lambda: self.config.camera),
             pace=self.pace,
             ahead=lambda: self._models[-1].ahead,
         )
@@ -122,7 +129,7 @@ class InferenceThread:
             return
         if not self._source.live:
             self._count(result)
-        if result.prediction is None:
+        if result.frame.picture is None:
             # A folder full of damaged photos does not mean that the service is dead.
             self._prove_alive()
             return
@@ -130,13 +137,15 @@ class InferenceThread:
         watching = [sink for sink in sinks if sink.sink.wants_pictures]
         observation = self._observe(result, self._model_of(result), with_picture=bool(watching))
         self.number += 1
-        self._inferred_s = time.monotonic()
+        self._idle_s = IDLE_INFERENCE_S if result.is_answered else CHECK_S
         # A slow sink that does not use pictures must not keep them in memory.
         bare = replace(observation, picture=None, class_map=None) if watching else observation
         for sink in sinks:
             sink.put(observation if sink in watching else bare)
         self._telemetry.inferred(observation)
-        self._notifier.feed_watchdog()
+        if result.prediction is not None:
+            self._inferred_s = time.monotonic()
+            self._notifier.feed_watchdog()
 
     def _count(self, result: Result) -> None:
         frame, camera = result.frame, self._telemetry.camera
@@ -155,25 +164,28 @@ class InferenceThread:
             return models[index]
 
     def _observe(self, result: Result, model: LoadedModel, *, with_picture: bool) -> Observation:
-        assert result.prediction is not None
         started_s = time.perf_counter()
-        smoothed = self._smooth(result, model)
-        picture, class_map = None, None
+        answer = self._answers.next(result, model.info, self.config.smoothing)
+        picture, class_map, scores = None, None, np.zeros(len(model.info.labels), np.float32)
         if with_picture:
             picture = result.frame.picture
-            class_map = model.classifier.class_map() if model.classifier.has_class_map else None
-        labels, now_s = model.info.labels, time.monotonic()
+        if result.is_answered:
+            assert result.prediction is not None
+            scores = result.prediction.scores
+            if with_picture and model.classifier.has_class_map:
+                class_map = model.classifier.class_map()
+        now_s = time.monotonic()
         return Observation(
             number=result.number,
             unix_s=time.time() - (now_s - result.frame.captured_s),
             monotonic_s=result.frame.captured_s,
             source=result.frame.name,
-            scores=result.prediction.scores,
-            smoothed=smoothed.scores,
-            label=smoothed.label(labels),
-            score=smoothed.score(),
-            top=smoothed.top(labels, self.config.smoothing.top_k),
-            changed=smoothed.changed,
+            scores=scores,
+            smoothed=answer.smoothed,
+            label=answer.label,
+            score=answer.score,
+            top=answer.top,
+            changed=answer.changed,
             model=model.info,
             invoke_s=result.invoke_s,
             overhead_s=result.overhead_s + time.perf_counter() - started_s,
@@ -182,17 +194,8 @@ class InferenceThread:
             picture=picture,
             crop_box=result.crop_box,
             class_map=class_map,
+            seen=result.outcome.seen if result.outcome else None,
         )
-
-    def _smooth(self, result: Result, model: LoadedModel) -> Smoothed:
-        assert result.prediction is not None
-        # Another model may have other classes.
-        before = self._smoothed[1] if self._smoothed and self._smoothed[0] is model else None
-        scores, time_s = result.prediction.scores, result.frame.captured_s
-        settings, threshold = self.config.smoothing, model.info.threshold
-        smoothed = step(before, scores, time_s, settings, threshold)
-        self._smoothed = (model, smoothed)
-        return smoothed
 
     def _prove_alive(self) -> None:
         """Run the model on its last input: without frames the service is not dead.
@@ -201,7 +204,7 @@ class InferenceThread:
         nothing if the thread that should get the next frame hangs: then the watchdog must act.
         """
         now_s = time.monotonic()
-        if now_s - self._inferred_s < IDLE_INFERENCE_S:
+        if now_s - self._inferred_s < self._idle_s:
             return
         alive_s = max(min(now_s, self.pace.late_s), self._source.alive_s)
         if now_s - alive_s < CAPTURE_SILENCE_LIMIT_S:

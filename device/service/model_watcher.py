@@ -9,6 +9,7 @@ from pathlib import Path
 
 from device.contract import bundle
 from device.errors import BundleError, FieldguideError
+from device.inference.looking import check
 from device.inference.threads import Workload, workload_of
 from device.inference.trial import LoadedModel, Trial
 from device.settings.sections import BundleConfig, Config, InferenceConfig
@@ -27,7 +28,8 @@ PATH_ERRORS = (OSError, RuntimeError, ValueError)
 
 Identity = tuple[tuple[str, int, int, int], ...]
 """Name, inode, modification time and size of each file."""
-Settings = tuple[BundleConfig, InferenceConfig, Workload]
+Settings = tuple[BundleConfig, InferenceConfig, Workload, str]
+"""Which bundle, how it runs, for which frames, and `camera.look`."""
 Seen = tuple[Settings, Identity]
 """The settings, and the identity of the bundle found with them."""
 
@@ -130,7 +132,10 @@ class ModelWatcher:
         # Before reading, so that a later change is noticed.
         tried = (settings, identity(path))
         try:
-            model = self._trial.load(bundle.load(resolved(path)), *settings[1:])
+            loaded = bundle.load(resolved(path))
+            _, inference, workload, look = settings
+            check(look, loaded.region)
+            model = self._trial.load(loaded, inference, workload)
         except Exception as error:
             # Not only FieldguideError: this thread must go on, or report that it cannot.
             if not self._stopped:
@@ -166,7 +171,7 @@ def _loading(config: Config) -> Settings:
     inference, fresh = config.inference, InferenceConfig()
     inference = replace(inference, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
     # The camera's rate and size decide how many threads are worth it.
-    return config.bundle, inference, workload_of(config)
+    return config.bundle, inference, workload_of(config), config.camera.look
 
 
 def resolved(path: Path) -> Path:

@@ -19,6 +19,7 @@ from device.camera.live import MAX_HANGING, LiveCapture
 from device.camera.source import is_camera, open_source
 from device.contract.preprocess import Preprocessing
 from device.errors import CameraHangsError, SourceError, one_line
+from device.inference.looking import Looking
 from device.inference.pace import Pace
 from device.inference.trial import LoadedModel
 from device.outputs.running import RunningSinks
@@ -60,6 +61,7 @@ class Service:
         self._model: LoadedModel | None = None
         # Shared by all sources: cameras also ask it when the next frame is wanted.
         self._pace = Pace()
+        self._looking = Looking()
         self._hanging = False
         self._leaving: list[tuple[LiveCapture, float]] = []
         """Closed captures that still hold their cameras, and until when they may."""
@@ -175,6 +177,7 @@ class Service:
             partial(self._finish, self._run_number),
             after=after,
             pace=self._pace,
+            looking=self._looking,
         )
 
     def _start_capture(self, camera: CameraConfig) -> LiveCapture | None:
@@ -209,8 +212,9 @@ class Service:
 
     def _apply(self, new: Config) -> None:
         old = self._config
-        # A new region needs no new source: it is read for each frame.
-        other_camera = replace(new.camera, region=old.camera.region) != old.camera
+        # Settings that are read for each frame need no new source.
+        same = replace(new.camera, region=old.camera.region, look=old.camera.look)
+        other_camera = same != old.camera
         files = None
         if other_camera and not is_camera(new.camera.source):
             # Before closing anything: if this fails, the running source must go on.
@@ -220,6 +224,8 @@ class Service:
         if self._inference is not None:
             self._inference.config = new
         if other_camera:
+            if new.camera.source != old.camera.source:
+                self._looking.forget()
             self._change_source(files)
         self._models.reconfigure(new)
         self._board_checked_s = float("-inf")

@@ -22,6 +22,7 @@ OPEN_TIMEOUT_S = 8.0
 FIRST_FRAMES = 10
 """A CSI camera holds back about this many until exposure and colours are right."""
 EXAMPLE = Path(__file__).parents[1] / "fieldguide.example.toml"
+LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE = "auto", "change", "whole"
 MIN_TOKEN_CHARACTERS = 16
 ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
@@ -46,6 +47,8 @@ class CameraConfig:
     fps: float = setting(30.0, low=0.1, high=1000)
     """Asked of CSI and V4L2 cameras, and how often single pictures are fetched."""
     region: tuple[float, float, float, float] = setting((0.0, 0.0, 1.0, 1.0), low=0, high=1)
+    look: str = setting(LOOK_AUTO, choices=(LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE))
+    """Whether only what differs from the background is classified (`device.inference.looking`)."""
     stall_timeout_s: float = setting(5.0, low=0.2, high=600)
     """Without a frame for this long the camera counts as stalled and is opened again."""
     longest_wait_s: float = setting(5.0, low=0.1, high=600)

@@ -96,13 +96,15 @@ class Telemetry:
             self._reloads_total += not problem
 
     def inferred(self, observation: Observation) -> None:
-        """One more frame was classified."""
+        """One more frame was taken, and classified if it needed to be."""
         with self._lock:
+            self._recent.append(time.monotonic())
+            if not observation.invoke_s:
+                return
             self._inferences_total += 1
             self._invoke_s_total += observation.invoke_s
             self._overhead_s_total += observation.overhead_s
             self._latency_s_total += observation.latency_s
-            self._recent.append(time.monotonic())
 
 
 class CameraCounters:

@@ -1,13 +1,17 @@
-"""What the frame loop publishes: one observation for each classified frame."""
+"""What the frame loop publishes: one observation for each frame that it took."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from device.contract.accuracy import Accuracy
 from device.contract.arrays import Pixels, Scores
+from device.contract.look.rules import Seen
 
 UNKNOWN = "unknown"
 """The label while no class reaches the threshold."""
+NOTHING = "nothing"
+"""The label while nothing is there, so that nothing is classified. A class may have the same name:
+`Observation.seen` tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,10 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Observation:
-    """One classified frame. Arrays are shared by all sinks: only read them."""
+    """One frame. Arrays are shared by all sinks: only read them."""
 
     number: int
-    """Counts classified frames since the service started, from 0."""
+    """Counts frames since the service started, from 0."""
     unix_s: float
     """Wall clock when the frame was captured: for people; it may jump."""
     monotonic_s: float
@@ -45,19 +49,20 @@ class Observation:
     source: str
     """Which frame: path, or address with the frame's number."""
     scores: Scores
-    """float32 (classes,): probabilities of this frame alone, 0..1."""
+    """float32 (classes,): probabilities of this frame alone, 0..1; all 0 if not classified."""
     smoothed: Scores
     """float32 (classes,): the same, smoothed over time."""
     label: str
-    """A class, or `UNKNOWN`; after smoothing, threshold and hysteresis."""
+    """A class, `UNKNOWN` or `NOTHING`; after smoothing, threshold and hysteresis."""
     score: float
-    """Smoothed score of `label`; of the best class while unknown."""
+    """Smoothed score of `label`; of the best class while unknown; 0 for `NOTHING`."""
     top: tuple[tuple[str, float], ...]
-    """The best classes with their smoothed scores, the highest first."""
+    """The best classes with their smoothed scores, the highest first; empty for `NOTHING`."""
     changed: bool
     """Whether `label` differs from the observation before (true for the first)."""
     model: ModelInfo
     invoke_s: float
+    """0 if the model was not run."""
     overhead_s: float
     """Work on this frame other than capture and invoke: prepare, copy, dequantize, smooth."""
     latency_s: float
@@ -67,10 +72,14 @@ class Observation:
     lag_s: float = 0.0
     """How far behind a camera's stream the frame was when it was decoded."""
     crop_box: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Left, upper, right, lower of the classified part, in pixels of the whole frame."""
+    """Left, upper, right, lower of the classified part, in pixels of the whole frame; if nothing
+    was classified, of the part that would be if the frame were not looked at."""
     class_map: Scores | None = field(default=None, repr=False)
-    """float32 (rows, columns, classes), logits over `crop_box`; only with a picture, and if the
-    model has this output."""
+    """float32 (rows, columns, classes), logits over `crop_box`; only with a picture, if the model
+    has this output, and if the frame was classified."""
+    seen: Seen | None = None
+    """What a look at the frame showed; None if frames are classified as they come. With SOMETHING
+    `crop_box` is the box around it. The label follows a little later (`Presence`)."""
 
     def record(self) -> dict[str, Any]:
         """As a JSON object, without pictures."""
@@ -81,6 +90,8 @@ class Observation:
             "label": self.label,
             "score": round(self.score, 4),
             "changed": self.changed,
+            "seen": self.seen.value if self.seen else None,
+            "box": [*self.crop_box] if self.seen is Seen.SOMETHING else None,
             "top": {name: round(score, 4) for name, score in self.top},
             "invoke_ms": round(self.invoke_s * 1e3, 3),
             "overhead_ms": round(self.overhead_s * 1e3, 3),

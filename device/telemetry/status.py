@@ -95,7 +95,7 @@ class Status:
     overhead_s_total: float
     latency_s_total: float
     fps: float
-    """Classified frames per second, over the last seconds or frames; 0 once they stopped."""
+    """Frames taken per second, over the last seconds or frames; 0 once they stopped."""
     reloads_total: int
     config_problem: str
     """Why the newest settings were refused; else empty."""

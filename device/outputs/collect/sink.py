@@ -224,6 +224,9 @@ def why_save(observation: Observation, threshold: float, config: CollectConfig) 
         threshold: below it the label is "unknown".
         config: its `margin` is the distance that counts as close.
     """
+    if not observation.scores.any():
+        # Not classified: nothing is there.
+        return ""
     if observation.changed and config.changes:
         return CHANGED
     if observation.label == UNKNOWN:

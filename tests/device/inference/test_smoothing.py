@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.inference.smoothing import Smoothed, step
+from device.inference.smoothing import Presence, Smoothed, notice, step
 from device.settings.sections import SmoothingConfig
 from device.telemetry.observation import UNKNOWN
 
@@ -103,3 +103,47 @@ def test_the_top_is_sorted_and_bounded() -> None:
     state = step(None, scores(0.2, 0.5, 0.3), 0, SmoothingConfig(), 0.0)
     assert [name for name, _ in state.top(LABELS, 2)] == ["rose", "tulip"]
     assert len(state.top(LABELS, 99)) == 3
+
+
+# --- something and nothing ------------------------------------------------------------------------
+
+
+def presences(frames: list[bool], config: SmoothingConfig, dt_s: float) -> list[bool]:
+    states: list[Presence] = []
+    for number, is_there in enumerate(frames):
+        before = states[-1] if states else None
+        states.append(notice(before, is_there, number * dt_s, config))
+    return [state.is_there for state in states]
+
+
+@pytest.mark.parametrize("usual", [True, False])
+def test_a_short_gap_or_a_short_glimpse_changes_no_label(usual: bool) -> None:
+    frames = [usual] * 30 + [not usual] * 3 + [usual] * 30
+    assert set(presences(frames, SmoothingConfig(), 0.1)) == {usual}
+    lasting = presences([usual] * 30 + [not usual] * 30, SmoothingConfig(), 0.1)
+    assert lasting.index(not usual) - 30 in range(5, 9), "after about 0.7 time constants"
+    assert lasting == sorted(lasting, reverse=usual), "once and not back"
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=50), st.floats(0, 1))
+def test_without_smoothing_each_frame_says_itself_whether_something_is_there(
+    frames: list[bool], hysteresis: float
+) -> None:
+    config = SmoothingConfig(time_constant_s=0, hysteresis=hysteresis)
+    assert presences(frames, config, 0.1) == frames
+
+
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=50),
+    st.floats(0.001, 100),
+    st.floats(0, 1),
+    st.floats(0.001, 10),
+)
+def test_what_has_long_been_seen_holds(
+    frames: list[bool], tau_s: float, hysteresis: float, dt_s: float
+) -> None:
+    config = SmoothingConfig(time_constant_s=tau_s, hysteresis=hysteresis * 0.9)
+    shown = presences([*frames, *[frames[-1]] * 4], config, dt_s)
+    assert all(now in frames[: number + 1] for number, now in enumerate(shown[: len(frames)]))
+    state = notice(Presence(0.5, not frames[-1], 0.0), frames[-1], 9 * tau_s, config)
+    assert state.is_there == frames[-1]

@@ -23,6 +23,7 @@ from device.contract.preprocess import FrameResizer, Preprocessing
 from device.inference import loop, threads, trial
 from device.inference.classifier import Classifier
 from device.inference.loop import results
+from device.inference.pace import Pace
 from device.inference.threads import (
     NOISE_FACTOR,
     RepeatedPhoto,
@@ -323,7 +324,7 @@ def test_in_turn_a_low_rate_and_a_camera_that_is_gone_let_the_taking_thread_go_i
             return None
 
     for source, fps in ((StillCamera((64, 48)), 0.001), (Gone((64, 48)), 1000.0)):
-        pace = loop.Pace(fps)
+        pace = Pace(fps)
         pace.wait(threading.Event())
         pace.taken()
         preparer = loop.Preparer(source, lambda: classifier, pace=pace, ahead=lambda: False)

@@ -24,7 +24,10 @@ def start(model: LoadedModel) -> Iterator[Start]:
     threads: list[InferenceThread] = []
 
     def run(
-        source: Any, config: Config | None = None, sink: Collected | None = None
+        source: Any,
+        config: Config | None = None,
+        sink: Collected | None = None,
+        model: LoadedModel = model,
     ) -> tuple[InferenceThread, Collected, Fed, list[Any]]:
         ends: list[Any] = []
         sink, fed = sink or Collected(), Fed()

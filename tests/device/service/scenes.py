@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from device.inference.trial import LoadedModel
 from device.service.inference_thread import InferenceThread
 from device.service.systemd import Notifier
 from device.telemetry.observation import ModelInfo, Observation
+from tests.support.films import Shot
 from tests.support.pictures import picture
 
 
@@ -28,6 +29,18 @@ class Scene(FrameSource):
         for number, pixels in enumerate(self._pictures):
             yield Frame(f"#{number}", pixels, captured_s=time.monotonic())
             time.sleep(0.005)
+
+
+class Filmed(FrameSource):
+    """Frames of a rendered film, taken as fast as they are asked for, at the film's own times."""
+
+    def __init__(self, frames: Iterable[Shot]) -> None:
+        self._frames, self._started_s = frames, time.monotonic() - 1000
+
+    def frames(self) -> Iterator[Frame]:
+        for shot in self._frames:
+            at_s = self._started_s + shot.at_ms / 1000
+            yield Frame(f"#{shot.at_ms}", shot.pixels, captured_s=at_s)
 
 
 class Asked(Polled):
