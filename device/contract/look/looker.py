@@ -1,5 +1,7 @@
 """Looking at the frames of one camera, one after the other."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from device.contract.arrays import Pixels
@@ -9,6 +11,7 @@ from device.contract.look.change import ONE, Background, Mask, Plane
 from device.contract.look.place import Look
 from device.contract.look.rules import LookRules, Outcome, Seen
 
+Allowed = Callable[[Grid], Mask]
 MOST_STEPS = 8
 """Frames that come rarely move a background by at most this much at once."""
 LESSONS = 16
@@ -41,6 +44,8 @@ class Looker:
         """
         self._rules = rules
         self._grid: Grid | None = None
+        self._allowed: Mask | None = None
+        self._allowed_in: Allowed | None = None
         self._background = background
         self._lessons: list[Cells] = []
         self._next_lesson_ms = self._learned_from_ms = self._tick_ms = 0
@@ -50,6 +55,16 @@ class Looker:
     def background(self) -> Background | None:
         """What is known of the place; None while it is learned."""
         return self._background
+
+    def look_only(self, allowed_in: Allowed | None) -> None:
+        """Find subjects only in allowed places; what is known of the background stays.
+
+        Args:
+            allowed_in: returns the cells (rows, columns) of a grid in which subjects may be; None:
+                anywhere.
+        """
+        self._allowed_in = allowed_in
+        self._allowed = allowed_in(self._grid) if allowed_in and self._grid else None
 
     def see(self, frame: Pixels, at_ms: int) -> Outcome:
         """Look at the next frame.
@@ -64,7 +79,7 @@ class Looker:
         picture = grid.cells(frame)
         if self._background is None:
             return self._learn(picture, at_ms)
-        found = place.look(picture, self._background, self._rules)
+        found = place.look(picture, self._background, self._rules, self._allowed)
         if found.seen in (Seen.LIGHT, Seen.MOVED):
             return self._upset(found, picture, at_ms)
         self._upset_ms = None
@@ -77,6 +92,7 @@ class Looker:
     def _begin(self, grid: Grid, at_ms: int) -> None:
         known = self._background
         is_first, self._grid = self._grid is None, grid
+        self.look_only(self._allowed_in)
         if not is_first or known is None or known.spread.shape != grid.shape:
             self._forget(at_ms)
         else:

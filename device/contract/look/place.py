@@ -50,13 +50,19 @@ def of_pictures(pictures: Sequence[Cells], *, visited: bool) -> Background:
     return Background(cells, np.minimum(apart[rank], MOST_SPREAD))
 
 
-def look(picture: Cells, background: Background, rules: LookRules) -> Look:
+def look(
+    picture: Cells,
+    background: Background,
+    rules: LookRules,
+    allowed: change.Mask | None = None,
+) -> Look:
     """Find what stands before a background.
 
     Args:
         picture: of the same shape as the background.
         background: of the place.
         rules: of looking.
+        allowed: where subjects may be; anywhere if not given. Light and moves are told by all.
     """
     of_light = change.gains(picture, background.cells)
     expected = change.lit(background.cells, of_light)
@@ -65,7 +71,7 @@ def look(picture: Cells, background: Background, rules: LookRules) -> Look:
         # Perhaps only a shadow: most frames need not be looked at that closely.
         expected = change.lit(expected, change.local_gains(picture, expected))
         view = _compared(picture, expected, background, of_light, rules)
-    seen, found = _judged(picture, background, view, rules)
+    seen, found = _judged(picture, background, view, rules, allowed)
     return Look(seen, found, view.changed, view.smoothed, of_light, expected)
 
 
@@ -91,7 +97,11 @@ def _compared(
 
 
 def _judged(
-    picture: Cells, background: Background, view: _View, rules: LookRules
+    picture: Cells,
+    background: Background,
+    view: _View,
+    rules: LookRules,
+    allowed: change.Mask | None,
 ) -> tuple[Seen, tuple[box.Subject, ...]]:
     if view.count < rules.least_cells:
         return Seen.NOTHING, ()
@@ -100,7 +110,8 @@ def _judged(
         same = change.shows_the_same(picture, background.cells, rules)
         return (Seen.LIGHT if same else Seen.MOVED), ()
     clear = view.smoothed.astype(np.int32) * 100 > view.least.astype(np.int32) * rules.clear_percent
-    found = tuple(box.subjects(view.smoothed, view.changed, clear, rules))
+    changed = view.changed if allowed is None else view.changed & allowed
+    found = tuple(box.subjects(view.smoothed, changed, clear, rules))
     return (Seen.SOMETHING if found else Seen.NOTHING), found
 
 

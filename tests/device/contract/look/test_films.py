@@ -159,3 +159,27 @@ def test_the_background_does_not_drift_away_from_what_a_visitor_hides() -> None:
     assert first is not None and looker.background is not None
     drift = (looker.background.cells - first.cells).mean(axis=(1, 2))
     assert np.abs(drift).max() < 3
+
+
+def test_subjects_are_found_only_in_allowed_places() -> None:
+    film = Film(40, visits=(Visit(14, 24, 0.4, at=(0.25, 0.5)), Visit(26, 36, 0.4, at=(0.75, 0.5))))
+
+    def found(looker: Looker) -> set[bool]:
+        """Whether visitors were found at the left and at the right."""
+        boxes = [box for shot in shots(film) for box in looker.see(shot.pixels, shot.at_ms).boxes]
+        return {box[0] + box[2] > film.size_px[0] for box in boxes}
+
+    looker = Looker(RULES)
+    assert found(looker) == {False, True}
+    looker = Looker(RULES)
+    looker.look_only(lambda grid: np.arange(grid.shape[1]) >= np.full(grid.shape, 50))
+    assert found(looker) == {True}
+    looker.look_only(None)
+    assert looker.background is not None, "another mask does not make it learn again"
+
+
+def test_a_move_is_told_also_where_subjects_are_not_looked_for() -> None:
+    looker = Looker(RULES)
+    looker.look_only(lambda grid: np.zeros(grid.shape, bool))
+    seen = {looker.see(shot.pixels, shot.at_ms).seen for shot in shots(Film(80, "moved"))}
+    assert seen == {Seen.LEARNING, Seen.NOTHING, Seen.MOVED}
