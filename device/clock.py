@@ -1,6 +1,7 @@
 """Whether the clock can be trusted: most boards have no clock that survives a power cut."""
 
 import ctypes
+from datetime import UTC, datetime
 from pathlib import Path
 
 SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
@@ -8,6 +9,10 @@ SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
 _TIMEX_BYTES = 1024
 """Larger than any `struct timex`. All zeros: adjtimex only reports, and sets nothing."""
 _TIME_ERROR = 5
+EARLIEST_S = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
+"""What has an earlier Unix time was written before the clock was set: its age is unknown."""
+AHEAD_S = 86400.0
+"""What is dated this far in the future was written when the clock was wrong."""
 
 
 def is_synchronized() -> bool:

@@ -1,5 +1,6 @@
 """Writing files so that a kill, Ctrl-C or a full disk leaves what was there before."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ UNFINISHED = ".part-"
 """Prefix of an unfinished file: it is hidden, and keeps the suffix of the finished file."""
 SECRET = 0o600
 """Permissions of a file that nobody else may read."""
+BLOCK_BYTES = 4096
 
 
 @contextmanager
@@ -49,6 +51,34 @@ def write_bytes(path: Path, data: bytes, *, mode: int | None = None, durable: bo
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 file, or leave the old one."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def append(file: int, line: bytes) -> None:
+    """Append a line to an open file, or remove the part of it that fitted on the disk.
+
+    Raises:
+        OSError: if the disk is full or the reader is gone.
+    """
+    written = os.write(file, line)
+    while written < len(line):
+        try:
+            written += os.write(file, line[written:])
+        except OSError:
+            _take_back(file, written)
+            raise
+
+
+def _take_back(file: int, count: int) -> None:
+    try:
+        os.ftruncate(file, os.fstat(file).st_size - count)
+    except OSError:
+        # A pipe cannot be truncated.
+        return
+
+
+def size_on_disk(size_bytes: int) -> int:
+    """The space that a file of this size takes on the disk, bytes."""
+    return math.ceil(size_bytes / BLOCK_BYTES) * BLOCK_BYTES
 
 
 def sync(path: Path) -> None:

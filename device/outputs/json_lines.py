@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from device import files
 from device.errors import ConfigError
 from device.settings.sections import JsonConfig
 from device.telemetry.observation import Observation
@@ -40,7 +41,7 @@ class JsonLines:
             return
         if self._file is None:
             self._file = self._open()
-        _write_whole(self._file, (json.dumps(observation.record()) + "\n").encode())
+        files.append(self._file, (json.dumps(observation.record()) + "\n").encode())
 
     def tick(self, status: Status) -> None:
         """Close the file if it was moved or removed; the next line creates it again."""
@@ -63,22 +64,3 @@ class JsonLines:
             return os.path.samestat(os.stat(self._path), os.fstat(self._file))
         except FileNotFoundError:
             return False
-
-
-def _write_whole(file: int, line: bytes) -> None:
-    """Write a line, or remove the part of it that fitted on the disk."""
-    written = os.write(file, line)
-    while written < len(line):
-        try:
-            written += os.write(file, line[written:])
-        except OSError:
-            _take_back(file, written)
-            raise
-
-
-def _take_back(file: int, count: int) -> None:
-    try:
-        os.ftruncate(file, os.fstat(file).st_size - count)
-    except OSError:
-        # A pipe cannot be truncated.
-        return

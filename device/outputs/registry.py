@@ -59,11 +59,19 @@ def _collect(context: Context) -> Sink:
     return Collector(context.config.output.collect, context.config.smoothing.threshold)
 
 
+def _visits(context: Context) -> Sink:
+    from device.outputs.visits import Visits
+
+    return Visits(context.config.visits)
+
+
 FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "json": _json,
     "mqtt": _mqtt,
     "prometheus": _prometheus,
     "web": _web,
     "collect": _collect,
+    "visits": _visits,
 }
-"""By section below `output`; a factory raises FieldguideError if the sink cannot start."""
+"""By section below `output`, and `visits`; a factory raises FieldguideError if its sink cannot
+start."""

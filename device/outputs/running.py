@@ -79,7 +79,7 @@ class RunningSinks:
         old = self._config
         if _shared(old) != _shared(new):
             return list(self._threads)
-        before, after = old.output.enabled(), new.output.enabled()
+        before, after = old.sinks(), new.sinks()
         return [name for name in self._threads if before.get(name) != after.get(name)]
 
     def _start(self, config: Config) -> None:
@@ -87,7 +87,7 @@ class RunningSinks:
         context = Context(config, self._telemetry.snapshot, self.keep)
         built: list[Sink] = []
         try:
-            for name in config.output.enabled():
+            for name in config.sinks():
                 if name not in self._threads:
                     built.append(FACTORIES[name](context))
         except Exception:

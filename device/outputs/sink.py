@@ -2,7 +2,7 @@
 
 The inference thread only puts observations into mailboxes (`device.outputs.thread`), which takes
 microseconds and never waits. If a sink is slow, newer observations replace the waiting one, but
-label changes queue up.
+label changes and visits queue up.
 """
 
 import logging
@@ -23,12 +23,12 @@ class Sink(Protocol):
     All three methods are called on the sink's own thread, one at a time, so they may block and
     need no locks. What they raise is counted and shown as the sink's problem (`SinkStatus`), and
     logged when it changes; it is cleared by the next call of the same method that does not raise.
-    The sink is still called after an error. A label change whose `publish` raised OSError or
-    OutputError is offered again, before anything newer, about once a second.
+    The sink is still called after an error. An observation that `must_arrive` and whose `publish`
+    raised OSError or OutputError is offered again, before anything newer, about once a second.
     """
 
     name: str
-    """The name of its settings section below `output`, as in `device.outputs.registry`."""
+    """As in `device.outputs.registry`: the name of its settings section."""
 
     @property
     def wants_pictures(self) -> bool:
@@ -36,7 +36,7 @@ class Sink(Protocol):
         ...
 
     def publish(self, observation: Observation) -> None:
-        """Take an observation: the newest, or an older one in which the label changed."""
+        """Take an observation: the newest, or an older one that must arrive."""
         ...
 
     def tick(self, status: Status) -> None:

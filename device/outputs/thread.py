@@ -16,11 +16,15 @@ RETRY_S = 1.0
 POLL_S = 0.1
 """How long an idle sink takes to notice that it should close."""
 MAX_WAITING_CHANGES = 256
-"""Most label changes that wait for a hanging sink, without pictures; then the oldest go."""
+"""Most label changes and visits that wait for a hanging sink, without frames' pictures; then the
+oldest go."""
 
 
 class Mailbox:
-    """One slot for the newest observation, and a queue of label changes before it."""
+    """One slot for the newest observation, and a queue of those before it that must arrive.
+
+    These are label changes, and beginnings and ends of visits.
+    """
 
     def __init__(self) -> None:
         self._ready = threading.Condition()
@@ -49,8 +53,8 @@ class Mailbox:
         """
         with self._ready:
             replaced, lost = int(self._newest is not None), 0
-            self._newest = None if observation.changed else observation
-            if observation.changed:
+            self._newest = None if observation.must_arrive else observation
+            if observation.must_arrive:
                 if self._changes:
                     # Only the newest change keeps its picture, so that waiting costs little memory.
                     last = self._changes.pop()
@@ -151,7 +155,7 @@ class SinkThread:
         error = self._attempt("publish", lambda: self.sink.publish(observation))
         if error is None:
             self._counters.delivered()
-        elif observation.changed and isinstance(error, OSError | OutputError):
+        elif observation.must_arrive and isinstance(error, OSError | OutputError):
             self._mailbox.put_back(observation)
             return False
         return True

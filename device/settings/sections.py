@@ -95,6 +95,21 @@ class SmoothingConfig:
 
 
 @dataclass(frozen=True)
+class VisitsConfig(SinkConfig):
+    """Visits, and where they are kept; for cameras that are looked at (`device.visits`)."""
+
+    enabled: bool = True
+    end_s: float = setting(5.0, low=0.5, high=600)
+    """A visit has ended after this long without anything seen."""
+    path: str = "/var/lib/fieldguide/visits"
+    """A folder; only files of these names in it are ever removed."""
+    max_mb: int = setting(100, low=10, high=10_000_000)
+    """Limit of the folder; the oldest pictures are removed first."""
+    max_age_days: float = setting(30.0, low=1, high=36500)
+    """Limit for visits, applied only if the clock was set (`device.clock`)."""
+
+
+@dataclass(frozen=True)
 class JsonConfig(SinkConfig):
     """One JSON line per observation (`device.outputs.json_lines`)."""
 
@@ -167,7 +182,7 @@ class OutputConfig:
     collect: CollectConfig = CollectConfig()
 
     def enabled(self) -> dict[str, SinkConfig]:
-        """The sections of the enabled sinks, by name; if a section is unchanged, so is its sink."""
+        """The enabled sections by name."""
         sections: dict[str, SinkConfig] = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: section for name, section in sections.items() if section.enabled}
 
@@ -188,7 +203,13 @@ class Config:
     camera: CameraConfig = CameraConfig()
     inference: InferenceConfig = InferenceConfig()
     smoothing: SmoothingConfig = SmoothingConfig()
+    visits: VisitsConfig = VisitsConfig()
     output: OutputConfig = OutputConfig()
+
+    def sinks(self) -> dict[str, SinkConfig]:
+        """The sections of the enabled sinks, by name; if a section is unchanged, so is its sink."""
+        kept = {"visits": self.visits} if self.visits.enabled else {}
+        return {**self.output.enabled(), **kept}
 
 
 def load(path: Path) -> Config:
@@ -230,6 +251,7 @@ def _check(config: Config) -> None:
     places = {
         "bundle.path": config.bundle.path,
         "camera.source": config.camera.source,
+        "visits.path": config.visits.path,
         "output.json.path": output.json.path,
         "output.collect.path": output.collect.path,
     }

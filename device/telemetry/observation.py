@@ -6,6 +6,7 @@ from typing import Any
 from device.contract.accuracy import Accuracy
 from device.contract.arrays import Pixels, Scores
 from device.contract.look.rules import Seen
+from device.visits.visit import Visit
 
 UNKNOWN = "unknown"
 """The label while no class reaches the threshold."""
@@ -80,6 +81,21 @@ class Observation:
     seen: Seen | None = None
     """What a look at the frame showed; None if frames are classified as they come. With SOMETHING
     `crop_box` is the box around it. The label follows a little later (`Presence`)."""
+    visit: Visit | None = None
+    """The visit that goes on; with its last frame's end, the one that has just ended."""
+    visit_changed: bool = False
+    """Whether `visit` began or ended with this observation."""
+
+    @property
+    def must_arrive(self) -> bool:
+        """Whether sinks get it even if they are late: the label changed, or a visit did."""
+        return self.changed or self.visit_changed
+
+    @property
+    def ended_visit(self) -> Visit | None:
+        """The visit that ended with this observation."""
+        ended = self.visit is not None and self.visit.end_unix_s is not None
+        return self.visit if ended else None
 
     def record(self) -> dict[str, Any]:
         """As a JSON object, without pictures."""

@@ -1,25 +1,19 @@
 """The folder of saved photos: what is in it, and which photos to remove first."""
 
-import math
 import os
 import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from device.clock import AHEAD_S, EARLIEST_S
 from device.contract.provenance import REVIEW
-from device.files import UNFINISHED, replacing
+from device.files import UNFINISHED, replacing, size_on_disk
 
-BLOCK_BYTES = 4096
-EARLIEST_S = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
-"""An earlier photo was saved before the clock was set: its age is unknown."""
 UNDATED_S = 0.0
 """The modification time of photos saved while the clock is not set."""
-AHEAD_S = 86400.0
-"""A photo dated this far in the future was saved when the clock was wrong."""
 RANDOM_END = "-random.jpg"
 """How the names of photos of random moments end."""
 NAME = re.compile(
@@ -116,11 +110,6 @@ def saved_photos(folder: Path) -> list[Saved]:
             size_bytes = size_on_disk(state.st_size)
             found.append(Saved(path, size_bytes, state.st_mtime, labelled, random))
     return found
-
-
-def size_on_disk(size_bytes: int) -> int:
-    """The space that a file of this size takes on the disk, bytes."""
-    return math.ceil(size_bytes / BLOCK_BYTES) * BLOCK_BYTES
 
 
 def write_whole(path: Path, data: bytes, *, undated: bool = False) -> None:

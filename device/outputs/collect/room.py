@@ -9,11 +9,11 @@ from pathlib import Path
 
 from device import clock
 from device.contract.provenance import LABELLED, RANDOM
+from device.files import size_on_disk
 from device.outputs.collect.folder import (
     Saved,
     first_to_go,
     saved_photos,
-    size_on_disk,
     start_ageing,
     too_many,
     too_many_random,

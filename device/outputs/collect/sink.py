@@ -19,8 +19,9 @@ from device import clock
 from device.contract.names import MAX_NAME_BYTES, name_problem, settled
 from device.contract.provenance import LABELLED, RANDOM, REVIEW
 from device.errors import ClassNameError, OutputError
+from device.files import size_on_disk
 from device.outputs.collect import snapshot
-from device.outputs.collect.folder import RANDOM_END, size_on_disk, write_whole
+from device.outputs.collect.folder import RANDOM_END, write_whole
 from device.outputs.collect.moments import RandomMoments
 from device.outputs.collect.room import Room
 from device.settings.sections import CollectConfig

@@ -39,7 +39,7 @@ def test_a_missing_package_is_named_with_what_to_do(output: str, module: str, pa
     assert run.stdout.startswith(f"{package} is not installed: pip install ")
 
 
-@pytest.mark.parametrize("output", ["json", "collect"])
+@pytest.mark.parametrize("output", ["json", "collect", "visits"])
 def test_the_other_outputs_need_none_of_them(output: str) -> None:
     hide = f"import sys; sys.modules.update(dict.fromkeys({[*MODULES]!r}))"
     command = [sys.executable, "-c", f"{hide}\n{START}", output, "h11"]

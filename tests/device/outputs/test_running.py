@@ -18,6 +18,7 @@ from device.settings.sections import (
     OutputConfig,
     PrometheusConfig,
     SmoothingConfig,
+    VisitsConfig,
     WebConfig,
 )
 from device.telemetry.counters import Telemetry
@@ -42,7 +43,8 @@ def start() -> Iterator[Start]:
 
 
 def asking_for(json: JsonConfig, **more: object) -> Config:
-    return Config(output=replace(OutputConfig(json=json), **more))  # type: ignore[arg-type]
+    output = replace(OutputConfig(json=json), **more)  # type: ignore[arg-type]
+    return Config(output=output, visits=VisitsConfig(enabled=False))
 
 
 def named(threads: tuple[SinkThread, ...]) -> dict[str, Sink]:
@@ -51,7 +53,14 @@ def named(threads: tuple[SinkThread, ...]) -> dict[str, Sink]:
 
 def test_every_section_of_the_outputs_has_its_sink() -> None:
     every = {name: replace(section, enabled=True) for name, section in vars(OutputConfig()).items()}
-    assert list(OutputConfig(**every).enabled()) == list(registry.FACTORIES)
+    assert list(Config(output=OutputConfig(**every)).sinks()) == list(registry.FACTORIES)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_visits_are_kept_unless_the_settings_say_no(enabled: bool, start: Start) -> None:
+    output = OutputConfig(json=JsonConfig(enabled=False))
+    sinks = start(Config(output=output, visits=VisitsConfig(enabled=enabled)))
+    assert list(named(sinks.threads)) == ["visits"] * enabled
 
 
 def test_other_settings_end_the_sinks_they_change_and_no_other(

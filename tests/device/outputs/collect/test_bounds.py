@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from device import clock
+from device.clock import EARLIEST_S
 from device.contract.folders import photos_below
 from device.errors import OutputError
 from device.files import UNFINISHED
 from device.outputs.collect.folder import (
-    EARLIEST_S,
     UNDATED_S,
     Saved,
     too_many,

@@ -1,0 +1,59 @@
+"""What the frames of one visit say together: a product of probabilities that stays modest.
+
+Frames of one visitor resemble one another, so twenty of them are not twenty witnesses. The mean of
+their log probabilities counts as often as `n` equal ones with a correlation of `CORRELATION` would:
+n / (1 + (n - 1) * CORRELATION), which is how a design effect shrinks a sample (Kish 1965).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from device.contract.arrays import Scores
+
+MOST_ODDS = 10.0
+"""A frame speaks at most this many to one for a class against another: one wrong frame that is sure
+of itself must not decide."""
+CORRELATION = 0.3
+FULL_WEIGHT_S = 0.25
+"""A frame that comes this long after the last, or later, is a whole one; others count less, so that
+more frames per second are not more evidence."""
+
+Logs = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The frames so far."""
+
+    logs: Logs
+    """float64 (classes,): weighted sum of the frames' log probabilities, each 0 at its best."""
+    weight: float
+    """Sum of their weights, in whole frames."""
+
+    def probabilities(self) -> Scores:
+        """float32 (classes,): of each class, with all frames; they add up to 1."""
+        count = self.weight / (1 + max(0.0, self.weight - 1) * CORRELATION)
+        logs = self.logs / self.weight * count
+        shares = np.exp(logs - logs.max())
+        return np.asarray(shares / shares.sum(), np.float32)
+
+
+def of_frame(scores: Scores, since_s: float) -> Evidence:
+    """What one frame says.
+
+    Args:
+        scores: float32 (classes,), probabilities.
+        since_s: time since the frame before it, seconds.
+    """
+    weight = min(1.0, max(0.01, since_s / FULL_WEIGHT_S))
+    least = float(scores.max()) / MOST_ODDS
+    logs = np.log(np.maximum(scores.astype(np.float64), least))
+    return Evidence(weight * (logs - math.log(float(scores.max()))), weight)
+
+
+def together(before: Evidence, more: Evidence) -> Evidence:
+    """What was known, and one frame more of a model with the same classes."""
+    return Evidence(before.logs + more.logs, before.weight + more.weight)
