@@ -7,6 +7,7 @@ from device.outputs.registry import FACTORIES
 from device.outputs.sink import Context, PhotoSaver, Sink, log
 from device.outputs.thread import SinkThread
 from device.settings.sections import Config
+from device.settings.state import mask_in_use, own_mask
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 
@@ -110,4 +111,4 @@ class RunningSinks:
 
 def _shared(config: Config) -> tuple[object, ...]:
     """The settings outside its own section that a sink may use."""
-    return config.smoothing.threshold, config.output.web
+    return config.smoothing.threshold, config.output.web, own_mask(config), mask_in_use(config)

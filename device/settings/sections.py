@@ -49,6 +49,8 @@ class CameraConfig:
     region: tuple[float, float, float, float] = setting((0.0, 0.0, 1.0, 1.0), low=0, high=1)
     look: str = setting(LOOK_AUTO, choices=(LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE))
     """Whether only what differs from the background is classified (`device.inference.looking`)."""
+    mask: str = ""
+    """A picture of where to look, white; empty: the one drawn on the page (`state.own_mask`)."""
     stall_timeout_s: float = setting(5.0, low=0.2, high=600)
     """Without a frame for this long the camera counts as stalled and is opened again."""
     longest_wait_s: float = setting(5.0, low=0.1, high=600)

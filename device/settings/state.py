@@ -16,3 +16,8 @@ def state_folder(config: Config) -> Path:
 def own_mask(config: Config) -> Path:
     """Where the web page saves its mask; `[camera] mask` may name another file."""
     return state_folder(config) / MASK_NAME
+
+
+def mask_in_use(config: Config) -> Path:
+    """The mask that the camera uses, if there is such a file."""
+    return Path(config.camera.mask) if config.camera.mask else own_mask(config)

@@ -9,7 +9,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 PAGE, SIGN_IN = "page.html", "sign_in.html"
 STYLE = "page.css"
-SCRIPTS = ("base.js", "picture.js", "sight.js", "saving.js", "health.js", "start.js")
+SCRIPTS = ("base.js", "picture.js", "sight.js", "saving.js", "mask.js", "health.js", "start.js")
 """In this order they become one script, so each may use what the ones before it define."""
 CSRF, PROBLEM = b"{{csrf}}", b"{{problem}}"
 """What is filled in for each request."""

@@ -52,7 +52,8 @@ async function ask(path, options = {}) {
   const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
   try {
     const answer = await fetch(home + path, { ...options, signal: patience.signal });
-    const body = answer.headers.get("content-type").startsWith("multipart/") ? await answer.formData() : await answer.text();
+    const kind = (answer.headers.get("content-type") ?? "").split("/")[0];
+    const body = await (kind === "multipart" ? answer.formData() : kind === "image" ? answer.blob() : answer.text());
     if (answer.ok) return { status: answer.status, body };
     throw { refused: answer.status, message: body.trim() };
   } finally {

@@ -30,7 +30,8 @@ async function show(form) {
   if (bitmap) bitmap.close();
   bitmap = picture;
   seen = sight;
-  get("hold").disabled = held;
+  get("hold").disabled = held || !get("draw").hidden;
+  get("mask").disabled = held || !get("draw").hidden;
   draw();
   showSight();
 }

@@ -4,7 +4,7 @@ function hold(on) {
   held = on;
   get("save").hidden = !on;
   get("hold").setAttribute("aria-expanded", String(on));
-  get("hold").disabled = on;
+  get("hold").disabled = get("mask").disabled = on;
   tell(false);
   showProblem();
   if (!on) return get("hold").focus();
@@ -41,17 +41,23 @@ function base64(blob) {
   });
 }
 
-async function store(record) {
+async function post(path, record) {
   const headers = { "Content-Type": "application/json", "X-Fieldguide-CSRF": csrf };
   try {
-    return (await ask("save", { method: "POST", headers, body: JSON.stringify(record) })).body;
+    return (await ask(path, { method: "POST", headers, body: JSON.stringify(record) })).body;
   } catch (error) {
     const fresh = error.refused === 403 ? JSON.parse((await ask("health")).body).csrf : csrf;
-    if (fresh !== csrf) {
-      // The service was restarted.
-      csrf = fresh;
-      return store(record);
-    }
+    if (fresh === csrf) throw error;
+    // The service was restarted.
+    csrf = fresh;
+    return post(path, record);
+  }
+}
+
+async function store(record) {
+  try {
+    return await post("save", record);
+  } catch (error) {
     // The device has forgotten the frame: send back what it had sent.
     if (error.refused === 409 && !record.picture) return store({ ...record, state: seen, picture: await base64(jpeg) });
     throw error;

@@ -6,6 +6,7 @@ encoded, only while someone is looking.
 """
 
 import asyncio
+import base64
 import json
 import re
 import secrets
@@ -20,9 +21,11 @@ from device.outputs.http.access import offered_token
 from device.outputs.http.messages import Request, Response, not_allowed, text
 from device.outputs.http.serving import ServingSink
 from device.outputs.sink import Context
-from device.outputs.web import assets, frame_from_page, view
+from device.outputs.web import assets, frame_from_page, mask, view
+from device.outputs.web.mask import MaskError
 from device.outputs.web.view import History
 from device.outputs.web.viewers import MAX_VIEWERS, Viewers
+from device.settings.state import mask_in_use, own_mask
 from device.telemetry.observation import Observation
 from device.telemetry.status import Status
 
@@ -34,7 +37,7 @@ LINGER_S = 2.0
 """How long pictures stay available after a viewer's last request."""
 VIEWER_ID = re.compile(r"[0-9a-f]{16,64}")
 """A page's id, chosen at random."""
-METHODS = {"/live": "GET", "/health": "GET", "/save": "POST"}
+METHODS = {"/live": "GET", "/health": "GET", "/save": "POST", "/mask": "GET", "/save-mask": "POST"}
 """The page's other requests, and their methods."""
 SIGNED_IN = "signed-in"
 WRONG_TOKEN = "That token is wrong."
@@ -107,7 +110,12 @@ class Web(ServingSink):
             return await self._live(request)
         if request.path == "/health":
             return self._health(request)
-        return await self._save(request)
+        if request.path == "/mask":
+            return await self._mask()
+        if not self._made_by_page(request):
+            return text(403, "Only the device's own page may save anything; reload it.")
+        save = self._save if request.path == "/save" else self._save_mask
+        return await save(_json_object(request.body))
 
     def _front_page(self, request: Request, *, signed_in: bool) -> Response:
         """The page, the sign-in form, or the redirect after a sign-in."""
@@ -161,10 +169,30 @@ class Web(ServingSink):
         # With the CSRF token: a page that was open during a restart has the old one.
         return _json({**record, "history": self._history.record(), "csrf": self._csrf})
 
-    async def _save(self, request: Request) -> Response:
-        if not self._made_by_page(request):
-            return text(403, "Only the device's own page may save frames; reload it.")
-        wanted = _json_object(request.body)
+    async def _mask(self) -> Response:
+        """The mask that the camera uses."""
+        try:
+            picture = await asyncio.to_thread(mask.load, mask_in_use(self._context.config))
+        except MaskError as error:
+            return text(422, f"The mask is not used: {error}.")
+        return Response(200, picture, "image/png") if picture else Response(204)
+
+    async def _save_mask(self, wanted: Mapping[str, Any]) -> Response:
+        config, camera = self._context.config, self._context.status().camera
+        file, used = own_mask(config), mask_in_use(config)
+        size_px = (camera.width_px, camera.height_px)
+        try:
+            picture = base64.b64decode(wanted.get("picture", ""), validate=True)
+            drawn = await asyncio.to_thread(mask.save, file, picture, size_px)
+        except (MaskError, TypeError, ValueError) as error:
+            why = str(error) if isinstance(error, MaskError) else "it is no PNG in Base64"
+            return text(422, f"The mask was not saved: {why}.")
+        except OSError as error:
+            return text(507, f"The mask was not saved: {file}: {error.strerror or error}.")
+        other = "" if used == file else str(used)
+        return _json({"file": str(file), "other": other, "drawn": drawn})
+
+    async def _save(self, wanted: Mapping[str, Any]) -> Response:
         if self._saving:
             return text(429, "Another frame is being saved; try again.")
         self._saving = True

@@ -10,7 +10,13 @@ import numpy as np
 from device.errors import OutputError
 from device.outputs.sink import Context, Sink
 from device.outputs.thread import SinkThread
-from device.settings.sections import BundleConfig, Config, OutputConfig, SmoothingConfig
+from device.settings.sections import (
+    BundleConfig,
+    CameraConfig,
+    Config,
+    OutputConfig,
+    SmoothingConfig,
+)
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
 from device.telemetry.status import Status
@@ -84,10 +90,13 @@ class Surroundings:
         self.cannot_keep = ""
         self._bundle, self._threshold = BundleConfig(path=bundle), threshold
 
-    def context(self, **sections: Any) -> Context:
-        output = OutputConfig(**sections)
-        smoothing = SmoothingConfig(threshold=self._threshold)
-        config = Config(bundle=self._bundle, output=output, smoothing=smoothing)
+    def context(self, camera: CameraConfig | None = None, **sections: Any) -> Context:
+        config = Config(
+            bundle=self._bundle,
+            camera=camera or CameraConfig(),
+            output=OutputConfig(**sections),
+            smoothing=SmoothingConfig(threshold=self._threshold),
+        )
         return Context(config, self.status, self._keep)
 
     def status(self) -> Status:

@@ -69,11 +69,21 @@ class Browser:
 
     def press(self, key: str) -> None:
         """Press a key where the focus is, as a person would."""
-        codes = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32}
+        codes = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32, "ArrowLeft": 37}
         event = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
         text = {"text": "\r"} if key == "Enter" else {}
         self._cdp("Input.dispatchKeyEvent", {"type": "keyDown", **event, **text})
         self._cdp("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Draw a finger over the live picture, from one place to another, in its fractions."""
+        box = self.run("return document.getElementById('picture').getBoundingClientRect().toJSON()")
+        for kind, places in (("Start", [start]), ("Move", [end]), ("End", [])):
+            points = [
+                {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+                for x, y in places
+            ]
+            self._cdp("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         wanted = {"format": "png", "captureBeyondViewport": whole}

@@ -45,14 +45,18 @@ class Visitor:
     def save(
         self, frame: int, label: Any, *, more: Mapping[str, Any] | None = None, **changed: str
     ) -> tuple[int, str]:
+        wanted = {"viewer": self.name, "frame": frame, "label": label, **(more or {})}
+        return self.post("/save", wanted, **changed)
+
+    def post(self, path: str, record: Any, **changed: str) -> tuple[int, str]:
+        """Send what the page's script sends, with other headers where a test says so."""
         headers = {
             "Origin": f"http://127.0.0.1:{self._page.port}",
             "Content_Type": "application/json",
             "X_Fieldguide_CSRF": self.csrf(),
             **changed,
         }
-        wanted = {"viewer": self.name, "frame": frame, "label": label, **(more or {})}
-        status, _, body = self.ask("/save", "POST", json.dumps(wanted).encode(), **headers)
+        status, _, body = self.ask(path, "POST", json.dumps(record).encode(), **headers)
         return status, body.decode()
 
 
