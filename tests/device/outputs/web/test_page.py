@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from device.outputs.web import sink as web
 from device.outputs.web import viewers
 from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
@@ -163,6 +164,18 @@ def test_a_lost_camera_is_said_and_its_return_needs_no_reload(
         film.running.set()
         eventually(lambda: text(browser, "label") == "green")
         eventually(lambda: browser.run("return document.getElementById('notice').hidden"))
+
+
+def test_a_camera_that_sends_nothing_is_not_taken_for_a_lost_connection(
+    browsers: Browsers, page: Web, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 0.1)
+    with browsers.visit(page) as browser:
+        eventually(lambda: text(browser, "label") == "red")
+        film.running.clear()
+        for _ in range(3):
+            browser.run("return pending")
+            assert browser.run("return linkProblem") == ""
 
 
 def test_the_page_comes_back_by_itself_after_the_service_did(
