@@ -21,6 +21,7 @@ from device.contract import provenance
 from device.outputs.mqtt import home_assistant
 from device.outputs.web import view
 from tests.support.device.observations import Surroundings, sight
+from tests.support.device.visits import visit
 from tests.support.pages import ASSIGNMENT, Command, Page, commands, pages, parse, tracked
 from tests.support.places import ROOT
 
@@ -364,6 +365,7 @@ def test_the_fields_of_json_lines_and_mqtt_are_those_of_the_page(
     page = fields_of("JSON lines")
     # The second table is of single pictures.
     assert page[: len(line)] == line
+    assert fields_of("Visits") == list(visit().record())
     change = home_assistant.change(sight(0))
     assert set(fields_of("Change")) == set(change)
     state = home_assistant.state(sight(1), sight(0))

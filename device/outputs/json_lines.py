@@ -1,4 +1,4 @@
-"""The sink that writes one JSON line per observation, to standard output or a file."""
+"""The sink that writes one JSON line per observation and visit, to standard output or a file."""
 
 import json
 import os
@@ -32,16 +32,19 @@ class JsonLines:
         self._file: int | None = sys.stdout.fileno() if self._path is None else None
 
     def publish(self, observation: Observation) -> None:
-        """Write the observation's line.
+        """Write the observation's line, and that of a visit that has ended with it.
 
         Raises:
             OSError: if the disk is full or the reader is gone.
         """
-        if self._only_changes and not observation.changed:
+        records = [observation.record()] if observation.changed or not self._only_changes else []
+        if (ended := observation.ended_visit) is not None:
+            records.append(ended.record())
+        if not records:
             return
         if self._file is None:
             self._file = self._open()
-        files.append(self._file, (json.dumps(observation.record()) + "\n").encode())
+        files.append(self._file, "".join(json.dumps(r) + "\n" for r in records).encode())
 
     def tick(self, status: Status) -> None:
         """Close the file if it was moved or removed; the next line creates it again."""

@@ -7,6 +7,7 @@ What is known of a visit that goes on is written from time to time, so that a ki
 import time
 from pathlib import Path
 
+from device.contract.look.rules import Seen
 from device.settings.sections import VisitsConfig
 from device.telemetry.observation import Observation
 from device.telemetry.status import Status
@@ -28,7 +29,8 @@ class Visits:
         """Prepare; no file is touched before the first visit."""
         self._store = VisitStore(Path(config.path), config.max_mb, config.max_age_days)
         self._going: Visit | None = None
-        """What has been seen of a visit and is not written yet."""
+        """The visit that goes on, as if it had ended with the last frame that showed it."""
+        self._is_kept = True
         self._kept_s = self._tidied_s = float("-inf")
 
     def publish(self, observation: Observation) -> None:
@@ -37,13 +39,19 @@ class Visits:
         Raises:
             OSError: if it cannot be written.
         """
-        if (ended := observation.ended_visit) is not None:
-            self._store.add(ended)
-            self._going = None
-        elif observation.visit is not None:
-            self._going = observation.visit
-            if observation.visit_changed or time.monotonic() >= self._kept_s + KEEP_S:
-                self._keep()
+        visit = observation.visit
+        if visit is None:
+            return
+        if visit.end_unix_s is not None:
+            self._store.add(visit)
+            if self._is_noted(visit):
+                self._going = None
+            return
+        if not self._is_noted(visit) or observation.seen is Seen.SOMETHING:
+            # As if it had ended now: perhaps nothing more is heard of it.
+            self._going, self._is_kept = visit.ended(observation.unix_s), False
+        if observation.visit_changed or time.monotonic() >= self._kept_s + KEEP_S:
+            self._keep()
 
     def tick(self, status: Status) -> None:
         """Remove what is too old.
@@ -63,8 +71,11 @@ class Visits:
         """
         self._keep()
 
+    def _is_noted(self, visit: Visit) -> bool:
+        return self._going is not None and self._going.id == visit.id
+
     def _keep(self) -> None:
         self._kept_s = time.monotonic()
-        if self._going is not None:
+        if self._going is not None and not self._is_kept:
             self._store.keep(self._going)
-            self._going = None
+            self._is_kept = True

@@ -1,4 +1,4 @@
-"""The inference thread of the service: infer, smooth, publish."""
+"""The inference thread of the service: infer, smooth, follow visits, publish."""
 
 import queue
 import threading
@@ -16,6 +16,7 @@ from device.inference.pace import Pace
 from device.inference.trial import LoadedModel
 from device.outputs.thread import SinkThread
 from device.service.systemd import Notifier
+from device.service.visiting import Visiting
 from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
@@ -49,6 +50,7 @@ class InferenceThread:
         after: "InferenceThread | None" = None,
         pace: Pace | None = None,
         looking: Looking | None = None,
+        visiting: Visiting | None = None,
     ) -> None:
         """Start at once; `finished` is called with the error, or with None when the source ends.
 
@@ -58,6 +60,7 @@ class InferenceThread:
                 from it.
             pace: tells the source when a frame is wanted; a new one if not given.
             looking: what is known of the place; nothing yet if not given.
+            visiting: the visits so far; none if not given.
         """
         self.config, self._sinks = config, sinks
         self.pace = pace or Pace()
@@ -67,7 +70,7 @@ class InferenceThread:
         self._finished = finished
         self._lock = threading.Lock()
         self._models: tuple[LoadedModel, ...] = (model,)
-        self._answers = Answers()
+        self._answers, self._visiting = Answers(), visiting or Visiting()
         self._inferred_s, self._idle_s = time.monotonic(), IDLE_INFERENCE_S
         self._stop = threading.Event()
         self._preparer = Preparer(
@@ -175,9 +178,11 @@ class InferenceThread:
             if with_picture and model.classifier.has_class_map:
                 class_map = model.classifier.class_map()
         now_s = time.monotonic()
+        unix_s = time.time() - (now_s - result.frame.captured_s)
+        visit, visit_changed = self._visiting.next(result, model.info, self.config, unix_s)
         return Observation(
             number=result.number,
-            unix_s=time.time() - (now_s - result.frame.captured_s),
+            unix_s=unix_s,
             monotonic_s=result.frame.captured_s,
             source=result.frame.name,
             scores=scores,
@@ -195,6 +200,8 @@ class InferenceThread:
             crop_box=result.crop_box,
             class_map=class_map,
             seen=result.outcome.seen if result.outcome else None,
+            visit=visit,
+            visit_changed=visit_changed,
         )
 
     def _prove_alive(self) -> None:

@@ -23,6 +23,7 @@ from device.inference.looking import Looking
 from device.inference.pace import Pace
 from device.inference.trial import LoadedModel
 from device.outputs.running import RunningSinks
+from device.service import visiting
 from device.service.events import Event, ModelPassed, ModelRefused, Signal, SourceEnded
 from device.service.inference_thread import InferenceThread
 from device.service.model_watcher import ModelWatcher
@@ -61,7 +62,7 @@ class Service:
         self._model: LoadedModel | None = None
         # Shared by all sources: cameras also ask it when the next frame is wanted.
         self._pace = Pace()
-        self._looking = Looking()
+        self._looking, self._visiting = Looking(), visiting.resumed(self._config.visits)
         self._hanging = False
         self._leaving: list[tuple[LiveCapture, float]] = []
         """Closed captures that still hold their cameras, and until when they may."""
@@ -178,6 +179,7 @@ class Service:
             after=after,
             pace=self._pace,
             looking=self._looking,
+            visiting=self._visiting,
         )
 
     def _start_capture(self, camera: CameraConfig) -> LiveCapture | None:
@@ -226,6 +228,7 @@ class Service:
         if other_camera:
             if new.camera.source != old.camera.source:
                 self._looking.forget()
+                self._visiting.leave()
             self._change_source(files)
         self._models.reconfigure(new)
         self._board_checked_s = float("-inf")

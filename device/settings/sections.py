@@ -210,7 +210,8 @@ class Config:
 
     def sinks(self) -> dict[str, SinkConfig]:
         """The sections of the enabled sinks, by name; if a section is unchanged, so is its sink."""
-        kept = {"visits": self.visits} if self.visits.enabled else {}
+        looks = self.camera.look != LOOK_WHOLE
+        kept = {"visits": self.visits} if self.visits.enabled and looks else {}
         return {**self.output.enabled(), **kept}
 
 

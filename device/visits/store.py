@@ -14,6 +14,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from device import clock, files
+from device.errors import one_line
 from device.visits.days import LINES, Days, day_of_folder, folder_of, picture_path, today
 from device.visits.visit import ID, Visit, from_record
 
@@ -52,7 +53,10 @@ class VisitStore:
         self._used_bytes: int | None = None
 
     def keep(self, visit: Visit) -> None:
-        """Keep what is known of a visit that goes on, in case of a kill.
+        """Note what is known of a visit that goes on, in case of a kill.
+
+        Args:
+            visit: as it would be if nothing more was heard of it.
 
         Raises:
             OSError: if it cannot be written.
@@ -71,27 +75,33 @@ class VisitStore:
         self._keep_picture(visit)
         self._make_room(len(line))
         _append(folder_of(self._folder, visit.day) / LINES, line)
-        (self._folder / GOING).unlink(missing_ok=True)
+        left = self._noted()
+        if left is not None and left.id == visit.id:
+            (self._folder / GOING).unlink(missing_ok=True)
 
     def cut_short(self) -> Visit | None:
         """The visit that went on when the last process ended, as far as it is known.
 
-        Its end is that of the last frame that was noted. It stays noted until it is added.
+        It stays noted until it is added.
         """
+        visit = self._noted()
+        if visit is None or all(v.id != visit.id for v in Days(self._folder).of(visit.day)):
+            return visit
+        with suppress(OSError):
+            (self._folder / GOING).unlink()
+        return None
+
+    def _noted(self) -> Visit | None:
         path = self._folder / GOING
         try:
-            visit = from_record(json.loads(path.read_bytes()))
+            return from_record(json.loads(path.read_bytes()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
-            log.warning("visits: %s: not readable, forgotten: %s", path, error)
+            log.warning("visits: %s: not readable, forgotten: %s", path, one_line(error))
             with suppress(OSError):
                 path.unlink()
             return None
-        if any(known.id == visit.id for known in Days(self._folder).of(visit.day)):
-            path.unlink(missing_ok=True)
-            return None
-        return visit
 
     def tidy(self, wanted_bytes: int = 0) -> None:
         """Remove days that are too old, then the oldest pictures until below the limit.

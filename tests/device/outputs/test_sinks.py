@@ -18,6 +18,7 @@ from device.settings.sections import JsonConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import SinkStatus, Status
+from tests.support.device.visits import visit
 from tests.support.timing import eventually, slowdown
 
 MODEL = ModelInfo("tiny", ("a", "b"), "0" * 64, "no data", "ai-edge-litert", "2.3", 1, 0.0, 0.001)
@@ -297,6 +298,20 @@ def test_only_changes_leaves_out_the_rest(tmp_path: Path) -> None:
         sink.publish(observation(number, changed=number % 3 == 0))
     sink.close()
     assert [json.loads(line)["frame"] for line in path.read_text().splitlines()] == [0, 3]
+
+
+@pytest.mark.parametrize("only_changes", [True, False])
+def test_a_visit_that_has_ended_is_a_line_of_its_own(only_changes: bool, tmp_path: Path) -> None:
+    path, ended = tmp_path / "out.jsonl", visit()
+    sink = JsonLines(JsonConfig(path=str(path), only_changes=only_changes))
+    going = dataclasses.replace(ended, end_unix_s=None)
+    sink.publish(observation(0, visit=going, visit_changed=True))
+    sink.publish(observation(1, visit=going))
+    sink.publish(observation(2, visit=ended, visit_changed=True))
+    sink.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["frame"] for line in lines if "frame" in line] == [0, 1, 2] * (not only_changes)
+    assert [line for line in lines if "visit" in line] == [ended.record()] == lines[-1:]
 
 
 def test_a_full_disk_is_an_error_of_that_line_alone() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from device.contract.look.rules import Seen
 from device.outputs import visits
 from device.outputs.thread import Mailbox
 from device.outputs.visits import Visits
@@ -19,6 +20,9 @@ from tests.support.device.visits import visit
 @pytest.fixture
 def sink(tmp_path: Path) -> Visits:
     return Visits(VisitsConfig(path=str(tmp_path)))
+
+
+SOMETHING = Seen.SOMETHING
 
 
 def going(one: Visit, frames: int = 2) -> Visit:
@@ -53,15 +57,28 @@ def test_what_is_known_of_a_visit_that_goes_on_is_written_now_and_then_and_at_th
         return found.frames if found else 0
 
     sink.publish(sight(0, visit=going(one), visit_changed=True))
-    sink.publish(sight(1, visit=going(one, 3)))
+    sink.publish(sight(1, visit=going(one, 3), seen=SOMETHING))
     assert noted() == 2, "each time waits for the disk"
     monkeypatch.setattr(visits, "KEEP_S", 0.0)
-    sink.publish(sight(2, visit=going(one, 4)))
+    sink.publish(sight(2, visit=going(one, 4), seen=SOMETHING))
     assert noted() == 4
     monkeypatch.undo()
-    sink.publish(sight(3, visit=going(one, 5)))
+    sink.publish(sight(3, visit=going(one, 5), seen=SOMETHING))
     sink.close()
     assert noted() == 5
+
+
+def test_a_visit_that_was_cut_short_ends_when_it_was_seen_last(
+    sink: Visits, tmp_path: Path
+) -> None:
+    one = visit()
+    seen_s = one.start_unix_s + 3
+    sink.publish(sight(0, visit=going(one), visit_changed=True, unix_s=one.start_unix_s + 1))
+    sink.publish(sight(1, visit=going(one, 3), seen=SOMETHING, unix_s=seen_s))
+    sink.publish(sight(2, visit=going(one, 3), seen=Seen.NOTHING, unix_s=seen_s + 4))
+    sink.close()
+    left = cut_short(tmp_path)
+    assert left is not None and left.end_unix_s == pytest.approx(seen_s, abs=0.001)
 
 
 def test_without_visits_no_folder_is_made(tmp_path: Path) -> None:

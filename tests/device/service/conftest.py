@@ -7,16 +7,25 @@ from typing import Any
 
 import pytest
 
+from device.contract.look.rules import Region
 from device.inference.trial import LoadedModel
 from device.service.inference_thread import InferenceThread
 from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
 from tests.device.service.scenes import Collected, Fed, Start, model_of
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
 
 
 @pytest.fixture(params=[True, False], ids=["ahead", "in turn"])
 def model(tiny_bundle: Path, request: pytest.FixtureRequest) -> LoadedModel:
     return model_of(tiny_bundle, ahead=request.param)
+
+
+@pytest.fixture
+def looks(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A bundle that was trained on boxes."""
+    files = resealed(read_folder(tiny_bundle), region=Region.CHANGE)
+    return write_folder(tmp_path / "looks", files)
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from device.settings.sections import CameraConfig, Config
 from device.telemetry.observation import NOTHING, Observation
 from tests.bench.look.films import overlap
 from tests.device.service.scenes import Filmed, Scene, Start, model_of
-from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.films import Film, Shot, Visit, shots
 from tests.support.pictures import RULES
 from tests.support.timing import eventually
@@ -30,13 +29,6 @@ VISITED = Film(36, visits=(Visit(16, 26, 0.5),), fps=4)
 @pytest.fixture
 def visited() -> list[Shot]:
     return [*shots(VISITED)]
-
-
-@pytest.fixture
-def looks(tiny_bundle: Path, tmp_path: Path) -> Path:
-    """A bundle that was trained on boxes."""
-    files = resealed(read_folder(tiny_bundle), region=Region.CHANGE)
-    return write_folder(tmp_path / "looks", files)
 
 
 @pytest.fixture(params=[True, False], ids=["ahead", "in turn"])
