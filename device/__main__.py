@@ -5,7 +5,6 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ from device.bench import frame_loop, stages
 from device.camera.source import open_source
 from device.console import exit_at_once, guarded, say, show_faults, show_log
 from device.contract import bundle
-from device.contract.folders import SkipReason, photos_below
+from device.contract.folders import photos_below
+from device.contract.look.rules import Seen
 from device.contract.runtimes import AUTO
-from device.errors import PhotoError, SourceError
-from device.inference import loop, selftest
+from device.errors import SourceError
+from device.inference import files, loop, selftest
 from device.inference.classifier import Classifier
 from device.inference.runtime import CHOICES, find
 from device.inference.threads import Way
@@ -54,19 +54,17 @@ def main(arguments: list[str] | None = None) -> int:
 def classify(options: argparse.Namespace) -> int:
     """Classify files and folders, one line each."""
     loaded = bundle.load(options.bundle)
+    rules = files.rules_of(loaded, options.look)
     classifier = _classifier(options, loaded)
     if not options.json:
         say(f"# {loaded.name}, made from {loaded.data}", error=True)
-    failed = False
-    for path, problem in _photos(options.paths):
-        try:
-            if problem:
-                raise PhotoError(problem)
-            record = {"path": str(path), **classifier.classify_file(path).record()}
-        except PhotoError as error:
-            failed = True
-            record = {"path": str(path), "error": str(error)}
-        _print_record(record, as_json=options.json)
+    failed, tally = False, files.Tally()
+    for answer in files.answers(options.paths, classifier, rules):
+        failed |= bool(answer.problem)
+        tally.add(answer)
+        _print_record(answer.record(), as_json=options.json)
+    if rules:
+        say(f"# {tally.line()}", error=True)
     return int(failed)
 
 
@@ -231,37 +229,6 @@ def _classifier(options: argparse.Namespace, loaded: bundle.Bundle) -> Classifie
     return Classifier.from_bundle(loaded, runtime=find(options.runtime), threads=options.threads)
 
 
-def _photos(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Each photo to classify, or a path with the reason why there is no photo."""
-    for path in paths:
-        if not path.is_dir():
-            yield path, "" if path.exists() else "no such file"
-            continue
-        problems: list[tuple[Path, str]] = []
-        empty = True
-        for photo in photos_below(
-            path, on_unreadable=_unreadable(problems), on_skipped=_skipped(problems)
-        ):
-            empty = False
-            yield photo, ""
-        if empty and not problems:
-            problems = [(path, "no photos in this folder")]
-        yield from problems
-
-
-def _unreadable(problems: list[tuple[Path, str]]) -> Callable[[OSError], None]:
-    return lambda error: problems.append((Path(error.filename), error.strerror or str(error)))
-
-
-def _skipped(problems: list[tuple[Path, str]]) -> Callable[[Path, SkipReason], None]:
-    """Notes files that people may miss, but not documents or a system's own files."""
-    said = {
-        SkipReason.RAW: "a camera's raw picture, which is not read: convert it to JPEG",
-        SkipReason.BROKEN_LINK: "a link that leads nowhere",
-    }
-    return lambda path, why: problems.extend([(path, said[why])] if why in said else [])
-
-
 def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(record), flush=True)
@@ -270,7 +237,8 @@ def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
     else:
         best = f"{record['label']} {record['score']:.1%}"
         said = f"unknown (at most {best})" if record["unknown"] else best
-        say(f"{record['path']}: {said}")
+        found = ", with nothing new in it" if record["seen"] == Seen.NOTHING.value else ""
+        say(f"{record['path']}: {said}{found}")
 
 
 def _positive(text: str) -> int:
@@ -299,6 +267,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("classify", parents=[shared], help="classify files and folders")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument(
+        "--look",
+        choices=files.LOOKS,
+        default=files.AUTO,
+        help="cut photos of a folder to what differs from their place: auto (default) as the "
+        "bundle was trained, change only with a bundle trained for it, whole never",
+    )
     command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     command.set_defaults(command=classify)
 

@@ -135,9 +135,14 @@ def load_box(data: bytes, box: Box, rules: Preprocessing) -> Pixels:
         uint8 array (height_px, width_px, 3).
 
     Raises:
-        PhotoError: as `decode_frame`.
+        PhotoError: as `decode_frame`, and if the picture does not contain the box.
     """
-    return prepare_box(decode_frame(data), box, rules)
+    frame = decode_frame(data)
+    left, upper, right, lower = box
+    high, wide = frame.shape[:2]
+    if not (0 <= left < right <= wide and 0 <= upper < lower <= high):
+        raise PhotoError(f"its {wide}x{high} pixels do not contain the box {box}")
+    return prepare_box(frame, box, rules)
 
 
 def read_photo(path: Path) -> bytes:

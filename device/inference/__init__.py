@@ -1,3 +1,3 @@
 """From a frame to a label: runtime, classifier, self-test, frame loop, smoothing."""
 
-__all__ = ["classifier", "loop", "runtime", "selftest", "smoothing", "threads", "trial"]
+__all__ = ["classifier", "files", "loop", "runtime", "selftest", "smoothing", "threads", "trial"]

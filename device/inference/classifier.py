@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device.contract.arrays import Pixels, Scores
+from device.contract.arrays import Box, Pixels, Scores
 from device.contract.bundle import Bundle
 from device.contract.look.rules import LookRules, Region
-from device.contract.photos import load_photo
+from device.contract.photos import load_box, load_photo, read_photo
 from device.contract.preprocess import Preprocessing
 from device.contract.runtimes import AUTO, EDGETPU
 from device.errors import BundleError, UsageError, one_line
@@ -154,13 +154,19 @@ class Classifier:
         self.invoke()
         return self.prediction()
 
-    def classify_file(self, path: Path) -> Prediction:
+    def classify_file(self, path: Path, box: Box | None = None) -> Prediction:
         """Classify a photo file.
 
+        Args:
+            path: of the file.
+            box: the part that is classified, as for `load_box`; None: as much as the model takes.
+
         Raises:
-            PhotoError: if it cannot be read or is not a photo.
+            PhotoError: if it cannot be read, is not a photo, or does not contain the box.
         """
-        return self.classify(load_photo(path, self.preprocessing))
+        if box is None:
+            return self.classify(load_photo(path, self.preprocessing))
+        return self.classify(load_box(read_photo(path), box, self.preprocessing))
 
     def set_input(self, pixels: Pixels) -> None:
         """Write a prepared picture into the input tensor.

@@ -43,7 +43,7 @@ def test_classify_json_prints_one_object_a_photo_with_exactly_the_promised_field
     )
     assert status == 0 and stderr == ""
     for record, name, label in zip(lines(stdout), ("a.png", "z.JPG"), ("red", "blue"), strict=True):
-        assert list(record) == ["path", "label", "score", "unknown", "scores"]
+        assert list(record) == ["path", "label", "score", "unknown", "scores", "seen", "box"]
         assert record["path"] == str(photos / name) and record["label"] == label
         assert list(record["scores"]) == list(LABELS)
         assert record["score"] == max(record["scores"].values()) == record["scores"][label]

@@ -74,8 +74,10 @@ def local_gains(picture: Cells, expected: Cells) -> npt.NDArray[np.int32]:
     rows, columns = (
         _between(n, count) for n, count in zip(picture.shape[1:], REGIONS, strict=True)
     )
-    made: npt.NDArray[np.int32] = ((rows @ even >> 6) @ columns.T) >> 6
-    return made
+    made = ((rows @ even >> 6) @ columns.T) >> 6
+    # Beyond the outermost middles the slope goes on, and may reach 0 or less.
+    limited: npt.NDArray[np.int32] = made.clip(ONE // MOST_GAIN, ONE * MOST_GAIN)
+    return limited
 
 
 def _of_regions(picture: Cells, expected: Cells) -> npt.NDArray[np.int32]:
