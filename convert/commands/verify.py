@@ -174,7 +174,7 @@ def _record(
         evidence,
         _edge_tpu(exported, inputs),
         exported.models,
-        data=metrics.data.description,
+        data=metrics.data,
         allow_regression=inputs.config.allow_regression,
         commit=made_by,
         new_places=metrics.new_places if isinstance(metrics, Metrics) else None,

@@ -7,9 +7,16 @@ from convert.artifacts.training import Training
 from convert.targets import runtimes
 from convert.tflite.flatbuffer import read_facts
 from convert.verify.confidence import MIN_EVENTS
+from device.contract.look.rules import Region
 from device.workstation.conversion import ThresholdFigures, VerificationRecord
 from device.workstation.training import Metrics, PupilMetrics
-from device.workstation.wording import at_a_new_place, counted, paired_test, photos_in_events
+from device.workstation.wording import (
+    at_a_new_place,
+    counted,
+    paired_test,
+    photos_in_events,
+    shown_to_models,
+)
 
 _CARD = """\
 ---
@@ -27,7 +34,7 @@ Classifies a picture into {count} classes: {labels}.
 
 - **Made from**: {description} (fingerprint `{fingerprint}`).
 - **Network**: MobileNetV2 {alpha} at {size}x{size}, {made}, full-int8 TFLite, {mib:.1f} MiB.
-- **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`.
+- **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`{boxes}.
 - **Runs on**: {runtime}, or newer.
 
 ## Measured on {photos} that were not trained on
@@ -38,7 +45,7 @@ Classifies a picture into {count} classes: {labels}.
 | int8 | {int8_accuracy:.2%} | {int8_low:.2%} to {int8_high:.2%} |
 
 int8 names the same class as float32 on {agreement:.2%} of them ({test} p = {p:.3f}).
-Gate: {verdict}.
+Gate: {verdict}.{shown}
 
 | class | photos | float32 recall | int8 recall | 95% interval |
 |---|---|---|---|---|
@@ -75,6 +82,8 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         size=architecture.size_px,
         mib=len(model) / 2**20,
         runtime=_runtime(model),
+        boxes=_boxes(v.region),
+        shown=_shown(v),
         photos=photos_in_events(v.n, v.events),
         float_accuracy=v.float_accuracy,
         float_low=v.float_accuracy_interval[0],
@@ -89,6 +98,7 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         recalls=recalls,
         unknown=_unknown(v.threshold),
         limits=_new_places(v)
+        + _backgrounds(v)
         + _occasions(data.occasion_only)
         + (rendered if data.kind == "rendered" else ""),
     )
@@ -131,6 +141,33 @@ def _new_places(v: VerificationRecord) -> str:
     if v.new_places_accuracy is None or v.new_places_interval is None:
         return ""
     return f"A{at_a_new_place(v.new_places_accuracy, v.new_places_interval)[1:]}. "
+
+
+def _boxes(region: Region) -> str:
+    if region is Region.WHOLE:
+        return ""
+    return (
+        ": of a box around what differs from the background of a camera that stands still "
+        "(`region`: `change`), found by the rules under `look`. Whole pictures are not what it was "
+        "trained for"
+    )
+
+
+def _shown(v: VerificationRecord) -> str:
+    shown = shown_to_models(v.region, v.cut, v.n)
+    return f" The models were shown {shown}." if shown else ""
+
+
+def _backgrounds(v: VerificationRecord) -> str:
+    """What becomes of boxes that were cut by mistake."""
+    empty = v.evidence.backgrounds
+    if empty is None or not v.threshold.value:
+        return ""
+    low, high = empty.interval
+    return (
+        f"Of {empty.n} boxes without a subject, as a shadow or a leaf may cause, the threshold "
+        f"turns away {empty.rejected:.0%} (95% {low:.0%} to {high:.0%}). "
+    )
 
 
 def _occasions(classes: Mapping[str, int]) -> str:

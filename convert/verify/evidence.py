@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from convert.artifacts.training import Training, one_class_after_another, turns
+from convert.verify import backgrounds
 from convert.verify.clutter import clutter
 from convert.verify.comparison import Outputs
 from convert.verify.confidence import (
@@ -19,7 +19,7 @@ from convert.verify.confidence import (
 )
 from convert.verify.layer_noise import LayerError, compare_layers, describe, worst_first
 from convert.verify.models import Models
-from convert.verify.reliability import Reliability, scores_of, without_temperature
+from convert.verify.reliability import Floats, Reliability, scores_of, without_temperature
 from device.workstation.conversion import (
     CalibrationErrors,
     ClutterFigures,
@@ -36,6 +36,20 @@ DISAGREEMENTS_KEPT = 24
 
 
 @dataclass(frozen=True)
+class Turned:
+    """What the threshold does with pictures that show no class."""
+
+    away: ShareByEvent
+    separation: float
+    """Probability that a test photo scores above one of them (area under the ROC)."""
+
+    def clutter_figures(self) -> ClutterFigures:
+        """The record for `verification.json`."""
+        away = self.away
+        return ClutterFigures(away.n, away.value, away.interval, self.separation)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The findings that explain a verdict, and the threshold that ships with it."""
 
@@ -45,9 +59,10 @@ class Evidence:
     """The float model without the temperature that training folded into it."""
     float32: Reliability
     int8: Reliability
-    clutter_rejected: ShareByEvent
-    clutter_separation: float
-    """Probability that a test photo scores above a clutter picture (area under the ROC)."""
+    clutter: Turned
+    """What the threshold does with rendered pictures of nothing."""
+    backgrounds: Turned | None
+    """The same with boxes of background; None if there are none."""
     layers: list[LayerError]
     disagreements: tuple[Disagreement, ...]
 
@@ -57,7 +72,6 @@ class Evidence:
 
     def evidence_figures(self) -> EvidenceFigures:
         """The record for `verification.json`."""
-        rejected = self.clutter_rejected
         return EvidenceFigures(
             calibration=CalibrationErrors(
                 self.untempered.reliability_figures(),
@@ -65,9 +79,8 @@ class Evidence:
                 self.int8.reliability_figures(),
             ),
             threshold_curve=self.curve,
-            clutter=ClutterFigures(
-                rejected.n, rejected.value, rejected.interval, self.clutter_separation
-            ),
+            clutter=self.clutter.clutter_figures(),
+            backgrounds=self.backgrounds.clutter_figures() if self.backgrounds else None,
             layers=tuple(layer.layer_figures() for layer in self.layers),
             disagreements=self.disagreements,
         )
@@ -75,7 +88,8 @@ class Evidence:
 
 def evidence_steps(training: Training) -> int:
     """How often `gather_evidence` calls `advance`."""
-    return CLUTTER_PICTURES + min(LAYER_PHOTOS, len(training.photos[Part.VAL]))
+    layers = min(LAYER_PHOTOS, len(training.photos[Part.VAL]))
+    return CLUTTER_PICTURES + len(backgrounds.chosen(training)) + layers
 
 
 def gather_evidence(
@@ -95,7 +109,7 @@ def gather_evidence(
     training, truth, events = models.training, test.truth, test.events
     temperature = training.metrics.calibration.temperature
     threshold = choose_threshold(scores_of(validation.int8), validation.events)
-    unknown = _clutter_scores(models, advance)
+    known, unknown = scores_of(test.int8), _clutter_scores(models, advance)
     paths = [photo.path for photo in training.photos[Part.TEST]]
     return Evidence(
         threshold=measure_threshold(threshold, truth, test.int8, events),
@@ -103,14 +117,31 @@ def gather_evidence(
         untempered=Reliability.of(truth, without_temperature(test.float32, temperature), events),
         float32=Reliability.of(truth, test.float32, events),
         int8=Reliability.of(truth, test.int8, events),
-        clutter_rejected=share_by_event(unknown < threshold, range(len(unknown))),
-        clutter_separation=separation(scores_of(test.int8), unknown),
+        clutter=_turned(known, unknown, threshold, [str(i) for i in range(len(unknown))]),
+        backgrounds=_backgrounds(models, known, threshold, advance),
         layers=_layers(models, advance),
         disagreements=disagreements(training.labels, paths, test),
     )
 
 
-def _clutter_scores(models: Models, advance: Callable[[], None]) -> npt.NDArray[np.float64]:
+def _turned(known: Floats, unknown: Floats, threshold: float, events: Sequence[str]) -> Turned:
+    return Turned(share_by_event(unknown < threshold, events), separation(known, unknown))
+
+
+def _backgrounds(
+    models: Models, known: Floats, threshold: float, advance: Callable[[], None]
+) -> Turned | None:
+    scores, events = [], []
+    for photo in backgrounds.chosen(models.training):
+        pixels = backgrounds.background(models.training, photo)
+        advance()
+        if pixels is not None:
+            scores.append(models.int8.classify(pixels).score)
+            events.append(photo.event)
+    return _turned(known, np.array(scores), threshold, events) if scores else None
+
+
+def _clutter_scores(models: Models, advance: Callable[[], None]) -> Floats:
     """float64 (pictures,): the int8 model's scores of pictures without an object."""
     rules, scores = models.training.preprocessing, []
     for number in range(CLUTTER_PICTURES):

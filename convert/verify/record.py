@@ -7,7 +7,7 @@ from dataclasses import asdict
 from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
 from device.workstation.conversion import EdgeTpuFigures, Interval, Verdict, VerificationRecord
-from device.workstation.training import NewPlaces
+from device.workstation.training import DataSet, NewPlaces, Part
 
 
 def verification_record(
@@ -16,7 +16,7 @@ def verification_record(
     edge_tpu: EdgeTpuFigures,
     models: Mapping[str, bytes],
     *,
-    data: str,
+    data: DataSet,
     allow_regression: bool,
     commit: str,
     new_places: NewPlaces | None = None,
@@ -28,7 +28,7 @@ def verification_record(
         evidence: the findings that explain it, and the threshold.
         edge_tpu: the Edge TPU's part.
         models: the models that were compared, by file name.
-        data: one line on the photos.
+        data: the photos.
         allow_regression: whether the int8 model ships even if the gate fails.
         commit: the commit of this project that did the verification.
         new_places: what training expects of the float network at new places.
@@ -45,9 +45,11 @@ def verification_record(
         passed=judgement.verdict is Verdict.PASSED,
         failures=judgement.failures,
         allow_regression=allow_regression,
-        data=data,
+        data=data.description,
         n=v.int8.n,
         events=v.int8.events,
+        region=data.region,
+        cut=sum(parts.get(Part.TEST, 0) for parts in data.cut.values()),
         keras_accuracy=v.keras.value,
         keras_accuracy_interval=v.keras.interval,
         float_accuracy=v.float32.value,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 from device.contract import bundle
+from device.contract.look.rules import Region
 from device.errors import BundleError
 from device.workstation.records import Record, checked
 
@@ -184,7 +185,7 @@ class CalibrationErrors:
 
 @dataclass(frozen=True)
 class ClutterFigures:
-    """The effect of the threshold on rendered pictures of nothing."""
+    """The effect of the threshold on pictures without a subject."""
 
     n: int
     rejected: float
@@ -229,6 +230,9 @@ class EvidenceFigures:
     threshold_curve: tuple[tuple[float, float, float | None], ...]
     """Threshold, coverage and precision (None where no photo is left)."""
     clutter: ClutterFigures
+    backgrounds: ClutterFigures | None
+    """The same for boxes of background, which a device may cut by mistake; None if the test part
+    has no photos that are cut, or none with room beside their subject."""
     layers: tuple[LayerFigures, ...]
     """In network order."""
     disagreements: tuple[Disagreement, ...]
@@ -262,6 +266,10 @@ class Claims:
     """Photos of the test part; the figures below are about these."""
     events: int
     """Events that these are of; n if each is of its own. All intervals are by event."""
+    region: Region
+    """What of a picture the models were shown."""
+    cut: int
+    """Of the n, those that were cut to where something is; the others were shown whole."""
     keras_accuracy: float
     keras_accuracy_interval: Interval
     float_accuracy: float
@@ -300,7 +308,7 @@ class Claims:
 class VerificationRecord(Claims, Record):
     """`verification.json`: the claims with the evidence for them."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
     MADE_BY: ClassVar[str] = "make verify"
 
     threshold: ThresholdFigures

@@ -9,6 +9,7 @@ import numpy as np
 
 from device import child
 from device.contract.bundle import load
+from device.inference import files
 from device.inference.classifier import Classifier
 from device.workstation.conversion import VERIFICATION, VerificationRecord
 from device.workstation.events.listed import read_occasions
@@ -64,11 +65,18 @@ def _run(*command: str) -> None:
 
 
 def _true(build: Path, folder: Path) -> tuple[float, int]:
-    """The share of the photos of a folder that int8 classifies rightly, and how many there are."""
-    classifier = Classifier.from_bundle(load(build / "bundle"))
-    photos = sorted(folder.rglob("*.jpg"))
-    right = [classifier.classify_file(photo).label == photo.parent.name for photo in photos]
-    return float(np.mean(right)), len(photos)
+    """The share of the photos of a folder that int8 classifies rightly, and how many there are.
+
+    They are cut, or not, as `device classify` cuts them.
+    """
+    loaded = load(build / "bundle")
+    rules, classifier = files.rules_of(loaded, files.AUTO), Classifier.from_bundle(loaded)
+    right = [
+        answer.prediction.label == answer.path.parent.name
+        for answer in files.answers([folder], classifier, rules)
+        if answer.prediction
+    ]
+    return float(np.mean(right)), len(right)
 
 
 def _counted(name: str, build: Path, same: Claim, new: Claim | None) -> Outcome:

@@ -8,7 +8,8 @@ from convert.artifacts.training import Training
 from convert.pack.model_card import model_card
 from convert.report.summary import gate_line, threshold_line
 from convert.verify.comparison import Outputs
-from device.workstation.conversion import Verdict, VerificationRecord
+from device.contract.look.rules import Region
+from device.workstation.conversion import ClutterFigures, Verdict, VerificationRecord
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import metrics_of, pupil_metrics_of
 from tests.support.builds.verified import evidence_of, record_of
@@ -44,6 +45,25 @@ def test_a_card_says_what_holds_for_one_occasion_only_and_what_to_expect_elsewhe
     card = model_card(training, known, model)
     assert "All photos of red are of one or two occasions" in card and "3 more" in card
     assert "At a new place expect 66% (95% 55% to 76%)." in card
+
+
+def test_a_card_says_that_the_model_expects_boxes_and_how_many_test_photos_were_cut(
+    tiny_training: Training, verified: VerificationRecord, model: bytes
+) -> None:
+    plain = model_card(tiny_training, verified, model)
+    assert "prepared as `manifest.json` records under `preprocess`.\n" in plain
+    assert "cut" not in plain and "boxes" not in plain
+    empty = ClutterFigures(40, 0.5, (0.35, 0.65), 0.8)
+    evidence = replace(verified.evidence, backgrounds=empty)
+    threshold = replace(verified.threshold, value=0.5)
+    seen = replace(verified, region=Region.CHANGE, cut=12, evidence=evidence, threshold=threshold)
+    card = model_card(tiny_training, seen, model)
+    assert "of a box around what differs from the background" in card
+    assert "12 of 15 test photos cut to what differs from their place; the other 3 whole." in card
+    assert "Of 40 boxes without a subject, as a shadow or a leaf may cause, the threshold" in card
+    assert "turns away 50% (95% 35% to 65%)" in card
+    all_cut = model_card(tiny_training, replace(seen, cut=15), model)
+    assert "15 of 15 test photos cut to what differs from their place." in all_cut
 
 
 def test_a_card_without_threshold_says_that_the_device_never_says_unknown(

@@ -16,7 +16,8 @@ from convert.targets import edgetpu
 from convert.targets.edgetpu import Placement
 from convert.verify.comparison import Outputs
 from convert.verify.layer_noise import LayerError
-from device.workstation.conversion import Disagreement, Verdict, VerificationRecord
+from device.contract.look.rules import Region
+from device.workstation.conversion import ClutterFigures, Disagreement, Verdict, VerificationRecord
 from device.workstation.training import REPORT_PLACE, Calibration, LogLoss
 from tests.support.builds.verified import evidence_of, record_of
 from tests.support.single_photos import singles
@@ -48,7 +49,7 @@ def verification() -> VerificationRecord:
     ]
     evidence = evidence_of(outputs, 0.6, layers, [DISAGREEMENT])
     edge_tpu = edgetpu.edge_tpu_figures(placements, None, allowed=True)
-    return record_of(LABELS, outputs, evidence, edge_tpu, data="60 photos")
+    return record_of(LABELS, outputs, evidence, edge_tpu)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,19 @@ def test_events_and_new_places_are_told_where_there_are_any(
     assert "classified all 60 photos in 12 events of the test part" in said
     assert "McNemar's test by event: p" in said and "class n events float32" in said
     assert "At a new place expect 66% (55% to 76%)." in said
+
+
+def test_what_was_cut_and_boxes_of_background_are_told_where_there_are_any(
+    verification: VerificationRecord, section: str
+) -> None:
+    assert "cut to" not in text(section) and "boxes of background" not in text(section)
+    empty = ClutterFigures(48, 0.5, (0.36, 0.64), 0.81)
+    evidence = replace(verification.evidence, backgrounds=empty)
+    cut = replace(verification, region=Region.CHANGE, cut=55, evidence=evidence)
+    said = text(report.section(cut, CALIBRATION, picture))
+    assert "55 of 60 test photos cut to what differs from their place; the other 5 whole." in said
+    assert "Of 48 boxes of background from the test photos" in said
+    assert "it turns away 50.0% (36.0% to 64.0%; area under the ROC 0.810)" in said
 
 
 def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:

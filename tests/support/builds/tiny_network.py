@@ -115,5 +115,5 @@ def _exported(base: Path) -> Export:
 def _verification(base: Path) -> VerificationRecord:
     training = tiny_training(base)
     outputs = Models.of(training, _exported(base), tiny_network(base)).classify(Part.TEST)
-    evidence, data = evidence_of(outputs, threshold=0.25), training.metrics.data.description
+    evidence, data = evidence_of(outputs, threshold=0.25), training.metrics.data
     return record_of(LABELS, outputs, evidence, models=tiny_models(base), data=data)

@@ -18,7 +18,8 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.shares import share_by_event
-from device.workstation.training import NewPlaces
+from device.workstation.training import DataSet, NewPlaces
+from tests.support.builds.training_records import data_set_of
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
@@ -37,7 +38,7 @@ def evidence_of(
     disagreements: Sequence[Disagreement] = (),
 ) -> Evidence:
     """What explains a verdict on these answers; of pictures of nothing, 146 of 200 are rejected."""
-    from convert.verify.evidence import Evidence
+    from convert.verify.evidence import Evidence, Turned
 
     truth, events = outputs.truth, outputs.events
     float32, int8 = outputs.float32, outputs.int8
@@ -47,8 +48,8 @@ def evidence_of(
         untempered=Reliability.of(truth, without_temperature(float32, 0.5), events),
         float32=Reliability.of(truth, float32, events),
         int8=Reliability.of(truth, int8, events),
-        clutter_rejected=CLUTTER,
-        clutter_separation=0.957,
+        clutter=Turned(CLUTTER, 0.957),
+        backgrounds=None,
         layers=list(layers),
         disagreements=tuple(disagreements),
     )
@@ -60,7 +61,7 @@ def record_of(
     evidence: Evidence,
     edge_tpu: EdgeTpuFigures = ON_EDGE_TPU,
     models: Mapping[str, bytes] | None = None,
-    data: str = "some photos",
+    data: DataSet | None = None,
     new_places: NewPlaces | None = None,
 ) -> VerificationRecord:
     """`verification.json` for these answers."""
@@ -71,7 +72,7 @@ def record_of(
         evidence,
         edge_tpu,
         models or {},
-        data=data,
+        data=data or data_set_of(labels),
         allow_regression=False,
         commit="unknown",
         new_places=new_places,
