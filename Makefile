@@ -29,6 +29,10 @@ EVENTS ?=
 # folder: the sub-folders of a class are places; auto: find
 # places by camera and background
 PLACE ?= auto
+# change: train on what stands before the background of a
+# fixed camera; whole: on whole pictures; auto: change if
+# most training photos can be cut so
+REGION ?= auto
 # folder for everything that is built
 BUILD ?= build
 # 1: leave out photos `make audit` finds safe to remove
@@ -71,6 +75,7 @@ $(if $(strip $(foreach c,$(odd),$(findstring $(c),$(value BUILD)))$(filter -%,$(
 given = '$(subst ','\'',$(value $(1)))'
 
 $(if $(filter auto folder,$(PLACE)),,$(error PLACE=$(PLACE): give auto or folder))
+$(if $(filter auto change whole,$(REGION)),,$(error REGION=$(REGION): give auto, change or whole))
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 
 VENV := .venv
@@ -84,7 +89,8 @@ SCANNED := $(BUILD)/train/scanned
 SPLIT := $(BUILD)/train/split.csv
 RECORD := $(BUILD)/train/data.json
 OCCASIONS := $(BUILD)/train/events.csv
-DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS)
+CUTS := $(BUILD)/train/cuts.csv
+DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS) $(CUTS)
 AUDIT := $(BUILD)/train/audit.json
 WEIGHTS_READY := $(BUILD)/weights/ready
 NETWORK := $(BUILD)/train/model.keras
@@ -172,7 +178,7 @@ $(VARS)/$(1): force
 	@printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$(subst ','\'',$(2))' > $$@
 endef
 .PHONY: force
-$(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(PLACE)))
+$(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(PLACE) $(REGION)))
 $(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(PLACE)))
 $(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
@@ -194,13 +200,13 @@ FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
 $(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/events $(VARS)/code-data $(CLEANING) | $(READY)
-	@$(PY) -m train data $(photos) $(events) --seed $(SEED) --out $(@D) \
+	@$(PY) -m train data $(photos) $(events) --seed $(SEED) --region $(REGION) --out $(@D) \
 	  $(if $(CLEANING),--clean $(CLEANING))
 	@touch $@
 
 # Written only if they change, so photos that wait for review do not cause a new training.
 $(DATA_FILES) &: $(SCANNED)
-	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
 $(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --out $(@D) $(weights)
@@ -221,7 +227,7 @@ $(TRAINED) &: $(TIMINGS)
 	done
 
 # Everything that causes a new training may change which photos calibrate and verify.
-$(EXPORTED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
+$(EXPORTED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
 	@$(PY) -m convert export --training $(BUILD)/train --out $(BUILD)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 

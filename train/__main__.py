@@ -26,7 +26,8 @@ def data(options: argparse.Namespace) -> int:
     from train.curate.prepare import SplitInputs, split_photos
 
     events = _events(options)
-    inputs = SplitInputs(_photos(options), options.out, options.seed, options.clean, events)
+    photos, region = _photos(options), options.region
+    inputs = SplitInputs(photos, options.out, options.seed, options.clean, events, region)
     print(split_photos(inputs).text())
     return 0
 
@@ -165,6 +166,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="another seed, another split")
     _add_events(command)
     command.add_argument("--clean", type=Path, help="audit.json whose safe removals to apply")
+    command.add_argument(
+        "--region",
+        choices=("auto", "change", "whole"),
+        default="auto",
+        help="what of pictures is seen: what stands before a fixed camera's background (change), "
+        "the whole picture, or the former if most training photos can be cut so (auto)",
+    )
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=data)
 

@@ -75,6 +75,8 @@ class DataSet:
     """What of a picture the network is trained to see."""
     cut: Mapping[str, Mapping[str, int]]
     """Photos by class and part that are cut to where something is; the others are whole."""
+    region_note: str
+    """A line for people on what is seen, why, and of how many photos."""
     correlations: Mapping[str, int]
     """How many of the photos that judge and teach were grouped with what is from this correlation
     on nearly identical to them."""

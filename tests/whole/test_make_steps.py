@@ -19,8 +19,9 @@ EXPORTED = (
     *("convert/model_float32.tflite", "convert/equalization.npz", "convert/calibration.json"),
     "convert/model_int8.tflite",
 )
+SPLIT = ("data.json", "events.csv", "cuts.csv", "split.csv")
 STEPS = {
-    "train data": ("SEED=1", ("train/data.json", "train/events.csv", "train/split.csv")),
+    "train data": ("SEED=1", tuple(f"train/{name}" for name in SPLIT)),
     "train fit": ("EPOCHS=9", ("train/model.keras", *TRAINED, "train/timings.json")),
     "convert export": ("CALIBRATION=3", EXPORTED),
     "convert verify": ("ALLOW_REGRESSION=1", ("convert/verification.json", "report.html")),
@@ -32,7 +33,7 @@ CUTS = [
     *(("convert export", count) for count in range(4)),
     *((step, count) for step in ("convert verify", "convert bundle") for count in range(2)),
     # All is written, and the stamp is not.
-    *(("train data", 2), ("convert verify", 2)),
+    *(("train data", len(SPLIT)), ("convert verify", 2)),
 ]
 
 
@@ -112,7 +113,7 @@ MICRO = ["train distill", "convert export", "convert verify", "convert bundle", 
 
 def test_a_small_network_is_taught_and_packed_whole(workshop: Workshop) -> None:
     workshop.make("bundle")
-    for count in (0, 3, 7):
+    for count in (0, 4, 8):
         cut(workshop, "train distill", count)
         assert workshop.run("micro").returncode != 0
     workshop.hook("")
@@ -137,7 +138,8 @@ def test_settings_of_events_and_a_changed_list_split_again(
     settings: list[str] = []
     workshop.make(target)
     write(listed, "path,event,place")
-    for setting in ("EVENT_S=30", "PLACE=folder", f"EVENTS={listed}"):
+    of_split = ("REGION=whole",) if target == "data" else ()
+    for setting in ("EVENT_S=30", "PLACE=folder", f"EVENTS={listed}", *of_split):
         settings.append(setting)
         assert f"train {target}" in workshop.make(target, *settings), setting
         assert workshop.make(target, *settings) == [], setting
@@ -148,9 +150,10 @@ def test_settings_of_events_and_a_changed_list_split_again(
     assert f"train {target}" in workshop.make(target, *settings)
 
 
-def test_a_place_that_make_does_not_know_is_refused_in_one_line(workshop: Workshop) -> None:
-    done = workshop.run("data", "PLACE=garden")
-    assert done.returncode == 2 and "PLACE=garden: give auto or folder" in done.stderr
+def test_settings_that_make_does_not_know_are_refused_in_one_line(workshop: Workshop) -> None:
+    for setting, choices in (("PLACE=garden", "auto or"), ("REGION=box", "auto, change or")):
+        done = workshop.run("data", setting)
+        assert done.returncode == 2 and f"{setting}: give {choices}" in done.stderr
 
 
 # --- code and versions ----------------------------------------------------------------------------
@@ -207,7 +210,10 @@ NO_NUMBERS = {
     *(f"device/{name}.py" for name in ("child", "commit", "console", "errors", "files")),
     "device/contract/runtimes.py",
     *("device/contract/arrays.py", "device/quiet.py", "device/workstation/quiet.py"),
-    *(f"device/workstation/{name}.py" for name in ("records", "tables", "training")),
+    *(
+        f"device/workstation/{name}.py"
+        for name in ("cuts", "photo_files", "records", "tables", "training")
+    ),
     "device/workstation/events/listed.py",
     *(f"train/{name}.py" for name in ("artifacts", "errors", "stamps")),
     *("train/page/templates.py", "train/report/publish.py"),
@@ -243,11 +249,10 @@ def test_stamps_cover_what_a_package_takes_from_the_device(
 
 @pytest.mark.parametrize("files", [FIT_CODE, CODE["code-micro"]])
 def test_keys_cover_what_their_modules_import(files: tuple[str, ...]) -> None:
-    needed = {name for file in files for name in imported(ROOT / file)}
-    assert {name for name in needed if name.startswith(("train/", "device/"))} <= {
-        *files,
-        *NO_NUMBERS,
-    }
+    paths = [path for pattern in files for path in ROOT.glob(pattern)]
+    needed = {name for path in paths for name in imported(path)}
+    covered = {path.relative_to(ROOT).as_posix() for path in paths} | NO_NUMBERS
+    assert {name for name in needed if name.startswith(("train/", "device/"))} <= covered
 
 
 def test_every_file_of_a_key_is_there() -> None:

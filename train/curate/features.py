@@ -5,17 +5,18 @@ of the split to another.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from device.contract.arrays import Pixels
+from device.contract.arrays import Box, Pixels
 from device.contract.preprocess import Preprocessing
 from device.workstation.photo_files import PhotoFiles
 from train.data.augment import views_digest
@@ -72,7 +73,11 @@ def frozen_features(
 
 
 def backbone_features(
-    photos: Sequence[Listed], files: PhotoFiles, backbone: Backbone, cache: Path
+    photos: Sequence[Listed],
+    files: PhotoFiles,
+    backbone: Backbone,
+    cache: Path,
+    cuts: Mapping[str, Box] = MappingProxyType({}),
 ) -> npt.NDArray[np.float32]:
     """The pooled last feature map of an untouched network, of length 1.
 
@@ -81,6 +86,7 @@ def backbone_features(
         files: finds them.
         backbone: the network.
         cache: folder for the file of features; an interrupted run continues where it stopped.
+        cuts: by path, where photos are cut.
 
     Returns:
         float32 (len(photos), channels). Dot products of rows are cosines, 0 to 1.
@@ -90,10 +96,14 @@ def backbone_features(
     """
     first = {photo.sha256: photo for photo in sorted(photos, key=lambda p: p.path, reverse=True)}
     digests, rules = sorted(first), backbone.rules
+    paths = [first[digest].path for digest in digests]
+    boxes = [cuts.get(path) for path in paths]
     pictures = [
-        partial(load_listed, files.path(first[digest].path), digest, rules) for digest in digests
+        partial(load_listed, files.path(path), digest, rules, box)
+        for path, digest, box in zip(paths, digests, boxes, strict=True)
     ]
-    rows = picture_features(pictures, digests, backbone, cache)
+    key = [f"{digest} {box or ''}" for digest, box in zip(digests, boxes, strict=True)]
+    rows = picture_features(pictures, key, backbone, cache)
     position = {digest: i for i, digest in enumerate(digests)}
     return np.asarray(rows[[position[photo.sha256] for photo in photos]])
 

@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from device.contract.look.rules import LookRules, Region
 from device.contract.preprocess import Preprocessing
 from device.files import is_text, write_text
 from device.workstation import cuts
 from device.workstation.events import listed
 from device.workstation.events.listed import Occasion
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, DataRecord
 from train.curate import review
 from train.data import dataset
+from train.data.cutting import Cutting, find_cuts
 from train.data.events.occasions import EventSettings
 from train.data.record import describe, table
+from train.data.region import AUTO, Sight, decide
 from train.data.split import Row, assign, to_csv
 
 
@@ -30,6 +34,18 @@ class SplitInputs:
     """`audit.json` whose safe removals are left out."""
     events: EventSettings = field(default_factory=EventSettings)
     """How events and places are found."""
+    region: str = AUTO
+    """What of pictures is seen: auto, change or whole."""
+
+    def sight(self, rows: Sequence[Row]) -> Sight:
+        """What of the photos is seen; nothing is looked for where they stay whole anyway.
+
+        Raises:
+            DataError: if a photo is missing or has changed since it was scanned.
+        """
+        whole = self.region == Region.WHOLE
+        cutting = Cutting() if whole else find_cuts(PhotoFiles(self.photos), rows, LookRules())
+        return decide(self.region, cutting, rows)
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,8 @@ class Prepared:
     def text(self) -> str:
         """For people: the photos by class and part, and what was left out."""
         data = self.record.data
-        return "\n".join([data.description, table(data, self.rows), *data.event_notes]) + self.news
+        notes = (*data.event_notes, data.region_note)
+        return "\n".join([data.description, table(data, self.rows), *notes]) + self.news
 
 
 def split_photos(inputs: SplitInputs) -> Prepared:
@@ -58,15 +75,17 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     collected = {photo.path for photo in found if photo.collected}
     notes: list[str] = []
     rows = assign(found, inputs.seed, inputs.events, notes.append)
-    record = describe(inputs.photos, rows, collected, notes)
     if inputs.audit is not None:
-        rows = _cleaned(rows, inputs.audit, record.data.fingerprint, inputs.seed)
-        record = describe(inputs.photos, rows, collected, notes)
+        fingerprint = describe(inputs.photos, rows).data.fingerprint
+        rows = _cleaned(rows, inputs.audit, fingerprint, inputs.seed)
+    sight = inputs.sight(rows)
+    record = describe(inputs.photos, rows, collected, notes, sight=sight)
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
     occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
-    texts = {DATA: record.text(), EVENTS: occasions, CUTS: cuts.to_csv({}), SPLIT: to_csv(rows)}
+    boxes = cuts.to_csv(sight.boxes)
+    texts = {DATA: record.text(), EVENTS: occasions, CUTS: boxes, SPLIT: to_csv(rows)}
     _write_changes(inputs.out, texts)
     return Prepared(record, rows, news)
 

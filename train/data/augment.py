@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from device.contract.arrays import Pixels
+from device.contract.arrays import Box, Pixels
+from device.contract.photos import decode, decode_frame
 from device.contract.preprocess import Preprocessing, prepare, prepare_box
 
 MIN_AREA = 0.6
@@ -15,30 +16,71 @@ STRETCH = 0.2
 """Width to height varies by up to this power of e."""
 COLOUR_JITTER = 0.2
 """Brightness, contrast and saturation vary by up to this share of their value."""
+SIDE_JITTER = 0.25
+"""The side of a cut varies by up to this power of e ..."""
+SHIFT = 0.12
+"""... and its middle moves by up to this share of its side: no device finds a subject exactly."""
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
 
 
-def view(image: Image.Image, rules: Preprocessing, number: int, seed: int) -> Pixels:
-    """View `number` of an upright RGB photo; view 0 is the photo as the device prepares it.
+def decoded(data: bytes, rules: Preprocessing, box: Box | None) -> Image.Image:
+    """A photo as `view` needs it: a photo that is cut as a camera's frame.
+
+    Raises:
+        PhotoError: if it cannot be decoded.
+    """
+    return decode(data, rules) if box is None else Image.fromarray(decode_frame(data))
+
+
+def view(
+    image: Image.Image, rules: Preprocessing, number: int, seed: int, box: Box | None = None
+) -> Pixels:
+    """View `number` of a photo; view 0 is the photo as the device prepares it.
+
+    Args:
+        image: upright, RGB.
+        rules: the preprocessing record.
+        number: of the view.
+        seed: of all random numbers.
+        box: where the photo is cut; None if it is not.
 
     Returns:
         uint8 (height_px, width_px, 3), resized by the device's own rule.
     """
     if number == 0:
-        return prepare(image, rules)
+        return prepare(image, rules) if box is None else prepare_box(np.asarray(image), box, rules)
     rng = np.random.default_rng([seed, number])
-    side = min(image.size) * np.sqrt(rng.uniform(MIN_AREA, 1))
-    stretch = np.exp(rng.uniform(-STRETCH, STRETCH) / 2)
-    width = int(np.clip(side * stretch, 1, image.width))
-    height = int(np.clip(side / stretch, 1, image.height))
-    left = int(rng.integers(0, image.width - width + 1))
-    upper = int(rng.integers(0, image.height - height + 1))
-    box = (left, upper, left + width, upper + height)
-    pixels = prepare_box(np.asarray(image), box, rules)
+    shown = _some_crop(rng, image.size) if box is None else moved(rng, image.size, box)
+    pixels = prepare_box(np.asarray(image), shown, rules)
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
     return recoloured(pixels, *(1 + rng.uniform(-COLOUR_JITTER, COLOUR_JITTER, 3)))
+
+
+def _some_crop(rng: np.random.Generator, size: tuple[int, int]) -> Box:
+    """A random box of a picture of some width and height."""
+    width, height = _sides(rng, min(size) * np.sqrt(rng.uniform(MIN_AREA, 1)), size)
+    left = int(rng.integers(0, size[0] - width + 1))
+    upper = int(rng.integers(0, size[1] - height + 1))
+    return left, upper, left + width, upper + height
+
+
+def moved(rng: np.random.Generator, size: tuple[int, int], box: Box) -> Box:
+    """A box as another look might have found it, inside a picture of some width and height."""
+    side = max(box[2] - box[0], box[3] - box[1]) * np.exp(rng.uniform(-SIDE_JITTER, SIDE_JITTER))
+    lengths = _sides(rng, side, size)
+    low = []
+    for axis, length in enumerate(lengths):
+        middle = (box[axis] + box[axis + 2]) / 2 + side * rng.uniform(-SHIFT, SHIFT)
+        low.append(int(np.clip(middle - length / 2, 0, size[axis] - length)))
+    return low[0], low[1], low[0] + lengths[0], low[1] + lengths[1]
+
+
+def _sides(rng: np.random.Generator, side: float, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of a stretched square that fits into a picture."""
+    stretch = np.exp(rng.uniform(-STRETCH, STRETCH) / 2)
+    return int(np.clip(side * stretch, 1, size[0])), int(np.clip(side / stretch, 1, size[1]))
 
 
 def views_digest(rules: Preprocessing) -> str:

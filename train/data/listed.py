@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from device.contract.arrays import Box, Pixels
 from device.contract.photos import decode, load_box, read_photo
@@ -26,13 +27,17 @@ def read_same(path: Path, sha256: str) -> bytes:
 
 
 def loader(
-    files: PhotoFiles, digests: Mapping[str, str], rules: Preprocessing
+    files: PhotoFiles,
+    digests: Mapping[str, str],
+    rules: Preprocessing,
+    cuts: Mapping[str, Box] = MappingProxyType({}),
 ) -> Callable[[str], Pixels]:
     """A function that loads a photo by its path, if its SHA-256 is still the same.
 
-    It gives uint8 (height_px, width_px, 3), or raises PhotoError.
+    It gives uint8 (height_px, width_px, 3), of the photo's box in `cuts` if there is one, or raises
+    PhotoError.
     """
-    return lambda path: prepare(decode(read_same(files.path(path), digests[path]), rules), rules)
+    return lambda path: _prepared(read_same(files.path(path), digests[path]), rules, cuts.get(path))
 
 
 @contextmanager
@@ -57,6 +62,8 @@ def load_listed(path: Path, sha256: str, rules: Preprocessing, box: Box | None =
         DataError: as `listed`.
     """
     with listed(path, sha256) as data:
-        if box is not None:
-            return load_box(data, box, rules)
-        return prepare(decode(data, rules), rules)
+        return _prepared(data, rules, box)
+
+
+def _prepared(data: bytes, rules: Preprocessing, box: Box | None) -> Pixels:
+    return prepare(decode(data, rules), rules) if box is None else load_box(data, box, rules)

@@ -5,13 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from pathlib import Path
 
-from device.contract.look.rules import Region
 from device.workstation.training import LEFT_OUT, SPLIT, DataRecord, DataSet, Part
 from device.workstation.wording import number
 from train.data import folder as folders
 from train.data.assignment import SHARES, target_counts
 from train.data.blocks import MIN_EVENTS
 from train.data.folder import RENDERED_MARK
+from train.data.region import UNKNOWN, Sight
 from train.data.split import Row
 
 RENDERED = "rendered"
@@ -30,6 +30,7 @@ def describe(
     event_notes: Sequence[str] = (),
     *,
     films: Path | None = None,
+    sight: Sight = UNKNOWN,
 ) -> DataRecord:
     """The record of a scanned and split folder.
 
@@ -39,6 +40,7 @@ def describe(
         collected: the paths of devices' photos.
         event_notes: lines on how events and places were found.
         films: where frames of films are kept, if there are any.
+        sight: what of the photos is seen.
     """
     rendered = (folder / RENDERED_MARK).exists()
     labels = sorted({row.label for row in rows})
@@ -55,8 +57,9 @@ def describe(
         places=_different(labels, [(row, row.place) for row in rows if row.place]),
         occasion_only=_events_to_come(labels, rows),
         event_notes=tuple(event_notes),
-        region=Region.WHOLE,
-        cut={label: dict.fromkeys(Part, 0) for label in labels},
+        region=sight.region,
+        cut=sight.cut(rows),
+        region_note=sight.note,
         correlations={f"{key:g}": count for key, count in sorted(_correlations(rows).items())},
         edited_copies=sum(bool(row.copy_of) for row in rows),
     )

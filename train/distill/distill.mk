@@ -5,7 +5,7 @@
 MICRO_EPOCHS ?= 30
 
 MICRO := $(BUILD)/micro
-MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv events.csv data.json timings.json)
+MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv events.csv cuts.csv data.json timings.json)
 .PRECIOUS: $(MICRO_TRAINED)
 $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 

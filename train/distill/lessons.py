@@ -4,10 +4,11 @@ Teacher and pupil see the same augmented view, each at its own input size.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -17,11 +18,10 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress
 
-from device.contract.arrays import Pixels
-from device.contract.photos import decode
+from device.contract.arrays import Box, Pixels
 from device.contract.preprocess import Preprocessing
 from device.workstation.photo_files import PhotoFiles
-from train.data.augment import view
+from train.data.augment import decoded, view
 from train.data.listed import listed
 from train.data.split import Row
 
@@ -50,6 +50,7 @@ def take_lessons(
     small: Preprocessing,
     views: int,
     seed: int,
+    cuts: Mapping[str, Box] = MappingProxyType({}),
 ) -> Lessons:
     """Run the teacher on each photo.
 
@@ -61,6 +62,7 @@ def take_lessons(
         views: number per photo, fewer if they need more than `LESSON_BYTES`; the first is the
             photo as the device prepares it.
         seed: seed of the views.
+        cuts: by path, where photos are cut.
 
     Raises:
         DataError: if a photo is missing or has changed.
@@ -74,7 +76,8 @@ def take_lessons(
         for number, start in itertools.product(range(views), starts):
             chosen = slice(start, start + TEACHER_BATCH)
             view_of = partial(_view_in_sizes, files, (small, own), number, seed)
-            pairs = list(pool.map(view_of, rows[chosen]))
+            boxes = [cuts.get(row.path) for row in rows[chosen]]
+            pairs = list(pool.map(view_of, rows[chosen], boxes))
             lessons.pixels[number, chosen] = [pair[0] for pair in pairs]
             logits, features = answers(np.stack([pair[1] for pair in pairs]))
             lessons.logits[number, chosen] = logits
@@ -100,13 +103,18 @@ def _own_rules(network: keras.Model) -> Preprocessing:
 
 
 def _view_in_sizes(
-    files: PhotoFiles, sizes: Sequence[Preprocessing], number: int, seed: int, row: Row
+    files: PhotoFiles,
+    sizes: Sequence[Preprocessing],
+    number: int,
+    seed: int,
+    row: Row,
+    box: Box | None,
 ) -> list[Pixels]:
     """One view of a photo, small and large."""
     with listed(files.path(row.path), row.sha256) as data:
-        image = decode(data, sizes[-1])
+        image = decoded(data, sizes[-1], box)
         own_seed = int(row.sha256[:12], 16) ^ seed
-        return [view(image, rules, number, own_seed) for rules in sizes]
+        return [view(image, rules, number, own_seed, box) for rules in sizes]
 
 
 def _compiled(network: keras.Model) -> Callable[[Pixels], Any]:

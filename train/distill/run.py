@@ -27,6 +27,7 @@ from device.commit import commit
 from device.contract.preprocess import Preprocessing
 from device.files import replacing, write_text
 from device.workstation.training import (
+    CUTS,
     DATA,
     EVENTS,
     LABELS,
@@ -123,7 +124,9 @@ class _Distillation:
         fold_temperature(teacher, 1 / metrics.calibration.temperature)
         photos = read_photos(DataRecord.read(training / DATA), training)
         rows, small = photos.rows[Part.TRAIN], config.preprocessing
-        lessons = take_lessons(teacher, photos.files, rows, small, config.views, config.seed)
+        lessons = take_lessons(
+            teacher, photos.files, rows, small, config.views, config.seed, photos.cuts
+        )
         some = lessons.pixels[0, :: max(1, len(rows) // SHRINK_PHOTOS)]
         alpha = metrics.config.architecture.alpha
         shrunk = shrink(teacher, alpha, config.architecture, some)
@@ -296,7 +299,7 @@ def _evaluate(
 
 def _write(out: Path, training: Path, distillation: _Distillation, metrics: PupilMetrics) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name in (SPLIT, EVENTS, DATA, LABELS):
+    for name in (SPLIT, EVENTS, CUTS, DATA, LABELS):
         shutil.copyfile(training / name, out / name)
     Rules(distillation.config.preprocessing).write(out / PREPROCESSING)
     metrics.write(out / METRICS)

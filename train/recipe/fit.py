@@ -16,8 +16,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from device.commit import commit
-from device.contract.photos import decode
 from device.workstation.training import (
+    CUTS,
     DATA,
     EVENTS,
     LABELS,
@@ -37,7 +37,7 @@ from device.workstation.training import (
 )
 from train.artifacts import save_network
 from train.curate.features import Backbone, backbone_features
-from train.data.augment import views_digest
+from train.data.augment import decoded, view, views_digest
 from train.data.listed import listed
 from train.data.split import Row
 from train.network.backbone import between, build, classifier, load_weights
@@ -131,7 +131,7 @@ class _Training:
         photos = read_photos(record, out)
         convolutions = load_weights(weights, config.architecture)
         network = classifier(build(config.architecture, convolutions), len(photos.labels))
-        exchange = read_exchange(photos, config.preprocessing)
+        exchange = Exchange() if photos.cuts else read_exchange(photos, config.preprocessing)
         return cls(config, out, record.data, photos, convolutions, network, exchange, watch)
 
     @property
@@ -147,7 +147,7 @@ class _Training:
         """A key for everything that the cached views of the photos depend on."""
         rules = self.config.preprocessing
         # Events and places, too: they decide which photos exchange their backgrounds.
-        split = [(self.out / name).read_bytes() for name in (SPLIT, EVENTS)]
+        split = [(self.out / name).read_bytes() for name in (SPLIT, EVENTS, CUTS)]
         inputs = _digest(weights_sha256(self.convolutions), split, rules.sha256())
         return _digest(inputs, code_digest(VIEWS_CODE), views_digest(rules))
 
@@ -201,7 +201,7 @@ def _digest(*parts: object) -> str:
 def _activations(training: _Training, views_key: str) -> tuple[Views, Activations]:
     """The frozen part's output for each view of the training part, and for the validation part."""
     config, network, photos = training.config, training.network, training.photos
-    compute = partial(_photo_activations, exchange=training.exchange)
+    compute = partial(_photo_activations, training)
     # Not epochs and learning rate, which do not change activations: a longer run reuses them.
     key = _digest(views_key, config.architecture, config.cut, config.seed)
     stem = Frozen(keras.Model(network.input, network.get_layer(config.cut).output))
@@ -213,7 +213,7 @@ def _activations(training: _Training, views_key: str) -> tuple[Views, Activation
         shown = f"{numbers.start + 1}" + (f" to {numbers.stop}" if len(numbers) > 1 else "")
         return cached(
             path(part, numbers),
-            [partial(compute, stem, photos.path(r), config, numbers, r) for r in photos.rows[part]],
+            [partial(compute, stem, numbers, row) for row in photos.rows[part]],
             (len(numbers), *stem.output_shape),
             f"{part} photos, view {shown}",
         )
@@ -225,15 +225,16 @@ def _activations(training: _Training, views_key: str) -> tuple[Views, Activation
     return views, activations(Part.VAL, range(1))[:, 0]
 
 
-def _photo_activations(
-    stem: Frozen, path: Path, config: TrainConfig, numbers: range, row: Row, exchange: Exchange
-) -> Activations:
+def _photo_activations(training: _Training, stem: Frozen, numbers: range, row: Row) -> Activations:
     """float16 (views, ...): the frozen part's output for some views of a photo."""
-    rules = config.preprocessing
-    seed = int(row.sha256[:12], 16) ^ config.seed
-    with listed(path, row.sha256) as data:
-        image = decode(data, rules)
-    return np.stack([stem(exchange.view(image, row, rules, number, seed)) for number in numbers])
+    rules, box = training.config.preprocessing, training.photos.cuts.get(row.path)
+    seed = int(row.sha256[:12], 16) ^ training.config.seed
+    with listed(training.photos.path(row), row.sha256) as data:
+        image = decoded(data, rules, box)
+    if box is not None:
+        return np.stack([stem(view(image, rules, number, seed, box)) for number in numbers])
+    show = training.exchange.view
+    return np.stack([stem(show(image, row, rules, number, seed)) for number in numbers])
 
 
 def _fit_head(training: _Training, train: Activations, val: Activations) -> None:
@@ -328,11 +329,13 @@ class _Pictures:
         return Backbone(config.architecture, self.training.convolutions, config.preprocessing)
 
     def features(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
-        files = self.training.photos.files
-        return backbone_features(rows, files, self.backbone, self.training.cache / "places")
+        photos, cache = self.training.photos, self.training.cache / "places"
+        return backbone_features(rows, photos.files, self.backbone, cache, photos.cuts)
 
     def views(self, rows: Sequence[Row]) -> HeldViews | None:
         training, cache = self.training, self.training.cache / "place_views"
+        if training.photos.cuts:
+            return None
         return place_views(training.photos, rows, self.backbone, cache, training.config.seed)
 
 

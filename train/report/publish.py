@@ -9,7 +9,8 @@ from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
-from device.workstation.training import DATA, REPORT, SPLIT, DataRecord, Metrics, Part
+from device.workstation.cuts import read_cuts
+from device.workstation.training import CUTS, DATA, REPORT, SPLIT, DataRecord, Metrics, Part
 from train.data.listed import loader
 from train.data.split import Row, part, read_csv
 from train.errors import DataError
@@ -29,14 +30,15 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
         metrics: as `metrics.json` holds them.
 
     Raises:
-        RecordError: if `data.json` is missing or damaged.
+        RecordError: if `data.json` or the list of cuts is missing or damaged.
         DataError: if the split, or every test photo, cannot be read.
     """
     rows = read_csv(out / SPLIT)
     files = DataRecord.read(out / DATA).files
     size_px = network.inputs[0].shape[1]
     rules = Preprocessing(height_px=size_px, width_px=size_px)
-    load = loader(files, {row.path: row.sha256 for row in rows}, rules)
+    digests = {row.path: row.sha256 for row in rows}
+    load = loader(files, digests, rules, read_cuts(out / CUTS))
     candidates = list(_candidates(rows, metrics.labels, load))
     if not candidates:
         raise DataError(f"{files.folder}: the test photos cannot be read; run `make data` again")

@@ -128,7 +128,7 @@ def begun(trained: Build, where: Path) -> Build:
     """A build with its split and cached activations, not yet fine-tuned."""
     build = Build(where)
     build.train.mkdir()
-    for name in ("split.csv", "events.csv", "data.json"):
+    for name in ("split.csv", "events.csv", "cuts.csv", "data.json"):
         shutil.copyfile(trained.train / name, build.train / name)
     keep = shutil.ignore_patterns("*.state.npz")
     shutil.copytree(trained.folder / "cache", where / "cache", ignore=keep)

@@ -28,12 +28,13 @@ given = dict(zip(arguments, arguments[1:]))
 out = Path(given.get("--out", "."))
 trained = ["labels.txt", "preprocess.json", "metrics.json", "report.html"]
 made = {{
-    ("train", "data"): ["data.json", "events.csv", "split.csv"],
+    ("train", "data"): ["data.json", "events.csv", "cuts.csv", "split.csv"],
     ("train", "audit"): ["audit.html", "audit.json"],
     ("train", "weights"): [],
     ("train", "fit"): [*trained, "timings.json"],
     ("train", "distill"): [
-        "split.csv", "events.csv", "data.json", *trained, "timings.json", "model.keras",
+        *("split.csv", "events.csv", "cuts.csv", "data.json"),
+        *(*trained, "timings.json", "model.keras"),
     ],
     ("convert", "export"): [
         "model_float32.tflite", "equalization.npz", "calibration.json", "model_int8.tflite",
@@ -62,9 +63,8 @@ if command == ("train", "fit"):
     contents = {{"model.keras": " ".join(arguments), **contents}}
 for name, content in list(contents.items())[:cut]:
     path = out / name
-    keeps = command[1] != "distill" and name in (
-        "split.csv", "events.csv", "data.json", "model.keras"
-    )
+    kept = ("split.csv", "events.csv", "cuts.csv", "data.json", "model.keras")
+    keeps = command[1] != "distill" and name in kept
     if not keeps or not path.exists() or path.read_text() != content:
         path.write_text(content)
 if cut is not None:

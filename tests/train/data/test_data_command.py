@@ -12,15 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from device.contract.look.rules import Region
+from device.workstation.cuts import read_cuts
 from device.workstation.events.listed import read_occasions
 from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, DataRecord
 from tests.support.cli import only_error
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
+from tests.support.visited_places import frame
 from tests.train.data.test_dataset import RULES, image, jpeg, two_classes, write
 from train.__main__ import main
 from train.data import dataset as photos
 from train.data import record as data_record
+from train.data.cutting import NO_PLACE, Cutting
+from train.data.region import AUTO, decide
 from train.data.split import assign, read_csv
 
 
@@ -37,7 +42,8 @@ def test_the_command_writes_split_and_record(
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
     rows = read_csv(out / SPLIT)
     assert rows == assign(photos.scan(folder, RULES))
-    assert DataRecord.read(out / DATA) == data_record.describe(folder, rows)
+    sight = decide(AUTO, Cutting({}, dict.fromkeys((r.path for r in rows), NO_PLACE)), rows)
+    assert DataRecord.read(out / DATA) == data_record.describe(folder, rows, sight=sight)
     assert "left out: fern/empty.jpg: the file is empty" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
         CUTS,
@@ -47,6 +53,36 @@ def test_the_command_writes_split_and_record(
     ]
     occasions = read_occasions(out / EVENTS)
     assert {path: each.event for path, each in occasions.items()} == {r.path: r.group for r in rows}
+
+
+def fixed_cameras(folder: Path) -> str:
+    """Photos of two classes at two places; gives the list of their events."""
+    lines = ["path,event,place"]
+    for place, label in enumerate(("robin", "wren")):
+        for number in range(16):
+            path = f"{label}/{number}.png"
+            write(folder / path, encoded(frame(place, number).image))
+            lines.append(f"{path},{label}{number // 2},gate{place}")
+    return "\n".join(lines)
+
+
+def test_photos_of_fixed_cameras_are_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "build"
+    events = write(tmp_path / "events.csv", fixed_cameras(folder).encode())
+    command = ["data", "--data", str(folder), "--out", str(out), "--events", str(events)]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "cut to what stands before their background, as most of them can be: 32 of 32" in said
+    data = DataRecord.read(out / DATA).data
+    assert data.region == Region.CHANGE and data.region_note in said
+    assert sum(sum(parts.values()) for parts in data.cut.values()) == 32
+    assert len(read_cuts(out / CUTS)) == 32
+    assert main([*command, "--region", "whole"]) == 0
+    assert "seen whole, as REGION=whole asks" in capsys.readouterr().out
+    assert read_cuts(out / CUTS) == {}
+    assert DataRecord.read(out / DATA).data.region == Region.WHOLE
 
 
 def empty(folder: Path) -> None:

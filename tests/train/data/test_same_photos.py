@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from train.distill import lessons
 from train.errors import DataError
 from train.recipe import fit
 from train.recipe.config import TrainConfig
+from train.recipe.photos import Photos
 from train.recipe.places import Exchange
 
 SCANNED, OTHER = (encoded(picture(label, 1)) for label in range(2))
@@ -44,14 +46,17 @@ def frozen(pixels: Any) -> Any:
     return np.zeros(1, np.float16)
 
 
+def training_in(folder: Path) -> Any:
+    photos = Photos(PhotoFiles(folder), LABELS, {}, {})
+    return SimpleNamespace(config=TrainConfig(), photos=photos, exchange=Exchange())
+
+
 READERS: dict[str, Read] = {
     "a view for training": lambda folder: fit._photo_activations(
+        training_in(folder),
         frozen,  # type: ignore[arg-type]
-        folder / NAME,
-        TrainConfig(),
         range(2),
         ROW,
-        Exchange(),
     ),
     "test and validation": lambda folder: load_listed(folder / NAME, ROW.sha256, RULES),
     "features for the audit": lambda folder: features._activations(
@@ -59,7 +64,7 @@ READERS: dict[str, Read] = {
         partial(load_listed, folder / NAME, ROW.sha256, RULES),
     ),
     "a lesson for the small network": lambda folder: lessons._view_in_sizes(
-        PhotoFiles(folder), (RULES,), 1, 0, ROW
+        PhotoFiles(folder), (RULES,), 1, 0, ROW, None
     ),
     "calibration, verification, golden outputs": converted("pixels"),
     "a sample frame": converted("content"),

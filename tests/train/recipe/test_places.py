@@ -16,8 +16,8 @@ from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
 from device.workstation.photo_files import PhotoFiles
+from device.workstation.training import CUTS, SPLIT, Part
 from device.workstation.training import EVENTS as EVENTS_FILE
-from device.workstation.training import SPLIT, Part
 from tests.support.pictures import encoded
 from tests.support.visited_places import frame
 from train.data.augment import view
@@ -253,11 +253,11 @@ def test_ctrl_c_does_not_wait_for_all_photos_of_a_place(
     assert len(read) < 2 * MAX_FRAMES + 100
 
 
-@pytest.mark.parametrize("name", [SPLIT, EVENTS_FILE])
-def test_views_are_computed_again_when_the_split_or_the_places_change(
+@pytest.mark.parametrize("name", [SPLIT, EVENTS_FILE, CUTS])
+def test_views_are_computed_again_when_split_places_or_boxes_change(
     tmp_path: Path, name: str
 ) -> None:
-    for each in (SPLIT, EVENTS_FILE):
+    for each in (SPLIT, EVENTS_FILE, CUTS):
         (tmp_path / each).write_text("before")
     training: Any = SimpleNamespace(config=TrainConfig(), out=tmp_path, convolutions=[])
     before = fit._Training.views_key(training)

@@ -1,0 +1,51 @@
+"""Promises of `REGION=`: what is seen, and one line that says why and of how many photos."""
+
+import re
+
+import pytest
+
+from device.contract.look.rules import Region
+from train.data.cutting import NO_PLACE, NOTHING, Cutting
+from train.data.region import decide
+from train.data.split import Row
+
+ROWS = [Row(f"{i}.jpg", "robin", "train" if i < 6 else "test", "", str(i), "") for i in range(9)]
+BOX = (0, 0, 10, 10)
+
+
+def cutting(cut: int, why: str = NOTHING) -> Cutting:
+    paths = [row.path for row in ROWS]
+    return Cutting(dict.fromkeys(paths[:cut], BOX), dict.fromkeys(paths[cut:], why))
+
+
+@pytest.mark.parametrize(("cut", "region"), [(9, "change"), (4, "change"), (3, "whole")])
+def test_photos_are_cut_if_most_training_photos_can_be(cut: int, region: str) -> None:
+    sight = decide("auto", cutting(cut), ROWS)
+    assert sight.region == region
+    assert len(sight.boxes) == (cut if region == Region.CHANGE else 0)
+
+
+def test_the_user_has_the_last_word() -> None:
+    assert decide("whole", cutting(9), ROWS).boxes == {}
+    assert len(decide("change", cutting(1), ROWS).boxes) == 1
+    assert decide("change", cutting(0), ROWS).region == Region.CHANGE
+
+
+def test_one_line_says_what_is_seen_and_why() -> None:
+    notes = {
+        ("auto", 8): "as most of them can be: 8 of 9 photos; whole stay 1 in which nothing",
+        ("auto", 2): "seen whole: .* in only 2 of 6 training photos .7 in which nothing",
+        ("change", 1): "as REGION=change asks: 1 of 9 photos; whole stay 8 in which nothing",
+        ("whole", 9): "seen whole, as REGION=whole asks",
+    }
+    for (asked, cut), pattern in notes.items():
+        note = decide(asked, cutting(cut), ROWS).note
+        assert "\n" not in note
+        assert re.search(pattern, note), note
+    assert "no place of a fixed camera" in decide("auto", cutting(0, NO_PLACE), ROWS).note
+
+
+def test_cut_photos_are_counted_by_class_and_part() -> None:
+    counts = {"train": 6, "val": 0, "test": 2}
+    assert decide("auto", cutting(8), ROWS).cut(ROWS) == {"robin": counts}
+    assert decide("whole", cutting(8), ROWS).cut(ROWS)["robin"] == dict.fromkeys(counts, 0)

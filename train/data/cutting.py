@@ -1,0 +1,203 @@
+"""Where photos of fixed cameras are cut: around what stands before the background of their place.
+
+The background comes from other photos of the place, by the code that looks at a device's frames.
+The same photos give the same boxes, in whatever order they are.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+from rich.console import Console
+from rich.progress import Progress
+
+from device.contract.arrays import Box
+from device.contract.look import box, place
+from device.contract.look.cells import Cells, Grid
+from device.contract.look.change import Background
+from device.contract.look.rules import LookRules, Seen
+from device.contract.photos import decode_frame
+from device.errors import PhotoError
+from device.workstation.photo_files import PhotoFiles
+from device.workstation.training import LEFT_OUT
+from train.data.listed import listed
+from train.data.split import Row
+
+MIN_FRAMES = 8
+MIN_EVENTS = 4
+"""With fewer photos, or photos of fewer events, a place is too little known to cut its photos."""
+MAX_FRAMES = 48
+"""A background is the median of at most this many photos, as evenly from all events as possible."""
+MOST_UPSET = 0.5
+"""If the whole picture has changed in more than this share of a place's photos with any change, its
+camera was moved."""
+
+NO_PLACE = "of no known place"
+FEW = f"of places with fewer than {MIN_FRAMES} photos of one size or {MIN_EVENTS} events"
+SIZE = "of another size than most of their place"
+TOO_LARGE = "too large for a camera's frame"
+MOVED = "of places whose camera seems to have moved"
+UPSET = "in which the whole picture has changed"
+NOTHING = "in which nothing stands out"
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """What was found in photos."""
+
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+    """By path, around the largest subject, in pixels of `decode_frame`'s picture."""
+    whole: Mapping[str, str] = field(default_factory=dict)
+    """By path, why a photo is not cut."""
+
+
+_Found = Mapping[str, Box | str]
+"""By path, the box, or why there is none."""
+
+
+def find_cuts(files: PhotoFiles, rows: Iterable[Row], rules: LookRules) -> Cutting:
+    """Look for subjects in the photos of all places; photos of no place are not even read.
+
+    Args:
+        files: finds the photos.
+        rows: of the split, in any order; photos that are left out stay out.
+        rules: of looking.
+
+    Raises:
+        DataError: if a photo is missing or has changed since it was scanned.
+    """
+    places: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.part != LEFT_OUT:
+            places[row.place].append(row)
+    found: dict[str, Box | str] = {row.path: NO_PLACE for row in places.pop("", ())}
+    known = [each for each in places.values() if _is_known(each)]
+    found |= {row.path: FEW for each in places.values() if not _is_known(each) for row in each}
+    for one in _looked_at([_Place(files, rules, each) for each in known]):
+        found |= one
+    in_order = sorted(found.items())
+    return Cutting(
+        {path: each for path, each in in_order if not isinstance(each, str)},
+        {path: why for path, why in in_order if isinstance(why, str)},
+    )
+
+
+def _is_known(rows: Sequence[Row]) -> bool:
+    return len(rows) >= MIN_FRAMES and len({row.group for row in rows}) >= MIN_EVENTS
+
+
+def spread(rows: Iterable[Row]) -> list[Row]:
+    """Photos in an order in which each event comes once before any comes a second time."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for row in sorted(rows, key=lambda row: (row.sha256, row.path)):
+        numbered.append((seen[row.group], row))
+        seen[row.group] += 1
+    return [row for _, row in sorted(numbered, key=lambda pair: pair[0])]
+
+
+def lessons(rows: Sequence[Row]) -> dict[str, tuple[Row, ...]]:
+    """The photos that teach the background for each event: those of other events."""
+    usual = spread(rows)[:MAX_FRAMES]
+    inside = {row.group for row in usual}
+    chosen = dict.fromkeys((row.group for row in rows), tuple(usual))
+    for event in inside:
+        chosen[event] = tuple(spread(row for row in rows if row.group != event)[:MAX_FRAMES])
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """What a look needs of a photo."""
+
+    grid: Grid
+    cells: Cells
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a place."""
+
+    grid: Grid | None
+    """Of most photos; None if none can be read as a camera's frame."""
+    backgrounds: Mapping[str, Background | None]
+    """By event, made of the other events; None if too few of their photos are of one size."""
+    pictures: Mapping[str, _Picture | None]
+    """By path, of the photos that taught; each is read once."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The photos of one place."""
+
+    files: PhotoFiles
+    rules: LookRules
+    rows: Sequence[Row]
+
+    def found(self, pool: ThreadPoolExecutor, advance: Callable[[], None]) -> _Found:
+        """What is in each photo. The pictures of all of them are never in memory at a time."""
+        known, found = self._learned(pool), dict[str, Box | str]()
+        # A task for each photo: Ctrl-C waits for the photo that is read, not for its place.
+        looked = pool.map(partial(self._look, known), self.rows)
+        for row, each in zip(self.rows, looked, strict=True):
+            found[row.path] = each
+            advance()
+        upset = sum(each == UPSET for each in found.values())
+        cut = sum(not isinstance(each, str) for each in found.values())
+        return dict.fromkeys(found, MOVED) if upset > MOST_UPSET * (upset + cut) else found
+
+    def _learned(self, pool: ThreadPoolExecutor) -> _Known:
+        chosen = lessons(self.rows)
+        taught = list({row.path: row for each in chosen.values() for row in each}.values())
+        read = pool.map(self._read, taught)
+        pictures = {row.path: picture for row, picture in zip(taught, read, strict=True)}
+        grids = Counter(picture.grid for picture in pictures.values() if picture)
+        grid = max(grids, key=lambda g: (grids[g], g.width_px, g.height_px), default=None)
+        sets = list(set(chosen.values()))
+        made = dict(zip(sets, pool.map(partial(_background, pictures, grid), sets), strict=True))
+        return _Known(grid, {event: made[each] for event, each in chosen.items()}, pictures)
+
+    def _read(self, row: Row) -> _Picture | None:
+        with listed(self.files.path(row.path), row.sha256) as data:
+            try:
+                frame = decode_frame(data)
+            except PhotoError:
+                return None
+        grid = Grid.of(frame.shape[1], frame.shape[0], self.rules)
+        return _Picture(grid, grid.cells(frame))
+
+    def _look(self, known: _Known, row: Row) -> Box | str:
+        picture = known.pictures[row.path] if row.path in known.pictures else self._read(row)
+        background = known.backgrounds[row.group]
+        if picture is None:
+            return TOO_LARGE
+        if picture.grid != known.grid:
+            return SIZE
+        if background is None:
+            return FEW
+        seen = place.look(picture.cells, background, self.rules)
+        if seen.seen == Seen.SOMETHING:
+            return box.square(seen.subjects[0], picture.grid, self.rules)
+        return NOTHING if seen.seen == Seen.NOTHING else UPSET
+
+
+def _background(
+    pictures: Mapping[str, _Picture | None], grid: Grid | None, rows: Sequence[Row]
+) -> Background | None:
+    taught = [pictures[row.path] for row in rows]
+    cells = [picture.cells for picture in taught if picture and picture.grid == grid]
+    return place.of_pictures(cells, visited=True) if len(cells) >= MIN_FRAMES else None
+
+
+def _looked_at(places: Sequence[_Place]) -> Iterator[_Found]:
+    """What was found at each place, with a progress bar if there is any."""
+    if not places:
+        return
+    console, total = Console(stderr=True), sum(len(each.rows) for each in places)
+    with Progress(console=console) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+        task = progress.add_task(f"{'looking for subjects':24}", total=total)
+        for each in places:
+            yield each.found(pool, lambda: progress.advance(task))

@@ -1,0 +1,71 @@
+"""What of pictures a network is trained to see: whole ones, or what stands before a background."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from device.contract.arrays import Box
+from device.contract.look.rules import Region
+from device.workstation.training import Part
+from device.workstation.wording import number
+from train.data.cutting import NO_PLACE, Cutting
+from train.data.split import Row
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the network sees of the photos."""
+
+    region: Region = Region.WHOLE
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+    """By path, where photos are cut; all others are seen whole."""
+    note: str = ""
+    """One line for people: what is seen, why, and of how many photos."""
+
+    def cut(self, rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+        """How many photos are cut, by class and part."""
+        counts = Counter((row.label, row.part) for row in rows if row.path in self.boxes)
+        labels = sorted({row.label for row in rows})
+        return {label: {part: counts[label, part] for part in Part} for label in labels}
+
+
+UNKNOWN = Sight()
+"""Before it is decided."""
+WHOLE = Sight(note="pictures are seen whole, as REGION=whole asks")
+
+
+def decide(asked: str, cutting: Cutting, rows: Sequence[Row]) -> Sight:
+    """What to train on, by what was found in the photos.
+
+    Args:
+        asked: auto, change or whole, as `REGION=` says.
+        cutting: of these photos.
+        rows: of the split.
+    """
+    if asked == Region.WHOLE:
+        return WHOLE
+    teaching = [row.path for row in rows if row.part == Part.TRAIN]
+    cut = sum(path in cutting.boxes for path in teaching)
+    if asked == Region.CHANGE or 2 * cut > len(teaching):
+        return Sight(Region.CHANGE, cutting.boxes, _cut(asked, cutting))
+    if set(cutting.whole.values()) == {NO_PLACE}:
+        return Sight(note="pictures are seen whole: no place of a fixed camera is known")
+    return Sight(
+        note=f"pictures are seen whole: something stands before a known background in only "
+        f"{cut:,} of {number(len(teaching), 'training photo')} ({_reasons(cutting)})"
+    )
+
+
+def _cut(asked: str, cutting: Cutting) -> str:
+    total = len(cutting.boxes) + len(cutting.whole)
+    why = "as REGION=change asks" if asked == Region.CHANGE else "as most of them can be"
+    seen = f"pictures are cut to what stands before their background, {why}"
+    whole = f"; whole stay {_reasons(cutting)}" if cutting.whole else ""
+    return f"{seen}: {len(cutting.boxes):,} of {number(total, 'photo')}{whole}"
+
+
+def _reasons(cutting: Cutting) -> str:
+    counts = Counter(cutting.whole.values()).most_common()
+    return ", ".join(f"{count:,} {why}" for why, count in counts)
