@@ -10,12 +10,16 @@ import io
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from PIL import Image
 
-VERSION = 1
+from device.contract.arrays import Box
+from device.contract.look.rules import Seen
+
+VERSION = 2
+"""Photos of version 1 are what the model saw. Since then they are whole frames."""
 _DESCRIPTION = 0x010E
 """Exif's ImageDescription: the record, as ASCII JSON."""
 _DEVICE, _SOFTWARE, _TIME = 0x0110, 0x0131, 0x0132
@@ -51,6 +55,14 @@ class Provenance:
     probability: float | None = None
     """Of a random photo: that a second of running time was drawn, 0..1; its weight is 1 divided by
     it. None for other photos, and if the record has no number in this range."""
+    box: Box | None = None
+    """What of the photo the model saw: left, upper, right, lower in its pixels. None if it was not
+    classified because nothing was there, and in photos that are what the model saw."""
+    seen: str | None = None
+    """What a look at the frame found, a value of `device.contract.look.rules.Seen`; None if the
+    camera was not looked at, and in older photos."""
+    changed_permille: int | None = None
+    """How much of the frame differed from the background, 0 to 1000; None likewise."""
 
     @property
     def is_random(self) -> bool:
@@ -87,14 +99,38 @@ def read(data: bytes) -> Provenance | None:
 def _checked(record: Mapping[str, Any]) -> Provenance | None:
     if not isinstance(record.get(_MARK), int):
         return None
-    numbers = ("top", "probability")
-    texts = {f.name: str(record.get(f.name, "")) for f in fields(Provenance)}
-    texts = {name: text for name, text in texts.items() if name not in numbers}
-    top = {str(name): float(score) for name, score in record.get("top", {}).items()}
-    return Provenance(top=top, probability=_share(record.get("probability")), **texts)
+    seen = record.get("seen")
+    return Provenance(
+        **{name: str(record.get(name, "")) for name in _TEXTS},
+        top={str(name): float(score) for name, score in record.get("top", {}).items()},
+        probability=_share(record.get("probability")),
+        box=_box(record.get("box")),
+        seen=seen if isinstance(seen, str) and seen in _SEEN else None,
+        changed_permille=_permille(record.get("changed_permille")),
+    )
+
+
+_SEEN = frozenset(seen.value for seen in Seen)
+_TEXTS = ("reason", "label", "time", "device", "model_sha256", "source")
 
 
 def _share(value: Any) -> float | None:
     """A number from 0 to 1; None for anything else, so that the rest of the record still counts."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 <= value <= 1 else None
+
+
+def _permille(value: Any) -> int | None:
+    return value if _is_count(value) and value <= 1000 else None
+
+
+def _box(value: Any) -> Box | None:
+    """Four whole numbers around something; None for anything else."""
+    if not isinstance(value, list) or len(value) != 4 or not all(map(_is_count, value)):
+        return None
+    left, upper, right, lower = value
+    return (left, upper, right, lower) if left < right and upper < lower else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -56,7 +56,9 @@ def _web(context: Context) -> Sink:
 def _collect(context: Context) -> Sink:
     from device.outputs.collect.sink import Collector
 
-    return Collector(context.config.output.collect, context.config.smoothing.threshold)
+    config = context.config
+    threshold, visits = config.smoothing.threshold, config.visits.enabled
+    return Collector(config.output.collect, threshold, visits=visits)
 
 
 def _visits(context: Context) -> Sink:

@@ -111,4 +111,10 @@ class RunningSinks:
 
 def _shared(config: Config) -> tuple[object, ...]:
     """The settings outside its own section that a sink may use."""
-    return config.smoothing.threshold, config.output.web, own_mask(config), mask_in_use(config)
+    return (
+        config.smoothing.threshold,
+        config.output.web,
+        config.visits,
+        own_mask(config),
+        mask_in_use(config),
+    )

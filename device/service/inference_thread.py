@@ -200,6 +200,7 @@ class InferenceThread:
             crop_box=result.crop_box,
             class_map=class_map,
             seen=result.outcome.seen if result.outcome else None,
+            changed_permille=result.outcome.changed_permille if result.outcome else 0,
             visit=visit,
             visit_changed=visit_changed,
         )

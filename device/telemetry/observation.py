@@ -12,7 +12,7 @@ UNKNOWN = "unknown"
 """The label while no class reaches the threshold."""
 NOTHING = "nothing"
 """The label while nothing is there, so that nothing is classified. A class may have the same name:
-`Observation.seen` tells them apart."""
+`Observation.says_nothing` tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,17 @@ class Observation:
     seen: Seen | None = None
     """What a look at the frame showed; None if frames are classified as they come. With SOMETHING
     `crop_box` is the box around it. The label follows a little later (`Presence`)."""
+    changed_permille: int = 0
+    """How much of the frame differs from the background, 0 to 1000; 0 if it was not looked at."""
     visit: Visit | None = None
     """The visit that goes on; with its last frame's end, the one that has just ended."""
     visit_changed: bool = False
     """Whether `visit` began or ended with this observation."""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the answer is that nothing is there; a class may be called `NOTHING`, too."""
+        return self.label == NOTHING and not self.top
 
     @property
     def must_arrive(self) -> bool:

@@ -1,39 +1,41 @@
 """The sink that saves frames worth learning from, into a folder of limited size.
 
-    PATH/<class>/...jpg                    labelled by a person; `make train DATA=` reads these
-    PATH/_review/<predicted>/...jpg        the model was unsure; not used until sorted
-    PATH/_review/<predicted>/...random.jpg of a moment drawn at random, whatever the model said
-
-Uncertainty sampling by the margin of the two best scores (Scheffer, Decomain and Wrobel 2001).
+PATH/<class>/...jpg                    labelled by a person; `make train DATA=` reads these
+PATH/_review/<predicted>/...jpg        the model was unsure; not used until sorted
+PATH/_review/<predicted>/...random.jpg of a moment drawn at random, whatever the model said
+PATH/_review/_other/...random.jpg      the same, while nothing was there
 """
 
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from device import clock
+from device.contract.look.rules import Seen
 from device.contract.names import MAX_NAME_BYTES, name_problem, settled
-from device.contract.provenance import LABELLED, RANDOM, REVIEW
+from device.contract.provenance import LABELLED, OTHER, RANDOM, REVIEW
 from device.errors import ClassNameError, OutputError
 from device.files import size_on_disk
 from device.outputs.collect import snapshot
 from device.outputs.collect.folder import RANDOM_END, write_whole
 from device.outputs.collect.moments import RandomMoments
 from device.outputs.collect.room import Room
+from device.outputs.collect.worth import Chosen, choose, why_save, why_save_visit
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
 from device.telemetry.status import Status
+from device.visits.visit import Visit
 
 PROBE_S = 10.0
 """How often a full disk is tried again."""
 MAX_REMEMBERED = 32
 SAME_PICTURE_DIFFERENCE = 4.0
 """Thumbnails whose grey values differ by less than this on average count as the same picture."""
-CHANGED, UNCERTAIN = "changed", "uncertain"
 
 
 class Collector:
@@ -46,6 +48,8 @@ class Collector:
         config: CollectConfig,
         threshold: float | None = None,
         moments: RandomMoments | None = None,
+        *,
+        visits: bool = True,
     ) -> None:
         """Prepare; no file is touched before the first picture.
 
@@ -53,8 +57,10 @@ class Collector:
             config: the section of the settings.
             threshold: from the smoothing settings; None for the model's own.
             moments: when random photos are taken; by default as the section says.
+            visits: whether visits are followed; then what is no visit yet is not saved.
         """
-        self._config, self._threshold = config, threshold
+        self._config, self._threshold, self._follows = config, threshold, visits
+        self._chosen: Chosen | None = None
         self._moments = moments or RandomMoments(config.random_per_day)
         self._folder = Path(config.path)
         self._lock = threading.Lock()
@@ -84,17 +90,22 @@ class Collector:
     def publish(self, observation: Observation) -> None:
         """Save the observation's picture if its moment was drawn, or if the model is unsure.
 
-        A frame is saved once: one of a random moment is not saved as a doubtful one, too.
+        A frame is saved once: one of a random moment is not saved as a doubtful one, too. Of a
+        visit some frames are chosen while it goes on, and saved when it has ended.
 
         Raises:
             OutputError: while nothing can be saved.
         """
         self._raise_problem()
         drawn = self._moments.takes(observation.monotonic_s)
+        if observation.ended_visit is not None:
+            self._save_visit(observation.ended_visit)
         if observation.picture is None:
             return
         if drawn:
-            self._save_unlabelled(observation, RANDOM)
+            self._save_unlabelled(observation, RANDOM, _predicted(observation))
+        elif self._is_of_visit(observation):
+            self._choose(observation)
         elif self._may_save_doubt:
             self._save_if_doubtful(observation)
 
@@ -139,7 +150,10 @@ class Collector:
         self._raise_problem()
 
     def close(self) -> None:
-        """Log what was removed. Photos need nothing: each is complete once it has its name."""
+        """Save what was chosen of a visit that goes on, and log what was removed."""
+        with suppress(OutputError):
+            if self._chosen is not None and not self._problem:
+                self._save_visit(self._chosen.visit)
         with self._lock:
             self._room.log_removed()
 
@@ -147,16 +161,46 @@ class Collector:
     def _may_save_doubt(self) -> bool:
         return time.monotonic() >= self._next_save_s
 
-    def _save_if_doubtful(self, observation: Observation) -> None:
-        threshold = observation.model.threshold if self._threshold is None else self._threshold
-        reason = why_save(observation, threshold, self._config)
-        if reason and not self._was_seen(_small(observation)):
-            self._save_unlabelled(observation, reason)
-            self._next_save_s = time.monotonic() + self._interval_s
+    def _is_of_visit(self, observation: Observation) -> bool:
+        """Whether a frame shows a visitor, or what may become one and is gone if it does not."""
+        something = self._follows and observation.seen is Seen.SOMETHING
+        return observation.visit is not None or something
 
-    def _save_unlabelled(self, observation: Observation, reason: str) -> None:
-        predicted = observation.model.labels[int(observation.scores.argmax())]
-        self._save(observation, reason, predicted, Path(REVIEW, folder_name(predicted)))
+    def _choose(self, observation: Observation) -> None:
+        if observation.visit is not None and observation.ended_visit is None:
+            threshold = self._threshold_of(observation)
+            self._chosen = choose(self._chosen, observation, threshold, self._config)
+
+    def _save_visit(self, visit: Visit) -> None:
+        """Save the best frame of a visit, and then the one of most doubt, within the rate."""
+        chosen = self._chosen
+        if chosen is None or chosen.visit.id != visit.id or chosen.best is None:
+            return
+        why = why_save_visit(visit, self._threshold_of(chosen.best), self._config)
+        named = visit.top[0][0] if visit.label == UNKNOWN and visit.top else visit.label
+        for observation, reason in chosen.photos(why):
+            # The second one ahead of the rate: the pause after both is as long as after each.
+            is_due = self._next_save_s <= time.monotonic() + self._interval_s
+            if is_due and not self._was_seen(_small(observation)):
+                self._save_unlabelled(observation, reason, named)
+                self._count_for_rate()
+        self._chosen = None
+
+    def _save_if_doubtful(self, observation: Observation) -> None:
+        reason = why_save(observation, self._threshold_of(observation), self._config)
+        if reason and not self._was_seen(_small(observation)):
+            self._save_unlabelled(observation, reason, _predicted(observation))
+            self._count_for_rate()
+
+    def _threshold_of(self, observation: Observation) -> float:
+        return observation.model.threshold if self._threshold is None else self._threshold
+
+    def _count_for_rate(self) -> None:
+        self._next_save_s = max(self._next_save_s, time.monotonic()) + self._interval_s
+
+    def _save_unlabelled(self, observation: Observation, reason: str, predicted: str) -> None:
+        folder = OTHER if observation.says_nothing else folder_name(predicted)
+        self._save(observation, reason, predicted, Path(REVIEW, folder))
         self._recent = [*self._recent, _small(observation)][-MAX_REMEMBERED:]
         self._moments.postpone()
 
@@ -213,29 +257,15 @@ class Collector:
             self._problem = f"{self._folder}: {error.strerror or error}; nothing is saved"
 
 
+def _predicted(observation: Observation) -> str:
+    """The class that the model names for this very frame; what is said, if it was not asked."""
+    if not observation.scores.any():
+        return observation.label
+    return observation.model.labels[int(observation.scores.argmax())]
+
+
 def _small(observation: Observation) -> npt.NDArray[np.float32]:
     return snapshot.thumbnail(snapshot.classified_part(observation))
-
-
-def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:
-    """Why a frame should be saved for review: changed, unknown, uncertain; empty if it should not.
-
-    Args:
-        observation: its own scores count, not the smoothed ones.
-        threshold: below it the label is "unknown".
-        config: its `margin` is the distance that counts as close.
-    """
-    if not observation.scores.any():
-        # Not classified: nothing is there.
-        return ""
-    if observation.changed and config.changes:
-        return CHANGED
-    if observation.label == UNKNOWN:
-        return UNKNOWN
-    scores = np.sort(observation.scores)
-    near_second = len(scores) > 1 and scores[-1] - scores[-2] < config.margin
-    near_threshold = abs(scores[-1] - threshold) < config.margin
-    return UNCERTAIN if near_second or near_threshold else ""
 
 
 def folder_name(predicted: str) -> str:

@@ -1,4 +1,4 @@
-"""A frame as a photo for retraining: the part that the model saw, with its origin in Exif."""
+"""A frame as a photo for retraining, with its origin, and what of it the model saw, in Exif."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ THUMBNAIL_PX = 16
 
 
 def classified_part(observation: Observation) -> Pixels:
-    """The part of the picture that the model saw, so that training learns from the same part."""
+    """The part of the picture that the model saw, or would have seen."""
     assert observation.picture is not None
     left, upper, right, lower = observation.crop_box
     return observation.picture[upper:lower, left:right]
@@ -38,7 +38,7 @@ def photo(
     quality: int,
     probability: float | None = None,
 ) -> bytes:
-    """A JPEG of what the model saw; its Exif says why it was saved.
+    """A JPEG of the whole frame; its Exif says why it was saved, and what of it the model saw.
 
     Args:
         observation: with its picture.
@@ -50,15 +50,18 @@ def photo(
     data = io.BytesIO()
     record = _provenance(observation, reason, label, probability)
     exif = record.exif(f"Fieldguide {__version__}")
-    Image.fromarray(classified_part(observation)).save(data, "JPEG", quality=quality, exif=exif)
+    assert observation.picture is not None
+    Image.fromarray(observation.picture).save(data, "JPEG", quality=quality, exif=exif)
     return data.getvalue()
 
 
 def _provenance(
     observation: Observation, reason: str, label: str, probability: float | None
 ) -> Provenance:
-    order = np.argsort(-observation.scores, kind="stable")[:5]
-    names = observation.model.labels
+    # All zeros: it was not classified.
+    was_classified = bool(observation.scores.any())
+    order = np.argsort(-observation.scores, kind="stable")[:5] if was_classified else ()
+    names, looked_at = observation.model.labels, observation.seen is not None
     return Provenance(
         reason=reason,
         label=label,
@@ -68,6 +71,9 @@ def _provenance(
         model_sha256=observation.model.sha256,
         source=observation.source,
         probability=probability,
+        box=observation.crop_box if was_classified else None,
+        seen=observation.seen.value if observation.seen else None,
+        changed_permille=observation.changed_permille if looked_at else None,
     )
 
 

@@ -44,6 +44,27 @@ def test_a_probability_that_is_none_costs_the_record_nothing_else(
     assert (record.reason, record.device, record.probability) == (RANDOM, "garden", probability)
 
 
+def test_a_photo_carries_what_of_it_the_model_saw_and_why() -> None:
+    looked = replace(RECORD, box=(10, 20, 110, 120), seen="something", changed_permille=83)
+    assert read(photo(looked.exif("test"))) == looked
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("box", "7"), ("box", "[1, 2, 3]"), ("box", "[1, 2, 1, 5]"), ("box", "[-1, 0, 5, 5]"),
+     ("box", "[0, 0, 1.5, 5]"), ("box", '{"0": 1}'), ("seen", '"elsewhere"'), ("seen", "[]"),
+     ("seen", "1"), ("changed_permille", "1001"), ("changed_permille", "-1"),
+     ("changed_permille", "true"), ("changed_permille", '"8"')],
+)  # fmt: skip
+def test_a_box_or_state_that_is_none_costs_the_record_nothing_else(name: str, written: str) -> None:
+    exif = Image.Exif()
+    plain = json.dumps({"fieldguide": 2, "reason": RANDOM, "device": "garden", "probability": 0.5})
+    exif[0x010E] = f'{plain[:-1]}, "{name}": {written}}}'
+    record = read(photo(exif.tobytes()))
+    assert record is not None and getattr(record, name) is None
+    assert (record.device, record.probability) == ("garden", 0.5)
+
+
 def test_a_record_of_before_there_were_random_photos_is_still_one() -> None:
     exif = Image.Exif()
     exif[0x010E] = json.dumps({"fieldguide": 1, "reason": "unknown"})

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from device.contract.look.rules import Seen
 from device.errors import OutputError
 from device.outputs.sink import Context, Sink
 from device.outputs.thread import SinkThread
@@ -18,7 +19,7 @@ from device.settings.sections import (
     SmoothingConfig,
 )
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
+from device.telemetry.observation import NOTHING, UNKNOWN, ModelInfo, Observation
 from device.telemetry.status import Status
 from tests.support.pictures import LABELS, picture
 from tests.support.timing import Patience
@@ -74,6 +75,14 @@ def sight(
         class_map=class_map,
     )
     return replace(observation, **more)
+
+
+def nothing(number: int, **more: Any) -> Observation:
+    """An observation of a camera that knows its background, and sees nothing else."""
+    none = np.zeros(len(LABELS), np.float32)
+    empty = {"scores": none, "smoothed": none, "score": 0.0, "top": (), "class_map": None}
+    said = {"label": NOTHING, "seen": Seen.NOTHING, "invoke_s": 0.0}
+    return replace(sight(number), **{**empty, **said, **more})
 
 
 class Surroundings:

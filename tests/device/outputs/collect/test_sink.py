@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from device.contract import provenance
+from device.contract.look.rules import Seen
 from device.contract.names import name_problem
 from device.errors import ClassNameError, OutputError
-from device.outputs.collect.sink import folder_name, why_save
+from device.outputs.collect.sink import folder_name
+from device.outputs.collect.worth import why_save
 from device.telemetry.observation import UNKNOWN
 from tests.device.outputs.collect.saving import CONFIG, MODEL, collector, observed, saved
 from tests.support.pictures import encoded, picture
@@ -86,12 +88,23 @@ def test_a_corrected_label_takes_the_place_of_the_first(tmp_path: Path) -> None:
     assert saved(tmp_path) == sorted([other, corrected])
 
 
-def test_the_photo_is_the_part_that_the_model_saw(tmp_path: Path) -> None:
-    name = collector(tmp_path).keep(observed(3), "red")
+def test_the_photo_is_the_whole_frame_and_tells_what_of_it_the_model_saw(tmp_path: Path) -> None:
+    looked = observed(3, seen=Seen.SOMETHING, changed_permille=83)
+    name = collector(tmp_path).keep(looked, "red")
     with Image.open(tmp_path / name) as image:
-        assert image.size == (48, 48)
-        difference = np.asarray(image, np.int32) - observed(3).picture[:, 8:56]  # type: ignore[index]
+        assert image.size == (64, 48)
+        difference = np.asarray(image, np.int32) - looked.picture  # type: ignore[operator]
     assert np.abs(difference).mean() < 8
+    record = provenance.read((tmp_path / name).read_bytes())
+    assert record is not None
+    assert (record.box, record.seen, record.changed_permille) == ((8, 0, 56, 48), "something", 83)
+
+
+def test_a_photo_of_a_camera_that_is_not_looked_at_says_so(tmp_path: Path) -> None:
+    name = collector(tmp_path).keep(observed(3), "red")
+    record = provenance.read((tmp_path / name).read_bytes())
+    assert record is not None
+    assert (record.box, record.seen, record.changed_permille) == ((8, 0, 56, 48), None, None)
 
 
 def test_a_photo_tells_where_it_comes_from_wherever_it_is_moved(tmp_path: Path) -> None:

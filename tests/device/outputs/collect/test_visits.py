@@ -1,0 +1,182 @@
+"""What is saved of a visit: its best frame, then the most doubtful one, and no forty photos."""
+
+import errno
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device.contract import provenance
+from device.contract.look.rules import Seen
+from device.errors import OutputError
+from device.outputs.collect.sink import Collector
+from device.telemetry.observation import NOTHING, UNKNOWN, Observation
+from device.visits.visit import Visit
+from tests.device.outputs.collect.saving import collector, observed, random_collector, saved
+from tests.support.pictures import LABELS
+
+START_S = 1_780_000_000.0
+SURE, UNSURE = (0.9, 0.06, 0.04), (0.5, 0.45, 0.05)
+
+
+def visit(
+    best: int,
+    *,
+    ended: bool = False,
+    label: str = "red",
+    top: Iterable[float] = SURE,
+    name: int = 1,
+) -> Visit:
+    return Visit(
+        id=f"20260528-202640-{name:06x}",
+        start_unix_s=START_S,
+        end_unix_s=START_S + 40 if ended else None,
+        label=label,
+        score=max(top),
+        top=tuple(zip(LABELS, top, strict=True)),
+        frames=40,
+        box=(8, 0, 56, 48),
+        best_unix_s=START_S + best,
+    )
+
+
+def there(number: int, best: int, scores: Iterable[float] = SURE, **more: Any) -> Observation:
+    """A frame of a visit whose best frame so far has another or the same number."""
+    said = {"visit": visit(best), "seen": Seen.SOMETHING, "changed_permille": 90, **more}
+    return observed(number, scores, **said)
+
+
+def nothing(number: int, **more: Any) -> Observation:
+    none = np.zeros(len(LABELS), np.float32)
+    return observed(number, none, label=NOTHING, score=0.0, seen=Seen.NOTHING, **more)
+
+
+def end(sink: Collector, *, best: int, **more: Any) -> None:
+    sink.publish(nothing(100, visit=visit(best, ended=True, **more), visit_changed=True))
+
+
+def numbers(folder: Path) -> list[str]:
+    """Which frames were saved, by their sources."""
+    records = [provenance.read((folder / name).read_bytes()) for name in saved(folder)]
+    return [record.source.partition("#")[2] for record in records if record]
+
+
+def test_one_visit_is_its_best_frame_and_its_most_doubtful_one(tmp_path: Path) -> None:
+    sink = collector(tmp_path)
+    for number in range(40):
+        scores = UNSURE if number == 30 else (0.5, 0.4, 0.1) if number == 35 else SURE
+        sink.publish(there(number, best=min(number, 20), scores=scores))
+    assert saved(tmp_path) == [], "what is best is known at the end"
+    end(sink, best=20)
+    assert numbers(tmp_path) == ["20", "30"]
+    first, second = saved(tmp_path)
+    assert first.startswith("_review/red/") and second.startswith("_review/red/")
+    record = provenance.read((tmp_path / first).read_bytes())
+    assert record is not None and record.reason == "changed" and record.seen == "something"
+    assert record.box == (8, 0, 56, 48) and record.changed_permille == 90
+    end(sink, best=20)
+    assert len(saved(tmp_path)) == 2
+
+
+def test_the_best_frame_comes_first_where_the_rate_allows_only_one(tmp_path: Path) -> None:
+    sink = collector(tmp_path, max_per_minute=1)
+    for number in range(5):
+        sink.publish(there(number, best=min(number, 3), scores=UNSURE))
+    sink._next_save_s = time.monotonic() + 30
+    end(sink, best=3)
+    assert numbers(tmp_path) == ["3"]
+    # What was saved ahead of the rate counts: about one and a half minutes.
+    assert sink._next_save_s > time.monotonic() + 80 and not sink.wants_pictures
+
+
+def test_a_visit_that_the_model_is_sure_of_is_saved_only_as_a_change(tmp_path: Path) -> None:
+    for folder, changes in ((tmp_path / "on", True), (tmp_path / "off", False)):
+        sink = collector(folder, changes=changes)
+        sink.publish(there(1, best=1))
+        end(sink, best=1)
+    assert numbers(tmp_path / "on") == ["1"] and not (tmp_path / "off").exists()
+
+
+def test_an_unknown_visitor_waits_below_the_class_that_most_speaks_for(tmp_path: Path) -> None:
+    sink = collector(tmp_path, changes=False)
+    sink.publish(there(1, best=1, scores=(0.4, 0.5, 0.1), label=UNKNOWN))
+    end(sink, best=1, label=UNKNOWN, top=(0.5, 0.4, 0.1))
+    (name,) = saved(tmp_path)
+    record = provenance.read((tmp_path / name).read_bytes())
+    assert name.startswith("_review/red/") and record is not None
+    assert (record.reason, record.label) == ("unknown", "red")
+    assert max(record.top, key=lambda label: record.top[label]) == "green", "of this very picture"
+
+
+def test_a_flicker_that_became_no_visit_is_not_saved(tmp_path: Path) -> None:
+    sink = collector(tmp_path)
+    for number in range(3):
+        sink.publish(observed(number, UNSURE, seen=Seen.SOMETHING, changed=True))
+    sink.publish(nothing(4, changed=True))
+    assert saved(tmp_path) == []
+
+
+def test_where_visits_are_not_followed_doubtful_frames_are_saved_as_ever(tmp_path: Path) -> None:
+    followed = collector(tmp_path)
+    sink = Collector(followed._config, visits=False)
+    sink.publish(observed(1, UNSURE, seen=Seen.SOMETHING))
+    assert numbers(tmp_path) == ["1"]
+
+
+@pytest.mark.parametrize("seen", [Seen.NOTHING, Seen.LIGHT, Seen.MOVED])
+def test_frames_that_were_not_classified_are_not_saved(tmp_path: Path, seen: Seen) -> None:
+    sink = collector(tmp_path)
+    none = np.zeros(len(LABELS), np.float32)
+    for label in (NOTHING, UNKNOWN, "red"):
+        sink.publish(observed(1, none, label=label, seen=seen, changed=True))
+    assert saved(tmp_path) == []
+
+
+def test_a_random_moment_is_saved_although_nothing_was_there(tmp_path: Path) -> None:
+    random_collector(tmp_path).publish(nothing(1, changed_permille=2))
+    (name,) = saved(tmp_path)
+    assert name.startswith("_review/_other/") and name.endswith("-random.jpg")
+    record = provenance.read((tmp_path / name).read_bytes())
+    assert record is not None and record.is_random
+    assert (record.label, record.top, record.box) == ("nothing", {}, None)
+    assert (record.seen, record.changed_permille) == ("nothing", 2)
+
+
+def test_a_random_moment_in_a_visit_is_saved_at_once_and_once(tmp_path: Path) -> None:
+    sink = random_collector(tmp_path)
+    sink.publish(there(1, best=1))
+    assert numbers(tmp_path) == ["1"]
+    end(sink, best=1)
+    assert numbers(tmp_path).count("1") == 1
+
+
+def test_what_was_chosen_of_a_visit_is_saved_when_the_service_ends(tmp_path: Path) -> None:
+    sink = collector(tmp_path)
+    for number in range(3):
+        sink.publish(there(number, best=1))
+    sink.close()
+    assert numbers(tmp_path) == ["1"]
+
+
+def test_a_visit_that_ended_while_the_disk_was_full_is_saved_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = collector(tmp_path)
+    sink.publish(there(1, best=1))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OutputError, match="No space left"):
+            end(sink, best=1)
+    sink._next_probe_s = float("-inf")
+    sink.tick(None)  # type: ignore[arg-type]
+    # It is offered again.
+    end(sink, best=1)
+    assert numbers(tmp_path) == ["1"]
