@@ -41,6 +41,9 @@ function make(tag, text = "", className = "") {
 const unturned = (name) => name.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
 const isolated = (name) => make("bdi", unturned(name));
 
+// In words: a class, "unknown", or that nothing is there.
+const inWords = (said) => (said.nothing ? "nothing there" : unturned(said.label));
+
 // Screen readers speak whatever is set, so only set what has changed.
 function say(element, ...parts) {
   const text = parts.map((part) => part.textContent ?? part).join("");

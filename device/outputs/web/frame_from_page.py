@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from device.contract.arrays import Pixels
+from device.contract.look.rules import Seen
 from device.telemetry.observation import ModelInfo, Observation
 
 MAX_SIDE_PX = 1280
@@ -77,6 +78,8 @@ def _observation(state: Mapping[str, Any], pixels: Pixels) -> Observation:
         latency_s=0.0,
         picture=pixels,
         crop_box=box,
+        seen=None if state["seen"] is None else Seen(state["seen"]),
+        changed_permille=int(_number(state["changed_permille"], 1000)),
     )
 
 

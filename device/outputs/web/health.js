@@ -97,8 +97,9 @@ function fact([name, value, note, bad]) {
 
 function showChanges(changes) {
   const rows = changes.map((change) => {
-    const row = make("li", "", change.label === UNKNOWN ? "unknown" : "");
-    row.append(make("b", unturned(change.label)), make("span", percent(change.score)), make("span", ago(change.age_s)));
+    const row = make("li", "", change.label === UNKNOWN || change.nothing ? "unknown" : "");
+    const score = change.nothing ? "" : percent(change.score);
+    row.append(make("b", inWords(change)), make("span", score), make("span", ago(change.age_s)));
     return row;
   });
   get("changes").replaceChildren(...rows);
@@ -110,13 +111,15 @@ function showSpark(samples) {
   if (threshold !== null) parts.push(rule(100 - threshold * 100, "rule threshold"));
   recent.slice(1).forEach((sample, i) => {
     const [from, to] = [recent[i], sample];
-    if (from[0] - to[0] > 5) return;
-    parts.push(line(from, to, to[1] === UNKNOWN ? "line unknown" : "line"));
+    if (from[0] - to[0] > 5 || from[3] !== to[3]) return;
+    parts.push(line(from, to, to[3] ? "line nothing" : to[1] === UNKNOWN ? "line unknown" : "line"));
   });
   get("spark").replaceChildren(...parts);
   say(get("scale"), threshold === null ? "score, 0 to 100%" : `dashed: threshold, ${percent(threshold)}`);
-  const scores = recent.map(([, , score]) => score);
-  const words = scores.length ? `Scores from ${percent(Math.min(...scores))} to ${percent(Math.max(...scores))}` : "No scores yet";
+  const scores = recent.filter(([, , , nothing]) => !nothing).map(([, , score]) => score);
+  const range = scores.length ? [`Scores from ${percent(Math.min(...scores))} to ${percent(Math.max(...scores))}`] : [];
+  const empty = recent.length > scores.length ? [`nothing there ${percent(1 - scores.length / recent.length)} of the time`] : [];
+  const words = [...range, ...empty].join(", ") || "No scores yet";
   get("spark").setAttribute("aria-label", words);
 }
 

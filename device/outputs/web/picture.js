@@ -46,6 +46,20 @@ function draw() {
   }
   pen.drawImage(bitmap, 0, 0);
   if (isOn("map")) drawMap(pen, canvas);
+  if (seen.seen === "something") drawBox(pen, canvas);
+}
+
+const cropPixels = (canvas) => [0, 1, 2, 3].map((i) => seen.crop[i] * (i % 2 ? canvas.height : canvas.width));
+
+// Around what is there: bright on dark, so that it is seen on any picture.
+function drawBox(pen, canvas) {
+  const [left, upper, right, lower] = cropPixels(canvas), width = Math.max(2, canvas.width / 180);
+  for (const [colour, wide] of [["#10200f", 2 * width], ["#a5e39f", width]]) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = wide;
+    pen.setLineDash([]);
+    pen.strokeRect(left, upper, right - left, lower - upper);
+  }
 }
 
 const isOn = (id) => get(id).getAttribute("aria-pressed") === "true";
@@ -64,7 +78,7 @@ function drawMap(pen, canvas) {
     cells.data[4 * (y * shade.width + x) + 3] = 0.78 * (255 - value);
   }
   brush.putImageData(cells, 0, 0);
-  const [left, upper, right, lower] = [0, 1, 2, 3].map((i) => seen.crop[i] * (i % 2 ? canvas.height : canvas.width));
+  const [left, upper, right, lower] = cropPixels(canvas);
   pen.imageSmoothingEnabled = true;
   pen.imageSmoothingQuality = "high";
   pen.drawImage(shade, left, upper, right - left, lower - upper);
@@ -73,6 +87,7 @@ function drawMap(pen, canvas) {
   pen.fillRect(0, lower, canvas.width, canvas.height - lower);
   pen.fillRect(0, upper, left, lower - upper);
   pen.fillRect(right, upper, canvas.width - right, lower - upper);
+  if (seen.seen === "something") return;
   pen.lineWidth = Math.max(1, canvas.width / 500);
   pen.setLineDash([6, 6]);
   pen.strokeStyle = "rgb(255 255 255 / 0.7)";

@@ -1,12 +1,19 @@
 // What it sees.
 
+const PLACE = {
+  learning: "Learning the background: until it is known, the whole picture is classified.",
+  light: "Light changed: the answer is from before.",
+  moved: "Camera moved: the answer is from before.",
+};
+
 function showSight() {
-  const unknown = seen.label === UNKNOWN;
-  const label = get("label"), best = seen.top[0];
-  say(label, unturned(seen.label));
+  const unknown = seen.label === UNKNOWN || seen.nothing;
+  const label = get("label"), best = seen.top[0], words = inWords(seen);
+  say(label, words);
   label.classList.toggle("unknown", unknown);
-  say(get("why"), ...(unknown ? doubt(best) : [`${percent(seen.score)} sure`]));
-  get("picture").setAttribute("aria-label", `Live picture: ${unturned(seen.label)}, ${percent(seen.score)}`);
+  say(get("why"), ...(seen.nothing ? [] : unknown ? doubt(best) : [`${percent(seen.score)} sure`]));
+  say(get("place"), PLACE[seen.seen] ?? "");
+  get("picture").setAttribute("aria-label", `Live picture: ${words}${seen.nothing ? "" : `, ${percent(seen.score)}`}`);
   get("bars").classList.toggle("unsure", unknown);
   showBars();
 }
@@ -21,11 +28,16 @@ function showNothing() {
   say(get("label"), "nothing now");
   get("label").classList.add("unknown");
   say(get("why"), bitmap ? "This is the last picture." : "");
+  say(get("place"), "");
   get("bars").replaceChildren();
+  get("quiet").hidden = true;
 }
 
 function showBars() {
   const list = get("bars");
+  get("quiet").hidden = !seen.nothing;
+  // Without scores, what is below does not jump up and down.
+  list.style.minHeight = seen.top.length ? "" : list.style.minHeight || `${list.offsetHeight - get("quiet").offsetHeight}px`;
   while (list.children.length < seen.top.length) list.append(newBar());
   while (list.children.length > seen.top.length) list.lastChild.remove();
   seen.top.forEach(([name, score], i) => {

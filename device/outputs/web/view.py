@@ -19,7 +19,7 @@ from device.telemetry.board import explain
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import Status, rounded_rate
 
-MAX_KEPT_PIXELS = 1440 * 1440
+MAX_KEPT_PIXELS = 2048 * 1080
 """Size limit of what a viewer can save; larger pictures are halved until they fit."""
 STRIP_PX = 64
 JPEG_QUALITY = 80
@@ -35,7 +35,7 @@ class EncodedFrame:
     """One frame as sent to viewers; encoded once for all of them."""
 
     observation: Observation
-    """Its picture is the part of the frame that the model saw."""
+    """With what can be saved of it: the whole frame, made smaller if it is large."""
     body: bytes
     """multipart/form-data (RFC 7578): `state`, JSON; `picture`, JPEG."""
     content_type: str
@@ -58,20 +58,20 @@ def encode_frame(observation: Observation) -> EncodedFrame:
         for name, (kind, data) in parts.items()
     )
     body += f"--{boundary}--\r\n".encode()
-    return EncodedFrame(_classified(observation), body, f"multipart/form-data; boundary={boundary}")
+    return EncodedFrame(_kept(observation), body, f"multipart/form-data; boundary={boundary}")
 
 
-def _classified(observation: Observation) -> Observation:
-    """With only the part of the picture that can be saved: each viewer keeps one in memory."""
+def _kept(observation: Observation) -> Observation:
+    """With a picture of limited size: each viewer keeps one in memory."""
     assert observation.picture is not None
-    left, upper, right, lower = observation.crop_box
-    part = observation.picture[upper:lower, left:right]
     factor = 1
-    while part.size > 3 * MAX_KEPT_PIXELS * factor**2:
+    while observation.picture.size > 3 * MAX_KEPT_PIXELS * factor**2:
         factor *= 2
-    part = reduced(part, factor)
-    box = (0, 0, part.shape[1], part.shape[0])
-    return replace(observation, picture=part, crop_box=box, class_map=None)
+    whole = reduced(observation.picture, factor)
+    left, upper, right, lower = observation.crop_box
+    # Rounded outwards: what the model saw stays in it.
+    box = (left // factor, upper // factor, -(-right // factor), -(-lower // factor))
+    return replace(observation, picture=whole, crop_box=box, class_map=None)
 
 
 def jpeg(picture: Pixels) -> bytes:
@@ -110,6 +110,9 @@ def frame_record(observation: Observation) -> dict[str, Any]:
         "source": observation.source,
         "model_sha256": observation.model.sha256,
         "label": observation.label,
+        "nothing": observation.says_nothing,
+        "seen": observation.seen.value if observation.seen else None,
+        "changed_permille": observation.changed_permille,
         "score": round(observation.score, 4),
         "top": [[name, round(score, 4)] for name, score in observation.top],
         "invoke_ms": round(observation.invoke_s * 1e3, 2),
@@ -154,7 +157,7 @@ class History:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._changes: deque[Observation] = deque(maxlen=MAX_CHANGES)
-        self._samples: deque[tuple[float, str, float]] = deque(maxlen=MAX_SAMPLES)
+        self._samples: deque[tuple[float, str, float, bool]] = deque(maxlen=MAX_SAMPLES)
         self._next_s = float("-inf")
 
     def add(self, observation: Observation) -> None:
@@ -164,8 +167,8 @@ class History:
                 self._changes.append(replace(observation, picture=None, class_map=None))
             if observation.monotonic_s >= self._next_s:
                 self._next_s = observation.monotonic_s + SAMPLE_INTERVAL_S
-                sample = (observation.monotonic_s, observation.label, observation.score)
-                self._samples.append(sample)
+                said = (observation.label, observation.score, observation.says_nothing)
+                self._samples.append((observation.monotonic_s, *said))
 
     def record(self) -> dict[str, Any]:
         """Newest change first; with ages instead of times, because a board may have no clock."""
@@ -178,12 +181,13 @@ class History:
                     "age_s": round(now_s - change.monotonic_s, 1),
                     "label": change.label,
                     "score": round(change.score, 4),
+                    "nothing": change.says_nothing,
                 }
                 for change in reversed(changes)
             ],
             "samples": [
-                [round(now_s - moment_s, 1), label, round(score, 4)]
-                for moment_s, label, score in samples
+                [round(now_s - moment_s, 1), label, round(score, 4), nothing]
+                for moment_s, label, score, nothing in samples
             ],
         }
 

@@ -2,16 +2,18 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
+from device.contract.look.rules import Seen
 from device.outputs.web import sink as web
 from device.outputs.web import viewers
 from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
-from tests.support.device.observations import Surroundings, sight
+from tests.support.device.observations import Surroundings, nothing, sight
 from tests.support.device.serving import served
 from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
 from tests.support.peers.film import Browsers, Film, click, text
@@ -22,6 +24,7 @@ PIXEL = """
   const at = (x, y) => pen.getImageData(x * canvas.width, y * canvas.height, 1, 1).data;
   return [...at(arguments[0], arguments[1])];
 """
+BARS = "return [...document.querySelectorAll('#bars b')].map((b) => b.textContent)"
 CONTRAST = """
   const curve = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -67,8 +70,7 @@ def test_the_page_shows_what_is_seen_without_errors_overflow_or_pale_text(
         eventually(lambda: text(browser, "label") == "red")
         eventually(lambda: "Accuracy" in text(browser, "facts"))
         assert text(browser, "why") == "80% sure"
-        names = "return [...document.querySelectorAll('#bars b')].map((b) => b.textContent)"
-        assert browser.run(names) == ["red", "green", "blue"]
+        assert browser.run(BARS) == ["red", "green", "blue"]
         assert pixel(browser, 0.5, 0.5) != [0, 0, 0, 0]
         film.show(None)
         eventually(lambda: text(browser, "label") == "unknown")
@@ -96,6 +98,58 @@ def test_the_overlay_shades_what_does_not_speak_for_the_class(
         assert pixel(browser, 0.05, 0.2)[0] < 120
         click(browser, "map")
         eventually(lambda: pixel(browser, 0.75, 0.9)[0] > 190)
+
+
+def test_a_box_is_drawn_around_what_is_there_and_only_then(
+    browsers: Browsers, page: Web, film: Film
+) -> None:
+    plain = np.full((120, 160, 3), 100, np.uint8)
+    box: dict[str, Any] = {"picture": plain, "crop_box": (40, 30, 80, 90)}
+    edges = [(0.25, 0.5), (0.375, 0.25), (0.5, 0.5), (0.375, 0.75)]
+    film.scene = lambda number: sight(number, seen=Seen.SOMETHING, **box)
+    with browsers.visit(page) as browser:
+        eventually(lambda: all(pixel(browser, *at)[1] > 200 for at in edges))
+        assert abs(pixel(browser, 0.375, 0.5)[1] - 100) < 8, "what is in it stays as it is"
+        # The class map lies in the box; outside of it nothing was classified.
+        click(browser, "map")
+        eventually(lambda: pixel(browser, 0.9, 0.9)[1] < 50)
+        assert pixel(browser, *edges[0])[1] > 200
+        click(browser, "map")
+        film.scene = lambda number: nothing(number, **box)
+        eventually(lambda: not any(pixel(browser, *at)[1] > 200 for at in edges))
+        film.scene = lambda number: sight(number, **box)
+        eventually(lambda: text(browser, "label") == "red")
+        assert not any(pixel(browser, *at)[1] > 200 for at in edges), "it is not looked at"
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_what_the_camera_does_with_its_background_is_said_in_plain_words(
+    browsers: Browsers, page: Web, film: Film, size: tuple[int, int]
+) -> None:
+    with browsers.visit(page, size) as browser:
+        eventually(lambda: text(browser, "label") == "red")
+        film.scene = lambda number: nothing(number, changed=number % 10 == 0)
+        eventually(lambda: text(browser, "label") == "nothing there")
+        assert text(browser, "why") == "" and browser.run(BARS) == []
+        eventually(lambda: "nothing there" in text(browser, "changes"))
+        assert "%" not in browser.run("return get('changes').firstChild.textContent")
+        eventually(
+            lambda: "nothing there" in browser.run("return get('spark').ariaLabel"), within_s=8
+        )
+        for seen, words in (
+            (Seen.LEARNING, "Learning the background"),
+            (Seen.LIGHT, "Light changed"),
+            (Seen.MOVED, "Camera moved"),
+        ):
+            film.scene = partial(sight, seen=seen)
+            eventually(partial(_says_of_place, browser, words))
+            assert text(browser, "label") == "red"
+        assert browser.run(OVERFLOW) == 0 and browser.run(CONTRAST) == []
+        assert browser.problems() == []
+
+
+def _says_of_place(browser: Browser, words: str) -> bool:
+    return text(browser, "place").startswith(words)
 
 
 def test_the_frame_that_is_held_is_saved_under_the_chosen_class(

@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from device.contract import provenance
+from device.contract.look.rules import Seen
 from device.outputs.collect import snapshot
 from device.outputs.web import frame_from_page, view, viewers
 from device.outputs.web.sink import Web
 from tests.support.device.observations import MODEL, Surroundings, publish_until, sight
 from tests.support.peers.http_visitor import Visitor, parts, shown
+
+NOT_RESTORED = ("nothing", "invoke_ms", "latency_ms", "size_px", "map")
+"""What a page knows of a frame and need not send back."""
 
 
 def test_the_frame_that_was_shown_is_the_one_that_is_saved(
@@ -142,9 +146,9 @@ def test_what_a_page_cannot_have_is_no_frame(junk: Any) -> None:
     data = io.BytesIO()
     Image.new("RGB", (8, 8)).save(data, "JPEG")
     picture = base64.b64encode(data.getvalue()).decode()
-    state = view.frame_record(sight(0))
+    state = view.frame_record(sight(0, seen=Seen.SOMETHING))
     assert frame_from_page.restore(state, picture) is not None
-    for key in ("crop", "top", "time", "source", "model_sha256", "frame", "label", "score"):
+    for key in [key for key in state if key not in NOT_RESTORED]:
         changed = frame_from_page.restore({**state, key: junk}, picture)
         assert changed is None or snapshot.photo(changed, "labelled", "x", 90)
         assert (

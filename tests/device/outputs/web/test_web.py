@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from device.contract.accuracy import Accuracy, Estimate
+from device.contract.look.rules import Seen
 from device.outputs.http import places
 from device.outputs.web import sink as web
 from device.outputs.web import view, viewers
@@ -27,7 +28,13 @@ from device.outputs.web.sink import Web
 from device.outputs.web.viewers import MAX_VIEWERS
 from device.settings.sections import WebConfig
 from device.telemetry.observation import Observation
-from tests.support.device.observations import MODEL, Surroundings, publish_until, sight
+from tests.support.device.observations import (
+    MODEL,
+    Surroundings,
+    nothing,
+    publish_until,
+    sight,
+)
 from tests.support.device.serving import served
 from tests.support.peers.http_visitor import Visitor, parts, shown
 from tests.support.pictures import picture
@@ -149,15 +156,43 @@ def test_a_picture_is_made_smaller_strip_by_strip_as_it_is_in_one(
     np.testing.assert_array_equal(view.reduced(pixels, factor), whole)
 
 
-@pytest.mark.parametrize(("side", "kept"), [(1440, 1440), (2160, 1080), (2974, 744)])
-def test_a_viewer_holds_on_to_what_can_be_saved_and_no_more(side: int, kept: int) -> None:
-    frame = np.zeros((side, side + 1000, 3), np.uint8)
-    frame[:, 500 : side + 500] = 200
-    held = view.encode_frame(replace(sight(0), picture=frame, crop_box=(500, 0, side + 500, side)))
-    got = held.observation.picture
-    assert got is not None and got.shape == (kept, kept, 3) and got.min() == 200
-    assert got.base is None or got.base.size <= got.size, "no view of the whole frame"
-    assert held.observation.crop_box == (0, 0, kept, kept)
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [((640, 480), (640, 480)), ((1920, 1080), (1920, 1080)), ((4096, 2160), (2048, 1080))],
+)
+def test_a_viewer_holds_on_to_the_whole_frame_at_a_size_that_can_be_saved(
+    size: tuple[int, int], kept: tuple[int, int]
+) -> None:
+    width, height = size
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[100:301, 200:403] = 200
+    observation = replace(sight(0), picture=frame, crop_box=(200, 100, 403, 301))
+    held = view.encode_frame(observation).observation
+    assert held.picture is not None and held.picture.shape == (kept[1], kept[0], 3)
+    assert held.picture.base is None or held.picture.base.size <= held.picture.size, "no view"
+    left, upper, right, lower = held.crop_box
+    inside = held.picture[upper + 1 : lower - 1, left + 1 : right - 1]
+    assert inside.size and (inside == 200).all(), "the box is around the same thing"
+
+
+def test_nothing_there_is_an_answer_of_its_own_in_the_history(page: Web) -> None:
+    named = replace(MODEL, labels=("nothing", "green", "blue"))
+    page.publish(nothing(1, changed=True))
+    page.publish(sight(2, changed=True, model=named))
+    history = Visitor(page).health()["history"]
+    said = [(change["label"], change["nothing"]) for change in history["changes"]]
+    assert said == [("nothing", False), ("nothing", True)], "a class may have that name"
+    assert [sample[1:] for sample in history["samples"]] == [["nothing", 0.0, True]]
+
+
+def test_a_viewer_is_told_what_a_look_at_the_frame_found(
+    page: Web, crowd: ThreadPoolExecutor
+) -> None:
+    something = {"seen": Seen.SOMETHING, "crop_box": (40, 30, 80, 70), "changed_permille": 83}
+    state = shown(page, Visitor(page, 1), crowd, **something)
+    assert (state["seen"], state["changed_permille"], state["nothing"]) == ("something", 83, False)
+    assert state["crop"] == [0.25, 0.25, 0.5, 0.58333]
+    assert view.frame_record(sight(0))["seen"] is None, "it is not looked at"
 
 
 # --- history, health, access ------------------------------------------------------------------
