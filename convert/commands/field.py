@@ -5,7 +5,7 @@ from pathlib import Path
 
 from convert.commands.progress import bar, bars
 from convert.errors import GateError
-from convert.field import measure, photos
+from convert.field import looked, measure, photos
 from convert.field.answers import classify
 from convert.field.page import render
 from convert.field.record import FieldRecord, FieldVerdict
@@ -48,9 +48,10 @@ def measure_field(inputs: FieldInputs, *, show_progress: bool = False) -> FieldR
         trained = read_trained(inputs.training, bundle)
         ready = measure.sort_out(found, bundle, trained, inputs.event_s)
         ready.require_judges()
+        advance = bar(progress, "looking for subjects", len(found))
+        seen = looked.look(found, ready.judging, bundle, advance)
         advance = bar(progress, "classifying", len(ready.judging))
-        classify_file = Classifier.from_bundle(bundle).classify_file
-        said, damaged = classify(ready.judging, classify_file, advance)
+        said, damaged = classify(ready.judging, Classifier.from_bundle(bundle), seen, advance)
     ready = ready.without(damaged)
     ready.require_judges()
     setting = measure.Setting(

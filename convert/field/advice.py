@@ -1,9 +1,10 @@
 """What to do next, from what the figures show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from convert.field.moments import NO_DAY
 from convert.field.record import (
+    NOTHING_SEEN,
     Confusion,
     FieldVerdict,
     Figure,
@@ -38,6 +39,7 @@ def advise(
         *_odd_devices(figures.by_device),
         *_odd_days(figures.by_day),
         *_other_answers(photos),
+        *_missed(figures.confusions),
         *_confused(figures.confusions),
         *_unknown(figures.unknown, promised.unknown),
         *_named_other(figures.other_unknown),
@@ -100,7 +102,7 @@ def _worst(groups: Sequence[Group]) -> list[Group]:
 
 
 def _other_answers(photos: Sequence[JudgedPhoto]) -> Iterator[str]:
-    compared = [photo for photo in photos if photo.named]
+    compared = [p for p in photos if p.named and p.predicted != NOTHING_SEEN]
     same = sum(photo.named == photo.predicted for photo in compared)
     if len(compared) >= LEAST_COMPARED and same < LEAST_SAME_ANSWERS * len(compared):
         yield (
@@ -109,8 +111,21 @@ def _other_answers(photos: Sequence[JudgedPhoto]) -> Iterator[str]:
         )
 
 
+def _missed(confusions: Sequence[Confusion]) -> Iterator[str]:
+    for each in _often(each for each in confusions if each.predicted == NOTHING_SEEN):
+        yield (
+            f"{each.label} is not seen in {percent(each.share)} of its time "
+            f"({number(each.n, 'photo')}, {number(each.events, 'event')}): bring the camera "
+            "nearer, or look whether a mask or a region hides it."
+        )
+
+
+def _often(confusions: Iterable[Confusion]) -> list[Confusion]:
+    return [each for each in confusions if each.events >= LEAST_CONFUSED_EVENTS][:SHOWN]
+
+
 def _confused(confusions: Sequence[Confusion]) -> Iterator[str]:
-    often = [each for each in confusions if each.events >= LEAST_CONFUSED_EVENTS][:SHOWN]
+    often = _often(each for each in confusions if each.predicted != NOTHING_SEEN)
     for each in often:
         yield (
             f"{each.label} is taken for {each.predicted} in {percent(each.share)} of its time "

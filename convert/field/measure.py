@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from convert.errors import InputError
+from convert.field import looked
 from convert.field.advice import advise
-from convert.field.answers import judged
+from convert.field.answers import Said, judged
 from convert.field.figures import figures_of
 from convert.field.moments import NO_DAY
 from convert.field.photos import DAMAGED, FieldPhoto, left_out, missing_ones, reasons
@@ -13,7 +14,6 @@ from convert.field.record import FieldRecord, JudgedPhoto, Promise, days_of
 from convert.field.trained import Trained, doubts, occasions
 from convert.field.words import judge
 from device.contract.bundle import EDGETPU_MODEL, MODEL, Bundle
-from device.inference.classifier import Prediction
 from device.workstation.wording import number
 
 
@@ -77,19 +77,17 @@ class Setting:
     """A line for each kind of file in the folder that is no photo."""
 
 
-def field_record(
-    setting: Setting, ready: Sorted, predictions: Mapping[str, Prediction]
-) -> FieldRecord:
+def field_record(setting: Setting, ready: Sorted, answers: Mapping[str, Said]) -> FieldRecord:
     """Estimate all figures, and judge.
 
     Args:
         setting: what is judged.
         ready: the photos; at least one judges.
-        predictions: what the bundle says about those that judge, by path.
+        answers: what the bundle says about those that judge, by path.
     """
     bundle, models = setting.bundle, _models(setting.bundle)
     photos = tuple(
-        judged(photo, ready.events[photo.path], predictions[photo.path], models)
+        judged(photo, ready.events[photo.path], answers[photo.path], models)
         for photo in ready.judging
     )
     promised, figures = setting.promised, figures_of(photos)
@@ -107,11 +105,15 @@ def field_record(
         promised=promised,
         figures=figures,
         advice=advise(judgement, promised, figures, photos),
-        notes=(*ready.notes, *_clock(photos)),
+        notes=(*ready.notes, *_clock(photos), *_shown(answers, bundle)),
         left_out=left_out(ready.why),
         skipped=setting.skipped,
         photos=photos,
     )
+
+
+def _shown(answers: Mapping[str, Said], bundle: Bundle) -> list[str]:
+    return looked.note({path: said.sight for path, said in answers.items()}, bundle.region)
 
 
 def _clock(photos: Sequence[JudgedPhoto]) -> list[str]:

@@ -4,10 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.field.record import FieldRecord, FieldVerdict, JudgedPhoto, days_of
+from PIL import Image, ImageDraw
+
+from convert.field.record import (
+    NOTHING_SEEN,
+    FieldRecord,
+    FieldVerdict,
+    JudgedPhoto,
+    days_of,
+)
 from convert.field.words import percent
 from convert.report.pictures import picture
-from device.contract.photos import decode, pixels, read_photo
+from device.contract.arrays import Box
+from device.contract.photos import decode, decode_frame, pixels, read_photo
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER
 from device.errors import PhotoError
@@ -17,6 +26,7 @@ from device.workstation.wording import counted, photos_in_events
 TEMPLATE = "field.html.j2"
 PICTURE_PX = 256
 """Longest side of a picture on the page."""
+LINE_PX = 2
 MOST_PICTURES, MOST_OTHER_PICTURES = 36, 18
 """Of known classes, and of no class."""
 CONFUSIONS_SHOWN = 12
@@ -55,13 +65,14 @@ def render(record: FieldRecord, files: Mapping[str, Path]) -> str:
         heading=HEADINGS[record.verdict],
         promised=record.promised.interval,
         other=OTHER,
+        nothing_seen=NOTHING_SEEN,
         days=days_of(record.photos),
         devices=sorted({photo.device for photo in record.photos}),
         counted=counted,
         photos_in_events=photos_in_events,
         wrong_count=len(wrong),
-        wrong=[Wrong(photo, _src(files[photo.path])) for photo in known],
-        named=[Wrong(photo, _src(files[photo.path])) for photo in others],
+        wrong=[Wrong(photo, _src(files[photo.path], photo.box)) for photo in known],
+        named=[Wrong(photo, _src(files[photo.path], photo.box)) for photo in others],
         confusions_shown=CONFUSIONS_SHOWN,
         names_shown=NAMES_SHOWN,
     )
@@ -81,9 +92,15 @@ def shown_first(wrong: Sequence[JudgedPhoto], most: int) -> list[JudgedPhoto]:
     return [photo for _, photo in sorted(ranked, key=lambda pair: pair[0])][:most]
 
 
-def _src(path: Path) -> str:
+def _src(path: Path, box: Box | None) -> str:
+    """A picture of a photo, with a line around what the model was shown of it."""
     rules = Preprocessing(height_px=PICTURE_PX, width_px=PICTURE_PX, jpeg_decode_scale=1)
     try:
-        return picture(pixels(decode(read_photo(path), rules)), PICTURE_PX)
+        if box is None:
+            return picture(pixels(decode(read_photo(path), rules)), PICTURE_PX)
+        image = Image.fromarray(decode_frame(read_photo(path)))
     except PhotoError:
         return ""
+    line_px = max(image.size) * LINE_PX // PICTURE_PX + 1
+    ImageDraw.Draw(image).rectangle(box, outline="white", width=line_px)
+    return picture(pixels(image), PICTURE_PX)

@@ -6,9 +6,14 @@ from enum import StrEnum
 from typing import ClassVar
 
 from convert.field.moments import NO_DAY
+from device.contract.arrays import Box
+from device.contract.look.rules import Seen
 from device.contract.provenance import OTHER
 from device.workstation.conversion import Interval
 from device.workstation.records import Record
+
+NOTHING_SEEN = "nothing seen"
+"""The answer to a photo that shows nothing new before its background."""
 
 
 class FieldVerdict(StrEnum):
@@ -63,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Photos of one class that were taken for another."""
+    """Photos of one class that were taken for another, or in which nothing was seen."""
 
     label: str
     predicted: str
@@ -108,12 +113,16 @@ class JudgedPhoto:
     """`photos.LEAST_PROBABILITY` to 1."""
     label: str
     """The class it was sorted into, or `OTHER`."""
+    seen: Seen | None
+    """What a look at it shows; None if the camera is not looked at."""
+    box: Box | None
+    """What of it the model was shown, in its pixels; None for the centred crop."""
     predicted: str
-    """The most probable class."""
+    """The most probable class, or `NOTHING_SEEN`."""
     score: float
     """Its probability, 0..1."""
     unknown: bool
-    """Whether the device answers "unknown"."""
+    """Whether the device answers "unknown" or "nothing"."""
     named: str
     """What the device took it for when it saved it; empty if another model did."""
 
@@ -125,7 +134,8 @@ class JudgedPhoto:
     @property
     def right(self) -> bool:
         """Whether the most probable class is right; for `OTHER`, whether it is called unknown."""
-        return self.predicted == self.label if self.known else self.unknown
+        named = self.predicted == self.label and self.seen is not Seen.NOTHING
+        return named if self.known else self.unknown
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,7 @@ class LeftOut:
 class FieldRecord(Record):
     """`field.json`."""
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
     MADE_BY: ClassVar[str] = "make field"
 
     folder: str

@@ -22,6 +22,7 @@ UNKNOWN_CAMERA = f"of no camera known to stand still (by {LEAST_PICTURES} photos
 _SHOWN = {
     None: UNKNOWN_CAMERA,
     Seen.NOTHING: "show nothing new",
+    Seen.LEARNING: "taken while the device was learning its place",
     Seen.LIGHT: "have another light than the others of their camera",
     Seen.MOVED: "show another view than the others of their camera",
 }

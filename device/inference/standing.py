@@ -1,7 +1,8 @@
 """Photos of folders, cut as devices with their cameras would cut them.
 
 Cameras are told apart by what photos say of them, by their size and by their backgrounds. All that
-is kept of a photo meanwhile is a small picture of cells.
+is kept of a photo meanwhile is a small picture of cells. What a device noted in a photo that it
+saved goes before what is found here.
 """
 
 import math
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.contract import moments
+from device.contract import moments, provenance
 from device.contract.arrays import Box
 from device.contract.look import album, cameras
 from device.contract.look.cells import Cells, Grid
@@ -32,7 +33,8 @@ class Sight:
     """What a photo shows before the background of its camera, and where."""
 
     seen: Seen | None = None
-    """None: its camera is not known to stand still, or there are too few photos of it."""
+    """None: its camera is not known to stand still, or there are too few photos of it. LEARNING,
+    LIGHT and MOVED: the photo is classified whole."""
     box: Box | None = None
     """In pixels of what `decode_frame` gives; None: the photo is classified whole."""
 
@@ -49,6 +51,8 @@ class _Small:
     cells: Cells
     grid: Grid
     moment: Moment
+    known: Sight | None
+    """What the device saw that saved it; None if none did that looked."""
 
 
 def sights(
@@ -81,6 +85,8 @@ def _looked_at(paths: Sequence[Path], rules: LookRules, advance: Callable[[], No
         for members in cameras.of_one_camera([photo.cells for photo in photos], rules):
             for number, sight in _of_camera([photos[i] for i in members], grid, rules):
                 found[number] = sight
+        for photo in photos:
+            found[photo.number] = photo.known or found[photo.number]
     return found
 
 
@@ -130,4 +136,13 @@ def _read(number: int, path: Path, rules: LookRules) -> _Small | None:
     except PhotoError:
         return None
     grid = Grid.of(frame.shape[1], frame.shape[0], rules)
-    return _Small(number, grid.cells(frame), grid, moments.read(data))
+    return _Small(number, grid.cells(frame), grid, moments.read(data), known_of(data))
+
+
+def known_of(data: bytes) -> Sight | None:
+    """What a device saw that saved a photo; None if none did that looks before it classifies."""
+    record = provenance.read(data)
+    if record is None or record.seen is None:
+        return None
+    seen = Seen(record.seen)
+    return Sight(seen, record.box if seen is Seen.SOMETHING else None)

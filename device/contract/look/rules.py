@@ -108,7 +108,7 @@ class Region(enum.StrEnum):
     """The box around what differs from the background of the place, where one is known."""
 
 
-class Seen(enum.Enum):
+class Seen(enum.StrEnum):
     """What a look at one frame found."""
 
     LEARNING = "learning"

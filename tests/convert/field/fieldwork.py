@@ -83,6 +83,8 @@ def judged(
         event=event or f"{device} {number}",
         probability=probability,
         label=label,
+        seen=None,
+        box=None,
         predicted=label if right else "blue",
         score=0.9,
         unknown=unknown,

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device.contract.arrays import Pixels
+from device.contract.arrays import Box, Pixels
 from device.contract.look.cells import Grid
 from device.contract.look.rules import LookRules, Seen
 from device.contract.photos import decode_frame
+from device.contract.provenance import Provenance
 from device.inference import standing
 from device.inference.standing import WHOLE, Sight, in_events, sights
 from tests.support import visited_places
@@ -123,6 +124,28 @@ def test_of_two_thousand_photos_only_small_pictures_are_kept(
     assert not {sight.box for sight in looked(tmp_path).values()} & {None} and len(frames) == 12
     small = Grid.of(640, 480, RULES).cells(np.zeros((480, 640, 3), np.uint8))
     assert standing.MOST_AT_ONCE * small.nbytes < 90e6
+
+
+def test_what_a_device_noted_in_a_photo_goes_before_what_is_found_here(tmp_path: Path) -> None:
+    camera = Camera(1)
+    camera.visits(tmp_path, 12)
+    notes: dict[str, tuple[Seen | None, Box | None]] = {
+        "a.jpg": (Seen.SOMETHING, (1, 2, 30, 31)),
+        "b.jpg": (Seen.NOTHING, None),
+        # A check: classified although nothing was there.
+        "c.jpg": (Seen.NOTHING, (24, 0, 168, 144)),
+        "d.jpg": (Seen.LEARNING, (24, 0, 168, 144)),
+    }
+    for name, (seen, box) in notes.items():
+        record = Provenance("random", "", {}, "", "garden", "", "", None, box, seen)
+        visited_places.frame(1, 3).image.save(tmp_path / name, exif=record.exif("test"))
+    found = looked(tmp_path)
+    assert [found[name] for name in sorted(notes)] == [
+        Sight(Seen.SOMETHING, (1, 2, 30, 31)),
+        Sight(Seen.NOTHING),
+        Sight(Seen.NOTHING),
+        Sight(Seen.LEARNING),
+    ]
 
 
 def test_events_are_photos_shortly_after_one_another_and_end_after_a_while() -> None:
