@@ -32,6 +32,7 @@ from device.inference.classifier import Classifier
 from device.inference.runtime import CHOICES, find
 from device.inference.threads import Way
 from device.settings.address import safe
+from device.settings.sections import LOOK_AUTO
 from device.update import slots
 
 EXAMPLES = """examples:
@@ -270,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--look",
         choices=files.LOOKS,
-        default=files.AUTO,
+        default=LOOK_AUTO,
         help="cut photos of a folder to what differs from their place: auto (default) as the "
         "bundle was trained, change only with a bundle trained for it, whole never",
     )

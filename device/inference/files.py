@@ -13,9 +13,9 @@ from device.contract.look.rules import LookRules, Region, Seen
 from device.errors import PhotoError, UsageError
 from device.inference.classifier import Classifier, Prediction
 from device.inference.standing import WHOLE, Sight, sights
+from device.settings.sections import LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE
 
-AUTO, CHANGE, AS_WHOLE = "auto", "change", "whole"
-LOOKS = (AUTO, CHANGE, AS_WHOLE)
+LOOKS = (LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE)
 """Whether the photos of a folder are cut: as the bundle was trained, in any case, never."""
 SINGLE = "given one by one"
 UNKNOWN_CAMERA = f"of no camera known to stand still (by {LEAST_PICTURES} photos or more)"
@@ -91,11 +91,11 @@ def rules_of(bundle: Bundle, look: str) -> LookRules | None:
     Raises:
         UsageError: if photos must be cut, and the bundle was trained on whole ones.
     """
-    if look == CHANGE and bundle.region is not Region.CHANGE:
+    if look == LOOK_CHANGE and bundle.region is not Region.CHANGE:
         raise UsageError(
-            f"--look {CHANGE}: this bundle was trained on whole pictures; use --look {AUTO}"
+            f"--look {look}: this bundle was trained on whole pictures; use --look {LOOK_AUTO}"
         )
-    return bundle.look if bundle.region is Region.CHANGE and look != AS_WHOLE else None
+    return bundle.look if bundle.region is Region.CHANGE and look != LOOK_WHOLE else None
 
 
 def answers(

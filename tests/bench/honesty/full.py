@@ -11,6 +11,7 @@ from device import child
 from device.contract.bundle import load
 from device.inference import files
 from device.inference.classifier import Classifier
+from device.settings.sections import LOOK_AUTO
 from device.workstation.conversion import VERIFICATION, VerificationRecord
 from device.workstation.events.listed import read_occasions
 from device.workstation.training import EVENTS, LEFT_OUT
@@ -70,7 +71,7 @@ def _true(build: Path, folder: Path) -> tuple[float, int]:
     They are cut, or not, as `device classify` cuts them.
     """
     loaded = load(build / "bundle")
-    rules, classifier = files.rules_of(loaded, files.AUTO), Classifier.from_bundle(loaded)
+    rules, classifier = files.rules_of(loaded, LOOK_AUTO), Classifier.from_bundle(loaded)
     right = [
         answer.prediction.label == answer.path.parent.name
         for answer in files.answers([folder], classifier, rules)
