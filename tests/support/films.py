@@ -86,6 +86,8 @@ def shots(film: Film) -> Iterator[Shot]:
             picture, box = _with_visitor(picture, visit, at_s, film)
             boxes += [box] if box else []
         picture = disturb(picture, at_s, scene)
+        if film.disturbance == "nudge":
+            boxes = [_nudged(box, at_s, film) for box in boxes]
         noisy = picture + rng.normal(0, NOISE, picture.shape)
         yield Shot(round(1000 * at_s), noisy.clip(0, 255).astype(np.uint8), tuple(boxes))
 
@@ -229,14 +231,25 @@ def _exposure(picture: Picture, at_s: float, scene: _Set) -> Picture:
 
 def _nudge(picture: Picture, at_s: float, scene: _Set) -> Picture:
     """Somebody touches the camera every two minutes."""
-    count = int(at_s / 120)
+    x, y = _nudge_px(at_s, scene.film)
+    return np.roll(picture, (y, x), axis=(0, 1))
+
+
+def _nudge_px(at_s: float, film: Film) -> tuple[int, int]:
+    """How far the picture has moved to the right and down."""
+    if not (count := int(at_s / 120)):
+        return 0, 0
     rng = np.random.default_rng([count, 4])
-    shift = np.zeros(2) if not count else rng.uniform(2, 7, 2) * rng.choice([-1, 1], 2)
-    return _shifted(picture, *(shift * picture.shape[1] / 192))
+    x, y = rng.uniform(2, 7, 2) * rng.choice([-1, 1], 2) * film.size_px[0] / 192
+    return round(x), round(y)
 
 
-def _shifted(picture: Picture, x: float, y: float) -> Picture:
-    return np.roll(picture, (round(y), round(x)), axis=(0, 1))
+def _nudged(box: Box, at_s: float, film: Film) -> Box:
+    """Where a box is seen then; what is pushed out of the frame at one side is ignored."""
+    (x, y), (wide, high) = _nudge_px(at_s, film), film.size_px
+    left, right = (min(max(0, side + x), wide) for side in box[::2])
+    upper, lower = (min(max(0, side + y), high) for side in box[1::2])
+    return left, upper, right, lower
 
 
 def _lamp(picture: Picture, at_s: float, scene: _Set) -> Picture:

@@ -5,15 +5,19 @@ from collections.abc import Callable
 import numpy as np
 
 from device.contract.arrays import Pixels
-from device.contract.look import box, change, place
+from device.contract.look import box, change, light, place
 from device.contract.look.cells import FULL, Cells, Grid
-from device.contract.look.change import ONE, Background, Mask, Plane
+from device.contract.look.change import Background, Mask, Plane
+from device.contract.look.known import UPSET, Known
+from device.contract.look.light import ONE
 from device.contract.look.place import Look
 from device.contract.look.rules import LookRules, Outcome, Seen
 
 Allowed = Callable[[Grid], Mask]
 MOST_STEPS = 8
 """Frames that come rarely move a background by at most this much at once."""
+HURRY, HURRY_MS = 4, 15_000
+"""After a nudge, which is no whole number of cells, the background steps faster for a while."""
 LESSONS = 16
 """A background is learned from about so many pictures."""
 RECENT_STEP = 8
@@ -23,7 +27,7 @@ SPREAD_UP, SPREAD_DOWN = 72, 4
 STILL_PERCENT = 90
 STILL = 36
 """A cell stands still if its colours differ by less than this from those of the last seconds."""
-GAIN_KEPT = (ONE * 4 // 5, ONE * 5 // 4)
+GAIN_KEPT = (ONE * 2 // 5, ONE * 5 // 2)
 """Outside of this light the background takes on the light that there is."""
 
 
@@ -50,6 +54,8 @@ class Looker:
         self._lessons: list[Cells] = []
         self._next_lesson_ms = self._learned_from_ms = self._tick_ms = 0
         self._upset_ms: int | None = None
+        self._known = Known(rules)
+        self._hurried_until_ms = 0
 
     @property
     def background(self) -> Background | None:
@@ -80,7 +86,9 @@ class Looker:
         if self._background is None:
             return self._learn(picture, at_ms)
         found = place.look(picture, self._background, self._rules, self._allowed)
-        if found.seen in (Seen.LIGHT, Seen.MOVED):
+        if found.seen in UPSET:
+            found = self._as_known(found, picture, at_ms)
+        if found.seen in UPSET:
             return self._upset(found, picture, at_ms)
         self._upset_ms = None
         ticks = (at_ms - self._tick_ms) // self._rules.tick_ms
@@ -94,6 +102,7 @@ class Looker:
         is_first, self._grid = self._grid is None, grid
         self.look_only(self._allowed_in)
         if not is_first or known is None or known.spread.shape != grid.shape:
+            self._known = Known(self._rules)
             self._forget(at_ms)
         else:
             self._start_from(known, at_ms)
@@ -119,11 +128,27 @@ class Looker:
             self._lessons = []
         return Outcome(Seen.LEARNING)
 
+    def _as_known(self, found: Look, picture: Cells, at_ms: int) -> Look:
+        """Look again with what was known before, and as if the camera had been nudged."""
+        assert self._background is not None
+        fitting = self._known.fitting(picture, self._allowed)
+        if fitting is None:
+            fitting = self._known.nudged(picture, self._background, self._allowed)
+            if fitting is None:
+                return found
+            self._hurried_until_ms = at_ms + HURRY_MS
+        background, found = fitting
+        self._known.add(self._background)
+        self._start_from(background, at_ms)
+        return found
+
     def _upset(self, found: Look, picture: Cells, at_ms: int) -> Outcome:
         """The whole picture is another one; learn from the beginning if it stays so."""
         if self._upset_ms is None:
             self._upset_ms = at_ms
         elif at_ms - self._upset_ms >= self._rules.settle_ms:
+            if self._background is not None:
+                self._known.add(self._background)
             self._forget(at_ms)
             self._learn(picture, at_ms)
         return Outcome(found.seen, (), _permille(found.changed))
@@ -137,6 +162,8 @@ class Looker:
         """Bring everything that is known up to a new tick."""
         held = _around(found)
         steps = min(ticks, MOST_STEPS)
+        if self._tick_ms < self._hurried_until_ms:
+            steps *= HURRY
         stayed, self._changed = self._changed & found.changed, found.changed
         self._recent = _towards(self._recent, picture, RECENT_STEP * steps)
         # Not from the last frame on: the camera may have been off for hours.
@@ -145,7 +172,7 @@ class Looker:
         cells = self._stepped(known.cells, picture, found, ~held, steps)
         taken = self._belonging(known.cells, picture, found, held, ticks)
         if taken.any():
-            cells = np.where(taken, change.unlit(picture, found.of_light), cells)
+            cells = np.where(taken, light.unlit(picture, found.of_light), cells)
             self._age_ticks[taken] = 0
         # What was not here a tick ago is no subject that rests: rain, a leaf.
         spread = self._spread(known.spread, found.smoothed, ~(held & stayed))
@@ -156,7 +183,9 @@ class Looker:
         low, high = GAIN_KEPT
         if not found.subjects and not low <= int(found.of_light[1, 0, 0]) <= high:
             cells = found.expected
-        apart = (picture - found.expected).clip(-steps, steps)
+        # Of what is overexposed nobody knows how bright it is.
+        most = np.where(picture < light.OVEREXPOSED, steps, 0)
+        apart = (picture - found.expected).clip(-steps, most)
         return np.where(free, (cells + apart).clip(0, FULL), cells)
 
     def _spread(self, spread: Plane, smoothed: Plane, free: Mask) -> Plane:

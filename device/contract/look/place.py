@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device.contract.look import box, change
+from device.contract.look import box, change, light
 from device.contract.look.cells import Cells
-from device.contract.look.change import Background, Gains, Plane
+from device.contract.look.change import Background, Plane
+from device.contract.look.light import Gains
 from device.contract.look.rules import LookRules, Seen
 
 USUAL_OF_TEN = {True: 5, False: 9}
@@ -41,7 +42,7 @@ def of_pictures(pictures: Sequence[Cells], *, visited: bool) -> Background:
     """
     sums = [int(picture.sum(dtype=np.int64)) for picture in pictures]
     middle = pictures[sums.index(sorted(sums)[len(sums) // 2])]
-    first = _median([change.unlit(p, change.gains(p, middle)) for p in pictures])
+    first = _median([light.unlit(p, light.gains(p, middle)) for p in pictures])
     # Once more: the middle picture itself may show a visitor.
     even = [_evened(picture, first) for picture in pictures]
     cells = _median(even)
@@ -64,12 +65,15 @@ def look(
         rules: of looking.
         allowed: where subjects may be; anywhere if not given. Light and moves are told by all.
     """
-    of_light = change.gains(picture, background.cells)
-    expected = change.lit(background.cells, of_light)
+    of_light = light.gains(picture, background.cells)
+    expected = light.lit(background.cells, of_light)
     view = _compared(picture, expected, background, of_light, rules)
     if view.count >= rules.least_cells:
         # Perhaps only a shadow: most frames need not be looked at that closely.
-        expected = change.lit(expected, change.local_gains(picture, expected))
+        over = background.cells >= light.OVEREXPOSED
+        expected = light.lit(expected, light.local_gains(picture, expected, over))
+        # Overexposed where it was learned: it may be as bright as it likes now.
+        expected = np.where(over & (picture > expected), picture, expected)
         view = _compared(picture, expected, background, of_light, rules)
     seen, found = _judged(picture, background, view, rules, allowed)
     return Look(seen, found, view.changed, view.smoothed, of_light, expected)
@@ -116,9 +120,10 @@ def _judged(
 
 
 def _evened(picture: Cells, like: Cells) -> Cells:
-    of_light = change.gains(picture, like)
-    local = change.local_gains(picture, change.lit(like, of_light))
-    return change.unlit(change.unlit(picture, of_light), local)
+    of_light = light.gains(picture, like)
+    over = like >= light.OVEREXPOSED
+    local = light.local_gains(picture, light.lit(like, of_light), over)
+    return light.unlit(light.unlit(picture, of_light), local)
 
 
 def _median(pictures: Sequence[Cells]) -> Cells:

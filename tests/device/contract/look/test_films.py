@@ -64,8 +64,44 @@ def test_a_camera_that_is_moved_is_said_and_learns_from_the_beginning() -> None:
     assert at_s[MOVED_S + 15] is Seen.NOTHING
 
 
-def test_a_nudge_of_the_camera_is_no_subject() -> None:
-    assert not any(outcome.boxes for _, outcome in looked(Film(140, "nudge")))
+def test_day_and_infrared_need_not_be_learned_twice() -> None:
+    seen = [(shot.at_ms / 1000, outcome.seen) for shot, outcome in looked(Film(400, "infrared"))]
+    learning = {int(at_s) for at_s, kind in seen if kind is Seen.LEARNING}
+    assert max(learning) < 133 and {kind for at_s, kind in seen if at_s > 133} == {Seen.NOTHING}
+
+
+def test_a_visitor_who_comes_as_the_light_is_switched_is_boxed_at_once() -> None:
+    film = Film(260, "infrared", (Visit(238, 258, 0.3, seed=3),))
+    assert np.mean(np.array(overlaps(film, 240, 256)) >= 0.5) >= 0.9
+
+
+def test_a_nudge_of_the_camera_is_no_subject_and_nothing_to_learn() -> None:
+    seen = [(shot.at_ms, outcome.seen) for shot, outcome in looked(Film(260, "nudge"))]
+    assert {kind for at_ms, kind in seen if at_ms >= 10_500} == {Seen.NOTHING}
+
+
+def test_a_visitor_is_boxed_through_a_nudge() -> None:
+    film = Film(135, "nudge", (Visit(112, 135, 0.3, seed=3),))
+    assert np.mean(np.array(overlaps(film, 114, 133)) >= 0.5) >= 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_lamp_at_one_side_is_hardly_ever_a_box(seed: int) -> None:
+    frames = looked(Film(200, "lamp", seed=seed))
+    assert np.mean([bool(outcome.boxes) for _, outcome in frames]) <= 0.02
+
+
+def test_what_was_overexposed_while_it_was_learned_is_no_subject_in_less_light() -> None:
+    looker, film = Looker(RULES), list(shots(Film(30, seed=4)))
+    for shot in film:
+        gain = 1.7 if shot.at_ms < 15_000 else 1.0
+        bright = (shot.pixels * gain).clip(0, 255).astype(np.uint8)
+        assert not looker.see(bright, shot.at_ms).boxes
+
+
+def test_a_visitor_stays_boxed_while_shadows_of_clouds_drift_over_it() -> None:
+    film = Film(150, "clouds", (Visit(30, 150, 0.2, (0.7, 0.45), seed=5),), seed=5)
+    assert np.mean(np.array(overlaps(film, 32, 148)) >= 0.5) >= 0.9
 
 
 @pytest.mark.parametrize("height", [0.15, 0.25, 0.5])
