@@ -17,7 +17,7 @@ from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.outputs.web.sink import Web
 from device.settings import address
-from device.settings.sections import CollectConfig, WebConfig
+from device.settings.sections import CollectConfig, VisitsConfig, WebConfig
 from tests.support.builds.tiny_photos import photos_of, write
 from tests.support.cli import Call, Run
 from tests.support.device.observations import Surroundings
@@ -139,8 +139,10 @@ def surroundings() -> Surroundings:
 @pytest.fixture
 def page(surroundings: Surroundings, tmp_path: Path) -> Iterator[Web]:
     collect = CollectConfig(path=str(tmp_path / "collected"))
-    web = Web(surroundings.context(web=WebConfig(enabled=True, port=0), collect=collect))
-    with served(web, surroundings) as page:
+    visits = VisitsConfig(path=str(tmp_path / "visits"))
+    web = WebConfig(enabled=True, port=0)
+    context = surroundings.context(visits=visits, web=web, collect=collect)
+    with served(Web(context), surroundings) as page:
         yield page
 
 

@@ -20,6 +20,8 @@ import pytest
 from device.contract import provenance
 from device.outputs.mqtt import home_assistant
 from device.outputs.web import view
+from device.outputs.web.visits import SeenVisits
+from device.settings.sections import VisitsConfig
 from tests.support.device.observations import Surroundings, sight
 from tests.support.device.visits import visit
 from tests.support.pages import ASSIGNMENT, Command, Page, commands, pages, parse, tracked
@@ -377,6 +379,10 @@ def test_the_fields_of_json_lines_and_mqtt_are_those_of_the_page(
 def test_the_fields_of_health_are_those_of_the_page(surroundings: Surroundings) -> None:
     told = view.health(surroundings.status(), None)
     assert set(fields_of("Health over HTTP")) == set(told)
+
+
+def test_the_fields_of_the_page_s_visits_are_those_of_the_page() -> None:
+    assert fields_of("Visits over HTTP") == list(SeenVisits(VisitsConfig()).record())
 
 
 def test_the_fields_of_saved_photos_are_those_of_the_page() -> None:

@@ -9,7 +9,16 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 PAGE, SIGN_IN = "page.html", "sign_in.html"
 STYLE = "page.css"
-SCRIPTS = ("base.js", "picture.js", "sight.js", "saving.js", "mask.js", "health.js", "start.js")
+SCRIPTS = (
+    "base.js",
+    "picture.js",
+    "sight.js",
+    "saving.js",
+    "mask.js",
+    "visits.js",
+    "health.js",
+    "start.js",
+)
 """In this order they become one script, so each may use what the ones before it define."""
 CSRF, PROBLEM = b"{{csrf}}", b"{{problem}}"
 """What is filled in for each request."""
@@ -23,7 +32,7 @@ def page(name: str) -> tuple[bytes, str]:
     whole = whole.replace(b"{{style}}", (FOLDER / STYLE).read_bytes())
     whole = whole.replace(b"{{scripts}}", b"\n".join((FOLDER / s).read_bytes() for s in SCRIPTS))
     rules = [f"{kind} {_hashes(whole, tag)}" for kind, tag in _KINDS]
-    fixed = "default-src 'none'; connect-src 'self'; img-src blob: data:; form-action 'self'"
+    fixed = "default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; form-action 'self'"
     return whole, "; ".join([fixed, *rules, "base-uri 'none'"])
 
 

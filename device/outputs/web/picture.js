@@ -53,7 +53,7 @@ const cropPixels = (canvas) => [0, 1, 2, 3].map((i) => seen.crop[i] * (i % 2 ? c
 
 // Around what is there: bright on dark, so that it is seen on any picture.
 function drawBox(pen, canvas) {
-  const [left, upper, right, lower] = cropPixels(canvas), width = Math.max(2, canvas.width / 180);
+  const [left, upper, right, lower] = cropPixels(canvas), width = Math.max(2, canvas.width / 220);
   for (const [colour, wide] of [["#10200f", 2 * width], ["#a5e39f", width]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = wide;

@@ -25,6 +25,7 @@ from device.outputs.web import assets, frame_from_page, mask, view
 from device.outputs.web.mask import MaskError
 from device.outputs.web.view import History
 from device.outputs.web.viewers import MAX_VIEWERS, Viewers
+from device.outputs.web.visits import SeenVisits
 from device.settings.state import mask_in_use, own_mask
 from device.telemetry.observation import Observation
 from device.telemetry.status import Status
@@ -37,8 +38,6 @@ LINGER_S = 2.0
 """How long pictures stay available after a viewer's last request."""
 VIEWER_ID = re.compile(r"[0-9a-f]{16,64}")
 """A page's id, chosen at random."""
-METHODS = {"/live": "GET", "/health": "GET", "/save": "POST", "/mask": "GET", "/save-mask": "POST"}
-"""The page's other requests, and their methods."""
 SIGNED_IN = "signed-in"
 WRONG_TOKEN = "That token is wrong."
 NO_COOKIE = (
@@ -60,6 +59,15 @@ class Web(ServingSink):
         self._watched_until_s = self._next_picture_s = float("-inf")
         self._saving = False
         self._viewers = Viewers()
+        self._visits = SeenVisits(context.config.visits)
+        self._reads = {
+            "/live": self._live,
+            "/health": self._health,
+            "/visits": self._list_visits,
+            "/visit-picture": self._visit_picture,
+            "/mask": self._mask,
+        }
+        self._writes = {"/save": self._save, "/save-mask": self._save_mask}
 
     @property
     def wants_pictures(self) -> bool:
@@ -75,6 +83,7 @@ class Web(ServingSink):
     def publish(self, observation: Observation) -> None:
         """Remember a label change, and send the picture to waiting viewers."""
         self._history.add(observation)
+        self._visits.add(observation)
         if observation.picture is not None and self.wants_pictures:
             self._next_picture_s = time.monotonic() + PICTURE_INTERVAL_S
             self._server.call(partial(self._viewers.show, view.encode_frame(observation)))
@@ -101,21 +110,17 @@ class Web(ServingSink):
 
     async def _endpoint(self, request: Request) -> Response:
         """Answer the page's own requests."""
-        method = METHODS.get(request.path)
-        if method is None:
+        if (read := self._reads.get(request.path)) is not None:
+            is_read = request.method in ("GET", "HEAD")
+            return await read(request) if is_read else not_allowed("GET")
+        write = self._writes.get(request.path)
+        if write is None:
             return text(404, "There is no such page.")
-        if request.method.replace("HEAD", "GET") != method:
-            return not_allowed(method)
-        if request.path == "/live":
-            return await self._live(request)
-        if request.path == "/health":
-            return self._health(request)
-        if request.path == "/mask":
-            return await self._mask()
+        if request.method != "POST":
+            return not_allowed("POST")
         if not self._made_by_page(request):
             return text(403, "Only the device's own page may save anything; reload it.")
-        save = self._save if request.path == "/save" else self._save_mask
-        return await save(_json_object(request.body))
+        return await write(_json_object(request.body))
 
     def _front_page(self, request: Request, *, signed_in: bool) -> Response:
         """The page, the sign-in form, or the redirect after a sign-in."""
@@ -161,7 +166,7 @@ class Web(ServingSink):
         viewer.shot, viewer.seen_s = shot, time.monotonic()
         return Response(200, shot.body, shot.content_type)
 
-    def _health(self, request: Request) -> Response:
+    async def _health(self, request: Request) -> Response:
         # Keeps the viewer known: a page that shows a held frame sends no other request.
         self._viewers.find(request.query.get("viewer", ""))
         threshold = self._context.config.smoothing.threshold
@@ -169,7 +174,17 @@ class Web(ServingSink):
         # With the CSRF token: a page that was open during a restart has the old one.
         return _json({**record, "history": self._history.record(), "csrf": self._csrf})
 
-    async def _mask(self) -> Response:
+    async def _list_visits(self, request: Request) -> Response:
+        return _json(await asyncio.to_thread(self._visits.record))
+
+    async def _visit_picture(self, request: Request) -> Response:
+        visit_id = request.query.get("visit", "")
+        picture = await asyncio.to_thread(self._visits.picture, visit_id)
+        if picture is None:
+            return text(404, "There is no picture of this visit.")
+        return Response(200, picture, "image/jpeg")
+
+    async def _mask(self, request: Request) -> Response:
         """The mask that the camera uses."""
         try:
             picture = await asyncio.to_thread(mask.load, mask_in_use(self._context.config))

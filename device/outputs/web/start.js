@@ -2,3 +2,4 @@
 if (location.search) history.replaceState(null, "", location.pathname);
 watch();
 tend();
+followVisits();

@@ -17,6 +17,7 @@ from device.settings.sections import (
     Config,
     OutputConfig,
     SmoothingConfig,
+    VisitsConfig,
 )
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import NOTHING, UNKNOWN, ModelInfo, Observation
@@ -99,10 +100,16 @@ class Surroundings:
         self.cannot_keep = ""
         self._bundle, self._threshold = BundleConfig(path=bundle), threshold
 
-    def context(self, camera: CameraConfig | None = None, **sections: Any) -> Context:
+    def context(
+        self,
+        camera: CameraConfig | None = None,
+        visits: VisitsConfig | None = None,
+        **sections: Any,
+    ) -> Context:
         config = Config(
             bundle=self._bundle,
             camera=camera or CameraConfig(),
+            visits=visits or VisitsConfig(),
             output=OutputConfig(**sections),
             smoothing=SmoothingConfig(threshold=self._threshold),
         )
