@@ -16,6 +16,7 @@ from train.curate import review
 from train.data import dataset
 from train.data.cutting import Cutting, find_cuts
 from train.data.events.occasions import EventSettings
+from train.data.noted import with_noted
 from train.data.record import describe, table
 from train.data.region import AUTO, Sight, decide
 from train.data.split import Row, assign, to_csv
@@ -43,9 +44,11 @@ class SplitInputs:
         Raises:
             DataError: if a photo is missing or has changed since it was scanned.
         """
-        whole = self.region == Region.WHOLE
-        cutting = Cutting() if whole else find_cuts(PhotoFiles(self.photos), rows, LookRules())
-        return decide(self.region, cutting, rows)
+        if self.region == Region.WHOLE:
+            return decide(self.region, Cutting(), rows)
+        files = PhotoFiles(self.photos)
+        found = find_cuts(files, rows, LookRules())
+        return decide(self.region, with_noted(found, files, rows), rows)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from device.contract import provenance
+from device.contract.arrays import Box
 from device.contract.folders import photos_below
-from device.contract.photos import decode, read_photo
+from device.contract.photos import decode, decode_frame, read_photo
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER, REVIEW, Provenance
 from device.errors import PhotoError
@@ -130,7 +133,7 @@ def _item(folder: Path, name: str, reason: str, label: str = "") -> Item:
         return Item(name, "", None, str(error))
     record = provenance.read(data)
     try:
-        picture = _picture(data)
+        picture = _picture(data, record.box if record else None)
     except PhotoError as error:
         return Item(name, "", record, reason or str(error))
     item = Item(name, picture, record, f"left out: {reason}" if reason else "")
@@ -139,9 +142,13 @@ def _item(folder: Path, name: str, reason: str, label: str = "") -> Item:
     return item
 
 
-def _picture(data: bytes) -> str:
-    rules = Preprocessing(height_px=PICTURE_PX, width_px=PICTURE_PX, jpeg_decode_scale=1)
-    image = decode(data, rules)
+def _picture(data: bytes, box: Box | None) -> str:
+    """What the device's model saw of a photo; all of it if that is not known."""
+    if box is None:
+        rules = Preprocessing(height_px=PICTURE_PX, width_px=PICTURE_PX, jpeg_decode_scale=1)
+        image = decode(data, rules)
+    else:
+        image = Image.fromarray(decode_frame(data)).crop(box)
     image.thumbnail((PICTURE_PX, PICTURE_PX))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)

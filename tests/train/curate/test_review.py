@@ -1,5 +1,6 @@
 """Promises about photos that devices saved: seen first, only trained on, never a leak."""
 
+import base64
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,19 @@ def test_photos_of_devices_only_train_and_change_nothing_for_the_others(folder: 
     assert {row.part for row in after if "dev" in row.path} == {"train"}
     assert [row for row in after if "dev" not in row.path] == before
     assert len(after) == len(before) + 30
+
+
+def test_the_page_shows_what_the_model_saw_of_a_whole_frame(tmp_path: Path) -> None:
+    frame = Image.new("RGB", (320, 240), "green")
+    frame.paste("red", (100, 50, 160, 110))
+    seen = replace(RECORD, box=(100, 50, 160, 110), seen="something")
+    for name, record, size in (("a.jpg", seen, (60, 60)), ("b.jpg", RECORD, (176, 132))):
+        write(tmp_path / REVIEW / "moss" / name, frame, record)
+        item = review._item(tmp_path, f"{REVIEW}/moss/{name}", "")
+        shown = Image.open(io.BytesIO(base64.b64decode(item.picture.partition(",")[2])))
+        assert shown.size == size
+        is_red = np.asarray(shown)[..., 0].min() > 200
+        assert is_red == (record is seen)
 
 
 def test_a_renamed_and_resorted_photo_of_a_device_still_only_trains(folder: Path) -> None:
