@@ -29,10 +29,11 @@ from device.contract.runtimes import AUTO
 from device.errors import SourceError
 from device.inference import files, loop, selftest
 from device.inference.classifier import Classifier
+from device.inference.looking import Looking
 from device.inference.runtime import CHOICES, find
 from device.inference.threads import Way
 from device.settings.address import safe
-from device.settings.sections import LOOK_AUTO
+from device.settings.sections import LOOK_AUTO, CameraConfig
 from device.update import slots
 
 EXAMPLES = """examples:
@@ -75,16 +76,15 @@ def run(options: argparse.Namespace) -> int:
     classifier = _classifier(options, loaded)
     show_faults()
     source = open_source(options.source, loaded.preprocessing)
+    look = Looking().through(source, CameraConfig)
     failed = False
-    for result in loop.results(source, classifier, options.frames):
+    for result in loop.results(source, classifier, options.frames, look=look):
         record = {"frame": result.number, "source": result.frame.name, "time": time.time()}
-        if result.prediction is None:
+        if result.frame.picture is None:
             failed = True
             record["error"] = safe(result.frame.error)
         else:
-            record |= result.prediction.record()
-            record["invoke_ms"] = round(result.invoke_s * 1e3, 3)
-            record["overhead_ms"] = round(result.overhead_s * 1e3, 3)
+            record |= result.record()
         print(json.dumps(record), flush=True)
     return int(failed)
 

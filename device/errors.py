@@ -46,6 +46,14 @@ class BundleError(FieldguideError):
     """The bundle is not what its manifest says: the user builds or copies it again."""
 
 
+class BackgroundError(FieldguideError):
+    """A kept background is of no use: nobody need act, the camera learns its place again."""
+
+
+class MaskError(FieldguideError):
+    """A picture of allowed places cannot be used: the user draws or names another."""
+
+
 class RuntimeUnavailableError(FieldguideError):
     """No interpreter can run the model here: the user installs or chooses another runtime."""
 

@@ -18,9 +18,9 @@ from device.contract.bundle import Bundle
 from device.errors import SourceError
 from device.inference.classifier import Classifier
 from device.inference.loop import results
-from device.inference.threads import Way, Workload, camera_jpeg
+from device.inference.threads import FRAME_PX, Way, Workload, camera_jpeg, look_for
 from device.inference.trial import Trial
-from device.settings.sections import InferenceConfig
+from device.settings.sections import LOOK_AUTO, InferenceConfig
 
 WARM_UP_FRAMES = 5
 SYNTHETIC_FRAMES = 64
@@ -62,7 +62,7 @@ def best_way(bundle: Bundle, runtime: str, threads: int | None) -> Way:
     Raises:
         SelfTestError: if the model cannot run at all.
     """
-    workload = Workload(max_fps=math.inf)
+    workload = Workload(max_fps=math.inf, look=LOOK_AUTO)
     check = Trial().check(bundle, runtime, InferenceConfig(threads=threads or 0), workload)
     return Way(check.threads, check.ahead)
 
@@ -84,7 +84,8 @@ def measure(
     invokes, overheads = [], []
     source = Repeated(lambda: open_source(str(folder), bundle.preprocessing))
     started = time.perf_counter()
-    for result in results(source, classifier, frames + WARM_UP_FRAMES, ahead=way.ahead):
+    look, count = look_for(classifier, LOOK_AUTO, FRAME_PX), frames + WARM_UP_FRAMES
+    for result in results(source, classifier, count, ahead=way.ahead, look=look):
         if result.number == WARM_UP_FRAMES:
             started = time.perf_counter()
         if result.prediction is not None and result.number >= WARM_UP_FRAMES:

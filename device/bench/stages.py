@@ -10,14 +10,19 @@ import numpy.typing as npt
 from device.camera.frame import FrameSource
 from device.errors import SourceError
 from device.inference.classifier import Classifier
-from device.inference.loop import Result, results
+from device.inference.looking import no_look
+from device.inference.loop import results
+from device.inference.prepared import Result
 from device.inference.smoothing import Smoothed, step
-from device.inference.threads import Way
-from device.settings.sections import SmoothingConfig
+from device.inference.threads import FRAME_PX, Way, look_for
+from device.settings.sections import LOOK_AUTO, SmoothingConfig
 
 WARM_UP_FRAMES = 5
+LOOK = "look"
+"""The stage that only bundles have which were trained on boxes."""
 STAGES = {
     "decode": ("capture", "read the file, decode to RGB"),
+    LOOK: ("capture", "find what differs from the background"),
     "prepare": ("capture", "crop and resize"),
     "copy": ("inference", "into the input tensor"),
     "invoke": ("inference", "the model itself"),
@@ -53,17 +58,19 @@ def measure(
     Raises:
         SourceError: if the source gives no usable frame.
     """
-    times = np.array(
-        [*_timed(results(source, classifier, frames + WARM_UP_FRAMES, ahead=ahead))][
-            WARM_UP_FRAMES:
-        ]
-    )
+    look, count = look_for(classifier, LOOK_AUTO, FRAME_PX), frames + WARM_UP_FRAMES
+    loop = results(source, classifier, count, ahead=ahead, look=look)
+    times = np.array([*_timed(loop, looks=look is not no_look)][WARM_UP_FRAMES:])
     if not len(times):
         raise SourceError("not one photo could be used")
     p50, p95 = np.percentile(times, (50, 95), axis=0) * 1e6
     shares = times.mean(axis=0) / times.mean(axis=0).sum()
     rows = zip(STAGES.items(), p50, p95, shares, strict=True)
-    return [Stage(name, *about, *map(float, figures)) for (name, about), *figures in rows]
+    return [
+        Stage(name, *about, *map(float, figures))
+        for (name, about), *figures in rows
+        if name != LOOK or look is not no_look
+    ]
 
 
 def table(stages: list[Stage], way: Way) -> str:
@@ -84,18 +91,20 @@ def table(stages: list[Stage], way: Way) -> str:
     return "\n".join(lines)
 
 
-def _timed(loop: Iterator[Result]) -> Iterator[npt.NDArray[np.float64]]:
+def _timed(loop: Iterator[Result], *, looks: bool) -> Iterator[npt.NDArray[np.float64]]:
     state: Smoothed | None = None
     for result in loop:
         if result.prediction is None:
             continue
+        look_s = result.look_s if looks else 0.0
         started_s = time.perf_counter()
         state = _smooth(state, result)
         ended_s = time.perf_counter()
         yield np.array(
             [
                 result.frame.decode_s,
-                result.prepare_s,
+                look_s,
+                result.prepare_s - look_s,
                 result.copy_s,
                 result.invoke_s,
                 result.scores_s,

@@ -25,6 +25,9 @@ class Frame:
     lag_s: float = 0.0
     """How far behind the camera's stream it is; `captured_s` is set back by this much."""
 
+    film_s: float | None = None
+    """When it is shown, from the beginning of the film it is of; None for a camera and photos."""
+
     @property
     def size_px(self) -> tuple[int, int] | None:
         """Width and height of the picture."""

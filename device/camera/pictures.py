@@ -86,7 +86,13 @@ class Decoder:
     """Decodes a video's packets to frames; a corrupt packet costs only its own frame."""
 
     def __init__(
-        self, av: Any, context: Any, name: str, wants: Callable[[Choice], bool] = lambda _: True
+        self,
+        av: Any,
+        context: Any,
+        name: str,
+        wants: Callable[[Choice], bool] = lambda _: True,
+        *,
+        is_film: bool = False,
     ) -> None:
         """Begin a video file or stream.
 
@@ -95,9 +101,11 @@ class Decoder:
             context: the codec context.
             name: of the source, for naming frames.
             wants: asked before a decoded picture is turned into RGB.
+            is_film: whether its own times count, and not when frames are decoded.
         """
         self._av, self._context, self._name, self._wants = av, context, name, wants
         self._number = self._before_key = 0
+        self._is_film = is_film
         self._started, self._orientation = False, Orientation()
 
     def frames(self, choices: Iterable[Choice]) -> Iterator[Frame]:
@@ -127,7 +135,9 @@ class Decoder:
             elif self._wants(choice):
                 pixels = upright(_pixels(picture, self._name), matrix)
                 decode_s = time.perf_counter() - started_s
-                yield replace(self._frame(choice), picture=pixels, decode_s=decode_s)
+                film_s = picture.time if self._is_film else None
+                frame = self._frame(choice)
+                yield replace(frame, picture=pixels, decode_s=decode_s, film_s=film_s)
             else:
                 yield self._frame(choice, passed=1)
             started_s = time.perf_counter()

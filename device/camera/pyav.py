@@ -43,7 +43,7 @@ class VideoFile(FrameSource):
                 context = _context(container, strict=True)
                 packets = container.demux(container.streams.video[0])
                 choices = (Choice(packet, time.monotonic(), 0.0) for packet in packets)
-                yield from Decoder(av, context, str(self.path)).frames(choices)
+                yield from Decoder(av, context, str(self.path), is_film=True).frames(choices)
         except IndexError as error:
             raise SourceError(f"{self.path}: no video in it") from error
         except av.FFmpegError as error:

@@ -19,12 +19,14 @@ from device.contract import bundle
 from device.contract.bundle import Bundle
 from device.contract.runtimes import EDGETPU, LITERT, TFLITE
 from device.doctor.finding import FAILED, OK, WARNING, Finding
-from device.errors import BundleError, FieldguideError
+from device.errors import BundleError, FieldguideError, MaskError
+from device.inference import looking, mask
 from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
 from device.inference.threads import workload_of
 from device.inference.trial import Trial, candidates
 from device.outputs.registry import INSTALL, NEEDS
-from device.settings.sections import Config
+from device.settings.sections import LOOK_CHANGE, LOOK_WHOLE, Config
+from device.settings.state import background_file, mask_in_use
 from device.update import slots
 
 SUPPORTED = ((3, 11), (3, 13))
@@ -188,8 +190,32 @@ def current_bundle(settings: Config) -> Iterator[Finding]:
         yield Finding("bundle", FAILED, str(error), fix)
         return
     yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, all hashes correct")
+    yield look(loaded, settings)
     yield operators(loaded, installed)
     yield from self_tests(loaded, settings, Trial())
+
+
+def look(loaded: Bundle, settings: Config) -> Finding:
+    """Whether the service looks where something is, and what it knows of the place."""
+    setting = settings.camera.look
+    try:
+        looking.check(setting, loaded.region)
+    except BundleError as error:
+        return Finding("look", FAILED, str(error), 'set camera.look = "auto"')
+    if not looking.may_look(setting, loaded.region):
+        why = "camera.look says so" if setting == LOOK_WHOLE else "the bundle was trained on it"
+        return Finding("look", OK, f"off: whole pictures are classified, because {why}")
+    limits = "always" if setting == LOOK_CHANGE else "while the camera stands still"
+    background, drawn = background_file(settings), mask_in_use(settings)
+    is_kept, is_drawn = map(os.path.exists, (background, drawn))
+    known = f"background kept in {background}" if is_kept else "no background kept yet"
+    if is_drawn or settings.camera.mask:
+        try:
+            mask.read(drawn)
+        except MaskError as error:
+            return Finding("look", WARNING, f"the mask is not used: {error}", "draw it again")
+        known += f", only where {drawn} is white"
+    return Finding("look", OK, f"on, {limits}; {known}")
 
 
 def operators(loaded: Bundle, version: Version) -> Finding:

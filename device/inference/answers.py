@@ -6,7 +6,7 @@ import numpy as np
 
 from device.contract.arrays import Scores
 from device.contract.look.rules import Seen
-from device.inference.loop import Result
+from device.inference.prepared import Result
 from device.inference.smoothing import Presence, Smoothed, notice, step
 from device.settings.sections import SmoothingConfig
 from device.telemetry.observation import NOTHING, UNKNOWN, ModelInfo

@@ -14,16 +14,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Final
 
 from device.camera.frame import Frame, FrameSource, Polled
-from device.contract.arrays import Box, Pixels
-from device.contract.look.rules import Outcome, Seen
-from device.contract.preprocess import FrameResizer, crop_box
-from device.inference.classifier import Classifier, Prediction
-from device.inference.looking import Look, no_look, pixels_of
+from device.contract.look.rules import Outcome
+from device.contract.preprocess import FrameResizer
+from device.inference.classifier import Classifier
+from device.inference.looking import Look, no_look
 from device.inference.pace import POLL_S, Pace
+from device.inference.prepared import Prepared, Result, infer, needs_model, region_box
 
 CLOSE_S = 0.2
 """How long closing waits for the preparing thread."""
@@ -32,51 +31,6 @@ MIN_LEAD_S = 0.001
 CHECK_S = 10.0
 """While nothing is there, the model still runs this often: it proves that it works."""
 WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A frame, and the part of it that the model will see."""
-
-    frame: Frame
-    pixels: Pixels | None
-    """uint8 (height_px, width_px, 3) for `classifier`; None if the frame has an error, or shows
-    nothing to classify."""
-    classifier: Classifier
-    crop_box: Box
-    prepare_s: float
-    outcome: Outcome | None = None
-    """What a look at the frame showed; None if it was not looked at."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One frame and the model's prediction for it; none if it has an error, or was not needed."""
-
-    number: int
-    frame: Frame
-    prediction: Prediction | None
-    classifier: Classifier
-    outcome: Outcome | None = None
-    """What a look at the frame showed; None if it was not looked at."""
-    crop_box: Box = (0, 0, 0, 0)
-    invoke_s: float = 0.0
-    prepare_s: float = 0.0
-    """To look, crop and resize."""
-    copy_s: float = 0.0
-    """Into the input tensor."""
-    scores_s: float = 0.0
-    """To read and dequantize the output."""
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the prediction is an answer about this frame, and not only a check."""
-        return self.prediction is not None and _needs_model(self.outcome)
-
-    @property
-    def overhead_s(self) -> float:
-        """Work on this frame other than capture and invoke."""
-        return self.prepare_s + self.copy_s + self.scores_s
 
 
 class _Nothing:
@@ -271,20 +225,23 @@ class Preparer:
             return Prepared(frame, None, classifier, (0, 0, 0, 0), 0.0)
         started_s = time.perf_counter()
         outcome = self._look(frame, classifier)
+        look_s = time.perf_counter() - started_s
         height, width = frame.picture.shape[:2]
-        box = region_box(width, height, self._region(), classifier)
-        if outcome is not None and outcome.boxes:
-            box = outcome.boxes[0]
-        pixels = None
+        whole = region_box(width, height, self._region(), classifier)
+        box, *others = (outcome and outcome.boxes) or (whole,)
+        pixels, rules = None, classifier.preprocessing
         if self._is_to_classify(outcome):
-            pixels = resizer.prepare_box(frame.picture, box, classifier.preprocessing)
+            pixels = resizer.prepare_box(frame.picture, box, rules)
+        made = [(other, resizer.prepare_box(frame.picture, other, rules)) for other in others]
         self._prepare_s = time.perf_counter() - started_s
-        return Prepared(frame, pixels, classifier, box, self._prepare_s, outcome)
+        return Prepared(
+            frame, pixels, classifier, box, self._prepare_s, outcome, look_s, tuple(made)
+        )
 
     def _is_to_classify(self, outcome: Outcome | None) -> bool:
         """Whether the model is needed, or has not been for long."""
         now_s = time.monotonic()
-        if not _needs_model(outcome) and now_s - self._classified_s < CHECK_S:
+        if not needs_model(outcome) and now_s - self._classified_s < CHECK_S:
             return False
         self._classified_s = now_s
         return True
@@ -296,73 +253,27 @@ class Preparer:
             self._turn.notify_all()
 
 
-def _needs_model(outcome: Outcome | None) -> bool:
-    """Whether what was seen must be classified."""
-    return outcome is None or outcome.seen in (Seen.LEARNING, Seen.SOMETHING)
-
-
-def region_box(
-    width: int, height: int, region: tuple[float, float, float, float], classifier: Classifier
-) -> Box:
-    """The box that the model sees: the centred crop of a region of the frame.
-
-    Args:
-        width: of the frame, pixels.
-        height: of the frame, pixels.
-        region: left, top, right, bottom in fractions of the frame.
-        classifier: the box gets the aspect ratio of its input.
-    """
-    left, top, right, bottom = pixels_of(region, width, height)
-    inner = crop_box(right - left, bottom - top, classifier.preprocessing)
-    return (left + inner[0], top + inner[1], left + inner[2], top + inner[3])
-
-
-def infer(number: int, prepared: Prepared) -> Result:
-    """Classify one prepared frame."""
-    classifier = prepared.classifier
-    if prepared.pixels is None:
-        return Result(
-            number,
-            prepared.frame,
-            None,
-            classifier,
-            prepared.outcome,
-            prepared.crop_box,
-            prepare_s=prepared.prepare_s,
-        )
-    started_s = time.perf_counter()
-    classifier.set_input(prepared.pixels)
-    before_invoke_s = time.perf_counter()
-    classifier.invoke()
-    after_invoke_s = time.perf_counter()
-    prediction = classifier.prediction()
-    ended_s = time.perf_counter()
-    return Result(
-        number,
-        prepared.frame,
-        prediction,
-        classifier,
-        prepared.outcome,
-        prepared.crop_box,
-        invoke_s=after_invoke_s - before_invoke_s,
-        prepare_s=prepared.prepare_s,
-        copy_s=before_invoke_s - started_s,
-        scores_s=ended_s - after_invoke_s,
-    )
-
-
 def results(
-    source: FrameSource, classifier: Classifier, limit: int | None = None, *, ahead: bool = True
+    source: FrameSource,
+    classifier: Classifier,
+    limit: int | None = None,
+    *,
+    ahead: bool = True,
+    look: Look = no_look,
 ) -> Generator[Result, None, None]:
     """Classify each frame of a source, at most `limit` of them.
 
     Args:
+        source: of the frames.
+        classifier: of the model.
+        limit: how many; all if not given.
         ahead: whether the next frame is prepared while the model runs.
+        look: looks at each frame before it is cropped.
 
     Raises:
         SourceError: when the source fails; results before that have been yielded.
     """
-    preparer = Preparer(source, lambda: classifier, ahead=lambda: ahead)
+    preparer = Preparer(source, lambda: classifier, look=look, ahead=lambda: ahead)
     try:
         number = 0
         while (limit is None or number < limit) and (prepared := preparer.take()) is not None:

@@ -19,12 +19,17 @@ from PIL import Image
 from device.camera.frame import Frame, FrameSource, Polled
 from device.camera.source import is_camera
 from device.contract.arrays import Pixels
+from device.contract.look import place
+from device.contract.look.cells import Grid
+from device.contract.look.looker import Looker
+from device.contract.look.rules import LookRules
 from device.contract.photos import decode, pixels
 from device.contract.preprocess import Preprocessing
 from device.inference.classifier import Classifier
+from device.inference.looking import Look, may_look, no_look
 from device.inference.loop import results
 from device.settings.address import AUTO, PICAMERA2
-from device.settings.sections import Config
+from device.settings.sections import LOOK_WHOLE, Config
 
 MOST_THREADS = 4
 FRAME_PX = (640, 480)
@@ -60,6 +65,8 @@ class Workload:
     """Width and height of what is cropped and resized."""
     encoded: bool = True
     """Whether the loop decodes each picture itself; for a live camera another thread does."""
+    look: str = LOOK_WHOLE
+    """`camera.look`: whether frames are looked at first, if the bundle was trained for it."""
 
     @property
     def enough_s(self) -> float:
@@ -94,14 +101,14 @@ def workload_of(config: Config) -> Workload:
     """The work that these settings give the service."""
     camera, max_fps = config.camera, config.inference.max_fps
     if not is_camera(camera.source):
-        return Workload(max_fps)
+        return Workload(max_fps, look=camera.look)
     size_px = FRAME_PX
     if camera.source in (AUTO, PICAMERA2) or camera.source.startswith("/dev/"):
         # These cameras can be asked for a size and rate; streams come as they are.
         size_px, max_fps = (camera.width_px, camera.height_px), min(max_fps, camera.fps)
     left, top, right, bottom = camera.region
     width, height = round((right - left) * size_px[0]), round((bottom - top) * size_px[1])
-    return Workload(max_fps, (max(1, width), max(1, height)), encoded=False)
+    return Workload(max_fps, (max(1, width), max(1, height)), False, camera.look)
 
 
 def ways(numbers: Sequence[int]) -> list[Way]:
@@ -166,22 +173,53 @@ def measure_best(
     """
     made: dict[int, Classifier] = {}
     jpeg = camera_jpeg(example, np.random.default_rng(0)) if wanted.encoded else b""
+    first = made[numbers[0]] = classifier(numbers[0])
+    look = look_for(first, wanted.look, wanted.size_px)
 
     def measure(way: Way) -> Timing:
         if way.threads not in made:
             made[way.threads] = classifier(way.threads)
         chosen = made[way.threads]
         source = RepeatedPhoto(jpeg, chosen.preprocessing) if jpeg else StillCamera(wanted.size_px)
-        return time_loop(chosen, way, source)
+        return time_loop(chosen, way, source, look)
 
     return choose(compare(ways(numbers), measure, wanted.enough_s), wanted.enough_s)
 
 
-def time_loop(classifier: Classifier, way: Way, source: FrameSource) -> Timing:
+def look_for(classifier: Classifier, look: str, size_px: tuple[int, int]) -> Look:
+    """What a look costs, if frames are looked at with this model and `camera.look`; else none."""
+    looks = may_look(look, classifier.region)
+    return rehearsed_look(classifier.look, size_px) if looks else no_look
+
+
+def rehearsed_look(rules: LookRules, size_px: tuple[int, int]) -> Look:
+    """A look that takes its time and changes nothing: every frame is classified whole.
+
+    It always finds the same subject, so that it costs what a frame costs that shows something.
+
+    Args:
+        rules: of looking.
+        size_px: width and height of frames.
+    """
+    width, height = size_px
+    empty, visited = (np.full((height, width, 3), 60, np.uint8) for _ in range(2))
+    visited[height // 4 : height // 2, width // 4 : width // 2] = 200
+    grid = Grid.of(width, height, rules)
+    looker = Looker(rules, place.of_pictures([grid.cells(empty)], visited=False))
+
+    def look(frame: Frame, classifier: Classifier) -> None:
+        looker.see(visited, int(time.monotonic() * 1000))
+
+    return look
+
+
+def time_loop(
+    classifier: Classifier, way: Way, source: FrameSource, look: Look = no_look
+) -> Timing:
     """Run the frame loop for a moment."""
     ends_s: list[float] = []
     invokes_s: list[float] = []
-    with closing(results(source, classifier, ahead=way.ahead)) as loop:
+    with closing(results(source, classifier, ahead=way.ahead, look=look)) as loop:
         for number, result in enumerate(loop):
             if number >= WARM_UP_FRAMES:
                 ends_s.append(time.perf_counter())

@@ -22,7 +22,7 @@ from device import child
 from device.contract.bundle import EDGETPU_MODEL, MODEL, Bundle
 from device.contract.runtimes import AUTO, EDGETPU, FASTEST_FIRST
 from device.errors import BundleError, FieldguideError, SelfTestError, one_line
-from device.inference import selftest, threads
+from device.inference import looking, selftest, threads
 from device.inference.classifier import Classifier
 from device.inference.runtime import find, is_installed
 from device.inference.threads import DEFAULT_WORKLOAD, Workload
@@ -72,8 +72,10 @@ class Trial:
         """Check a bundle on the first runtime that passes its self-test, and load it.
 
         Raises:
-            BundleError: if it passes on none; with the reason for each.
+            BundleError: if it passes on none, with the reason for each; or if the workload asks for
+                looks that it was not trained for.
         """
+        looking.check(workload.look, bundle.region)
         return self._first(bundle, config, workload, _load)
 
     def passes(self, bundle: Bundle, config: InferenceConfig) -> str:

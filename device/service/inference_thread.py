@@ -11,15 +11,16 @@ import numpy as np
 from device.camera.frame import FrameSource
 from device.inference.answers import Answers
 from device.inference.looking import Looking
-from device.inference.loop import CHECK_S, Preparer, Result, infer
+from device.inference.loop import CHECK_S, Preparer
 from device.inference.pace import Pace
+from device.inference.prepared import Other, Result, infer
 from device.inference.trial import LoadedModel
 from device.outputs.thread import SinkThread
 from device.service.systemd import Notifier
 from device.service.visiting import Visiting
 from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import Observation
+from device.telemetry.observation import UNKNOWN, Also, Observation
 
 TAKE_TIMEOUT_S = 0.25
 """How long to wait for a frame before checking for other work."""
@@ -203,7 +204,13 @@ class InferenceThread:
             changed_permille=result.outcome.changed_permille if result.outcome else 0,
             visit=visit,
             visit_changed=visit_changed,
+            also=tuple(self._also(other, model) for other in result.others),
         )
+
+    def _also(self, other: Other, model: LoadedModel) -> Also:
+        found, threshold = other.prediction, self.config.smoothing.threshold
+        least = model.info.threshold if threshold is None else threshold
+        return Also(other.box, found.label if found.score >= least else UNKNOWN, found.score)
 
     def _prove_alive(self) -> None:
         """Run the model on its last input: without frames the service is not dead.

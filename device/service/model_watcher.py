@@ -9,7 +9,6 @@ from pathlib import Path
 
 from device.contract import bundle
 from device.errors import BundleError, FieldguideError
-from device.inference.looking import check
 from device.inference.threads import Workload, workload_of
 from device.inference.trial import LoadedModel, Trial
 from device.settings.sections import BundleConfig, Config, InferenceConfig
@@ -28,8 +27,7 @@ PATH_ERRORS = (OSError, RuntimeError, ValueError)
 
 Identity = tuple[tuple[str, int, int, int], ...]
 """Name, inode, modification time and size of each file."""
-Settings = tuple[BundleConfig, InferenceConfig, Workload, str]
-"""Which bundle, how it runs, for which frames, and `camera.look`."""
+Settings = tuple[BundleConfig, InferenceConfig, Workload]
 Seen = tuple[Settings, Identity]
 """The settings, and the identity of the bundle found with them."""
 
@@ -132,10 +130,7 @@ class ModelWatcher:
         # Before reading, so that a later change is noticed.
         tried = (settings, identity(path))
         try:
-            loaded = bundle.load(resolved(path))
-            _, inference, workload, look = settings
-            check(look, loaded.region)
-            model = self._trial.load(loaded, inference, workload)
+            model = self._trial.load(bundle.load(resolved(path)), *settings[1:])
         except Exception as error:
             # Not only FieldguideError: this thread must go on, or report that it cannot.
             if not self._stopped:
@@ -171,7 +166,7 @@ def _loading(config: Config) -> Settings:
     inference, fresh = config.inference, InferenceConfig()
     inference = replace(inference, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
     # The camera's rate and size decide how many threads are worth it.
-    return config.bundle, inference, workload_of(config), config.camera.look
+    return config.bundle, inference, workload_of(config)
 
 
 def resolved(path: Path) -> Path:

@@ -27,9 +27,11 @@ from device.service import visiting
 from device.service.events import Event, ModelPassed, ModelRefused, Signal, SourceEnded
 from device.service.inference_thread import InferenceThread
 from device.service.model_watcher import ModelWatcher
+from device.service.place_keeper import PlaceKeeper
 from device.service.systemd import Notifier
 from device.settings import sections
 from device.settings.sections import CameraConfig, Config
+from device.settings.state import background_file
 from device.telemetry.board import BoardSensors, must_slow
 from device.telemetry.counters import Telemetry
 from device.telemetry.status import BoardStatus, rounded_rate
@@ -62,7 +64,9 @@ class Service:
         self._model: LoadedModel | None = None
         # Shared by all sources: cameras also ask it when the next frame is wanted.
         self._pace = Pace()
-        self._looking, self._visiting = Looking(), visiting.resumed(self._config.visits)
+        self._looking = Looking(background_file(self._config))
+        self._place = PlaceKeeper(self._looking, self._config)
+        self._visiting = visiting.resumed(self._config.visits)
         self._hanging = False
         self._leaving: list[tuple[LiveCapture, float]] = []
         """Closed captures that still hold their cameras, and until when they may."""
@@ -215,8 +219,7 @@ class Service:
     def _apply(self, new: Config) -> None:
         old = self._config
         # Settings that are read for each frame need no new source.
-        same = replace(new.camera, region=old.camera.region, look=old.camera.look)
-        other_camera = same != old.camera
+        other_camera = _opened_by(new.camera) != _opened_by(old.camera)
         files = None
         if other_camera and not is_camera(new.camera.source):
             # Before closing anything: if this fails, the running source must go on.
@@ -231,6 +234,7 @@ class Service:
                 self._visiting.leave()
             self._change_source(files)
         self._models.reconfigure(new)
+        self._place.reconfigure(new)
         self._board_checked_s = float("-inf")
 
     def _change_source(self, files: FrameSource | None) -> None:
@@ -296,6 +300,7 @@ class Service:
         self._notifier.stopping()
         self._models.stop()
         self._close_capture(self._inference)
+        self._place.close()
         self._sinks.close()
 
     def _close_capture(self, inference: InferenceThread | None) -> None:
@@ -307,6 +312,19 @@ class Service:
             self._hanging = True
             until_s = time.monotonic() + self._capture.patience_s
             self._leaving.append((self._capture, until_s))
+
+
+def _opened_by(camera: CameraConfig) -> CameraConfig:
+    """The settings by which a camera is opened; those that are read for each frame are left out."""
+    fresh = CameraConfig()
+    return replace(
+        camera,
+        region=fresh.region,
+        look=fresh.look,
+        mask=fresh.mask,
+        most_subjects=fresh.most_subjects,
+        absorb_s=fresh.absorb_s,
+    )
 
 
 def _describe_heat(temperature_c: float | None, throttled: int | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from device.contract.arrays import Pixels
 from device.contract.look.rules import Seen
-from device.inference.loop import Result
+from device.inference.prepared import Result
 from device.settings.sections import Config, VisitsConfig
 from device.telemetry.observation import UNKNOWN, ModelInfo
 from device.visits import picture

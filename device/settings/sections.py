@@ -51,6 +51,8 @@ class CameraConfig:
     """Whether only what differs from the background is classified (`device.inference.looking`)."""
     mask: str = ""
     """A picture of where to look, white; empty: the one drawn on the page (`state.own_mask`)."""
+    most_subjects: int = setting(1, low=1, high=2)
+    absorb_s: int = setting(600, low=1, high=1_000_000)
     stall_timeout_s: float = setting(5.0, low=0.2, high=600)
     """Without a frame for this long the camera counts as stalled and is opened again."""
     longest_wait_s: float = setting(5.0, low=0.1, high=600)

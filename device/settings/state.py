@@ -6,11 +6,18 @@ from device.settings.sections import Config
 
 MASK_NAME = "mask.png"
 """The picture of allowed places that is drawn on the web page: white means look here."""
+BACKGROUND_NAME = "background"
+"""What the camera shows when nothing is there (`device.inference.kept`)."""
 
 
 def state_folder(config: Config) -> Path:
     """The folder of background and mask; the service may write there."""
     return Path(config.output.collect.path).parent
+
+
+def background_file(config: Config) -> Path:
+    """Where the background is kept."""
+    return state_folder(config) / BACKGROUND_NAME
 
 
 def own_mask(config: Config) -> Path:

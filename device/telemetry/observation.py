@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from device.contract.accuracy import Accuracy
-from device.contract.arrays import Pixels, Scores
+from device.contract.arrays import Box, Pixels, Scores
 from device.contract.look.rules import Seen
 from device.visits.visit import Visit
 
@@ -35,6 +35,22 @@ class ModelInfo:
     """Time of one invoke, measured when the model was tested."""
     accuracy: Accuracy | None = None
     """From its bundle; None if the bundle does not say."""
+
+
+@dataclass(frozen=True)
+class Also:
+    """One more subject in a frame; of this frame alone, without smoothing."""
+
+    box: Box
+    """Left, upper, right, lower, in pixels of the whole frame."""
+    label: str
+    """A class, or `UNKNOWN`."""
+    score: float
+    """Of the best class, 0..1."""
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"label": self.label, "score": round(self.score, 4), "box": [*self.box]}
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,8 @@ class Observation:
     `crop_box` is the box around it. The label follows a little later (`Presence`)."""
     changed_permille: int = 0
     """How much of the frame differs from the background, 0 to 1000; 0 if it was not looked at."""
+    also: tuple[Also, ...] = ()
+    """Further subjects, where the settings ask for more than one."""
     visit: Visit | None = None
     """The visit that goes on; with its last frame's end, the one that has just ended."""
     visit_changed: bool = False
@@ -115,6 +133,7 @@ class Observation:
             "changed": self.changed,
             "seen": self.seen.value if self.seen else None,
             "box": [*self.crop_box] if self.seen is Seen.SOMETHING else None,
+            "also": [other.record() for other in self.also],
             "top": {name: round(score, 4) for name, score in self.top},
             "invoke_ms": round(self.invoke_s * 1e3, 3),
             "overhead_ms": round(self.overhead_s * 1e3, 3),

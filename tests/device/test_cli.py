@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from device.contract import bundle as contract
+from tests.device.service.scenes import film_file
 from tests.support.cli import Call, assert_one_error_line, device, lines
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
+from tests.support.films import Film, Visit, shots
 from tests.support.peers.cameras import mjpeg_camera
 from tests.support.pictures import LABELS, encoded, picture, write_video
 
@@ -158,6 +160,22 @@ def test_run_stops_after_the_asked_number_of_frames(
         assert len(lines(run[1])) == limit
 
 
+def test_run_looks_at_a_film_if_the_bundle_was_trained_for_it(
+    call: Call, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = write_folder(tmp_path / "b", resealed(read_folder(tiny_bundle), region="change"))
+    film = film_file(tmp_path / "film.mkv", shots(Film(24, visits=(Visit(15, 30, 0.5),))), 2)
+    records = lines(call("run", "--bundle", bundle, "--source", film)[1])
+    assert {record["seen"] for record in records[:19]} == {"learning"}
+    assert all(record["label"] in LABELS and record["box"] is None for record in records[:19])
+    empty, resting = records[24], records[-3]
+    assert (empty["label"], empty["scores"], empty["box"]) == ("nothing", {}, None)
+    assert resting["seen"] == "something" and resting["label"] in LABELS
+    assert len(resting["box"]) == 4 and resting["invoke_ms"] > 0 == empty["invoke_ms"]
+    whole = lines(call("run", "--bundle", tiny_bundle, "--source", film)[1])
+    assert all(record["seen"] is None and record["label"] in LABELS for record in whole)
+
+
 def test_run_classifies_a_camera_until_it_is_told_to_stop(call: Call, tiny_bundle: Path) -> None:
     with mjpeg_camera() as camera:
         run = call("run", "--bundle", tiny_bundle, "--source", camera.url, "--frames", 5)
@@ -254,11 +272,15 @@ def test_benchmark_json_has_every_promised_figure(call: Call, tiny_bundle: Path)
 
 
 @pytest.mark.slow
-def test_the_breakdown_accounts_for_all_work_on_a_frame(call: Call, tiny_bundle: Path) -> None:
-    arguments = ("benchmark", "--bundle", tiny_bundle, "--breakdown", "--frames", 5)
+@pytest.mark.parametrize(("region", "look"), [("whole", []), ("change", ["look"])])
+def test_the_breakdown_accounts_for_all_work_on_a_frame(
+    call: Call, tiny_bundle: Path, tmp_path: Path, region: str, look: list[str]
+) -> None:
+    bundle = write_folder(tmp_path / "b", resealed(read_folder(tiny_bundle), region=region))
+    arguments = ("benchmark", "--bundle", bundle, "--breakdown", "--frames", 5)
     status, stdout, _ = call(*arguments, "--json")
     stages = json.loads(stdout)
-    names = ["decode", "prepare", "copy", "invoke", "scores", "smooth"]
+    names = ["decode", *look, "prepare", "copy", "invoke", "scores", "smooth"]
     assert status == 0 and [stage["name"] for stage in stages] == names
     assert sum(stage["share"] for stage in stages) == pytest.approx(1)
     for stage in stages:

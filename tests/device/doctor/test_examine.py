@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from device.contract import bundle as contract
-from device.doctor import examine
+from device.doctor import examine, software
 from device.doctor.finding import FAILED, OK, WARNING, Finding, report
+from device.settings.sections import CameraConfig, CollectConfig, Config, OutputConfig
 from tests.support.cli import Call, device
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.fake_host import Machine, the
@@ -151,3 +152,34 @@ def test_every_failure_names_a_cure(tmp_path: Path) -> None:
     assert [check for check, finding in wrong.items() if not finding.fix] == []
     (nothing,) = (each for each in examine.examine(tmp_path / "none") if each.check == "settings")
     assert nothing.state == FAILED and nothing.fix
+
+
+@pytest.mark.parametrize(
+    ("region", "setting", "mark", "found"),
+    [
+        ("whole", "auto", "ok", "off: whole pictures are classified, because the bundle"),
+        ("change", "whole", "ok", "off: whole pictures are classified, because camera.look"),
+        ("whole", "change", "FAILED", "trained on whole pictures"),
+        ("change", "auto", "ok", "on, while the camera stands still; no background kept yet"),
+        ("change", "change", "ok", "on, always; background kept in"),
+    ],
+)
+def test_whether_it_looks_where_something_is_is_told(
+    tmp_path: Path, tiny_bundle: Path, region: str, setting: str, mark: str, found: str
+) -> None:
+    files = resealed(read_folder(tiny_bundle), region=region)
+    loaded = contract.load(write_folder(tmp_path / "bundle", files))
+    if "kept in" in found:
+        (tmp_path / "background").write_bytes(b"")
+    output = OutputConfig(collect=CollectConfig(path=str(tmp_path / "collected")))
+    settings = Config(camera=CameraConfig(look=setting), output=output)
+    line = software.look(loaded, settings).line()
+    assert line.split()[0] == mark and found in line
+
+
+def test_a_mask_that_cannot_be_used_is_told(tmp_path: Path, tiny_bundle: Path) -> None:
+    files = resealed(read_folder(tiny_bundle), region="change")
+    loaded = contract.load(write_folder(tmp_path / "bundle", files))
+    named = Config(camera=CameraConfig(mask=str(tmp_path / "mask.png")))
+    told = software.look(loaded, named)
+    assert told.state == "warning" and "mask.png: No such file" in told.found and told.fix

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,13 @@ from hypothesis import strategies as st
 from device.camera.frame import Frame, FrameSource
 from device.contract import bundle as contract
 from device.contract.arrays import Box, Pixels
+from device.contract.look.looker import Looker
+from device.contract.look.rules import Outcome, Region, Seen
 from device.contract.preprocess import FrameResizer, Preprocessing
+from device.errors import BundleError
 from device.inference import loop, threads, trial
 from device.inference.classifier import Classifier
+from device.inference.looking import no_look
 from device.inference.loop import results
 from device.inference.pace import Pace
 from device.inference.threads import (
@@ -207,7 +212,11 @@ def test_the_chosen_way_is_the_one_that_runs(
     ("camera", "max_fps", "expected"),
     [
         ({"source": "photos/"}, 12.0, Workload(12.0, (640, 480), encoded=True)),
-        ({"source": "http://camera/"}, 200.0, Workload(200.0, (640, 480), encoded=False)),
+        (
+            {"source": "http://camera/"},
+            200.0,
+            Workload(200.0, (640, 480), encoded=False),
+        ),
         (
             {"source": "/dev/video0", "width_px": 1280, "height_px": 720, "fps": 15.0},
             30.0,
@@ -227,7 +236,7 @@ def test_rate_and_size_are_those_of_the_settings(
         camera=CameraConfig(**camera),  # type: ignore[arg-type]
         inference=InferenceConfig(max_fps=max_fps),
     )
-    assert workload_of(settings) == expected
+    assert workload_of(settings) == replace(expected, look="auto")
 
 
 @pytest.mark.parametrize("ahead", [True, False])
@@ -331,3 +340,45 @@ def test_in_turn_a_low_rate_and_a_camera_that_is_gone_let_the_taking_thread_go_i
         with pytest.raises(queue.Empty):
             preparer.take(0.3)
         preparer.close()
+
+
+# --- looks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size_px", [(640, 480), (96, 72), (40, 30)])
+def test_a_rehearsed_look_finds_a_subject_and_changes_nothing(
+    tiny_bundle: Path, size_px: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = Classifier.from_bundle(contract.load(tiny_bundle), threads=1)
+    seen: list[Seen] = []
+    see = Looker.see
+
+    def spy(*given: Any) -> Outcome:
+        outcome = see(*given)
+        seen.append(outcome.seen)
+        return outcome
+
+    monkeypatch.setattr(Looker, "see", spy)
+    look = threads.rehearsed_look(classifier.look, size_px)
+    (result,) = results(StillCamera(size_px), classifier, limit=1, ahead=False, look=look)
+    assert seen == [Seen.SOMETHING] and result.outcome is None
+    assert result.prediction is not None and 0 < result.look_s < result.prepare_s
+
+
+def test_looks_are_rehearsed_only_where_frames_will_be_looked_at(tiny_bundle: Path) -> None:
+    whole = contract.load(tiny_bundle)
+    change = replace(whole, region=Region.CHANGE)
+    for bundle, setting, looks in (
+        (whole, "auto", False),
+        (change, "whole", False),
+        (change, "auto", True),
+        (change, "change", True),
+    ):
+        classifier = Classifier.from_bundle(bundle, threads=1)
+        assert (threads.look_for(classifier, setting, (64, 48)) is not no_look) == looks
+
+
+def test_a_bundle_is_not_loaded_for_looks_that_it_was_not_trained_for(tiny_bundle: Path) -> None:
+    bundle = contract.load(tiny_bundle)
+    with pytest.raises(BundleError, match="trained on whole pictures"):
+        Trial().load(bundle, InferenceConfig(), Workload(look="change"))

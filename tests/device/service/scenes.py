@@ -43,6 +43,21 @@ class Filmed(FrameSource):
             yield Frame(f"#{shot.at_ms}", shot.pixels, captured_s=at_s)
 
 
+def film_file(path: Path, frames: Iterable[Shot], fps: int) -> Path:
+    """A rendered film as a video file."""
+    import av
+
+    pictures = [shot.pixels for shot in frames]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=fps)
+        stream.pix_fmt, stream.bit_rate = "yuvj420p", 4_000_000
+        stream.height, stream.width = pictures[0].shape[:2]
+        for pixels in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
 class Asked(Polled):
     """A camera in memory that knows which threads ask it, and lets in one at a time."""
 

@@ -13,8 +13,8 @@ import pytest
 from device.camera.frame import Frame
 from device.camera.live import LiveCapture
 from device.contract.preprocess import prepare_box, prepare_frame
-from device.inference.loop import region_box
 from device.inference.pace import Pace
+from device.inference.prepared import region_box
 from device.inference.trial import LoadedModel
 from device.outputs.web import view
 from device.service.inference_thread import InferenceThread

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device.contract.look.rules import Region, Seen
+from device.camera.frame import Frame
+from device.contract import bundle as contract
+from device.contract.look.rules import Outcome, Region, Seen
 from device.contract.preprocess import prepare_box, prepare_frame
 from device.errors import BundleError
 from device.inference import looking
-from device.inference.classifier import Classifier
+from device.inference.answers import Answers
+from device.inference.classifier import Classifier, Prediction
+from device.inference.prepared import Result
 from device.inference.trial import LoadedModel
-from device.settings.sections import CameraConfig, Config
+from device.settings.sections import CameraConfig, Config, SmoothingConfig
 from device.telemetry.observation import NOTHING, Observation
 from tests.bench.look.films import overlap
 from tests.device.service.scenes import Filmed, Scene, Start, model_of
@@ -155,6 +159,66 @@ def test_while_nothing_is_there_the_model_still_proves_now_and_then_that_it_work
     assert len(inputs) - inputs_before == fed.meals - before < taken / 4
 
 
+def test_of_two_subjects_both_are_classified_where_the_settings_say_so(
+    model: LoadedModel, start: Start
+) -> None:
+    two = (Visit(12, 28, 0.4, at=(0.2, 0.5)), Visit(12, 28, 0.3, at=(0.8, 0.5), seed=3))
+    film = [*shots(Film(22, visits=two))]
+    config = Config(camera=CameraConfig(most_subjects=2))
+    _, sink, _, ends = start(Filmed(film), config)
+    eventually(lambda: ends)
+    shot, seen = film[-5], sink.seen[-5]
+    (other,) = seen.also
+    for box in (seen.crop_box, other.box):
+        classes = model.classifier.classify(prepare_box(shot.pixels, box, RULES))
+        expected = seen.scores.max() if box == seen.crop_box else other.score
+        assert classes.score == pytest.approx(expected)
+    assert other.label in model.info.labels and other.box != seen.crop_box
+    assert seen.record()["also"] == [other.record()]
+    assert all(not one.also for one in sink.seen if one.seen is not Seen.SOMETHING)
+
+
+@pytest.mark.parametrize(
+    ("seen", "label"), [(Seen.LIGHT, "unknown"), (Seen.MOVED, "unknown"), (Seen.NOTHING, NOTHING)]
+)
+def test_light_and_moves_are_no_answer_and_leave_the_label_of_before(
+    model: LoadedModel, seen: Seen, label: str
+) -> None:
+    answers, config = Answers(), SmoothingConfig(time_constant_s=0)
+
+    def result(seen: Seen, at_s: float, scores: tuple[float, ...] | None) -> Result:
+        prediction = scores and Prediction(model.info.labels, np.array(scores, np.float32))
+        frame = Frame("#", np.zeros((9, 9, 3), np.uint8), captured_s=at_s)
+        return Result(0, frame, prediction or None, model.classifier, Outcome(seen))
+
+    first = answers.next(result(seen, 0.0, None), model.info, config)
+    assert (first.label, first.score, first.top, first.changed) == (label, 0.0, (), True)
+    there = answers.next(result(Seen.SOMETHING, 1.0, (0.1, 0.8, 0.1)), model.info, config)
+    assert there.label == "green" and there.changed
+    after = answers.next(result(seen, 2.0, None), model.info, config)
+    if seen is Seen.NOTHING:
+        assert after.label == NOTHING and after.changed
+    else:
+        assert after == replace(there, changed=False)
+    again = answers.next(result(Seen.SOMETHING, 3.0, (0.1, 0.8, 0.1)), model.info, config)
+    assert again.label == "green" and again.changed == (seen is Seen.NOTHING)
+
+
+def test_after_nothing_smoothing_begins_from_the_beginning(
+    model: LoadedModel, start: Start, visited: list[Shot]
+) -> None:
+    """What came before has left, and says nothing about what comes now."""
+    _, sink, _, ends = start(Filmed([*visited, *_later(visited[4 * 10 :], 26_000)]))
+    eventually(lambda: ends)
+    labelled = [s for s in sink.seen if s.label != NOTHING and at_s(s) > 11 and s.changed]
+    first, again = labelled[0], next(s for s in labelled if at_s(s) > 36)
+    np.testing.assert_allclose(first.smoothed, again.smoothed, atol=0.05)
+
+
+def _later(frames: list[Shot], by_ms: int) -> list[Shot]:
+    return [replace(shot, at_ms=shot.at_ms + by_ms) for shot in frames]
+
+
 def test_settings_may_not_ask_a_bundle_for_what_it_was_not_trained_for() -> None:
     with pytest.raises(BundleError, match="trained on whole pictures"):
         looking.check("change", Region.WHOLE)
@@ -165,8 +229,6 @@ def test_settings_may_not_ask_a_bundle_for_what_it_was_not_trained_for() -> None
 
 
 def test_a_classifier_knows_what_its_bundle_was_trained_for(looks: Path, tiny_bundle: Path) -> None:
-    from device.contract import bundle as contract
-
     assert Classifier.from_bundle(contract.load(looks)).region is Region.CHANGE
     assert Classifier.from_bundle(contract.load(tiny_bundle)).region is Region.WHOLE
     assert Scene(iter(())).one_place

@@ -16,7 +16,8 @@ from PIL import Image
 
 from device.contract.look.rules import LookRules, Region
 from device.inference.looking import Looking
-from device.inference.loop import Preparer, Result, infer
+from device.inference.loop import Preparer
+from device.inference.prepared import Result, infer
 from device.inference.trial import LoadedModel
 from device.service.visiting import Visiting
 from device.settings.sections import Config, SmoothingConfig, VisitsConfig

@@ -1,0 +1,180 @@
+"""What the service knows of its camera's place: kept over restarts, and limited by a mask."""
+
+import logging
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from device.contract import bundle as contract
+from device.contract.look.rules import Region
+from device.files import UNFINISHED
+from device.inference import kept
+from device.inference.classifier import Classifier
+from device.inference.looking import Looking
+from device.service import place_keeper
+from device.service.place_keeper import PlaceKeeper
+from device.settings.sections import CameraConfig, CollectConfig, Config, OutputConfig
+from tests.device.service.scenes import Filmed, film_file
+from tests.support.device.bundle_files import read_folder, resealed, write_folder
+from tests.support.device.running_service import running, settings
+from tests.support.films import Film, Shot, Visit, shots
+from tests.support.timing import eventually
+
+VISITED = Film(40, visits=(Visit(16, 30, 0.5),), fps=5)
+
+
+@pytest.fixture(scope="module")
+def visited() -> list[Shot]:
+    return [*shots(VISITED)]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(output=OutputConfig(collect=CollectConfig(path=str(tmp_path / "collected"))))
+
+
+@pytest.fixture
+def looking(tiny_bundle: Path, visited: list[Shot]) -> Looking:
+    """Knows the place."""
+    loaded = replace(contract.load(tiny_bundle), region=Region.CHANGE)
+    classifier, looking = Classifier.from_bundle(loaded), Looking()
+    source = Filmed(visited[: 5 * 12])
+    look = looking.through(source, CameraConfig)
+    for frame in source.frames():
+        look(frame, classifier)
+    return looking
+
+
+def test_the_background_is_kept_now_and_then_and_at_the_end(
+    looking: Looking, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place_keeper, "FIRST_S", 0.0)
+    monkeypatch.setattr(place_keeper, "CHECK_S", 0.01)
+    keeper, path = PlaceKeeper(looking, config), tmp_path / "background"
+    eventually(path.exists)
+    keeper.close()
+    assert looking.known is not None
+    place, background = looking.known
+    np.testing.assert_array_equal(kept.read(path, place).cells, background.cells)
+    path.unlink()
+    keeper = PlaceKeeper(looking, config)
+    keeper.close()
+    assert path.exists() and not [*tmp_path.glob(f"{UNFINISHED}*")]
+
+
+def test_nothing_known_leaves_what_was_kept(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "background").write_bytes(b"old")
+    PlaceKeeper(Looking(), config).close()
+    assert (tmp_path / "background").read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_in_the_log(
+    looking: Looking, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collect = CollectConfig(path=str(tmp_path / "missing" / "collected"))
+    keeper = PlaceKeeper(looking, Config(output=OutputConfig(collect=collect)))
+    for _ in range(3):
+        keeper._written = None
+        keeper._keep()
+    keeper.close()
+    (said,) = [record.message for record in caplog.records]
+    assert "cannot be kept" in said and "No such file" in said
+
+
+def test_a_mask_is_noticed_when_it_is_drawn_and_when_it_goes(
+    config: Config,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(place_keeper, "CHECK_S", 0.02)
+    looking, path = Looking(), tmp_path / "mask.png"
+    given: list[Image.Image | None] = []
+    monkeypatch.setattr(looking, "use_mask", given.append)
+    keeper = PlaceKeeper(looking, config)
+    Image.new("L", (8, 6), 255).save(path)
+    eventually(lambda: len(given) == 2)
+    path.unlink()
+    eventually(lambda: len(given) == 3)
+    path.write_bytes(b"no picture")
+    eventually(lambda: any("mask is not used" in r.message for r in caplog.records))
+    keeper.close()
+    assert [None if mask is None else mask.size for mask in given] == [None, (8, 6), None]
+
+
+def test_a_mask_that_is_named_and_missing_is_one_line(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = replace(config, camera=CameraConfig(mask=str(tmp_path / "other.png")))
+    PlaceKeeper(Looking(), named).close()
+    (said,) = [record.message for record in caplog.records]
+    assert "other.png: no such mask" in said
+
+
+# --- the real service ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looks(tiny_bundle: Path, tmp_path: Path) -> Path:
+    files = resealed(read_folder(tiny_bundle), region=Region.CHANGE)
+    return write_folder(tmp_path / "looks", files)
+
+
+def text(bundle: Path, film: Path, folder: Path, more: str = "") -> str:
+    rest = f'[output.collect]\npath = "{folder}/collected"\n[inference]\nmax_fps = 1000.0\n{more}'
+    return settings(bundle, str(film), rest)
+
+
+def seen(lines: list[dict[str, Any]]) -> list[str | None]:
+    return [line["seen"] for line in lines]
+
+
+def test_a_film_is_looked_at_and_a_restart_or_kill_in_mid_visit_learns_nothing_again(
+    looks: Path, tmp_path: Path, visited: list[Shot]
+) -> None:
+    film = film_file(tmp_path / "film.mkv", visited, 5)
+    with running(tmp_path, text(looks, film, tmp_path)) as service:
+        assert service.wait() == 0
+    assert set(seen(service.lines[:48])) == {"learning"}
+    assert set(seen(service.lines[90:145])) == {"something"}
+    assert set(seen(service.lines[180:])) == {"nothing"} == {service.lines[-1]["label"]}
+    said = "\n".join(service.log)
+    assert "look: learning" in said and "look: on: the camera stands still" in said
+    slow = text(looks, film, tmp_path).replace("max_fps = 1000.0", "max_fps = 100.0")
+    with running(tmp_path, slow) as service:
+        service.wait_for_lines(100)
+        service.stop(signal.SIGKILL)
+    assert seen(service.lines)[0] == "nothing" and "something" in seen(service.lines)
+    with running(tmp_path, text(looks, film, tmp_path)) as service:
+        assert service.wait() == 0
+    assert set(seen(service.lines)) == {"nothing", "something"}
+    assert "look: the background is known from before" in "\n".join(service.log)
+
+
+def test_a_damaged_background_is_forgotten_and_said_once(
+    looks: Path, tmp_path: Path, visited: list[Shot]
+) -> None:
+    film = film_file(tmp_path / "film.mkv", visited[:20], 5)
+    (tmp_path / "background").write_bytes(b"{}\n")
+    with running(tmp_path, text(looks, film, tmp_path)) as service:
+        assert service.wait() == 0
+    assert set(seen(service.lines)) == {"learning"}
+    (said,) = [line for line in service.log if "learned again" in line]
+    assert str(tmp_path / "background") in said
+
+
+def test_a_bundle_trained_on_whole_pictures_is_refused_where_looks_are_demanded(
+    tiny_bundle: Path, tmp_path: Path, visited: list[Shot]
+) -> None:
+    film = film_file(tmp_path / "film.mkv", visited[:20], 5)
+    demanded = text(tiny_bundle, film, tmp_path).replace("[camera]", '[camera]\nlook = "change"')
+    with running(tmp_path, demanded) as service:
+        assert service.wait() == 1
+    assert "trained on whole pictures" in service.log[-1]
+    assert not service.lines and "Traceback" not in "\n".join(service.log)
