@@ -33,6 +33,8 @@ from device.visits.visit import Visit
 
 PROBE_S = 10.0
 """How often a full disk is tried again."""
+BEST_AHEAD = 4
+"""The best frames of so many visits may be saved ahead of `max_per_minute`."""
 MAX_REMEMBERED = 32
 SAME_PICTURE_DIFFERENCE = 4.0
 """Thumbnails whose grey values differ by less than this on average count as the same picture."""
@@ -61,6 +63,7 @@ class Collector:
         """
         self._config, self._threshold, self._follows = config, threshold, visits
         self._chosen: Chosen | None = None
+        self._in_visit = False
         self._moments = moments or RandomMoments(config.random_per_day)
         self._folder = Path(config.path)
         self._lock = threading.Lock()
@@ -76,7 +79,10 @@ class Collector:
     @property
     def wants_pictures(self) -> bool:
         """Only while one could be saved."""
-        return not self._problem and (self._may_save_doubt or self._moments.waits)
+        wanted = self._may_save_doubt or self._moments.waits
+        return not self._problem and (
+            wanted or (self._in_visit and self._may_save_ahead(BEST_AHEAD))
+        )
 
     @property
     def figures(self) -> Mapping[str, float]:
@@ -98,6 +104,7 @@ class Collector:
         """
         self._raise_problem()
         drawn = self._moments.takes(observation.monotonic_s)
+        self._in_visit = observation.visit is not None
         if observation.ended_visit is not None:
             self._save_visit(observation.ended_visit)
         if observation.picture is None:
@@ -159,7 +166,11 @@ class Collector:
 
     @property
     def _may_save_doubt(self) -> bool:
-        return time.monotonic() >= self._next_save_s
+        return self._may_save_ahead(0)
+
+    def _may_save_ahead(self, photos: int) -> bool:
+        """Whether one may be saved although so many pauses of the rate are still to come."""
+        return self._next_save_s <= time.monotonic() + photos * self._interval_s
 
     def _is_of_visit(self, observation: Observation) -> bool:
         """Whether a frame shows a visitor, or what may become one and is gone if it does not."""
@@ -179,9 +190,9 @@ class Collector:
         why = why_save_visit(visit, self._threshold_of(chosen.best), self._config)
         named = visit.top[0][0] if visit.label == UNKNOWN and visit.top else visit.label
         for observation, reason in chosen.photos(why):
-            # The second one ahead of the rate: the pause after both is as long as after each.
-            is_due = self._next_save_s <= time.monotonic() + self._interval_s
-            if is_due and not self._was_seen(_small(observation)):
+            # Visits come in no steady rhythm; later pauses make up for it.
+            ahead = BEST_AHEAD if observation is chosen.best else 1
+            if self._may_save_ahead(ahead) and not self._was_seen(_small(observation)):
                 self._save_unlabelled(observation, reason, named)
                 self._count_for_rate()
         self._chosen = None

@@ -25,7 +25,7 @@ function doubt(best) {
 
 function showNothing() {
   if (held) return;
-  say(get("label"), "nothing now");
+  say(get("label"), "no picture now");
   get("label").classList.add("unknown");
   say(get("why"), bitmap ? "This is the last picture." : "");
   say(get("place"), "");

@@ -4,6 +4,7 @@ import errno
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,11 @@ def visit(
     )
 
 
-def there(number: int, best: int, scores: Iterable[float] = SURE, **more: Any) -> Observation:
+def there(
+    number: int, best: int, scores: Iterable[float] = SURE, *, name: int = 1, **more: Any
+) -> Observation:
     """A frame of a visit whose best frame so far has another or the same number."""
-    said = {"visit": visit(best), "seen": Seen.SOMETHING, "changed_permille": 90, **more}
+    said = {"visit": visit(best, name=name), "seen": Seen.SOMETHING, "changed_permille": 90, **more}
     return observed(number, scores, **said)
 
 
@@ -82,15 +85,25 @@ def test_one_visit_is_its_best_frame_and_its_most_doubtful_one(tmp_path: Path) -
     assert len(saved(tmp_path)) == 2
 
 
-def test_the_best_frame_comes_first_where_the_rate_allows_only_one(tmp_path: Path) -> None:
+def test_the_best_frames_of_visits_come_before_doubtful_ones_where_the_rate_is_short(
+    tmp_path: Path,
+) -> None:
     sink = collector(tmp_path, max_per_minute=1)
-    for number in range(5):
-        sink.publish(there(number, best=min(number, 3), scores=UNSURE))
-    sink._next_save_s = time.monotonic() + 30
-    end(sink, best=3)
-    assert numbers(tmp_path) == ["3"]
-    # What was saved ahead of the rate counts: about one and a half minutes.
-    assert sink._next_save_s > time.monotonic() + 80 and not sink.wants_pictures
+    started_s = time.monotonic()
+    for number in range(10):
+        # The first frame tells of the visit, so that the next one has a picture.
+        sink.publish(replace(there(4 * number, 4 * number, name=number), picture=None))
+        for i in (1, 2, 3):
+            if sink.wants_pictures:
+                sure = SURE if i == 2 else UNSURE
+                sink.publish(there(4 * number + i, 4 * number + 2, sure, name=number))
+        end(sink, best=4 * number + 2, name=number)
+    bests, doubtful = set[int](), set[int]()
+    for number in map(int, numbers(tmp_path)):
+        (bests if number % 4 == 2 else doubtful).add(number)
+    assert bests == {2, 6, 10, 14} and doubtful == {1}
+    # What was saved ahead of the rate is made up for: five photos, five minutes.
+    assert not sink.wants_pictures and sink._next_save_s > started_s + 5 * 60
 
 
 def test_a_visit_that_the_model_is_sure_of_is_saved_only_as_a_change(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_a_lost_camera_is_said_and_its_return_needs_no_reload(
         film.running.clear()
         surroundings.telemetry.camera.lost("unplugged")
         eventually(lambda: "No camera: unplugged" in text(browser, "notice"))
-        assert text(browser, "label") == "nothing now"
+        assert text(browser, "label") == "no picture now"
         surroundings.telemetry.camera.streams()
         film.show(1)
         film.running.set()
