@@ -19,9 +19,11 @@ import pytest
 
 from device.contract import provenance
 from device.outputs.mqtt import home_assistant
+from device.outputs.mqtt.today import Today
 from device.outputs.web import view
 from device.outputs.web.visits import SeenVisits
 from device.settings.sections import VisitsConfig
+from device.visits.days import Days
 from tests.support.device.observations import Surroundings, sight
 from tests.support.device.visits import visit
 from tests.support.pages import ASSIGNMENT, Command, Page, commands, pages, parse, tracked
@@ -370,6 +372,7 @@ def test_the_fields_of_json_lines_and_mqtt_are_those_of_the_page(
     assert fields_of("Visits") == list(visit().record())
     change = home_assistant.change(sight(0))
     assert set(fields_of("Change")) == set(change)
+    assert fields_of("Today") == list(Today(Days(Path("/nowhere"))).record())
     state = home_assistant.state(sight(1), sight(0))
     assert set(fields_of("State")) == set(state) - set(change)
     health = home_assistant.health(surroundings.status(), "00000000", label_is_current=True)

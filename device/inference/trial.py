@@ -163,6 +163,7 @@ def _load(bundle: Bundle, name: str, check: Check) -> LoadedModel:
         threshold=bundle.threshold,
         checked_invoke_s=check.invoke_s,
         accuracy=bundle.accuracy,
+        region=bundle.region,
     )
     return LoadedModel(info, classifier, check.ahead)
 

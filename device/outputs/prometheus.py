@@ -31,7 +31,7 @@ PREFIX = "fieldguide_"
 MAX_LABELS = 100
 """How many classes, best first, have their own score; each is a time series."""
 OTHERS = "(other)"
-"""Counts the changes to labels beyond the first `MAX_LABELS`."""
+"""Counts the changes to labels beyond the first `MAX_LABELS`, and visits of such labels."""
 
 
 class Prometheus(ServingSink):
@@ -49,13 +49,15 @@ class Prometheus(ServingSink):
         # Memory, processor time and open files, under the names that all exporters use.
         ProcessCollector(registry=self._registry)
         self._changes: Counter[str] = Counter()
+        self._visits: Counter[str] = Counter()
 
     def publish(self, observation: Observation) -> None:
-        """Remember the newest scores, and count a change."""
+        """Remember the newest scores, and count a change and a visit that has ended."""
         self._newest = observation
         if observation.changed:
-            known = observation.label in self._changes or len(self._changes) < MAX_LABELS
-            self._changes[observation.label if known else OTHERS] += 1
+            _count(self._changes, observation.label)
+        if (ended := observation.ended_visit) is not None:
+            _count(self._visits, ended.label)
 
     async def _answer(self, request: Request) -> Response:
         refusal = self._access.refuse(request)
@@ -74,7 +76,8 @@ class Prometheus(ServingSink):
         yield from board(status)
         yield from outputs(status)
         yield from figures(status)
-        yield changes(self._changes)
+        yield _by_label("label_changes", "Times that the label became this one", self._changes)
+        yield _by_label("visits", "Visits that have ended", self._visits)
         if self._newest is not None and status.camera.state == CameraState.STREAMING:
             # Scores of a lost camera would look current.
             yield from scores(self._newest)
@@ -185,10 +188,13 @@ def figures(status: Status) -> Iterator[Metric]:
             yield make(f"{output}_{name}", f"Of the output {output}", value)
 
 
-def changes(counts: Mapping[str, int]) -> Metric:
-    """How often each label came up."""
-    words = "Times that the label became this one"
-    family = CounterMetricFamily(f"{PREFIX}label_changes", words, labels=["label"])
+def _count(counts: Counter[str], label: str) -> None:
+    known = label in counts or len(counts) < MAX_LABELS
+    counts[label if known else OTHERS] += 1
+
+
+def _by_label(name: str, words: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, words, labels=["label"])
     # A copy: the sink's own thread may change it meanwhile.
     for label, count in sorted(dict(counts).items()):
         family.add_metric([label], count)
@@ -197,8 +203,13 @@ def changes(counts: Mapping[str, int]) -> Metric:
 
 def scores(observation: Observation) -> Iterator[Metric]:
     """What is seen now: 1 for the current label, and each class's smoothed score."""
-    label = _family("label", "The class seen now, or unknown: always 1", ["label"])
+    label = _family("label", "The class seen now, unknown or nothing: always 1", ["label"])
     label.add_metric([observation.label], 1)
+    if observation.seen is not None:
+        words = "What differs from the background of the place: always 1"
+        seen = _family("seen", words, ["seen"])
+        seen.add_metric([observation.seen.value], 1)
+        yield seen
     family = _family("score_ratio", "Smoothed score of a class, 0 to 1", ["label"])
     best = np.argsort(-observation.smoothed, kind="stable")[:MAX_LABELS]
     for index in best:

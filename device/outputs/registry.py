@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from device.errors import ConfigError
 from device.outputs.sink import Context, Sink
+from device.settings.sections import LOOK_WHOLE
 
 NEEDS = {
     "mqtt": ("paho-mqtt",),
@@ -38,7 +40,13 @@ def _json(context: Context) -> Sink:
 def _mqtt(context: Context) -> Sink:
     with _needed("mqtt"):
         from device.outputs.mqtt.sink import Mqtt
-    return Mqtt(context.config.output.mqtt, context.config.output.web)
+    config = context.config
+    return Mqtt(
+        config.output.mqtt,
+        config.output.web,
+        looked_at=config.camera.look != LOOK_WHOLE,
+        visits=Path(config.visits.path) if config.visits.enabled else None,
+    )
 
 
 def _prometheus(context: Context) -> Sink:

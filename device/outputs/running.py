@@ -6,7 +6,7 @@ from device.errors import OutputError
 from device.outputs.registry import FACTORIES
 from device.outputs.sink import Context, PhotoSaver, Sink, log
 from device.outputs.thread import SinkThread
-from device.settings.sections import Config
+from device.settings.sections import LOOK_WHOLE, Config
 from device.settings.state import mask_in_use, own_mask
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
@@ -115,6 +115,7 @@ def _shared(config: Config) -> tuple[object, ...]:
         config.smoothing.threshold,
         config.output.web,
         config.visits,
+        config.camera.look == LOOK_WHOLE,
         own_mask(config),
         mask_in_use(config),
     )

@@ -40,6 +40,8 @@ class MqttConfig(SinkConfig):
     topic_prefix: str = "fieldguide"
     interval_s: float = setting(10.0, low=0, high=3600)
     discovery_prefix: str = "homeassistant"
+    pictures: bool = True
+    """Also send a small picture of each visit."""
 
 
 def check_mqtt(config: MqttConfig) -> None:

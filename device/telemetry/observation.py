@@ -5,7 +5,7 @@ from typing import Any
 
 from device.contract.accuracy import Accuracy
 from device.contract.arrays import Box, Pixels, Scores
-from device.contract.look.rules import Seen
+from device.contract.look.rules import Region, Seen
 from device.visits.visit import Visit
 
 UNKNOWN = "unknown"
@@ -35,6 +35,8 @@ class ModelInfo:
     """Time of one invoke, measured when the model was tested."""
     accuracy: Accuracy | None = None
     """From its bundle; None if the bundle does not say."""
+    region: Region = Region.WHOLE
+    """What of a frame it was trained to see."""
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from device.contract.look.rules import Region, Seen
 from device.outputs.mqtt.sink import Mqtt
 from device.outputs.thread import SinkThread
 from device.settings.sections import WebConfig
+from device.telemetry.observation import NOTHING, Observation
 from device.telemetry.status import BoardStatus
+from device.visits import days
 from tests.support.device.mqtt_sinks import config
 from tests.support.device.observations import MODEL, Surroundings, sight
+from tests.support.device.visits import visit
 from tests.support.peers.home_assistant import HomeAssistant
 from tests.support.peers.mqtt_broker import Broker
-from tests.support.pictures import LABELS
+from tests.support.pictures import LABELS, encoded
 from tests.support.timing import eventually
 
-NAMES = ["entities", "words", "starts", "outage", "swap", "before", "after", "load"]
+NAMES = ["entities", "words", "starts", "outage", "swap", "visits", "before", "after", "load"]
 ROW_BYTES = 160
 """Of its database, indexes included, as measured over 1,400 rows."""
 MAX_BYTES_A_DAY = 5_000_000
@@ -98,7 +105,9 @@ def home(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
 @contextmanager
 def running(broker: Broker, name: str, around: Surroundings, **more: Any) -> Iterator[SinkThread]:
     web = more.pop("web", None)
-    thread = around.run(Mqtt(config(broker, device_id=name, **more), web))
+    visits = more.pop("visits", None)
+    settings = config(broker, device_id=name, **more)
+    thread = around.run(Mqtt(settings, web, looked_at=visits is not None, visits=visits))
     try:
         yield thread
     finally:
@@ -210,6 +219,52 @@ def test_other_classes_come_without_a_warning(home: HomeAssistant, broker: Broke
             around.telemetry.model(model)
             shows(home, "swap", labels[0])
     assert seen(home, "swap") == ["red", "oak", "Ä", "red"]
+    assert home.complaints == []
+
+
+def test_visits_are_events_counters_and_a_picture(
+    home: HomeAssistant, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a class that is called nothing, and midnight in between."""
+    labels = ("red", "nothing", "None")
+    looks = replace(MODEL, region=Region.CHANGE, labels=labels)
+    around = Surroundings()
+    around.telemetry.model(looks)
+    started_s = time.time()
+
+    def end(number: int, label: str) -> Observation:
+        picture = encoded(Image.new("RGB", (32, 32), (number, 0, 0)), "JPEG")
+        one = visit(label=label, picture=picture)
+        return sight(number, model=looks, visit=one, visit_changed=True, seen=Seen.NOTHING)
+
+    def counted(*counts: str) -> None:
+        names = ["visits", "red", "nothing_class", "none_class", "nothing_known"]
+        sensors = [f"sensor.visits_{name}_today" for name in names]
+        eventually(lambda: [home.state(sensor) for sensor in sensors] == [*counts], HEARD_S)
+
+    with running(broker, "visits", around, visits=tmp_path) as thread:
+        empty = sight(0, changed=True, model=looks, seen=Seen.NOTHING)
+        thread.put(replace(empty, label=NOTHING, score=0.0, top=()))
+        shows(home, "visits", "nothing")
+        counted("0", "0", "0", "0", "0")
+        for number, label in enumerate(("red", "nothing", "red", "unknown", "None")):
+            thread.put(end(number, label))
+        counted("5", "2", "1", "1", "1")
+        event = home.entity("event.visits_visit")
+        assert event["attributes"]["event_type"] == "None (class)"
+        assert event["attributes"]["duration_s"] == 12.5
+        picture = home.entity("image.visits_last_visit")
+        assert datetime.fromisoformat(picture["state"]).timestamp() > started_s
+        assert home.picture("image.visits_last_visit").startswith(b"\xff\xd8")
+        tomorrow = days.today() + timedelta(days=1)
+        monkeypatch.setattr(days, "today", lambda: tomorrow)
+        counted("0", "0", "0", "0", "0")
+        assert home.entity("sensor.visits_visits_today")["attributes"]["state_class"]
+        others = replace(looks, labels=("red", "green", "blue"))
+        around.telemetry.model(others)
+        thread.put(sight(9, changed=True, model=others))
+        eventually(lambda: home.entity("sensor.visits_none_class_today") == {}, HEARD_S)
+        assert home.state("sensor.visits_red_today") == "0"
     assert home.complaints == []
 
 

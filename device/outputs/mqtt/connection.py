@@ -127,7 +127,7 @@ class Connection:
                 self._id_taken = None
         return self._id_taken or next(iter(self._denied.values()), None)
 
-    def publish(self, topic: str, payload: str, *, retain: bool) -> paho.MQTTMessageInfo:
+    def publish(self, topic: str, payload: str | bytes, *, retain: bool) -> paho.MQTTMessageInfo:
         """Send a message; `is_published` of the returned object says whether it has arrived.
 
         Raises:

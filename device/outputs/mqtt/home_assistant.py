@@ -11,13 +11,15 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from device.contract.look.rules import Region
+from device.outputs.mqtt.visit_entities import entities
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
-from device.telemetry.observation import UNKNOWN, Observation
+from device.telemetry.observation import NOTHING, UNKNOWN, Observation
 from device.telemetry.status import CameraState, Status, rounded_rate
 
 STREAMING = f"value_json.camera == '{CameraState.STREAMING}'"
@@ -42,6 +44,12 @@ class Topics:
     availability: str
     changes: str
     """Every label change with its time, even if sent late; not retained."""
+    visits: str
+    """Every visit that has ended, likewise."""
+    today: str
+    """How many visits there were today."""
+    picture: str
+    """A JPEG of the last visit."""
     discovery: str
     birth: str
     """Home Assistant publishes "online" here when it starts. Like `discovery`, empty if unused."""
@@ -49,7 +57,8 @@ class Topics:
     @property
     def retained(self) -> tuple[str, ...]:
         """Topics with retained messages, in the order in which to remove them."""
-        return (*filter(None, (self.discovery,)), self.state, self.health, self.availability)
+        own = (self.state, self.today, self.picture, self.health, self.availability)
+        return (*filter(None, (self.discovery,)), *own)
 
 
 def device_id(config: MqttConfig) -> str:
@@ -85,15 +94,23 @@ def topics(config: MqttConfig) -> Topics:
         health=f"{own}/health",
         availability=f"{own}/availability",
         changes=f"{own}/changes",
+        visits=f"{own}/visits",
+        today=f"{own}/today",
+        picture=f"{own}/picture",
         discovery=f"{theirs}/device/{name}/config" if theirs else "",
         birth=f"{theirs}/status" if theirs else "",
     )
 
 
-def words(labels: tuple[str, ...]) -> dict[str, str]:
-    """The state for each label in Home Assistant: all different, and none of them reserved."""
+def words(labels: tuple[str, ...], *, looks: bool = False) -> dict[str, str]:
+    """The state for each label in Home Assistant: all different, and none of them reserved.
+
+    Args:
+        labels: of the model.
+        looks: whether `NOTHING` is an answer, too; then a class of that name has another word.
+    """
     told = {UNKNOWN: NOTHING_KNOWN}
-    taken = {NOTHING_KNOWN}
+    taken = {NOTHING_KNOWN, *([NOTHING] if looks else [])}
     for label in labels:
         if label in told:
             continue
@@ -115,12 +132,29 @@ def _candidates(label: str) -> Iterator[str]:
 
 
 def announcement(
-    config: MqttConfig, status: Status, web: WebConfig | None = None
+    config: MqttConfig,
+    status: Status,
+    web: WebConfig | None = None,
+    *,
+    looked_at: bool = False,
+    visits: bool = False,
 ) -> dict[str, Any]:
-    """The discovery message; it changes with the model."""
+    """The discovery message; it changes with the model.
+
+    Args:
+        config: the settings.
+        status: with a model.
+        web: the web page to link to.
+        looked_at: whether the settings let frames be looked at, if the model was trained for it.
+        visits: whether visits are told then.
+    """
     assert status.model is not None
     name, where = device_id(config), topics(config)
-    components = {**_label_sensors(where, words(status.model.labels)), **_health(where, status)}
+    looks = looked_at and status.model.region is Region.CHANGE
+    told = words(status.model.labels, looks=looks)
+    components = {**_label_sensors(where, told, looks=looks), **_health(where, status)}
+    if looks and visits:
+        components |= entities(asdict(where), told, NOTHING_KNOWN, pictures=config.pictures)
     page = _page(web)
     return {
         "dev": {
@@ -140,6 +174,15 @@ def announcement(
     }
 
 
+def components_of(announcement: str) -> dict[str, str]:
+    """Key and platform of the entities in an announcement; none if it is damaged."""
+    try:
+        found = json.loads(announcement)["cmps"].items()
+        return {str(key): str(one["p"]) for key, one in found if set(one) != {"p"}}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
 def _page(web: WebConfig | None) -> str:
     """The web page's address for a browser on the network; empty if there is none."""
     if web is None or not web.enabled or not web.port:
@@ -153,7 +196,9 @@ def _page(web: WebConfig | None) -> str:
     return f"http://[{host}]:{web.port}/" if ":" in host else f"http://{host}:{web.port}/"
 
 
-def _label_sensors(where: Topics, told: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _label_sensors(
+    where: Topics, told: dict[str, str], *, looks: bool
+) -> dict[str, dict[str, Any]]:
     """The sensors for label and score: unavailable while the camera is lost, so none looks new."""
     current = f"{STREAMING} and value_json.label_is_current"
     available = {
@@ -168,13 +213,18 @@ def _label_sensors(where: Topics, told: dict[str, str]) -> dict[str, dict[str, A
     # A label of another model, which this announcement does not list, becomes "nothing known".
     names = json.dumps(told, ensure_ascii=False)
     label = f"{{{{ {names}.get(value_json.label, {json.dumps(NOTHING_KNOWN)}) }}}}"
+    if looks:
+        # A class may be called like that; but then its scores are told.
+        nothing = f"value_json.label == {json.dumps(NOTHING)} and not value_json.top"
+        label = f"{{% if {nothing} %}}{NOTHING}{{% else %}}{label}{{% endif %}}"
+    words_of_none = [NOTHING, NOTHING_KNOWN] if looks else [NOTHING_KNOWN]
     return {
         "label": {
             **available,
             "name": "Label",
             "ic": "mdi:eye",
             "dev_cla": "enum",
-            "ops": [*(word for key, word in told.items() if key != UNKNOWN), NOTHING_KNOWN],
+            "ops": [*(word for key, word in told.items() if key != UNKNOWN), *words_of_none],
             "val_tpl": label,
             "json_attr_t": where.state,
             "json_attr_tpl": "{{ value_json.since | tojson }}",

@@ -2,8 +2,8 @@
 
 `device.outputs.mqtt.connection` keeps the connection. This module decides what to send and in what
 order: after each connection health, announcement, state and only then "online", so that nothing old
-is mistaken for new. The state topic gets only the newest state; each label change also goes to a
-separate topic.
+is mistaken for new. The state topic gets only the newest state; each label change and each visit
+also go to topics of their own.
 """
 
 import json
@@ -13,20 +13,24 @@ import secrets
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import MQTTMessageInfo
 
+from device.contract.look.rules import Region
 from device.errors import OutputError
 from device.outputs.mqtt import home_assistant
 from device.outputs.mqtt.connection import Connection
 from device.outputs.mqtt.home_assistant import OFFLINE, ONLINE
 from device.outputs.mqtt.leftovers import Leftovers
+from device.outputs.mqtt.today import Today
 from device.settings.mqtt import MqttConfig, tls_context
 from device.settings.sections import WebConfig
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import CameraState, Status
+from device.visits.days import Days
 
 log = logging.getLogger("fieldguide")
 
@@ -48,18 +52,36 @@ RETRY_DENIED_S = 60.0
 GOODBYE_S = 0.35
 
 
+@dataclass(frozen=True)
+class _Queued:
+    """A message that must arrive."""
+
+    topic: str
+    payload: str
+    message: MQTTMessageInfo
+
+
 class Mqtt:
     """Publishes state and health; the topics are in `device.outputs.mqtt.home_assistant`."""
 
     name = "mqtt"
     wants_pictures = False
 
-    def __init__(self, config: MqttConfig, web: WebConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: MqttConfig,
+        web: WebConfig | None = None,
+        *,
+        looked_at: bool = False,
+        visits: Path | None = None,
+    ) -> None:
         """Start connecting; if the broker is not there yet, wait for it.
 
         Args:
             config: settings that `check_mqtt` has checked.
             web: the web page to link to in the announcement.
+            looked_at: whether the settings let frames be looked at.
+            visits: their folder; None if there are none.
 
         Raises:
             ConfigError: if the files in the settings are not certificates.
@@ -68,12 +90,15 @@ class Mqtt:
         if config.tls:
             tls_context(config)
         self.catching_up = False
-        self._config, self._web = config, web
+        self._config, self._web, self._looked_at = config, web, looked_at
+        self._today = Today(Days(visits)) if looked_at and visits is not None else None
+        self._today_sent, self._picture_sent = "", True
+        self._picture: bytes | None = None
         self._topics = home_assistant.topics(config)
         self._number = 0
         self._newest: Observation | None = None
         self._first: Observation | None = None
-        self._changes: deque[tuple[str, MQTTMessageInfo]] = deque()
+        self._queued: deque[_Queued] = deque()
         self._labels: tuple[str, ...] | None = None
         self._settled_s = self._last_lost_s = float("-inf")
         self._denied_retried_s = float("-inf")
@@ -84,6 +109,8 @@ class Mqtt:
         self._next_repeat_s = self._repeat_until_s = float("-inf")
         self._online = self._state_again = False
         self._announced: dict[str, Any] | None = None
+        self._entities: dict[str, str] = {}
+        """Key and platform of all that was announced, by earlier runs, too."""
         self._health: tuple[Any, ...] = ()
         self._instance = secrets.token_hex(4)
         self._inbox: queue.SimpleQueue[tuple[str, str, bool]] = queue.SimpleQueue()
@@ -93,7 +120,11 @@ class Mqtt:
             home_assistant.device_id(config),
             will=(self._topics.availability, OFFLINE),
             topics=(self._topics.birth,) if self._topics.birth else (),
-            optional_topics=(self._topics.health, *self._leftovers.topics_to_watch),
+            optional_topics=(
+                self._topics.health,
+                *filter(None, (self._topics.discovery,)),
+                *self._leftovers.topics_to_watch,
+            ),
             on_message=lambda *message: self._inbox.put(message),
         )
 
@@ -109,8 +140,13 @@ class Mqtt:
             self._first = observation
         self._newest = observation
         self._follow_connection()
-        if observation.changed:
-            self._send_change(observation)
+        ended = observation.ended_visit
+        if ended is not None and self._today is not None:
+            self._today.add(ended)
+            self._picture, self._picture_sent = ended.picture, False
+        self._send_visits(observation.model)
+        if observation.changed or ended is not None:
+            self._send_queued(observation)
         self._send_state()
 
     def tick(self, status: Status) -> None:
@@ -127,6 +163,8 @@ class Mqtt:
         if self._topics.discovery and model is not None:
             self._announce(replace(status, model=model), model.labels)
         self._send_state()
+        if model is not None:
+            self._send_visits(model)
         self._send_health(status)
         if not self._online:
             self._send(self._topics.availability, ONLINE)
@@ -142,7 +180,7 @@ class Mqtt:
                 message.wait_for_publish(GOODBYE_S)
         finally:
             self._connection.close()
-            if left := sum(not message.is_published() for _, message in self._changes):
+            if left := sum(not queued.message.is_published() for queued in self._queued):
                 log.warning("output.mqtt: closed, %d label changes unconfirmed", left)
 
     # --- connection ---------------------------------------------------------------------------
@@ -154,7 +192,7 @@ class Mqtt:
             self._sent = self._state_message = self._health_message = None
             self._publish_all_again()
             self._leftovers.reset()
-            self._changes = deque(self._hand_over(payload) for payload, _ in self._changes)
+            self._queued = deque(self._hand_over(q.topic, q.payload) for q in self._queued)
             self._number = number
         with suppress(queue.Empty):
             while True:
@@ -168,11 +206,14 @@ class Mqtt:
             first = retained and self._number == 1
             if not first and home_assistant.sender_of(message)[1] not in ("", self._instance):
                 self._connection.note_id_conflict()
+        elif topic == self._topics.discovery:
+            self._entities |= home_assistant.components_of(message)
         self._leftovers.note_availability(topic, message)
 
     def _publish_all_again(self) -> None:
         self._online, self._state_again = False, True
         self._announced, self._health = None, ()
+        self._today_sent, self._picture_sent = "", False
 
     def _raise_problem(self) -> None:
         waited_s = self._connection.oldest_unconfirmed_s()
@@ -204,7 +245,16 @@ class Mqtt:
         return self._newest.model
 
     def _announce(self, status: Status, labels: tuple[str, ...]) -> None:
-        message = home_assistant.announcement(self._config, status, self._web)
+        message = home_assistant.announcement(
+            self._config,
+            status,
+            self._web,
+            looked_at=self._looked_at,
+            visits=self._today is not None,
+        )
+        # Without this Home Assistant would keep what is not there any more.
+        gone = {key: {"p": p} for key, p in self._entities.items() if key not in message["cmps"]}
+        message["cmps"] |= gone
         if message == self._announced:
             return
         now_s = time.monotonic()
@@ -212,23 +262,44 @@ class Mqtt:
             # Home Assistant refuses labels that are not in its list, even the one it shows now.
             self._settled_s = now_s + SETTLE_S
             self._send_health(status)
-        self._send(self._topics.discovery, json.dumps(message))
+        payload = json.dumps(message)
+        self._send(self._topics.discovery, payload)
         self._announced, self._labels = message, labels
+        self._entities |= home_assistant.components_of(payload)
         self._state_again, self._repeat_until_s = True, now_s + REPEAT_S
 
-    def _send_change(self, observation: Observation) -> None:
-        while self._changes and self._changes[0][1].is_published():
-            self._changes.popleft()
-        if len(self._changes) >= MAX_UNCONFIRMED:
-            self._changes[0][1].wait_for_publish(CONFIRM_S)
-            if not self._changes[0][1].is_published():
+    def _send_queued(self, observation: Observation) -> None:
+        """Send what must arrive, and is sent again after a new connection."""
+        while self._queued and self._queued[0].message.is_published():
+            self._queued.popleft()
+        if len(self._queued) >= MAX_UNCONFIRMED:
+            oldest = self._queued[0].message
+            oldest.wait_for_publish(CONFIRM_S)
+            if not oldest.is_published():
                 raise OutputError(
                     f"the broker has not confirmed the last {MAX_UNCONFIRMED} label changes"
                 )
-        self._changes.append(self._hand_over(json.dumps(home_assistant.change(observation))))
+        if observation.changed:
+            payload = json.dumps(home_assistant.change(observation))
+            self._queued.append(self._hand_over(self._topics.changes, payload))
+        if (ended := observation.ended_visit) is not None:
+            payload = json.dumps(ended.record())
+            self._queued.append(self._hand_over(self._topics.visits, payload))
 
-    def _hand_over(self, payload: str) -> tuple[str, MQTTMessageInfo]:
-        return payload, self._connection.publish(self._topics.changes, payload, retain=False)
+    def _hand_over(self, topic: str, payload: str) -> "_Queued":
+        return _Queued(topic, payload, self._connection.publish(topic, payload, retain=False))
+
+    def _send_visits(self, model: ModelInfo) -> None:
+        """Send today's numbers and the last picture, if they are new."""
+        if self._today is None or model.region is not Region.CHANGE:
+            return
+        today = json.dumps(self._today.record())
+        if today != self._today_sent:
+            self._send(self._topics.today, today)
+            self._today_sent = today
+        if self._picture is not None and self._config.pictures and not self._picture_sent:
+            self._send(self._topics.picture, self._picture)
+            self._picture_sent = True
 
     def _send_state(self) -> None:
         newest, first, now_s = self._newest, self._first, time.monotonic()
@@ -285,7 +356,7 @@ class Mqtt:
         self._health = urgent
         self._next_health_s = now_s + HEALTH_INTERVAL_S
 
-    def _send(self, topic: str, payload: str) -> MQTTMessageInfo:
+    def _send(self, topic: str, payload: str | bytes) -> MQTTMessageInfo:
         return self._connection.publish(topic, payload, retain=True)
 
 

@@ -10,15 +10,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from device.contract.look.rules import Seen
 from device.errors import OutputError
 from device.outputs.http.exchange import MAX_BODY_BYTES
 from device.outputs.prometheus import MAX_LABELS, Prometheus
 from device.outputs.web.sink import Web
 from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
+from device.telemetry.observation import NOTHING
 from device.telemetry.status import BoardStatus
 from tests.support.device.observations import MODEL, Surroundings, sight
 from tests.support.device.serving import served
+from tests.support.device.visits import visit
 from tests.support.timing import eventually
 
 BASE_UNITS = ("seconds", "celsius", "ratio", "hertz", "bytes")
@@ -111,6 +114,28 @@ def test_names_follow_the_conventions(surroundings: Surroundings, metrics: Prome
                 assert 0 <= sample.value <= 1
             if family.type == "summary":
                 assert family.name.rpartition("_")[2] in BASE_UNITS
+
+
+def test_each_visit_that_has_ended_counts_once_for_its_label(metrics: Prometheus) -> None:
+    for number, label in enumerate(("wren", "robin", "wren", *map(str, range(2 * MAX_LABELS)))):
+        one = visit(label=label)
+        going = replace(one, end_unix_s=None)
+        metrics.publish(sight(number, visit=going, visit_changed=True))
+        metrics.publish(sight(number, visit=going))
+        metrics.publish(sight(number, visit=one, visit_changed=True))
+    found = values(metrics)
+    assert (found["visits_total wren"], found["visits_total robin"]) == (2, 1)
+    counts = [s.value for s in samples(metrics) if s.name == "fieldguide_visits_total"]
+    assert sum(counts) == 2 * MAX_LABELS + 3 and len(counts) == MAX_LABELS + 1
+
+
+def test_what_is_there_is_told_where_frames_are_looked_at(metrics: Prometheus) -> None:
+    metrics.publish(sight(0))
+    assert not [name for name in values(metrics) if name.startswith("seen")]
+    metrics.publish(replace(sight(1, seen=Seen.NOTHING), label=NOTHING, score=0.0, top=()))
+    found = values(metrics)
+    assert found["seen nothing"] == 1 and "seen something" not in found
+    assert found["label nothing"] == 1
 
 
 def test_frames_make_no_new_series(metrics: Prometheus) -> None:

@@ -46,8 +46,8 @@ def surroundings() -> Surroundings:
 def make() -> Iterator[Make]:
     sinks: list[Mqtt] = []
 
-    def start(settings: MqttConfig, *more: Any) -> Mqtt:
-        sinks.append(Mqtt(settings, *more))
+    def start(settings: MqttConfig, **more: Any) -> Mqtt:
+        sinks.append(Mqtt(settings, **more))
         return sinks[-1]
 
     yield start

@@ -110,6 +110,12 @@ class HomeAssistant:
             return {}
         return found
 
+    def picture(self, entity: str) -> bytes:
+        """What its page shows for an image."""
+        path = self.entity(entity)["attributes"]["entity_picture"]
+        with urllib.request.urlopen(self._address + path, timeout=30) as response:
+            return bytes(response.read())
+
     def count(self, counter: str) -> int:
         return int(self.state(f"counter.{counter}"))
 

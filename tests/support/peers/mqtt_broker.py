@@ -120,7 +120,9 @@ class Listener:
         self._client.subscribe("#", qos=1)
 
     def _hear(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self.messages.append((message.topic, message.payload.decode(), message.retain))
+        # Pictures are no text.
+        payload = message.payload.decode(errors="surrogateescape")
+        self.messages.append((message.topic, payload, message.retain))
 
 
 @contextmanager

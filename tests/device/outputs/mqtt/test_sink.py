@@ -157,6 +157,9 @@ def test_scores_keep_their_interval_and_changes_do_not_wait(
     connect(sink, surroundings)
     with listening(broker) as listener:
         for number in range(20):
+            if number == 10:
+                # The next state waits until the broker has confirmed the last.
+                settle(sink)
             sink.publish(sight(number, label=number // 10, changed=number in (0, 10)))
         eventually(lambda: len(listener.records(f"{OWN}/state")) >= 2)
         time.sleep(0.2)
