@@ -21,10 +21,10 @@ SINGLE = "given one by one"
 UNKNOWN_CAMERA = f"of no camera known to stand still (by {LEAST_PICTURES} photos or more)"
 _SHOWN = {
     None: UNKNOWN_CAMERA,
-    Seen.NOTHING: "show nothing new",
+    Seen.NOTHING: "with nothing new",
     Seen.LEARNING: "taken while the device was learning its place",
-    Seen.LIGHT: "have another light than the others of their camera",
-    Seen.MOVED: "show another view than the others of their camera",
+    Seen.LIGHT: "in another light than the others of their camera",
+    Seen.MOVED: "with another view than the others of their camera",
 }
 
 

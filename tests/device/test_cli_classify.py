@@ -47,7 +47,7 @@ def test_photos_of_a_camera_are_cut_and_one_with_nothing_new_says_so(
         said = tiny_classifier.classify(prepare(picture, tiny_classifier.preprocessing))
         assert said.record() == {name: record[name] for name in said.record()}
     assert err == (
-        "# 12 of 13 photos cut to what differs from their place; 1 whole: 1 show nothing new\n"
+        "# 12 of 13 photos cut to what differs from their place; 1 whole: 1 with nothing new\n"
     )
     _, out, _ = call("classify", "--bundle", change_bundle, album)
     ends = [line.endswith(", with nothing new in it") for line in out.splitlines()]

@@ -53,6 +53,13 @@ def test_photos_of_several_cameras_in_class_folders_are_cut_around_their_visitor
     assert len(found) == 36 and all(contains_visitor(*each) for each in found.items())
 
 
+@pytest.mark.parametrize("label", ["daisy", "tulip"])
+def test_photos_that_people_took_by_hand_stay_whole(label: str, flowers: Path) -> None:
+    """Many show a blurred lawn, or a flower in the middle."""
+    photos = sorted((flowers / label).glob("*.jpg"))
+    assert len(photos) > 500 and set(sights(photos, RULES)) == {WHOLE}
+
+
 def test_one_model_at_two_places_is_two_cameras(tmp_path: Path) -> None:
     for place in (1, 2):
         Camera(place, "Cam").visits(tmp_path, 10)
