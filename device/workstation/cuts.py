@@ -3,21 +3,24 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from device.contract.arrays import Box
 from device.workstation.records import RecordError
 from device.workstation.tables import csv_text
 
-COLUMNS = ("path", "left", "upper", "right", "lower")
+COLUMNS = ("path", "left", "upper", "right", "lower", "doubt")
 
 
-def to_csv(cuts: Mapping[str, Box]) -> str:
+def to_csv(cuts: Mapping[str, Box], doubts: Mapping[str, str] = MappingProxyType({})) -> str:
     """The text of `cuts.csv`.
 
     Args:
         cuts: by path, in pixels of what `device.contract.photos.decode_frame` gives.
+        doubts: by path, why a box may be a bad one.
     """
-    return csv_text(COLUMNS, ((path, *map(str, box)) for path, box in cuts.items()))
+    lines = ((path, *map(str, box), doubts.get(path, "")) for path, box in cuts.items())
+    return csv_text(COLUMNS, lines)
 
 
 def read_cuts(path: Path) -> dict[str, Box]:
@@ -26,13 +29,26 @@ def read_cuts(path: Path) -> dict[str, Box]:
     Raises:
         RecordError: if it is missing or damaged.
     """
+    return {name: box for name, box, _ in _lines(path)}
+
+
+def read_doubts(path: Path) -> dict[str, str]:
+    """Read from `cuts.csv` which boxes are in doubt, and why; by photo.
+
+    Raises:
+        RecordError: as `read_cuts`.
+    """
+    return {name: doubt for name, _, doubt in _lines(path) if doubt}
+
+
+def _lines(path: Path) -> list[tuple[str, Box, str]]:
     again = f"remove {path.parent / 'split.csv'} and run `make data`"
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file, strict=True)
             if tuple(next(lines, ())) != COLUMNS:
                 raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
-            return {name: _box(numbers) for name, *numbers in lines}
+            return [(name, _box(numbers), doubt) for name, *numbers, doubt in lines]
     except FileNotFoundError as error:
         raise RecordError(f"{path} is missing; {again}") from error
     except (OSError, csv.Error, ValueError) as error:

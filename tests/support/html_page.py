@@ -11,7 +11,10 @@ from device.workstation.training import Metrics
 from tests.support.builds.small_networks import chapter_of
 from train.data.split import Row
 from train.report import page
+from train.report.boxes import Boxes
 
+WHOLE = Boxes()
+"""No photo is cut."""
 VOID = {"br", "col", "hr", "img", "input", "link", "meta", "wbr"}
 """Tags that nothing closes."""
 FLOWERS = ("daisy", "rose", "tulip")
@@ -101,9 +104,9 @@ def rows_of(metrics: Metrics) -> list[Row]:
     ]
 
 
-def render(metrics: Metrics, load: Callable[[str], Pixels]) -> str:
-    return page.render(metrics, rows_of(metrics), load, chapter_of())
+def render(metrics: Metrics, load: Callable[[str], Pixels], boxes: Boxes = WHOLE) -> str:
+    return page.render(metrics, rows_of(metrics), load, chapter_of(), boxes)
 
 
-def page_of(metrics: Metrics) -> Page:
-    return Page(render(metrics, load))
+def page_of(metrics: Metrics, boxes: Boxes = WHOLE) -> Page:
+    return Page(render(metrics, load, boxes))

@@ -87,7 +87,7 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
     occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
-    boxes = cuts.to_csv(sight.boxes)
+    boxes = cuts.to_csv(sight.boxes, sight.doubts)
     texts = {DATA: record.text(), EVENTS: occasions, CUTS: boxes, SPLIT: to_csv(rows)}
     _write_changes(inputs.out, texts)
     return Prepared(record, rows, news)

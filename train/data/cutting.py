@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from device.contract.arrays import Box
-from device.contract.look import box, place
+from device.contract.look import box, change, place
 from device.contract.look.cells import Cells, Grid
 from device.contract.look.change import Background
+from device.contract.look.place import Look
 from device.contract.look.rules import LookRules, Seen
 from device.contract.photos import decode_frame
 from device.errors import PhotoError
@@ -43,6 +44,18 @@ MOVED = "of places whose camera seems to have moved"
 UPSET = "in which the whole picture has changed"
 NOTHING = "in which nothing stands out"
 
+EDGE = "touches the edge of the picture"
+LARGE = "nearly as large as the picture"
+SMALL = "very small"
+FAINT = "hardly differs from the background"
+RIVAL = "hardly larger than another change"
+NEARLY = 0.9
+"""A box of at least this share of the picture's shorter side is nearly as large."""
+LEAST_CLEAR = 0.25
+"""Fewer clear cells than this share of a subject's are faint."""
+MOST_RIVAL = 0.5
+"""Another subject of at least this share of the cells may be the one that is meant."""
+
 
 @dataclass(frozen=True)
 class Cutting:
@@ -50,11 +63,20 @@ class Cutting:
 
     boxes: Mapping[str, Box] = field(default_factory=dict)
     """By path, around the largest subject, in pixels of `decode_frame`'s picture."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """By path, why a box may be a bad one; of those in doubt only."""
     whole: Mapping[str, str] = field(default_factory=dict)
     """By path, why a photo is not cut."""
 
 
-_Found = Mapping[str, Box | str]
+@dataclass(frozen=True)
+class _Cut:
+    box: Box
+    doubt: str
+    """Empty if there is none."""
+
+
+_Found = Mapping[str, _Cut | str]
 """By path, the box, or why there is none."""
 
 
@@ -73,14 +95,16 @@ def find_cuts(files: PhotoFiles, rows: Iterable[Row], rules: LookRules) -> Cutti
     for row in rows:
         if row.part != LEFT_OUT:
             places[row.place].append(row)
-    found: dict[str, Box | str] = {row.path: NO_PLACE for row in places.pop("", ())}
+    found: dict[str, _Cut | str] = {row.path: NO_PLACE for row in places.pop("", ())}
     known = [each for each in places.values() if _is_known(each)]
     found |= {row.path: FEW for each in places.values() if not _is_known(each) for row in each}
     for one in _looked_at([_Place(files, rules, each) for each in known]):
         found |= one
     in_order = sorted(found.items())
+    cuts = {path: each for path, each in in_order if not isinstance(each, str)}
     return Cutting(
-        {path: each for path, each in in_order if not isinstance(each, str)},
+        {path: cut.box for path, cut in cuts.items()},
+        {path: cut.doubt for path, cut in cuts.items() if cut.doubt},
         {path: why for path, why in in_order if isinstance(why, str)},
     )
 
@@ -139,7 +163,7 @@ class _Place:
 
     def found(self, pool: ThreadPoolExecutor, advance: Callable[[], None]) -> _Found:
         """What is in each photo. The pictures of all of them are never in memory at a time."""
-        known, found = self._learned(pool), dict[str, Box | str]()
+        known, found = self._learned(pool), dict[str, _Cut | str]()
         # A task for each photo: Ctrl-C waits for the photo that is read, not for its place.
         looked = pool.map(partial(self._look, known), self.rows)
         for row, each in zip(self.rows, looked, strict=True):
@@ -169,7 +193,7 @@ class _Place:
         grid = Grid.of(frame.shape[1], frame.shape[0], self.rules)
         return _Picture(grid, grid.cells(frame))
 
-    def _look(self, known: _Known, row: Row) -> Box | str:
+    def _look(self, known: _Known, row: Row) -> _Cut | str:
         picture = known.pictures[row.path] if row.path in known.pictures else self._read(row)
         background = known.backgrounds[row.group]
         if picture is None:
@@ -180,8 +204,27 @@ class _Place:
             return FEW
         seen = place.look(picture.cells, background, self.rules)
         if seen.seen == Seen.SOMETHING:
-            return box.square(seen.subjects[0], picture.grid, self.rules)
+            shown = box.square(seen.subjects[0], picture.grid, self.rules)
+            return _Cut(shown, _doubt(seen, shown, picture.grid, background, self.rules))
         return NOTHING if seen.seen == Seen.NOTHING else UPSET
+
+
+def _doubt(seen: Look, shown: Box, grid: Grid, background: Background, rules: LookRules) -> str:
+    """Why a box may be a bad one; empty if nothing speaks against it."""
+    subject, (rows, columns) = seen.subjects[0], grid.shape
+    least = change.thresholds(background.spread, int(seen.of_light.max()), rules)
+    clear = seen.smoothed[subject.mask] * 100 > least[subject.mask] * rules.clear_percent
+    shorter, side = min(grid.width_px, grid.height_px), shown[2] - shown[0]
+    longer = max(subject.right - subject.left, subject.lower - subject.upper)
+    reasons = {
+        LARGE: side >= NEARLY * shorter,
+        EDGE: not (subject.left > 0 and subject.right < columns)
+        or not (subject.upper > 0 and subject.lower < rows),
+        SMALL: 100 * longer * grid.cell_width_px < shorter * rules.least_side_percent,
+        FAINT: clear.mean() < LEAST_CLEAR,
+        RIVAL: any(other.cells >= MOST_RIVAL * subject.cells for other in seen.subjects[1:]),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def _background(

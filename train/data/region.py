@@ -21,6 +21,8 @@ class Sight:
     region: Region = Region.WHOLE
     boxes: Mapping[str, Box] = field(default_factory=dict)
     """By path, where photos are cut; all others are seen whole."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """By path, why a box may be a bad one."""
     note: str = ""
     """One line for people: what is seen, why, and of how many photos."""
 
@@ -49,7 +51,7 @@ def decide(asked: str, cutting: Cutting, rows: Sequence[Row]) -> Sight:
     teaching = [row.path for row in rows if row.part == Part.TRAIN]
     cut = sum(path in cutting.boxes for path in teaching)
     if asked == Region.CHANGE or 2 * cut > len(teaching):
-        return Sight(Region.CHANGE, cutting.boxes, _cut(asked, cutting))
+        return Sight(Region.CHANGE, cutting.boxes, cutting.doubts, _cut(asked, cutting))
     if set(cutting.whole.values()) == {NO_PLACE}:
         return Sight(note="pictures are seen whole: no place of a fixed camera is known")
     return Sight(
@@ -63,7 +65,8 @@ def _cut(asked: str, cutting: Cutting) -> str:
     why = "as REGION=change asks" if asked == Region.CHANGE else "as most of them can be"
     seen = f"pictures are cut to what stands before their background, {why}"
     whole = f"; whole stay {_reasons(cutting)}" if cutting.whole else ""
-    return f"{seen}: {len(cutting.boxes):,} of {number(total, 'photo')}{whole}"
+    doubt = f" ({len(cutting.doubts):,} in doubt, see the report)" if cutting.doubts else ""
+    return f"{seen}: {len(cutting.boxes):,} of {number(total, 'photo')}{doubt}{whole}"
 
 
 def _reasons(cutting: Cutting) -> str:

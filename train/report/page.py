@@ -28,6 +28,7 @@ from train.data.split import Row
 from train.page import pictures
 from train.page.pictures import Picture
 from train.page.templates import PART_NAMES, page_environment
+from train.report.boxes import Boxes
 from train.report.chapter_records import Chapter
 from train.report.occasions import Occasions
 
@@ -101,6 +102,7 @@ def render(
     rows: Sequence[Row],
     load: Callable[[str], Pixels],
     chapter: Chapter,
+    boxes: Boxes,
 ) -> str:
     """Write the report of one training run.
 
@@ -110,6 +112,7 @@ def render(
         load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
             `PhotoError` from it leaves a placeholder.
         chapter: the chapter on the network.
+        boxes: where photos are cut.
 
     Returns:
         An HTML page that needs no other file, no script and no network.
@@ -128,6 +131,7 @@ def render(
             what="pictures" if rendered else "photos",
             thing="picture" if rendered else "photo",
             c=chapter,
+            boxes=boxes,
             occasions=Occasions.of(metrics.data),
             samples=_samples(metrics.labels, rows, load),
             left_out=[row for row in rows if row.part == LEFT_OUT],

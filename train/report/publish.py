@@ -6,15 +6,17 @@ from pathlib import Path
 import keras
 
 from device.contract.arrays import Pixels
+from device.contract.photos import decode_frame
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
-from device.workstation.cuts import read_cuts
+from device.workstation.cuts import read_cuts, read_doubts
 from device.workstation.training import CUTS, DATA, REPORT, SPLIT, DataRecord, Metrics, Part
-from train.data.listed import loader
+from train.data.listed import loader, read_same
 from train.data.split import Row, part, read_csv
 from train.errors import DataError
 from train.report import chapter, page
+from train.report.boxes import Boxes
 from train.report.network_views import Candidate
 
 CANDIDATES = 96
@@ -38,14 +40,20 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
     size_px = network.inputs[0].shape[1]
     rules = Preprocessing(height_px=size_px, width_px=size_px)
     digests = {row.path: row.sha256 for row in rows}
-    load = loader(files, digests, rules, read_cuts(out / CUTS))
+    cuts, doubts = read_cuts(out / CUTS), read_doubts(out / CUTS)
+    load = loader(files, digests, rules, cuts)
     candidates = list(_candidates(rows, metrics.labels, load))
     if not candidates:
         raise DataError(f"{files.folder}: the test photos cannot be read; run `make data` again")
     block = metrics.config.first_trained_block - 1
     cut = f"block_{block}" if metrics.best_epoch > 0 else chapter.LAST
     shown = chapter.make_chapter(network, candidates, metrics.labels, cut)
-    write_text(out / REPORT, page.render(metrics, rows, load, shown))
+
+    def frame(row: Row) -> Pixels:
+        return decode_frame(read_same(files.path(row.path), row.sha256))
+
+    boxes = Boxes.of(metrics.data, rows, cuts, doubts, frame)
+    write_text(out / REPORT, page.render(metrics, rows, load, shown, boxes))
 
 
 def _candidates(

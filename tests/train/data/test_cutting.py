@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw
 
 from device.contract.arrays import Pixels
 from device.contract.look import place
@@ -23,14 +23,18 @@ from tests.support.pictures import encoded
 from tests.support.visited_places import RADIUS_PX, SIZE_PX, frame
 from train.data import cutting
 from train.data.cutting import (
+    EDGE,
     FEW,
+    LARGE,
     MAX_FRAMES,
     MIN_EVENTS,
     MIN_FRAMES,
     MOVED,
     NO_PLACE,
     NOTHING,
+    RIVAL,
     SIZE,
+    SMALL,
     TOO_LARGE,
     Cutting,
     find_cuts,
@@ -166,6 +170,39 @@ def test_a_photos_own_event_does_not_decide_its_background(
     assert "gate_1.png" not in other.boxes
 
 
+def disc_at(x: float, y: float, radius: float, colour: int = 230) -> Image.Image:
+    """The place "gate" with one more disc; the light is the same."""
+    picture = visited_never(0)
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(colour, 20, 20))
+    return picture
+
+
+def visited_never(number: int) -> Image.Image:
+    return frame(0, number, visited=False).image
+
+
+WIDTH, HEIGHT = SIZE_PX
+ODD = {
+    EDGE: disc_at(WIDTH - 5, HEIGHT / 2, 20),
+    LARGE: disc_at(0.3 * WIDTH, HEIGHT / 2, 0.36 * HEIGHT),
+    SMALL: disc_at(WIDTH / 2, HEIGHT / 2, 0.08 * HEIGHT),
+    RIVAL: ImageChops.lighter(disc_at(40, 70, 20), disc_at(150, 70, 19)),
+}
+
+
+@pytest.mark.parametrize("doubt", ODD)
+def test_a_box_that_may_be_bad_is_told_with_the_reason(tmp_path: Path, doubt: str) -> None:
+    rows = photos_at(
+        tmp_path,
+        {"gate": EVENTS},
+        lambda place, i: ODD[doubt] if i == 0 else visited(place, i),
+    )
+    doubts = dict(cuts_in(tmp_path, rows).doubts)
+    assert doubts.pop("gate_0.png") == doubt
+    assert set(doubts.values()) <= {EDGE}
+
+
 @st.composite
 def places_of_events(draw: st.DrawFn) -> list[Row]:
     sizes = draw(st.lists(st.integers(1, 70), min_size=1, max_size=60))
@@ -207,9 +244,9 @@ def test_a_cut_never_leaves_the_frame(width: int, height: int, seed: int) -> Non
     picture[y : y + h, x : x + w] = rng.integers(0, 256, 3, np.uint8)
     known = cutting._Known(grid, {"1": background}, {"p": picture_of(grid, picture)})
     row = Row("p", "", "", "", "1", "")
-    box = cutting._Place(PhotoFiles(Path()), RULES, [row])._look(known, row)
-    if not isinstance(box, str):
-        left, upper, right, lower = box
+    found = cutting._Place(PhotoFiles(Path()), RULES, [row])._look(known, row)
+    if not isinstance(found, str):
+        left, upper, right, lower = found.box
         assert 0 <= left < right <= width and 0 <= upper < lower <= height
         assert right - left == lower - upper
 

@@ -42,7 +42,7 @@ def test_the_command_writes_split_and_record(
     assert main(["data", "--data", str(folder), "--out", str(out)]) == 0
     rows = read_csv(out / SPLIT)
     assert rows == assign(photos.scan(folder, RULES))
-    sight = decide(AUTO, Cutting({}, dict.fromkeys((r.path for r in rows), NO_PLACE)), rows)
+    sight = decide(AUTO, Cutting(whole=dict.fromkeys((r.path for r in rows), NO_PLACE)), rows)
     assert DataRecord.read(out / DATA) == data_record.describe(folder, rows, sight=sight)
     assert "left out: fern/empty.jpg: the file is empty" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from device.contract.look.rules import Region
-from train.data.cutting import NO_PLACE, NOTHING, Cutting
+from train.data.cutting import EDGE, NO_PLACE, NOTHING, Cutting
 from train.data.region import decide
 from train.data.split import Row
 
@@ -15,7 +15,8 @@ BOX = (0, 0, 10, 10)
 
 def cutting(cut: int, why: str = NOTHING) -> Cutting:
     paths = [row.path for row in ROWS]
-    return Cutting(dict.fromkeys(paths[:cut], BOX), dict.fromkeys(paths[cut:], why))
+    doubts = {paths[0]: EDGE} if cut else {}
+    return Cutting(dict.fromkeys(paths[:cut], BOX), doubts, dict.fromkeys(paths[cut:], why))
 
 
 @pytest.mark.parametrize(("cut", "region"), [(9, "change"), (4, "change"), (3, "whole")])
@@ -33,9 +34,12 @@ def test_the_user_has_the_last_word() -> None:
 
 def test_one_line_says_what_is_seen_and_why() -> None:
     notes = {
-        ("auto", 8): "as most of them can be: 8 of 9 photos; whole stay 1 in which nothing",
+        (
+            "auto",
+            8,
+        ): "can be: 8 of 9 photos .1 in doubt, .*; whole stay 1 in which nothing",
         ("auto", 2): "seen whole: .* in only 2 of 6 training photos .7 in which nothing",
-        ("change", 1): "as REGION=change asks: 1 of 9 photos; whole stay 8 in which nothing",
+        ("change", 1): "as REGION=change asks: 1 of 9 photos .*; whole stay 8 in which nothing",
         ("whole", 9): "seen whole, as REGION=whole asks",
     }
     for (asked, cut), pattern in notes.items():

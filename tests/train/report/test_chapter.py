@@ -18,6 +18,7 @@ from tests.support.pictures import SIZE_PX, square_picture
 from train.page import pictures
 from train.report import network_views
 from train.report import page as report
+from train.report.boxes import Boxes
 from train.report.chapter import HIERARCHY
 from train.report.chapter_records import Chapter
 
@@ -28,7 +29,7 @@ def page_with(chapter: Chapter, **changes: Any) -> str:
     count = len(chapter.labels)
     metrics = metrics_of((np.eye(count, dtype=int) * 5).tolist(), chapter.labels)
     metrics = dataclasses.replace(metrics, **changes)
-    return report.render(metrics, rows_of(metrics), load, chapter)
+    return report.render(metrics, rows_of(metrics), load, chapter, Boxes())
 
 
 def subject_of(chapter: Chapter) -> int:
