@@ -22,6 +22,7 @@ from device.errors import BackgroundError, BundleError
 from device.inference import kept, mask
 from device.inference.classifier import Classifier
 from device.inference.kept import Place
+from device.settings.region import region_pixels
 from device.settings.sections import LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE, CameraConfig
 
 log = logging.getLogger("fieldguide")
@@ -150,7 +151,7 @@ class Looking:
             return None
         assert frame.picture is not None
         height, width = frame.picture.shape[:2]
-        left, upper, right, lower = pixels_of(camera.region, width, height)
+        left, upper, right, lower = region_pixels(camera.region, width, height)
         part = frame.picture[upper:lower, left:right]
         with self._lock:
             looker = self._looker_for(classifier.look, camera, (right - left, lower - upper))
@@ -240,19 +241,6 @@ def _why_not(trained: Region, camera: CameraConfig, source: FrameSource) -> str:
     if camera.look == LOOK_AUTO and not source.one_place:
         return "off: photos of a folder need not show one place"
     return ""
-
-
-def pixels_of(region: tuple[float, float, float, float], width: int, height: int) -> Box:
-    """A region of a frame in pixels, at least 1x1.
-
-    Args:
-        region: left, top, right, bottom in fractions of the frame.
-        width: of the frame, pixels.
-        height: of the frame, pixels.
-    """
-    left, top = int(region[0] * width), int(region[1] * height)
-    right = max(left + 1, round(region[2] * width))
-    return left, top, right, max(top + 1, round(region[3] * height))
 
 
 def _is(one: object, other: object) -> bool:

@@ -10,9 +10,7 @@ from device.contract.look.cells import Grid
 from device.contract.look.change import Mask
 from device.contract.photos import decode_frame, read_photo
 from device.errors import MaskError, PhotoError
-
-WHITE = 128
-"""From this brightness on a place is allowed."""
+from device.settings.state import MASK_WHITE
 
 
 def read(path: Path) -> Image.Image:
@@ -25,7 +23,7 @@ def read(path: Path) -> Image.Image:
         picture = Image.fromarray(decode_frame(read_photo(path))).convert("L")
     except PhotoError as error:
         raise MaskError(f"{path}: {error}") from error
-    if not (np.asarray(picture) >= WHITE).any():
+    if not (np.asarray(picture) >= MASK_WHITE).any():
         raise MaskError(f"{path}: nothing in it is white, so that no place is allowed")
     return picture
 
@@ -47,6 +45,6 @@ def allowed(mask: Image.Image, region: tuple[float, float, float, float]) -> Cal
         high = (box[3] - box[1]) * rows * grid.cell_height_px / grid.height_px
         part = (box[0], box[1], box[0] + wide, box[1] + high)
         small = mask.resize((columns, rows), Image.Resampling.BOX, box=part)
-        return np.asarray(small) >= WHITE
+        return np.asarray(small) >= MASK_WHITE
 
     return cells

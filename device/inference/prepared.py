@@ -9,7 +9,7 @@ from device.contract.arrays import Box, Pixels
 from device.contract.look.rules import Outcome, Seen
 from device.contract.preprocess import crop_box
 from device.inference.classifier import Classifier, Prediction
-from device.inference.looking import pixels_of
+from device.settings.region import region_pixels
 from device.telemetry.observation import NOTHING
 
 
@@ -107,7 +107,7 @@ def region_box(
         region: left, top, right, bottom in fractions of the frame.
         classifier: the box gets the aspect ratio of its input.
     """
-    left, top, right, bottom = pixels_of(region, width, height)
+    left, top, right, bottom = region_pixels(region, width, height)
     inner = crop_box(right - left, bottom - top, classifier.preprocessing)
     return (left + inner[0], top + inner[1], left + inner[2], top + inner[3])
 

@@ -66,7 +66,8 @@ def _collect(context: Context) -> Sink:
 
     config = context.config
     threshold, visits = config.smoothing.threshold, config.visits.enabled
-    return Collector(config.output.collect, threshold, visits=visits)
+    region = config.camera.region
+    return Collector(config.output.collect, threshold, visits=visits, region=region)
 
 
 def _visits(context: Context) -> Sink:

@@ -116,6 +116,7 @@ def _shared(config: Config) -> tuple[object, ...]:
         config.output.web,
         config.visits,
         config.camera.look == LOOK_WHOLE,
+        config.camera.region,
         own_mask(config),
         mask_in_use(config),
     )

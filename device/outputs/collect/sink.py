@@ -26,6 +26,7 @@ from device.outputs.collect.folder import RANDOM_END, write_whole
 from device.outputs.collect.moments import RandomMoments
 from device.outputs.collect.room import Room
 from device.outputs.collect.worth import Chosen, choose, why_save, why_save_visit
+from device.settings.region import WHOLE, Region
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
 from device.telemetry.status import Status
@@ -52,6 +53,7 @@ class Collector:
         moments: RandomMoments | None = None,
         *,
         visits: bool = True,
+        region: Region = WHOLE,
     ) -> None:
         """Prepare; no file is touched before the first picture.
 
@@ -60,7 +62,9 @@ class Collector:
             threshold: from the smoothing settings; None for the model's own.
             moments: when random photos are taken; by default as the section says.
             visits: whether visits are followed; then what is no visit yet is not saved.
+            region: what of the frames is looked at, and saved.
         """
+        self._region = region
         self._config, self._threshold, self._follows = config, threshold, visits
         self._chosen: Chosen | None = None
         self._in_visit = False
@@ -234,7 +238,8 @@ class Collector:
         is_random = reason == RANDOM
         probability = self._moments.probability if is_random else None
         quality = self._config.jpeg_quality
-        data = snapshot.photo(observation, reason, label, quality, probability)
+        shown = snapshot.within(observation, self._region)
+        data = snapshot.photo(shown, reason, label, quality, probability)
         name = folder / snapshot.file_name(observation, data, RANDOM_END if is_random else ".jpg")
         undated = reason != LABELLED and not clock.is_synchronized()
         with self._lock:

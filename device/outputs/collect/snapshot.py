@@ -1,8 +1,12 @@
-"""A frame as a photo for retraining, with its origin, and what of it the model saw, in Exif."""
+"""A frame as a photo for retraining, with its origin, and what of it the model saw, in Exif.
+
+Where the settings limit the camera to a region of its frames, that region is all that is saved.
+"""
 
 import hashlib
 import io
 import platform
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +16,7 @@ from PIL import Image
 from device import __version__
 from device.contract.arrays import Pixels
 from device.contract.provenance import Provenance
+from device.settings.region import Region, region_pixels
 from device.telemetry.observation import Observation
 
 THUMBNAIL_PX = 16
@@ -31,6 +36,23 @@ def thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
     return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32)
 
 
+def within(observation: Observation, region: Region) -> Observation:
+    """An observation whose frame is only a region of the real one, with its box in pixels of it."""
+    assert observation.picture is not None
+    height, width = observation.picture.shape[:2]
+    left, upper, right, lower = region_pixels(region, width, height)
+    box = observation.crop_box
+    inside = (
+        min(max(box[0], left), right - 1) - left,
+        min(max(box[1], upper), lower - 1) - upper,
+        max(min(box[2], right), left + 1) - left,
+        max(min(box[3], lower), upper + 1) - upper,
+    )
+    return replace(
+        observation, picture=observation.picture[upper:lower, left:right], crop_box=inside
+    )
+
+
 def photo(
     observation: Observation,
     reason: str,
@@ -38,7 +60,7 @@ def photo(
     quality: int,
     probability: float | None = None,
 ) -> bytes:
-    """A JPEG of the whole frame; its Exif says why it was saved, and what of it the model saw.
+    """A JPEG of the frame; its Exif says why it was saved, and what of it the model saw.
 
     Args:
         observation: with its picture.

@@ -12,22 +12,17 @@ from PIL import Image
 
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing
-from device.errors import PhotoError, one_line
+from device.errors import MaskError, PhotoError, one_line
 from device.files import write_bytes
+from device.settings.state import MASK_WHITE
 
 PNG = b"\x89PNG\r\n\x1a\n"
 LEAST_SIDE_PX, MOST_SIDE_PX = 16, 2048
 MOST_STRETCH = 1.05
 """A mask may be this much wider or narrower than the frame: sides are whole pixels."""
-WHITE = 128
-"""Grey from which a pixel counts as white."""
 
 Allowed = npt.NDArray[np.bool_]
 """(rows, columns): where the camera may look."""
-
-
-class MaskError(Exception):
-    """A picture cannot be the mask; its message is for people."""
 
 
 def save(path: Path, data: bytes, frame_px: tuple[int, int]) -> bool:
@@ -94,7 +89,7 @@ def _allowed(data: bytes) -> Allowed:
     """Raises PhotoError."""
     rules = Preprocessing(height_px=MOST_SIDE_PX, width_px=MOST_SIDE_PX, jpeg_decode_scale=1)
     image = decode(data, rules, max_pixels=MOST_SIDE_PX**2)
-    return np.asarray(image.convert("L")) >= WHITE
+    return np.asarray(image.convert("L")) >= MASK_WHITE
 
 
 def _png(allowed: Allowed) -> bytes:

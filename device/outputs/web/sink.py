@@ -16,13 +16,12 @@ from functools import partial
 from typing import Any
 
 from device.contract.names import name_problem, settled
-from device.errors import ClassNameError, OutputError
+from device.errors import ClassNameError, MaskError, OutputError
 from device.outputs.http.access import offered_token
 from device.outputs.http.messages import Request, Response, not_allowed, text
 from device.outputs.http.serving import ServingSink
 from device.outputs.sink import Context
 from device.outputs.web import assets, frame_from_page, mask, view
-from device.outputs.web.mask import MaskError
 from device.outputs.web.view import History
 from device.outputs.web.viewers import MAX_VIEWERS, Viewers
 from device.outputs.web.visits import SeenVisits

@@ -14,7 +14,8 @@ from device.contract import provenance
 from device.contract.look.rules import Seen
 from device.contract.names import name_problem
 from device.errors import ClassNameError, OutputError
-from device.outputs.collect.sink import folder_name
+from device.outputs.collect import snapshot
+from device.outputs.collect.sink import Collector, folder_name
 from device.outputs.collect.worth import why_save
 from device.telemetry.observation import UNKNOWN
 from tests.device.outputs.collect.saving import CONFIG, MODEL, collector, observed, saved
@@ -98,6 +99,38 @@ def test_the_photo_is_the_whole_frame_and_tells_what_of_it_the_model_saw(tmp_pat
     record = provenance.read((tmp_path / name).read_bytes())
     assert record is not None
     assert (record.box, record.seen, record.changed_permille) == ((8, 0, 56, 48), "something", 83)
+
+
+def test_of_a_frame_whose_settings_name_a_region_only_that_is_saved(tmp_path: Path) -> None:
+    config = replace(CONFIG, path=str(tmp_path))
+    sink = Collector(config, region=(0.25, 0.0, 1.0, 0.75))
+    # The camera's frame is 64x48: the region is the 48x36 in its upper right corner.
+    name = sink.keep(observed(3, crop_box=(22, 0, 58, 36)), "red")
+    with Image.open(tmp_path / name) as image:
+        assert image.size == (48, 36)
+        difference = np.asarray(image, np.int32) - observed(3).picture[:36, 16:]  # type: ignore[index]
+    assert np.abs(difference).mean() < 8
+    record = provenance.read((tmp_path / name).read_bytes())
+    assert record is not None and record.box == (6, 0, 42, 36)
+
+
+@given(
+    st.tuples(*[st.floats(0, 0.99)] * 4), st.tuples(*[st.integers(0, 64)] * 4), st.integers(1, 4)
+)
+def test_a_box_stays_inside_of_what_is_saved(
+    sides: tuple[float, ...], corners: tuple[int, ...], factor: int
+) -> None:
+    """Also if a held frame was made smaller, and its box rounded outwards."""
+    left, right = sorted(sides[:2])
+    upper, lower = sorted(sides[2:])
+    x, y = sorted(corners[:2]), sorted(corners[2:])
+    frame = np.zeros((max(1, 48 // factor), max(1, 64 // factor), 3), np.uint8)
+    box = (x[0], y[0], x[1] + 1, y[1] + 1)
+    shown = snapshot.within(observed(picture=frame, crop_box=box), (left, upper, right, lower))
+    assert shown.picture is not None and shown.picture.size
+    height, width = shown.picture.shape[:2]
+    assert 0 <= shown.crop_box[0] < shown.crop_box[2] <= width
+    assert 0 <= shown.crop_box[1] < shown.crop_box[3] <= height
 
 
 def test_a_photo_of_a_camera_that_is_not_looked_at_says_so(tmp_path: Path) -> None:

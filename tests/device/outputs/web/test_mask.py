@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from device.errors import MaskError
 from device.outputs.web import mask
 from device.outputs.web.sink import Web
 from device.settings.sections import CameraConfig, CollectConfig, WebConfig
@@ -125,7 +126,7 @@ def test_what_is_no_base64_is_refused_with_one_line(page: Web, record: Any) -> N
 
 @given(st.binary(max_size=300))
 def test_junk_behind_a_png_s_first_bytes_is_no_mask(junk: bytes) -> None:
-    with pytest.raises(mask.MaskError):
+    with pytest.raises(MaskError):
         mask.save(Path("/nowhere/mask.png"), drawn()[:40] + junk, (0, 0))
 
 
