@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.camera.frame import Frame, FrameSource
+from device.contract.arrays import Pixels
 from device.contract.folders import photos_below
 from device.contract.formats import PHOTO_SUFFIXES
-from device.contract.photos import decode, pixels, read_photo
+from device.contract.photos import decode, decode_frame, pixels, read_photo
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError, SourceError
 
@@ -21,6 +22,8 @@ class FolderSource(FrameSource):
     preprocessing: Preprocessing
     max_pixels: int | None = None
     """As `decode` takes it."""
+    full_size: bool = False
+    """Whether JPEGs are decoded at their full size, because a small part may be classified."""
     one_place = False
 
     def frames(self) -> Iterator[Frame]:
@@ -38,13 +41,16 @@ class FolderSource(FrameSource):
         started_s = time.perf_counter()
         picture, problem = None, ""
         try:
-            picture = pixels(
-                decode(read_photo(path), self.preprocessing, max_pixels=self.max_pixels)
-            )
+            picture = self._decoded(read_photo(path))
         except PhotoError as error:
             problem = str(error)
         decode_s = time.perf_counter() - started_s
         return Frame(str(path), picture, problem, time.monotonic(), decode_s)
+
+    def _decoded(self, data: bytes) -> Pixels:
+        if self.full_size:
+            return decode_frame(data)
+        return pixels(decode(data, self.preprocessing, max_pixels=self.max_pixels))
 
 
 def check_photos(folder: Path) -> None:

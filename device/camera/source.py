@@ -10,7 +10,7 @@ from device.contract.preprocess import Preprocessing
 from device.errors import SourceError
 from device.settings import address as addresses
 from device.settings.address import AUTO, PICAMERA2
-from device.settings.sections import CameraConfig
+from device.settings.sections import LOOK_CHANGE, CameraConfig
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
 
@@ -54,7 +54,7 @@ def open_source(
         raise SourceError(f"{name}: {reason}") from error
     if is_folder:
         check_photos(path)
-        return FolderSource(path, preprocessing, max_pixels)
+        return FolderSource(path, preprocessing, max_pixels, config.look == LOOK_CHANGE)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise SourceError(f"{name}: neither a folder of photos nor a known kind of video file")
     from device.camera.pyav import VideoFile

@@ -8,14 +8,17 @@ POLL_S = 0.25
 
 
 class Pace:
-    """Limits the frames per second; the limit may change at any time."""
+    """Limits the frames per second; the limits may change at any time."""
 
     def __init__(self, max_fps: float = float("inf")) -> None:
         self.max_fps = max_fps
+        self.rest_fps = float("inf")
+        """A second limit, while fewer frames are enough."""
         self._granted_s = self._last_s = float("-inf")
 
     def restart(self, max_fps: float) -> None:
         """Start over: the next frame may be taken at once."""
+        self.rest_fps = float("inf")
         self.max_fps, self._granted_s, self._last_s = max_fps, float("-inf"), float("-inf")
 
     @property
@@ -24,12 +27,16 @@ class Pace:
 
         In the past while a frame is being waited for: a source that skips frames must see that.
         """
-        return self._last_s + 1 / self.max_fps
+        return self._last_s + self._gap_s
 
     @property
     def late_s(self) -> float:
         """`time.monotonic()` after which the thread that takes frames is late."""
-        return self._granted_s + 1 / self.max_fps
+        return self._granted_s + self._gap_s
+
+    @property
+    def _gap_s(self) -> float:
+        return 1 / min(self.max_fps, self.rest_fps)
 
     def taken(self) -> None:
         """Note that the frame that could be taken was taken."""

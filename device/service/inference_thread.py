@@ -1,5 +1,6 @@
 """The inference thread of the service: infer, smooth, follow visits, publish."""
 
+import math
 import queue
 import threading
 import time
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from device.camera.frame import FrameSource
+from device.contract.look.rules import Seen
 from device.inference.answers import Answers
 from device.inference.looking import Looking
 from device.inference.loop import CHECK_S, Preparer
@@ -20,7 +22,7 @@ from device.service.systemd import Notifier
 from device.service.visiting import Visiting
 from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
-from device.telemetry.observation import UNKNOWN, Also, Observation
+from device.telemetry.observation import NOTHING, UNKNOWN, Also, Observation
 
 TAKE_TIMEOUT_S = 0.25
 """How long to wait for a frame before checking for other work."""
@@ -142,6 +144,7 @@ class InferenceThread:
         observation = self._observe(result, self._model_of(result), with_picture=bool(watching))
         self.number += 1
         self._idle_s = IDLE_INFERENCE_S if result.is_answered else CHECK_S
+        self._rest(observation)
         # A slow sink that does not use pictures must not keep them in memory.
         bare = replace(observation, picture=None, class_map=None) if watching else observation
         for sink in sinks:
@@ -150,6 +153,12 @@ class InferenceThread:
         if result.prediction is not None:
             self._inferred_s = time.monotonic()
             self._notifier.feed_watchdog()
+
+    def _rest(self, observation: Observation) -> None:
+        """Ask for fewer frames while nothing is there; of a film all are wanted."""
+        is_empty = observation.label == NOTHING and observation.seen is Seen.NOTHING
+        rests = is_empty and self._source.live
+        self.pace.rest_fps = self.config.inference.rest_fps if rests else math.inf
 
     def _count(self, result: Result) -> None:
         frame, camera = result.frame, self._telemetry.camera

@@ -164,7 +164,13 @@ class ModelWatcher:
 def _loading(config: Config) -> Settings:
     """The settings that decide how a model is loaded; all others have their defaults."""
     inference, fresh = config.inference, InferenceConfig()
-    inference = replace(inference, max_fps=fresh.max_fps, hot_fps=fresh.hot_fps, hot_c=fresh.hot_c)
+    inference = replace(
+        inference,
+        max_fps=fresh.max_fps,
+        rest_fps=fresh.rest_fps,
+        hot_fps=fresh.hot_fps,
+        hot_c=fresh.hot_c,
+    )
     # The camera's rate and size decide how many threads are worth it.
     return config.bundle, inference, workload_of(config)
 

@@ -21,7 +21,7 @@ from device.camera.v4l2 import (
 from device.errors import SourceError
 from device.settings.sections import CameraConfig
 from tests.support.peers.cameras import FakePicamera2
-from tests.support.pictures import RULES
+from tests.support.pictures import RULES, encoded, picture
 
 
 def test_auto_takes_the_csi_camera_first(picamera2: type[FakePicamera2]) -> None:
@@ -75,3 +75,13 @@ def test_a_camera_that_is_not_plugged_in_is_one_line() -> None:
 def test_the_address_says_which_camera(address: str, kind: type) -> None:
     source = open_source(address, RULES)
     assert isinstance(source, kind) and source.live
+
+
+@pytest.mark.parametrize(("look", "size_px"), [("auto", (400, 300)), ("change", (800, 600))])
+def test_photos_that_are_looked_at_are_decoded_at_full_size(
+    tmp_path: Path, look: str, size_px: tuple[int, int]
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(encoded(picture(0, 1, 800, 600), "JPEG"))
+    source = open_source(str(tmp_path), RULES, CameraConfig(look=look))
+    (frame,) = source.frames()
+    assert frame.size_px == size_px and not source.one_place

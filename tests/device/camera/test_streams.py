@@ -25,7 +25,7 @@ from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
 from tests.support.peers.cameras import mjpeg_camera
 from tests.support.peers.rtsp_camera import Habits, age_s, rtsp_camera
-from tests.support.pictures import picture
+from tests.support.pictures import picture, write_video
 from tests.support.timing import eventually
 
 CONFIG = CameraConfig(stall_timeout_s=2.0)
@@ -303,3 +303,12 @@ def test_a_stall_takes_its_time_limit_once() -> None:
         assert "no frame for 2 s" in status.problem and status.stalls_total == 1
         capture.close()
     assert lost_s[0] < 1.8 * config.stall_timeout_s
+
+
+def test_frames_of_a_film_know_when_they_are_shown_and_those_of_a_camera_do_not(
+    tmp_path: Path,
+) -> None:
+    path = write_video(tmp_path / "film.mkv", "mpeg4")
+    shown = [frame.film_s for frame in VideoFile(path).frames()]
+    assert shown == pytest.approx([number / 10 for number in range(9)], abs=0.002)
+    assert Frame("#0", picture(0, 1)).film_s is None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from device.errors import BundleError
 from device.inference import looking
 from device.inference.answers import Answers
 from device.inference.classifier import Classifier, Prediction
+from device.inference.looking import Looking
 from device.inference.prepared import Result
 from device.inference.trial import LoadedModel
-from device.settings.sections import CameraConfig, Config, SmoothingConfig
+from device.settings.sections import CameraConfig, Config, InferenceConfig, SmoothingConfig
 from device.telemetry.observation import NOTHING, Observation
 from tests.bench.look.films import overlap
 from tests.device.service.scenes import Filmed, Scene, Start, model_of
@@ -217,6 +219,40 @@ def test_after_nothing_smoothing_begins_from_the_beginning(
 
 def _later(frames: list[Shot], by_ms: int) -> list[Shot]:
     return [replace(shot, at_ms=shot.at_ms + by_ms) for shot in frames]
+
+
+class Live(Filmed):
+    """The same frames, as a camera gives them."""
+
+    live = True
+
+    def frames(self) -> Iterator[Frame]:
+        for frame in super().frames():
+            yield replace(frame, captured_s=time.monotonic())
+
+
+def test_while_nothing_is_there_a_camera_is_asked_for_fewer_frames_and_a_film_is_not(
+    model: LoadedModel, start: Start, visited: list[Shot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty, there = Outcome(Seen.NOTHING), Outcome(Seen.SOMETHING, ((0, 0, 50, 50),))
+    shown = [empty]
+    monkeypatch.setattr(Looking, "through", lambda *_: lambda *_: shown[0])
+    config = Config(
+        inference=InferenceConfig(rest_fps=2.0), smoothing=SmoothingConfig(time_constant_s=0)
+    )
+    thread, sink, *_ = start(Live(cycle(visited)), config)
+    eventually(lambda: len(sink.seen) == 5)
+    assert thread.pace.rest_fps == 2.0 and thread.pace.max_fps == 1000
+    shown[0] = there
+    eventually(lambda: len(sink.seen) > 20, within_s=5)
+    assert thread.pace.rest_fps == float("inf")
+    gaps_s = np.diff([seen.monotonic_s for seen in sink.seen])
+    assert min(gaps_s[2:4]) > 0.4, "as few as the settings say, but for those already asked for"
+    shown[0] = empty
+    film, other, _, ends = start(Filmed(visited), config)
+    eventually(lambda: ends)
+    assert film.pace.rest_fps == float("inf")
+    assert {seen.label for seen in other.seen} == {NOTHING}
 
 
 def test_settings_may_not_ask_a_bundle_for_what_it_was_not_trained_for() -> None:
