@@ -46,18 +46,20 @@ function draw() {
   }
   pen.drawImage(bitmap, 0, 0);
   if (isOn("map")) drawMap(pen, canvas);
-  if (seen.seen === "something") drawBox(pen, canvas);
+  if (seen.seen !== "something") return;
+  drawBox(pen, canvas, seen.crop, []);
+  for (const other of seen.also) drawBox(pen, canvas, other.box, [canvas.width / 60]);
 }
 
-const cropPixels = (canvas) => [0, 1, 2, 3].map((i) => seen.crop[i] * (i % 2 ? canvas.height : canvas.width));
+const inPixels = (box, canvas) => box.map((side, i) => side * (i % 2 ? canvas.height : canvas.width));
 
 // Around what is there: bright on dark, so that it is seen on any picture.
-function drawBox(pen, canvas) {
-  const [left, upper, right, lower] = cropPixels(canvas), width = Math.max(2, canvas.width / 220);
+function drawBox(pen, canvas, box, dashes) {
+  const [left, upper, right, lower] = inPixels(box, canvas), width = Math.max(2, canvas.width / 220);
   for (const [colour, wide] of [["#10200f", 2 * width], ["#a5e39f", width]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = wide;
-    pen.setLineDash([]);
+    pen.setLineDash(dashes);
     pen.strokeRect(left, upper, right - left, lower - upper);
   }
 }
@@ -78,7 +80,7 @@ function drawMap(pen, canvas) {
     cells.data[4 * (y * shade.width + x) + 3] = 0.78 * (255 - value);
   }
   brush.putImageData(cells, 0, 0);
-  const [left, upper, right, lower] = cropPixels(canvas);
+  const [left, upper, right, lower] = inPixels(seen.crop, canvas);
   pen.imageSmoothingEnabled = true;
   pen.imageSmoothingQuality = "high";
   pen.drawImage(shade, left, upper, right - left, lower - upper);

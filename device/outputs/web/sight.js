@@ -12,11 +12,14 @@ function showSight() {
   say(label, words);
   label.classList.toggle("unknown", unknown);
   say(get("why"), ...(seen.nothing ? [] : unknown ? doubt(best) : [`${percent(seen.score)} sure`]));
-  say(get("place"), PLACE[seen.seen] ?? "");
+  say(get("place"), PLACE[seen.seen] ?? "", ...seen.also.flatMap(alsoThere));
   get("picture").setAttribute("aria-label", `Live picture: ${words}${seen.nothing ? "" : `, ${percent(seen.score)}`}`);
   get("bars").classList.toggle("unsure", unknown);
   showBars();
 }
+
+// A second subject of the same frame; its score is not smoothed.
+const alsoThere = ({ label, score }) => ["Also there: ", isolated(label), label === UNKNOWN ? "" : `, ${percent(score)}`];
 
 function doubt(best) {
   const limit = threshold === null ? "" : `; a label needs ${percent(threshold)}`;

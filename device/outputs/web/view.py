@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from device.contract.arrays import Pixels, Scores
+from device.contract.arrays import Box, Pixels, Scores
 from device.outputs.web.frame_from_page import MAX_SIDE_PX
 from device.telemetry.board import explain
 from device.telemetry.observation import ModelInfo, Observation
@@ -101,9 +101,6 @@ def reduced(picture: Pixels, factor: int) -> Pixels:
 def frame_record(observation: Observation) -> dict[str, Any]:
     """What one frame shows."""
     height, width = observation.picture.shape[:2] if observation.picture is not None else (0, 0)
-    left, upper, right, lower = observation.crop_box
-    # In fractions: the JPEG may be smaller than the frame.
-    box = [left / width, upper / height, right / width, lower / height] if width and height else []
     return {
         "frame": observation.number,
         "time": observation.unix_s,
@@ -118,9 +115,21 @@ def frame_record(observation: Observation) -> dict[str, Any]:
         "invoke_ms": round(observation.invoke_s * 1e3, 2),
         "latency_ms": round(observation.latency_s * 1e3, 2),
         "size_px": [width, height],
-        "crop": [round(side, 5) for side in box],
+        "crop": _fractions(observation.crop_box, width, height),
+        "also": [
+            {**other.record(), "box": _fractions(other.box, width, height)}
+            for other in observation.also
+        ],
         "map": heat_map(observation),
     }
+
+
+def _fractions(box: Box, width: int, height: int) -> list[float]:
+    """A box in fractions of the frame: the JPEG may be smaller. Empty without a picture."""
+    if not (width and height):
+        return []
+    sides = zip(box, (width, height, width, height), strict=True)
+    return [round(side / whole, 5) for side, whole in sides]
 
 
 def heat_map(observation: Observation) -> dict[str, list[list[int]]]:

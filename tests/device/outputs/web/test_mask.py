@@ -17,7 +17,7 @@ from device.errors import MaskError
 from device.outputs.web import mask
 from device.outputs.web.sink import Web
 from device.settings.sections import CameraConfig, CollectConfig, WebConfig
-from tests.support.device.observations import Surroundings
+from tests.support.device.observations import Surroundings, nothing
 from tests.support.device.serving import served
 from tests.support.peers.browser import PHONE, Browser
 from tests.support.peers.film import Browsers, Film, click, text
@@ -161,6 +161,7 @@ def test_a_mask_is_drawn_by_touch_and_the_page_says_where_it_is(
 ) -> None:
     with browsers.visit(page, PHONE) as browser:
         open_editor(browser)
+        assert "At present it looks at whole pictures" in text(browser, "draw-what")
         browser.drag((0.1, 0.5), (0.3, 0.5))
         assert browser.run(PAINTED % (64, 120)) == 255 and browser.run(PAINTED % (200, 20)) == 0
         click(browser, "save-mask")
@@ -183,7 +184,10 @@ def test_a_mask_is_drawn_and_taken_back_by_keyboard_alone(
     browsers: Browsers, page: Web, film: Film
 ) -> None:
     with browsers.visit(page) as browser:
+        film.scene = nothing
+        eventually(lambda: text(browser, "label") == "nothing there")
         open_editor(browser)
+        assert "At present" not in text(browser, "draw-what")
         browser.press("ArrowLeft")
         browser.press(" ")
         assert browser.run(PAINTED % (152, 120)) == 255

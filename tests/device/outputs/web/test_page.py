@@ -13,6 +13,7 @@ from device.outputs.web import sink as web
 from device.outputs.web import viewers
 from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
+from device.telemetry.observation import Also
 from tests.support.device.observations import Surroundings, nothing, sight
 from tests.support.device.serving import served
 from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
@@ -146,6 +147,22 @@ def test_what_the_camera_does_with_its_background_is_said_in_plain_words(
             assert text(browser, "label") == "red"
         assert browser.run(OVERFLOW) == 0 and browser.run(CONTRAST) == []
         assert browser.problems() == []
+
+
+def test_a_second_subject_has_a_box_and_a_label_of_its_own(
+    browsers: Browsers, page: Web, film: Film
+) -> None:
+    plain = np.full((120, 160, 3), 100, np.uint8)
+    scene: dict[str, Any] = {"picture": plain, "crop_box": (10, 10, 50, 50)}
+    scene |= {"seen": Seen.SOMETHING, "also": (Also((80, 30, 140, 90), "blue", 0.64),)}
+    film.scene = lambda number: sight(number, **scene)
+    with browsers.visit(page, PHONE) as browser:
+        eventually(lambda: text(browser, "place") == "Also there: blue, 64%")
+        edge = [pixel(browser, 0.5, y / 120)[1] for y in range(32, 88)]
+        assert max(edge) > 200 and min(edge) < 120, "dashed"
+        assert text(browser, "label") == "red"
+        film.scene = nothing
+        eventually(lambda: text(browser, "place") == "")
 
 
 def _says_of_place(browser: Browser, words: str) -> bool:
