@@ -38,7 +38,7 @@ RESTLESS_SPREAD = 64 * SMOOTHED
 """A cell that differs from the background by more than this, as a rule, does not show one thing."""
 RESTLESS_CELLS = 0.5
 """With more of such cells a background was learned while the camera was moved. The shares were up
-to 0.37 in rendered weather with visitors, and 0.64 to 1 of a camera that was carried or shaken."""
+to 0.30 in rendered weather with visitors, and 0.64 to 1 of a camera that was carried or shaken."""
 SAY_AGAIN_S = 600.0
 
 Look = Callable[[Frame, Classifier], Outcome | None]
