@@ -25,6 +25,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.quiet import quiet_tensorflow
+from device.workstation.shares import ShareByEvent
 from device.workstation.training import Metrics, Part
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
             training.labels, test, gate, validation, occasion_only
         )
         evidence = _gather(models, test, validation, progress)
-    record = _record(inputs, models, verification, evidence, made_by)
+    record = _record(inputs, models, verification, evidence, made_by, _of_cut(training, test))
     # Beside the models: the bundle keeps the verification of its own model, whatever this one says.
     record.write(inputs.models / VERIFICATION)
     _write_report(inputs.report, page, training, record)
@@ -165,6 +166,7 @@ def _record(
     verification: Verification,
     evidence: "Evidence",
     made_by: str,
+    of_cut: ShareByEvent | None,
 ) -> VerificationRecord:
     from convert.verify.record import verification_record
 
@@ -178,7 +180,13 @@ def _record(
         allow_regression=inputs.config.allow_regression,
         commit=made_by,
         new_places=metrics.new_places if isinstance(metrics, Metrics) else None,
+        of_cut=of_cut,
     )
+
+
+def _of_cut(training: Training, test: Outputs) -> ShareByEvent | None:
+    photos = training.photos[Part.TEST]
+    return test.int8_accuracy_of([row for row, photo in enumerate(photos) if photo.box])
 
 
 def _write_report(

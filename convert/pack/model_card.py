@@ -15,7 +15,6 @@ from device.workstation.wording import (
     counted,
     paired_test,
     photos_in_events,
-    shown_to_models,
 )
 
 _CARD = """\
@@ -154,8 +153,7 @@ def _boxes(region: Region) -> str:
 
 
 def _shown(v: VerificationRecord) -> str:
-    shown = shown_to_models(v.region, v.cut, v.n)
-    return f" The models were shown {shown}." if shown else ""
+    return f" The models were shown {v.shown}." if v.shown else ""
 
 
 def _backgrounds(v: VerificationRecord) -> str:

@@ -13,7 +13,7 @@ from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures, VerificationRecord
 from device.workstation.templates import environment
 from device.workstation.training import Calibration
-from device.workstation.wording import photos_in_events, shown_to_models
+from device.workstation.wording import photos_in_events
 
 TEMPLATE = "quantization.html.j2"
 PICTURE_PX = 320
@@ -38,7 +38,6 @@ def section(
     return templates.get_template(TEMPLATE).render(
         v=record,
         photos=photos_in_events,
-        shown=shown_to_models(record.region, record.cut, record.n),
         temperature=calibration,
         least_events=MIN_EVENTS,
         worst=sorted(evidence.layers, key=_own_noise)[:LAYERS_SHOWN],

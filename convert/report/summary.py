@@ -11,7 +11,7 @@ from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
 from device.workstation.training import REPORT, TIMINGS, Timings
-from device.workstation.wording import at_a_new_place, counted, paired_test, shown_to_models
+from device.workstation.wording import at_a_new_place, counted, paired_test
 
 
 def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
@@ -29,7 +29,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
     low, high = v.loss_interval_points
     return [
         ("made from", loaded.data),
-        *([("shown", cut)] if (cut := shown_to_models(v.region, v.cut, v.n)) else []),
+        *([("shown", v.shown)] if v.shown else []),
         ("float top-1", _share(v.float_accuracy, v.float_accuracy_interval, v)),
         ("int8 top-1", _share(v.int8_accuracy, v.int8_accuracy_interval, v)),
         *([("", elsewhere)] if (elsewhere := new_places_line(v)) else []),

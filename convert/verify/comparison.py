@@ -54,6 +54,13 @@ class Outputs:
         """The share of the photos that a model with these outputs names right."""
         return share_by_event(probabilities.argmax(axis=1) == self.truth, self.events)
 
+    def int8_accuracy_of(self, rows: Sequence[int]) -> ShareByEvent | None:
+        """The share of some photos that int8 names right; None of no photos."""
+        if not rows:
+            return None
+        right = (self.int8.argmax(axis=1) == self.truth)[list(rows)]
+        return share_by_event(right, [self.events[row] for row in rows])
+
 
 @dataclass(frozen=True)
 class Verification:

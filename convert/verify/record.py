@@ -7,7 +7,8 @@ from dataclasses import asdict
 from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
 from device.workstation.conversion import EdgeTpuFigures, Interval, Verdict, VerificationRecord
-from device.workstation.training import DataSet, NewPlaces, Part
+from device.workstation.shares import ShareByEvent
+from device.workstation.training import DataSet, NewPlaces
 
 
 def verification_record(
@@ -20,6 +21,7 @@ def verification_record(
     allow_regression: bool,
     commit: str,
     new_places: NewPlaces | None = None,
+    of_cut: ShareByEvent | None = None,
 ) -> VerificationRecord:
     """The record for `verification.json`.
 
@@ -32,6 +34,7 @@ def verification_record(
         allow_regression: whether the int8 model ships even if the gate fails.
         commit: the commit of this project that did the verification.
         new_places: what training expects of the float network at new places.
+        of_cut: int8's accuracy on the test photos that are cut; None if none is.
     """
     v, judgement, quantization = verification, verification.judgement, verification.quantization
     at_new_places = _at_new_places(new_places, quantization.loss_points / 100)
@@ -49,7 +52,9 @@ def verification_record(
         n=v.int8.n,
         events=v.int8.events,
         region=data.region,
-        cut=sum(parts.get(Part.TEST, 0) for parts in data.cut.values()),
+        cut=of_cut.n if of_cut else 0,
+        cut_accuracy=of_cut.value if of_cut else None,
+        cut_accuracy_interval=of_cut.interval if of_cut else None,
         keras_accuracy=v.keras.value,
         keras_accuracy_interval=v.keras.interval,
         float_accuracy=v.float32.value,

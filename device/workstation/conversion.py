@@ -13,6 +13,7 @@ from device.contract import bundle
 from device.contract.look.rules import Region
 from device.errors import BundleError
 from device.workstation.records import Record, checked
+from device.workstation.wording import number
 
 INT8_MODEL = bundle.MODEL
 EDGETPU_MODEL = bundle.EDGETPU_MODEL
@@ -270,6 +271,9 @@ class Claims:
     """What of a picture the models were shown."""
     cut: int
     """Of the n, those that were cut to where something is; the others were shown whole."""
+    cut_accuracy: float | None
+    """Of int8 on those alone; None without any."""
+    cut_accuracy_interval: Interval | None
     keras_accuracy: float
     keras_accuracy_interval: Interval
     float_accuracy: float
@@ -302,6 +306,21 @@ class Claims:
     edge_tpu: EdgeTpuFigures
     commit: str
     """Of this project, that verified."""
+
+    @property
+    def shown(self) -> str:
+        """What of the test photos the models were shown; empty if they are for whole pictures."""
+        if self.region is Region.WHOLE:
+            return ""
+        photos, rest = number(self.n, "test photo"), f"the other {self.n - self.cut:,} whole"
+        said = f"{self.cut:,} of {photos} cut to what differs from their place"
+        if self.cut == self.n:
+            return said
+        if self.cut_accuracy is None or self.cut_accuracy_interval is None:
+            return f"{said}, {rest}"
+        low, high = self.cut_accuracy_interval
+        right = f"{self.cut_accuracy:.1%} (95% {low:.1%} to {high:.1%})"
+        return f"{said} (int8 top-1 of these {right}), {rest}"
 
 
 @dataclass(frozen=True)

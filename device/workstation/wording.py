@@ -1,7 +1,5 @@
 """Words that the pages and lines of training and conversion share."""
 
-from device.contract.look.rules import Region
-
 
 def number(count: int, noun: str) -> str:
     """A number with its noun, which gets an s unless there is one."""
@@ -33,14 +31,6 @@ def at_a_new_place(accuracy: float, interval: tuple[float, float]) -> str:
     """What to expect where no photo was taken; whole percent, for it is an estimate."""
     low, high = interval
     return f"at a new place expect {accuracy:.0%} (95% {low:.0%} to {high:.0%})"
-
-
-def shown_to_models(region: Region, cut: int, n: int) -> str:
-    """What of the test photos the models were shown; empty if they were shown whole pictures."""
-    if region is Region.WHOLE:
-        return ""
-    rest = f"; the other {n - cut:,} whole" if cut < n else ""
-    return f"{cut:,} of {number(n, 'test photo')} cut to what differs from their place{rest}"
 
 
 def paired_test(n: int, events: int) -> str:

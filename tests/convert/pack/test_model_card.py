@@ -56,10 +56,14 @@ def test_a_card_says_that_the_model_expects_boxes_and_how_many_test_photos_were_
     empty = ClutterFigures(40, 0.5, (0.35, 0.65), 0.8)
     evidence = replace(verified.evidence, backgrounds=empty)
     threshold = replace(verified.threshold, value=0.5)
-    seen = replace(verified, region=Region.CHANGE, cut=12, evidence=evidence, threshold=threshold)
+    shown = replace(verified, cut=12, cut_accuracy=0.75, cut_accuracy_interval=(0.47, 0.91))
+    seen = replace(shown, region=Region.CHANGE, evidence=evidence, threshold=threshold)
     card = model_card(tiny_training, seen, model)
     assert "of a box around what differs from the background" in card
-    assert "12 of 15 test photos cut to what differs from their place; the other 3 whole." in card
+    assert (
+        "shown 12 of 15 test photos cut to what differs from their place (int8 top-1 of these "
+        "75.0% (95% 47.0% to 91.0%)), the other 3 whole."
+    ) in card
     assert "Of 40 boxes without a subject, as a shadow or a leaf may cause, the threshold" in card
     assert "turns away 50% (95% 35% to 65%)" in card
     all_cut = model_card(tiny_training, replace(seen, cut=15), model)

@@ -110,9 +110,9 @@ def test_what_was_cut_and_boxes_of_background_are_told_where_there_are_any(
     assert "cut to" not in text(section) and "boxes of background" not in text(section)
     empty = ClutterFigures(48, 0.5, (0.36, 0.64), 0.81)
     evidence = replace(verification.evidence, backgrounds=empty)
-    cut = replace(verification, region=Region.CHANGE, cut=55, evidence=evidence)
+    cut = replace(verification, region=Region.CHANGE, cut=0, evidence=evidence)
     said = text(report.section(cut, CALIBRATION, picture))
-    assert "55 of 60 test photos cut to what differs from their place; the other 5 whole." in said
+    assert "0 of 60 test photos cut to what differs from their place, the other 60 whole." in said
     assert "Of 48 boxes of background from the test photos" in said
     assert "it turns away 50.0% (36.0% to 64.0%; area under the ROC 0.810)" in said
 

@@ -307,7 +307,7 @@ def test_the_record_says_all_that_was_measured() -> None:
     assert (record.verdict, record.passed) == ("passed", True)
     assert record.gate_n == 488 and "1 time in 20" in record.gate_note
     assert record.allow_regression is False
-    assert record.data == "some photos"
+    assert (record.data, record.region) == ("4,380 photos in 3 classes, folder 'garden'", "whole")
     assert [row.n for row in record.per_class] == [163, 163, 162]
     assert set(record.model_sha256) == set(models)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from convert.errors import GateError, InputError
@@ -56,6 +57,26 @@ def edited(path: Path, change: Callable[[Any], object]) -> None:
 def test_a_verification_comes_back_as_it_was(record: VerificationRecord, path: Path) -> None:
     assert VerificationRecord.read(path) == record
     assert read_verification(path, MODEL) == record
+
+
+def test_the_accuracy_on_photos_that_are_cut_stands_beside_that_on_all(
+    record: VerificationRecord,
+) -> None:
+    truth, reference, other = answers(120, lost=1)
+    events = singles(len(truth))
+    outputs = Outputs(truth, saying(reference), saying(reference), saying(other), 0.01, events)
+    lost = np.flatnonzero(other != truth)[:1].tolist()
+    (of_lost, of_cut) = (outputs.int8_accuracy_of(rows) for rows in (lost, [*range(40)]))
+    assert of_lost is not None and (of_lost.n, of_lost.value) == (1, 0)
+    assert of_cut is not None and of_cut.n == of_cut.events == 40
+    assert of_cut.value == (other[:40] == truth[:40]).mean()
+    assert outputs.int8_accuracy_of([]) is None
+    labels = ("red", "green", "blue")
+    cut = record_of(labels, outputs, evidence_of(outputs, 0.5), of_cut=of_cut)
+    assert (cut.cut, cut.cut_accuracy) == (40, of_cut.value)
+    assert cut.cut_accuracy_interval == of_cut.interval
+    assert (record.cut, record.cut_accuracy, record.cut_accuracy_interval) == (0, None, None)
+    assert record.shown == cut.shown == "", "the models are for whole pictures"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from device.workstation.conversion import (
     EdgeTpuFigures,
     VerificationRecord,
 )
-from device.workstation.shares import share_by_event
+from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.training import DataSet, NewPlaces
 from tests.support.builds.training_records import data_set_of
 
@@ -63,6 +63,7 @@ def record_of(
     models: Mapping[str, bytes] | None = None,
     data: DataSet | None = None,
     new_places: NewPlaces | None = None,
+    of_cut: ShareByEvent | None = None,
 ) -> VerificationRecord:
     """`verification.json` for these answers."""
     from convert.verify.record import verification_record
@@ -76,4 +77,5 @@ def record_of(
         allow_regression=False,
         commit="unknown",
         new_places=new_places,
+        of_cut=of_cut,
     )
