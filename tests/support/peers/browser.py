@@ -16,6 +16,42 @@ START_S = 20
 STARTS = 3
 PHONE, DESKTOP = (390, 844), (1280, 900)
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+NAMELESS = """
+  const all = [...document.querySelectorAll("button, select, input, [tabindex='0']")];
+  const named = (e) => e.textContent.trim() || e.labels?.length || e.ariaLabel
+    || document.getElementById(e.getAttribute("aria-labelledby"));
+  return all.filter((e) => !named(e)).map((e) => e.id);
+"""
+"""What can be used and has no name, for those who only hear the page."""
+SMALL = """
+  const all = [...document.querySelectorAll("button, select, input")];
+  const low = (e) => e.checkVisibility() && e.getBoundingClientRect().height < 44;
+  return all.filter(low).map((e) => e.id);
+"""
+"""What is smaller than a finger."""
+CONTRAST = """
+  const curve = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = numbers(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  const bright = ([r, g, b]) =>
+    0.2126 * curve(r / 255) + 0.7152 * curve(g / 255) + 0.0722 * curve(b / 255);
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), poor = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const e = node.parentElement;
+    if (!node.textContent.trim() || !e.checkVisibility() || e.disabled) continue;
+    const both = [numbers(getComputedStyle(e).color), ground(e)].map(bright);
+    const ratio = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+    if (ratio < 4.5) poor.push(`${node.textContent.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+"""
+"""Texts that are too pale on their ground."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 

@@ -19,7 +19,7 @@ from device.outputs.web.sink import Web
 from device.settings.sections import CameraConfig, CollectConfig, WebConfig
 from tests.support.device.observations import Surroundings, nothing
 from tests.support.device.serving import served
-from tests.support.peers.browser import PHONE, Browser
+from tests.support.peers.browser import CONTRAST, NAMELESS, OVERFLOW, PHONE, SMALL, Browser
 from tests.support.peers.film import Browsers, Film, click, text
 from tests.support.peers.http_visitor import Visitor
 from tests.support.timing import eventually
@@ -162,6 +162,8 @@ def test_a_mask_is_drawn_by_touch_and_the_page_says_where_it_is(
     with browsers.visit(page, PHONE) as browser:
         open_editor(browser)
         assert "At present it looks at whole pictures" in text(browser, "draw-what")
+        assert browser.run(NAMELESS) == browser.run(SMALL) == browser.run(CONTRAST) == []
+        assert browser.run(OVERFLOW) == 0
         browser.drag((0.1, 0.5), (0.3, 0.5))
         assert browser.run(PAINTED % (64, 120)) == 255 and browser.run(PAINTED % (200, 20)) == 0
         click(browser, "save-mask")

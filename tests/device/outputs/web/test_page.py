@@ -16,7 +16,15 @@ from device.settings.sections import WebConfig
 from device.telemetry.observation import Also
 from tests.support.device.observations import Surroundings, nothing, sight
 from tests.support.device.serving import served
-from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
+from tests.support.peers.browser import (
+    CONTRAST,
+    DESKTOP,
+    NAMELESS,
+    OVERFLOW,
+    PHONE,
+    SMALL,
+    Browser,
+)
 from tests.support.peers.film import Browsers, Film, click, text
 from tests.support.timing import eventually
 
@@ -26,28 +34,6 @@ PIXEL = """
   return [...at(arguments[0], arguments[1])];
 """
 BARS = "return [...document.querySelectorAll('#bars b')].map((b) => b.textContent)"
-CONTRAST = """
-  const curve = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
-  const ground = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = numbers(getComputedStyle(e).backgroundColor);
-      if (c.length < 4 || c[3] > 0) return c;
-    }
-    return [255, 255, 255];
-  };
-  const bright = ([r, g, b]) =>
-    0.2126 * curve(r / 255) + 0.7152 * curve(g / 255) + 0.0722 * curve(b / 255);
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), poor = [];
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const e = node.parentElement;
-    if (!node.textContent.trim() || !e.checkVisibility() || e.disabled) continue;
-    const both = [numbers(getComputedStyle(e).color), ground(e)].map(bright);
-    const ratio = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
-    if (ratio < 4.5) poor.push(`${node.textContent.trim()}: ${ratio.toFixed(2)}`);
-  }
-  return poor;
-"""
 
 
 @pytest.fixture
@@ -302,21 +288,13 @@ def test_changes_are_spoken_politely_and_all_controls_have_names(
         eventually(lambda: text(browser, "label") == "red")
         assert browser.run("return document.getElementById('label').ariaLive") == "polite"
         click(browser, "hold")
-        nameless = browser.run(
-            "return [...document.querySelectorAll('button, select, input')].filter("
-            "(e) => !(e.textContent.trim() || e.labels && e.labels.length)).length"
-        )
-        assert nameless == 0
+        assert browser.run(NAMELESS) == []
         landmarks = (
             "return ['header', 'main', 'footer', 'h1'].every((e) => document.querySelector(e))"
         )
         assert browser.run(landmarks)
         assert browser.run("return document.documentElement.lang") == "en"
-        small = browser.run(
-            "return [...document.querySelectorAll('button, select')].filter((e) => "
-            "e.checkVisibility() && e.getBoundingClientRect().height < 44).map((e) => e.id)"
-        )
-        assert small == []
+        assert browser.run(SMALL) == []
 
 
 def test_nothing_moves_for_who_does_not_want_it(browsers: Browsers, page: Web, film: Film) -> None:

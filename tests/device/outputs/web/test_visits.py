@@ -19,7 +19,7 @@ from device.visits.store import VisitStore
 from tests.support.device.observations import Surroundings, nothing, sight
 from tests.support.device.serving import served
 from tests.support.device.visits import visit
-from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser
+from tests.support.peers.browser import CONTRAST, DESKTOP, NAMELESS, OVERFLOW, PHONE, Browser
 from tests.support.peers.film import Browsers, Film, text
 from tests.support.peers.http_visitor import Visitor
 from tests.support.pictures import picture
@@ -145,6 +145,7 @@ def test_the_page_lists_visits_with_picture_label_time_and_duration(
         assert browser.run(bars)[-1].split()[0] == "2" and "today" in browser.run(bars)[-1]
         title = browser.run("return document.querySelector('#days li:last-child').title")
         assert title in ("today: 1 robin, 1 unknown", "today: 1 unknown, 1 robin")
+        assert browser.run(NAMELESS) == browser.run(CONTRAST) == []
         assert browser.run(OVERFLOW) == 0 and browser.problems() == []
         # It ends: its row stays where it is, and says for how long.
         store.add(going.ended(going.start_unix_s + 30))
