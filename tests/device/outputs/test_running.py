@@ -12,6 +12,7 @@ from device.outputs.running import RunningSinks
 from device.outputs.sink import Context, Sink
 from device.outputs.thread import SinkThread
 from device.settings.sections import (
+    CameraConfig,
     CollectConfig,
     Config,
     JsonConfig,
@@ -56,11 +57,17 @@ def test_every_section_of_the_outputs_has_its_sink() -> None:
     assert list(Config(output=OutputConfig(**every)).sinks()) == list(registry.FACTORIES)
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_visits_are_kept_unless_the_settings_say_no(enabled: bool, start: Start) -> None:
+@pytest.mark.parametrize(
+    ("enabled", "look", "kept"),
+    [(True, "auto", True), (True, "change", True), (True, "whole", False), (False, "auto", False)],
+)
+def test_visits_are_kept_unless_the_settings_say_no(
+    enabled: bool, look: str, kept: bool, start: Start
+) -> None:
     output = OutputConfig(json=JsonConfig(enabled=False))
-    sinks = start(Config(output=output, visits=VisitsConfig(enabled=enabled)))
-    assert list(named(sinks.threads)) == ["visits"] * enabled
+    visits, camera = VisitsConfig(enabled=enabled), CameraConfig(look=look)
+    sinks = start(Config(output=output, visits=visits, camera=camera))
+    assert list(named(sinks.threads)) == ["visits"] * kept
 
 
 def test_other_settings_end_the_sinks_they_change_and_no_other(
