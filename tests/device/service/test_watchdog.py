@@ -7,6 +7,8 @@ import pytest
 
 from device.camera.frame import Frame
 from device.camera.live import LiveCapture
+from device.contract.look.rules import Outcome, Seen
+from device.inference.looking import Looking
 from device.inference.trial import LoadedModel
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
@@ -97,3 +99,17 @@ def test_damaged_pictures_alone_do_not_starve_the_watchdog_however_many(
     _, sink, fed, ends = start(scene)
     eventually(lambda: fed.meals > 5)
     assert not sink.seen and not ends
+
+
+def test_an_empty_place_and_a_frame_every_few_minutes_do_not_starve_the_watchdog(
+    start: Start, brisk: None, model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.service.inference_thread.CHECK_S", 0.3)
+    monkeypatch.setattr(Looking, "through", lambda *_: lambda *_: Outcome(Seen.NOTHING))
+    thread, sink, fed, _ = start(Scene(forever(0)))
+    eventually(lambda: len(sink.seen) > 3)
+    thread.pace.max_fps = 0.005
+    time.sleep(0.5)
+    meals, seen = fed.meals, len(sink.seen)
+    eventually(lambda: fed.meals >= meals + 3)
+    assert len(sink.seen) == seen
