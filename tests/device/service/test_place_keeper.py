@@ -3,6 +3,7 @@
 import logging
 import signal
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from device.contract import bundle as contract
-from device.contract.look.rules import Region
+from device.contract.look.rules import LookRules, Region
 from device.files import UNFINISHED
 from device.inference import kept
 from device.inference.classifier import Classifier
@@ -22,6 +23,8 @@ from tests.device.service.scenes import Filmed, film_file
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.running_service import Running, running, settings
 from tests.support.films import Film, Shot, Visit, shots
+from tests.support.peers.cameras import mjpeg_camera
+from tests.support.pictures import encoded
 from tests.support.timing import eventually
 
 VISITED = Film(40, visits=(Visit(16, 30, 0.5),), fps=5)
@@ -181,3 +184,34 @@ def test_a_bundle_trained_on_whole_pictures_is_refused_where_looks_are_demanded(
         assert service.wait() == 1
     assert "trained on whole pictures" in service.log[-1]
     assert not service.lines and "Traceback" not in "\n".join(service.log)
+
+
+def test_reloads_other_models_and_a_camera_that_comes_back_cost_no_learning(
+    looks: Path, tmp_path: Path, visited: list[Shot]
+) -> None:
+    rules = LookRules(learn_ms=1500)
+    sealed = {"look": rules.record(), "look_sha256": rules.sha256()}
+    bundle = write_folder(tmp_path / "quick", resealed(read_folder(looks), **sealed))
+    other = resealed(read_folder(looks), name="other", **sealed)
+    pictures = cycle([encoded(shot.pixels, "JPEG", quality=95) for shot in visited[:20]])
+    with mjpeg_camera(fps=10) as camera:
+        camera.frame = lambda: next(pictures)
+        with running(tmp_path, settings(bundle, camera.url)) as service:
+            eventually(lambda: service.lines and service.lines[-1]["seen"] == "nothing", 30)
+            known = len(service.lines)
+            more = settings(bundle, camera.url).replace("[camera]", "[camera]\nabsorb_s = 60")
+            service.reload(more)
+            service.wait_for_log("settings reloaded")
+            service.wait_for_lines(3)
+            for name, data in other.items():
+                (bundle / name).write_bytes(data)
+            service.wait_for_log("model: other")
+            service.wait_for_lines(3)
+            camera.unplug()
+            service.wait_for_log("trying again")
+            camera.plug_in()
+            service.wait_for_log("frames are back")
+            service.wait_for_lines(8)
+        assert {line["seen"] for line in service.lines[known:]} == {"nothing"}
+        lines = service.lines
+    assert max(line["frame"] for line in lines) == lines[-1]["frame"], "one count goes on"
