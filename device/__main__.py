@@ -27,9 +27,10 @@ from device.contract.folders import photos_below
 from device.contract.look.rules import Seen
 from device.contract.runtimes import AUTO
 from device.errors import SourceError
-from device.inference import files, loop, selftest
+from device.inference import loop, selftest
 from device.inference.classifier import Classifier
 from device.inference.looking import Looking
+from device.inference.photos import files
 from device.inference.runtime import CHOICES, find
 from device.inference.threads import Way
 from device.settings.address import safe

@@ -1,3 +1,13 @@
 """How good a bundle is where it runs: from sorted photos that devices took at random moments."""
 
-__all__ = ["answers", "measure", "page", "photos", "record", "summary", "trained", "words"]
+__all__ = [
+    "answers",
+    "looked",
+    "measure",
+    "page",
+    "photos",
+    "record",
+    "summary",
+    "trained",
+    "words",
+]

@@ -9,7 +9,7 @@ from convert.field.record import NOTHING_SEEN, JudgedPhoto
 from device.contract.look.rules import Seen
 from device.errors import PhotoError
 from device.inference.classifier import Classifier, Prediction
-from device.inference.standing import Sight
+from device.inference.photos.standing import Sight
 
 
 @dataclass(frozen=True)

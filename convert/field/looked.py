@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from convert.field.photos import FieldPhoto
 from device.contract.bundle import Bundle
 from device.contract.look.rules import Region, Seen
-from device.inference.standing import WHOLE, Sight, sights
+from device.inference.photos.standing import WHOLE, Sight, sights
 from device.workstation.wording import number
 
 

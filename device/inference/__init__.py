@@ -1,3 +1,18 @@
-"""From a frame to a label: runtime, classifier, self-test, frame loop, smoothing."""
+"""From a frame or photo to a label: runtime, classifier, self-test, looks, loop, smoothing."""
 
-__all__ = ["classifier", "files", "loop", "runtime", "selftest", "smoothing", "threads", "trial"]
+__all__ = [
+    "answers",
+    "classifier",
+    "kept",
+    "looking",
+    "loop",
+    "mask",
+    "pace",
+    "photos",
+    "prepared",
+    "runtime",
+    "selftest",
+    "smoothing",
+    "threads",
+    "trial",
+]

@@ -9,8 +9,8 @@ import numpy as np
 
 from device import child
 from device.contract.bundle import load
-from device.inference import files
 from device.inference.classifier import Classifier
+from device.inference.photos import files
 from device.settings.sections import LOOK_AUTO
 from device.workstation.conversion import VERIFICATION, VerificationRecord
 from device.workstation.events.listed import read_occasions

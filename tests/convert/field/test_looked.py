@@ -23,7 +23,7 @@ from device.contract.look.rules import Region, Seen
 from device.contract.photos import load_box
 from device.contract.provenance import OTHER, Provenance
 from device.inference.classifier import Classifier, Prediction
-from device.inference.standing import Sight
+from device.inference.photos.standing import Sight
 from tests.convert.field.fieldwork import PROMISE, provenance
 from tests.convert.field.fieldwork import judged as answered
 from tests.support import visited_places

@@ -12,7 +12,7 @@ from device.contract.look.cameras import LEAST_PICTURES
 from device.contract.look.rules import LookRules, Region, Seen
 from device.errors import PhotoError, UsageError
 from device.inference.classifier import Classifier, Prediction
-from device.inference.standing import WHOLE, Sight, sights
+from device.inference.photos.standing import WHOLE, Sight, sights
 from device.settings.sections import LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE
 
 LOOKS = (LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE)

@@ -14,8 +14,8 @@ from device.contract.look.cells import Grid
 from device.contract.look.rules import LookRules, Seen
 from device.contract.photos import decode_frame
 from device.contract.provenance import Provenance
-from device.inference import standing
-from device.inference.standing import WHOLE, Sight, in_events, sights
+from device.inference.photos import standing
+from device.inference.photos.standing import WHOLE, Sight, in_events, sights
 from tests.support import visited_places
 from tests.support.albums import Camera
 
