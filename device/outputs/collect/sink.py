@@ -25,6 +25,7 @@ from device.outputs.collect import snapshot
 from device.outputs.collect.folder import RANDOM_END, write_whole
 from device.outputs.collect.moments import RandomMoments
 from device.outputs.collect.room import Room
+from device.outputs.collect.snapshot import Shot
 from device.outputs.collect.worth import Chosen, choose, why_save, why_save_visit
 from device.settings.region import WHOLE, Region
 from device.settings.sections import CollectConfig
@@ -114,7 +115,7 @@ class Collector:
         if observation.picture is None:
             return
         if drawn:
-            self._save_unlabelled(observation, RANDOM, _predicted(observation))
+            self._save_unlabelled(self._shot(observation), RANDOM, _predicted(observation))
         elif self._is_of_visit(observation):
             self._choose(observation)
         elif self._may_save_doubt:
@@ -139,7 +140,7 @@ class Collector:
         problem = name_problem(label)
         if problem:
             raise ClassNameError(f"the class name {problem}")
-        name = self._save(observation, LABELLED, label, Path(label))
+        name = self._save(self._shot(observation), LABELLED, label, Path(label))
         with self._lock:
             frame, before = self._kept
             if frame == observation.monotonic_s and before != name:
@@ -184,27 +185,31 @@ class Collector:
     def _choose(self, observation: Observation) -> None:
         if observation.visit is not None and observation.ended_visit is None:
             threshold = self._threshold_of(observation)
-            self._chosen = choose(self._chosen, observation, threshold, self._config)
+            self._chosen = choose(self._chosen, observation, threshold, self._config, self._shot)
+
+    def _shot(self, observation: Observation) -> Shot:
+        return snapshot.shot(observation, self._config.jpeg_quality, self._region)
 
     def _save_visit(self, visit: Visit) -> None:
         """Save the best frame of a visit, and then the one of most doubt, within the rate."""
         chosen = self._chosen
         if chosen is None or chosen.visit.id != visit.id or chosen.best is None:
             return
-        why = why_save_visit(visit, self._threshold_of(chosen.best), self._config)
+        threshold = self._threshold_of(chosen.best.observation)
+        why = why_save_visit(visit, threshold, self._config)
         named = visit.top[0][0] if visit.label == UNKNOWN and visit.top else visit.label
-        for observation, reason in chosen.photos(why):
+        for shot, reason in chosen.photos(why):
             # Visits come in no steady rhythm; later pauses make up for it.
-            ahead = BEST_AHEAD if observation is chosen.best else 1
-            if self._may_save_ahead(ahead) and not self._was_seen(_small(observation)):
-                self._save_unlabelled(observation, reason, named)
+            ahead = BEST_AHEAD if shot is chosen.best else 1
+            if self._may_save_ahead(ahead) and not self._was_seen(shot.small):
+                self._save_unlabelled(shot, reason, named)
                 self._count_for_rate()
         self._chosen = None
 
     def _save_if_doubtful(self, observation: Observation) -> None:
         reason = why_save(observation, self._threshold_of(observation), self._config)
         if reason and not self._was_seen(_small(observation)):
-            self._save_unlabelled(observation, reason, _predicted(observation))
+            self._save_unlabelled(self._shot(observation), reason, _predicted(observation))
             self._count_for_rate()
 
     def _threshold_of(self, observation: Observation) -> float:
@@ -213,10 +218,10 @@ class Collector:
     def _count_for_rate(self) -> None:
         self._next_save_s = max(self._next_save_s, time.monotonic()) + self._interval_s
 
-    def _save_unlabelled(self, observation: Observation, reason: str, predicted: str) -> None:
-        folder = OTHER if observation.says_nothing else folder_name(predicted)
-        self._save(observation, reason, predicted, Path(REVIEW, folder))
-        self._recent = [*self._recent, _small(observation)][-MAX_REMEMBERED:]
+    def _save_unlabelled(self, shot: Shot, reason: str, predicted: str) -> None:
+        folder = OTHER if shot.observation.says_nothing else folder_name(predicted)
+        self._save(shot, reason, predicted, Path(REVIEW, folder))
+        self._recent = [*self._recent, shot.small][-MAX_REMEMBERED:]
         self._moments.postpone()
 
     def _was_seen(self, small: npt.NDArray[np.float32]) -> bool:
@@ -234,13 +239,11 @@ class Collector:
             return spelled
         return settled(label, [entry.name for entry in self._folder.iterdir() if entry.is_dir()])
 
-    def _save(self, observation: Observation, reason: str, label: str, folder: Path) -> str:
+    def _save(self, shot: Shot, reason: str, label: str, folder: Path) -> str:
         is_random = reason == RANDOM
-        probability = self._moments.probability if is_random else None
-        quality = self._config.jpeg_quality
-        shown = snapshot.within(observation, self._region)
-        data = snapshot.photo(shown, reason, label, quality, probability)
-        name = folder / snapshot.file_name(observation, data, RANDOM_END if is_random else ".jpg")
+        data = shot.photo(reason, label, self._moments.probability if is_random else None)
+        end = RANDOM_END if is_random else ".jpg"
+        name = folder / snapshot.file_name(shot.observation, data, end)
         undated = reason != LABELLED and not clock.is_synchronized()
         with self._lock:
             try:

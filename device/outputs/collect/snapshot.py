@@ -6,7 +6,7 @@ Where the settings limit the camera to a region of its frames, that region is al
 import hashlib
 import io
 import platform
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,10 +16,12 @@ from PIL import Image
 from device import __version__
 from device.contract.arrays import Pixels
 from device.contract.provenance import Provenance
-from device.settings.region import Region, region_pixels
+from device.settings.region import WHOLE, Region, region_pixels
 from device.telemetry.observation import Observation
 
 THUMBNAIL_PX = 16
+JPEG_START, APP1 = b"\xff\xd8", b"\xff\xe1"
+"""Exif stands in a segment of its own, the first after the start."""
 
 
 def classified_part(observation: Observation) -> Pixels:
@@ -53,28 +55,45 @@ def within(observation: Observation, region: Region) -> Observation:
     )
 
 
-def photo(
-    observation: Observation,
-    reason: str,
-    label: str,
-    quality: int,
-    probability: float | None = None,
-) -> bytes:
-    """A JPEG of the frame; its Exif says why it was saved, and what of it the model saw.
+@dataclass(frozen=True)
+class Shot:
+    """A frame as it will be saved: it may have to wait, and takes little memory meanwhile."""
+
+    observation: Observation
+    """Without its picture; its box is in pixels of the JPEG."""
+    jpeg: bytes
+    small: npt.NDArray[np.float32]
+    """As `thumbnail`, of the part that the model saw."""
+
+    def photo(self, reason: str, label: str, probability: float | None = None) -> bytes:
+        """The JPEG; its Exif says why it was saved, and what of it the model saw.
+
+        Args:
+            reason: as in `Provenance`.
+            label: what a person said it is, or what the model took it for.
+            probability: as in `Provenance`.
+        """
+        record = _provenance(self.observation, reason, label, probability)
+        exif = record.exif(f"Fieldguide {__version__}")
+        start = len(JPEG_START)
+        length = (len(exif) + 2).to_bytes(2, "big")
+        return self.jpeg[:start] + APP1 + length + exif + self.jpeg[start:]
+
+
+def shot(observation: Observation, quality: int, region: Region = WHOLE) -> Shot:
+    """Encode an observation's frame.
 
     Args:
         observation: with its picture.
-        reason: as in `Provenance`.
-        label: what a person said it is, or what the model took it for.
         quality: of the JPEG, 1..95.
-        probability: as in `Provenance`.
+        region: what of the frame is saved.
     """
+    shown = within(observation, region)
+    assert shown.picture is not None
     data = io.BytesIO()
-    record = _provenance(observation, reason, label, probability)
-    exif = record.exif(f"Fieldguide {__version__}")
-    assert observation.picture is not None
-    Image.fromarray(observation.picture).save(data, "JPEG", quality=quality, exif=exif)
-    return data.getvalue()
+    Image.fromarray(shown.picture).save(data, "JPEG", quality=quality)
+    bare = replace(shown, picture=None, class_map=None)
+    return Shot(bare, data.getvalue(), thumbnail(classified_part(shown)))
 
 
 def _provenance(

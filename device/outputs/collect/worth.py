@@ -4,18 +4,21 @@ Uncertainty sampling by the margin of the two best scores (Scheffer, Decomain an
 visit is one occasion: forty photos of it teach little more than its best and its most doubtful one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from device.contract.arrays import Scores
 from device.contract.look.rules import Seen
+from device.outputs.collect.snapshot import Shot
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
 from device.visits.visit import Visit
 
 CHANGED, UNCERTAIN = "changed", "uncertain"
+LEAST_WAIT_S, LEAST_STEP = 0.25, 0.02
+"""To encode a frame is work: one that is better, or in more doubt, by less than this is no gain."""
 
 
 def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:
@@ -57,15 +60,15 @@ def _lead(scores: Scores) -> float:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The frames of one visit that are chosen so far; they keep their pictures."""
+    """The frames of one visit that are chosen so far."""
 
     visit: Visit
-    best: Observation | None = None
+    best: Shot | None = None
     """The one that shows the visitor most clearly."""
-    doubtful: Observation | None = None
+    doubtful: Shot | None = None
     """Of those that the model is unsure about, the one that it is most unsure about."""
 
-    def photos(self, reason: str) -> Iterator[tuple[Observation, str]]:
+    def photos(self, reason: str) -> Iterator[tuple[Shot, str]]:
         """What to save, and why.
 
         Args:
@@ -74,11 +77,16 @@ class Chosen:
         if self.best is not None and reason:
             yield self.best, reason
         if self.doubtful is not None and self.doubtful is not self.best:
-            yield self.doubtful, UNKNOWN if self.doubtful.label == UNKNOWN else UNCERTAIN
+            is_unknown = self.doubtful.observation.label == UNKNOWN
+            yield self.doubtful, UNKNOWN if is_unknown else UNCERTAIN
 
 
 def choose(
-    before: Chosen | None, observation: Observation, threshold: float, config: CollectConfig
+    before: Chosen | None,
+    observation: Observation,
+    threshold: float,
+    config: CollectConfig,
+    take: Callable[[Observation], Shot],
 ) -> Chosen:
     """Take one more frame of a visit that goes on.
 
@@ -87,6 +95,7 @@ def choose(
         observation: with its visit, and with its picture.
         threshold: as in `why_save`.
         config: likewise.
+        take: encodes a frame that is chosen.
     """
     visit = observation.visit
     assert visit is not None
@@ -94,10 +103,26 @@ def choose(
     now = replace(same, visit=visit)
     if observation.seen is not Seen.SOMETHING:
         return now
-    if now.best is None or visit.best_unix_s == observation.unix_s:
-        now = replace(now, best=observation)
-    if _doubt(observation.label, observation.scores, threshold, config):
-        lead = 1.1 if now.doubtful is None else _lead(now.doubtful.scores)
-        if _lead(observation.scores) < lead:
-            now = replace(now, doubtful=observation)
-    return now
+    is_best = _is_better(now.best, observation)
+    is_doubtful = bool(_doubt(observation.label, observation.scores, threshold, config))
+    is_doubtful = is_doubtful and _is_more_doubtful(now.doubtful, observation)
+    if not (is_best or is_doubtful):
+        return now
+    taken = take(observation)
+    best = taken if is_best else now.best
+    return replace(now, best=best, doubtful=taken if is_doubtful else now.doubtful)
+
+
+def _is_better(best: Shot | None, observation: Observation) -> bool:
+    """Whether a frame is the best so far, and not just a moment after the last of these."""
+    if best is None:
+        return True
+    assert observation.visit is not None
+    waited_s = observation.monotonic_s - best.observation.monotonic_s
+    return observation.visit.best_unix_s == observation.unix_s and waited_s >= LEAST_WAIT_S
+
+
+def _is_more_doubtful(doubtful: Shot | None, observation: Observation) -> bool:
+    if doubtful is None:
+        return True
+    return _lead(observation.scores) < _lead(doubtful.observation.scores) - LEAST_STEP

@@ -19,8 +19,8 @@ from device.telemetry.board import explain
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import Status, rounded_rate
 
-MAX_KEPT_PIXELS = 2048 * 1080
-"""Size limit of what a viewer can save; larger pictures are halved until they fit."""
+MAX_KEPT_PIXELS = 1440 * 1440
+"""Size limit of what a viewer can save, 6 MB; of larger pictures every few pixels become one."""
 STRIP_PX = 64
 JPEG_QUALITY = 80
 MIN_SPAN = 3.0
@@ -64,9 +64,8 @@ def encode_frame(observation: Observation) -> EncodedFrame:
 def _kept(observation: Observation) -> Observation:
     """With a picture of limited size: each viewer keeps one in memory."""
     assert observation.picture is not None
-    factor = 1
-    while observation.picture.size > 3 * MAX_KEPT_PIXELS * factor**2:
-        factor *= 2
+    height, width = observation.picture.shape[:2]
+    factor = math.ceil(math.sqrt(height * width / MAX_KEPT_PIXELS))
     whole = reduced(observation.picture, factor)
     left, upper, right, lower = observation.crop_box
     # Rounded outwards: what the model saw stays in it.

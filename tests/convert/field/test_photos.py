@@ -123,7 +123,7 @@ def test_what_the_collecting_output_saves_at_a_random_moment_judges(tmp_path: Pa
     for name, reason, probability in (("a", RANDOM, 1e-4), ("b", "uncertain", None)):
         path = tmp_path / "red" / f"{name}.jpg"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(snapshot.photo(sight(0), reason, "red", 90, probability))
+        path.write_bytes(snapshot.shot(sight(0), 90).photo(reason, "red", probability))
     found = read_photos(tmp_path, sorted(tmp_path.rglob("*.jpg")))
     assert reasons(found, LABELS) == {"red/b.jpg": photos.DOUBTFUL}
     assert found[0].record is not None and found[0].record.probability == 1e-4

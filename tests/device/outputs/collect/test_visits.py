@@ -1,6 +1,7 @@
 """What is saved of a visit: its best frame, then the most doubtful one, and no forty photos."""
 
 import errno
+import io
 import os
 import time
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from device.contract import provenance
 from device.contract.look.rules import Seen
@@ -123,6 +125,19 @@ def test_an_unknown_visitor_waits_below_the_class_that_most_speaks_for(tmp_path:
     assert name.startswith("_review/red/") and record is not None
     assert (record.reason, record.label) == ("unknown", "red")
     assert max(record.top, key=lambda label: record.top[label]) == "green", "of this very picture"
+
+
+def test_what_waits_for_the_end_of_a_visit_is_encoded_and_seldom(tmp_path: Path) -> None:
+    sink = collector(tmp_path)
+    taken = []
+    for number in range(30):
+        sink.publish(there(number, best=number, monotonic_s=number / 30, unix_s=START_S + number))
+        assert sink._chosen is not None and sink._chosen.best is not None
+        taken.append(sink._chosen.best)
+    assert len({shot.observation.number for shot in taken}) <= 5, "of 30 in a second"
+    assert all(shot.observation.picture is None for shot in taken)
+    with Image.open(io.BytesIO(taken[-1].photo("changed", "red"))) as image:
+        assert image.size == (64, 48) and image.getexif()
 
 
 def test_a_flicker_that_became_no_visit_is_not_saved(tmp_path: Path) -> None:

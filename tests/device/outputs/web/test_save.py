@@ -136,7 +136,7 @@ def test_a_frame_that_the_service_forgot_is_saved_from_what_the_page_has(
     assert kept.unix_s == state["time"] and kept.source == "rtsp://garden/stream #1"
     assert kept.model.sha256 == MODEL.sha256 and kept.top[0][0] == "red"
     assert kept.top[0][1] == pytest.approx(0.8)
-    assert provenance.read(snapshot.photo(kept, "labelled", "green", 90)) is not None
+    assert provenance.read(snapshot.shot(kept, 90).photo("labelled", "green")) is not None
 
 
 @given(
@@ -150,7 +150,7 @@ def test_what_a_page_cannot_have_is_no_frame(junk: Any) -> None:
     assert frame_from_page.restore(state, picture) is not None
     for key in [key for key in state if key not in NOT_RESTORED]:
         changed = frame_from_page.restore({**state, key: junk}, picture)
-        assert changed is None or snapshot.photo(changed, "labelled", "x", 90)
+        assert changed is None or snapshot.shot(changed, 90).photo("labelled", "x")
         assert (
             frame_from_page.restore({k: v for k, v in state.items() if k != key}, picture) is None
         )
