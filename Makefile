@@ -33,6 +33,8 @@ PLACE ?= auto
 # fixed camera; whole: on whole pictures; auto: change if
 # most training photos can be cut so
 REGION ?= auto
+# at most so many frames of a second of film are taken
+FILM_FPS ?= 1
 # folder for everything that is built
 BUILD ?= build
 # 1: leave out photos `make audit` finds safe to remove
@@ -178,8 +180,8 @@ $(VARS)/$(1): force
 	@printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$(subst ','\'',$(2))' > $$@
 endef
 .PHONY: force
-$(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(PLACE) $(REGION)))
-$(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(PLACE)))
+$(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
+$(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE)))
 $(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
@@ -189,7 +191,7 @@ $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 $(addprefix $(VARS)/,photos weights events code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
 	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS) $(call given,EVENTS)
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
-events = --event-s=$(call given,EVENT_S) --place $(PLACE) $(if $(value EVENTS),--events=$(call given,EVENTS))
+events = --event-s=$(call given,EVENT_S) --film-fps=$(call given,FILM_FPS) --place $(PLACE) $(if $(value EVENTS),--events=$(call given,EVENTS))
 weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(BUILD)/weights)
 FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 

@@ -13,6 +13,7 @@ from device.workstation.wording import counted
 
 if TYPE_CHECKING:
     from train.data.events.occasions import EventSettings
+    from train.data.films.rules import FilmRules
 
 EXAMPLES = """examples:
   python -m train data --data photos/ --out build/train
@@ -26,8 +27,8 @@ def data(options: argparse.Namespace) -> int:
     from train.curate.prepare import SplitInputs, split_photos
 
     events = _events(options)
-    photos, region = _photos(options), options.region
-    inputs = SplitInputs(photos, options.out, options.seed, options.clean, events, region)
+    photos, region, films = _photos(options), options.region, _films(options)
+    inputs = SplitInputs(photos, options.out, options.seed, options.clean, events, region, films)
     print(split_photos(inputs).text())
     return 0
 
@@ -36,6 +37,12 @@ def _events(options: argparse.Namespace) -> "EventSettings":
     from train.data.events.given import event_settings
 
     return event_settings(options.event_s, options.events, options.place)
+
+
+def _films(options: argparse.Namespace) -> "FilmRules":
+    from train.data.films.rules import film_rules
+
+    return film_rules(options.film_fps)
 
 
 def _photos(options: argparse.Namespace) -> Path:
@@ -53,11 +60,11 @@ def _photos(options: argparse.Namespace) -> Path:
 
 def audit(options: argparse.Namespace) -> int:
     """Look for what would spoil training; write audit.json and audit.html."""
-    events, folder = _events(options), _photos(options)
+    events, films, folder = _events(options), _films(options), _photos(options)
     with quiet_tensorflow():
         from train.curate.audit_page import run
 
-    print(run(folder, _weights_source(options.weights), options.seed, options.out, events))
+    print(run(folder, _weights_source(options.weights), options.seed, options.out, events, films))
     return 0
 
 
@@ -232,6 +239,12 @@ def _add_events(command: argparse.ArgumentParser) -> None:
         choices=("auto", "folder"),
         default="auto",
         help="places are found (auto), or are the sub-folders of each class",
+    )
+    command.add_argument(
+        "--film-fps",
+        default="1",
+        metavar="NUMBER",
+        help="at most so many frames of a second of film are taken (default: 1)",
     )
 
 

@@ -24,7 +24,7 @@ seen. A file that changed this recently gets a mark, and the next `make` looks a
 RECENT = b" recent"
 LIBRARIES = (
     *("pillow", "numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu"),
-    *("ai-edge-litert", "pillow-heif", "pillow-jxl-plugin"),
+    *("ai-edge-litert", "pillow-heif", "pillow-jxl-plugin", "av"),
 )
 """Libraries that the numbers depend on, or that decide which photos can be read."""
 
@@ -51,7 +51,10 @@ CODE = {
         "train/**/*.py",
         *PHOTO_RULES,
         *RECORDS,
-        *(f"device/contract/{name}.py" for name in ("folders", "moments", "names", "provenance")),
+        *(
+            f"device/contract/{name}.py"
+            for name in ("folders", "moments", "names", "orientation", "provenance")
+        ),
         *("device/workstation/events/*.py", "device/workstation/wording.py"),
     ),
     "code-train": (

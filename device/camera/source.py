@@ -5,14 +5,13 @@ from pathlib import Path
 
 from device.camera.folder import FolderSource, check_photos
 from device.camera.frame import EVERY_FRAME, Demand, FrameSource
+from device.contract.formats import FILM_SUFFIXES
 from device.contract.photos import MAX_FRAME_PIXELS
 from device.contract.preprocess import Preprocessing
 from device.errors import SourceError
 from device.settings import address as addresses
 from device.settings.address import AUTO, PICAMERA2
 from device.settings.sections import LOOK_CHANGE, CameraConfig
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".mjpeg", ".mjpg", ".ts"})
 
 
 def open_source(
@@ -55,7 +54,7 @@ def open_source(
     if is_folder:
         check_photos(path)
         return FolderSource(path, preprocessing, max_pixels, config.look == LOOK_CHANGE)
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if path.suffix.lower() not in FILM_SUFFIXES:
         raise SourceError(f"{name}: neither a folder of photos nor a known kind of video file")
     from device.camera.pyav import VideoFile
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are photos: one rule for training, the folder source and `classify`."""
+"""Which files of a folder are photos or films: one rule for training and the device."""
 
 import os
 import re
@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 
-from device.contract.formats import PHOTO_SUFFIXES, is_photo_start
+from device.contract.formats import (
+    FILM_SUFFIXES,
+    PHOTO_SUFFIXES,
+    PICTURES_IN_A_ROW,
+    is_film_start,
+    is_photo_start,
+)
 
 _RAW = re.compile(
     r"\.(3fr|arw|cr[23w]|dcr|dng|erf|iiq|k25|kdc|mef|mos|mrw|nef|nrw|orf|pef|ptx|raf|raw|rw[2l]"
@@ -42,6 +48,7 @@ class SkipReason(Enum):
     HIDDEN = "hidden"
     RAW = "of cameras' raw formats, which are not read: convert them to JPEG"
     NO_CLASS = "with photos that show none of the classes"
+    FILM = "films"
     OTHER = "no photos"
     BROKEN_LINK = "links that lead nowhere"
     ALREADY_READ = "links to folders above them, or read already"
@@ -64,13 +71,25 @@ def is_photo(path: Path) -> bool:
     """Whether a file counts as a photo: by its suffix, or by its bytes if the suffix is unknown."""
     if path.suffix.lower() in PHOTO_SUFFIXES:
         return True
-    if is_raw(path) or not path.is_file():
+    if path.suffix.lower() in PICTURES_IN_A_ROW or is_raw(path):
         return False
+    return is_photo_start(_start(path))
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file that is no photo counts as a film: by its suffix, or by its bytes."""
+    return path.suffix.lower() in FILM_SUFFIXES or is_film_start(_start(path))
+
+
+def _start(path: Path) -> bytes:
+    """How a file begins; empty for what is no file, or cannot be read."""
     try:
-        with path.open("rb") as file:
-            return is_photo_start(file.read(_START_BYTES))
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(_START_BYTES)
     except OSError:
-        return False
+        pass
+    return b""
 
 
 def photos_below(
@@ -139,7 +158,9 @@ def _skip_reason(entry: os.DirEntry[str], path: Path) -> SkipReason | None:
         return SkipReason.BROKEN_LINK
     if entry.is_dir() or (entry.is_file() and is_photo(path)):
         return None
-    return SkipReason.RAW if is_raw(path) else SkipReason.OTHER
+    if is_raw(path):
+        return SkipReason.RAW
+    return SkipReason.FILM if entry.is_file() and is_film(path) else SkipReason.OTHER
 
 
 def _repeats_its_folder(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The formats that a photo may have, by file name and by bytes, and what reads them."""
+"""The formats that a photo or film may have, by file name and by bytes, and what reads them."""
 
 import importlib
 import io
@@ -20,6 +20,18 @@ PHOTO_SUFFIXES = frozenset(
     for name in names
 )
 """Files with these suffixes are photos, or give an error that says why not."""
+FILM_SUFFIXES = frozenset(
+    f".{name}"
+    for names in (
+        ("mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "divx", "3gp", "3g2", "mjpeg", "mjpg"),
+        ("mpg", "mpeg", "vob", "mts", "m2ts", "ts", "wmv", "asf", "flv", "ogv", "mxf", "dv"),
+        ("h264", "264", "h265", "265", "hevc"),
+    )
+    for name in names
+)
+"""Files with these suffixes are films, or give an error that says why not."""
+PICTURES_IN_A_ROW = frozenset({".mjpeg", ".mjpg"})
+"""Films that begin like a photo."""
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 """The Pillow decoders that photos may use, common ones first: the last two load on demand."""
 JPEG = b"\xff\xd8\xff"
@@ -56,8 +68,14 @@ _NEWER = (
         "pillow-jxl-plugin",
     ),
 )
+_FILM = re.compile(
+    rb"....ftyp(?!M4[ABP])|....(moov|mdat|wide)|\x1a\x45\xdf\xa3|RIFF....AVI |FLV\x01"
+    rb"|\0\0\x01\xba|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    re.DOTALL,
+)
+"""MP4 and QuickTime (not sound alone), Matroska and WebM, AVI, Flash, MPEG, Windows Media."""
 _FOREIGN = (
-    ("film", re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL)),
+    ("film", _FILM),
     ("web page", re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)),
 )
 """What files turn out to be that were renamed to photos, or not really downloaded."""
@@ -70,6 +88,11 @@ _STARTS = re.compile(
 def is_photo_start(data: bytes) -> bool:
     """Whether a file that begins with this (64 bytes suffice) is a photo, whatever its name."""
     return bool(_STARTS.match(data)) or any(kind.start.match(data) for kind in _NEWER)
+
+
+def is_film_start(data: bytes) -> bool:
+    """Whether a file that begins with this (64 bytes suffice) is a film, whatever its name."""
+    return not is_photo_start(data) and bool(_FILM.match(data))
 
 
 def opened(data: bytes) -> Image.Image:
@@ -114,5 +137,6 @@ def foreign(data: bytes) -> str:
     """The error message for bytes that are not a readable picture; says what they really are."""
     for name, start in _FOREIGN:
         if start.match(data):
-            return f"a {name}, whatever its name says: save it as JPEG"
+            advice = "give it a film's suffix (.mp4, .mkv), or " if name == "film" else ""
+            return f"a {name}, whatever its name says: {advice}save it as JPEG"
     return "not a picture of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC, AVIF, JPEG XL)"

@@ -30,6 +30,8 @@ from train.curate.findings import (
 )
 from train.data.dataset import scan
 from train.data.events.occasions import EventSettings
+from train.data.films.kept import FILMS, KeptFilms
+from train.data.films.rules import FilmRules
 from train.data.listed import loader
 from train.data.record import describe
 from train.data.split import Row, assign
@@ -105,7 +107,14 @@ class Audit:
         )
 
 
-def run(folder: Path, weights: str, seed: int, out: Path, events: EventSettings) -> str:
+def run(
+    folder: Path,
+    weights: str,
+    seed: int,
+    out: Path,
+    events: EventSettings,
+    rules: FilmRules,
+) -> str:
     """Audit a folder of photos and write `audit.json` and `audit.html` into `out`.
 
     Returns:
@@ -115,23 +124,27 @@ def run(folder: Path, weights: str, seed: int, out: Path, events: EventSettings)
         DataError: if the photos cannot be read or split.
         WeightsError: if the weights cannot be read.
     """
-    found = examine(folder, weights, seed, out.parent / CACHE_FOLDER, events)
+    films = KeptFilms(out / FILMS, rules)
+    found = examine(folder, weights, seed, out.parent / CACHE_FOLDER, events, films)
     out.mkdir(parents=True, exist_ok=True)
     digests = {row.path: row.sha256 for row in found.rows}
-    page = render(found, loader(PhotoFiles(folder), digests, Preprocessing()))
+    page = render(found, loader(PhotoFiles(folder, films.folder), digests, Preprocessing()))
     write_text(out / AUDIT_PAGE, page)
     found.record().write(out / AUDIT)
     return f"{summary(found)}\nreport: {out / AUDIT_PAGE}"
 
 
-def examine(folder: Path, weights: str, seed: int, cache: Path, events: EventSettings) -> Audit:
+def examine(
+    folder: Path, weights: str, seed: int, cache: Path, events: EventSettings, films: KeptFilms
+) -> Audit:
     """Scan, split and examine the photos of a folder; `cache` keeps their features."""
-    photos = sorted(scan(folder, Preprocessing()), key=lambda photo: photo.path)
+    photos = sorted(scan(folder, Preprocessing(), films), key=lambda photo: photo.path)
     rows = assign(photos, seed, events)
     usable = [
         (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
     ]
-    features = frozen_features([photo for photo, _ in usable], PhotoFiles(folder), weights, cache)
+    files = PhotoFiles(folder, films.folder)
+    features = frozen_features([photo for photo, _ in usable], files, weights, cache)
     thumbnails = np.stack([p.thumbnail for p, _ in usable if p.thumbnail is not None])
     findings = alike.find_alike([row for _, row in usable], thumbnails, features)
     used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]

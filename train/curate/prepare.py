@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from device.contract.arrays import Box
 from device.contract.look.rules import LookRules, Region
 from device.contract.preprocess import Preprocessing
 from device.files import is_text, write_text
@@ -11,11 +12,13 @@ from device.workstation import cuts
 from device.workstation.events import listed
 from device.workstation.events.listed import Occasion
 from device.workstation.photo_files import PhotoFiles
-from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, DataRecord
+from device.workstation.training import CUTS, DATA, EVENTS, LEFT_OUT, SPLIT, DataRecord
 from train.curate import review
 from train.data import dataset
 from train.data.cutting import Cutting, find_cuts
 from train.data.events.occasions import EventSettings
+from train.data.films.kept import FILMS, KeptFilms
+from train.data.films.rules import FilmRules
 from train.data.noted import with_noted
 from train.data.record import describe, table
 from train.data.region import AUTO, Sight, decide
@@ -37,17 +40,30 @@ class SplitInputs:
     """How events and places are found."""
     region: str = AUTO
     """What of pictures is seen: auto, change or whole."""
+    films: FilmRules = field(default_factory=FilmRules)
+    """How many frames of films are taken."""
 
-    def sight(self, rows: Sequence[Row]) -> Sight:
+    @property
+    def kept(self) -> KeptFilms:
+        """The frames of films, kept in `out`."""
+        return KeptFilms(self.out / FILMS, self.films)
+
+    def sight(self, rows: Sequence[Row], frames: Mapping[str, Box]) -> Sight:
         """What of the photos is seen; nothing is looked for where they stay whole anyway.
+
+        Args:
+            rows: of the split.
+            frames: by path, where something is in frames of films.
 
         Raises:
             DataError: if a photo is missing or has changed since it was scanned.
         """
         if self.region == Region.WHOLE:
             return decide(self.region, Cutting(), rows)
-        files = PhotoFiles(self.photos)
-        found = find_cuts(files, rows, LookRules())
+        files = PhotoFiles(self.photos, self.kept.folder)
+        used = {row.path for row in rows if row.part != LEFT_OUT}
+        known = {path: box for path, box in frames.items() if path in used}
+        found = find_cuts(files, rows, LookRules()).with_boxes(known)
         return decide(self.region, with_noted(found, files, rows), rows)
 
 
@@ -72,17 +88,20 @@ def split_photos(inputs: SplitInputs) -> Prepared:
 
     Raises:
         DataError: if the folder has no classes to tell apart, or the audit is of other photos.
+        OSError: if frames of films cannot be written.
         RecordError: if the audit cannot be read.
     """
-    found = dataset.scan(inputs.photos, Preprocessing())
-    collected = {photo.path for photo in found if photo.collected}
     notes: list[str] = []
+    found = dataset.scan(inputs.photos, Preprocessing(), inputs.kept, notes.append)
+    collected = {photo.path for photo in found if photo.collected}
     rows = assign(found, inputs.seed, inputs.events, notes.append)
     if inputs.audit is not None:
         fingerprint = describe(inputs.photos, rows).data.fingerprint
         rows = _cleaned(rows, inputs.audit, fingerprint, inputs.seed)
-    sight = inputs.sight(rows)
-    record = describe(inputs.photos, rows, collected, notes, sight=sight)
+    frames = {photo.path: photo.box for photo in found if photo.box is not None}
+    sight = inputs.sight(rows, frames)
+    films = inputs.kept.folder if any(photo.film for photo in found) else None
+    record = describe(inputs.photos, rows, collected, notes, sight=sight, films=films)
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)

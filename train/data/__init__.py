@@ -1,3 +1,13 @@
 """Photos: finding and fetching them, telling events apart, and splitting them into parts."""
 
-__all__ = ["augment", "blocks", "dataset", "events", "listed", "record", "rendered", "split"]
+__all__ = [
+    "augment",
+    "blocks",
+    "dataset",
+    "events",
+    "films",
+    "listed",
+    "record",
+    "rendered",
+    "split",
+]

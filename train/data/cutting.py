@@ -68,6 +68,15 @@ class Cutting:
     whole: Mapping[str, str] = field(default_factory=dict)
     """By path, why a photo is not cut."""
 
+    def with_boxes(self, boxes: Mapping[str, Box]) -> "Cutting":
+        """The same, with boxes that are known better; by path."""
+        if not boxes:
+            return self
+        return Cutting(
+            dict(sorted({**self.boxes, **boxes}.items())),
+            {path: why for path, why in self.whole.items() if path not in boxes},
+        )
+
 
 @dataclass(frozen=True)
 class _Cut:

@@ -2,25 +2,34 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 
 from device.contract import moments
+from device.contract.arrays import Box
 from device.contract.folders import is_raw
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from train.data import folder as folders
 from train.data.events.copies import detail
+from train.data.films import found
+from train.data.films.found import BAD_NAME, Film, readable
+from train.data.films.kept import KeptFilms
 from train.data.flowers import fetch_flowers
 from train.data.photo import Photo, thumbnail
 from train.data.record import RENDERED
 from train.data.rendered import render_data_set
 from train.errors import DataError, DownloadError
+
+NO_BYTES = hashlib.sha256(b"").hexdigest()
+"""The digest of what was not read."""
 
 
 def locate(data: str | None, store: Path) -> Path:
@@ -57,42 +66,81 @@ def locate(data: str | None, store: Path) -> Path:
     return rendered
 
 
-def scan(folder: Path, rules: Preprocessing) -> list[Photo]:
-    """Read every photo of every class folder once; skipped files are reported on stderr.
+def scan(
+    folder: Path,
+    rules: Preprocessing,
+    kept: KeptFilms | None = None,
+    tell: Callable[[str], None] = lambda note: None,
+) -> list[Photo]:
+    """Read every photo and film of every class folder; skipped files are reported on stderr.
+
+    Args:
+        folder: of class folders.
+        rules: of preprocessing.
+        kept: where frames of films are kept; None: films are skipped, too.
+        tell: gets a line for each thing that the user should know of the films.
 
     Raises:
         DataError: as `train.data.folder.read_folder` does.
+        OSError: if frames of films cannot be written.
     """
     contents = folders.read_folder(folder)
     console = Console(stderr=True)
-    for note in contents.notes:
+    for note in (*contents.notes, *([] if kept else found.skipped(contents.films))):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
-
-    def read(item: tuple[Path, str]) -> Photo:
-        path, label = item
-        return _read(path, path.relative_to(folder).as_posix(), label, rules)
-
-    files = (*contents.photos, *contents.raw)
+    films = found.read_films(folder, contents.films, kept, console) if kept else []
+    for note in found.notes(films):
+        tell(note)
+    files = [_File.of(folder, *each) for each in (*contents.photos, *contents.raw)]
+    files += (frame for film in films for frame in _frames(film))
     with ThreadPoolExecutor(max_workers=2) as pool:
-        reading = pool.map(read, files)
-        return list(track(reading, f"{'reading photos':24}", total=len(files), console=console))
+        reading = pool.map(partial(_read, rules), files)
+        read = track(reading, f"{'reading photos':24}", total=len(files), console=console)
+        return [*read, *(_unusable(film) for film in films if film.record.problem)]
 
 
-def _read(path: Path, name: str, label: str, rules: Preprocessing) -> Photo:
-    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
-    if readable != name:
-        problem = "its name is not valid UTF-8: rename it"
-        return Photo(readable, label, hashlib.sha256(b"").hexdigest(), problem=problem)
-    if is_raw(path):
-        problem = f"{path.suffix.lower()} files are not supported: convert it to JPEG"
-        return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=problem)
+@dataclass(frozen=True)
+class _File:
+    """A file with a picture."""
+
+    file: Path
+    path: str
+    """As in `split.csv`."""
+    label: str
+    film: str = ""
+    box: Box | None = None
+
+    @classmethod
+    def of(cls, folder: Path, file: Path, label: str) -> "_File":
+        return cls(file, file.relative_to(folder).as_posix(), label)
+
+
+def _frames(film: Film) -> Iterator[_File]:
+    for frame in film.record.frames:
+        path = f"{film.path}/{frame.name}"
+        yield _File(film.folder / frame.name, path, film.label, film.path, frame.box)
+
+
+def _unusable(film: Film) -> Photo:
+    return Photo(readable(film.path), film.label, NO_BYTES, problem=film.record.problem)
+
+
+def _read(rules: Preprocessing, file: _File) -> Photo:
+    path, label = readable(file.path), file.label
+    if path != file.path:
+        return Photo(path, label, NO_BYTES, problem=BAD_NAME)
+    if is_raw(file.file):
+        problem = f"{file.file.suffix.lower()} files are not supported: convert it to JPEG"
+        return Photo(path, label, NO_BYTES, problem=problem)
     try:
-        data = read_photo(path)
+        data = read_photo(file.file)
     except PhotoError as error:
-        return Photo(name, label, hashlib.sha256(b"").hexdigest(), problem=str(error))
+        return Photo(path, label, NO_BYTES, problem=str(error))
     digest = hashlib.sha256(data).hexdigest()
     moment = moments.read(data)
-    photo = Photo(name, label, digest, collected=moment.own, moment=moment)
+    photo = Photo(
+        path, label, digest, collected=moment.own, moment=moment, film=file.film, box=file.box
+    )
     try:
         picture = decode(data, rules)
         return replace(photo, thumbnail=thumbnail(picture), detail=detail(picture))

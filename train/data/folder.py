@@ -1,4 +1,4 @@
-"""Reading a data folder: its classes with their photos, and the files that are skipped.
+"""Reading a data folder: its classes with their photos and films, and the files that are skipped.
 
 No file that a user put there is skipped without a line that says so. A likely mistake stops the run
 with an error that says what to do.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from device.contract.folders import SkipReason, is_photo, is_system, photos_below
+from device.contract.folders import SkipReason, is_film, is_photo, is_system, photos_below
 from device.contract.formats import PHOTO_SUFFIXES
 from device.contract.names import look_alikes, name_problem
 from device.contract.provenance import OTHER, REVIEW
@@ -28,6 +28,8 @@ _BESIDE = re.compile(
     re.IGNORECASE,
 )
 """Suffixes of files that describe photos. A folder with only such files is not a lost class."""
+MEANT = (SkipReason.RAW, SkipReason.FILM)
+"""What is no photo and yet makes a folder a class."""
 SHOWN = 3
 """Names listed in one line."""
 
@@ -40,12 +42,14 @@ class Contents:
     """Each with its class."""
     raw: tuple[tuple[Path, str], ...]
     """Cameras' raw pictures, each with its class; they are not read."""
+    films: tuple[tuple[Path, str], ...]
+    """Each with its class."""
     notes: tuple[str, ...]
     """A line for each kind of file that was skipped."""
 
 
 def read_folder(folder: Path) -> Contents:
-    """Find the photos of every class folder.
+    """Find the photos and films of every class folder.
 
     Raises:
         DataError: if there are none, if the folders are not classes or cannot be told apart, or if
@@ -55,30 +59,39 @@ def read_folder(folder: Path) -> Contents:
     photos: list[tuple[Path, str]] = []
     empty: list[Path] = []
     for entry in _class_folders(folder, passed):
-        photos_before = len(photos) + len(passed[SkipReason.RAW])
+        found_before = len(photos) + _count(passed, *MEANT)
         before = {why: len(passed[why]) for why in (SkipReason.OTHER, SkipReason.BROKEN_LINK)}
         below = photos_below(
             entry, on_unreadable=_refuse, on_skipped=lambda path, why: passed[why].append(path)
         )
         photos += ((path, entry.name) for path in below)
-        if len(photos) + len(passed[SkipReason.RAW]) == photos_before:
+        if len(photos) + _count(passed, *MEANT) == found_before:
             _check_empty(entry, *(passed[why][count:] for why, count in before.items()))
             empty.append(entry)
-    raw = tuple(
-        (path, path.relative_to(folder).parts[0]) for path in passed.pop(SkipReason.RAW, ())
+    raw, films = (
+        tuple((path, path.relative_to(folder).parts[0]) for path in passed.pop(why, ()))
+        for why in MEANT
     )
-    loose = [path for path in passed[SkipReason.OTHER] if path.parent == folder and is_photo(path)]
-    if not photos and not raw:
+    loose = [
+        path
+        for path in passed[SkipReason.OTHER]
+        if path.parent == folder and (is_photo(path) or is_film(path))
+    ]
+    if not photos and not raw and not films:
         raise _nothing(folder, bool(loose))
-    _check_names(label for _, label in (*photos, *raw))
-    _check_layout(folder, [path.relative_to(folder) for path, _ in (*photos, *raw)])
+    _check_names(label for _, label in (*photos, *raw, *films))
+    _check_layout(folder, [path.relative_to(folder) for path, _ in (*photos, *raw, *films)])
     passed[SkipReason.OTHER] = [path for path in passed[SkipReason.OTHER] if path not in set(loose)]
     notes = [
         *_notes(folder, passed),
-        *_note(folder, loose, "photos in no class folder"),
-        *_note(folder, empty, "folders without photos"),
+        *_note(folder, loose, "photos or films in no class folder"),
+        *_note(folder, empty, "folders without photos or films"),
     ]
-    return Contents(tuple(photos), raw, tuple(notes))
+    return Contents(tuple(photos), raw, films, tuple(notes))
+
+
+def _count(passed: dict[SkipReason, list[Path]], *reasons: SkipReason) -> int:
+    return sum(len(passed[why]) for why in reasons)
 
 
 def _class_folders(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[Path]:
@@ -115,7 +128,7 @@ def _nothing(folder: Path, loose: bool) -> DataError:
     hint = "its photos are not sorted into folders" if loose else "it holds no photos"
     return DataError(
         f"{folder}: {hint}. Expected one folder per class, each with photos "
-        f"({', '.join(sorted(PHOTO_SUFFIXES))})"
+        f"({', '.join(sorted(PHOTO_SUFFIXES))}) or films"
     )
 
 

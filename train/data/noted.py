@@ -5,7 +5,6 @@ there may be too few.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from PIL import Image
 
@@ -30,13 +29,7 @@ def with_noted(found: Cutting, files: PhotoFiles, rows: Iterable[Row]) -> Cuttin
         rows: of the split.
     """
     boxes = {row.path: box for row in rows if (box := _noted(files, row)) is not None}
-    if not boxes:
-        return found
-    return replace(
-        found,
-        boxes=dict(sorted({**found.boxes, **boxes}.items())),
-        whole={path: why for path, why in found.whole.items() if path not in boxes},
-    )
+    return found.with_boxes(boxes)
 
 
 def _noted(files: PhotoFiles, row: Row) -> Box | None:

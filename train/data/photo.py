@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from device.contract.arrays import Box
 from device.contract.moments import Moment
 
 THUMBNAIL_PX = 16
@@ -30,6 +31,11 @@ class Photo:
     """Whether a device saved it: such photos are trained on, never used to judge a model."""
     moment: Moment = field(default_factory=Moment)
     """What it says of its camera and time."""
+    film: str = ""
+    """Path of the film that it is a frame of; empty if it is none."""
+    box: Box | None = None
+    """Where something is, in pixels of `decode_frame`'s picture; None if only other photos can
+    tell."""
 
 
 def thumbnail(image: Image.Image) -> npt.NDArray[np.float32]:

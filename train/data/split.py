@@ -84,7 +84,7 @@ def assign(
     """
     photos = sorted(photos, key=lambda photo: photo.path)
     settings = settings or EventSettings()
-    check_named(settings.listed, [photo.path for photo in photos])
+    check_named(settings.listed, {name for p in photos for name in (p.path, p.film)})
     reasons = _reasons_to_leave_out(photos)
     usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
     good = [photo for photo in usable if not photo.collected]
@@ -104,7 +104,7 @@ def assign(
     ]
     places = dict(zip((photo.path for photo in good), occasions.places, strict=True))
     places |= {
-        photo.path: settings.place(photo.path) or photo.moment.camera
+        photo.path: settings.place(photo) or photo.moment.camera
         for photo in usable
         if photo.collected
     }

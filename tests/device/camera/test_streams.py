@@ -1,14 +1,11 @@
 """What `device.camera.pyav` promises of films and network streams, on real ones made by PyAV."""
 
 import itertools
-import struct
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
@@ -23,13 +20,13 @@ from device.errors import SourceError
 from device.inference.pace import Pace
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
+from tests.support.film_files import MATRICES, turn, write_pictures
 from tests.support.peers.cameras import mjpeg_camera
 from tests.support.peers.rtsp_camera import Habits, age_s, rtsp_camera
 from tests.support.pictures import picture, write_video
 from tests.support.timing import eventually
 
 CONFIG = CameraConfig(stall_timeout_s=2.0)
-ONE = 1 << 16
 RED, GREY = picture(0, 1, 128, 96), 12.0
 
 
@@ -131,41 +128,11 @@ def test_a_stream_that_arrives_damaged_is_told_once_with_what_may_help(
 
 # --- films that lie on their side ----------------------------------------------------------------
 
-MATRICES: dict[str, tuple[tuple[int, int, int, int], Callable[[Pixels], Any]]] = {
-    "upright": ((1, 0, 0, 1), lambda p: p),
-    "right": ((0, 1, -1, 0), lambda p: np.rot90(p, -1)),
-    "down": ((-1, 0, 0, -1), lambda p: np.rot90(p, 2)),
-    "left": ((0, -1, 1, 0), np.rot90),
-    "mirrored": ((-1, 0, 0, 1), lambda p: p[:, ::-1]),
-    "flipped": ((1, 0, 0, -1), lambda p: p[::-1]),
-    "transposed": ((0, 1, 1, 0), lambda p: p.swapaxes(0, 1)),
-    "transversed": ((0, -1, -1, 0), lambda p: np.rot90(p, 2).swapaxes(0, 1)),
-}
-"""What a player makes of the pixels: x' = a x + c y, y' = b x + d y."""
-
-
-def film(path: Path, pixels: Pixels, numbers: tuple[int, int, int, int]) -> Path:
-    """Three frames of a picture, with a display matrix as a telephone writes it."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=5)
-        stream.height, stream.width = pixels.shape[:2]
-        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        for packet in [*(p for _ in range(3) for p in stream.encode(frame)), *stream.encode()]:
-            container.mux(packet)
-    data = bytearray(path.read_bytes())
-    # Version 0 of the track's header: the matrix.
-    start = data.index(b"tkhd") + 4 + 40
-    a, b, c, d = (number * ONE for number in numbers)
-    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(data)
-    return path
-
 
 @pytest.mark.parametrize("name", MATRICES)
 def test_a_film_s_frames_come_upright_and_with_their_size(name: str, tmp_path: Path) -> None:
     numbers, shown = MATRICES[name]
-    path = film(tmp_path / "film.mp4", RED, numbers)
+    path = turn(write_pictures(tmp_path / "film.mp4", [RED] * 3), numbers)
     frames = [frame.picture for frame in VideoFile(path).frames()]
     assert len(frames) == 3
     for got in frames:

@@ -47,6 +47,7 @@ def find_events(
     same_bytes: Sequence[int],
     *,
     places: Sequence[str] = (),
+    reels: Sequence[str] = (),
     event_s: float = EVENT_S,
 ) -> Events:
     """Find events and places.
@@ -58,6 +59,7 @@ def find_events(
             uint8 (n, 32, 32, 3); None: there are neither edited copies nor places.
         same_bytes: (n,), for each photo the first one with the same bytes.
         places: (n,), what the user says of places, empty if nothing; or nothing at all.
+        reels: (n,), the film that each photo is a frame of, empty if of none; or nothing at all.
         event_s: photos of one camera with at most this many seconds between them are one event.
     """
     thumbnails, details = pictures
@@ -66,7 +68,7 @@ def find_events(
     clocks = judged(paths, moments)
     where = _place_numbers(seen, said)
     films_pairs, notes = _of_films(paths, clocks, where, thumbnails)
-    pairs = [shortly_after(paths, clocks, where, event_s), films_pairs]
+    pairs = [shortly_after(paths, clocks, where, event_s), films_pairs, _of_reels(reels)]
     fixed = seen.place
     if details is not None and len(seen.backgrounds):
         known = joined(np.arange(len(paths)), np.concatenate(pairs, axis=1))
@@ -133,6 +135,17 @@ def _of_films(
         elsewhere = (places[first] != places[second]) & (places[pairs] >= 0).all(axis=0)
         kept.append(pairs[:, ~elsewhere & ~possible.far(first, second)])
     return np.concatenate(kept, axis=1), notes
+
+
+def _of_reels(reels: Sequence[str]) -> Numbers:
+    """Pairs (2, m) of frames of one film, one after the other."""
+    last: dict[str, int] = {}
+    pairs = []
+    for i, reel in enumerate(reels):
+        if reel:
+            pairs.append((last.get(reel, i), i))
+            last[reel] = i
+    return np.array(pairs, np.int64).reshape(-1, 2).T
 
 
 def _place_numbers(seen: Places, said: Sequence[str]) -> Numbers:

@@ -27,15 +27,21 @@ class EventSettings:
     gap_s: float = EVENT_S
     """Photos of one camera with at most this many seconds between them are of one event."""
     listed: Mapping[str, Occasion] = field(default_factory=dict)
-    """By path, what the user says; an empty event or place leaves what was found."""
+    """By path, what the user says; an empty event or place leaves what was found. The path of a
+    film stands for all its frames."""
     folders: bool = False
     """Whether the sub-folders of a class are the places."""
 
-    def place(self, path: str) -> str:
+    def said(self, photo: Photo) -> Occasion | None:
+        """What the user's list says of a photo; None if nothing."""
+        return self.listed.get(photo.path) or self.listed.get(photo.film)
+
+    def place(self, photo: Photo) -> str:
         """What the user says of a photo's place; empty if nothing."""
-        parts = PurePosixPath(path).parts
+        parts = PurePosixPath(photo.film or photo.path).parts
         folder = parts[1] if self.folders and len(parts) > 2 else ""
-        return self.listed[path].place or folder if path in self.listed else folder
+        said = self.said(photo)
+        return said.place or folder if said else folder
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,14 @@ class Occasions:
 
 def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasions:
     """Find the events and places of usable photos."""
-    said = [settings.place(photo.path) for photo in photos]
+    said = [settings.place(photo) for photo in photos]
     found = find_events(
         [photo.path for photo in photos],
         [photo.moment for photo in photos],
         (thumbnails(photos), details(photos)),
         _numbers([photo.sha256 for photo in photos]).tolist(),
         places=said,
+        reels=[photo.film for photo in photos],
         event_s=settings.gap_s,
     )
     return Occasions(
@@ -101,7 +108,7 @@ def joined_by_clock(
 def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> tuple[str, ...]:
     """The events with the user's word, each named after the smallest SHA-256 of its photos."""
     if settings.listed:
-        found = _as_said([settings.listed.get(photo.path) for photo in photos], found)
+        found = _as_said([settings.said(photo) for photo in photos], found)
         same_bytes = _numbers([photo.sha256 for photo in photos])
         found = joined(found, np.stack([np.arange(len(photos)), same_bytes]))
     smallest: dict[int, str] = {}
@@ -132,7 +139,7 @@ def _numbers(keys: Sequence[object]) -> Numbers:
 
 def _coverage(photos: Sequence[Photo], settings: EventSettings) -> list[str]:
     """A line if the user's list does not name all photos."""
-    missing = sum(photo.path not in settings.listed for photo in photos)
+    missing = sum(settings.said(photo) is None for photo in photos)
     if not settings.listed or not missing:
         return []
     return [
