@@ -23,7 +23,8 @@ FIRST_S = 20.0
 """After a place was learned, so that what comes and goes meanwhile has left the background."""
 KEEP_S = 600.0
 """How often a background is written: 55 kB each time."""
-CLOSE_S = 0.5
+CLOSE_S = 0.4
+"""How long closing waits for the last write, which takes milliseconds."""
 
 Identity = tuple[int, int, int]
 """Inode, modification time and size of a file."""
@@ -49,10 +50,15 @@ class PlaceKeeper:
         """Take new settings."""
         self._config = config
 
-    def close(self) -> None:
-        """Write the background a last time; does not wait for a disk that hangs."""
+    def start_closing(self) -> None:
+        """Write the background a last time and stop; does not wait for that."""
+        self._stop.set()
+
+    def close(self) -> bool:
+        """Stop, if it was not told to yet; false if the disk hangs."""
         self._stop.set()
         self._thread.join(CLOSE_S)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stop.wait(CHECK_S):

@@ -300,8 +300,11 @@ class Service:
         self._notifier.stopping()
         self._models.stop()
         self._close_capture(self._inference)
-        self._place.close()
+        # Beside the sinks: all together must not take longer than two seconds.
+        self._place.start_closing()
         self._sinks.close()
+        if not self._place.close():
+            self._hanging = True
 
     def _close_capture(self, inference: InferenceThread | None) -> None:
         if self._capture is not None:

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.support.device.running_service import Running, running, settings
 from tests.support.films import Film, Shot, Visit, shots
 from tests.support.peers.cameras import mjpeg_camera
 from tests.support.pictures import encoded
-from tests.support.timing import eventually
+from tests.support.timing import Stopwatch, eventually
 
 VISITED = Film(40, visits=(Visit(16, 30, 0.5),), fps=5)
 
@@ -59,13 +60,13 @@ def test_the_background_is_kept_now_and_then_and_at_the_end(
     monkeypatch.setattr(place_keeper, "CHECK_S", 0.01)
     keeper, path = PlaceKeeper(looking, config), tmp_path / "background"
     eventually(path.exists)
-    keeper.close()
+    eventually(keeper.close)
     assert looking.known is not None
     place, background = looking.known
     np.testing.assert_array_equal(kept.read(path, place).cells, background.cells)
     path.unlink()
     keeper = PlaceKeeper(looking, config)
-    keeper.close()
+    eventually(keeper.close)
     assert path.exists() and not [*tmp_path.glob(f"{UNFINISHED}*")]
 
 
@@ -86,6 +87,19 @@ def test_a_folder_that_cannot_be_written_is_one_line_in_the_log(
     keeper.close()
     (said,) = [record.message for record in caplog.records]
     assert "cannot be kept" in said and "No such file" in said
+
+
+def test_a_disk_that_hangs_keeps_nobody_waiting(
+    looking: Looking, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(kept, "write", lambda *_: gate.wait())
+    keeper = PlaceKeeper(looking, config)
+    keeper.start_closing()
+    watch = Stopwatch()
+    assert not keeper.close() and watch.fair_s < 1
+    gate.set()
+    eventually(keeper.close)
 
 
 def test_a_mask_is_noticed_when_it_is_drawn_and_when_it_goes(
