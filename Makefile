@@ -208,7 +208,8 @@ $(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/events $(VARS)/code-data $(CLEAN
 
 # Written only if they change, so photos that wait for review do not cause a new training.
 $(DATA_FILES) &: $(SCANNED)
-	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) \
+	  && { ! grep -q '"films": "' $(RECORD) || test -d $(BUILD)/train/films; } || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
 $(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --out $(@D) $(weights)

@@ -310,11 +310,13 @@ def test_a_folder_is_classified_by_the_rule_of_training(
     (folder / "link").symlink_to(disk)
     (folder / "loop").symlink_to(folder)
     (folder / "raw.NEF").write_bytes(b"II*\0")
+    (folder / "zoo.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     status, out, err = call("classify", "--bundle", tiny_bundle, folder)
     assert status == 1
     assert [line.split(":")[0] for line in out.splitlines()] == [
         str(folder / name) for name in ("a.jfif", "b", "link/c.JPE")
     ]
     assert err.splitlines()[1:] == [
-        f"{folder}/raw.NEF: error: a camera's raw picture, which is not read: convert it to JPEG"
+        f"{folder}/raw.NEF: error: a camera's raw picture, which is not read: convert it to JPEG",
+        f"{folder}/zoo.mp4: error: a film, which is not read here: `run --source` reads films",
     ]

@@ -108,6 +108,20 @@ def test_an_audit_that_was_killed_is_done_again(workshop: Workshop, count: int) 
     assert workshop.make("audit") == ["train audit"]
 
 
+def test_frames_of_films_that_were_removed_are_taken_again(workshop: Workshop) -> None:
+    workshop.hook(
+        "if command == ('train', 'data'):\n"
+        "    (out / 'films').mkdir(exist_ok=True)\n"
+        "    (out / 'data.json').write_text('{\"films\": \"/build/train/films\"}')\n"
+        "    made[command] = [name for name in made[command] if name != 'data.json']\n"
+    )
+    workshop.make("data")
+    assert workshop.make("data") == []
+    (workshop.build / "train" / "films").rmdir()
+    assert workshop.make("data") == ["train data"]
+    assert workshop.make("data") == []
+
+
 MICRO = ["train distill", "convert export", "convert verify", "convert bundle", "convert micro"]
 
 

@@ -156,6 +156,7 @@ def _skipped(problems: list[tuple[Path, str]]) -> Callable[[Path, SkipReason], N
     """Notes files that people may miss, but not documents or a system's own files."""
     said = {
         SkipReason.RAW: "a camera's raw picture, which is not read: convert it to JPEG",
+        SkipReason.FILM: "a film, which is not read here: `run --source` reads films",
         SkipReason.BROKEN_LINK: "a link that leads nowhere",
     }
     return lambda path, why: problems.extend([(path, said[why])] if why in said else [])

@@ -50,15 +50,15 @@ def test_a_photo_with_an_odd_suffix_is_found_by_its_bytes(folder: Path, name: st
 
 def test_other_files_are_told_with_their_number(folder: Path) -> None:
     before = found(folder)
-    for name in ("notes.txt", "film.mov", "sub/more.txt"):
+    for name in ("notes.txt", "song.mp3", "sub/more.txt"):
         write(folder / "moss" / name, b"no photo, whatever")
     assert found(folder) == before
-    assert "no photos: 3 (moss/film.mov, moss/notes.txt, moss/sub/more.txt)" in notes(folder)
+    assert "no photos: 3 (moss/notes.txt, moss/song.mp3, moss/sub/more.txt)" in notes(folder)
 
 
 def test_photos_beside_the_class_folders_are_told(folder: Path) -> None:
     write(folder / "IMG_1.JPG", jpeg(image(1)))
-    assert "photos in no class folder: 1 (IMG_1.JPG)" in notes(folder)
+    assert "photos or films in no class folder: 1 (IMG_1.JPG)" in notes(folder)
 
 
 def test_hidden_files_and_folders_are_told(folder: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_named_pipe_is_no_photo_and_nothing_waits_for_it(folder: Path) -> None
     assert "no photos: 2" in notes(folder)
 
 
-@pytest.mark.parametrize("name", ["clip.mov", "scan.psd", "unknown"])
+@pytest.mark.parametrize("name", ["song.mp3", "scan.psd", "unknown"])
 def test_a_class_of_nothing_that_is_read_stops(folder: Path, name: str) -> None:
     write(folder / "owl" / name, b"something else")
     with pytest.raises(DataError, match="class folder 'owl' has no photos, only 1 "):
@@ -83,7 +83,7 @@ def test_a_class_of_nothing_that_is_read_stops(folder: Path, name: str) -> None:
 def test_a_folder_of_documents_or_of_nothing_is_no_class_and_told(folder: Path) -> None:
     write(folder / "labels" / "0.txt", b"0 0.5 0.5")
     (folder / "nothing").mkdir()
-    assert "folders without photos: 2 (labels, nothing)" in notes(folder)
+    assert "folders without photos or films: 2 (labels, nothing)" in notes(folder)
 
 
 def test_a_class_of_raw_pictures_is_told_one_by_one(folder: Path) -> None:
@@ -350,6 +350,6 @@ def test_a_photo_that_may_not_be_read_is_left_out_with_the_reason(nobody: Path) 
 def test_what_is_passed_over_is_told_by_the_command(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(folder / "moss" / "film.mov", b"a film")
+    write(folder / "moss" / "song.mp3", b"a song")
     photos.scan(folder, RULES)
-    assert "skipped, no photos: 1 (moss/film.mov)" in capsys.readouterr().err
+    assert "skipped, no photos: 1 (moss/song.mp3)" in capsys.readouterr().err

@@ -165,6 +165,17 @@ def test_films_that_cannot_be_used_are_left_out_with_a_line_each(
         assert line in said
 
 
+def test_a_class_of_nothing_but_damaged_films_stops_with_the_reason(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "owl").mkdir()
+    (folder / "owl/clip.mov").write_bytes(b"something else")
+    assert main(["data", "--data", str(folder), "--out", str(tmp_path / "build")]) == 1
+    line = only_error(capsys.readouterr().err)
+    assert "class 'owl' has 0 usable photos" in line
+    assert "owl/clip.mov: not a readable film" in line
+
+
 def test_one_film_in_two_classes_is_left_out_of_both(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
