@@ -295,12 +295,14 @@ PYTEST ?=
 device_tests := tests/device tests/device/%
 # Not empty if PYTEST names paths and all of them are below tests/device.
 light := $(if $(filter-out $(device_tests),$(filter tests tests/% ./% ../% /% %.py,$(PYTEST))),,$(filter $(device_tests),$(PYTEST)))
+# All tests: two at once, since many of them wait. Those of a file share what takes long to make.
+two_at_once := -n 2 --dist loadfile
 # The inner loop: eight at once, since most of these tests wait, and without those that take long.
 side_by_side := -n 8 --dist worksteal -m "not slow"
 test_needs := $(if $(light),$(LIGHT_READY),$(READY) $(PEERS) $(BUILD)/wheel/ready $(WEIGHTS_READY))
 test: $(test_needs) ## set up and run the tests
 	@$(if $(light),echo "tests marked slow are left out; \`make test\` runs them all")
-	@FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY) -m pytest $(side_by_side),$(PY) -m pytest) $(PYTEST)
+	@FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY) -m pytest $(side_by_side),$(PY) -m pytest $(if $(PYTEST),,$(two_at_once))) $(PYTEST)
 
 check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
 	@$(LIGHT_PY) -m ruff check .
