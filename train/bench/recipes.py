@@ -31,6 +31,7 @@ from device.errors import UsageError
 from device.files import write_text
 from device.workstation.events.listed import read_occasions
 from device.workstation.training import (
+    CUTS,
     DATA,
     EVENTS,
     SPLIT,
@@ -258,7 +259,7 @@ def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock)
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
         out = Path(folder) / "train"
         out.mkdir()
-        for name in (SPLIT, EVENTS, DATA):
+        for name in (SPLIT, EVENTS, CUTS, DATA):
             shutil.copy(training / name, out)
         metrics = run(config, str(weights), out)
         timings = Timings.read(out / TIMINGS)

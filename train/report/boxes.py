@@ -83,14 +83,15 @@ def _boxed(
 ) -> Iterator[Boxed]:
     for row in rows:
         try:
-            pixels = _drawn(frame(row), cuts[row.path])
+            pixels = with_box(frame(row), cuts[row.path])
         except PhotoError:
             continue
         picture = pictures.photo(pixels, PICTURE_PX)
         yield Boxed(row.path, row.label, doubts.get(row.path, ""), picture)
 
 
-def _drawn(pixels: Pixels, box: Box) -> Pixels:
+def with_box(pixels: Pixels, box: Box) -> Pixels:
+    """A copy of a picture, uint8 (h, w, 3), with the edge of a box drawn into it."""
     image = Image.fromarray(pixels)
     left, upper, right, lower = box
     edges = (left, upper, right - 1, lower - 1)

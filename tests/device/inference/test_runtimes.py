@@ -163,7 +163,7 @@ def test_the_wheel_is_small_and_holds_the_device_package_alone(wheel: Path) -> N
     modules = {name for name in names if name.startswith("device/")}
     there = [
         path
-        for kind in ("*.py", "*.toml", "*.html", "py.typed")
+        for kind in ("*.py", "*.toml", "*.html", "*.css", "*.js", "py.typed")
         for path in ROOT.glob(f"device/**/{kind}")
     ]
     expected = {path.relative_to(ROOT).as_posix() for path in there}

@@ -13,7 +13,7 @@ from tests.support.builds.training_records import data_set_of, metrics_of
 from tests.support.html_page import FLOWERS, page_of
 from train.data.cutting import EDGE
 from train.data.split import Row
-from train.report.boxes import LINE, SHOWN, Boxes, _drawn
+from train.report.boxes import LINE, SHOWN, Boxes, with_box
 
 BOX: Box = (10, 20, 60, 70)
 NOTE = "pictures are cut to what stands before their background: 30 of 40 photos"
@@ -80,8 +80,8 @@ def test_examples_are_of_different_events_and_do_not_depend_on_the_order(
     assert Boxes.of(data, rows[::-1], cuts, doubts, frame) == boxes
 
 
-def test_a_box_is_drawn_where_the_photo_is_cut() -> None:
-    drawn = _drawn(np.zeros((90, 120, 3), np.uint8), BOX)
+def test_a_box_iswith_box_where_the_photo_is_cut() -> None:
+    drawn = with_box(np.zeros((90, 120, 3), np.uint8), BOX)
     y, x = np.nonzero((drawn == LINE).all(axis=2))
     assert (x.min(), y.min(), x.max() + 1, y.max() + 1) == BOX
     assert not drawn[30:60, 20:50].any()
