@@ -39,6 +39,7 @@ function showHealth(now) {
   if (!held) say(get("hold"), saves ? "Hold and save" : "Hold");
   model = now.model;
   threshold = now.threshold;
+  maskFiles = now.mask;
   cameraState = camera.state;
   cameraProblem = cameraTrouble(camera);
   say(get("name"), model ? model.name : "");

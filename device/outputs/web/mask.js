@@ -2,6 +2,7 @@
 
 const MASK_PX = 320, STEPS = 40;
 let stroke = null;      // where the pointer was, in fractions of the picture
+let maskFiles = { file: "", other: "" };  // where the page's mask is, and what is used instead
 let tip = [0.5, 0.5];   // where the keyboard's brush is, likewise
 
 // Its pixels are read when the mask is saved.
@@ -16,16 +17,19 @@ function openMask(on) {
   const canvas = get("brush");
   canvas.width = MASK_PX;
   canvas.height = Math.round(MASK_PX * bitmap.height / bitmap.width);
-  say(get("draw-what"), maskWords());
+  say(get("draw-what"), ...maskWords());
   showTip();
   canvas.focus({ preventScroll: true });
   return loadMask();
 }
 
 function maskWords() {
-  const words = "Paint over what the camera must not look at: leaves, a road, a screen.";
-  return seen.seen === null ? `${words} At present it looks at whole pictures, and the mask changes nothing.` : words;
+  const words = ["Paint over what the camera must not look at: leaves, a road, a screen. It is saved as ", isolated(maskFiles.file), "."];
+  if (maskFiles.other) return [...words, ...notUsed(maskFiles.other)];
+  return seen.seen === null ? [...words, " At present the camera looks at whole pictures, and the mask changes nothing."] : words;
 }
+
+const notUsed = (other) => [" The camera uses another mask, because [camera] mask names ", isolated(other), ": remove that setting to use this one."];
 
 async function loadMask() {
   try {
@@ -124,7 +128,7 @@ async function saveMask(event) {
 
 function maskSaved({ file, other, drawn }) {
   const done = drawn ? ["Saved as ", isolated(file)] : ["The mask is gone: ", isolated(file), " was removed"];
-  if (other) return [...done, ", but the camera uses another mask, because [camera] mask names ", isolated(other), ": remove that setting."];
+  if (other) return [...done, ".", ...notUsed(other)];
   return [...done, drawn ? ", which the camera uses from now on." : ". The camera looks everywhere."];
 }
 

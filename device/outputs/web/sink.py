@@ -56,7 +56,7 @@ class Web(ServingSink):
         self._csrf = secrets.token_urlsafe(24)
         self._history = History()
         self._watched_until_s = self._next_picture_s = float("-inf")
-        self._saving = False
+        self._saving, self._one_mask = False, asyncio.Lock()
         self._viewers = Viewers()
         self._visits = SeenVisits(context.config.visits)
         self._reads = {
@@ -171,7 +171,8 @@ class Web(ServingSink):
         threshold = self._context.config.smoothing.threshold
         record = view.health(self._context.status(), threshold)
         # With the CSRF token: a page that was open during a restart has the old one.
-        return _json({**record, "history": self._history.record(), "csrf": self._csrf})
+        more = {"history": self._history.record(), "csrf": self._csrf, "mask": self._mask_files()}
+        return _json({**record, **more})
 
     async def _list_visits(self, request: Request) -> Response:
         return _json(await asyncio.to_thread(self._visits.record))
@@ -192,19 +193,23 @@ class Web(ServingSink):
         return Response(200, picture, "image/png") if picture else Response(204)
 
     async def _save_mask(self, wanted: Mapping[str, Any]) -> Response:
-        config, camera = self._context.config, self._context.status().camera
-        file, used = own_mask(config), mask_in_use(config)
+        camera, file = self._context.status().camera, own_mask(self._context.config)
         size_px = (camera.width_px, camera.height_px)
         try:
             picture = base64.b64decode(wanted.get("picture", ""), validate=True)
-            drawn = await asyncio.to_thread(mask.save, file, picture, size_px)
+            async with self._one_mask:
+                drawn = await asyncio.to_thread(mask.save, file, picture, size_px)
         except (MaskError, TypeError, ValueError) as error:
             why = str(error) if isinstance(error, MaskError) else "it is no PNG in Base64"
             return text(422, f"The mask was not saved: {why}.")
         except OSError as error:
             return text(507, f"The mask was not saved: {file}: {error.strerror or error}.")
-        other = "" if used == file else str(used)
-        return _json({"file": str(file), "other": other, "drawn": drawn})
+        return _json({**self._mask_files(), "drawn": drawn})
+
+    def _mask_files(self) -> dict[str, str]:
+        """Where the page's mask is, and the file that the camera uses instead; else empty."""
+        file, used = own_mask(self._context.config), mask_in_use(self._context.config)
+        return {"file": str(file), "other": "" if used == file else str(used)}
 
     async def _save(self, wanted: Mapping[str, Any]) -> Response:
         if self._saving:

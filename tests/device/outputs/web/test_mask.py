@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.support.peers.film import Browsers, Film, click, text
 from tests.support.peers.http_visitor import Visitor
 from tests.support.timing import eventually
 
-READY = "return document.getElementById('mask').disabled === false"
+READY = "return document.getElementById('mask').disabled === false && maskFiles.file !== ''"
 PAINTED = "return [...get('brush').getContext('2d').getImageData(%d, %d, 1, 1).data][3]"
 
 
@@ -63,6 +64,17 @@ def test_a_mask_is_saved_beside_the_collected_photos_and_shown_again(
     status, headers, body = Visitor(page).ask("/mask")
     assert status == 200 and headers["Content-Type"] == "image/png"
     assert (np.asarray(Image.open(io.BytesIO(body))) == saved).all()
+
+
+def test_of_masks_that_are_saved_at_once_one_is_whole(
+    page: Web, tmp_path: Path, crowd: ThreadPoolExecutor
+) -> None:
+    sizes = [(320, 240), (640, 480), (64, 48), (160, 120)] * 3
+    saves = [crowd.submit(save, page, drawn(*size, black=slice(0, 9))) for size in sizes]
+    assert {one.result()[0] for one in saves} == {200}
+    assert Image.open(file_of(tmp_path)).size in sizes
+    assert mask.load(file_of(tmp_path)) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["mask.png"]
 
 
 def test_a_mask_that_allows_everything_is_removed(page: Web, tmp_path: Path) -> None:
@@ -161,7 +173,8 @@ def test_a_mask_is_drawn_by_touch_and_the_page_says_where_it_is(
 ) -> None:
     with browsers.visit(page, PHONE) as browser:
         open_editor(browser)
-        assert "At present it looks at whole pictures" in text(browser, "draw-what")
+        assert "At present the camera looks at whole pictures" in text(browser, "draw-what")
+        assert f"saved as {file_of(tmp_path)}." in text(browser, "draw-what")
         assert browser.run(NAMELESS) == browser.run(SMALL) == browser.run(CONTRAST) == []
         assert browser.run(OVERFLOW) == 0
         browser.drag((0.1, 0.5), (0.3, 0.5))
@@ -217,6 +230,7 @@ def test_a_mask_that_is_not_used_is_said_to_be_so(
         try:
             with browsers.visit(page) as browser:
                 open_editor(browser)
+                assert f"[camera] mask names {other}" in text(browser, "draw-what")
                 eventually(lambda: browser.run(PAINTED % (50, 120)) == 255)
                 click(browser, "save-mask")
                 eventually(lambda: f"[camera] mask names {other}" in text(browser, "told"))
