@@ -17,7 +17,7 @@ from device.contract.look.rules import Seen
 from device.outputs.collect import snapshot
 from device.outputs.web import frame_from_page, view, viewers
 from device.outputs.web.sink import Web
-from tests.support.device.observations import MODEL, Surroundings, publish_until, sight
+from tests.support.device.observations import MODEL, Surroundings, nothing, publish_until, sight
 from tests.support.peers.http_visitor import Visitor, parts, shown
 
 NOT_RESTORED = ("nothing", "also", "invoke_ms", "latency_ms", "size_px", "map")
@@ -155,6 +155,20 @@ def test_what_a_page_cannot_have_is_no_frame(junk: Any) -> None:
             frame_from_page.restore({k: v for k, v in state.items() if k != key}, picture) is None
         )
     assert frame_from_page.restore(junk, picture) is frame_from_page.restore(state, junk) is None
+
+
+def test_a_frame_in_which_a_visitor_was_missed_is_saved_with_what_the_look_found() -> None:
+    missed = nothing(4, changed_permille=7)
+    assert missed.picture is not None
+    data = io.BytesIO()
+    Image.fromarray(missed.picture).save(data, "JPEG")
+    picture = base64.b64encode(data.getvalue()).decode()
+    restored = frame_from_page.restore(view.frame_record(missed), picture)
+    for held in (view.encode_frame(missed).observation, restored):
+        assert held is not None
+        record = provenance.read(snapshot.shot(held, 90).photo("labelled", "green"))
+        assert record is not None and (record.label, record.top, record.box) == ("green", {}, None)
+        assert (record.seen, record.changed_permille) == ("nothing", 7)
 
 
 def test_pictures_larger_than_a_page_gets_or_damaged_are_refused() -> None:
