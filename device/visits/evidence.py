@@ -16,7 +16,9 @@ from device.contract.arrays import Scores
 MOST_ODDS = 10.0
 """A frame speaks at most this many to one for a class against another: one wrong frame that is sure
 of itself must not decide."""
-CORRELATION = 0.3
+CORRELATION = 0.5
+"""So much that labels of visitors who show one side only are right as often as those of single
+frames (`tests.bench.look.visits`); visitors who show more are then rather too often unknown."""
 FULL_WEIGHT_S = 0.25
 """A frame that comes this long after the last, or later, is a whole one; others count less, so that
 more frames per second are not more evidence."""
