@@ -1,23 +1,26 @@
-"""Where photos of fixed cameras are cut: around what stands before the background of their place.
+"""What stands before the background of its place in photos of cameras that stand still.
 
 The background comes from other photos of the place, by the code that looks at a device's frames.
-The same photos give the same boxes, in whatever order they are.
+The same photos give the same subjects, in whatever order they are.
 """
 
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from device.contract.arrays import Box
 from device.contract.look import box, change, place
+from device.contract.look.box import Subject
 from device.contract.look.cells import Cells, Grid
 from device.contract.look.change import Background
+from device.contract.look.light import ONE
 from device.contract.look.place import Look
 from device.contract.look.rules import LookRules, Seen
 from device.contract.photos import decode_frame
@@ -29,7 +32,8 @@ from train.data.split import Row
 
 MIN_FRAMES = 8
 MIN_EVENTS = 4
-"""With fewer photos, or photos of fewer events, a place is too little known to cut its photos."""
+"""A place with fewer events, or fewer photos of other events than the one looked at, is too little
+known."""
 MAX_FRAMES = 48
 """A background is the median of at most this many photos, as evenly from all events as possible."""
 MOST_UPSET = 0.5
@@ -37,7 +41,7 @@ MOST_UPSET = 0.5
 camera was moved."""
 
 NO_PLACE = "of no known place"
-FEW = f"of places with fewer than {MIN_FRAMES} photos of one size or {MIN_EVENTS} events"
+FEW = f"of places with fewer than {MIN_EVENTS} events, or {MIN_FRAMES} photos of other events"
 SIZE = "of another size than most of their place"
 TOO_LARGE = "too large for a camera's frame"
 MOVED = "of places whose camera seems to have moved"
@@ -58,43 +62,31 @@ MOST_RIVAL = 0.5
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """What was found in photos."""
+class Sighting:
+    """The largest subject of a photo."""
 
-    boxes: Mapping[str, Box] = field(default_factory=dict)
-    """By path, around the largest subject, in pixels of `decode_frame`'s picture."""
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    """By path, why a box may be a bad one; of those in doubt only."""
-    whole: Mapping[str, str] = field(default_factory=dict)
-    """By path, why a photo is not cut."""
-
-    def with_boxes(self, boxes: Mapping[str, Box]) -> "Cutting":
-        """The same, with boxes that are known better; by path."""
-        if not boxes:
-            return self
-        return Cutting(
-            dict(sorted({**self.boxes, **boxes}.items())),
-            {path: why for path, why in self.whole.items() if path not in boxes},
-        )
-
-
-@dataclass(frozen=True)
-class _Cut:
+    subject: Subject
+    """In cells of the grid."""
+    grid: Grid
+    """Of `decode_frame`'s picture."""
     box: Box
+    """The square around it that a device sees, in pixels."""
+    light: float
+    """How many times brighter the photo is than the background of its place."""
     doubt: str
-    """Empty if there is none."""
+    """Why the box may be a bad one; empty if nothing speaks against it."""
 
 
-_Found = Mapping[str, _Cut | str]
-"""By path, the box, or why there is none."""
+Found = Mapping[str, Sighting | str]
+"""By path, what was seen, or why nothing was."""
 
 
-def find_cuts(files: PhotoFiles, rows: Iterable[Row], rules: LookRules) -> Cutting:
-    """Look for subjects in the photos of all places; photos of no place are not even read.
+def look_at(files: PhotoFiles, rows: Iterable[Row], rules: LookRules) -> Iterator[Found]:
+    """Look for subjects in photos, a place at a time; photos of no place are not even read.
 
     Args:
         files: finds the photos.
-        rows: of the split, in any order; photos that are left out stay out.
+        rows: with their places, in any order; photos that are left out of the split stay out.
         rules: of looking.
 
     Raises:
@@ -104,18 +96,10 @@ def find_cuts(files: PhotoFiles, rows: Iterable[Row], rules: LookRules) -> Cutti
     for row in rows:
         if row.part != LEFT_OUT:
             places[row.place].append(row)
-    found: dict[str, _Cut | str] = {row.path: NO_PLACE for row in places.pop("", ())}
+    yield {row.path: NO_PLACE for row in places.pop("", ())}
     known = [each for each in places.values() if _is_known(each)]
-    found |= {row.path: FEW for each in places.values() if not _is_known(each) for row in each}
-    for one in _looked_at([_Place(files, rules, each) for each in known]):
-        found |= one
-    in_order = sorted(found.items())
-    cuts = {path: each for path, each in in_order if not isinstance(each, str)}
-    return Cutting(
-        {path: cut.box for path, cut in cuts.items()},
-        {path: cut.doubt for path, cut in cuts.items() if cut.doubt},
-        {path: why for path, why in in_order if isinstance(why, str)},
-    )
+    yield {row.path: FEW for each in places.values() if not _is_known(each) for row in each}
+    yield from _looked_at([_Place(files, rules, each) for each in known])
 
 
 def _is_known(rows: Sequence[Row]) -> bool:
@@ -170,9 +154,9 @@ class _Place:
     rules: LookRules
     rows: Sequence[Row]
 
-    def found(self, pool: ThreadPoolExecutor, advance: Callable[[], None]) -> _Found:
+    def found(self, pool: ThreadPoolExecutor, advance: Callable[[], None]) -> Found:
         """What is in each photo. The pictures of all of them are never in memory at a time."""
-        known, found = self._learned(pool), dict[str, _Cut | str]()
+        known, found = self._learned(pool), dict[str, Sighting | str]()
         # A task for each photo: Ctrl-C waits for the photo that is read, not for its place.
         looked = pool.map(partial(self._look, known), self.rows)
         for row, each in zip(self.rows, looked, strict=True):
@@ -202,7 +186,7 @@ class _Place:
         grid = Grid.of(frame.shape[1], frame.shape[0], self.rules)
         return _Picture(grid, grid.cells(frame))
 
-    def _look(self, known: _Known, row: Row) -> _Cut | str:
+    def _look(self, known: _Known, row: Row) -> Sighting | str:
         picture = known.pictures[row.path] if row.path in known.pictures else self._read(row)
         background = known.backgrounds[row.group]
         if picture is None:
@@ -213,9 +197,15 @@ class _Place:
             return FEW
         seen = place.look(picture.cells, background, self.rules)
         if seen.seen == Seen.SOMETHING:
-            shown = box.square(seen.subjects[0], picture.grid, self.rules)
-            return _Cut(shown, _doubt(seen, shown, picture.grid, background, self.rules))
+            return _sighting(seen, picture.grid, background, self.rules)
         return NOTHING if seen.seen == Seen.NOTHING else UPSET
+
+
+def _sighting(seen: Look, grid: Grid, background: Background, rules: LookRules) -> Sighting:
+    subject = seen.subjects[0]
+    shown, light = box.square(subject, grid, rules), float(np.median(seen.of_light)) / ONE
+    doubt = _doubt(seen, shown, grid, background, rules)
+    return Sighting(subject, grid, shown, light, doubt)
 
 
 def _doubt(seen: Look, shown: Box, grid: Grid, background: Background, rules: LookRules) -> str:
@@ -244,7 +234,7 @@ def _background(
     return place.of_pictures(cells, visited=True) if len(cells) >= MIN_FRAMES else None
 
 
-def _looked_at(places: Sequence[_Place]) -> Iterator[_Found]:
+def _looked_at(places: Sequence[_Place]) -> Iterator[Found]:
     """What was found at each place, with a progress bar if there is any."""
     if not places:
         return

@@ -37,7 +37,7 @@ from device.workstation.training import (
 )
 from train.artifacts import save_network
 from train.curate.features import Backbone, backbone_features
-from train.data.augment import decoded, view, views_digest
+from train.data.augment import decoded, views_digest
 from train.data.listed import listed
 from train.data.split import Row
 from train.network.backbone import between, build, classifier, load_weights
@@ -62,9 +62,10 @@ PREDICT_BATCH = 32
 CACHE_FOLDER = "cache"
 VIEWS_CODE = (
     *FROZEN_CODE,
-    *(f"train/data/{name}.py" for name in ("augment", "listed")),
+    *(f"train/data/{name}.py" for name in ("augment", "listed", "sighting")),
     *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
     *(f"train/recipe/{name}.py" for name in ("photos", "places")),
+    "device/contract/look/*.py",
 )
 """Source files that may change activations."""
 FIT_CODE = (
@@ -131,7 +132,7 @@ class _Training:
         photos = read_photos(record, out)
         convolutions = load_weights(weights, config.architecture)
         network = classifier(build(config.architecture, convolutions), len(photos.labels))
-        exchange = Exchange() if photos.cuts else read_exchange(photos, config.preprocessing)
+        exchange = read_exchange(photos, config.preprocessing)
         return cls(config, out, record.data, photos, convolutions, network, exchange, watch)
 
     @property
@@ -231,10 +232,8 @@ def _photo_activations(training: _Training, stem: Frozen, numbers: range, row: R
     seed = int(row.sha256[:12], 16) ^ training.config.seed
     with listed(training.photos.path(row), row.sha256) as data:
         image = decoded(data, rules, box)
-    if box is not None:
-        return np.stack([stem(view(image, rules, number, seed, box)) for number in numbers])
     show = training.exchange.view
-    return np.stack([stem(show(image, row, rules, number, seed)) for number in numbers])
+    return np.stack([stem(show(image, row, rules, number, seed, box)) for number in numbers])
 
 
 def _fit_head(training: _Training, train: Activations, val: Activations) -> None:
@@ -334,8 +333,6 @@ class _Pictures:
 
     def views(self, rows: Sequence[Row]) -> HeldViews | None:
         training, cache = self.training, self.training.cache / "place_views"
-        if training.photos.cuts:
-            return None
         return place_views(training.photos, rows, self.backbone, cache, training.config.seed)
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from device.contract.arrays import Pixels
-from device.contract.photos import decode
+from device.contract.arrays import Box, Pixels
 from device.contract.preprocess import Preprocessing
 from device.workstation.training import Part
 from train.curate.features import Backbone, picture_features
+from train.data.augment import decoded
 from train.data.listed import listed
 from train.data.split import Row
 from train.recipe.held_places import Views
@@ -30,6 +30,7 @@ VIEWS = 2
 CODE = (
     *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
     *(f"train/recipe/{name}.py" for name in ("place_views", "places")),
+    *("train/data/augment.py", "train/data/sighting.py", "device/contract/look/*.py"),
 )
 
 
@@ -61,11 +62,14 @@ def place_views(
             chosen = others[int(np.random.default_rng(seeds).integers(len(others)))]
             numbers.append(number)
             behind.append(exchange.places[chosen])
+            box = photos.cuts.get(row.path)
             pictures.append(
-                _picture(photos.path(row), row, exchange, chosen, backbone.rules, seeds)
+                _picture(photos.path(row), row, exchange, chosen, backbone.rules, seeds, box)
             )
     # Which frames a background is made of depends on their events, too.
-    known = (f"{row.sha256} {photos.occasions[row.path]}" for row in rows)
+    known = (
+        f"{row.sha256} {photos.occasions[row.path]} {photos.cuts.get(row.path)}" for row in rows
+    )
     key = [code_digest(CODE), str(seed), *known, *behind]
     features = picture_features(pictures, key, backbone, cache)
     return Views(np.array(numbers, np.int64), features, np.array(behind))
@@ -78,9 +82,10 @@ def _picture(
     chosen: int,
     rules: Preprocessing,
     seeds: Sequence[int],
+    box: Box | None,
 ) -> Callable[[], Pixels]:
     backgrounds, standing = [exchange.backgrounds[chosen]], exchange.standing[row.path]
-    return partial(_shown, path, row.sha256, rules, standing, backgrounds, seeds)
+    return partial(_shown, path, row.sha256, rules, standing, backgrounds, seeds, box)
 
 
 def _shown(
@@ -90,6 +95,7 @@ def _shown(
     standing: Standing,
     backgrounds: Sequence[Pixels],
     seeds: Sequence[int],
+    box: Box | None,
 ) -> Pixels:
     with listed(path, sha256) as data:
-        return exchanged(decode(data, rules), standing, backgrounds, rules, seeds)
+        return exchanged(decoded(data, rules, box), standing, backgrounds, rules, seeds, box)

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+from device.contract.photos import decode, load_box
 from device.contract.preprocess import Preprocessing, prepare
-from train.data.augment import recoloured, view
+from tests.support.pictures import encoded
+from train.data.augment import SHIFT, SIDE_JITTER, STRETCH, decoded, moved, recoloured, view
 
 RULES = Preprocessing(height_px=64, width_px=64)
 
@@ -19,6 +23,34 @@ def test_views_differ_and_repeat(photo: Image.Image) -> None:
     assert len({pixels.tobytes() for pixels in views}) == 6
     assert np.array_equal(view(photo, RULES, 3, 7), views[3])
     assert not np.array_equal(view(photo, RULES, 3, 8), views[3])
+
+
+def test_the_first_view_of_a_cut_photo_is_the_box_as_the_device_sees_it(
+    photo: Image.Image,
+) -> None:
+    data, box = encoded(photo), (31, 10, 91, 70)
+    cut = decoded(data, RULES, box)
+    assert np.array_equal(view(cut, RULES, 0, 5, box), load_box(data, box, RULES))
+    assert decoded(data, RULES, None) == decode(data, RULES)
+    views = [view(cut, RULES, number, 7, box) for number in range(6)]
+    assert len({pixels.tobytes() for pixels in views}) == 6
+    assert np.array_equal(view(cut, RULES, 3, 7, box), views[3])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 2**32 - 1))
+def test_a_moved_box_stays_in_the_picture_and_about_where_it_was(
+    width: int, height: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    side = int(rng.integers(1, min(width, height) + 1))
+    x, y = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+    left, upper, right, lower = moved(rng, (width, height), (x, y, x + side, y + side))
+    assert 0 <= left < right <= width and 0 <= upper < lower <= height
+    reach = side * (np.exp(SIDE_JITTER + STRETCH / 2) / 2 + SHIFT * np.exp(SIDE_JITTER)) + 1
+    middle_x, middle_y = x + side / 2, y + side / 2
+    assert middle_x - reach <= left and right <= middle_x + reach
+    assert middle_y - reach <= upper and lower <= middle_y + reach
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 500), (500, 2), (3000, 2000), (64, 64)])

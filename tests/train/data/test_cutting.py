@@ -21,8 +21,9 @@ from device.contract.photos import decode_frame
 from device.workstation.photo_files import PhotoFiles
 from tests.support.pictures import encoded
 from tests.support.visited_places import RADIUS_PX, SIZE_PX, frame
-from train.data import cutting
-from train.data.cutting import (
+from train.data import sighting
+from train.data.cutting import Cutting, find_cuts
+from train.data.sighting import (
     EDGE,
     FEW,
     LARGE,
@@ -36,8 +37,6 @@ from train.data.cutting import (
     SIZE,
     SMALL,
     TOO_LARGE,
-    Cutting,
-    find_cuts,
     lessons,
     spread,
 )
@@ -242,17 +241,17 @@ def test_a_cut_never_leaves_the_frame(width: int, height: int, seed: int) -> Non
     x, y = int(rng.integers(width)), int(rng.integers(height))
     w, h = int(rng.integers(1, width + 1)), int(rng.integers(1, height + 1))
     picture[y : y + h, x : x + w] = rng.integers(0, 256, 3, np.uint8)
-    known = cutting._Known(grid, {"1": background}, {"p": picture_of(grid, picture)})
+    known = sighting._Known(grid, {"1": background}, {"p": picture_of(grid, picture)})
     row = Row("p", "", "", "", "1", "")
-    found = cutting._Place(PhotoFiles(Path()), RULES, [row])._look(known, row)
+    found = sighting._Place(PhotoFiles(Path()), RULES, [row])._look(known, row)
     if not isinstance(found, str):
         left, upper, right, lower = found.box
         assert 0 <= left < right <= width and 0 <= upper < lower <= height
         assert right - left == lower - upper
 
 
-def picture_of(grid: Grid, pixels: Pixels) -> cutting._Picture:
-    return cutting._Picture(grid, grid.cells(pixels))
+def picture_of(grid: Grid, pixels: Pixels) -> sighting._Picture:
+    return sighting._Picture(grid, grid.cells(pixels))
 
 
 def test_a_photo_that_changed_stops_with_its_name(tmp_path: Path) -> None:
@@ -277,7 +276,7 @@ def test_each_photo_is_decoded_once_and_ctrl_c_does_not_wait_for_all_of_a_place(
             time.sleep(0.05)
         return decode_frame(data)
 
-    monkeypatch.setattr(cutting, "decode_frame", counted)
+    monkeypatch.setattr(sighting, "decode_frame", counted)
     cuts_in(tmp_path, rows)
     assert len(read) == len(rows)
     read.clear()
@@ -285,3 +284,11 @@ def test_each_photo_is_decoded_once_and_ctrl_c_does_not_wait_for_all_of_a_place(
     with pytest.raises(KeyboardInterrupt):
         cuts_in(tmp_path, rows)
     assert len(read) < MAX_FRAMES + 60
+
+
+def test_boxes_that_are_known_better_take_the_place_of_others() -> None:
+    box, better = (0, 0, 9, 9), (5, 5, 9, 9)
+    found = Cutting({"b": box, "c": box}, {"b": EDGE, "c": EDGE}, {"a": NOTHING, "d": NOTHING})
+    known = found.with_boxes({"a": better, "b": better})
+    assert known == Cutting({"a": better, "b": better, "c": box}, {"c": EDGE}, {"d": NOTHING})
+    assert found.with_boxes({}) == found

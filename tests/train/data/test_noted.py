@@ -9,8 +9,9 @@ from PIL import Image
 from device.contract.arrays import Box
 from device.contract.provenance import Provenance
 from device.workstation.photo_files import PhotoFiles
-from train.data.cutting import NO_PLACE, Cutting
+from train.data.cutting import Cutting
 from train.data.noted import with_noted
+from train.data.sighting import NO_PLACE
 from train.data.split import Row
 
 RECORD = Provenance(

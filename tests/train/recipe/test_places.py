@@ -1,7 +1,6 @@
 """Promises of places in training: which photos exchange backgrounds, and that no other changes."""
 
 import hashlib
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,13 +20,13 @@ from device.workstation.training import EVENTS as EVENTS_FILE
 from tests.support.pictures import encoded
 from tests.support.visited_places import frame
 from train.data.augment import view
+from train.data.sighting import MIN_EVENTS, MIN_FRAMES, spread
 from train.data.split import Row
 from train.errors import DataError
 from train.recipe import fit, places
 from train.recipe.config import TrainConfig
 from train.recipe.photos import Photos
-from train.recipe.places import MAX_FRAMES, Exchange, Visit, read_exchange, spread
-from train.views.backgrounds import MIN_EVENTS, MIN_FRAMES
+from train.recipe.places import MAX_FRAMES, Exchange, read_exchange
 
 RULES = Preprocessing(height_px=96, width_px=96)
 PER_EVENT = 2
@@ -137,7 +136,7 @@ def test_photos_of_another_size_than_their_place_keep_their_views(tmp_path: Path
     sizes = {0: (64, 48), 1: (144, 192), 2: (1, 1)}
     photos = photos_at(
         tmp_path,
-        {"gate": EVENTS + 2, "pond": EVENTS},
+        {"gate": EVENTS + 2, "pond": EVENTS + 1},
         lambda place, i: visited(place, i).resize(sizes.get(i, (192, 144))),
     )
     exchange = read_exchange(photos, RULES)
@@ -188,11 +187,11 @@ def test_a_photo_that_changed_stops_with_its_name(tmp_path: Path) -> None:
 
 def test_a_background_is_made_of_all_events_alike() -> None:
     rows = [
-        Visit(Row("", "", "", f"{event:02}{i:03}", "", ""), str(event))
+        Row("", "", "", f"{event:02}{i:03}", str(event), "")
         for event, photos in enumerate((100, 3, 1))
         for i in range(photos)
     ]
-    order = [visit.event for visit in spread(rows)]
+    order = [row.group for row in spread(rows)]
     assert order[:7] == ["0", "1", "2", "0", "1", "0", "1"]
     assert len(order) == 104
     assert len(order) > MAX_FRAMES
@@ -201,7 +200,7 @@ def test_a_background_is_made_of_all_events_alike() -> None:
 def test_large_photos_give_a_background_of_bounded_size(tmp_path: Path) -> None:
     photos = photos_at(
         tmp_path,
-        {"gate": MIN_EVENTS, "pond": MIN_EVENTS},
+        {"gate": MIN_EVENTS + 1, "pond": MIN_EVENTS + 1},
         lambda place, i: visited(place, i).resize((1280, 960)),
     )
     exchange = read_exchange(photos, RULES)
@@ -214,7 +213,7 @@ def test_large_photos_of_a_place_are_not_all_in_memory_at_a_time(
 ) -> None:
     photos = photos_at(
         tmp_path,
-        {"gate": MIN_EVENTS, "pond": MIN_EVENTS},
+        {"gate": MIN_EVENTS + 1, "pond": MIN_EVENTS + 1},
         lambda place, i: visited(place, i).resize((1280, 960)),
     )
     decoded: list[weakref.ref[Image.Image]] = []
@@ -231,26 +230,6 @@ def test_large_photos_of_a_place_are_not_all_in_memory_at_a_time(
     assert read_exchange(photos, RULES).standing
     # Two of each place: one is read while the one before is still named.
     assert most <= 4
-
-
-def test_ctrl_c_does_not_wait_for_all_photos_of_a_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photos = photos_at(tmp_path, {"gate": 50, "pond": 50})
-    read: list[bytes] = []
-
-    def interrupted(data: bytes, rules: Preprocessing) -> Image.Image:
-        read.append(data)
-        if len(read) == 2 * MAX_FRAMES + 10:
-            raise KeyboardInterrupt
-        if len(read) > 2 * MAX_FRAMES + 10:
-            time.sleep(0.05)
-        return decode(data, rules)
-
-    monkeypatch.setattr(places, "decode", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        read_exchange(photos, RULES)
-    assert len(read) < 2 * MAX_FRAMES + 100
 
 
 @pytest.mark.parametrize("name", [SPLIT, EVENTS_FILE, CUTS])

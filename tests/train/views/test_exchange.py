@@ -7,22 +7,27 @@ import pytest
 from PIL import Image
 
 from device.contract.arrays import Pixels
+from device.contract.look.cells import Grid
+from device.contract.look.place import look, of_pictures
+from device.contract.look.rules import LookRules
 from device.contract.preprocess import Preprocessing
 from tests.support.visited_places import RADIUS_PX, SIZE_PX, Frame, frame, ground
-from train.views.backgrounds import Subject, difference, light, small, subject
-from train.views.exchange import Standing, composite, exchanged, soft
+from train.data.sighting import _sighting
+from train.views.exchange import Standing, composite, exchanged, filled, soft
 
 RULES = Preprocessing(height_px=96, width_px=96)
-GROUND = small(Image.fromarray(ground(0)))
+LOOK = LookRules()
+GRID = Grid.of(*SIZE_PX, LOOK)
+GROUND = of_pictures(
+    [GRID.cells(frame(0, n, visited=False).pixels) for n in range(90, 98)], visited=True
+)
 WHITE = np.full((SIZE_PX[1], SIZE_PX[0], 3), 250, np.uint8)
 PLACES = [ground(place) for place in range(3)]
 
 
 def standing(frame: Frame) -> Standing:
-    picture = small(frame.image)
-    found = subject(difference(picture, GROUND))
-    assert found is not None
-    return Standing(found, light(picture, GROUND))
+    found = look(GRID.cells(frame.pixels), GROUND, LOOK)
+    return Standing.of(_sighting(found, GRID, GROUND, LOOK))
 
 
 def views(backgrounds: list[Pixels], count: int = 24) -> list[Pixels]:
@@ -39,12 +44,12 @@ def red(view: Pixels) -> np.ndarray:
 
 def test_a_composite_keeps_the_subjects_pixels_and_changes_all_others() -> None:
     visited, known = frame(0, 1), standing(frame(0, 1))
-    mask = np.asarray(Image.fromarray(soft(known.subject.mask)).resize(SIZE_PX))
+    mask = np.asarray(Image.fromarray(soft(known.mask)).resize(SIZE_PX))
     made = composite(visited.pixels, WHITE, mask)
     assert (made[mask == 255] == visited.pixels[mask == 255]).all()
     assert (made[mask == 0] == 250).all()
     assert visited.disc[mask == 255].mean() > 0.95
-    assert (mask[visited.disc] == 255).mean() > 0.7
+    assert (mask[visited.disc] >= 128).mean() > 0.75
 
 
 def test_every_view_shows_the_whole_subject_and_nothing_of_its_own_place() -> None:
@@ -96,8 +101,28 @@ def test_every_place_is_behind_the_subject_equally_often_its_own_too() -> None:
 def test_photos_and_backgrounds_may_have_any_size(size: tuple[int, int]) -> None:
     mask = np.zeros((72, 96), bool)
     mask[60:, 80:] = True
-    known = Standing(Subject(mask, (80 / 96, 60 / 72, 1, 1)), 1.0)
+    known = Standing(mask, (1.0, 0.9), (80 / 96, 60 / 72, 1, 0.9), 1.0)
     other = Image.new("RGB", size, (200, 0, 0))
     for n in range(10):
-        view = exchanged(other, known, [np.zeros((*size, 3), np.uint8)], RULES, (n,))
-        assert view.shape == RULES.shape
+        for box in (None, (0, 0, size[0], size[1])):
+            view = exchanged(other, known, [np.zeros((*size, 3), np.uint8)], RULES, (n,), box)
+            assert view.shape == RULES.shape
+
+
+def test_a_hole_in_a_subject_belongs_to_it() -> None:
+    ring = np.zeros((9, 9), bool)
+    ring[2:7, 2:7] = True
+    ring[3:6, 3:6] = False
+    assert filled(ring)[4, 4] and filled(ring).sum() == 25
+
+
+def test_a_view_of_a_cut_photo_shows_about_what_a_device_would_cut() -> None:
+    visited = frame(0, 1)
+    known = standing(visited)
+    rows, columns = np.nonzero(visited.disc)
+    x, y, half = int(columns.mean()), int(rows.mean()), int(1.3 * RADIUS_PX)
+    box = (x - half, y - half, x + half, y + half)
+    share = visited.disc[box[1] : box[3], box[0] : box[2]].mean()
+    for n in range(24):
+        view = exchanged(visited.image, known, [WHITE], RULES, (7, n), box)
+        assert 0.5 * share < red(view).mean() < 1.7 * share
