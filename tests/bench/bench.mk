@@ -22,6 +22,9 @@ bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photo
 bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, before fixed cameras
 	@$(PY) -m tests.bench.honesty --weights $(BUILD)/weights --out $(BUILD)/bench/honesty
 
+bench-look: | $(READY) ## where something is in films of fixed cameras: visits found, false ones
+	@$(PY) -m tests.bench.look --out $(BUILD)/bench/look
+
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on networks of BUILDS
 	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench

@@ -48,6 +48,10 @@ class Film:
     seed: int = 0
     fps: float = 2.0
     size_px: tuple[int, int] = (192, 144)
+    behind: Callable[[float], Picture] | None = None
+    """The place without visitors at a time in seconds; one that is drawn, if not given."""
+    noise: float = NOISE
+    """Standard deviation of what the sensor adds."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def shots(film: Film) -> Iterator[Shot]:
     for number in range(int(film.seconds * film.fps)):
         at_s = number / film.fps
         has_moved = film.disturbance == "moved" and at_s >= MOVED_S
-        picture, boxes = scene.other if has_moved else scene.behind, []
+        behind = film.behind(at_s) if film.behind else scene.behind
+        picture, boxes = scene.other if has_moved else behind, []
         if film.disturbance == "leaves":
             picture = _leaves(picture, at_s, scene)
         for visit in film.visits:
@@ -88,7 +93,7 @@ def shots(film: Film) -> Iterator[Shot]:
         picture = disturb(picture, at_s, scene)
         if film.disturbance == "nudge":
             boxes = [_nudged(box, at_s, film) for box in boxes]
-        noisy = picture + rng.normal(0, NOISE, picture.shape)
+        noisy = picture + rng.normal(0, film.noise, picture.shape)
         yield Shot(round(1000 * at_s), noisy.clip(0, 255).astype(np.uint8), tuple(boxes))
 
 

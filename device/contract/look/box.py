@@ -57,7 +57,7 @@ def subjects(smoothed: Plane, changed: Mask, clear: Mask, rules: LookRules) -> l
         if int(np.count_nonzero(clear & mask)) < rules.least_clear_cells:
             continue
         # The faint rim of a strong change is its shadow, or the smoothing.
-        mask &= smoothed.astype(np.int32) * 100 >= int(smoothed[mask].max()) * rules.peak_percent
+        mask &= smoothed >= -(-int(smoothed[mask].max()) * rules.peak_percent // 100)
         cells = int(np.count_nonzero(mask))
         if cells >= rules.least_cells:
             across = _most_of(mask.sum(axis=0, dtype=np.int64), cells, rules)

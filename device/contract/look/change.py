@@ -35,16 +35,16 @@ def difference(picture: Cells, expected: Cells) -> Plane:
 
 def smoothed(values: Plane) -> Plane:
     """The sum of each value and its eight neighbours; at most 9 * 1530. Edges are repeated."""
-    return _with_neighbours(_with_neighbours(values).T).T
-
-
-def _with_neighbours(values: Plane) -> Plane:
-    """Each row in sum with those above and below."""
-    made = values.copy()
-    made[1:] += values[:-1]
-    made[:-1] += values[1:]
-    made[0] += values[0]
-    made[-1] += values[-1]
+    down = values.copy()
+    down[1:] += values[:-1]
+    down[:-1] += values[1:]
+    down[0] += values[0]
+    down[-1] += values[-1]
+    made = down.copy()
+    made[:, 1:] += down[:, :-1]
+    made[:, :-1] += down[:, 1:]
+    made[:, 0] += down[:, 0]
+    made[:, -1] += down[:, -1]
     return made
 
 

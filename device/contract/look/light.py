@@ -15,6 +15,7 @@ Gains = npt.NDArray[np.int32]
 """How much brighter than the background, in 256ths: (3, 1, 1) by colour, or (rows, columns)."""
 Regions = npt.NDArray[np.int32]
 """One number for each region, `REGIONS`."""
+Places = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 """(rows, columns), or (3, rows, columns) by colour."""
 
@@ -24,12 +25,14 @@ MOST_GAIN = 16
 DARK = 2
 """Added to both sides of a ratio, so that black cells say little."""
 SPARSE = 3
-"""Every third row and column is enough to tell the light; of a region, every third cell."""
+"""Every third row and column is enough to tell the light of a whole picture."""
 OVEREXPOSED = FULL * 31 // 32
 NO_RATIO = np.int32(1 << 30)
 
 REGIONS = (12, 16)
 """Rows and columns of regions whose light is told apart."""
+SAMPLED = ((REGIONS[0], 3), (REGIONS[1], 4))
+"""So many rows and columns of a region's cells are enough to tell its light."""
 SIDE = 5
 """At first so many pairs of regions, down and across, decide about the light of a pair."""
 ROUNDS = 3
@@ -99,17 +102,19 @@ def _of_regions(picture: Cells, expected: Cells, over: Mask) -> tuple[Regions, M
 
     Overexposed colours do not; nearly all of a region overexposed, it is at least as bright as any.
     """
-    (rows, columns), (high, wide) = picture.shape[1:], REGIONS
-    exposed = (picture < OVEREXPOSED) & ~over
-    now, usual = ((p * exposed).sum(axis=0, dtype=np.int32) + 3 * DARK for p in (picture, expected))
-    ratios = (now * ONE + usual // 2) // usual
+    rows, columns = (_samples(n, *of) for n, of in zip(picture.shape[1:], SAMPLED, strict=True))
+    some, usual, unknown = (p.take(rows, 1).take(columns, 2) for p in (picture, expected, over))
+    exposed = (some < OVEREXPOSED) & ~unknown
+    now, before = (np.where(exposed, p, 0).sum(axis=0, dtype=np.int32) for p in (some, usual))
+    before += 3 * DARK
+    ratios = ((now + 3 * DARK) * ONE + before // 2) // before
     ratios[~exposed.any(axis=0)] = NO_RATIO
-    parts = ratios[: rows // high * high, : columns // wide * wide]
-    parts = parts.reshape(high, rows // high, wide, columns // wide).transpose(0, 2, 1, 3)
-    in_order = np.sort(parts.reshape(high, wide, -1)[..., ::SPARSE], axis=-1)
+    (high, down), (wide, across) = SAMPLED
+    parts = ratios.reshape(high, down, wide, across).transpose(0, 2, 1, 3)
+    in_order = np.sort(parts.reshape(high, wide, down * across), axis=-1)
     count = np.count_nonzero(in_order < NO_RATIO, axis=-1)
-    middle = np.take_along_axis(in_order, count[..., None] // 2, axis=-1)[..., 0]
-    known = 4 * count >= in_order.shape[-1]
+    middle = in_order[np.arange(high)[:, None], np.arange(wide), count // 2 % (down * across)]
+    known = 4 * count >= down * across
     brightest = middle[known].max() if known.any() else ONE
     return np.where(known, middle, brightest).astype(np.int32), known
 
@@ -119,11 +124,8 @@ def _wide(own: Regions) -> Regions:
     rows, columns = REGIONS[0] // 2, REGIONS[1] // 2
     pairs = own.reshape(rows, 2, columns, 2).transpose(0, 2, 1, 3).reshape(rows, columns, 4)
     middle = np.sort(pairs, axis=-1)[..., 1:3].sum(axis=-1, dtype=np.int32) >> 1
-    around = np.lib.stride_tricks.sliding_window_view(middle, (SIDE, SIDE))
-    inner = np.sort(around.reshape(*around.shape[:2], -1), axis=-1)[..., SIDE * SIDE // 2]
-    down, across = (np.arange(n).clip(SIDE // 2, n - 1 - SIDE // 2) for n in (rows, columns))
-    even = inner[(down - SIDE // 2)[:, None], across - SIDE // 2]
-    return _spread_out(_limited(even), REGIONS)
+    in_order = np.sort(middle.reshape(-1)[_around(rows, columns)], axis=-1)
+    return _spread_out(_limited(in_order[..., SIDE * SIDE // 2]), REGIONS)
 
 
 def _from_near(own: Regions, near: Mask, even: Regions) -> Regions:
@@ -136,21 +138,37 @@ def _from_near(own: Regions, near: Mask, even: Regions) -> Regions:
 
 def _spread_out(values: Regions, shape: tuple[int, ...]) -> Gains:
     """Values of regions as they are between the regions' middles, in a finer grid."""
-    down, across = (_between(*pair) for pair in zip(shape, values.shape, strict=True))
-    made: Gains = ((down @ values >> 6) @ across.T) >> 6
+    (rows, down), (columns, across) = map(_between, shape, values.shape)
+    upper, lower = values.take(rows, 0), values.take(rows + 1, 0)
+    bands = (upper * (64 - down)[:, None] + lower * down[:, None]) >> 6
+    left, right = bands.take(columns, 1), bands.take(columns + 1, 1)
+    made: Gains = (left * (64 - across) + right * across) >> 6
     return made
 
 
 @lru_cache(maxsize=8)
-def _between(cells: int, regions: int) -> Regions:
-    """Weights (cells, regions) in 64ths that lead from region's middle to region's middle."""
-    weights = np.zeros((cells, regions), np.int32)
-    for cell in range(cells):
-        # Where the cell's middle lies between middles of regions, in 64ths of a region.
-        at = ((2 * cell + 1) * regions - cells) * 32 // cells
-        first = min(max(0, at // 64), regions - 2)
-        weights[cell, first : first + 2] = 64 * (first + 1) - at, at - 64 * first
-    return weights
+def _between(cells: int, regions: int) -> tuple[Places, Regions]:
+    """For each cell the region before it, and in 64ths how near it is to the one after."""
+    # Where the cell's middle lies between middles of regions, in 64ths of a region.
+    at = ((2 * np.arange(cells) + 1) * regions - cells) * 32 // cells
+    first = (at // 64).clip(0, regions - 2)
+    return first, (at - 64 * first).astype(np.int32)
+
+
+@lru_cache(maxsize=8)
+def _samples(cells: int, regions: int, each: int) -> Places:
+    """Which cells stand for regions, as many for each."""
+    return (2 * np.arange(regions * each) + 1) * cells // (2 * regions * each)
+
+
+@lru_cache(maxsize=8)
+def _around(rows: int, columns: int) -> Places:
+    """Which pairs are around each: (rows, columns, 25)."""
+    place = np.arange(rows * columns).reshape(rows, columns)
+    windows = np.lib.stride_tricks.sliding_window_view(place, (SIDE, SIDE))
+    down, across = (np.arange(n).clip(SIDE // 2, n - 1 - SIDE // 2) for n in (rows, columns))
+    inner = windows[(down - SIDE // 2)[:, None], across - SIDE // 2]
+    return np.ascontiguousarray(inner.reshape(rows, columns, SIDE * SIDE))
 
 
 @lru_cache(maxsize=8)

@@ -67,14 +67,15 @@ def look(
     """
     of_light = light.gains(picture, background.cells)
     expected = light.lit(background.cells, of_light)
-    view = _compared(picture, expected, background, of_light, rules)
+    least = change.thresholds(background.spread, int(of_light.max()), rules)
+    view = _compared(picture, expected, least)
     if view.count >= rules.least_cells:
         # Perhaps only a shadow: most frames need not be looked at that closely.
         over = background.cells >= light.OVEREXPOSED
         expected = light.lit(expected, light.local_gains(picture, expected, over))
         # Overexposed where it was learned: it may be as bright as it likes now.
         expected = np.where(over & (picture > expected), picture, expected)
-        view = _compared(picture, expected, background, of_light, rules)
+        view = _compared(picture, expected, least)
     seen, found = _judged(picture, background, view, rules, allowed)
     return Look(seen, found, view.changed, view.smoothed, of_light, expected)
 
@@ -87,15 +88,8 @@ class _View:
     count: int
 
 
-def _compared(
-    picture: Cells,
-    expected: Cells,
-    background: Background,
-    of_light: Gains,
-    rules: LookRules,
-) -> _View:
+def _compared(picture: Cells, expected: Cells, least: Plane) -> _View:
     smoothed = change.smoothed(change.difference(picture, expected))
-    least = change.thresholds(background.spread, int(of_light.max()), rules)
     changed = smoothed > least
     return _View(smoothed, least, changed, int(np.count_nonzero(changed)))
 

@@ -23,7 +23,7 @@ from device.inference.prepared import Result
 from device.inference.trial import LoadedModel
 from device.settings.sections import CameraConfig, Config, InferenceConfig, SmoothingConfig
 from device.telemetry.observation import NOTHING, Observation
-from tests.bench.look.films import overlap
+from tests.bench.look.judge import overlap
 from tests.device.service.scenes import Filmed, Scene, Start, model_of
 from tests.support.films import Film, Shot, Visit, shots
 from tests.support.pictures import RULES

@@ -7,7 +7,7 @@ from device.contract.arrays import Pixels
 from device.contract.look import album
 from device.contract.look.cells import Grid
 from device.contract.look.rules import LookRules, Outcome, Seen
-from tests.bench.look.films import overlap, squared
+from tests.bench.look.judge import overlap, squared
 from tests.support import visited_places
 from tests.support.visited_places import RADIUS_PX, SIZE_PX, Frame
 
