@@ -16,6 +16,8 @@ Mask = npt.NDArray[np.bool_]
 SMOOTHED = 9
 """A smoothed difference is the sum over this many cells."""
 STRONG_EDGE = 24
+PLAIN = 4
+"""A picture is plain if less than one cell in so many is at an edge."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,15 @@ def shows_the_same(picture: Cells, background: Cells, rules: LookRules) -> bool:
         strong += int(np.count_nonzero(edges))
         same += int(np.count_nonzero(edges & (rise * usual_rise > 0)))
     return 100 * same >= rules.same_edges_percent * strong
+
+
+def is_plain(picture: Cells) -> bool:
+    """Whether a picture has too few edges to tell a place by: a wall, darkness."""
+    values = picture.sum(axis=0, dtype=np.int32)
+    strong = sum(
+        int(np.count_nonzero(np.abs(np.diff(values, axis=axis)) >= STRONG_EDGE)) for axis in (0, 1)
+    )
+    return PLAIN * strong < int(values.size)
 
 
 def grown(mask: Mask) -> Mask:

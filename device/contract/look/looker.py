@@ -124,7 +124,11 @@ class Looker:
             self._next_lesson_ms = at_ms + self._rules.learn_ms // LESSONS
         long_enough = at_ms - self._learned_from_ms >= self._rules.learn_ms
         if long_enough and len(self._lessons) >= self._rules.least_pictures:
-            self._start_from(place.of_pictures(self._lessons, visited=False), at_ms)
+            background = place.of_pictures(self._lessons, visited=False)
+            if not place.stood_still(self._lessons, background, self._rules):
+                self._forget(at_ms)
+                return Outcome(Seen.MOVED)
+            self._start_from(background, at_ms)
             self._lessons = []
         return Outcome(Seen.LEARNING)
 

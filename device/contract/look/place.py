@@ -14,6 +14,8 @@ from device.contract.look.rules import LookRules, Seen
 USUAL_OF_TEN = {True: 5, False: 9}
 """Of ten pictures so many differ from the background by no more than the spread: fewer if visitors
 are in many of them."""
+SCATTERED = 3
+"""Subjects have at least one in so many of all changed cells; drops and leaves are scattered."""
 MOST_SPREAD = 255 * change.SMOOTHED
 
 
@@ -49,6 +51,18 @@ def of_pictures(pictures: Sequence[Cells], *, visited: bool) -> Background:
     apart = np.stack([change.smoothed(change.difference(picture, cells)) for picture in even])
     apart.partition(rank := (len(even) - 1) * USUAL_OF_TEN[visited] // 10, axis=0)
     return Background(cells, np.minimum(apart[rank], MOST_SPREAD))
+
+
+def stood_still(pictures: Sequence[Cells], background: Background, rules: LookRules) -> bool:
+    """Whether pictures show one place: at least half of them have the edges of their median.
+
+    A camera that pans gives a median without a thing that is really there. A plain place tells
+    nothing, and is believed.
+    """
+    if change.is_plain(background.cells):
+        return True
+    same = [change.shows_the_same(picture, background.cells, rules) for picture in pictures]
+    return 2 * sum(same) >= len(same)
 
 
 def look(
@@ -110,6 +124,8 @@ def _judged(
     clear = view.smoothed.astype(np.int32) * 100 > view.least.astype(np.int32) * rules.clear_percent
     changed = view.changed if allowed is None else view.changed & allowed
     found = tuple(box.subjects(view.smoothed, changed, clear, rules))
+    if SCATTERED * sum(subject.cells for subject in found) < int(np.count_nonzero(changed)):
+        return Seen.NOTHING, ()
     return (Seen.SOMETHING if found else Seen.NOTHING), found
 
 

@@ -91,6 +91,12 @@ def test_a_lamp_at_one_side_is_seldom_a_box(seed: int) -> None:
     assert np.mean([bool(outcome.boxes) for _, outcome in frames]) <= 0.1
 
 
+@pytest.mark.parametrize(("disturbance", "seed"), [("rain", 1), ("leaves", 0)])
+def test_the_first_drops_and_gusts_are_no_subject(disturbance: str, seed: int) -> None:
+    frames = looked(Film(75, disturbance, seed=seed))
+    assert sum(bool(outcome.boxes) for _, outcome in frames) <= 1
+
+
 def test_what_was_overexposed_while_it_was_learned_is_no_subject_in_less_light() -> None:
     looker, film = Looker(RULES), list(shots(Film(30, seed=4)))
     for shot in film:
