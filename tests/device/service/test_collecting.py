@@ -11,7 +11,7 @@ from device.contract.provenance import Provenance
 from device.outputs.collect.sink import Collector
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import Observation
-from tests.bench.look.films import overlap
+from tests.bench.look.judge import overlap
 from tests.device.service.scenes import Collected, Filmed, Start, model_of
 from tests.support.films import Film, Visit, shots
 from tests.support.timing import eventually
