@@ -15,13 +15,13 @@ from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import CUTS, DATA, EVENTS, LEFT_OUT, SPLIT, DataRecord
 from train.curate import review
 from train.data import dataset
-from train.data.cutting import Cutting, find_cuts
 from train.data.events.occasions import EventSettings
 from train.data.films.kept import FILMS, KeptFilms
 from train.data.films.rules import FilmRules
-from train.data.noted import with_noted
 from train.data.record import describe, table
-from train.data.region import AUTO, Sight, decide
+from train.data.sight.cutting import Cutting, find_cuts
+from train.data.sight.noted import with_noted
+from train.data.sight.region import AUTO, Sight, decide
 from train.data.split import Row, assign, to_csv
 
 

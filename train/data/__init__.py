@@ -9,5 +9,6 @@ __all__ = [
     "listed",
     "record",
     "rendered",
+    "sight",
     "split",
 ]

@@ -11,7 +11,7 @@ from train.data import folder as folders
 from train.data.assignment import SHARES, target_counts
 from train.data.blocks import MIN_EVENTS
 from train.data.folder import RENDERED_MARK
-from train.data.region import UNKNOWN, Sight
+from train.data.sight.region import UNKNOWN, Sight
 from train.data.split import Row
 
 RENDERED = "rendered"

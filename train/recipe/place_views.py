@@ -30,7 +30,7 @@ VIEWS = 2
 CODE = (
     *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
     *(f"train/recipe/{name}.py" for name in ("place_views", "places")),
-    *("train/data/augment.py", "train/data/sighting.py", "device/contract/look/*.py"),
+    *("train/data/augment.py", "train/data/sight/sighting.py", "device/contract/look/*.py"),
 )
 
 

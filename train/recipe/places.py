@@ -19,7 +19,7 @@ from device.contract.preprocess import Preprocessing
 from device.workstation.training import Part
 from train.data.augment import view
 from train.data.listed import listed
-from train.data.sighting import MIN_FRAMES, Sighting, look_at, spread
+from train.data.sight.sighting import MIN_FRAMES, Sighting, look_at, spread
 from train.data.split import Row
 from train.recipe.photos import Photos
 from train.views.backgrounds import background, lights, small

@@ -15,7 +15,7 @@ from device.contract.arrays import Box, Pixels
 from device.contract.look.change import Mask, grown
 from device.contract.preprocess import Preprocessing, prepare_box
 from train.data.augment import COLOUR_JITTER, MIN_AREA, STRETCH, moved, recoloured
-from train.data.sighting import Sighting
+from train.data.sight.sighting import Sighting
 from train.views.backgrounds import smoothed
 
 LIGHT_JITTER = 0.2

@@ -21,9 +21,9 @@ from device.contract.photos import decode_frame
 from device.workstation.photo_files import PhotoFiles
 from tests.support.pictures import encoded
 from tests.support.visited_places import RADIUS_PX, SIZE_PX, frame
-from train.data import sighting
-from train.data.cutting import Cutting, find_cuts
-from train.data.sighting import (
+from train.data.sight import sighting
+from train.data.sight.cutting import Cutting, find_cuts
+from train.data.sight.sighting import (
     EDGE,
     FEW,
     LARGE,

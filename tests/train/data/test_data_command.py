@@ -24,9 +24,9 @@ from tests.train.data.test_dataset import RULES, image, jpeg, two_classes, write
 from train.__main__ import main
 from train.data import dataset as photos
 from train.data import record as data_record
-from train.data.cutting import Cutting
-from train.data.region import AUTO, decide
-from train.data.sighting import NO_PLACE
+from train.data.sight.cutting import Cutting
+from train.data.sight.region import AUTO, decide
+from train.data.sight.sighting import NO_PLACE
 from train.data.split import assign, read_csv
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 from device.contract.arrays import Box
 from device.contract.provenance import Provenance
 from device.workstation.photo_files import PhotoFiles
-from train.data.cutting import Cutting
-from train.data.noted import with_noted
-from train.data.sighting import NO_PLACE
+from train.data.sight.cutting import Cutting
+from train.data.sight.noted import with_noted
+from train.data.sight.sighting import NO_PLACE
 from train.data.split import Row
 
 RECORD = Provenance(

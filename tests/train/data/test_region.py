@@ -5,9 +5,9 @@ import re
 import pytest
 
 from device.contract.look.rules import Region
-from train.data.cutting import Cutting
-from train.data.region import decide
-from train.data.sighting import EDGE, NO_PLACE, NOTHING
+from train.data.sight.cutting import Cutting
+from train.data.sight.region import decide
+from train.data.sight.sighting import EDGE, NO_PLACE, NOTHING
 from train.data.split import Row
 
 ROWS = [Row(f"{i}.jpg", "robin", "train" if i < 6 else "test", "", str(i), "") for i in range(9)]

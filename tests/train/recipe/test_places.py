@@ -20,7 +20,7 @@ from device.workstation.training import EVENTS as EVENTS_FILE
 from tests.support.pictures import encoded
 from tests.support.visited_places import frame
 from train.data.augment import view
-from train.data.sighting import MIN_EVENTS, MIN_FRAMES, spread
+from train.data.sight.sighting import MIN_EVENTS, MIN_FRAMES, spread
 from train.data.split import Row
 from train.errors import DataError
 from train.recipe import fit, places

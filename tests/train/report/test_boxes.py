@@ -11,7 +11,7 @@ from device.errors import PhotoError
 from device.workstation.training import DataSet
 from tests.support.builds.training_records import data_set_of, metrics_of
 from tests.support.html_page import FLOWERS, page_of
-from train.data.sighting import EDGE
+from train.data.sight.sighting import EDGE
 from train.data.split import Row
 from train.report.boxes import LINE, SHOWN, Boxes, with_box
 

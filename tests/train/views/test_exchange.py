@@ -12,7 +12,7 @@ from device.contract.look.place import look, of_pictures
 from device.contract.look.rules import LookRules
 from device.contract.preprocess import Preprocessing
 from tests.support.visited_places import RADIUS_PX, SIZE_PX, Frame, frame, ground
-from train.data.sighting import _sighting
+from train.data.sight.sighting import sighting_of
 from train.views.exchange import Standing, composite, exchanged, filled, soft
 
 RULES = Preprocessing(height_px=96, width_px=96)
@@ -27,7 +27,7 @@ PLACES = [ground(place) for place in range(3)]
 
 def standing(frame: Frame) -> Standing:
     found = look(GRID.cells(frame.pixels), GROUND, LOOK)
-    return Standing.of(_sighting(found, GRID, GROUND, LOOK))
+    return Standing.of(sighting_of(found, GRID, GROUND, LOOK))
 
 
 def views(backgrounds: list[Pixels], count: int = 24) -> list[Pixels]:

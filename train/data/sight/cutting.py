@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from device.contract.arrays import Box
 from device.contract.look.rules import LookRules
 from device.workstation.photo_files import PhotoFiles
-from train.data.sighting import Sighting, look_at
+from train.data.sight.sighting import Sighting, look_at
 from train.data.split import Row
 
 

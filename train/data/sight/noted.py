@@ -13,7 +13,7 @@ from device.contract.arrays import Box
 from device.contract.look.rules import Seen
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import LEFT_OUT
-from train.data.cutting import Cutting
+from train.data.sight.cutting import Cutting
 from train.data.split import Row
 
 START_BYTES = 2**17

@@ -8,8 +8,8 @@ from device.contract.arrays import Box
 from device.contract.look.rules import Region
 from device.workstation.training import Part
 from device.workstation.wording import number
-from train.data.cutting import Cutting
-from train.data.sighting import NO_PLACE
+from train.data.sight.cutting import Cutting
+from train.data.sight.sighting import NO_PLACE
 from train.data.split import Row
 
 AUTO = "auto"

@@ -197,11 +197,12 @@ class _Place:
             return FEW
         seen = place.look(picture.cells, background, self.rules)
         if seen.seen == Seen.SOMETHING:
-            return _sighting(seen, picture.grid, background, self.rules)
+            return sighting_of(seen, picture.grid, background, self.rules)
         return NOTHING if seen.seen == Seen.NOTHING else UPSET
 
 
-def _sighting(seen: Look, grid: Grid, background: Background, rules: LookRules) -> Sighting:
+def sighting_of(seen: Look, grid: Grid, background: Background, rules: LookRules) -> Sighting:
+    """What a look at a photo found, as the largest subject; it must have found one."""
     subject = seen.subjects[0]
     shown, light = box.square(subject, grid, rules), float(np.median(seen.of_light)) / ONE
     doubt = _doubt(seen, shown, grid, background, rules)
