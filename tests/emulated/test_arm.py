@@ -130,6 +130,16 @@ def test_pictures_are_prepared_to_the_same_bytes_on_the_board(
 
 
 @each_core
+@pytest.mark.parametrize("way", (*PROMISED, OTHERS[1]), ids=lambda way: way.system)
+def test_a_look_at_a_film_finds_the_workstation_s_boxes_on_the_board(
+    core: str, way: Way, bench: Bench
+) -> None:
+    assert_same(bench, core, way, {"looked"})
+    kinds, boxes = np.split(bench.reference.arrays["looked"], [2], axis=1)
+    assert len(np.unique(kinds[:, 0])) >= 3 and len(np.unique(boxes, axis=0)) > 20
+
+
+@each_core
 @each_promised_way
 def test_the_self_test_passes_on_the_board(core: str, way: Way, bench: Bench, bundle: Path) -> None:
     command = ("-m", "device", "selftest", "--bundle", bundle.with_name("bundle.tar"))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from convert.targets.tolerance import Measured, merged, read_tolerances, tolerances_text
 from device.contract import bundle as contract
+from device.contract.look.rules import Seen
 from device.files import is_text, write_text
 from tests.emulated.support.arm_program import STAGES, WITHOUT_XNNPACK
 from tests.emulated.support.qemu_user import (
@@ -28,6 +29,7 @@ from tests.emulated.support.qemu_user import (
     machine,
     qemu,
 )
+from tests.support.exact_film import exact_film
 from tests.support.places import BUILD
 
 LITERT, TFLITE = "ai-edge-litert", "tflite-runtime"
@@ -39,6 +41,7 @@ SYSTEMS = {
 Outputs = Mapping[str, npt.NDArray[Any]]
 PROGRAM = Path(__file__).with_name("arm_program.py")
 WORKSTATION = "workstation"
+FILM_SCALE = 4
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,12 @@ class Answer:
         """The median of the last pictures' instructions by stage."""
         medians = np.median(self.arrays["instructions"][-pictures:], axis=0)
         return dict(zip(STAGES, map(int, medians), strict=True))
+
+    def look_instructions(self) -> dict[str, int]:
+        """The median of a look's instructions, by what it found; each has a background's step."""
+        kinds, spent = self.arrays["looked"][:, 0], self.arrays["look_instructions"]
+        found = {kind.value: spent[kinds == number] for number, kind in enumerate(Seen)}
+        return {name: int(np.median(some)) for name, some in found.items() if len(some)}
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,7 @@ class Bench:
         """
         self.bundle, self.wheel = bundle, wheel
         self._pictures, self._folder = pictures, folder
+        self._film = write_film(folder / "film.npz")
         self.counts = shutil.which("cc") is not None
         # Made here and not by the threads, which would all begin to.
         _ = qemu(), self.counts and counting_plugin()
@@ -171,6 +181,7 @@ class Bench:
         job = {
             "bundle": str(self.bundle),
             "photos": [str(path) for path in self._pictures],
+            "film": str(self._film),
             "runtime": way.runtime,
             "counter": str(counter or ""),
             "out": str(out),
@@ -184,6 +195,13 @@ class Bench:
         assert done.returncode == 0, f"{way.runtime} on {place}: {done.stderr}"
         with np.load(out) as arrays:
             return Answer(done.stdout.strip(), {name: arrays[name] for name in arrays.files})
+
+
+def write_film(path: Path) -> Path:
+    """The exact film as 640x480 frames."""
+    frames, times_ms = zip(*exact_film(FILM_SCALE), strict=True)
+    np.savez_compressed(path, frames=np.stack(frames), times_ms=np.array(times_ms))
+    return path
 
 
 def _python_here(way: Way) -> Path:
@@ -226,6 +244,7 @@ def report(
                 "version": answer.version,
                 **asdict(difference(answer.outputs(), reference)),
                 "instructions": answer.instructions(frames),
+                "look_instructions": answer.look_instructions(),
             }
             for (place, way), answer in answers.items()
         ],

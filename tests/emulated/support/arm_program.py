@@ -1,8 +1,8 @@
 """What `tests/emulated/test_arm.py` runs on an emulated board, and beside it on the workstation.
 
-Prepares and classifies photos with the device package alone, then the golden inputs, and writes the
-pixels, the raw outputs and the instructions that each stage took. It knows no other module of the
-tests: only the device's wheel and its locks' wheels are there.
+Prepares and classifies photos with the device package alone, then the golden inputs, looks at a
+film, and writes the pixels, the raw outputs, what was found, and the instructions that each took.
+It knows no other module of the tests: only the device's wheel and its locks' wheels are there.
 """
 
 import json
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from device.contract import bundle
+from device.contract.look.looker import Looker
+from device.contract.look.rules import LookRules, Seen
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import prepare
 from device.inference.classifier import Classifier
@@ -71,6 +73,20 @@ def golden(classifier: Classifier, loaded: bundle.Bundle) -> Iterator[dict[str, 
         yield {f"golden_{name}": raw for name, raw in classifier.raw_outputs().items()}
 
 
+def looked(film: Path, now: Callable[[], int]) -> Iterator[dict[str, Any]]:
+    """What a look finds in each frame: kind, share, first box; and its instructions."""
+    with np.load(film) as arrays:
+        frames, times_ms = arrays["frames"], arrays["times_ms"]
+    looker, kinds = Looker(LookRules()), list(Seen)
+    for frame, at_ms in zip(frames, times_ms, strict=True):
+        began = now()
+        outcome = looker.see(frame, int(at_ms))
+        spent = now() - began
+        box = outcome.boxes[0] if outcome.boxes else (0, 0, 0, 0)
+        found = [kinds.index(outcome.seen), outcome.changed_permille, *box]
+        yield {"looked": np.array(found, np.int32), "look_instructions": np.int64(spent)}
+
+
 def main(job: dict[str, Any]) -> None:
     """Do what the job says; its arrays go to `out`, the runtime's version to stdout."""
     loaded = bundle.load(Path(job["bundle"]))
@@ -79,6 +95,7 @@ def main(job: dict[str, Any]) -> None:
     for records in (
         classified(classifier, job["photos"], counter(job["counter"])),
         golden(classifier, loaded),
+        looked(Path(job["film"]), counter(job["counter"])),
     ):
         for record in records:
             for name, array in record.items():

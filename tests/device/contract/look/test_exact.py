@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from device.contract.look.looker import Looker
 from device.contract.look.rules import LookRules, Seen
 from device.errors import BundleError
 from tests.bench.look.judge import overlap, squared
+from tests.support.exact_film import exact_film
 from tests.support.films import Film, Visit, shots
 from tests.support.places import ROOT
 
@@ -40,24 +40,6 @@ def test_no_float_is_on_the_way_from_a_frame_to_its_box(source: Path) -> None:
         assert not isinstance(node, ast.Div)
         names = {getattr(node, "attr", ""), getattr(node, "id", "")}
         assert not names & {"float", "float32", "float64", "mean", "median", "std", "percentile"}
-
-
-def drawn(text: str, *shape: int) -> Pixels:
-    """Bytes that are the same everywhere and for ever."""
-    data = hashlib.shake_256(text.encode()).digest(int(np.prod(shape)))
-    return np.frombuffer(data, np.uint8).reshape(shape)
-
-
-def exact_film() -> Iterator[tuple[Pixels, int]]:
-    """A patch of 30x25 pixels crosses a chequered place in changing light, without any float."""
-    still = 40 + drawn("place", 12, 16, 3).repeat(10, 0).repeat(10, 1).astype(np.int32) // 2
-    for number in range(90):
-        frame = still.copy()
-        if 50 <= number < 80:
-            left = 4 * (number - 50)
-            frame[50:75, left : left + 30] = 20 + drawn("patch", 25, 30, 3) // 2
-        frame = frame * (200 + number) // 256 + drawn(str(number), 120, 160, 3) // 32
-        yield frame.clip(0, 255).astype(np.uint8), 250 * number
 
 
 def test_a_film_gives_these_very_boxes_on_every_machine() -> None:
