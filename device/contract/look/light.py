@@ -5,6 +5,7 @@ of it changes little from one region to the next, unlike a subject, whose border
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +82,11 @@ def local_gains(picture: Cells, expected: Cells, over: Mask) -> Gains:
 
 def lit(background: Cells, of_light: Gains) -> Cells:
     """The background under another light: (3, 1, 1) from `gains`, or of each cell."""
-    return _as_cells((background * of_light + ONE // 2) >> 8)
+    values = background.astype(np.int32)
+    values *= of_light
+    values += ONE // 2
+    values >>= 8
+    return _as_cells(values)
 
 
 def unlit(picture: Cells, of_light: Gains) -> Cells:
@@ -105,10 +110,9 @@ def _of_regions(picture: Cells, expected: Cells, over: Mask) -> tuple[Regions, M
     rows, columns = (_samples(n, *of) for n, of in zip(picture.shape[1:], SAMPLED, strict=True))
     some, usual, unknown = (p.take(rows, 1).take(columns, 2) for p in (picture, expected, over))
     exposed = (some < OVEREXPOSED) & ~unknown
-    now, before = (np.where(exposed, p, 0).sum(axis=0, dtype=np.int32) for p in (some, usual))
-    before += 3 * DARK
-    ratios = ((now + 3 * DARK) * ONE + before // 2) // before
-    ratios[~exposed.any(axis=0)] = NO_RATIO
+    now, before = (_all_colours(p * exposed) + 3 * DARK for p in (some, usual))
+    ratios = (now * ONE + before // 2) // before
+    ratios[~(exposed[0] | exposed[1] | exposed[2])] = NO_RATIO
     (high, down), (wide, across) = SAMPLED
     parts = ratios.reshape(high, down, wide, across).transpose(0, 2, 1, 3)
     in_order = np.sort(parts.reshape(high, wide, down * across), axis=-1)
@@ -117,6 +121,10 @@ def _of_regions(picture: Cells, expected: Cells, over: Mask) -> tuple[Regions, M
     known = 4 * count >= down * across
     brightest = middle[known].max() if known.any() else ONE
     return np.where(known, middle, brightest).astype(np.int32), known
+
+
+def _all_colours(values: npt.NDArray[Any]) -> Regions:
+    return np.asarray(values[0] + values[1] + values[2], np.int32)
 
 
 def _wide(own: Regions) -> Regions:
