@@ -71,7 +71,7 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
         (thumbnails(photos), details(photos)),
         _numbers([photo.sha256 for photo in photos]).tolist(),
         places=said,
-        reels=[photo.film for photo in photos],
+        reels=_reels(photos),
         event_s=settings.gap_s,
     )
     return Occasions(
@@ -86,6 +86,16 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
             *(_of_folders(said) if settings.folders else ()),
         ),
     )
+
+
+def _reels(photos: Sequence[Photo]) -> list[str]:
+    """The film that each photo is a frame of, or that telephones took with it (a live photo)."""
+    films = {_stem(photo.film): photo.film for photo in photos if photo.film}
+    return [photo.film or films.get(_stem(photo.path), "") for photo in photos]
+
+
+def _stem(path: str) -> str:
+    return str(PurePosixPath(path).with_suffix(""))
 
 
 def joined_by_clock(

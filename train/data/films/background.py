@@ -25,7 +25,7 @@ ASKED = 48
 LEAST_SAME = 0.6
 """If a smaller share of pairs of pictures shows the same edges, the camera moves. In rendered films
 they were all of them before a camera that stood still, two in three where a visitor filled most of
-the picture, and at most half in a hand, if it moved by three pixels of 320 in a second."""
+the picture, and at most half in a hand that moved by six pixels of 320 in a second."""
 HOLES = 5
 """A visitor that the background shows costs as much as so many who stand before it gain."""
 

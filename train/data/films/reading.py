@@ -12,6 +12,10 @@ from device.contract.orientation import Matrix, Orientation, upright
 from device.contract.photos import MAX_FRAME_PIXELS, MAX_PHOTO_PIXELS
 from device.errors import PhotoError, one_line
 
+LOCAL = {"protocol_whitelist": "file"}
+"""A play list under a film's name must not make us fetch anything."""
+STALL_S = 60.0
+"""A drive that gives nothing for so long is not waited for."""
 FREE_RUNNING_FPS = 25
 """Of films that say neither when a picture is shown nor how many there are in a second."""
 
@@ -61,7 +65,9 @@ class Reader:
         """The decoded pictures, and how many there are in a second as the film says."""
         if self._path.stat().st_size == 0:
             raise PhotoError("the file is empty")
-        with av.open(str(self._path), metadata_errors="ignore") as container:
+        with av.open(
+            str(self._path), options=LOCAL, metadata_errors="ignore", timeout=STALL_S
+        ) as container:
             stream = _video(container)
             # Like the device, which refuses pictures that the decoder had to make up.
             stream.codec_context.options = {"err_detect": "explode"}

@@ -134,6 +134,24 @@ def test_a_film_of_one_colour_is_refused(colour: int, tmp_path: Path) -> None:
         choose(Reader(path).shots, FilmRules())
 
 
+def test_a_film_of_which_nothing_can_be_decoded_is_refused(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "film.mp4", film_of(5), "libx264")
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 4
+    end = data.index(b"moov", start) - 4
+    data[start:end] = np.random.default_rng(1).bytes(end - start)
+    path.write_bytes(data)
+    with pytest.raises(PhotoError, match=r"damaged, or encrypted|not a readable film"):
+        choose(Reader(path).shots, FilmRules())
+
+
+def test_a_play_list_under_a_films_name_fetches_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/film.ts\n")
+    with pytest.raises(PhotoError, match="not a readable film"):
+        choose(Reader(path).shots, FilmRules())
+
+
 def test_what_a_recording_that_was_cut_short_holds_is_read(tmp_path: Path) -> None:
     path = write_film(tmp_path / "film.ts", film_of(20, Visit(4, 18, 0.35)), "mpeg2video")
     data = path.read_bytes()
