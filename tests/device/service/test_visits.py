@@ -216,7 +216,7 @@ def test_a_visit_that_the_end_of_the_process_cut_short_is_told_by_the_next(
     number: int, quick_to_learn: Path, visited: list[Shot], camera: MjpegCamera, tmp_path: Path
 ) -> None:
     garden, folder = Garden(camera, visited), tmp_path / "visits"
-    more = f'[visits]\npath = "{folder}"\nend_s = 3.0'
+    more = f'[visits]\npath = "{folder}"\nend_s = 3.0\n[output.collect]\npath = "{tmp_path}/kept"'
     text = settings(quick_to_learn, camera.url, more)
     with running(tmp_path, text) as service:
         eventually(lambda: is_seen(service, "nothing"), 30)
