@@ -138,7 +138,9 @@ def examine(
     folder: Path, weights: str, seed: int, cache: Path, events: EventSettings, films: KeptFilms
 ) -> Audit:
     """Scan, split and examine the photos of a folder; `cache` keeps their features."""
-    photos = sorted(scan(folder, Preprocessing(), films), key=lambda photo: photo.path)
+    notes: list[str] = []
+    scanned = scan(folder, Preprocessing(), films, notes.append)
+    photos = sorted(scanned, key=lambda photo: photo.path)
     rows = assign(photos, seed, events)
     usable = [
         (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
@@ -154,14 +156,17 @@ def examine(
     findings += apart.events_apart(kept, features[used], findings)
     findings += suspects + audit.outliers(kept, features[used])
     removed = removals.removals(rows, findings)
-    data = describe(folder, rows).data
+    data = describe(folder, rows, event_notes=notes).data
     return Audit(data, seed, tuple(rows), tuple(findings), tuple(removed), quality)
 
 
 def summary(found: Audit) -> str:
-    """How many of each kind were found, and how many of them CLEAN=1 leaves out."""
+    """The films, how many of each kind were found, and how many of them CLEAN=1 leaves out."""
     unusable = sum(row.part == LEFT_OUT for row in found.rows)
-    lines = [found.data.description, f"{'left out by the split':28}{unusable:5}"]
+    lines = [
+        *(found.data.description, *found.data.event_notes),
+        f"{'left out by the split':28}{unusable:5}",
+    ]
     for kind, title, _ in SECTIONS:
         count = sum(finding.kind == kind for finding in found.findings)
         gone = sum(removal.kind == kind for removal in found.removals)

@@ -18,7 +18,7 @@ from tests.support.pictures import RULES, encoded, picture
 from train.curate.alike import find_alike
 from train.curate.apart import events_apart
 from train.curate.audit import confident_label, judge, mislabels
-from train.curate.audit_page import Audit, render
+from train.curate.audit_page import Audit, render, summary
 from train.curate.audit_record import AuditRecord
 from train.curate.clean import clean
 from train.curate.findings import Finding, Judge, Removal
@@ -262,6 +262,13 @@ def an_audit() -> Audit:
     )
     data: DataSet = describe(Path("garden"), rows).data
     return Audit(data, 0, tuple(rows), findings, (removal_of(rows[1]),), Judge(12, 12, 0.9))
+
+
+def test_the_summary_tells_of_films() -> None:
+    audit = an_audit()
+    said = "films: 3 films, each an event: 40 frames taken of 900 looked at; nothing was seen in 9"
+    audit = replace(audit, data=replace(audit.data, event_notes=(said,)))
+    assert said in summary(audit).splitlines()
 
 
 def test_the_page_shows_each_finding_and_runs_nothing() -> None:
