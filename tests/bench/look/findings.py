@@ -172,7 +172,7 @@ def _by_height(axes: Axes, scenes: Sequence[Judged]) -> str:
         shares.append(100 * float(np.mean(some)) if some else 0.0)
     axes.bar(labels, shares, color=FIRST, width=0.6)
     axes.axhline(100 * GOALS["found"], color=INK, linewidth=0.8)
-    axes.set(ylim=(80, 100.5), xlabel="height, % of the frame's", ylabel="visits found, %")
+    axes.set(ylim=(0, 101), xlabel="height, % of the frame's", ylabel="visits found, %")
     return "visits found by height of the subject"
 
 
