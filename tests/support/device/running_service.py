@@ -24,8 +24,8 @@ class Running:
     """`python -m device serve`, its lines and messages collected as they come."""
 
     def __init__(self, folder: Path, settings: str, environment: Mapping[str, str]) -> None:
-        self.config = folder / "fieldguide.toml"
-        self.config.write_text(settings)
+        self.config, self._folder = folder / "fieldguide.toml", folder
+        self._write(settings)
         self.lines: list[dict[str, Any]] = []
         self.log: list[str] = []
         self.started_s = time.monotonic()
@@ -58,7 +58,7 @@ class Running:
         return self.process.poll() is not None
 
     def reload(self, settings: str) -> None:
-        self.config.write_text(settings)
+        self._write(settings)
         self.process.send_signal(signal.SIGHUP)
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
@@ -72,6 +72,13 @@ class Running:
         for reader in self._readers:
             reader.join(5)
         return status
+
+    def _write(self, settings: str) -> None:
+        """Write settings, with places that are no other test's or installation's."""
+        for section, name in (("visits", "visits"), ("output.collect", "collected")):
+            if f"[{section}]" not in settings:
+                settings += f'\n[{section}]\npath = "{self._folder / name}"\n'
+        self.config.write_text(settings)
 
     def _read_lines(self) -> None:
         assert self.process.stdout is not None
