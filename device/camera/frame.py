@@ -29,6 +29,14 @@ class Frame:
     """When it is shown, from the beginning of the film it is of; None for a camera and photos."""
 
     @property
+    def moment_s(self) -> float:
+        """When it was there, for arithmetic between frames of one source.
+
+        A film may be read faster or slower than it plays: its own clock tells how long things last.
+        """
+        return self.captured_s if self.film_s is None else self.film_s
+
+    @property
     def size_px(self) -> tuple[int, int] | None:
         """Width and height of the picture."""
         if self.picture is None:

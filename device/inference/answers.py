@@ -60,7 +60,7 @@ class Answers:
         else:
             # Nothing is there to go on with.
             before = self._presence if self._shown else None
-            self._presence = notice(before, is_there, result.frame.captured_s, config)
+            self._presence = notice(before, is_there, result.frame.moment_s, config)
         if not is_there and self._presence and self._presence.is_there:
             return self._same(NOTHING, model)
         if is_there:
@@ -72,7 +72,7 @@ class Answers:
 
     def _smooth(self, result: Result, model: ModelInfo, config: SmoothingConfig) -> None:
         assert result.prediction is not None
-        scores, time_s = result.prediction.scores, result.frame.captured_s
+        scores, time_s = result.prediction.scores, result.frame.moment_s
         self._smoothed = step(self._smoothed, scores, time_s, config, model.threshold)
 
     def _of_model(self, model: ModelInfo, config: SmoothingConfig) -> Answer:

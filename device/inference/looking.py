@@ -212,7 +212,7 @@ class Looking:
 
     def _at_ms(self, frame: Frame) -> int:
         """When a frame was taken, by a clock that never goes back, whatever its source."""
-        at_s = frame.captured_s if frame.film_s is None else frame.film_s
+        at_s = frame.moment_s
         self._offset_ms = max(self._offset_ms, self._last_ms - int(1000 * at_s))
         self._last_ms = int(1000 * at_s) + self._offset_ms
         return self._last_ms

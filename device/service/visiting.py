@@ -138,5 +138,4 @@ def _sight(result: Result, unix_s: float) -> Sight:
     found = result.prediction if seen is Seen.SOMETHING else None
     height, width = result.frame.picture.shape[:2]
     scores = found.scores if found else None
-    captured_s = result.frame.captured_s
-    return Sight(seen, captured_s, unix_s, scores, result.crop_box, (width, height))
+    return Sight(seen, result.frame.moment_s, unix_s, scores, result.crop_box, (width, height))

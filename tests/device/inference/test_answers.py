@@ -1,6 +1,7 @@
 """What the device says, frame by frame, whatever frames show and in whatever order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,22 @@ def answers(frames: Frames, tau_s: float, classifier: Classifier) -> list[Answer
         said.next(result(seen, scores, 0.2 * number, classifier), INFO, config)
         for number, (seen, scores) in enumerate(frames)
     ]
+
+
+@given(FRAMES, TAU_S)
+def test_a_film_has_the_same_answers_however_fast_it_is_read(
+    classifier: Classifier, frames: Frames, tau_s: float
+) -> None:
+    said, config = Answers(), SmoothingConfig(time_constant_s=tau_s)
+    for number, as_it_plays in enumerate(answers(frames, tau_s, classifier)):
+        at_once = result(*frames[number], 7.0, classifier)
+        of_film = replace(at_once, frame=replace(at_once.frame, film_s=0.2 * number))
+        read = said.next(of_film, INFO, config)
+        assert (read.label, read.score, read.changed) == (
+            as_it_plays.label,
+            as_it_plays.score,
+            as_it_plays.changed,
+        )
 
 
 @given(FRAMES, TAU_S)
