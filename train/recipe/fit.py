@@ -62,7 +62,7 @@ PREDICT_BATCH = 32
 CACHE_FOLDER = "cache"
 VIEWS_CODE = (
     *FROZEN_CODE,
-    *(f"train/data/{name}.py" for name in ("augment", "listed", "sighting")),
+    *(f"train/data/{name}.py" for name in ("augment", "listed", "sight/sighting")),
     *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
     *(f"train/recipe/{name}.py" for name in ("photos", "places")),
     "device/contract/look/*.py",
