@@ -333,7 +333,8 @@ class _Pictures:
 
     def views(self, rows: Sequence[Row]) -> HeldViews | None:
         training, cache = self.training, self.training.cache / "place_views"
-        return place_views(training.photos, rows, self.backbone, cache, training.config.seed)
+        exchanging, seed = training.exchange.places, training.config.seed
+        return place_views(training.photos, rows, exchanging, self.backbone, cache, seed)
 
 
 def _new_places(training: _Training, hits: Mapping[Part, Flags]) -> NewPlaces | None:

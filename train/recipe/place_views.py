@@ -5,7 +5,7 @@ new places must be shown such views, too. It is known of each which background i
 place is held out, its background is not shown either.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,13 +35,20 @@ CODE = (
 
 
 def place_views(
-    photos: Photos, rows: Sequence[Row], backbone: Backbone, cache: Path, seed: int
+    photos: Photos,
+    rows: Sequence[Row],
+    exchanging: Collection[str],
+    backbone: Backbone,
+    cache: Path,
+    seed: int,
 ) -> Views | None:
-    """Views of some photos, whatever their part; None if backgrounds cannot be exchanged.
+    """Views of some photos, whatever their part; None if backgrounds are not exchanged.
 
     Args:
         photos: knows the events and places.
         rows: the photos.
+        exchanging: the places that exchange backgrounds in training. Others may do so among all
+            these photos, which are more: training did not show that, so it is not shown here.
         backbone: the network before it was trained.
         cache: folder for the features.
         seed: of what is drawn at random.
@@ -50,14 +57,15 @@ def place_views(
         DataError: if a photo is missing or has changed since it was scanned.
     """
     parts = {Part.TRAIN: rows, Part.VAL: (), Part.TEST: ()}
-    exchange, clear = find_exchange(replace(photos, rows=parts), backbone.rules)
-    if clear < 2:
+    exchange, _ = find_exchange(replace(photos, rows=parts), backbone.rules)
+    known = set(exchanging) & set(exchange.places)
+    if len(known) < 2:
         return None
     numbers, pictures, behind = [], [], []
     for number, row in enumerate(rows):
         own = photos.occasions[row.path].place
-        others = [i for i, place in enumerate(exchange.places) if place != own]
-        for view in range(VIEWS if row.path in exchange.standing else 0):
+        others = [i for i, place in enumerate(exchange.places) if place in known - {own}]
+        for view in range(VIEWS if own in known and row.path in exchange.standing else 0):
             seeds = (seed, view, int(row.sha256[:12], 16))
             chosen = others[int(np.random.default_rng(seeds).integers(len(others)))]
             numbers.append(number)
@@ -67,10 +75,10 @@ def place_views(
                 _picture(photos.path(row), row, exchange, chosen, backbone.rules, seeds, box)
             )
     # Which frames a background is made of depends on their events, too.
-    known = (
+    of_rows = (
         f"{row.sha256} {photos.occasions[row.path]} {photos.cuts.get(row.path)}" for row in rows
     )
-    key = [code_digest(CODE), str(seed), *known, *behind]
+    key = [code_digest(CODE), str(seed), *of_rows, *behind]
     features = picture_features(pictures, key, backbone, cache)
     return Views(np.array(numbers, np.int64), features, np.array(behind))
 

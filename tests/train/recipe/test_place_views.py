@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from device.workstation.training import Part
 from tests.train.recipe.test_places import EVENTS, RULES, photos_at
 from train.curate.features import Backbone
 from train.network.backbone import Architecture
-from train.recipe import place_views, places
+from train.recipe import fit, place_views, places
 from train.recipe.config import TrainConfig
 from train.recipe.held_places import VIEW_WEIGHT, Views
 from train.recipe.photos import Photos
@@ -33,9 +34,11 @@ def mean_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place_views, "picture_features", features)
 
 
-def views_of(photos: Photos, folder: Path, seed: int = 0) -> Views | None:
+def views_of(
+    photos: Photos, folder: Path, seed: int = 0, exchanging: Sequence[str] = tuple(PLACES)
+) -> Views | None:
     rows = [row for part in Part for row in photos.rows[part]]
-    return place_views.place_views(photos, rows, BACKBONE, folder, seed)
+    return place_views.place_views(photos, rows, exchanging, BACKBONE, folder, seed)
 
 
 def test_every_photo_is_shown_before_backgrounds_of_other_places(tmp_path: Path) -> None:
@@ -84,6 +87,36 @@ def test_the_same_photos_and_seed_give_the_same_views(tmp_path: Path) -> None:
 
 def test_where_training_exchanges_nothing_there_are_no_views(tmp_path: Path) -> None:
     assert views_of(photos_at(tmp_path, {"gate": EVENTS}), tmp_path) is None
+
+
+def test_only_photos_of_places_that_training_exchanges_are_shown_so(tmp_path: Path) -> None:
+    photos = photos_at(tmp_path, PLACES)
+    views = views_of(photos, tmp_path, exchanging=("gate", "roof"))
+    assert views is not None
+    own = {photos.occasions[photos.rows[Part.TRAIN][i].path].place for i in views.photos}
+    assert own == set(views.behind.tolist()) == {"gate", "roof"}
+    for few in ((), ("gate",)):
+        assert views_of(photos, tmp_path, exchanging=few) is None
+
+
+def test_validation_and_test_photos_make_up_no_exchange_that_training_did_not_show(
+    tmp_path: Path,
+) -> None:
+    photos = photos_at(tmp_path, PLACES)
+    rows = photos.rows[Part.TRAIN]
+    teaching = [row for row in rows if photos.occasions[row.path].event[-1] in "012"]
+    judging = [row for row in rows if row not in teaching]
+    photos = replace(photos, rows={Part.TRAIN: teaching, Part.VAL: (), Part.TEST: judging})
+    exchange, _ = places.find_exchange(photos, RULES)
+    assert not exchange.standing
+    training = SimpleNamespace(
+        photos=photos,
+        exchange=exchange,
+        cache=tmp_path,
+        convolutions=[],
+        config=TrainConfig(architecture=BACKBONE.architecture),
+    )
+    assert fit._Pictures(cast(Any, training)).views(rows) is None
 
 
 def test_features_of_views_are_computed_again_when_events_or_boxes_change(
