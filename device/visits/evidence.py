@@ -5,7 +5,6 @@ their log probabilities counts as often as `n` equal ones with a correlation of 
 n / (1 + (n - 1) * CORRELATION), which is how a design effect shrinks a sample (Kish 1965).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,8 @@ frames (`tests.bench.look.visits`); visitors who show more are then rather too o
 FULL_WEIGHT_S = 0.25
 """A frame that comes this long after the last, or later, is a whole one; others count less, so that
 more frames per second are not more evidence."""
+TINY = 1e-6
+"""Probabilities below this one are all the same."""
 
 Logs = npt.NDArray[np.float64]
 
@@ -51,9 +52,10 @@ def of_frame(scores: Scores, since_s: float) -> Evidence:
         since_s: time since the frame before it, seconds.
     """
     weight = min(1.0, max(0.01, since_s / FULL_WEIGHT_S))
-    least = float(scores.max()) / MOST_ODDS
-    logs = np.log(np.maximum(scores.astype(np.float64), least))
-    return Evidence(weight * (logs - math.log(float(scores.max()))), weight)
+    # With hundreds of classes an int8 output may round all of them to 0.
+    best = max(float(scores.max()), TINY)
+    logs = np.log(np.maximum(scores.astype(np.float64), best / MOST_ODDS))
+    return Evidence(weight * (logs - logs.max()), weight)
 
 
 def together(before: Evidence, more: Evidence) -> Evidence:

@@ -187,3 +187,11 @@ def test_the_best_frame_shows_what_the_visit_turned_out_to_be() -> None:
     going = states(sights)[-1].going
     assert going is not None and going.best.scores is not None
     assert going.best.scores.argmax() == 0
+
+
+def test_scores_that_are_all_rounded_to_zero_speak_for_no_class() -> None:
+    """With hundreds of classes none may reach the smallest probability of an int8 output."""
+    blank = np.zeros(3, np.float32)
+    sights = film("s" * 4, said=blank)
+    assert probabilities(sights) == pytest.approx([1 / 3] * 3)
+    assert probabilities([*sights, *film("s" * 4, start_s=1.0)]).argmax() == SURE.argmax()
