@@ -61,6 +61,10 @@ class VisitStore:
         Raises:
             OSError: if it cannot be written.
         """
+        left = self._noted()
+        if left is not None and left.id != visit.id:
+            # Its end was never told: visits were switched off meanwhile.
+            self.add(left)
         self._keep_picture(visit)
         data = json.dumps(visit.record()).encode()
         files.write_bytes(self._folder / GOING, data, durable=True)

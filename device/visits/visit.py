@@ -1,5 +1,6 @@
 """The record of one visit."""
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -99,6 +100,15 @@ def from_record(record: Mapping[str, Any]) -> Visit:
             best_unix_s=float(record["best"]),
         )
         day_of(found.id)
+        _check_numbers(found)
     except (KeyError, TypeError, AttributeError, OverflowError, ValueError) as error:
         raise ValueError("no record of a visit") from error
     return found
+
+
+def _check_numbers(visit: Visit) -> None:
+    """Raises ValueError: JSON has no such numbers, so that a browser could not read them."""
+    times_s = (visit.start_unix_s, visit.end_unix_s or 0.0, visit.best_unix_s)
+    shares = (visit.score, *(share for _, share in visit.top))
+    if not all(map(math.isfinite, (*times_s, *shares))):
+        raise ValueError("a number is missing")

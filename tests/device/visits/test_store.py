@@ -269,3 +269,21 @@ def test_a_record_without_one_of_its_fields_is_refused(field: str) -> None:
     del record[field]
     with pytest.raises(ValueError, match="no record"):
         from_record(record)
+
+
+def test_a_visit_whose_end_was_never_told_is_kept_when_the_next_is_noted(tmp_path: Path) -> None:
+    """Visits were switched off while somebody was there, and on again later."""
+    first, second = visit(at_noon(0)), visit(at_noon(0) + 60)
+    store(tmp_path).keep(first)
+    store(tmp_path).keep(second)
+    assert [one.id for one in Days(tmp_path).today()] == [first.id]
+    left = store(tmp_path).cut_short()
+    assert left is not None and left.id == second.id
+
+
+@pytest.mark.parametrize("name", ["start", "end", "score", "best"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_record_without_a_real_number_is_damaged(name: str, number: float) -> None:
+    """Browsers cannot read a list of visits with such a number in it."""
+    with pytest.raises(ValueError, match="no record of a visit"):
+        from_record({**visit().record(), name: number})
