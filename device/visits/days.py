@@ -56,6 +56,10 @@ class Days:
             return []
         return sorted(filter(None, map(day_of_folder, names)), reverse=True)
 
+    def forget(self) -> None:
+        """Keep nothing in memory; what is wanted again is read again."""
+        self._read = {}
+
     def counts(self, most_days: int = 30) -> Mapping[date, Counter[str]]:
         """How many visits of each label, on the newest days with visits, the newest first."""
         counted = {day: Counter(v.label for v in self.of(day)) for day in self.all()[:most_days]}

@@ -43,3 +43,5 @@ class Today:
         if today != self._day:
             self._day = today
             self._labels = {visit.id: visit.label for visit in self._kept.of(today)}
+            # Only this summary of a day is used: days of years would fill the memory.
+            self._kept.forget()

@@ -1,8 +1,9 @@
 """What MQTT and Home Assistant are told of visits, and of nothing being there."""
 
+import gc
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,21 @@ def test_visits_that_are_on_the_disk_count_too_and_once(tmp_path: Path) -> None:
     today = Today(Days(tmp_path))
     today.add(kept[0])
     assert today.record()["labels"] == {"robin": 1, "wren": 1}
+
+
+def test_counting_for_weeks_keeps_no_visits_of_earlier_days_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, kept = days.today(), Days(tmp_path)
+    today = Today(kept)
+    for number in range(20):
+        day = first + timedelta(days=number)
+        noon_s = datetime(day.year, day.month, day.day, 12).timestamp()
+        VisitStore(tmp_path, 10, 30.0).add(visit(noon_s))
+        monkeypatch.setattr(days, "today", lambda day=day: day)
+        assert today.record()["visits"] == 1
+    gc.collect()
+    assert sum(isinstance(one, Visit) for one in gc.get_objects()) <= 2
 
 
 # --- what is sent ---------------------------------------------------------------------------------
