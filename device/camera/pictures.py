@@ -82,6 +82,27 @@ def _joined(av: Any, pieces: list[Any]) -> Any:
     return packet
 
 
+class FilmClock:
+    """One clock for a film's frames: files may leave out times, or begin again in the middle."""
+
+    def __init__(self) -> None:
+        self._offset_s = 0.0
+        self._last_s: float | None = None
+
+    def at(self, time_s: float | None) -> float | None:
+        """When the next frame is shown, never before the last; None while there are no times.
+
+        Args:
+            time_s: what the file says.
+        """
+        if time_s is None:
+            return self._last_s
+        if self._last_s is not None:
+            self._offset_s = max(self._offset_s, self._last_s - time_s)
+        self._last_s = time_s + self._offset_s
+        return self._last_s
+
+
 class Decoder:
     """Decodes a video's packets to frames; a corrupt packet costs only its own frame."""
 
@@ -105,7 +126,7 @@ class Decoder:
         """
         self._av, self._context, self._name, self._wants = av, context, name, wants
         self._number = self._before_key = 0
-        self._is_film = is_film
+        self._is_film, self._clock = is_film, FilmClock()
         self._started, self._orientation = False, Orientation()
 
     def frames(self, choices: Iterable[Choice]) -> Iterator[Frame]:
@@ -135,7 +156,7 @@ class Decoder:
             elif self._wants(choice):
                 pixels = upright(_pixels(picture, self._name), matrix)
                 decode_s = time.perf_counter() - started_s
-                film_s = picture.time if self._is_film else None
+                film_s = self._clock.at(picture.time) if self._is_film else None
                 frame = self._frame(choice)
                 yield replace(frame, picture=pixels, decode_s=decode_s, film_s=film_s)
             else:

@@ -12,6 +12,7 @@ import pytest
 from device.camera.frame import Demand, Frame
 from device.camera.http.camera import HttpCamera
 from device.camera.live import LiveCapture
+from device.camera.pictures import FilmClock
 from device.camera.pyav import NetworkStream, VideoFile
 from device.contract import photos
 from device.contract.arrays import Pixels
@@ -279,3 +280,27 @@ def test_frames_of_a_film_know_when_they_are_shown_and_those_of_a_camera_do_not(
     shown = [frame.film_s for frame in VideoFile(path).frames()]
     assert shown == pytest.approx([number / 10 for number in range(9)], abs=0.002)
     assert Frame("#0", picture(0, 1)).film_s is None
+
+
+def test_the_clock_of_a_film_that_was_joined_from_two_does_not_go_back(tmp_path: Path) -> None:
+    one = write_video(tmp_path / "one.ts", "mpeg4").read_bytes()
+    path = tmp_path / "both.ts"
+    path.write_bytes(one + one)
+    shown = [frame.film_s for frame in VideoFile(path).frames() if frame.film_s is not None]
+    assert len(shown) > 12 and shown == sorted(shown)
+    assert shown[-1] - shown[0] < 3
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ((None, None), (None, None)),
+        ((1.0, None, 1.2), (1.0, 1.0, 1.2)),
+        ((5.0, 5.1, 0.0, 0.2), (5.0, 5.1, 5.1, 5.3)),
+    ],
+)
+def test_a_film_with_missing_or_wrong_times_has_one_clock(
+    times: tuple[float | None, ...], expected: tuple[float | None, ...]
+) -> None:
+    clock = FilmClock()
+    assert [clock.at(time_s) for time_s in times] == pytest.approx(list(expected))
