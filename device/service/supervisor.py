@@ -229,25 +229,32 @@ class Service:
         if self._inference is not None:
             self._inference.config = new
         if other_camera:
-            if new.camera.source != old.camera.source:
-                self._looking.forget()
-                self._visiting.leave()
-            self._change_source(files)
+            self._change_source(old.camera, files)
         self._models.reconfigure(new)
         self._place.reconfigure(new)
         self._board_checked_s = float("-inf")
 
-    def _change_source(self, files: FrameSource | None) -> None:
+    def _change_source(self, old: CameraConfig, files: FrameSource | None) -> None:
         """Switch to another camera, or to files that have been opened already."""
         before, self._inference = self._inference, None
         # Events of the old source are ignored from here on.
         self._run_number += 1
         self._close_capture(before)
+        self._leave_place(old)
         self._telemetry.camera.connecting(self._config.camera.source)
         self._capture = self._start_capture(self._config.camera)
         source = self._capture or files
         if before is not None and self._model is not None and source is not None:
             self._start_inference(self._model, source, before)
+
+    def _leave_place(self, old: CameraConfig) -> None:
+        """Forget what a source showed that has stopped: earlier, it could still add a frame."""
+        source = self._config.camera.source
+        if source != old.source:
+            self._looking.forget()
+        # A film that is opened again starts from its beginning, and so does its clock.
+        if source != old.source or not is_camera(source):
+            self._visiting.leave()
 
     # --- the rest -----------------------------------------------------------------------------
 

@@ -356,3 +356,33 @@ def test_a_stream_s_pictures_are_made_at_the_rate_of_the_settings_and_a_reload_c
         before = len(made)
         eventually(lambda: len(made) > before + 50)
         assert held.status.camera.reconnects_total == 0
+
+
+@pytest.mark.parametrize("other", ["another camera", "the same film with other settings"])
+def test_the_old_source_has_stopped_before_what_it_showed_is_forgotten(
+    other: str, tiny_bundle: Path, tmp_path: Path, hold: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one more of its frames would count as the first of the next."""
+    folder = photos_in(tmp_path / "photos", 3)
+    held = hold(settings(tiny_bundle, str(folder)))
+    order: list[str] = []
+
+    def note(owner: Any, name: str) -> None:
+        before = getattr(owner, name)
+
+        def noted() -> Any:
+            order.append(name)
+            return before()
+
+        monkeypatch.setattr(owner, name, noted)
+
+    note(held.service._inference, "close")
+    note(held.service._looking, "forget")
+    note(held.service._visiting, "leave")
+    if other == "another camera":
+        held.reload(settings(tiny_bundle, str(photos_in(tmp_path / "others", 3))))
+        assert order == ["close", "forget", "leave"]
+    else:
+        text = settings(tiny_bundle, str(folder))
+        held.reload(text.replace("stall_timeout_s = 1.0", "stall_timeout_s = 3.0"))
+        assert order == ["close", "leave"], "its clock begins again"
