@@ -11,7 +11,7 @@ $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
 
 micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers: build/micro/cpp
 
-$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
+$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
 	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
 	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
 
