@@ -186,10 +186,11 @@ $(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 
-# The same for what file dates cannot tell: the photos, a file of weights, the list of events, the
-# code of each step.
-$(addprefix $(VARS)/,photos weights events code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
-	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS) $(call given,EVENTS)
+# The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
+# of weights, the list of events, the code of each step.
+$(addprefix $(VARS)/,photos films weights events code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
+	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS) $(call given,EVENTS) \
+	  $(BUILD)/train/films
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
 events = --event-s=$(call given,EVENT_S) --film-fps=$(call given,FILM_FPS) --place $(PLACE) $(if $(value EVENTS),--events=$(call given,EVENTS))
 weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(BUILD)/weights)
@@ -201,15 +202,14 @@ FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 
-$(SCANNED): $(VARS)/photos $(VARS)/data $(VARS)/events $(VARS)/code-data $(CLEANING) | $(READY)
+$(SCANNED): $(VARS)/photos $(VARS)/films $(VARS)/data $(VARS)/events $(VARS)/code-data $(CLEANING) | $(READY)
 	@$(PY) -m train data $(photos) $(events) --seed $(SEED) --region $(REGION) --out $(@D) \
 	  $(if $(CLEANING),--clean $(CLEANING))
 	@touch $@
 
 # Written only if they change, so photos that wait for review do not cause a new training.
 $(DATA_FILES) &: $(SCANNED)
-	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) \
-	  && { ! grep -q '"films": "' $(RECORD) || test -d $(BUILD)/train/films; } || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
 $(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --out $(@D) $(weights)

@@ -24,12 +24,17 @@ EXAMPLES = """examples:
 
 def data(options: argparse.Namespace) -> int:
     """Find the photos, split them, write split.csv and data.json."""
+    from train import stamps
     from train.curate.prepare import SplitInputs, split_photos
 
     events = _events(options)
     photos, region, films = _photos(options), options.region, _films(options)
     inputs = SplitInputs(photos, options.out, options.seed, options.clean, events, region, films)
     print(split_photos(inputs).text())
+    if options.stamp:
+        # Written last: whatever happens to the frames of films from now on is noticed.
+        kept = str(inputs.kept.folder)
+        stamps.write_if_changed(options.stamp.with_name(stamps.FILMS), stamps.films_digest(kept))
     return 0
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,6 +18,7 @@ RENDERED = "rendered"
 STORE = "data"
 """Where the project keeps its own photos, used without DATA=."""
 PHOTOS = "photos"
+FILMS = "films"
 RECENT_NS = 20_000_000
 """File systems count time in steps of up to 10 ms, so a second change within one step cannot be
 seen. A file that changed this recently gets a mark, and the next `make` looks at it again."""
@@ -107,15 +108,24 @@ def photos_digest(data: str, store: str = STORE) -> str:
 
     It covers names, sizes, times and inodes; for a link, those of its target.
     """
-    lines = list(_lines(data, store))
+    return _digest(folders(data, store))
+
+
+def films_digest(folder: str) -> str:
+    """The same of the folder of frames that were taken of films; also if it is another folder."""
+    return _digest([os.path.realpath(folder)])
+
+
+def _digest(watched: Sequence[str]) -> str:
+    lines = list(_lines(watched))
     if any(line.endswith(RECENT) for line in lines):
         time.sleep(RECENT_NS / 1e9)
-        lines = list(_lines(data, store))
+        lines = list(_lines(watched))
     return hashlib.sha256(b"\0".join(lines)).hexdigest()
 
 
-def _lines(data: str, store: str) -> Iterator[bytes]:
-    for folder in folders(data, store):
+def _lines(watched: Sequence[str]) -> Iterator[bytes]:
+    for folder in watched:
         yield os.fsencode(os.path.realpath(folder))
         yield from _listing(os.fsencode(folder))
 
@@ -189,9 +199,10 @@ def write_if_changed(path: Path, content: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Bring the stamps of a folder up to date: `FOLDER DATA WEIGHTS EVENTS`."""
-    folder, data, weights, events = arguments
+    """Bring the stamps of a folder up to date: `FOLDER DATA WEIGHTS EVENTS FILMS`."""
+    folder, data, weights, events, films = arguments
     write_if_changed(Path(folder, PHOTOS), photos_digest(data))
+    write_if_changed(Path(folder, FILMS), films_digest(films))
     write_if_changed(Path(folder, "weights"), file_state(weights))
     write_if_changed(Path(folder, "events"), file_state(events))
     for name, patterns in CODE.items():

@@ -108,16 +108,30 @@ def test_an_audit_that_was_killed_is_done_again(workshop: Workshop, count: int) 
     assert workshop.make("audit") == ["train audit"]
 
 
-def test_frames_of_films_that_were_removed_are_taken_again(workshop: Workshop) -> None:
-    workshop.hook(
-        "if command == ('train', 'data'):\n"
-        "    (out / 'films').mkdir(exist_ok=True)\n"
-        "    (out / 'data.json').write_text('{\"films\": \"/build/train/films\"}')\n"
-        "    made[command] = [name for name in made[command] if name != 'data.json']\n"
-    )
+TAKE_FRAMES = """
+if command == ("train", "data"):
+    frame = out / "films" / "robin" / "clip.mp4" / "000000000ms.jpg"
+    frame.parent.mkdir(parents=True, exist_ok=True)
+    frame.exists() or frame.write_text("a frame")
+"""
+
+
+def test_frames_of_films_that_were_removed_or_damaged_are_taken_again(workshop: Workshop) -> None:
+    workshop.hook(TAKE_FRAMES)
+    workshop.make("bundle")
+    assert workshop.make("bundle") == []
+    films = workshop.build / "train" / "films"
+    frame = films / "robin" / "clip.mp4" / "000000000ms.jpg"
+    for spoil in (frame.unlink, lambda: frame.write_text("b"), lambda: shutil.rmtree(films)):
+        spoil()
+        assert workshop.make("bundle") == ["train data"]
+        assert frame.exists() and workshop.make("bundle") == []
+
+
+def test_a_build_folder_that_was_moved_finds_its_frames_again(workshop: Workshop) -> None:
+    workshop.hook(TAKE_FRAMES)
     workshop.make("data")
-    assert workshop.make("data") == []
-    (workshop.build / "train" / "films").rmdir()
+    workshop.build = workshop.build.rename(workshop.build.with_name("moved"))
     assert workshop.make("data") == ["train data"]
     assert workshop.make("data") == []
 
@@ -135,6 +149,18 @@ def test_a_small_network_is_taught_and_packed_whole(workshop: Workshop) -> None:
     assert workshop.make("micro") == []
     (workshop.build / "micro" / "train" / "labels.txt").unlink()
     assert workshop.make("micro") == MICRO
+
+
+def test_a_small_network_is_taught_again_when_photos_are_cut_elsewhere(workshop: Workshop) -> None:
+    workshop.make("micro")
+    workshop.hook(
+        "if command == ('train', 'data'):\n"
+        "    (out / 'cuts.csv').write_text('other boxes')\n"
+        "    made[command] = [name for name in made[command] if name != 'cuts.csv']\n"
+    )
+    # Boxes of test photos do not change the large network, which then keeps its date.
+    done = workshop.make("micro", "FILM_FPS=2")
+    assert done == ["train data", "train fit", *MICRO]
 
 
 def test_steps_side_by_side_wait_for_what_they_read(workshop: Workshop) -> None:

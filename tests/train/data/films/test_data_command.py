@@ -20,6 +20,7 @@ from tests.support.pictures import encoded, picture
 from train.__main__ import main
 from train.data.films import choosing
 from train.data.split import Row, read_csv
+from train.stamps import films_digest
 
 SIZE = (192, 144)
 
@@ -113,6 +114,19 @@ def test_frames_of_films_that_are_gone_and_what_a_kill_left_are_removed(
     assert not [row for row in run(folder, out) if row.path.startswith("robin/clip0")]
     assert not (out / "films/robin/clip0.mp4").exists()
     assert not list((out / "films").glob(".part-*"))
+
+
+def test_the_stamp_of_frames_says_whether_one_was_removed_since(
+    folder: Path, tmp_path: Path
+) -> None:
+    out, stamp = tmp_path / "build", tmp_path / "vars" / "photos"
+    rows = run(folder, out, "--stamp", str(stamp))
+    stamped = stamp.with_name("films").read_text()
+    assert stamped == films_digest(str(out / "films"))
+    DataRecord.read(out / DATA).files.path(rows[0].path).unlink()
+    assert stamped != films_digest(str(out / "films"))
+    assert run(folder, out, "--stamp", str(stamp)) == rows
+    assert DataRecord.read(out / DATA).files.path(rows[0].path).is_file()
 
 
 def test_an_interruption_leaves_no_half_film(
