@@ -49,7 +49,7 @@ class Topics:
     today: str
     """How many visits there were today."""
     picture: str
-    """A JPEG of the last visit."""
+    """A JPEG of the last visit; empty if the settings want none."""
     discovery: str
     birth: str
     """Home Assistant publishes "online" here when it starts. Like `discovery`, empty if unused."""
@@ -58,7 +58,7 @@ class Topics:
     def retained(self) -> tuple[str, ...]:
         """Topics with retained messages, in the order in which to remove them."""
         own = (self.state, self.today, self.picture, self.health, self.availability)
-        return (*filter(None, (self.discovery,)), *own)
+        return tuple(filter(None, (self.discovery, *own)))
 
 
 def device_id(config: MqttConfig) -> str:
@@ -96,7 +96,7 @@ def topics(config: MqttConfig) -> Topics:
         changes=f"{own}/changes",
         visits=f"{own}/visits",
         today=f"{own}/today",
-        picture=f"{own}/picture",
+        picture=f"{own}/picture" if config.pictures else "",
         discovery=f"{theirs}/device/{name}/config" if theirs else "",
         birth=f"{theirs}/status" if theirs else "",
     )
