@@ -155,6 +155,15 @@ def test_what_a_device_noted_in_a_photo_goes_before_what_is_found_here(tmp_path:
     ]
 
 
+def test_a_note_about_a_photo_that_was_cropped_since_is_not_used(tmp_path: Path) -> None:
+    """Editors keep Exif; the box would lie elsewhere, or outside of the photo."""
+    photo = visited_places.frame(1, 3).image
+    box = (photo.width - 30, 2, photo.width + 1, 33)
+    record = Provenance("random", "", {}, "", "garden", "", "", None, box, Seen.SOMETHING)
+    photo.save(tmp_path / "a.jpg", exif=record.exif("test"))
+    assert looked(tmp_path) == {"a.jpg": WHOLE}
+
+
 def test_events_are_photos_shortly_after_one_another_and_end_after_a_while() -> None:
     assert in_events([500.0, 0.0, 30.0, None, 95.0], 600) == ([1, 2, 4, 0, 3], [0, 0, 1, 2, 3])
     all_day = in_events([60.0 * n for n in range(100)], 600)[1]
