@@ -105,7 +105,9 @@ def service(status: Status) -> Iterator[Metric]:
         }
     yield InfoMetricFamily("fieldguide", "Versions of the service and its model", facts)
     yield _gauge("uptime_seconds", "Time since the service started", status.uptime_s)
-    yield _gauge("inference_rate_hertz", "Frames classified per second, lately", status.fps)
+    yield _gauge(
+        "inference_rate_hertz", "Frames looked at or classified per second, lately", status.fps
+    )
     count = status.inferences_total
     times = {
         "invoke": ("One run of the model", status.invoke_s_total),
