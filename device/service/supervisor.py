@@ -66,7 +66,7 @@ class Service:
         self._pace = Pace()
         self._looking = Looking(background_file(self._config))
         self._place = PlaceKeeper(self._looking, self._config)
-        self._visiting = visiting.resumed(self._config.visits)
+        self._visiting = visiting.resumed(self._config)
         self._hanging = False
         self._leaving: list[tuple[LiveCapture, float]] = []
         """Closed captures that still hold their cameras, and until when they may."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from device.contract.arrays import Pixels
 from device.contract.look.rules import Seen
 from device.inference.prepared import Result
-from device.settings.sections import Config, VisitsConfig
+from device.settings.sections import Config
 from device.telemetry.observation import UNKNOWN, ModelInfo
 from device.visits import picture
 from device.visits.store import VisitStore
@@ -125,10 +125,12 @@ class Visiting:
             self._jpeg, self._part, self._encoded_s = picture.jpeg(self._part), None, now_s
 
 
-def resumed(config: VisitsConfig) -> Visiting:
+def resumed(config: Config) -> Visiting:
     """Visits after those of the last process, which may have been killed in the middle of one."""
-    store = VisitStore(Path(config.path), config.max_mb, config.max_age_days)
-    return Visiting(store.cut_short() if config.enabled else None)
+    visits = config.visits
+    store = VisitStore(Path(visits.path), visits.max_mb, visits.max_age_days)
+    # Where no sink keeps visits, it would be told again at each start.
+    return Visiting(store.cut_short() if "visits" in config.sinks() else None)
 
 
 def _sight(result: Result, unix_s: float) -> Sight:

@@ -19,10 +19,11 @@ from device.inference.looking import Looking
 from device.inference.loop import Preparer
 from device.inference.prepared import Result, infer
 from device.inference.trial import LoadedModel
-from device.service.visiting import Visiting
-from device.settings.sections import Config, SmoothingConfig, VisitsConfig
+from device.service.visiting import Visiting, resumed
+from device.settings.sections import CameraConfig, Config, SmoothingConfig, VisitsConfig
 from device.telemetry.observation import UNKNOWN, Observation
 from device.visits.days import Days
+from device.visits.store import VisitStore
 from device.visits.visit import Visit
 from tests.device.service.scenes import Filmed, Start, model_of
 from tests.support import films
@@ -125,6 +126,19 @@ def test_what_the_last_process_left_ends_with_the_first_frame(
     following = followed(model, Visiting(left), visited[:3])
     assert next(following) == (left, True)
     assert [*following] == [(None, False)] * 2
+
+
+@pytest.mark.parametrize("settings", ["visits off", "camera.look whole"])
+def test_what_the_last_process_left_is_not_told_at_each_start_where_nothing_would_keep_it(
+    settings: str, model: LoadedModel, visited: list[Shot], tmp_path: Path
+) -> None:
+    kept = VisitsConfig(path=str(tmp_path), enabled=settings != "visits off")
+    look = "whole" if settings == "camera.look whole" else "auto"
+    VisitStore(tmp_path, 10, 30.0).keep(visit())
+    visiting = resumed(Config(visits=kept, camera=CameraConfig(look=look)))
+    assert next(followed(model, visiting, visited[:1])) == (None, False)
+    visiting = resumed(Config(visits=replace(kept, enabled=True)))
+    assert next(followed(model, visiting, visited[:1]))[1], "it waits until something keeps it"
 
 
 Told = tuple[Visit | None, bool]
