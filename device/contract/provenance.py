@@ -10,10 +10,10 @@ import io
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from device.contract.arrays import Box
 from device.contract.look.rules import Seen
@@ -57,10 +57,11 @@ class Provenance:
     it. None for other photos, and if the record has no number in this range."""
     box: Box | None = None
     """What of the photo the model saw: left, upper, right, lower in its pixels. None if it was not
-    classified because nothing was there, and in photos that are what the model saw."""
+    classified because nothing was there, in photos that are what the model saw, and where somebody
+    has turned the photo since, or made it too small for the box."""
     seen: str | None = None
     """What a look at the frame found, a value of `device.contract.look.rules.Seen`; None if the
-    camera was not looked at, and in older photos."""
+    camera was not looked at, in older photos, and where the box is no longer in the photo."""
     changed_permille: int | None = None
     """How much of the frame differed from the background, 0 to 1000; None likewise."""
 
@@ -89,8 +90,10 @@ def read(data: bytes) -> Provenance | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=("JPEG",))
-            record = json.loads(image.getexif()[_DESCRIPTION])
-        return _checked(record)
+            exif = image.getexif()
+            record = _checked(json.loads(exif[_DESCRIPTION]))
+        turned = exif.get(ExifTags.Base.Orientation, 1) != 1
+        return record and _of_this_picture(record, (0, 0) if turned else image.size)
     except Exception:
         # Damaged or foreign Exif raises all kinds of errors, and is not our record.
         return None
@@ -108,6 +111,15 @@ def _checked(record: Mapping[str, Any]) -> Provenance | None:
         seen=seen if isinstance(seen, str) and seen in _SEEN else None,
         changed_permille=_permille(record.get("changed_permille")),
     )
+
+
+def _of_this_picture(record: Provenance, size: tuple[int, int]) -> Provenance:
+    """The record without what was seen, if a picture of this size does not contain its box."""
+    box = record.box
+    if box is None or (box[2] <= size[0] and box[3] <= size[1]):
+        return record
+    # Whoever turned the photo, cut it or made it smaller left the record in it.
+    return replace(record, box=None, seen=None)
 
 
 _SEEN = frozenset(seen.value for seen in Seen)

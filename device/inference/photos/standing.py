@@ -135,25 +135,17 @@ def _read(number: int, path: Path, rules: LookRules) -> _Small | None:
         frame = decode_frame(data)
     except PhotoError:
         return None
-    height, width = frame.shape[:2]
-    grid, known = Grid.of(width, height, rules), known_of(data, width, height)
-    return _Small(number, grid.cells(frame), grid, moments.read(data), known)
+    grid = Grid.of(frame.shape[1], frame.shape[0], rules)
+    return _Small(number, grid.cells(frame), grid, moments.read(data), known_of(data))
 
 
-def known_of(data: bytes, width: int, height: int) -> Sight | None:
+def known_of(data: bytes) -> Sight | None:
     """What a device saw that saved a photo; None if none did that looks before it classifies.
 
-    Args:
-        data: the file.
-        width: of what `decode_frame` gives, pixels.
-        height: likewise.
+    A record says so only while the photo contains its box.
     """
     record = provenance.read(data)
     if record is None or record.seen is None:
         return None
     seen = Seen(record.seen)
-    if seen is not Seen.SOMETHING or record.box is None:
-        return Sight(seen)
-    # Who cropped the photo, or made it smaller, may have left the record in it.
-    is_inside = record.box[2] <= width and record.box[3] <= height
-    return Sight(seen, record.box) if is_inside else None
+    return Sight(seen, record.box if seen is Seen.SOMETHING else None)

@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from device.contract.provenance import RANDOM, Provenance, read
 
@@ -15,9 +15,9 @@ RECORD = Provenance(
 )  # fmt: skip
 
 
-def photo(exif: bytes) -> bytes:
+def photo(exif: bytes, size_px: tuple[int, int] = (160, 120)) -> bytes:
     data = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(data, "JPEG", exif=exif)
+    Image.new("RGB", size_px).save(data, "JPEG", exif=exif)
     return data.getvalue()
 
 
@@ -47,6 +47,29 @@ def test_a_probability_that_is_none_costs_the_record_nothing_else(
 def test_a_photo_carries_what_of_it_the_model_saw_and_why() -> None:
     looked = replace(RECORD, box=(10, 20, 110, 120), seen="something", changed_permille=83)
     assert read(photo(looked.exif("test"))) == looked
+
+
+@pytest.mark.parametrize("size_px", [(109, 120), (160, 119), (80, 60)])
+def test_what_the_model_saw_of_a_photo_is_not_known_where_the_photo_does_not_contain_it(
+    size_px: tuple[int, int],
+) -> None:
+    looked = replace(RECORD, box=(10, 20, 110, 120), seen="something", changed_permille=83)
+    assert read(photo(looked.exif("test"), size_px)) == replace(looked, box=None, seen=None)
+    assert read(photo(looked.exif("test"), (110, 120))) == looked
+
+
+def test_what_the_model_saw_of_a_photo_is_not_known_once_somebody_turned_it() -> None:
+    looked = replace(RECORD, box=(10, 20, 110, 120), seen="something", changed_permille=83)
+    exif = Image.Exif()
+    exif.load(looked.exif("test"))
+    for orientation in (1, 3, 6):
+        exif[ExifTags.Base.Orientation] = orientation
+        known = looked if orientation == 1 else replace(looked, box=None, seen=None)
+        assert read(photo(exif.tobytes())) == known
+    empty = replace(RECORD, box=None, seen="nothing")
+    exif.load(empty.exif("test"))
+    exif[ExifTags.Base.Orientation] = 6
+    assert read(photo(exif.tobytes())) == empty
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from device.contract.arrays import Box
 from device.contract.provenance import Provenance
@@ -55,6 +55,14 @@ def test_a_photo_without_a_box_around_something_stays_as_it_is_found(
 ) -> None:
     rows = [row(tmp_path, "a.jpg", record)]
     assert with_noted(FOUND, PhotoFiles(tmp_path), rows) is FOUND
+
+
+def test_a_photo_that_was_turned_since_is_cut_as_found(tmp_path: Path) -> None:
+    turned = row(tmp_path, "a.jpg", looked(box=(10, 20, 150, 110)))
+    exif = Image.open(tmp_path / "a.jpg").getexif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (160, 120)).save(tmp_path / "a.jpg", exif=exif)
+    assert with_noted(FOUND, PhotoFiles(tmp_path), [turned]) is FOUND
 
 
 def test_a_photo_that_is_gone_is_left_to_those_who_need_it(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ there may be too few.
 
 from collections.abc import Iterable
 
-from PIL import Image
-
 from device.contract import provenance
 from device.contract.arrays import Box
 from device.contract.look.rules import Seen
@@ -35,17 +33,10 @@ def with_noted(found: Cutting, files: PhotoFiles, rows: Iterable[Row]) -> Cuttin
 def _noted(files: PhotoFiles, row: Row) -> Box | None:
     if not row.collected or row.part == LEFT_OUT:
         return None
-    path = files.path(row.path)
     try:
-        with path.open("rb") as file:
+        with files.path(row.path).open("rb") as file:
             record = provenance.read(file.read(START_BYTES))
-        if record is None or record.box is None or record.seen != Seen.SOMETHING.value:
-            return None
-        with Image.open(path) as image:
-            width, height = image.size
-    except (OSError, Image.DecompressionBombError):
+    except OSError:
         # Whoever needs its pixels says so.
         return None
-    # Who made the photo smaller, or cut it, may have left the record in it.
-    is_inside = record.box[2] <= width and record.box[3] <= height
-    return record.box if is_inside else None
+    return record.box if record and record.seen == Seen.SOMETHING.value else None
