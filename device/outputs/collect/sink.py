@@ -219,7 +219,7 @@ class Collector:
         self._next_save_s = max(self._next_save_s, time.monotonic()) + self._interval_s
 
     def _save_unlabelled(self, shot: Shot, reason: str, predicted: str) -> None:
-        folder = OTHER if shot.observation.says_nothing else folder_name(predicted)
+        folder = OTHER if _shows_nothing(shot.observation) else folder_name(predicted)
         self._save(shot, reason, predicted, Path(REVIEW, folder))
         self._recent = [*self._recent, shot.small][-MAX_REMEMBERED:]
         self._moments.postpone()
@@ -281,6 +281,11 @@ def _predicted(observation: Observation) -> str:
     if not observation.scores.any():
         return observation.label
     return observation.model.labels[int(observation.scores.argmax())]
+
+
+def _shows_nothing(observation: Observation) -> bool:
+    """Whether nothing is there; the label alone does not tell: it follows a little later."""
+    return observation.says_nothing and observation.seen is not Seen.SOMETHING
 
 
 def _small(observation: Observation) -> npt.NDArray[np.float32]:

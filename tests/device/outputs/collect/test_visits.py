@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,18 @@ def test_a_random_moment_in_a_visit_is_saved_at_once_and_once(tmp_path: Path) ->
     assert numbers(tmp_path) == ["1"]
     end(sink, best=1)
     assert numbers(tmp_path).count("1") == 1
+
+
+@pytest.mark.parametrize("make", [collector, random_collector])
+def test_a_visitor_is_never_filed_below_nothing_although_the_label_follows_later(
+    make: Callable[[Path], Collector], tmp_path: Path
+) -> None:
+    """At the beginning of a visit the label is still that of before."""
+    sink = make(tmp_path)
+    sink.publish(there(1, best=1, label=NOTHING, score=0.0, top=()))
+    end(sink, best=1)
+    by_number = dict(zip(numbers(tmp_path), saved(tmp_path), strict=True))
+    assert by_number["1"].startswith("_review/red/")
 
 
 def test_what_was_chosen_of_a_visit_is_saved_when_the_service_ends(tmp_path: Path) -> None:
