@@ -98,7 +98,7 @@ class VisitStore:
     def _noted(self) -> Visit | None:
         path = self._folder / GOING
         try:
-            return from_record(json.loads(path.read_bytes()))
+            return _ended(from_record(json.loads(path.read_bytes())))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -144,6 +144,13 @@ class VisitStore:
         if visit.picture is not None:
             self._make_room(len(visit.picture))
             files.write_bytes(path, visit.picture, durable=True)
+
+
+def _ended(visit: Visit) -> Visit:
+    """Raises ValueError: a visit is noted as if it had ended, and would else go on for ever."""
+    if visit.end_unix_s is None:
+        raise ValueError("it has no end")
+    return visit
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -287,3 +287,13 @@ def test_a_record_without_a_real_number_is_damaged(name: str, number: float) -> 
     """Browsers cannot read a list of visits with such a number in it."""
     with pytest.raises(ValueError, match="no record of a visit"):
         from_record({**visit().record(), name: number})
+
+
+def test_a_noted_visit_without_an_end_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told as it is, it would go on for ever."""
+    endless = {**visit().record(), "end": None}
+    (tmp_path / GOING).write_text(json.dumps(endless))
+    assert store(tmp_path).cut_short() is None and not (tmp_path / GOING).exists()
+    assert len(caplog.messages) == 1 and "it has no end" in caplog.messages[0]
