@@ -97,10 +97,12 @@ def find_exchange(photos: Photos, rules: Preprocessing) -> tuple[Exchange, int]:
     known = ((row, photos.occasions[row.path]) for row in photos.rows[Part.TRAIN])
     rows = [replace(row, group=each.event, place=each.place) for row, each in known if each.place]
     standing: dict[str, Standing] = {}
+    beside: set[str] = set()
     for found in look_at(photos.files, rows, LookRules()):
-        standing |= {
-            p: Standing.of(each) for p, each in found.items() if isinstance(each, Sighting)
-        }
+        seen = {path: each for path, each in found.items() if isinstance(each, Sighting)}
+        standing |= {path: Standing.of(each) for path, each in seen.items()}
+        # A device may have noted another subject: its box would show the new background alone.
+        beside |= {p for p, each in seen.items() if not _holds(photos.cuts.get(p), each.box)}
     clear = _clear(rows, standing)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = list(pool.map(partial(_background, photos, rules), clear.values()))
@@ -108,8 +110,15 @@ def find_exchange(photos: Photos, rules: Preprocessing) -> tuple[Exchange, int]:
     if len(backgrounds) < 2:
         return Exchange(), len(backgrounds)
     shown = [row.path for name in backgrounds for row in clear[name]]
-    standing = {path: standing[path] for path in shown if path in standing}
+    usable = standing.keys() - beside
+    standing = {path: standing[path] for path in shown if path in usable}
     return Exchange(list(backgrounds.values()), tuple(backgrounds), standing), len(backgrounds)
+
+
+def _holds(cut: Box | None, box: Box) -> bool:
+    """Whether a cut photo shows the middle of a box; a whole one does."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return cut is None or (cut[0] <= x < cut[2] and cut[1] <= y < cut[3])
 
 
 def _clear(rows: Iterable[Row], standing: Container[str]) -> dict[str, list[Row]]:

@@ -3,6 +3,7 @@
 import hashlib
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from device.contract.arrays import Box
 from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
@@ -130,6 +132,23 @@ def test_a_camera_that_moved_is_no_place(tmp_path: Path) -> None:
     exchange = read_exchange(photos, RULES)
     assert len(exchange.backgrounds) == 2
     assert not any(path.startswith("hand") for path in exchange.standing)
+
+
+def test_a_photo_that_is_cut_beside_its_largest_subject_keeps_its_background(
+    tmp_path: Path,
+) -> None:
+    """A device may have noted another subject: the view would show none."""
+    photos = photos_at(tmp_path, {"gate": EVENTS, "pond": EVENTS})
+    usual = read_exchange(photos, RULES)
+    first, second = (row.path for row in photos.rows[Part.TRAIN][:2])
+    middles = [np.argwhere(frame(0, i).disc).mean(axis=0)[1] for i in (0, 1)]
+    cuts: dict[str, Box] = {
+        first: (96, 0, 192, 144) if middles[0] < 96 else (0, 0, 96, 144),
+        second: (0, 0, 96, 144) if middles[1] < 96 else (96, 0, 192, 144),
+    }
+    exchange = read_exchange(replace(photos, cuts=cuts), RULES)
+    assert set(usual.standing) - set(exchange.standing) == {first}
+    assert exchange.places == usual.places
 
 
 def test_photos_of_another_size_than_their_place_keep_their_views(tmp_path: Path) -> None:
