@@ -66,7 +66,7 @@ def classify(options: argparse.Namespace) -> int:
         failed |= bool(answer.problem)
         tally.add(answer)
         _print_record(answer.record(), as_json=options.json)
-    if rules:
+    if rules and tally:
         say(f"# {tally.line()}", error=True)
     return int(failed)
 

@@ -88,6 +88,18 @@ def test_single_photos_and_photos_of_no_camera_stay_whole_and_the_line_says_why(
     )
 
 
+def test_a_film_says_who_reads_films_and_no_photo_is_counted(
+    call: Call, change_bundle: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "visit.MP4"
+    film.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
+    status, out, err = call("classify", "--bundle", change_bundle, film)
+    assert (status, out) == (1, "")
+    assert err.splitlines()[1:] == [
+        f"{film}: error: a film, which is not read here: `run --source` reads films"
+    ]
+
+
 def test_a_bundle_of_whole_pictures_cannot_be_made_to_cut(
     call: Call, change_bundle: Path, tiny_bundle: Path, album: Path
 ) -> None:

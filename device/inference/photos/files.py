@@ -8,6 +8,7 @@ from typing import Any
 
 from device.contract.bundle import Bundle
 from device.contract.folders import SkipReason, photos_below
+from device.contract.formats import FILM_SUFFIXES
 from device.contract.look.cameras import LEAST_PICTURES
 from device.contract.look.rules import LookRules, Region, Seen
 from device.errors import PhotoError, UsageError
@@ -17,6 +18,7 @@ from device.settings.sections import LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE
 
 LOOKS = (LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE)
 """Whether the photos of a folder are cut: as the bundle was trained, in any case, never."""
+FILM = "a film, which is not read here: `run --source` reads films"
 SINGLE = "given one by one"
 UNKNOWN_CAMERA = f"of no camera known to stand still (by {LEAST_PICTURES} photos or more)"
 _SHOWN = {
@@ -62,10 +64,13 @@ class Answer:
 
 @dataclass
 class Tally:
-    """How many photos were cut, and why the others were not."""
+    """How many photos were cut, and why the others were not; true if there were any."""
 
     cut: int = 0
     whole: Counter[str] = field(default_factory=Counter)
+
+    def __bool__(self) -> bool:
+        return bool(self.cut or self.whole)
 
     def add(self, answer: Answer) -> None:
         """Count a file, if it was a photo."""
@@ -112,8 +117,14 @@ def answers(
         if path.is_dir():
             yield from _of_folder(path, classifier, rules)
         else:
-            problem = "" if path.exists() else "no such file"
-            yield _answer(path, classifier, WHOLE, problem, single=True)
+            yield _answer(path, classifier, WHOLE, _unusable(path), single=True)
+
+
+def _unusable(path: Path) -> str:
+    """Why a file that was named cannot be a photo; empty if it may be one."""
+    if not path.exists():
+        return "no such file"
+    return FILM if path.suffix.lower() in FILM_SUFFIXES else ""
 
 
 def _of_folder(folder: Path, classifier: Classifier, rules: LookRules | None) -> Iterator[Answer]:
@@ -156,7 +167,7 @@ def _skipped(problems: list[tuple[Path, str]]) -> Callable[[Path, SkipReason], N
     """Notes files that people may miss, but not documents or a system's own files."""
     said = {
         SkipReason.RAW: "a camera's raw picture, which is not read: convert it to JPEG",
-        SkipReason.FILM: "a film, which is not read here: `run --source` reads films",
+        SkipReason.FILM: FILM,
         SkipReason.BROKEN_LINK: "a link that leads nowhere",
     }
     return lambda path, why: problems.extend([(path, said[why])] if why in said else [])
