@@ -44,7 +44,7 @@ def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
     if "://" in settings.camera.source:
         yield network.camera_picture(settings.camera)
     yield software.runtime(software.in_child)
-    yield from software.current_bundle(settings)
+    yield from software.current_bundle(settings, host)
 
 
 def camera_checks(source: str, host: Host) -> Iterator[Finding]:

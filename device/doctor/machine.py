@@ -181,14 +181,32 @@ def disk(host: Host, settings: Config) -> Iterator[Finding]:
     if not collect.enabled:
         return
     folder = Path(collect.path)
-    if not host.usable(nearest(folder)):
-        fix = f"sudo chown -R {host.user} {folder}, or set output.collect.path"
-        yield Finding("collect", FAILED, f"{host.user} may not write {folder}", fix)
+    if not _may_write(host, folder):
+        yield _closed("collect", host, folder, "output.collect.path")
     elif host.free_bytes(folder) < collect.min_free_mb * 1_000_000:
         fix = "make room, or lower output.collect.min_free_mb"
         yield Finding("collect", WARNING, "not enough room: nothing new is saved", fix)
     else:
         yield Finding("collect", OK, str(folder))
+
+
+def visits(host: Host, settings: Config) -> Iterator[Finding]:
+    """Whether visits can be kept; for cameras that are looked at."""
+    folder = Path(settings.visits.path)
+    if settings.visits.enabled and _may_write(host, folder):
+        yield Finding("visits", OK, str(folder))
+    elif settings.visits.enabled:
+        yield _closed("visits", host, folder, "visits.path")
+
+
+def _may_write(host: Host, folder: Path) -> bool:
+    there = nearest(folder)
+    return there.is_dir() and host.usable(there)
+
+
+def _closed(name: str, host: Host, folder: Path, setting: str) -> Finding:
+    fix = f"sudo chown -R {host.user} {folder}, or set {setting}"
+    return Finding(name, FAILED, f"{host.user} may not write {folder}", fix)
 
 
 def ports(host: Host, settings: Config) -> Iterator[Finding]:

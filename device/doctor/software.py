@@ -18,7 +18,9 @@ from device import child
 from device.contract import bundle
 from device.contract.bundle import Bundle
 from device.contract.runtimes import EDGETPU, LITERT, TFLITE
+from device.doctor import machine
 from device.doctor.finding import FAILED, OK, WARNING, Finding
+from device.doctor.host import Host
 from device.errors import BundleError, FieldguideError, MaskError
 from device.inference import looking, mask
 from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
@@ -176,8 +178,8 @@ def _sees_system(venv: Path) -> bool:
     return re.search(r"(?mi)^include-system-site-packages\s*=\s*true\s*$", text) is not None
 
 
-def current_bundle(settings: Config) -> Iterator[Finding]:
-    """Whether the bundle is whole, and passes its self-test on an installed runtime."""
+def current_bundle(settings: Config, host: Host) -> Iterator[Finding]:
+    """Whether the bundle is whole, can be used as set, and passes its self-test here."""
     path = Path(settings.bundle.path)
     try:
         loaded = bundle.load(path)
@@ -191,6 +193,8 @@ def current_bundle(settings: Config) -> Iterator[Finding]:
         return
     yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, all hashes correct")
     yield look(loaded, settings)
+    if looking.may_look(settings.camera.look, loaded.region):
+        yield from machine.visits(host, settings)
     yield operators(loaded, installed)
     yield from self_tests(loaded, settings, Trial())
 
@@ -203,7 +207,7 @@ def look(loaded: Bundle, settings: Config) -> Finding:
     except BundleError as error:
         return Finding("look", FAILED, str(error), 'set camera.look = "auto"')
     if not looking.may_look(setting, loaded.region):
-        why = "camera.look says so" if setting == LOOK_WHOLE else "the bundle was trained on it"
+        why = "camera.look says so" if setting == LOOK_WHOLE else "the bundle was trained on them"
         return Finding("look", OK, f"off: whole pictures are classified, because {why}")
     limits = "always" if setting == LOOK_CHANGE else "while the camera stands still"
     background, drawn = background_file(settings), mask_in_use(settings)
@@ -213,7 +217,8 @@ def look(loaded: Bundle, settings: Config) -> Finding:
         try:
             mask.read(drawn)
         except MaskError as error:
-            return Finding("look", WARNING, f"the mask is not used: {error}", "draw it again")
+            fix = "correct camera.mask" if settings.camera.mask else "draw it again"
+            return Finding("look", WARNING, f"the mask is not used: {error}", fix)
         known += f", only where {drawn} is white"
     return Finding("look", OK, f"on, {limits}; {known}")
 

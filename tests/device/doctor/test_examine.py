@@ -12,7 +12,7 @@ from device.doctor.finding import FAILED, OK, WARNING, Finding, report
 from device.settings.sections import CameraConfig, CollectConfig, Config, OutputConfig
 from tests.support.cli import Call, device
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
-from tests.support.device.fake_host import Machine, the
+from tests.support.device.fake_host import Machine, states, the
 from tests.support.peers.mqtt_broker import free_port
 
 
@@ -157,7 +157,7 @@ def test_every_failure_names_a_cure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("region", "setting", "mark", "found"),
     [
-        ("whole", "auto", "ok", "off: whole pictures are classified, because the bundle"),
+        ("whole", "auto", "ok", "off: whole pictures are classified, because the bundle was"),
         ("change", "whole", "ok", "off: whole pictures are classified, because camera.look"),
         ("whole", "change", "FAILED", "trained on whole pictures"),
         ("change", "auto", "ok", "on, while the camera stands still; no background kept yet"),
@@ -177,9 +177,22 @@ def test_whether_it_looks_where_something_is_is_told(
     assert line.split()[0] == mark and found in line
 
 
+@pytest.mark.parametrize("region", ["whole", "change"])
+def test_the_folder_of_visits_is_examined_if_the_camera_is_looked_at(
+    tmp_path: Path, tiny_bundle: Path, region: str
+) -> None:
+    bundle = write_folder(tmp_path / "b", resealed(read_folder(tiny_bundle), region=region))
+    settings = tmp_path / "fieldguide.toml"
+    (tmp_path / "file").touch()
+    settings.write_text(f'[bundle]\npath = "{bundle}"\n[visits]\npath = "{tmp_path}/file/visits"\n')
+    found = states(examine.examine(settings))
+    assert found.get("visits") == (FAILED if region == "change" else None)
+
+
 def test_a_mask_that_cannot_be_used_is_told(tmp_path: Path, tiny_bundle: Path) -> None:
     files = resealed(read_folder(tiny_bundle), region="change")
     loaded = contract.load(write_folder(tmp_path / "bundle", files))
     named = Config(camera=CameraConfig(mask=str(tmp_path / "mask.png")))
     told = software.look(loaded, named)
-    assert told.state == "warning" and "mask.png: No such file" in told.found and told.fix
+    assert told.state == "warning" and "mask.png: No such file" in told.found
+    assert told.fix == "correct camera.mask"

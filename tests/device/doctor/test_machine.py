@@ -10,13 +10,14 @@ import pytest
 
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
-from device.doctor.machine import camera_ready, clock, disk, edgetpu, heat_and_power, ports
+from device.doctor.machine import camera_ready, clock, disk, edgetpu, heat_and_power, ports, visits
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import (
     CollectConfig,
     Config,
     OutputConfig,
     PrometheusConfig,
+    VisitsConfig,
     WebConfig,
 )
 from device.telemetry.board import BoardSensors
@@ -214,6 +215,10 @@ def collecting(folder: Path) -> Config:
     return replace(config, output=replace(config.output, collect=collect))
 
 
+def keeping_visits(folder: Path) -> Config:
+    return replace(Config(), visits=VisitsConfig(path=str(folder / "visits")))
+
+
 def test_a_full_disk_is_told(machine: Machine) -> None:
     class Full(Host):
         free = 0
@@ -233,6 +238,28 @@ def test_a_folder_that_cannot_be_written_is_told(machine: Machine) -> None:
     machine.closed.add(machine.root)
     finding = the(disk(machine.host(), collecting(machine.root)), "collect")
     assert finding.state == FAILED and "sudo chown -R pi" in finding.fix
+
+
+def test_a_folder_of_visits_that_cannot_be_written_is_told(machine: Machine) -> None:
+    settings = keeping_visits(machine.root)
+    assert [finding.state for finding in visits(machine.host(), settings)] == [OK]
+    machine.closed.add(machine.root)
+    (finding,) = visits(machine.host(), settings)
+    assert finding.state == FAILED and finding.fix.endswith("visits, or set visits.path")
+
+
+def test_visits_cannot_be_kept_below_a_file(machine: Machine) -> None:
+    file = machine.write("file", "")
+    (finding,) = visits(machine.host(), keeping_visits(file))
+    assert finding.state == FAILED and "may not write" in finding.found
+    assert the(disk(machine.host(), collecting(file)), "collect").state == FAILED
+
+
+def test_visits_that_are_turned_off_need_no_folder(machine: Machine) -> None:
+    machine.closed.add(machine.root)
+    settings = keeping_visits(machine.root)
+    off = replace(settings, visits=replace(settings.visits, enabled=False))
+    assert not list(visits(machine.host(), off))
 
 
 # --- ports ----------------------------------------------------------------------------------------
