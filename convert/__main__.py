@@ -20,17 +20,18 @@ from device.workstation.training import REPORT
 
 EXAMPLES = """examples:
   python -m convert export --training build/train --out build/convert
-  python -m convert verify --training build/train --models build/convert --out build/bundle
-  python -m convert bundle --training build/train --models build/convert --out build/bundle
+  python -m convert verify --models build/convert --out build/bundle
+  python -m convert bundle --models build/convert --out build/bundle
   python -m convert field --data ~/photos/from-cameras --bundle build/bundle
 """
 
 FIELD = """Photos are sorted into a folder per class, those that show no class into _other.
-Only photos that devices took at random moments ([output.collect] random_per_day) judge.
+Only photos that devices took at random moments judge ([output.collect]
+random_per_day). With --strict the status is 3 if it is lower than promised.
 
 examples:
   python -m convert field --data ~/photos/from-cameras
-  python -m convert field --data ~/photos/from-cameras --strict   # status 3 if lower than promised
+  python -m convert field --data ~/photos/from-cameras --strict
 """
 
 

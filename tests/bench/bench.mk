@@ -22,7 +22,7 @@ bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photo
 bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, before fixed cameras
 	@$(PY) -m tests.bench.honesty --weights $(BUILD)/weights --out $(BUILD)/bench/honesty
 
-bench-look: | $(READY) ## where something is in films of fixed cameras: visits found, false ones
+bench-look: | $(READY) ## visits found in films of fixed cameras, and false ones
 	@$(PY) -m tests.bench.look --out $(BUILD)/bench/look
 
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.

@@ -38,7 +38,7 @@ def test_one_line_says_what_is_seen_and_why() -> None:
         (
             "auto",
             8,
-        ): "can be: 8 of 9 photos .1 in doubt, .*; whole stay 1 in which nothing",
+        ): "can be: 8 of 9 photos .1 in doubt, listed in cuts.csv.; whole stay 1 in which nothing",
         ("auto", 2): "seen whole: .* in only 2 of 6 training photos .7 in which nothing",
         ("change", 1): "as REGION=change asks: 1 of 9 photos .*; whole stay 8 in which nothing",
         ("whole", 9): "seen whole, as REGION=whole asks",

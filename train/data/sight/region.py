@@ -66,7 +66,7 @@ def _cut(asked: str, cutting: Cutting) -> str:
     why = "as REGION=change asks" if asked == Region.CHANGE else "as most of them can be"
     seen = f"pictures are cut to what stands before their background, {why}"
     whole = f"; whole stay {_reasons(cutting)}" if cutting.whole else ""
-    doubt = f" ({len(cutting.doubts):,} in doubt, see the report)" if cutting.doubts else ""
+    doubt = f" ({len(cutting.doubts):,} in doubt, listed in cuts.csv)" if cutting.doubts else ""
     return f"{seen}: {len(cutting.boxes):,} of {number(total, 'photo')}{doubt}{whole}"
 
 
