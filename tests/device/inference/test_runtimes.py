@@ -22,7 +22,7 @@ from tests.support.device.bundle_files import with_other_answers
 from tests.support.pictures import LABELS, RULES
 from tests.support.places import BUILD, ROOT
 
-MAX_WHEEL_BYTES = 300_000
+MAX_WHEEL_BYTES = 320_000
 """Just above what it has, so that nothing large slips in."""
 STEPS = 256
 TFLITE = "tflite-runtime"
@@ -233,7 +233,7 @@ def test_the_installed_package_alone_classifies_a_photo(
     assert run.returncode == 0 and run.stderr == ""
     for record, path in zip(lines(run.stdout), tiny_photos, strict=True):
         expected = tiny_classifier.classify(load_photo(path, RULES)).record()
-        assert record == {"path": str(path), **expected}
+        assert record == {"path": str(path), "seen": None, "box": None, **expected}
 
 
 def test_the_installed_package_alone_serves_a_folder(

@@ -249,8 +249,11 @@ def test_while_nothing_is_there_a_camera_is_asked_for_fewer_frames_and_a_film_is
     gaps_s = np.diff([seen.monotonic_s for seen in sink.seen])
     assert min(gaps_s[2:4]) > 0.4, "as few as the settings say, but for those already asked for"
     shown[0] = empty
+    # Both would run inside one interpreter.
+    assert thread.close(5)
     film, other, _, ends = start(Filmed(visited), config)
     eventually(lambda: ends)
+    assert ends == [None], ends
     assert film.pace.rest_fps == float("inf")
     assert {seen.label for seen in other.seen} == {NOTHING}
 
