@@ -9,6 +9,7 @@ from train.data.sight.cutting import Cutting
 from train.data.sight.region import decide
 from train.data.sight.sighting import EDGE, NO_PLACE, NOTHING
 from train.data.split import Row
+from train.errors import DataError
 
 ROWS = [Row(f"{i}.jpg", "robin", "train" if i < 6 else "test", "", str(i), "") for i in range(9)]
 BOX = (0, 0, 10, 10)
@@ -30,7 +31,18 @@ def test_photos_are_cut_if_most_training_photos_can_be(cut: int, region: str) ->
 def test_the_user_has_the_last_word() -> None:
     assert decide("whole", cutting(9), ROWS).boxes == {}
     assert len(decide("change", cutting(1), ROWS).boxes) == 1
-    assert decide("change", cutting(0), ROWS).region == Region.CHANGE
+
+
+@pytest.mark.parametrize("cut", [(), (7, 8)], ids=["nothing", "test photos only"])
+def test_cut_photos_are_not_asked_for_where_none_that_trains_can_be_cut(cut: tuple[int]) -> None:
+    boxes = {ROWS[i].path: BOX for i in cut}
+    whole = {row.path: NO_PLACE for row in ROWS if row.path not in boxes}
+    with pytest.raises(DataError) as refused:
+        decide("change", Cutting(boxes, {}, whole), ROWS)
+    said = str(refused.value)
+    assert "\n" not in said
+    assert "none of 6 training photos can be cut" in said and NO_PLACE in said
+    assert "REGION=auto" in said and "PLACE=folder" in said
 
 
 def test_one_line_says_what_is_seen_and_why() -> None:

@@ -11,6 +11,7 @@ from device.workstation.wording import number
 from train.data.sight.cutting import Cutting
 from train.data.sight.sighting import NO_PLACE
 from train.data.split import Row
+from train.errors import DataError
 
 AUTO = "auto"
 
@@ -46,11 +47,16 @@ def decide(asked: str, cutting: Cutting, rows: Sequence[Row]) -> Sight:
         asked: auto, change or whole, as `REGION=` says.
         cutting: of these photos.
         rows: of the split.
+
+    Raises:
+        DataError: if only cut photos are asked for, and none of those that train can be cut.
     """
     if asked == Region.WHOLE:
         return WHOLE
     teaching = [row.path for row in rows if row.part == Part.TRAIN]
     cut = sum(path in cutting.boxes for path in teaching)
+    if asked == Region.CHANGE and not cut:
+        raise DataError(_nothing_cut(len(teaching), cutting))
     if asked == Region.CHANGE or 2 * cut > len(teaching):
         return Sight(Region.CHANGE, cutting.boxes, cutting.doubts, _cut(asked, cutting))
     if set(cutting.whole.values()) == {NO_PLACE}:
@@ -68,6 +74,17 @@ def _cut(asked: str, cutting: Cutting) -> str:
     whole = f"; whole stay {_reasons(cutting)}" if cutting.whole else ""
     doubt = f" ({len(cutting.doubts):,} in doubt, listed in cuts.csv)" if cutting.doubts else ""
     return f"{seen}: {len(cutting.boxes):,} of {number(total, 'photo')}{doubt}{whole}"
+
+
+def _nothing_cut(teaching: int, cutting: Cutting) -> str:
+    """A device would look where something is, with a network that never saw such a picture."""
+    photos = number(teaching, "training photo")
+    why = f" ({_reasons(cutting)})" if cutting.whole else ""
+    return (
+        f"REGION=change: none of {photos} can be cut to what stands before its background{why}: "
+        "add photos of cameras that stand still, name their places with PLACE=folder or EVENTS=, "
+        "or give REGION=auto"
+    )
 
 
 def _reasons(cutting: Cutting) -> str:
