@@ -171,7 +171,7 @@ def test_steps_side_by_side_wait_for_what_they_read(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("target", ["data", "audit"])
-def test_settings_of_events_and_a_changed_list_split_again(
+def test_settings_of_events_and_films_and_a_changed_list_split_again(
     workshop: Workshop, tmp_path: Path, target: str
 ) -> None:
     listed = tmp_path / "it's $HOME.csv"
@@ -179,7 +179,8 @@ def test_settings_of_events_and_a_changed_list_split_again(
     workshop.make(target)
     write(listed, "path,event,place")
     of_split = ("REGION=whole",) if target == "data" else ()
-    for setting in ("EVENT_S=30", "PLACE=folder", f"EVENTS={listed}", *of_split):
+    given = ("EVENT_S=30", "FILM_FPS=2", "PLACE=folder", f"EVENTS={listed}")
+    for setting in (*given, *of_split):
         settings.append(setting)
         assert f"train {target}" in workshop.make(target, *settings), setting
         assert workshop.make(target, *settings) == [], setting
