@@ -182,10 +182,9 @@ def test_places_are_named_by_user_then_by_fixed_camera_then_by_background() -> N
     assert next(iter(by_truth[1])).startswith("background")
 
 
-def test_a_camera_in_the_hand_is_no_place_but_a_device_of_ours_is_one() -> None:
+def test_a_camera_in_the_hand_is_no_place() -> None:
     camera = by_hand(20)
     assert set(found(camera, [Moment("Canon no. 5", True)] * 20).places) == {""}
-    assert set(found(camera, [Moment("garden", True, own=True)] * 20).places) == {"garden"}
 
 
 def test_damaged_exif_is_one_line() -> None:

@@ -346,3 +346,16 @@ def test_device_photos_of_one_event_share_its_name() -> None:
     rows = assign(album.photos, 0, EventSettings(listed=listed))
     smallest = min(photo.sha256 for photo in saved)[:12]
     assert {row.group for row in rows if row.collected} == {smallest}
+
+
+def test_a_device_of_ours_is_a_place_unless_the_user_names_another() -> None:
+    album = Album.of(3, (30, 30))
+    garden = Moment("garden", True, own=True)
+    saved = [
+        replace(album.add("class 0"), collected=True, moment=garden, sha256=f"{i:064x}")
+        for i in range(3)
+    ]
+    album.photos[-3:] = saved
+    settings = EventSettings(listed={saved[0].path: Occasion("", "pond")})
+    places = {row.path: row.place for row in assign(album.photos, 0, settings) if row.collected}
+    assert [places[photo.path] for photo in saved] == ["pond", "garden", "garden"]

@@ -169,19 +169,18 @@ def _names(seen: Places, said: Sequence[str], moments: Sequence[Moment]) -> tupl
 
 
 def _fixed_cameras(seen: Places, moments: Sequence[Moment]) -> set[str]:
-    """Cameras that stand still: our own devices, and those of which most photos share a background.
+    """Cameras that stand still: those of which most photos share a background.
 
     A camera that was moved to another place has several backgrounds, which are its places.
     """
     of_camera = defaultdict(list)
     for moment, place in zip(moments, seen.place.tolist(), strict=True):
         if moment.unique:
-            of_camera[moment.camera].append((place, moment.own))
+            of_camera[moment.camera].append(place)
     fixed = set()
-    for camera, photos in of_camera.items():
-        places = {place for place, _ in photos if place >= 0}
-        share = sum(place >= 0 for place, _ in photos) / len(photos)
-        if len(places) <= 1 and (share > 1 / 2 or all(own for _, own in photos)):
+    for camera, places in of_camera.items():
+        known = [place for place in places if place >= 0]
+        if len(set(known)) == 1 and 2 * len(known) > len(places):
             fixed.add(camera)
     return fixed
 
