@@ -6,6 +6,7 @@ first boot. The files hold secrets in clear text: whoever has the card can read 
 
 import hashlib
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -159,7 +160,7 @@ def _ssh_key(given: str) -> str:
     if not given or " " in given:
         return given.strip()
     try:
-        return Path(given).expanduser().read_text(encoding="utf-8").strip()
+        return Path(os.path.expanduser(given)).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise ImageError(
             f"SSH_KEY: {given} cannot be read: a public key, or a file with one"

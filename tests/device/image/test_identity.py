@@ -84,6 +84,7 @@ def test_no_interface_holds_up_the_boot() -> None:
         ({"IMAGE_USER": "root"}, "IMAGE_USER"),
         ({"IMAGE_USER": "fieldguide"}, "IMAGE_USER"),
         ({"SSH_KEY": "/no/such/file.pub"}, "SSH_KEY"),
+        ({"SSH_KEY": "~no-such-user/file.pub"}, "SSH_KEY"),
         ({"SSH_KEY": "-----BEGIN OPENSSH PRIVATE KEY-----"}, "SSH_KEY"),
         ({**WIFI, "WIFI_PASSWORD": "short"}, "WIFI_PASSWORD"),
         ({"WIFI_PASSWORD": "long enough"}, "WIFI_PASSWORD"),
