@@ -17,12 +17,13 @@ import numpy as np
 from device import child
 from device.contract import bundle
 from device.contract.bundle import Bundle
+from device.contract.look import mask
 from device.contract.runtimes import EDGETPU, LITERT, TFLITE
 from device.doctor import machine
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
 from device.errors import BundleError, FieldguideError, MaskError
-from device.inference import looking, mask
+from device.inference import looking
 from device.inference.runtime import EDGETPU_LIBRARY, EDGETPU_NEEDS, LIBRARY_FOLDERS, MODULES
 from device.inference.threads import workload_of
 from device.inference.trial import Trial, candidates

@@ -6,7 +6,6 @@ __all__ = [
     "kept",
     "looking",
     "loop",
-    "mask",
     "pace",
     "photos",
     "prepared",

@@ -15,11 +15,12 @@ from PIL import Image
 
 from device.camera.frame import Frame, FrameSource
 from device.contract.arrays import Box
+from device.contract.look import mask
 from device.contract.look.change import SMOOTHED, Background
 from device.contract.look.looker import Looker
 from device.contract.look.rules import LookRules, Outcome, Region, Seen
 from device.errors import BackgroundError, BundleError
-from device.inference import kept, mask
+from device.inference import kept
 from device.inference.classifier import Classifier
 from device.inference.kept import Place
 from device.settings.region import region_pixels
@@ -122,7 +123,7 @@ class Looking:
         """Look only in allowed places from the next frame on; what is known stays.
 
         Args:
-            picture: from `device.inference.mask`; None: look everywhere.
+            picture: from `device.contract.look.mask`; None: look everywhere.
         """
         with self._lock:
             self._mask = picture

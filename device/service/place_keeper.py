@@ -9,9 +9,10 @@ import threading
 import time
 from pathlib import Path
 
+from device.contract.look import mask
 from device.contract.look.change import Background
 from device.errors import MaskError
-from device.inference import kept, mask
+from device.inference import kept
 from device.inference.looking import Looking
 from device.settings.sections import Config
 from device.settings.state import background_file, mask_in_use

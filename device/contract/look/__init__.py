@@ -4,4 +4,15 @@ Workstation and board must find the same boxes, so every step from a frame's byt
 integer arithmetic: no rounding mode, vector unit or library version can change a bit of it.
 """
 
-__all__ = ["album", "box", "cameras", "cells", "change", "light", "looker", "place", "rules"]
+__all__ = [
+    "album",
+    "box",
+    "cameras",
+    "cells",
+    "change",
+    "light",
+    "looker",
+    "mask",
+    "place",
+    "rules",
+]

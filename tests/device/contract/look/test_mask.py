@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from device.contract.look import mask
 from device.contract.look.cells import Grid
 from device.contract.look.rules import LookRules
 from device.errors import MaskError
-from device.inference import mask
 
 RULES = LookRules()
 WHOLE = (0.0, 0.0, 1.0, 1.0)
