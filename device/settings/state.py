@@ -6,8 +6,6 @@ from device.settings.sections import Config
 
 MASK_NAME = "mask.png"
 """The picture of allowed places that is drawn on the web page: white means look here."""
-MASK_WHITE = 128
-"""Grey, 0 to 255, from which a place in a mask counts as white."""
 BACKGROUND_NAME = "background"
 """What the camera shows when nothing is there (`device.inference.kept`)."""
 

@@ -1,28 +1,21 @@
-"""The mask as the page draws and shows it: where the camera may look, white, and where not, black.
-
-It covers the whole frame, at any size of the same shape.
-"""
+"""The mask as the page draws and shows it: white where the camera may look, black where not."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from device.contract.photos import decode, read_photo
-from device.contract.preprocess import Preprocessing
-from device.errors import MaskError, PhotoError, one_line
+from device.contract.look import mask
+from device.contract.look.change import Mask
+from device.errors import MaskError
 from device.files import write_bytes
-from device.settings.state import MASK_WHITE
 
 PNG = b"\x89PNG\r\n\x1a\n"
-LEAST_SIDE_PX, MOST_SIDE_PX = 16, 2048
+LEAST_SIDE_PX = 16
 MOST_STRETCH = 1.05
 """A mask may be this much wider or narrower than the frame: sides are whole pixels."""
-
-Allowed = npt.NDArray[np.bool_]
-"""(rows, columns): where the camera may look."""
 
 
 def save(path: Path, data: bytes, frame_px: tuple[int, int]) -> bool:
@@ -53,21 +46,15 @@ def load(path: Path) -> bytes | None:
     """The mask of a file as a PNG of black and white; None if there is no such file.
 
     Raises:
-        MaskError: if it cannot be read.
+        MaskError: if the camera cannot use it.
     """
-    try:
-        return _png(_allowed(read_photo(path))) if path.exists() else None
-    except (PhotoError, OSError) as error:
-        raise MaskError(f"{path}: {one_line(error)}") from error
+    return _png(mask.white(mask.read(path))) if os.path.exists(path) else None
 
 
-def _checked(data: bytes, frame_px: tuple[int, int]) -> Allowed:
+def _checked(data: bytes, frame_px: tuple[int, int]) -> Mask:
     if not data.startswith(PNG):
         raise MaskError("it is no PNG")
-    try:
-        allowed = _allowed(data)
-    except PhotoError as error:
-        raise MaskError(str(error)) from error
+    allowed = mask.white(mask.of(data))
     height, width = allowed.shape
     if min(width, height) < LEAST_SIDE_PX:
         raise MaskError(
@@ -76,8 +63,6 @@ def _checked(data: bytes, frame_px: tuple[int, int]) -> Allowed:
     if all(frame_px) and not _fits(width / height, frame_px[0] / frame_px[1]):
         size = f"{frame_px[0]}x{frame_px[1]}"
         raise MaskError(f"{width}x{height} pixels have another shape than the camera's {size}")
-    if not allowed.any():
-        raise MaskError("it leaves nothing to look at")
     return allowed
 
 
@@ -85,14 +70,7 @@ def _fits(shape: float, wanted: float) -> bool:
     return max(shape / wanted, wanted / shape) <= MOST_STRETCH
 
 
-def _allowed(data: bytes) -> Allowed:
-    """Raises PhotoError."""
-    rules = Preprocessing(height_px=MOST_SIDE_PX, width_px=MOST_SIDE_PX, jpeg_decode_scale=1)
-    image = decode(data, rules, max_pixels=MOST_SIDE_PX**2)
-    return np.asarray(image.convert("L")) >= MASK_WHITE
-
-
-def _png(allowed: Allowed) -> bytes:
+def _png(allowed: Mask) -> bytes:
     data = io.BytesIO()
     Image.fromarray(np.where(allowed, 255, 0).astype(np.uint8)).save(data, "PNG", optimize=True)
     return data.getvalue()

@@ -100,6 +100,11 @@ def test_a_mask_that_the_settings_name_is_the_one_that_is_shown_and_said(
         assert shown.shape == (30, 40) and shown.all()
         status, said = save(page, drawn())
         assert status == 200 and json.loads(said)["other"] == str(other)
+        # What the camera uses is shown, however large it is, and what it does not use is not.
+        other.write_bytes(png(np.full((2100, 2100), 200, np.uint8)))
+        assert Visitor(page).ask("/mask")[0] == 200
+        other.write_bytes(png(np.zeros((30, 40), np.uint8)))
+        assert Visitor(page).ask("/mask")[0] == 422
         other.write_bytes(b"no picture")
         status, _, body = Visitor(page).ask("/mask")
         assert status == 422 and body.decode().count("\n") == 1 and str(other) in body.decode()
@@ -116,7 +121,7 @@ def test_a_mask_that_the_settings_name_is_the_one_that_is_shown_and_said(
         (drawn(12, 9, black=slice(0, 1)), "12x9 pixels are too few"),
         (drawn(320, 320), "320x320 pixels have another shape than the camera's 640x480"),
         (drawn(4000, 3000), "4000x3000 pixels are more than"),
-        (drawn(black=slice(0, 320)), "it leaves nothing to look at"),
+        (drawn(black=slice(0, 320)), "nothing in it is white"),
     ],
 )
 def test_what_cannot_be_the_mask_is_refused_with_one_line(
