@@ -1,13 +1,11 @@
 """Runs a whole training: from split and weights to `model.keras`, metrics and report."""
 
-import hashlib
 import resource
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -17,14 +15,12 @@ import tensorflow as tf
 
 from device.commit import commit
 from device.workstation.training import (
-    CUTS,
     DATA,
     EVENTS,
     LABELS,
     METRICS,
     NETWORK,
     PREPROCESSING,
-    SPLIT,
     TIMINGS,
     DataRecord,
     DataSet,
@@ -37,15 +33,13 @@ from device.workstation.training import (
 )
 from train.artifacts import save_network
 from train.curate.features import Backbone, backbone_features
-from train.data.augment import decoded, views_digest
-from train.data.listed import listed
 from train.data.split import Row
 from train.network.backbone import between, build, classifier, load_weights
-from train.network.cache import Activations, Views, cached, groups, keep_only
-from train.network.frozen import FROZEN_CODE, Frozen
+from train.network.cache import Activations, Views
 from train.network.layer_table import weight_changes
 from train.network.temperature import Calibrated, calibrate
 from train.network.weights import Convolution, weights_sha256
+from train.recipe.activations import VIEWS_CODE, Seen, digest
 from train.recipe.config import TrainConfig
 from train.recipe.elsewhere import new_places
 from train.recipe.evaluate import history, predict, tested, validated
@@ -60,14 +54,6 @@ from train.stamps import code_digest
 
 PREDICT_BATCH = 32
 CACHE_FOLDER = "cache"
-VIEWS_CODE = (
-    *FROZEN_CODE,
-    *(f"train/data/{name}.py" for name in ("augment", "listed", "sight/sighting")),
-    *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
-    *(f"train/recipe/{name}.py" for name in ("photos", "places")),
-    "device/contract/look/*.py",
-)
-"""Source files that may change activations."""
 FIT_CODE = (
     *VIEWS_CODE,
     "train/network/averaging.py",
@@ -144,13 +130,11 @@ class _Training:
     def cache(self) -> Path:
         return self.out.parent / CACHE_FOLDER
 
-    def views_key(self) -> str:
-        """A key for everything that the cached views of the photos depend on."""
-        rules = self.config.preprocessing
-        # Events and places, too: they decide which photos exchange their backgrounds.
-        split = [(self.out / name).read_bytes() for name in (SPLIT, EVENTS, CUTS)]
-        inputs = _digest(weights_sha256(self.convolutions), split, rules.sha256())
-        return _digest(inputs, code_digest(VIEWS_CODE), views_digest(rules))
+    @property
+    def seen(self) -> Seen:
+        sha256, photos = weights_sha256(self.convolutions), self.photos
+        folders = (self.out, self.cache)
+        return Seen(self.network, self.config, sha256, photos, self.exchange, *folders)
 
 
 def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
@@ -173,15 +157,16 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
     tf.config.experimental.enable_op_determinism()
     made_by = commit()
     training = _Training.begin(config, weights, out)
-    views_key = training.views_key()
+    seen = training.seen
     with training.watch.step("first_features"):
-        views, val = _activations(training, views_key)
+        activations = seen.activations()
+        views, val = activations[Part.TRAIN], activations[Part.VAL][0]
         _ = views[0]
     with training.watch.step("head"):
         _fit_head(training, views[0], val)
     with training.watch.step("fine_tuning"):
         events = (out / EVENTS).read_bytes()
-        key = _digest(views_key, events, config.record(), code_digest(FIT_CODE))
+        key = digest(seen.views_key(), events, config.record(), code_digest(FIT_CODE))
         state = training.cache / f"{key}.state.npz"
         tuned, logits = _fine_tune(training, views, val, state)
     photos = training.photos
@@ -192,48 +177,6 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
         metrics = _evaluate(training, tuned, calibrated)
     _write(training, metrics, made_by)
     return metrics
-
-
-def _digest(*parts: object) -> str:
-    """A name for a cache file, from everything that its content depends on."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _activations(training: _Training, views_key: str) -> tuple[Views, Activations]:
-    """The frozen part's output for each view of the training part, and for the validation part."""
-    config, network, photos = training.config, training.network, training.photos
-    compute = partial(_photo_activations, training)
-    # Not epochs and learning rate, which do not change activations: a longer run reuses them.
-    key = _digest(views_key, config.architecture, config.cut, config.seed)
-    stem = Frozen(keras.Model(network.input, network.get_layer(config.cut).output))
-
-    def path(part: Part, numbers: range) -> Path:
-        return training.cache / f"{key}_{part}_{numbers.start}-{numbers.stop - 1}.f16"
-
-    def activations(part: Part, numbers: range) -> Activations:
-        shown = f"{numbers.start + 1}" + (f" to {numbers.stop}" if len(numbers) > 1 else "")
-        return cached(
-            path(part, numbers),
-            [partial(compute, stem, numbers, row) for row in photos.rows[part]],
-            (len(numbers), *stem.output_shape),
-            f"{part} photos, view {shown}",
-        )
-
-    offered = groups(config.views)
-    kept = {path(Part.VAL, range(1)).name, *(path(Part.TRAIN, group).name for group in offered)}
-    keep_only(training.cache, kept)
-    views = Views(config.views, partial(activations, Part.TRAIN))
-    return views, activations(Part.VAL, range(1))[:, 0]
-
-
-def _photo_activations(training: _Training, stem: Frozen, numbers: range, row: Row) -> Activations:
-    """float16 (views, ...): the frozen part's output for some views of a photo."""
-    rules, box = training.config.preprocessing, training.photos.cuts.get(row.path)
-    seed = int(row.sha256[:12], 16) ^ training.config.seed
-    with listed(training.photos.path(row), row.sha256) as data:
-        image = decoded(data, rules, box)
-    show = training.exchange.view
-    return np.stack([stem(show(image, row, rules, number, seed, box)) for number in numbers])
 
 
 def _fit_head(training: _Training, train: Activations, val: Activations) -> None:

@@ -22,7 +22,7 @@ from train.data.listed import load_listed, read_same
 from train.data.split import Row
 from train.distill import lessons
 from train.errors import DataError
-from train.recipe import fit
+from train.recipe.activations import Seen
 from train.recipe.config import TrainConfig
 from train.recipe.photos import Photos
 from train.recipe.places import Exchange
@@ -46,14 +46,14 @@ def frozen(pixels: Any) -> Any:
     return np.zeros(1, np.float16)
 
 
-def training_in(folder: Path) -> Any:
+def seen_in(folder: Path) -> Any:
     photos = Photos(PhotoFiles(folder), LABELS, {}, {})
     return SimpleNamespace(config=TrainConfig(), photos=photos, exchange=Exchange())
 
 
 READERS: dict[str, Read] = {
-    "a view for training": lambda folder: fit._photo_activations(
-        training_in(folder),
+    "a view for training": lambda folder: Seen.of_photo(
+        seen_in(folder),
         frozen,  # type: ignore[arg-type]
         range(2),
         ROW,

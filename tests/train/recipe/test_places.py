@@ -25,7 +25,8 @@ from train.data.augment import view
 from train.data.sight.sighting import MIN_EVENTS, MIN_FRAMES, spread
 from train.data.split import Row
 from train.errors import DataError
-from train.recipe import fit, places
+from train.recipe import places
+from train.recipe.activations import Seen
 from train.recipe.config import TrainConfig
 from train.recipe.photos import Photos
 from train.recipe.places import MAX_FRAMES, Exchange, read_exchange
@@ -257,8 +258,8 @@ def test_views_are_computed_again_when_split_places_or_boxes_change(
 ) -> None:
     for each in (SPLIT, EVENTS_FILE, CUTS):
         (tmp_path / each).write_text("before")
-    training: Any = SimpleNamespace(config=TrainConfig(), out=tmp_path, convolutions=[])
-    before = fit._Training.views_key(training)
-    assert fit._Training.views_key(training) == before
+    seen: Any = SimpleNamespace(config=TrainConfig(), training=tmp_path, weights_sha256="")
+    before = Seen.views_key(seen)
+    assert Seen.views_key(seen) == before
     (tmp_path / name).write_text("after")
-    assert fit._Training.views_key(training) != before
+    assert Seen.views_key(seen) != before
