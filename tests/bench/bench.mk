@@ -13,7 +13,7 @@ bench-device: $(PACKED) $(BUILD)/venv-bench/ready ## compare the service with a 
 	  --plain-python $(BUILD)/venv-bench/bin/python
 
 bench-train: $(SPLIT) $(WEIGHTS_READY) ## compare training with two common recipes (20 min.)
-	@$(PY) -m train.bench.recipes --training $(BUILD)/train --weights $(BUILD)/weights --size $(SIZE) \
+	@$(PY) -m train.bench.recipes --training $(BUILD)/train --weights $(BUILD)/weights $(size) \
 	  --seed $(SEED) --out $(BUILD)/bench/train.json
 
 bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photos

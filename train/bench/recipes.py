@@ -44,6 +44,7 @@ from device.workstation.training import (
 from train.data.split import part, read_csv
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
+from train.network.backbones import MOBILENET_V2
 from train.network.fetch_weights import fetch_weights
 from train.recipe.config import TrainConfig
 
@@ -95,36 +96,27 @@ def keras_network(weights: Path, size_px: int) -> Any:
     """
     import keras
 
-    from train.network.weights import (
-        IMAGENET_MEAN,
-        IMAGENET_STD,
-        KERAS_BATCHNORM_EPSILON,
-        TORCH_BATCHNORM_EPSILON,
-        checkpoint_bytes,
-        mirrored,
-        read_torch_checkpoint,
-    )
+    from train.network.backbone import KERAS_BATCHNORM_EPSILON
+    from train.network.weights import as_keras, checkpoint_bytes, mirrored, read_torch_checkpoint
+
+    pinned = MOBILENET_V2.checkpoint
+    mean, deviation = np.array(pinned.mean), np.array(pinned.deviation)
 
     model = keras.applications.MobileNetV2((size_px, size_px, 3), include_top=False, weights=None)
-    state = read_torch_checkpoint(checkpoint_bytes(weights))
+    state = read_torch_checkpoint(checkpoint_bytes(weights, pinned))
     tensors = iter([v for k, v in state.items() if not k.endswith("num_batches_tracked")])
     offset = np.zeros(1)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
-            kernel = mirrored(next(tensors).astype(np.float64))
+            kernel = as_keras(mirrored(next(tensors).astype(np.float64)))
             if layer.name == "Conv1":
-                kernel = kernel.transpose(2, 3, 1, 0)
-                offset = kernel.sum(axis=(0, 1)).T @ ((0.5 - IMAGENET_MEAN) / IMAGENET_STD)
-                kernel *= (0.5 / IMAGENET_STD)[:, None]
-            elif kernel.shape[1] == 1:
-                kernel = kernel.transpose(2, 3, 0, 1)
-            else:
-                kernel = kernel.transpose(2, 3, 1, 0)
+                offset = kernel.sum(axis=(0, 1)).T @ ((127.5 - mean) / deviation)
+                kernel *= (127.5 / deviation)[:, None]
             layer.set_weights([kernel])
         elif isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, mean, variance = (next(tensors) for _ in range(4))
-            wider = (variance + KERAS_BATCHNORM_EPSILON) / (variance + TORCH_BATCHNORM_EPSILON)
-            layer.set_weights([gamma * np.sqrt(wider), beta, mean - offset, variance])
+            gamma, beta, average, variance = (next(tensors) for _ in range(4))
+            wider = (variance + KERAS_BATCHNORM_EPSILON) / (variance + pinned.epsilon)
+            layer.set_weights([gamma * np.sqrt(wider), beta, average - offset, variance])
             offset = np.zeros(1)
     return model
 
@@ -349,7 +341,7 @@ def measure_one(options: argparse.Namespace) -> int:
     """Run one recipe in this process and write its figures into a file."""
     config = TrainConfig(architecture=Architecture(size_px=options.size), seed=options.seed)
     config = changed(config, options.set)
-    weights = fetch_weights(options.weights)
+    weights = fetch_weights(options.weights, MOBILENET_V2.checkpoint)
     measured = run_recipe(options.recipe, options.training, weights, config)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.out, json.dumps(asdict(measured)) + "\n")

@@ -14,7 +14,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from train.network.backbone import STAGES, Architecture, build, classifier
+from train.network.backbone import Architecture, build, classifier
+from train.network.backbones import MOBILENET_V2
 from train.network.weights import Convolution
 
 Floats = npt.NDArray[np.float32]
@@ -100,9 +101,10 @@ class _KeptChannels:
         # The blocks of a stage are added up, so they keep the channels of its last block.
         self._stage_end: dict[int, int] = {}
         first = 0
-        for _, _, repeats, _ in STAGES:
-            self._stage_end |= dict.fromkeys(range(first, first + repeats), first + repeats - 1)
-            first += repeats
+        for stage in MOBILENET_V2.stages:
+            last = first + stage.blocks - 1
+            self._stage_end |= dict.fromkeys(range(first, last + 1), last)
+            first = last + 1
 
     def of(self, name: str, count: int) -> Channels:
         """The `count` output channels of a wide layer that vary most, in order."""

@@ -3,6 +3,7 @@
 __all__ = [
     "averaging",
     "backbone",
+    "backbones",
     "cache",
     "fetch_weights",
     "frozen",

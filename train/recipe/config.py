@@ -33,8 +33,9 @@ class TrainConfig(FitSettings):
     """Epochs of fine-tuning; 0 trains only the head."""
     views: int = 8
     """Cached views per training photo; the first is the photo as the device prepares it."""
-    first_trained_block: int = 13
-    """Blocks from this one to 16, the last convolution and the head are fine-tuned."""
+    first_trained_block: int = 0
+    """Blocks from this one on, the last convolution and the head are fine-tuned; 0 becomes what the
+    backbone's recipe says."""
     batch_size: int = 32
     learning_rate: float = 3e-4
     weight_decay: float = 1e-2
@@ -50,8 +51,11 @@ class TrainConfig(FitSettings):
         Raises:
             TrainingError: naming the setting.
         """
+        spec = self.architecture.spec
+        if not self.first_trained_block:
+            object.__setattr__(self, "first_trained_block", spec.first_trained_block)
         limits = {"epochs": (0, 1000), "views": (1, 64), "batch_size": (1, 4096)}
-        check_limits(self, {**limits, "first_trained_block": (2, 16), "seed": SEEDS})
+        check_limits(self, {**limits, "first_trained_block": (2, spec.blocks - 1), "seed": SEEDS})
 
     @property
     def preprocessing(self) -> Preprocessing:

