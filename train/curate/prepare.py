@@ -48,6 +48,11 @@ class SplitInputs:
         """The frames of films, kept in `out`."""
         return KeptFilms(self.out / FILMS, self.films)
 
+    @property
+    def files(self) -> PhotoFiles:
+        """Finds the photos, and the frames of films."""
+        return PhotoFiles(self.photos, self.kept.folder)
+
     def sight(self, rows: Sequence[Row], frames: Mapping[str, Box]) -> Sight:
         """What of the photos is seen; nothing is looked for where they stay whole anyway.
 
@@ -60,11 +65,10 @@ class SplitInputs:
         """
         if self.region == Region.WHOLE:
             return decide(self.region, Cutting(), rows)
-        files = PhotoFiles(self.photos, self.kept.folder)
         used = {row.path for row in rows if row.part != LEFT_OUT}
         known = {path: box for path, box in frames.items() if path in used}
-        found = find_cuts(files, rows, LookRules()).with_boxes(known)
-        return decide(self.region, with_noted(found, files, rows), rows)
+        found = find_cuts(self.files, rows, LookRules()).with_boxes(known)
+        return decide(self.region, with_noted(found, self.files, rows), rows)
 
 
 @dataclass(frozen=True)

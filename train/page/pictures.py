@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy.ndimage import map_coordinates
 
-from device.contract.arrays import Pixels
+from device.contract.arrays import Box, Pixels
 
 Floats = npt.NDArray[np.floating]
 
@@ -18,6 +18,8 @@ WEBP_QUALITY = 70
 FOR, AGAINST = np.array((40, 170, 120)), np.array((235, 110, 40))
 """Colours of evidence, as on the page."""
 STRONGEST_TINT = 0.8
+LINE, LINE_PX = (255, 200, 0), 3
+"""Of a box's edge."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,20 @@ class Picture:
     height: int
 
 
-def photo(pixels: Pixels, longest_px: int) -> Picture:
-    """A photo, uint8 (h, w, 3), as JPEG, shrunk if it is larger than `longest_px`."""
+def photo(pixels: Pixels, longest_px: int, box: Box | None = None) -> Picture:
+    """A photo as JPEG, shrunk if it is larger than `longest_px`.
+
+    Args:
+        pixels: uint8 (h, w, 3).
+        longest_px: the longer side of the picture is at most this.
+        box: in pixels of the photo; its edge is drawn, as thick whatever the size.
+    """
     image = Image.fromarray(pixels)
     image.thumbnail((longest_px, longest_px))
+    if box is not None:
+        left, upper, right, lower = (round(end * image.width / pixels.shape[1]) for end in box)
+        edges = (left, upper, right - 1, lower - 1)
+        ImageDraw.Draw(image).rectangle(edges, outline=LINE, width=LINE_PX)
     return _encoded(image, "JPEG", quality=JPEG_QUALITY)
 
 

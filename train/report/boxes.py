@@ -4,9 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
-from PIL import Image, ImageDraw
-
 from device.contract.arrays import Box, Pixels
 from device.errors import PhotoError
 from device.workstation.training import DataSet, Part
@@ -17,9 +14,6 @@ from train.page.pictures import Picture
 SHOWN = 8
 """Examples of good boxes, and as many of those in doubt."""
 PICTURE_PX = 320
-LINE_SHARE = 100
-"""A box is drawn with a line as thick as one part in this many of the picture's width."""
-LINE = (255, 200, 0)
 
 
 @dataclass(frozen=True)
@@ -83,17 +77,7 @@ def _boxed(
 ) -> Iterator[Boxed]:
     for row in rows:
         try:
-            pixels = with_box(frame(row), cuts[row.path])
+            picture = pictures.photo(frame(row), PICTURE_PX, cuts[row.path])
         except PhotoError:
             continue
-        picture = pictures.photo(pixels, PICTURE_PX)
         yield Boxed(row.path, row.label, doubts.get(row.path, ""), picture)
-
-
-def with_box(pixels: Pixels, box: Box) -> Pixels:
-    """A copy of a picture, uint8 (h, w, 3), with the edge of a box drawn into it."""
-    image = Image.fromarray(pixels)
-    left, upper, right, lower = box
-    edges = (left, upper, right - 1, lower - 1)
-    ImageDraw.Draw(image).rectangle(edges, outline=LINE, width=1 + image.width // LINE_SHARE)
-    return np.asarray(image)

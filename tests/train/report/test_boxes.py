@@ -1,9 +1,12 @@
 """Promises of the report on where photos are cut: how many, with examples, good and doubtful."""
 
+import base64
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from device.contract.arrays import Box, Pixels
 from device.contract.look.rules import Region
@@ -13,7 +16,8 @@ from tests.support.builds.training_records import data_set_of, metrics_of
 from tests.support.html_page import FLOWERS, page_of
 from train.data.sight.sighting import EDGE
 from train.data.split import Row
-from train.report.boxes import LINE, SHOWN, Boxes, with_box
+from train.page.pictures import LINE, Picture, photo
+from train.report.boxes import SHOWN, Boxes
 
 BOX: Box = (10, 20, 60, 70)
 NOTE = "pictures are cut to what stands before their background: 30 of 40 photos"
@@ -80,8 +84,21 @@ def test_examples_are_of_different_events_and_do_not_depend_on_the_order(
     assert Boxes.of(data, rows[::-1], cuts, doubts, frame) == boxes
 
 
-def test_a_box_iswith_box_where_the_photo_is_cut() -> None:
-    drawn = with_box(np.zeros((90, 120, 3), np.uint8), BOX)
-    y, x = np.nonzero((drawn == LINE).all(axis=2))
-    assert (x.min(), y.min(), x.max() + 1, y.max() + 1) == BOX
-    assert not drawn[30:60, 20:50].any()
+@pytest.mark.parametrize("longest_px", [120, 60])
+def test_a_box_is_drawn_where_the_photo_is_cut(longest_px: int) -> None:
+    picture = photo(np.zeros((90, 120, 3), np.uint8), longest_px, BOX)
+    drawn = decoded(picture).astype(int)
+    scale = longest_px / 120
+    y, x = np.nonzero(drawn[..., 0] > LINE[0] // 2)
+    ends = (x.min(), y.min(), x.max() + 1, y.max() + 1)
+    assert np.abs(np.subtract(ends, [scale * end for end in BOX])).max() <= 1
+    inside = (
+        slice(round(32 * scale), round(58 * scale)),
+        slice(round(22 * scale), round(48 * scale)),
+    )
+    assert drawn[inside].max() < 60
+
+
+def decoded(picture: Picture) -> Pixels:
+    data = base64.b64decode(picture.src.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
