@@ -59,3 +59,14 @@ def note(seen: Mapping[str, Sight], region: Region) -> list[str]:
         f"{cut:,} of {number(len(of), 'photo')} cut to what differs from their place; {empty:,} "
         f'show nothing new, which counts as "unknown"; {len(of) - cut - empty:,} whole'
     ]
+
+
+def altered(photos: Sequence[FieldPhoto]) -> list[str]:
+    """A line on photos of which it is not known any more what the device saw of them."""
+    count = sum(photo.record is not None and photo.record.altered for photo in photos)
+    if not count:
+        return []
+    return [
+        f"{number(count, 'photo')} turned, cut or resized since a device saved them: what it saw "
+        "of them is not known"
+    ]

@@ -53,7 +53,11 @@ def sort_out(
     reason = {**known.reasons, **reasons(found, bundle.labels)}
     why = {photo.path: reason[photo.path] for photo in found if photo.path in reason}
     judging = tuple(photo for photo in found if photo.path not in why)
-    notes = (*doubts(judging, trained, _models(bundle)), *missing_ones(found, why))
+    notes = (
+        *doubts(judging, trained, _models(bundle)),
+        *missing_ones(found, why),
+        *looked.altered(judging),
+    )
     return Sorted(judging, known.events, why, notes)
 
 

@@ -10,7 +10,7 @@ import io
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -57,13 +57,18 @@ class Provenance:
     it. None for other photos, and if the record has no number in this range."""
     box: Box | None = None
     """What of the photo the model saw: left, upper, right, lower in its pixels. None if it was not
-    classified because nothing was there, in photos that are what the model saw, and where somebody
-    has turned the photo since, or made it too small for the box."""
+    classified because nothing was there, in photos that are what the model saw, and if `altered`.
+    """
     seen: str | None = None
     """What a look at the frame found, a value of `device.contract.look.rules.Seen`; None if the
-    camera was not looked at, in older photos, and where the box is no longer in the photo."""
+    camera was not looked at, in older photos, and if `altered`."""
     changed_permille: int | None = None
     """How much of the frame differed from the background, 0 to 1000; None likewise."""
+    size_px: tuple[int, int] | None = None
+    """Width and height of the photo as it was saved; None in older photos."""
+    altered: bool = field(default=False, metadata={"kept": False})
+    """Whether somebody has turned, cut or resized the photo since, so that what the model saw of it
+    is not known any more; not in the record."""
 
     @property
     def is_random(self) -> bool:
@@ -73,7 +78,8 @@ class Provenance:
     def exif(self, software: str) -> bytes:
         """The record as Exif, for Pillow's `save`."""
         exif = Image.Exif()
-        record = {_MARK: VERSION, **asdict(self)}
+        kept = [each.name for each in fields(self) if each.metadata.get("kept", True)]
+        record = {_MARK: VERSION, **{name: getattr(self, name) for name in kept}}
         exif[_DESCRIPTION] = json.dumps(record, ensure_ascii=True)
         exif[_DEVICE] = self.device.encode("ascii", "replace").decode("ascii")
         exif[_SOFTWARE] = software
@@ -103,23 +109,30 @@ def _checked(record: Mapping[str, Any]) -> Provenance | None:
     if not isinstance(record.get(_MARK), int):
         return None
     seen = record.get("seen")
+    texts: dict[str, Any] = {name: str(record.get(name, "")) for name in _TEXTS}
     return Provenance(
-        **{name: str(record.get(name, "")) for name in _TEXTS},
+        **texts,
         top={str(name): float(score) for name, score in record.get("top", {}).items()},
         probability=_share(record.get("probability")),
         box=_box(record.get("box")),
         seen=seen if isinstance(seen, str) and seen in _SEEN else None,
         changed_permille=_permille(record.get("changed_permille")),
+        size_px=_size(record.get("size_px")),
     )
 
 
-def _of_this_picture(record: Provenance, size: tuple[int, int]) -> Provenance:
-    """The record without what was seen, if a picture of this size does not contain its box."""
+def _of_this_picture(record: Provenance, size_px: tuple[int, int]) -> Provenance:
+    """The record without what was seen, if a picture of this size is not the one that was saved.
+
+    The box of a smaller picture is not computed: it may have been cut to the same shape.
+    """
     box = record.box
-    if box is None or (box[2] <= size[0] and box[3] <= size[1]):
+    if box is None:
+        return record
+    if record.size_px in (None, size_px) and box[2] <= size_px[0] and box[3] <= size_px[1]:
         return record
     # Whoever turned the photo, cut it or made it smaller left the record in it.
-    return replace(record, box=None, seen=None)
+    return replace(record, box=None, seen=None, altered=True)
 
 
 _SEEN = frozenset(seen.value for seen in Seen)
@@ -142,6 +155,11 @@ def _box(value: Any) -> Box | None:
         return None
     left, upper, right, lower = value
     return (left, upper, right, lower) if left < right and upper < lower else None
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    is_size = isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
+    return (value[0], value[1]) if is_size else None
 
 
 def _is_count(value: Any) -> bool:

@@ -149,7 +149,7 @@ def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
     photos = sorted(scanned, key=lambda photo: photo.path)
     rows = assign(photos, inputs.seed, inputs.events)
     frames = {photo.path: photo.box for photo in photos if photo.box is not None}
-    sight = inputs.sight(rows, frames)
+    sight = inputs.sight(rows, frames, notes.append)
     usable = [
         (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
     ]

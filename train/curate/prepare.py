@@ -1,6 +1,6 @@
 """From a folder of photos to the split: scan, split, clean, and list photos to review."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,12 +53,15 @@ class SplitInputs:
         """Finds the photos, and the frames of films."""
         return PhotoFiles(self.photos, self.kept.folder)
 
-    def sight(self, rows: Sequence[Row], frames: Mapping[str, Box]) -> Sight:
+    def sight(
+        self, rows: Sequence[Row], frames: Mapping[str, Box], tell: Callable[[str], None]
+    ) -> Sight:
         """What of the photos is seen; nothing is looked for where they stay whole anyway.
 
         Args:
             rows: of the split.
             frames: by path, where something is in frames of films.
+            tell: gets a line for each thing that the user should know of how it was found.
 
         Raises:
             DataError: if a photo is missing or has changed since it was scanned.
@@ -68,7 +71,7 @@ class SplitInputs:
         used = {row.path for row in rows if row.part != LEFT_OUT}
         known = {path: box for path, box in frames.items() if path in used}
         found = find_cuts(self.files, rows, LookRules()).with_boxes(known)
-        return decide(self.region, with_noted(found, self.files, rows), rows)
+        return decide(self.region, with_noted(found, self.files, rows, tell), rows)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def split_photos(inputs: SplitInputs) -> Prepared:
         fingerprint = describe(inputs.photos, rows).data.fingerprint
         rows = _cleaned(rows, inputs.audit, fingerprint, inputs.seed)
     frames = {photo.path: photo.box for photo in found if photo.box is not None}
-    sight = inputs.sight(rows, frames)
+    sight = inputs.sight(rows, frames, notes.append)
     films = inputs.kept.folder if any(photo.film for photo in found) else None
     record = describe(inputs.photos, rows, collected, notes, sight=sight, films=films)
     inputs.out.mkdir(parents=True, exist_ok=True)

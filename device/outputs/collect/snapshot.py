@@ -61,6 +61,8 @@ class Shot:
 
     observation: Observation
     """Without its picture; its box is in pixels of the JPEG."""
+    size_px: tuple[int, int]
+    """Width and height of the JPEG."""
     jpeg: bytes
     small: npt.NDArray[np.float32]
     """As `thumbnail`, of the part that the model saw."""
@@ -73,7 +75,9 @@ class Shot:
             label: what a person said it is, or what the model took it for.
             probability: as in `Provenance`.
         """
-        record = _provenance(self.observation, reason, label, probability)
+        record = replace(
+            _provenance(self.observation, reason, label, probability), size_px=self.size_px
+        )
         exif = record.exif(f"Fieldguide {__version__}")
         start = len(JPEG_START)
         length = (len(exif) + 2).to_bytes(2, "big")
@@ -93,7 +97,8 @@ def shot(observation: Observation, quality: int, region: Region = WHOLE) -> Shot
     data = io.BytesIO()
     Image.fromarray(shown.picture).save(data, "JPEG", quality=quality)
     bare = replace(shown, picture=None, class_map=None)
-    return Shot(bare, data.getvalue(), thumbnail(classified_part(shown)))
+    height, width = shown.picture.shape[:2]
+    return Shot(bare, (width, height), data.getvalue(), thumbnail(classified_part(shown)))
 
 
 def _provenance(

@@ -75,6 +75,14 @@ def test_what_the_device_wrote_into_a_photo_says_what_its_model_would_see(
         assert looked.look([shown], [shown], contract.load(path)) == {shown.path: expected}
 
 
+def test_photos_that_somebody_altered_are_told_in_one_line() -> None:
+    kept = photo(taken("something", SEEN_BOX))
+    other = photo(replace(taken(None, None), altered=True))
+    assert looked.altered([kept, photo(taken(None, None))]) == []
+    (line,) = looked.altered([kept, other, other])
+    assert line.startswith("2 photos turned, cut or resized since a device saved them")
+
+
 def camera(folder: Path, seen: str | None = None) -> Path:
     """Visits to a place of a device that did not look, or noted what it saw, and empty frames."""
     for number in range(14):

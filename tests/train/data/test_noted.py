@@ -57,6 +57,18 @@ def test_a_photo_without_a_box_around_something_stays_as_it_is_found(
     assert with_noted(FOUND, PhotoFiles(tmp_path), rows) is FOUND
 
 
+def test_photos_that_were_altered_since_are_told_in_one_line(tmp_path: Path) -> None:
+    sizes = {"a.jpg": (640, 480), "b.jpg": (160, 120), "other.jpg": (320, 240)}
+    rows = [row(tmp_path, name, looked(size_px=size)) for name, size in sizes.items()]
+    told: list[str] = []
+    cutting = with_noted(FOUND, PhotoFiles(tmp_path), rows, told.append)
+    assert cutting.boxes == {**FOUND.boxes, "b.jpg": BOX}
+    (line,) = told
+    assert "2 photos" in line and "since a device saved them" in line
+    with_noted(FOUND, PhotoFiles(tmp_path), rows[1:2], told.append)
+    assert len(told) == 1
+
+
 def test_a_photo_that_was_turned_since_is_cut_as_found(tmp_path: Path) -> None:
     turned = row(tmp_path, "a.jpg", looked(box=(10, 20, 150, 110)))
     exif = Image.open(tmp_path / "a.jpg").getexif()

@@ -99,6 +99,7 @@ def test_the_photo_is_the_whole_frame_and_tells_what_of_it_the_model_saw(tmp_pat
     record = provenance.read((tmp_path / name).read_bytes())
     assert record is not None
     assert (record.box, record.seen, record.changed_permille) == ((8, 0, 56, 48), "something", 83)
+    assert record.size_px == (64, 48)
 
 
 def test_of_a_frame_whose_settings_name_a_region_only_that_is_saved(tmp_path: Path) -> None:
