@@ -313,7 +313,7 @@ light := $(if $(filter-out $(device_tests),$(filter tests tests/% ./% ../% /% %.
 two_at_once := -n 2 --dist loadfile
 # The inner loop: eight at once, since most of these tests wait, and without those that take long.
 side_by_side := -n 8 --dist worksteal -m "not slow"
-test_needs := $(if $(light),$(LIGHT_READY),$(READY) $(PEERS) $(BUILD)/wheel/ready $(WEIGHTS_READY))
+test_needs := $(if $(light),$(LIGHT_READY),$(READY) $(PEERS) $(BUILD)/wheel/ready $(foreach b,$(BACKBONES),$(call weights_ready,$b)))
 test: $(test_needs) ## set up and run the tests
 	@$(if $(light),echo "tests marked slow are left out; \`make test\` runs them all")
 	@FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY) -m pytest $(side_by_side),$(PY) -m pytest $(if $(PYTEST),,$(two_at_once))) $(PYTEST)

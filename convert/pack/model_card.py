@@ -9,7 +9,7 @@ from convert.tflite.flatbuffer import read_facts
 from convert.verify.confidence import MIN_EVENTS
 from device.contract.look.rules import Region
 from device.workstation.conversion import ThresholdFigures, VerificationRecord
-from device.workstation.training import Metrics, PupilMetrics
+from device.workstation.training import Metrics, Pretrained, PupilMetrics
 from device.workstation.wording import (
     at_a_new_place,
     counted,
@@ -32,7 +32,8 @@ metrics:
 Classifies a picture into {count} classes: {labels}.
 
 - **Made from**: {description} (fingerprint `{fingerprint}`).
-- **Network**: MobileNetV2 {alpha} at {size}x{size}, {made}, full-int8 TFLite, {mib:.1f} MiB.
+- **Network**: {network} at {size}x{size}, {made}, full-int8 TFLite, {mib:.1f} MiB.
+- **ImageNet weights**: {weights}.
 - **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`{boxes}.
 - **Runs on**: {runtime}, or newer.
 
@@ -77,7 +78,8 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         fingerprint=data.fingerprint[:16],
         base=_base(training.metrics),
         made=_made(training.metrics),
-        alpha=architecture.alpha,
+        network=_network(training.metrics),
+        weights=_weights(training.metrics),
         size=architecture.size_px,
         mib=len(model) / 2**20,
         runtime=_runtime(model),
@@ -103,19 +105,33 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
     )
 
 
-def _base(metrics: Metrics | PupilMetrics) -> str:
+def _pretrained(metrics: Metrics | PupilMetrics) -> Pretrained:
     """The network with the ImageNet weights: for a pupil, its teacher's."""
-    began = metrics.teacher if isinstance(metrics, PupilMetrics) else metrics
-    return f"MobileNetV2 {began.config.architecture.alpha}, ImageNet"
+    return (metrics.teacher if isinstance(metrics, PupilMetrics) else metrics).pretrained
+
+
+def _base(metrics: Metrics | PupilMetrics) -> str:
+    return f"{_pretrained(metrics).title}, ImageNet"
+
+
+def _weights(metrics: Metrics | PupilMetrics) -> str:
+    began = _pretrained(metrics)
+    return f"{began.title} from {began.source}, licence {began.licence}"
+
+
+def _network(metrics: Metrics | PupilMetrics) -> str:
+    if isinstance(metrics, PupilMetrics):
+        return f"MobileNetV2 {metrics.config.architecture.alpha}"
+    return metrics.pretrained.title
 
 
 def _made(metrics: Metrics | PupilMetrics) -> str:
     if not isinstance(metrics, PupilMetrics):
         return "fine-tuned"
-    teacher = metrics.teacher.config.architecture
+    size_px = metrics.teacher.config.architecture.size_px
     return (
-        f"distilled from a fine-tuned MobileNetV2 {teacher.alpha} at "
-        f"{teacher.size_px}x{teacher.size_px}, of whose weights it began with a reduced copy"
+        f"distilled from a fine-tuned {metrics.teacher.pretrained.title} at "
+        f"{size_px}x{size_px}, of whose weights it began with a reduced copy"
     )
 
 

@@ -5,8 +5,8 @@ A separate flatbuffer (schema `ModelMetadata`, file identifier "M001") is in the
 Both follow the layout of tflite-support and MediaPipe. Slots below are the positions of the fields
 in that schema.
 
-The normalization is x/128 - 1: with the input's scale 1/128 and zero point 128 it gives back the
-same byte, so readers that normalize and quantize agree with those that pass bytes through.
+The normalization is that of the input's own scale and zero point, such as (x - 128) / 128: it gives
+back the same byte, so readers that normalize and quantize agree with those that pass bytes through.
 """
 
 import io
@@ -26,7 +26,6 @@ from device.contract.bundle import LABELS
 BUFFER = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
 MIN_PARSER_VERSION = "1.0.0"
-MEAN = STD = 128.0
 LICENSE = "Code: Apache-2.0. The photos and the pretrained weights keep their own licences."
 _RGB, _IMAGE_PROPERTIES, _FEATURE_PROPERTIES = 1, 2, 1
 _NORMALIZATION, _AXIS_LABELS = 1, 2
@@ -49,8 +48,8 @@ def embed(model: bytes, description: Description) -> bytes:
     """The model with its metadata and its labels; the same inputs give the same bytes.
 
     Args:
-        model: a TFLite model with one picture in; its output of two dimensions has a
-            probability per label.
+        model: a TFLite model with one picture of quantized bytes in; its output of two
+            dimensions has a probability per label.
     """
     tree = parse(model)
     buffer = schema.BufferT()
@@ -70,12 +69,13 @@ def _with_file(model: bytes, name: str, content: bytes) -> bytes:
 
 
 def _metadata(graph: Any, description: Description) -> bytes:
+    picture = graph.tensors[graph.inputs[0]]
     outputs = [graph.tensors[index] for index in graph.outputs]
     root: Table = {
         0: description.name,
         1: description.text,
         2: __version__,
-        3: [{2: [_picture()], 3: [_output(len(tensor.shape)) for tensor in outputs]}],
+        3: [{2: [_picture(picture)], 3: [_output(len(tensor.shape)) for tensor in outputs]}],
         4: "Fieldguide",
         5: LICENSE,
         7: MIN_PARSER_VERSION,
@@ -85,13 +85,15 @@ def _metadata(graph: Any, description: Description) -> bytes:
     return bytes(builder.Output())
 
 
-def _picture() -> Table:
+def _picture(tensor: Any) -> Table:
+    scale = float(tensor.quantization.scale[0])
+    mean, deviation = float(tensor.quantization.zeroPoint[0]), 1 / scale
     return {
         0: "image",
         1: "RGB bytes of the centred square, resized; see the bundle's manifest",
         3: {0: _IMAGE_PROPERTIES, 1: {0: _RGB}},
-        4: [{0: _NORMALIZATION, 1: {0: [MEAN], 1: [STD]}}],
-        5: {0: [(255 - MEAN) / STD], 1: [(0 - MEAN) / STD]},
+        4: [{0: _NORMALIZATION, 1: {0: [mean], 1: [deviation]}}],
+        5: {0: [(255 - mean) * scale], 1: [(0 - mean) * scale]},
     }
 
 

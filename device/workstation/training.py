@@ -118,6 +118,22 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class Pretrained:
+    """The network that training began with, and where its ImageNet weights come from."""
+
+    title: str
+    """Of the network, as its paper writes it, with its width if it has several."""
+    paper: str
+    """Authors and year."""
+    source: str
+    """Where the weights come from."""
+    licence: str
+    """Of the weights, as their source states it (SPDX)."""
+    sha256: str
+    """Of the weights, folded."""
+
+
+@dataclass(frozen=True)
 class FitSettings:
     """What a network was fine-tuned with; `train.recipe.config` says what each setting means."""
 
@@ -270,13 +286,12 @@ class NewPlaces:
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
     MADE_BY: ClassVar[str] = "make train"
 
     data: DataSet
     config: FitSettings
-    weights_sha256: str
-    """SHA-256 of the ImageNet weights that it started from."""
+    pretrained: Pretrained
     labels: tuple[str, ...]
     test: Tested
     new_places: NewPlaces | None
@@ -297,6 +312,7 @@ class Teacher:
 
     test_accuracy: float
     config: FitSettings
+    pretrained: Pretrained
 
 
 @dataclass(frozen=True)
@@ -311,7 +327,7 @@ class PupilEpoch:
 class PupilMetrics(Record):
     """`metrics.json` of a network that was distilled from a fine-tuned one."""
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
     MADE_BY: ClassVar[str] = "make micro"
 
     data: DataSet

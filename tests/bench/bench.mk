@@ -16,6 +16,10 @@ bench-train: $(SPLIT) $(WEIGHTS_READY) ## compare training with two common recip
 	@$(PY) -m train.bench.recipes --training $(BUILD)/train --weights $(BUILD)/weights $(size) \
 	  --seed $(SEED) --out $(BUILD)/bench/train.json
 
+bench-features: $(SPLIT) $(call weights_ready,$(BACKBONE)) ## a linear classifier on the frozen features of BACKBONE
+	@$(PY) -m train.bench.features --training $(BUILD)/train --weights $(BUILD)/weights \
+	  --backbone $(BACKBONE) $(size) --seed $(SEED)
+
 bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photos
 	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support.builds.workshop import FIRST, REST, Workshop, environment, makefiles, rules
 from tests.support.pages import tracked
 from tests.support.places import ROOT
+from train.network.backbones import BACKBONES
 
 
 def test_a_bundle_is_made_step_by_step_and_nothing_runs_twice(workshop: Workshop) -> None:
@@ -25,6 +26,28 @@ def test_cleaning_audits_first_and_trains_anew_only_if_the_split_changed(
     done = workshop.make("bundle", "CLEAN=1")
     assert done[:2] == ["train audit", "train data"] and "train fit" not in done
     assert workshop.make("bundle", "CLEAN=1") == []
+
+
+def test_make_knows_the_backbones_that_can_be_trained(workshop: Workshop) -> None:
+    refused = workshop.run("-n", "bundle", "BACKBONE=resnet")
+    assert refused.returncode != 0
+    assert f"give one of {' '.join(BACKBONES)}." in refused.stderr
+    for name in BACKBONES:
+        assert f"--backbone {name} " in workshop.run("-n", "bundle", f"BACKBONE={name}").stdout
+
+
+def test_a_backbone_that_cannot_be_shrunk_is_refused_before_it_is_trained(
+    workshop: Workshop,
+) -> None:
+    refused = workshop.run("-n", "micro", "BACKBONE=efficientnet-lite0")
+    assert refused.returncode != 0 and "make micro needs BACKBONE=mobilenet-v2" in refused.stderr
+    assert "train fit" not in refused.stdout
+
+
+def test_the_audit_uses_the_features_that_its_limits_were_found_with(workshop: Workshop) -> None:
+    said = workshop.run("-n", "audit", "BACKBONE=efficientnet-lite0", "WEIGHTS=lite.pth").stdout
+    assert "weights --backbone mobilenet-v2" in said
+    assert "lite.pth" not in said.partition("train audit")[2].partition("\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +73,10 @@ def test_a_missing_network_is_trained_and_exported_again(workshop: Workshop) -> 
     ("change", "again"),
     [
         ("EPOCHS=9", ["train fit", "convert export", *REST]),
+        (
+            "BACKBONE=efficientnet-lite0",
+            ["train weights", "train fit", "convert export", *REST],
+        ),
         ("CALIBRATION=50", ["convert export", *REST]),
         ("ALLOW_REGRESSION=1", REST),
         ("MICRO_EPOCHS=1", []),

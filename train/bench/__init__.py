@@ -1,3 +1,3 @@
-"""Benchmarks: our recipe compared with others, and how training scales."""
+"""Benchmarks: our recipe compared with others, frozen features, and how training scales."""
 
-__all__ = ["recipes", "scale"]
+__all__ = ["features", "recipes", "scale"]

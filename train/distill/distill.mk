@@ -4,6 +4,11 @@
 # epochs of the distillation in `make micro`
 MICRO_EPOCHS ?= 30
 
+# The pupil begins as a reduced copy of its teacher, which must be of its own kind.
+ifneq ($(filter micro,$(MAKECMDGOALS)),)
+$(if $(filter mobilenet-v2,$(BACKBONE)),,$(error make micro needs BACKBONE=mobilenet-v2: its pupil begins as a reduced copy of a MobileNetV2))
+endif
+
 MICRO := $(BUILD)/micro
 MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv events.csv cuts.csv data.json timings.json)
 .PRECIOUS: $(MICRO_TRAINED)

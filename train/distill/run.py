@@ -50,8 +50,10 @@ from device.workstation.training import (
 from train.artifacts import read_training
 from train.distill.lessons import FEATURES, Lessons, take_lessons
 from train.distill.narrow import Shrunk, shrink
+from train.errors import TrainingError
 from train.network.averaging import AveragedWeights, assign, learning_rates, values
 from train.network.backbone import Architecture
+from train.network.backbones import DEFAULT
 from train.network.temperature import Calibrated, calibrate, fold_temperature, logits_before
 from train.page.templates import page_environment
 from train.recipe.config import SEEDS, check_limits
@@ -120,6 +122,12 @@ class _Distillation:
     @classmethod
     def begin(cls, config: DistillConfig, training: Path) -> "_Distillation":
         metrics, teacher = read_training(training)
+        name = metrics.config.architecture.name
+        if name != DEFAULT:
+            raise TrainingError(
+                f"{training}: the network is {name}, and a pupil begins as a reduced copy of "
+                f"{DEFAULT}: train with BACKBONE={DEFAULT}"
+            )
         # Distillation has its own temperature, which applies to the logits before calibration.
         fold_temperature(teacher, 1 / metrics.calibration.temperature)
         photos = read_photos(DataRecord.read(training / DATA), training)
@@ -290,7 +298,7 @@ def _evaluate(
         data=teacher.data,
         config=distillation.config,
         labels=photos.labels,
-        teacher=Teacher(teacher.test.accuracy, teacher.config),
+        teacher=Teacher(teacher.test.accuracy, teacher.config, teacher.pretrained),
         test=accuracy(found.argmax(axis=1) == truth, events),
         calibration=calibrated.record(found, truth, events),
         history=history,

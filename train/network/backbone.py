@@ -31,12 +31,14 @@ from train.network.weights import (
     fold_checkpoint,
     read_torch_checkpoint,
     rescale_input,
+    weights_sha256,
 )
 
 SCALE_LAYER = "scale_to_plus_minus_one"
 KERAS_BATCHNORM_EPSILON = 1e-3
 KERAS_DOWNLOAD = "imagenet"
 """`WEIGHTS=imagenet` asks Keras for its own download."""
+KERAS_LICENCE = "Apache-2.0"
 KERAS_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 KERAS_SIZES_PX = (96, 128, 160, 192, 224)
 """Widths and sizes for which Keras offers ImageNet weights."""
@@ -250,6 +252,21 @@ def load_weights(source: str, architecture: Architecture) -> list[Convolution]:
     spec = architecture.spec
     return fold_checkpoint(
         read_torch_checkpoint(checkpoint_bytes(Path(source), spec.checkpoint)), spec
+    )
+
+
+def pretrained(
+    source: str, architecture: Architecture, weights: Sequence[Convolution]
+) -> training.Pretrained:
+    """What is recorded of the weights that `load_weights` gave for the same arguments."""
+    spec, checkpoint = architecture.spec, architecture.spec.checkpoint
+    keras_own = source == KERAS_DOWNLOAD
+    return training.Pretrained(
+        title=f"{spec.title} {architecture.alpha}" if spec.widths else spec.title,
+        paper=spec.paper,
+        source="Keras" if keras_own else f"{checkpoint.project} {checkpoint.version}",
+        licence=KERAS_LICENCE if keras_own else checkpoint.licence,
+        sha256=weights_sha256(weights),
     )
 
 

@@ -63,6 +63,8 @@ class BackboneSpec:
 
     title: str
     """As its paper writes it."""
+    paper: str
+    """Authors and year."""
     size_px: int
     """Side of the input that it was made for."""
     size_step_px: int
@@ -91,7 +93,8 @@ class BackboneSpec:
 
 def _lite(number: int, size_px: int, checkpoint: Checkpoint, *stages: Stage) -> BackboneSpec:
     """An EfficientNet-Lite: SAME padding, so every size is as good; stem and head of one width."""
-    return BackboneSpec(f"EfficientNet-Lite{number}", size_px, 4, 127, stages, checkpoint)
+    title, paper = f"EfficientNet-Lite{number}", "Tan and Le 2019, without squeeze-and-excitation"
+    return BackboneSpec(title, paper, size_px, 4, 127, stages, checkpoint)
 
 
 def _lite_checkpoint(number: int, wheel_sha256: str, sha256: str) -> Checkpoint:
@@ -113,6 +116,7 @@ def _lite_checkpoint(number: int, wheel_sha256: str, sha256: str) -> Checkpoint:
 
 MOBILENET_V2 = BackboneSpec(
     title="MobileNetV2",
+    paper="Sandler et al. 2018",
     size_px=224,
     # SAME padding of an odd side would pad on both sides, which these weights do not know.
     size_step_px=32,

@@ -42,6 +42,8 @@ class Layer:
     """Input pixels from one cell to the next."""
     first_centre_px: float
     """Centre of the first cell's receptive field, as a pixel coordinate (0 is the first pixel)."""
+    zeros: tuple[int, int]
+    """Rows or columns of zeros that SAME padding adds before the map and after it."""
     trained: bool
     """Whether it lies after the cut between the frozen and the fine-tuned part."""
 
@@ -74,8 +76,7 @@ def _describe(layer: keras.Layer, before: Layer | None, trained: bool) -> Layer:
     height, width = layer.output.shape[1:-1] or (1, 1)
     channels = layer.output.shape[-1]
     inputs = (layer.input[0] if isinstance(layer.input, list) else layer.input).shape[-1]
-    # SAME padding puts an odd zero at the end: with stride 2 on an even side, none is in front.
-    zeros_in_front = 0 if stride == 2 else (kernel - 1) // 2
+    zeros = _zeros(layer, kernel, stride)
     reach = max(0, kernel - 1)
     return Layer(
         name=layer.name.removesuffix("_conv"),
@@ -88,9 +89,19 @@ def _describe(layer: keras.Layer, before: Layer | None, trained: bool) -> Layer:
         macs=_macs(layer, height * width),
         sees_px=sees + reach * step,
         step_px=step * stride,
-        first_centre_px=centre + (reach / 2 - zeros_in_front) * step if kernel else centre,
+        first_centre_px=centre + (reach / 2 - zeros[0]) * step if kernel else centre,
+        zeros=zeros,
         trained=trained,
     )
+
+
+def _zeros(layer: keras.Layer, kernel: int, stride: int) -> tuple[int, int]:
+    """SAME padding puts an odd zero at the end."""
+    if not kernel:
+        return 0, 0
+    side, cells = layer.input.shape[1], layer.output.shape[1]
+    both = max(0, (cells - 1) * stride + kernel - side)
+    return both // 2, both - both // 2
 
 
 def _window(layer: keras.Layer) -> tuple[int, int]:

@@ -91,19 +91,19 @@ def _bytes(shares: Floats) -> Pixels:
     return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
 
 
-def spread(cells: Floats, size_px: int, first_centre_px: float) -> Floats:
+def spread(cells: Floats, size_px: int, first_centre_px: float, step_px: int) -> Floats:
     """A small map enlarged over the picture, linearly between the centres of its cells.
 
     Args:
         cells: (n, n).
-        size_px: side of the picture, a multiple of n.
-        first_centre_px: pixel coordinate of the centre of cell 0; the others follow every
-            `size_px / n` pixels.
+        size_px: side of the picture.
+        first_centre_px: pixel coordinate of the centre of cell 0.
+        step_px: the others follow every so many pixels.
 
     Returns:
         (size_px, size_px).
     """
-    position = (np.arange(size_px) - first_centre_px) * len(cells) / size_px
+    position = (np.arange(size_px) - first_centre_px) / step_px
     grid = np.meshgrid(position, position, indexing="ij")
     values: Floats = map_coordinates(cells.astype(np.float64), grid, order=1, mode="nearest")
     return values

@@ -27,6 +27,7 @@ from device.workstation.training import (
     Metrics,
     NewPlaces,
     Part,
+    Pretrained,
     Rules,
     Timings,
     write_labels,
@@ -34,11 +35,11 @@ from device.workstation.training import (
 from train.artifacts import save_network
 from train.curate.features import Backbone, backbone_features
 from train.data.split import Row
-from train.network.backbone import between, build, classifier, load_weights
+from train.network.backbone import between, build, classifier, load_weights, pretrained
 from train.network.cache import Activations, Views
 from train.network.layer_table import weight_changes
 from train.network.temperature import Calibrated, calibrate
-from train.network.weights import Convolution, weights_sha256
+from train.network.weights import Convolution
 from train.recipe.activations import VIEWS_CODE, Seen, digest
 from train.recipe.config import TrainConfig
 from train.recipe.elsewhere import new_places
@@ -108,6 +109,7 @@ class _Training:
     photos: Photos
     convolutions: list[Convolution]
     """The weights of the backbone before any training."""
+    pretrained: Pretrained
     network: keras.Model
     exchange: Exchange
     watch: _Stopwatch
@@ -118,8 +120,9 @@ class _Training:
         photos = read_photos(record, out)
         convolutions = load_weights(weights, config.architecture)
         network = classifier(build(config.architecture, convolutions), len(photos.labels))
+        began = pretrained(weights, config.architecture, convolutions)
         exchange = read_exchange(photos, config.preprocessing)
-        return cls(config, out, record.data, photos, convolutions, network, exchange, watch)
+        return cls(config, out, record.data, photos, convolutions, began, network, exchange, watch)
 
     @property
     def exchanges_most(self) -> bool:
@@ -132,7 +135,7 @@ class _Training:
 
     @property
     def seen(self) -> Seen:
-        sha256, photos = weights_sha256(self.convolutions), self.photos
+        sha256, photos = self.pretrained.sha256, self.photos
         folders = (self.out, self.cache)
         return Seen(self.network, self.config, sha256, photos, self.exchange, *folders)
 
@@ -244,7 +247,7 @@ def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -
     return Metrics(
         data=training.data,
         config=training.config,
-        weights_sha256=weights_sha256(training.convolutions),
+        pretrained=training.pretrained,
         labels=photos.labels,
         test=tested(photos, probabilities),
         new_places=_new_places(training, hits),

@@ -10,6 +10,8 @@ import numpy as np
 
 from device.contract.arrays import Pixels
 from train.network import layer_table
+from train.network.backbone import SCALE_LAYER
+from train.network.backbones import BYTE_STEP
 from train.network.layer_table import Layer
 from train.page import pictures
 from train.page.pictures import Picture
@@ -31,14 +33,9 @@ from train.report.chapter_records import (
 from train.report.network_views import Candidate, Floats, LayerReader, Readings
 from train.report.worked_examples import Neuron
 
-HIERARCHY = {
-    "conv0": "edges",
-    "block_3_expand": "textures",
-    "block_13_expand": "parts",
-    "features": "objects",
-}
-"""Layers at four depths and what is found there."""
 FIRST, LAST, MAP = "conv0", "features", "class_map"
+DEPTHS = ("edges", "textures", "parts", "objects")
+"""What is found in the layers of `hierarchy`."""
 CHANNELS_SHOWN = 4
 EXCITING_SHOWN = 3
 CLASSES_SHOWN = 6
@@ -62,11 +59,18 @@ def make_chapter(
         labels: names of the classes.
         cut: name of the last frozen layer.
     """
-    reader = LayerReader(network, (*HIERARCHY, MAP, "probabilities"))
-    survey = network_views.survey(reader, candidates, tuple(HIERARCHY))
-    index = network_views.most_telling(candidates, survey)
     table = layer_table.describe(network, cut)
+    names = hierarchy(table)
+    reader = LayerReader(network, (*names, MAP, "probabilities"))
+    survey = network_views.survey(reader, candidates, names)
+    index = network_views.most_telling(candidates, survey)
     return _ChapterMaker(network, reader, candidates, survey, index, table, tuple(labels)).chapter()
+
+
+def hierarchy(table: Sequence[Layer]) -> tuple[str, ...]:
+    """Names of layers at four depths: where the map is large, halved twice, halved often, last."""
+    strided = [layer.block for layer in table if layer.kind == "depthwise" and layer.stride > 1]
+    return FIRST, f"{strided[1]}_expand", f"{strided[3]}_expand", LAST
 
 
 class _ChapterMaker:
@@ -86,6 +90,7 @@ class _ChapterMaker:
         self.table, self.labels = table, labels
         self.pixels = candidates[index].pixels
         self.size_px = len(self.pixels)
+        self.zero_byte = round(-network.get_layer(SCALE_LAYER).offset * BYTE_STEP)
         self.map_layer = next(layer for layer in table if layer.name == MAP)
         side = self.map_layer.output[0]
         self.shift_cells = max(1, round(side / 4))
@@ -110,6 +115,7 @@ class _ChapterMaker:
         batch = np.stack([candidate.pixels for candidate in self.candidates[:TIMED_PHOTOS]])
         return Chapter(
             size_px=self.size_px,
+            zero_byte=self.zero_byte,
             labels=self.labels,
             candidates=len(self.candidates),
             layers=tuple(self.table),
@@ -125,7 +131,7 @@ class _ChapterMaker:
             filters=self.filters(),
             border=self.border(),
             pooling=self.pooling(),
-            depths=tuple(self.depth(name) for name in HIERARCHY),
+            depths=tuple(self.depth(name) for name in hierarchy(self.table)),
             evidence=self.evidence(),
         )
 
@@ -139,7 +145,8 @@ class _ChapterMaker:
     def overlay(self, name: str, number: int, limit: float) -> Picture:
         pixels = self.variations.get(name, self.pixels)
         evidence = network_views.evidence(self.readings[name][MAP])[..., number]
-        drawn = pictures.spread(evidence, self.size_px, self.map_layer.first_centre_px)
+        centre, step = self.map_layer.first_centre_px, self.map_layer.step_px
+        drawn = pictures.spread(evidence, self.size_px, centre, step)
         return pictures.drawing(pictures.tinted(pixels, drawn, limit))
 
     def subject(self) -> Subject:
@@ -189,7 +196,7 @@ class _ChapterMaker:
 
     def neuron(self) -> Neuron:
         outputs = self.readings["subject"][FIRST].astype(np.float64)
-        scaled = self.pixels / 128 - 1
+        scaled = (self.pixels.astype(np.float64) - self.zero_byte) / BYTE_STEP
         return worked_examples.neuron(self.edge_channel(), scaled, *self.first_layer(), outputs)
 
     def edge_channel(self) -> int:
@@ -245,8 +252,7 @@ class _ChapterMaker:
         difference = np.abs(first - middle)
         cells = logits[..., self.winner]
         centre = cells[len(cells) // 2, len(cells) // 2]
-        # The first layer pads with 0, which is the byte 128.
-        padded = np.full((CORNER + 1, CORNER + 1, 3), 128, np.uint8)
+        padded = np.full((CORNER + 1, CORNER + 1, 3), self.zero_byte, np.uint8)
         padded[:CORNER, :CORNER] = self.pixels[-CORNER:, -CORNER:]
         return Border(
             corner=pictures.exact(padded),
@@ -285,7 +291,8 @@ class _ChapterMaker:
             )
             for number in numbers
         )
-        return Depth(HIERARCHY[name], layer, crop_px, channels)
+        role = DEPTHS[hierarchy(self.table).index(name)]
+        return Depth(role, layer, crop_px, channels)
 
     def exciting(self, layer: Layer, channel: int, crop_px: int) -> tuple[Picture, ...]:
         """Patches around what excites the channel most on the other candidates."""

@@ -177,6 +177,8 @@ class Chapter:
     """Everything that the chapter's templates show."""
 
     size_px: int
+    zero_byte: int
+    """The byte that the network's first layer makes 0, with which all its layers pad."""
     labels: tuple[str, ...]
     candidates: int
     """Test photos that were looked at."""
@@ -296,20 +298,40 @@ class Chapter:
         return [layer for layer in self.layers if layer.block == name]
 
     @property
+    def example_kernel(self) -> int:
+        """Side of the example block's depthwise kernels."""
+        return self.example_block[1].kernel
+
+    @property
+    def depthwise_kernels(self) -> list[int]:
+        """Sides of the depthwise kernels, each once."""
+        return sorted({layer.kernel for layer in self.layers if layer.kind == "depthwise"})
+
+    @property
+    def pads_the_end_alone(self) -> bool:
+        """Whether layers with a stride have their zeros on the right and at the bottom only."""
+        return not any(layer.zeros[0] for layer in self.layers if layer.stride > 1)
+
+    @property
     def example_macs(self) -> int:
         """Of the three convolutions of the example block."""
         return sum(layer.macs for layer in self.example_block)
 
     @property
     def plain_macs(self) -> int:
-        """Of one 3x3 convolution between as many channels as the block's inner ones."""
+        """Of one convolution of that size between as many channels as the block's inner ones."""
         height, width, channels = self.example_block[0].output
-        return height * width * 9 * channels * channels
+        return height * width * self.example_kernel**2 * channels * channels
 
     @property
     def kinds(self) -> list[Share]:
         """Shares of parameters, MACs and time by kind of layer."""
-        names = ("1 × 1 convolutions", "depthwise 3 × 3", "first 3 × 3 convolution", "all others")
+        names = (
+            "1 × 1 convolutions",
+            "depthwise convolutions",
+            "first 3 × 3 convolution",
+            "all others",
+        )
         return [
             self._share(name, [layer for layer in self.layers if _kind(layer) == i])
             for i, name in enumerate(names)

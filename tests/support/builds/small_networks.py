@@ -64,20 +64,29 @@ def fit_head(features: npt.NDArray[np.float32], labels: Sequence[int]) -> list[A
 
 
 @cache
-def random_network(classes: int = len(LABELS), size_px: int = SIZE_PX) -> Any:
-    """A narrow classifier with random weights."""
+def random_network(
+    classes: int = len(LABELS), size_px: int = SIZE_PX, backbone: str = "mobilenet-v2"
+) -> Any:
+    """A classifier with random weights, narrow if the backbone can be."""
     from train.network.backbone import Architecture, build, classifier
+    from train.network.backbones import BACKBONES
 
-    rng = np.random.default_rng(classes)
-    backbone = build(Architecture(alpha=0.35, size_px=size_px), folded_weights(0.35, rng))
-    network = classifier(backbone, classes)
+    alpha, rng = 0.35 if BACKBONES[backbone].widths else 1.0, np.random.default_rng(classes)
+    architecture = Architecture(backbone, alpha, size_px)
+    network = classifier(build(architecture, folded_weights(alpha, rng, backbone)), classes)
     head = network.get_layer("class_map")
     head.set_weights([rng.normal(0, 0.3, head.kernel.shape), rng.normal(0, 1, head.bias.shape)])
     return network
 
 
 @cache
-def chapter_of(classes: int = len(LABELS), size_px: int = SIZE_PX, *, photos: int = 6) -> Any:
+def chapter_of(
+    classes: int = len(LABELS),
+    size_px: int = SIZE_PX,
+    *,
+    photos: int = 6,
+    backbone: str = "mobilenet-v2",
+) -> Any:
     """The report's chapter on a small network with random weights; made once for each call."""
     from train.report.chapter import make_chapter
     from train.report.network_views import Candidate
@@ -87,7 +96,8 @@ def chapter_of(classes: int = len(LABELS), size_px: int = SIZE_PX, *, photos: in
         Candidate(f"{labels[i % classes]}/{i}.png", i % classes, square_picture(i, size_px))
         for i in range(photos)
     ]
-    return make_chapter(random_network(classes, size_px), candidates, labels, "block_12")
+    network = random_network(classes, size_px, backbone)
+    return make_chapter(network, candidates, labels, "block_12")
 
 
 def int8_io_model(network: Any, plan: Any) -> bytes:

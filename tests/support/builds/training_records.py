@@ -17,6 +17,7 @@ from device.workstation.training import (
     LogLoss,
     Metrics,
     Mistake,
+    Pretrained,
     PupilEpoch,
     PupilMetrics,
     Teacher,
@@ -44,6 +45,11 @@ def data_set_of(labels: Sequence[str]) -> DataSet:
         correlations={"0.94": 4330, "0.997": 50},
         edited_copies=7,
     )
+
+
+PRETRAINED = Pretrained(
+    "MobileNetV2 1.0", "Sandler et al. 2018", "a-project 1.2.3", "MIT", "cd" * 32
+)
 
 
 def fit_settings(alpha: float = 1.0, size_px: int = 224, seed: int = 0) -> FitSettings:
@@ -76,7 +82,7 @@ def metrics_of(
     return Metrics(
         data=data_set_of(labels),
         config=fit_settings(),
-        weights_sha256="cd" * 32,
+        pretrained=PRETRAINED,
         labels=tuple(labels),
         test=tested_of(confusion, labels, burst),
         new_places=None,
@@ -129,7 +135,7 @@ def pupil_metrics_of(teacher: Metrics) -> PupilMetrics:
             feature_weight=5.0,
         ),
         labels=teacher.labels,
-        teacher=Teacher(teacher.test.accuracy, teacher.config),
+        teacher=Teacher(teacher.test.accuracy, teacher.config, teacher.pretrained),
         test=Accuracy(90, 90, 0.9, INTERVAL),
         calibration=teacher.calibration,
         history=(PupilEpoch(3.0, 0.5), PupilEpoch(2.0, 0.75)),

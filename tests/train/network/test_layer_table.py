@@ -70,18 +70,30 @@ def test_layers_behind_the_cut_are_the_trained_ones() -> None:
     assert table[-1].name == "probabilities"
 
 
-@pytest.mark.parametrize("name", ["conv0", "block_0_depthwise", "block_1_depthwise"])
-def test_a_cell_sees_the_stated_pixels_and_no_others(name: str) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "size_px", "name"),
+    [
+        ("mobilenet-v2", SIZE_PX, "conv0"),
+        ("mobilenet-v2", SIZE_PX, "block_0_depthwise"),
+        ("mobilenet-v2", SIZE_PX, "block_1_depthwise"),
+        # Kernels of 5 cells with a stride, on an even and on an odd side.
+        ("efficientnet-lite0", 128, "block_3_depthwise"),
+        ("efficientnet-lite0", 132, "block_3_depthwise"),
+    ],
+)
+def test_a_cell_sees_the_stated_pixels_and_no_others(
+    backbone: str, size_px: int, name: str
+) -> None:
     import tensorflow as tf
     from keras import Model
 
-    network = random_network()
+    network = random_network(2, size_px, backbone)
     layer = next(layer for layer in describe(network, CUT) if layer.name == name)
     # Before its ReLU a cell depends on all that it sees, whatever the values.
     start = network.get_layer("scale_to_plus_minus_one").output
     part = Model(start, network.get_layer(f"{name}_conv").output)
     cell = layer.output[0] // 2
-    pixels = tf.random.stateless_uniform((1, SIZE_PX, SIZE_PX, 3), (0, 0), -1, 1)
+    pixels = tf.random.stateless_uniform((1, size_px, size_px, 3), (0, 0), -1, 1)
     with tf.GradientTape() as tape:
         tape.watch(pixels)
         outputs = tf.reduce_sum(part(pixels)[0, cell, cell] ** 2)

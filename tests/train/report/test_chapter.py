@@ -12,14 +12,14 @@ from keras import Model
 from PIL import Image
 
 from tests.support.builds.small_networks import chapter_of, random_network
-from tests.support.builds.training_records import metrics_of
+from tests.support.builds.training_records import PRETRAINED, metrics_of
 from tests.support.html_page import Page, load, rows_of
 from tests.support.pictures import SIZE_PX, square_picture
 from train.page import pictures
 from train.report import network_views
 from train.report import page as report
 from train.report.boxes import Boxes
-from train.report.chapter import HIERARCHY
+from train.report.chapter import DEPTHS
 from train.report.chapter_records import Chapter
 
 PAGE_LIMIT_BYTES = 3_000_000
@@ -105,7 +105,7 @@ def test_a_photo_classified_right_is_preferred_to_a_colourful_wrong_one() -> Non
 
 def test_a_spread_map_has_its_values_at_the_centres_of_its_cells() -> None:
     cells = np.arange(9.0).reshape(3, 3)
-    drawn = pictures.spread(cells, 96, 31)
+    drawn = pictures.spread(cells, 96, 31, 32)
     assert drawn.shape == (96, 96)
     assert np.allclose(drawn[31::32, 31::32], cells)
     assert drawn[0, 0] == cells[0, 0]
@@ -138,8 +138,28 @@ def test_the_page_holds_for_any_number_of_classes_and_size(classes: int, size_px
 
 def test_four_depths_are_shown_from_edges_to_objects() -> None:
     html = page_with(chapter_of())
-    positions = [html.index(f". {role.capitalize()}</h4>") for role in HIERARCHY.values()]
+    positions = [html.index(f". {role.capitalize()}</h4>") for role in DEPTHS]
     assert len(positions) == 4 and positions == sorted(positions)
+
+
+@pytest.mark.parametrize("size_px", [96, 132])
+def test_the_chapter_tells_of_the_network_that_was_trained(size_px: int) -> None:
+    """At 132 pixels most maps have an odd side."""
+    chapter = chapter_of(2, size_px, backbone="efficientnet-lite0")
+    assert [depth.layer.name for depth in chapter.depths] == [
+        *("conv0", "block_3_expand", "block_11_expand", "features"),
+    ]
+    network = random_network(2, size_px, "efficientnet-lite0")
+    first = Model(network.input, network.get_layer("conv0").output)
+    outputs = first(square_picture(subject_of(chapter), size_px)[np.newaxis]).numpy()[0]
+    row, column = chapter.neuron.place
+    found = outputs[row, column, chapter.neuron.channel]
+    assert chapter.neuron.output == pytest.approx(float(found), abs=1e-4)
+    began = dataclasses.replace(PRETRAINED, title="EfficientNet-Lite0", paper="Tan and Le 2019")
+    html = " ".join(page_with(chapter, pretrained=began).split())
+    assert "is EfficientNet-Lite0 (Tan and Le 2019)" in html and "MobileNet" not in html
+    assert "(byte − 127) / 128" in html
+    assert "depthwise 3 × 3 or 5 × 5 convolutions" in html
 
 
 def test_every_layer_is_in_the_table_with_its_figures() -> None:
