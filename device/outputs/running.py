@@ -6,6 +6,7 @@ from device.errors import OutputError
 from device.outputs.registry import FACTORIES
 from device.outputs.sink import Context, PhotoSaver, Sink, log
 from device.outputs.thread import SinkThread
+from device.outputs.visits import store_of
 from device.settings.sections import LOOK_WHOLE, Config
 from device.settings.state import mask_in_use, own_mask
 from device.telemetry.counters import Telemetry
@@ -58,6 +59,7 @@ class RunningSinks:
         except Exception:
             self._start(self._config)
             raise
+        self._settle_visits(self._config, new)
         self._config = new
 
     def close(self) -> None:
@@ -82,6 +84,17 @@ class RunningSinks:
             return list(self._threads)
         before, after = old.sinks(), new.sinks()
         return [name for name in self._threads if before.get(name) != after.get(name)]
+
+    def _settle_visits(self, old: Config, new: Config) -> None:
+        """Where visits are not kept any more, the one that goes on must not be told once more."""
+        if not old.visits.enabled or self._left_behind:
+            return
+        if new.visits.enabled and new.visits.path == old.visits.path:
+            return
+        try:
+            store_of(old.visits).settle()
+        except OSError as error:
+            log.warning("visits: %s: %s", old.visits.path, error.strerror or error)
 
     def _start(self, config: Config) -> None:
         """Start the enabled sinks that are not running yet."""

@@ -19,6 +19,11 @@ KEEP_S = 10.0
 TIDY_S = 600.0
 
 
+def store_of(config: VisitsConfig) -> VisitStore:
+    """The folder of the settings."""
+    return VisitStore(Path(config.path), config.max_mb, config.max_age_days)
+
+
 class Visits:
     """Writes visits to the folder of the settings."""
 
@@ -27,7 +32,7 @@ class Visits:
 
     def __init__(self, config: VisitsConfig) -> None:
         """Prepare; no file is touched before the first visit."""
-        self._store = VisitStore(Path(config.path), config.max_mb, config.max_age_days)
+        self._store = store_of(config)
         self._going: Visit | None = None
         """The visit that goes on, as if it had ended with the last frame that showed it."""
         self._is_kept = True

@@ -3,15 +3,14 @@
 import secrets
 import threading
 import time
-from pathlib import Path
 
 from device.contract.arrays import Pixels
 from device.contract.look.rules import Seen
 from device.inference.prepared import Result
+from device.outputs.visits import store_of
 from device.settings.sections import Config
 from device.telemetry.observation import UNKNOWN, ModelInfo
 from device.visits import picture
-from device.visits.store import VisitStore
 from device.visits.tracker import Going, Sight, State, step
 from device.visits.visit import Visit, new_id
 
@@ -127,10 +126,8 @@ class Visiting:
 
 def resumed(config: Config) -> Visiting:
     """Visits after those of the last process, which may have been killed in the middle of one."""
-    visits = config.visits
-    store = VisitStore(Path(visits.path), visits.max_mb, visits.max_age_days)
     # Where no sink keeps visits, it would be told again at each start.
-    return Visiting(store.cut_short() if "visits" in config.sinks() else None)
+    return Visiting(store_of(config.visits).cut_short() if config.visits.enabled else None)
 
 
 def _sight(result: Result, unix_s: float) -> Sight:

@@ -214,8 +214,8 @@ class Config:
 
     def sinks(self) -> dict[str, SinkConfig]:
         """The sections of the enabled sinks, by name; if a section is unchanged, so is its sink."""
-        looks = self.camera.look != LOOK_WHOLE
-        kept = {"visits": self.visits} if self.visits.enabled and looks else {}
+        # Also where frames are not looked at: a visit may go on from before.
+        kept = {"visits": self.visits} if self.visits.enabled else {}
         return {**self.output.enabled(), **kept}
 
 

@@ -95,6 +95,16 @@ class VisitStore:
             (self._folder / GOING).unlink()
         return None
 
+    def settle(self) -> None:
+        """Add the visit that goes on as if it had ended: its end will be told, but not to this.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        left = self.cut_short()
+        if left is not None:
+            self.add(left)
+
     def _noted(self) -> Visit | None:
         path = self._folder / GOING
         try:

@@ -23,7 +23,10 @@ from device.settings.sections import (
     WebConfig,
 )
 from device.telemetry.counters import Telemetry
+from device.visits.days import Days
+from device.visits.store import VisitStore
 from tests.support.device.observations import sight
+from tests.support.device.visits import visit
 
 ANY_PORT = WebConfig(enabled=True, port=0)
 METRICS = PrometheusConfig(enabled=True, port=0)
@@ -59,7 +62,7 @@ def test_every_section_of_the_outputs_has_its_sink() -> None:
 
 @pytest.mark.parametrize(
     ("enabled", "look", "kept"),
-    [(True, "auto", True), (True, "change", True), (True, "whole", False), (False, "auto", False)],
+    [(True, "auto", True), (True, "change", True), (True, "whole", True), (False, "auto", False)],
 )
 def test_visits_are_kept_unless_the_settings_say_no(
     enabled: bool, look: str, kept: bool, start: Start
@@ -68,6 +71,37 @@ def test_visits_are_kept_unless_the_settings_say_no(
     visits, camera = VisitsConfig(enabled=enabled), CameraConfig(look=look)
     sinks = start(Config(output=output, visits=visits, camera=camera))
     assert list(named(sinks.threads)) == ["visits"] * kept
+
+
+@pytest.mark.parametrize(
+    ("other", "ended"),
+    [
+        ({"visits": VisitsConfig(enabled=False)}, True),
+        ({"visits": VisitsConfig(path="{folder}/elsewhere")}, True),
+        ({"visits": VisitsConfig(path="{folder}", end_s=9.0)}, False),
+        ({"camera": CameraConfig(look="whole")}, False),
+        ({"smoothing": SmoothingConfig(threshold=0.5)}, False),
+    ],
+    ids=["visits off", "another folder", "a longer end", "whole pictures", "another threshold"],
+)
+def test_a_visit_that_goes_on_is_left_to_the_next_start_only_where_its_end_will_be_kept(
+    start: Start, tmp_path: Path, other: dict[str, VisitsConfig | CameraConfig], ended: bool
+) -> None:
+    output = OutputConfig(json=JsonConfig(enabled=False))
+    config = Config(output=output, visits=VisitsConfig(path=str(tmp_path)))
+    sinks = start(config)
+    going = visit(end_unix_s=None)
+    sinks.threads[0].put(replace(sight(0), visit=going, visit_changed=True))
+    changes = {
+        name: replace(each, path=each.path.format(folder=tmp_path))
+        if isinstance(each, VisitsConfig)
+        else each
+        for name, each in other.items()
+    }
+    sinks.change(replace(config, **changes))  # type: ignore[arg-type]
+    store = VisitStore(tmp_path, 10, 30.0)
+    assert (store.cut_short() is None) == ended
+    assert [each.id for each in Days(tmp_path).today()] == [going.id] * ended
 
 
 def test_other_settings_end_the_sinks_they_change_and_no_other(

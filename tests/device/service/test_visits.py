@@ -128,17 +128,25 @@ def test_what_the_last_process_left_ends_with_the_first_frame(
     assert [*following] == [(None, False)] * 2
 
 
-@pytest.mark.parametrize("settings", ["visits off", "camera.look whole"])
 def test_what_the_last_process_left_is_not_told_at_each_start_where_nothing_would_keep_it(
-    settings: str, model: LoadedModel, visited: list[Shot], tmp_path: Path
+    model: LoadedModel, visited: list[Shot], tmp_path: Path
 ) -> None:
-    kept = VisitsConfig(path=str(tmp_path), enabled=settings != "visits off")
-    look = "whole" if settings == "camera.look whole" else "auto"
+    kept = VisitsConfig(path=str(tmp_path))
     VisitStore(tmp_path, 10, 30.0).keep(visit())
-    visiting = resumed(Config(visits=kept, camera=CameraConfig(look=look)))
+    visiting = resumed(Config(visits=replace(kept, enabled=False)))
     assert next(followed(model, visiting, visited[:1])) == (None, False)
-    visiting = resumed(Config(visits=replace(kept, enabled=True)))
+    visiting = resumed(Config(visits=kept))
     assert next(followed(model, visiting, visited[:1]))[1], "it waits until something keeps it"
+
+
+def test_what_the_last_process_left_is_told_and_kept_where_pictures_are_whole_by_now(
+    model: LoadedModel, visited: list[Shot], tmp_path: Path
+) -> None:
+    left = visit()
+    VisitStore(tmp_path, 10, 30.0).keep(left)
+    whole = Config(visits=VisitsConfig(path=str(tmp_path)), camera=CameraConfig(look="whole"))
+    told, changed = next(followed(model, resumed(whole), visited[:1]))
+    assert changed and told is not None and told.id == left.id and "visits" in whole.sinks()
 
 
 Told = tuple[Visit | None, bool]
