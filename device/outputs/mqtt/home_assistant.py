@@ -47,7 +47,7 @@ class Topics:
     visits: str
     """Every visit that has ended, likewise."""
     today: str
-    """How many visits there were today."""
+    """How many visits there were today; empty if the settings want no visits."""
     picture: str
     """A JPEG of the last visit; empty if the settings want none."""
     discovery: str
@@ -85,8 +85,13 @@ def machine() -> str:
     return ""
 
 
-def topics(config: MqttConfig) -> Topics:
-    """The topics that the settings ask for."""
+def topics(config: MqttConfig, *, visits: bool = True) -> Topics:
+    """The topics that the settings ask for.
+
+    Args:
+        config: of the broker.
+        visits: whether visits are told.
+    """
     name = device_id(config)
     own, theirs = f"{config.topic_prefix}/{name}", config.discovery_prefix
     return Topics(
@@ -95,8 +100,8 @@ def topics(config: MqttConfig) -> Topics:
         availability=f"{own}/availability",
         changes=f"{own}/changes",
         visits=f"{own}/visits",
-        today=f"{own}/today",
-        picture=f"{own}/picture" if config.pictures else "",
+        today=f"{own}/today" if visits else "",
+        picture=f"{own}/picture" if visits and config.pictures else "",
         discovery=f"{theirs}/device/{name}/config" if theirs else "",
         birth=f"{theirs}/status" if theirs else "",
     )

@@ -1,8 +1,8 @@
 """Removes this device's old retained topics from the broker after it was renamed.
 
 Messages retained under an old id stay at the broker, and in Home Assistant, until someone removes
-them. So the topics are remembered, in the service's state folder if it has one. Likewise the last
-visit's picture is removed once the settings want none.
+them. So the topics are remembered, in the service's state folder if it has one. Likewise today's
+numbers and the last visit's picture are removed once the settings want none.
 """
 
 import json

@@ -94,7 +94,7 @@ class Mqtt:
         self._today = Today(Days(visits)) if looked_at and visits is not None else None
         self._today_sent, self._picture_sent = "", True
         self._picture: bytes | None = None
-        self._topics = home_assistant.topics(config)
+        self._topics = home_assistant.topics(config, visits=self._today is not None)
         self._number = 0
         self._newest: Observation | None = None
         self._first: Observation | None = None

@@ -245,25 +245,45 @@ def test_without_pictures_in_the_settings_none_is_sent(
     assert f"{OWN}/picture" not in told and json.loads(told[f"{OWN}/today"])["visits"] == 1
 
 
-def test_the_picture_that_a_broker_keeps_goes_once_the_settings_ask_for_none(
-    broker: Broker, make: Make, impatient: None, looking: Surroundings, tmp_path: Path
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ({"pictures": False}, {f"{OWN}/today"}),
+        ({"visits": None}, set()),
+        ({"looked_at": False}, set()),
+        ({}, {f"{OWN}/today", f"{OWN}/picture"}),
+    ],
+    ids=["no pictures", "no visits", "whole pictures", "as before"],
+)
+def test_what_a_broker_keeps_of_visits_goes_once_the_settings_ask_for_none(
+    change: dict[str, Any],
+    left: set[str],
+    broker: Broker,
+    make: Make,
+    impatient: None,
+    looking: Surroundings,
+    tmp_path: Path,
 ) -> None:
     sink = make(config(broker), looked_at=True, visits=tmp_path)
     connect(sink, looking)
     sink.publish(end_of(visit()))
     settle(sink)
     sink.close()
-    assert f"{OWN}/picture" in retained(broker)
-    sink = make(config(broker, pictures=False), looked_at=True, visits=tmp_path)
+    kept = {f"{OWN}/today", f"{OWN}/picture"}
+    assert kept <= set(retained(broker))
+    pictures = change.pop("pictures", True)
+    sink = make(
+        config(broker, pictures=pictures), **{"looked_at": True, "visits": tmp_path, **change}
+    )
     connect(sink, looking)
 
     def is_gone() -> bool:
         sink.tick(looking.status())
         settle(sink)
-        return f"{OWN}/picture" not in retained(broker)
+        return kept & set(retained(broker)) == left
 
     eventually(is_gone)
-    assert f"{OWN}/today" in retained(broker)
+    assert ANNOUNCED in retained(broker)
 
 
 def test_where_frames_are_not_looked_at_nothing_is_sent_of_visits(
