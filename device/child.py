@@ -35,16 +35,18 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([here, *others])}
 
 
-def tie() -> Callable[[], None] | None:
+def tie(by: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
     """For `subprocess`' preexec_fn: ties a child to this process before its program begins.
 
+    The kernel sends it the signal `by` when this process ends; SIGTERM lets it end its own
+    children first.
     None if other threads run here: code between fork and exec could wait forever for a lock that
     one of them held. Such a child ties itself, with `end_with_parent`.
     """
     if sys.platform != "linux" or threading.active_count() > 1:
         return None
     parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
-    return partial(_tie, prctl, parent)
+    return partial(_tie, prctl, parent, by)
 
 
 def end_with_parent(parent: int) -> None:
@@ -54,11 +56,11 @@ def end_with_parent(parent: int) -> None:
         parent: the parent's process number, as the parent sees it.
     """
     if sys.platform == "linux":
-        _tie(ctypes.CDLL(None).prctl, parent)
+        _tie(ctypes.CDLL(None).prctl, parent, signal.SIGKILL)
 
 
-def _tie(prctl: Callable[..., int], parent: int) -> None:
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def _tie(prctl: Callable[..., int], parent: int, by: signal.Signals) -> None:
+    prctl(PR_SET_PDEATHSIG, by, 0, 0, 0)
     if os.getppid() != parent:
         # The parent ended before the kernel was asked.
         os._exit(1)
