@@ -1,3 +1,3 @@
 """Reading and writing TFLite files and their metadata."""
 
-__all__ = ["flatbuffer", "metadata"]
+__all__ = ["flatbuffer", "macs", "metadata"]
