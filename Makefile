@@ -50,6 +50,9 @@ WEIGHTS ?=
 ALPHA ?= 1.0
 # input size in pixels; empty: the backbone's own
 SIZE ?=
+# instead of BACKBONE and SIZE: a network as `make sweep`
+# calls it, such as efficientnet-lite0@224
+USE ?=
 # epochs of fine-tuning; 0: train the head alone
 EPOCHS ?= 10
 # cached views of each training photo
@@ -82,6 +85,14 @@ given = '$(subst ','\'',$(value $(1)))'
 
 $(if $(filter auto folder,$(PLACE)),,$(error PLACE=$(PLACE): give auto or folder))
 $(if $(filter auto change whole,$(REGION)),,$(error REGION=$(REGION): give auto, change or whole))
+ifneq ($(value USE),)
+use := $(subst @, ,$(USE))
+without_digits = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(1)))))))))))
+$(if $(filter 2,$(words $(use))$(call without_digits,$(word 2,$(use)))),,$(error USE=$(value USE): give BACKBONE@SIZE, such as mobilenet-v2@192))
+$(if $(filter command line,$(origin BACKBONE) $(origin SIZE)),$(error USE=$(value USE) says which BACKBONE and SIZE: do not give them, too))
+BACKBONE := $(word 1,$(use))
+SIZE := $(word 2,$(use))
+endif
 # The one list of backbones is Python's.
 BACKBONES := $(shell sed -nE 's/^    "([a-z0-9-]+)": .*/\1/p' train/network/backbones.py)
 $(if $(filter $(BACKBONES),$(BACKBONE)),,$(error BACKBONE=$(BACKBONE): give one of $(BACKBONES)))
@@ -94,6 +105,9 @@ VARS := $(BUILD)/.vars
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUTF8 := 1
 
+# A trial of a sweep takes split, weights and caches of the build that it belongs to.
+SHARED := $(BUILD)
+
 SCANNED := $(BUILD)/train/scanned
 SPLIT := $(BUILD)/train/split.csv
 RECORD := $(BUILD)/train/data.json
@@ -102,7 +116,7 @@ CUTS := $(BUILD)/train/cuts.csv
 DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS) $(CUTS)
 AUDIT := $(BUILD)/train/audit.json
 # The weights of one backbone; those of mobilenet-v2 are needed whatever is trained.
-weights_ready = $(BUILD)/weights/$(1).ready
+weights_ready = $(SHARED)/weights/$(1).ready
 WEIGHTS_READY := $(call weights_ready,mobilenet-v2)
 NETWORK := $(BUILD)/train/model.keras
 # files of one training
@@ -202,12 +216,12 @@ $(addprefix $(VARS)/,photos films weights events code-data code-train code-micro
 	  $(BUILD)/train/films
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
 events = --event-s=$(call given,EVENT_S) --film-fps=$(call given,FILM_FPS) --place $(PLACE) $(if $(value EVENTS),--events=$(call given,EVENTS))
-weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(BUILD)/weights)
+weights = --weights=$(if $(value WEIGHTS),$(call given,WEIGHTS),$(SHARED)/weights)
 FETCHED := $(VARS)/weights $(if $(value WEIGHTS),,$(call weights_ready,$(BACKBONE)))
 # The limits of the audit were found with the features of mobilenet-v2, whatever is trained.
 audited := $(filter mobilenet-v2,$(BACKBONE))
 audit_needs := $(if $(audited),$(FETCHED),$(WEIGHTS_READY))
-audit_weights = $(if $(audited),$(weights),--weights=$(BUILD)/weights)
+audit_weights = $(if $(audited),$(weights),--weights=$(SHARED)/weights)
 
 # The files of one step are a group (&:): if one is missing, or older than its inputs, all are made
 # again. So an interrupted step does not count as complete.
@@ -220,9 +234,14 @@ $(SCANNED): $(VARS)/photos $(VARS)/films $(VARS)/data $(VARS)/events $(VARS)/cod
 	  $(if $(CLEANING),--clean $(CLEANING))
 	@touch $@
 
+ifneq ($(SHARED),$(BUILD))
+$(DATA_FILES) &: $(patsubst $(BUILD)/%,$(SHARED)/%,$(DATA_FILES))
+	@mkdir -p $(@D) && cp -p $^ $(@D)
+else
 # Written only if they change, so photos that wait for review do not cause a new training.
 $(DATA_FILES) &: $(SCANNED)
 	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+endif
 
 $(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(audit_needs) | $(READY)
 	@$(PY) -m train audit $(photos) $(events) --seed $(SEED) --region $(REGION) --out $(@D) $(audit_weights)
@@ -234,8 +253,11 @@ $(call weights_ready,%): | $(READY)
 # One run makes all files; after a Ctrl-C the next one resumes from the state of the last epoch.
 $(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
-	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED)
+	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED) $(caches)
 size = $(if $(SIZE),--size $(SIZE))
+# What trials of a sweep have in common with each other and with the build is computed once.
+others = $(filter-out $(BUILD)/cache,$(wildcard $(SHARED)/cache $(SHARED)/sweep/*/cache))
+caches = $(if $(others),--caches $(others))
 
 # An unchanged network keeps its date, so a restored report does not cause a new export.
 $(TRAINED) &: $(TIMINGS)
@@ -296,7 +318,7 @@ $(READY) $(LIGHT_READY):
 	$(call environment,"$$python")
 	@touch $@
 
-include train/distill/distill.mk device/wheel.mk device/deploy/deploy.mk device/image/image.mk
+include train/distill/distill.mk convert/sweep/sweep.mk device/wheel.mk device/deploy/deploy.mk device/image/image.mk
 include tests/environments.mk tests/bench/bench.mk tests/emulated/emulated.mk
 
 # --- checks ---------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ Steps are imported when they are called, so that `--help` does not wait for SciP
 
 import argparse
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from convert.config import ConvertConfig, Gate
+from convert.errors import InputError
 from convert.targets import runtimes as runtimes_table
 from convert.targets import tolerance
 from device import console
@@ -42,8 +44,7 @@ def export(options: argparse.Namespace) -> int:
     config = ConvertConfig(calibration_photos=options.calibration_photos, seed=options.seed)
     inputs = ExportInputs(options.training, options.out, config)
     exported = export_models(inputs, show_progress=True)
-    photos = len(exported.photos)
-    console.say(f"exported {options.out / contract.MODEL}, calibrated on {photos} photos")
+    print(f"exported {options.out / contract.MODEL}, calibrated on {len(exported.photos)} photos")
     return 0
 
 
@@ -82,7 +83,7 @@ def bundle(options: argparse.Namespace) -> int:
     inputs = BundleInputs(options.training, options.models, options.out, options.measured)
     files = pack_bundle(inputs)
     size = sum(map(len, files.values())) / 2**20
-    console.say(f"bundle: {inputs.out} and {inputs.tar} ({size:.1f} MiB, {len(files)} files)")
+    print(f"bundle: {inputs.out} and {inputs.tar} ({size:.1f} MiB, {len(files)} files)")
     return 0
 
 
@@ -109,7 +110,7 @@ def tolerances(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.measured}: no measurements; run `make test-arm` first")
     table = tolerance.merged(tolerance.read_tolerances(options.out), rows)
     write_bytes(options.out, tolerance.tolerances_text(table).encode())
-    console.say(f"{options.out}: {len(table)} rows, {len(rows)} of them from {options.measured}")
+    print(f"{options.out}: {len(table)} rows, {len(rows)} of them from {options.measured}")
     return 0
 
 
@@ -118,7 +119,7 @@ def microcontroller(options: argparse.Namespace) -> int:
     from convert.commands.firmware import write_firmware
 
     written = write_firmware(options.bundle, options.out)
-    console.say(
+    print(
         f"{options.out}: model {written.model_bytes:,} bytes, "
         f"arena {written.measured.arena_bytes:,} bytes; tflite-micro is at most "
         f"{written.measured.max_steps} steps of 256 from the golden outputs"
@@ -144,10 +145,31 @@ def field(options: argparse.Namespace) -> int:
     data = Path(os.path.expanduser(options.data))
     inputs = FieldInputs(data, options.bundle, options.training, options.out, options.event_s)
     record = measure_field(inputs, show_progress=True)
-    print(f"\n{field_summary(record)}")
-    console.say(f"page: {options.out / PAGE}")
+    print(f"\n{field_summary(record)}\npage: {options.out / PAGE}")
     if options.strict:
         require_promise(record)
+    return 0
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Try networks on the same photos, and say which to take."""
+    from convert.bench.figures import header
+    from convert.commands.sweep import SweepInputs, compare, try_networks
+
+    make, names = shlex.split(options.make), options.trials.split()
+    inputs = SweepInputs(names, options.training, options.out, make, options.jobs)
+    trials = try_networks(inputs, header(), console.say)
+    print(f"\n{compare(options.out)}")
+    if all(trial.error for trial in trials):
+        raise InputError(f"not one trial ended well; the first said: {trials[0].error}")
+    return 0
+
+
+def compared(options: argparse.Namespace) -> int:
+    """Write the page of the last sweep again."""
+    from convert.commands.sweep import compare
+
+    print(compare(options.out))
     return 0
 
 
@@ -279,6 +301,23 @@ def _parser() -> argparse.ArgumentParser:
         "--strict", action="store_true", help="status 3 if it is lower than promised"
     )
     command.set_defaults(command=field)
+
+    swept = console.Parser(add_help=False)
+    swept.add_argument("--out", type=Path, default=Path("build/sweep"))
+    command = commands.add_parser(
+        "sweep", parents=[shared, swept], help="try networks on the same photos, and compare them"
+    )
+    command.add_argument(
+        "--trials", required=True, metavar="NAMES", help='such as "mobilenet-v2@160 ..."'
+    )
+    command.add_argument("--jobs", type=int, default=1, help="trials at once (default: 1)")
+    command.add_argument("--make", default="make", help="the command that runs a trial")
+    command.set_defaults(command=sweep)
+
+    command = commands.add_parser(
+        "compare", parents=[swept], help="write the page of the last sweep again"
+    )
+    command.set_defaults(command=compared)
 
     command = commands.add_parser("summary", parents=[shared], help="print the build's figures")
     command.add_argument("--bundle", type=Path, default=Path("build/bundle"))

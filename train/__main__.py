@@ -109,13 +109,22 @@ def weights(options: argparse.Namespace) -> int:
     return 0
 
 
+def trials(options: argparse.Namespace) -> int:
+    """Say which networks a sweep tries."""
+    from train.network.trials import trials as named
+
+    print(*named(options.sweep), sep="\n")
+    return 0
+
+
 def fit(options: argparse.Namespace) -> int:
     """Train and write the model with its metrics and report."""
     # TensorFlow takes seconds to import and prints a lot: import it only here, and quietly.
     with quiet_tensorflow():
         from train.network.backbone import Architecture
+        from train.network.cache import adopt
         from train.recipe.config import TrainConfig
-        from train.recipe.fit import run
+        from train.recipe.fit import CACHE_FOLDER, run
 
     config = TrainConfig(
         architecture=Architecture(options.backbone, options.alpha, options.size),
@@ -123,6 +132,7 @@ def fit(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         views=options.views,
     )
+    adopt(options.out.parent / CACHE_FOLDER, options.caches)
     metrics = run(config, _weights_source(options.weights, options.backbone), options.out)
     test = metrics.test
     low, high = test.interval
@@ -133,6 +143,15 @@ def fit(options: argparse.Namespace) -> int:
         f"{_new_places(metrics.new_places)}"
         f"report: {options.out / REPORT}"
     )
+    return 0
+
+
+def tidy(options: argparse.Namespace) -> int:
+    """Remove of the caches of finished trainings what only an unfinished one needs."""
+    from train.network.cache import keep_first_views
+
+    for folder in options.caches:
+        keep_first_views(folder)
     return 0
 
 
@@ -164,7 +183,7 @@ def distill(options: argparse.Namespace) -> int:
     metrics = run(config, options.training, options.out)
     test = metrics.test
     low, high = test.interval
-    console.say(
+    print(
         f"distilled from {options.training}: test top-1 {test.accuracy:.1%} (95% interval "
         f"{low:.1%} to {high:.1%}, n = {counted(test.n, test.events)}), the teacher "
         f"{metrics.teacher.test_accuracy:.1%}"
@@ -214,6 +233,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, default=Path("build/weights"))
     command.set_defaults(command=weights)
 
+    command = commands.add_parser("trials", help="name the networks that a sweep tries")
+    command.add_argument("sweep", metavar="SWEEP", help='such as "mobilenet-v2@160,192" or all')
+    command.set_defaults(command=trials)
+
     command = commands.add_parser("fit", help="train on the split")
     _add_backbone(command)
     command.add_argument("--out", type=Path, default=Path("build/train"))
@@ -229,7 +252,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 0: head alone")
     command.add_argument("--views", type=int, default=8, help="cached views per training photo")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--caches",
+        type=Path,
+        nargs="*",
+        default=(),
+        metavar="FOLDER",
+        help="caches of other trainings: what they have in common is not computed again",
+    )
     command.set_defaults(command=fit)
+
+    command = commands.add_parser("tidy", help="remove caches that only a training needs")
+    command.add_argument("caches", type=Path, nargs="*", metavar="FOLDER")
+    command.set_defaults(command=tidy)
 
     command = commands.add_parser("report", help="write the report of a training again")
     command.add_argument("--out", type=Path, default=Path("build/train"))
@@ -246,7 +281,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_backbone(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--backbone", choices=tuple(BACKBONES), default=DEFAULT, help=f"default: {DEFAULT}"
+        "--backbone",
+        choices=tuple(BACKBONES),
+        default=DEFAULT,
+        metavar="NAME",
+        help=f"{', '.join(BACKBONES)} (default: {DEFAULT})",
     )
 
 

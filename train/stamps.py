@@ -90,8 +90,8 @@ CODE = {
     "code-bundle": ("convert/targets/tolerances.json", "device/__init__.py"),
 }
 """The files that each stamp of code stands for."""
-EXEMPT = ("train/bench/", "convert/bench/", "convert/field/")
-"""Benchmarks, tables and figures of the field do not change anything that ships."""
+EXEMPT = ("train/bench/", "convert/bench/", "convert/field/", "convert/sweep/")
+"""Benchmarks, tables, figures of the field and sweeps do not change anything that ships."""
 ROOT = Path(__file__).resolve().parent.parent
 
 

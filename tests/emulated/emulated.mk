@@ -1,7 +1,8 @@
 # Long tests: on emulated boards, and with real peers.
 
 ##@ upkeep
-# Raspberry Pis that `make test-arm` emulates
+# Raspberry Pis that `make test-arm` and `make sweep-arm`
+# emulate
 CORES ?= pi3 pi4 pi5
 # what `make test-image` boots: the image on these
 # machines, and a stock system adapted as with BASE=
@@ -13,6 +14,11 @@ test-arm: $(PACKED) $(SAMPLES) $(BUILD)/wheel/ready $(BUILD)/venv-tflite/ready #
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_CORES="$(CORES)" DEBIAN_MIRROR="$(DEBIAN_MIRROR)" \
 	  $(PY) -m pytest tests/emulated/test_arm.py $(PYTEST)
 	@$(MAKE) --no-print-directory bundle
+
+sweep-arm: $(BUILD)/wheel/ready | $(READY) ## count the instructions of what `make sweep` tried
+	@FIELDGUIDE_BUILD="$(BUILD)" DEBIAN_MIRROR="$(DEBIAN_MIRROR)" \
+	  $(PY) -m tests.emulated.count_sweep --sweep $(BUILD)/sweep --cores "$(CORES)"
+	@$(PY) -m convert compare --out $(BUILD)/sweep
 
 tolerances: $(READY) ## keep the results of `make test-arm` for other networks
 	@$(PY) -m convert tolerances --measured $(BUILD)/arm/tolerances.json

@@ -9,5 +9,6 @@ __all__ = [
     "frozen",
     "layer_table",
     "temperature",
+    "trials",
     "weights",
 ]

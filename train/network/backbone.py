@@ -70,12 +70,8 @@ class Architecture(training.Architecture):
             raise TrainingError(f"--alpha {self.alpha}: {self.name} has the width 1.0 alone")
         if not 0 < self.alpha <= 2:
             raise TrainingError(f"--alpha {self.alpha} is not in 0..2; usual: {KERAS_ALPHAS}")
-        step = self.spec.size_step_px
-        if self.size_px % step or not 32 <= self.size_px <= 1024:
-            raise TrainingError(
-                f"--size {self.size_px} is not a multiple of {step} in 32..1024, as {self.name} "
-                "needs it"
-            )
+        if not self.spec.takes(self.size_px):
+            raise TrainingError(f"--size {self.size_px}: {self.spec.sizes_allowed}")
 
     @property
     def spec(self) -> BackboneSpec:

@@ -19,6 +19,10 @@ _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_DEVIATION = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 
+SIZES_PX = (32, 1024)
+"""The smallest and the largest input that can be trained."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """Inverted residual blocks of one width; only the first may have a stride."""
@@ -79,6 +83,17 @@ class BackboneSpec:
     last_channels: int = 1280
     trained_stages: int = 2
     """How many stages at the end are fine-tuned by default, with all layers after them."""
+
+    @property
+    def sizes_allowed(self) -> str:
+        """Which input sizes its weights fit, in words."""
+        low, high = SIZES_PX
+        return f"give a multiple of {self.size_step_px} in {low}..{high}"
+
+    def takes(self, size_px: int) -> bool:
+        """Whether its weights fit an input of this size."""
+        low, high = SIZES_PX
+        return size_px % self.size_step_px == 0 and low <= size_px <= high
 
     @property
     def blocks(self) -> int:

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from train.errors import BuildFolderError
 Activations = npt.NDArray[np.float16]
 
 CHUNK = 32
+KEPT = ("*.f16", "*.state.npz")
+"""Files of a cache that are whole."""
 SPARE_BYTES = 200 * 1024 * 1024
 """Free space to leave on the disk after a cache is written."""
 
@@ -119,6 +121,26 @@ def _check_room(folder: Path, needed_bytes: int) -> None:
             f"{folder}: {free / 2**30:.1f} GiB free, {(needed_bytes + SPARE_BYTES) / 2**30:.1f} "
             "GiB needed for cached activations: free space, choose another BUILD=, or lower VIEWS="
         )
+
+
+def adopt(folder: Path, others: Sequence[Path]) -> None:
+    """Take over what other trainings have cached, without a copy: both folders have the file.
+
+    The name of a file holds everything that its content depends on. So what belongs to other
+    settings does no harm, and is removed like any cache of other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (path for other in others for pattern in KEPT for path in other.glob(pattern)):
+        # It is there, it is removed right now, or the folders are on two disks.
+        with suppress(OSError):
+            (folder / path.name).hardlink_to(path)
+
+
+def keep_first_views(folder: Path) -> None:
+    """Remove what only an unfinished training needs: the views of the photos but the first."""
+    for path in folder.glob("*.f16"):
+        if not path.stem.endswith("_0-0"):
+            path.unlink()
 
 
 def keep_only(folder: Path, names: set[str]) -> None:

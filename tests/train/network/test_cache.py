@@ -12,7 +12,16 @@ import numpy.typing as npt
 import pytest
 
 from train.errors import BuildFolderError
-from train.network.cache import CHUNK, SPARE_BYTES, Views, cached, groups, keep_only
+from train.network.cache import (
+    CHUNK,
+    SPARE_BYTES,
+    Views,
+    adopt,
+    cached,
+    groups,
+    keep_first_views,
+    keep_only,
+)
 
 SHAPE = (2, 2, 5)
 ROW_BYTES = 2 * 2 * 5 * 2
@@ -178,3 +187,35 @@ def test_caches_of_other_settings_are_removed(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_needs_no_cleaning(tmp_path: Path) -> None:
     keep_only(tmp_path / "none", set())
     assert not (tmp_path / "none").exists()
+
+
+def test_what_another_training_has_cached_is_not_computed_again(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    whole, computed = run(other / "a.f16", []).tobytes(), list[int]()
+    (other / "b.part").write_bytes(whole[:ROW_BYTES])
+    (other / "run.state.npz").write_bytes(b"x")
+    adopt(own, [tmp_path / "none", other])
+    assert names(own) == ["a.f16", "run.state.npz"]
+    assert run(own / "a.f16", computed).tobytes() == whole and not computed
+    # Both have it, and neither needs the other one any more.
+    assert (own / "a.f16").stat().st_ino == (other / "a.f16").stat().st_ino
+    shutil.rmtree(other)
+    assert run(own / "a.f16", computed).tobytes() == whole and not computed
+
+
+def test_what_is_cached_already_stays(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+        (folder / "a.f16").write_text(folder.name)
+    adopt(own, [other])
+    assert (own / "a.f16").read_text() == "own"
+
+
+def test_a_finished_training_keeps_what_makes_it_quick_to_repeat(tmp_path: Path) -> None:
+    for name in ("k_train_0-0", "k_train_1-1", "k_train_2-3", "k_train_10-10", "k_val_0-0"):
+        (tmp_path / f"{name}.f16").write_bytes(b"x")
+    (tmp_path / "k.state.npz").write_bytes(b"x")
+    keep_first_views(tmp_path)
+    assert names(tmp_path) == ["k.state.npz", "k_train_0-0.f16", "k_val_0-0.f16"]
+    keep_first_views(tmp_path / "none")
