@@ -17,13 +17,17 @@ from device.contract.look.looker import Looker
 from device.contract.look.rules import LookRules, Seen
 from device.errors import BundleError
 from tests.bench.look.judge import overlap, squared
-from tests.support.exact_film import exact_film
+from tests.support.exact_film import exact_film, harsh_film
 from tests.support.films import Film, Visit, shots
 from tests.support.places import ROOT
 
 RULES = LookRules()
+HASTY = LookRules(learn_ms=3000, ghost_ms=2000, absorb_s=4)
+"""A film of a minute shows with these what takes a camera a quarter of an hour."""
 BOXES_SHA256 = "4d1d45f6b46f190d22dcf21c7fdf7066d03e961d61e823c22d881c7ea6bcc6eb"
 """Of what is told of `exact_film`; a change of rules or steps changes it, a machine never."""
+BACKGROUNDS_SHA256 = "8c7137301b09715db81220319671c9a3a0908e4a1ef2031499dbae2e778569ce"
+"""Of what is told and known in `harsh_film`."""
 SOURCES = sorted((ROOT / "device/contract/look").glob("*.py"))
 sides = st.integers(1, 400)
 
@@ -49,6 +53,19 @@ def test_a_film_gives_these_very_boxes_on_every_machine() -> None:
         told.append([outcome.seen.value, outcome.boxes, outcome.changed_permille])
     assert sum(bool(boxes) for _, boxes, _ in told) > 25
     assert hashlib.sha256(json.dumps(told).encode()).hexdigest() == BOXES_SHA256
+
+
+def test_a_harsh_film_gives_these_very_backgrounds_on_every_machine() -> None:
+    looker, digest, seen = Looker(HASTY), hashlib.sha256(), set()
+    for frame, at_ms in harsh_film():
+        outcome = looker.see(frame, at_ms)
+        seen.add(outcome.seen)
+        digest.update(repr((outcome.seen.value, outcome.boxes, outcome.changed_permille)).encode())
+        if looker.background is not None:
+            for layer in (looker.background.cells, looker.background.spread):
+                digest.update(layer.astype("<i2").tobytes())
+    assert seen == {Seen.LEARNING, Seen.NOTHING, Seen.SOMETHING, Seen.LIGHT}
+    assert digest.hexdigest() == BACKGROUNDS_SHA256
 
 
 @settings(max_examples=60, deadline=None)
