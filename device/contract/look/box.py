@@ -4,6 +4,8 @@ Subjects are found in blocks of 3x3 cells, whose bits stand in one long integer:
 then a few shifts.
 """
 
+import bisect
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.contract.arrays import Box
+from device.contract.look import change
 from device.contract.look.cells import Grid
 from device.contract.look.change import Mask, Plane
 from device.contract.look.rules import LookRules
@@ -42,27 +45,28 @@ class Subject:
         return 100 * self.cells >= rules.filled_percent * area
 
 
-def subjects(smoothed: Plane, changed: Mask, clear: Mask, rules: LookRules) -> list[Subject]:
+def subjects(smoothed: Plane, least: Plane, changed: Mask, rules: LookRules) -> list[Subject]:
     """What has changed, piece by piece, the largest first; pieces that are too small are left out.
 
     Args:
         smoothed: how much each cell differs.
-        changed: which cells differ by more than is usual.
-        clear: which of them differ by much more; each subject has some.
+        least: from which difference on it has changed; a subject has some that differ by much more.
+        changed: which cells have, and may be of a subject.
         rules: of looking.
     """
     found = []
-    for piece in _pieces(_blocks(changed)):
-        mask = changed & _enlarged(piece, changed.shape)
-        if int(np.count_nonzero(clear & mask)) < rules.least_clear_cells:
-            continue
-        # The faint rim of a strong change is its shadow, or the smoothing.
-        mask &= smoothed >= -(-int(smoothed[mask].max()) * rules.peak_percent // 100)
+    for upper, left, piece in _pieces(_blocks(changed)):
+        part = np.s_[upper : upper + len(piece), left : left + piece.shape[1]]
+        mask = piece[: len(changed) - upper, : changed.shape[1] - left] & changed[part]
+        mask = _distinct(mask, smoothed[part], least[part], rules)
         cells = int(np.count_nonzero(mask))
         if cells >= rules.least_cells:
-            across = _most_of(mask.sum(axis=0, dtype=np.int64), cells, rules)
-            down = _most_of(mask.sum(axis=1, dtype=np.int64), cells, rules)
-            found.append(Subject(mask, cells, across[0], down[0], across[1], down[1]))
+            whole = np.zeros(changed.shape, bool)
+            whole[part] = mask
+            across = _most_of(mask.sum(axis=0, dtype=np.int32), cells, rules)
+            down = _most_of(mask.sum(axis=1, dtype=np.int32), cells, rules)
+            edges = (left + across[0], upper + down[0], left + across[1], upper + down[1])
+            found.append(Subject(whole, cells, *edges))
     found = [subject for subject in found if subject.is_filled(rules)]
     return sorted(found, key=lambda subject: -subject.cells)
 
@@ -79,39 +83,54 @@ def square(subject: Subject, grid: Grid, rules: LookRules) -> Box:
     return x, y, x + side, y + side
 
 
-def _most_of(counts: npt.NDArray[np.int64], total: int, rules: LookRules) -> tuple[int, int]:
+def _distinct(mask: Mask, smoothed: Plane, least: Plane, rules: LookRules) -> Mask:
+    """A piece without what is faint in it; nothing, if it is faint altogether."""
+    clear = change.is_clear(smoothed, least, rules) & mask
+    if np.count_nonzero(clear) < rules.least_clear_cells:
+        return np.zeros_like(mask)
+    # The faint rim of a strong change is its shadow, or the smoothing.
+    peak = int((smoothed * mask).max())
+    return np.asarray(mask & (smoothed >= -(-peak * rules.peak_percent // 100)))
+
+
+def _most_of(counts: npt.NDArray[np.int32], total: int, rules: LookRules) -> tuple[int, int]:
     """First and last place, exclusive, of all but the outermost counts."""
-    reached = np.cumsum(counts) * 100
+    reached = list(itertools.accumulate(counts.tolist()))
     outside = total * rules.trim_percent
-    first = int(np.searchsorted(reached, outside, side="right"))
-    last = int(np.searchsorted(reached, 100 * total - outside, side="left"))
+    first = bisect.bisect_right(reached, outside // 100)
+    last = bisect.bisect_left(reached, -(-(100 * total - outside) // 100))
     return first, last + 1
 
 
 def _blocks(changed: Mask) -> Mask:
     """Which blocks have changed, with `REACH` empty columns at the right."""
     rows, columns = (-(-side // BLOCK) for side in changed.shape)
-    padded = np.zeros((rows * BLOCK, columns * BLOCK), np.int8)
-    padded[: changed.shape[0], : changed.shape[1]] = changed
-    bands = padded[::BLOCK] + padded[1::BLOCK] + padded[2::BLOCK]
-    counts = bands[:, ::BLOCK] + bands[:, 1::BLOCK] + bands[:, 2::BLOCK]
+    high, wide = rows * BLOCK, columns * BLOCK
+    # Sums over all 3x3 cells, in rows one after the other; what is left over at the end is 0.
+    flat = np.zeros((high + BLOCK) * wide, np.int8)
+    flat[: high * wide].reshape(high, wide)[: changed.shape[0], : changed.shape[1]] = changed
+    for apart in (1, wide):
+        flat[: -2 * apart] += flat[apart:-apart] + flat[2 * apart :]
+    counts = flat[: high * wide].reshape(high, wide)[::BLOCK, ::BLOCK]
     blocks = np.zeros((rows, columns + REACH), bool)
     blocks[:, :-REACH] = counts >= LEAST_IN_BLOCK
     return blocks
 
 
-def _pieces(blocks: Mask) -> Iterator[Mask]:
-    """Blocks that touch, also at corners, or have one block between them."""
-    width, count = blocks.shape[1], blocks.size
+def _pieces(blocks: Mask) -> Iterator[tuple[int, int, Mask]]:
+    """Blocks that touch, also at corners, or have one block between them.
+
+    Yields:
+        The first row and column of cells of a piece, and all of its cells from there on.
+    """
+    width = blocks.shape[1]
     left = int.from_bytes(np.packbits(blocks, bitorder="little").tobytes(), "little")
     while left:
         piece = left & -left
         while (grown := _grown(piece, width) & left) != piece:
             piece = grown
         left &= ~piece
-        data = np.frombuffer(piece.to_bytes(-(-count // 8), "little"), np.uint8)
-        bits = np.unpackbits(data, count=count, bitorder="little")
-        yield bits.reshape(blocks.shape).astype(bool)
+        yield _cells(piece, width)
 
 
 def _grown(bits: int, width: int) -> int:
@@ -122,7 +141,14 @@ def _grown(bits: int, width: int) -> int:
     return bits
 
 
-def _enlarged(blocks: Mask, shape: tuple[int, ...]) -> Mask:
-    """The cells of blocks."""
-    cells = np.repeat(np.repeat(blocks, BLOCK, axis=0), BLOCK, axis=1)
-    return np.asarray(cells[: shape[0], : shape[1]])
+def _cells(bits: int, width: int) -> tuple[int, int, Mask]:
+    """The rectangle of cells around blocks: where it begins, and which cells in it are theirs."""
+    upper = ((bits & -bits).bit_length() - 1) // width
+    rows = -(-bits.bit_length() // width) - upper
+    data = (bits >> upper * width).to_bytes(-(-rows * width // 8), "little")
+    flat = np.unpackbits(np.frombuffer(data, np.uint8), count=rows * width, bitorder="little")
+    blocks = flat.view(bool).reshape(rows, width)
+    columns = np.flatnonzero(blocks.any(axis=0))
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    cells = blocks[:, left:right].repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+    return BLOCK * upper, BLOCK * left, cells

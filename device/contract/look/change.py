@@ -1,7 +1,9 @@
 """What differs between a small picture and a background, with the light divided out."""
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,8 @@ Mask = npt.NDArray[np.bool_]
 """(rows, columns)."""
 SMOOTHED = 9
 """A smoothed difference is the sum over this many cells."""
+MOST = (1 << 15) - 1
+"""The largest number in a plane."""
 STRONG_EDGE = 24
 PLAIN = 4
 """A picture is plain if less than one cell in so many is at an edge."""
@@ -32,23 +36,20 @@ class Background:
 
 def difference(picture: Cells, expected: Cells) -> Plane:
     """How much cells differ: the three colours in sum, 0 to 1530."""
-    apart = np.abs(picture - expected)
-    return np.asarray(apart[0] + apart[1] + apart[2], np.int16)
+    apart = picture - expected
+    np.abs(apart, out=apart)
+    made: Plane = apart[0] + apart[1]
+    made += apart[2]
+    return made
 
 
 def smoothed(values: Plane) -> Plane:
     """The sum of each value and its eight neighbours; at most 9 * 1530. Edges are repeated."""
-    down = values.copy()
-    down[1:] += values[:-1]
-    down[:-1] += values[1:]
-    down[0] += values[0]
-    down[-1] += values[-1]
-    made = down.copy()
-    made[:, 1:] += down[:, :-1]
-    made[:, :-1] += down[:, 1:]
-    made[:, 0] += down[:, 0]
-    made[:, -1] += down[:, -1]
-    return made
+    wide = values.shape[1] + 2
+    flat, bordered = _bordered(values)
+    bordered[0], bordered[-1] = bordered[1], bordered[-2]
+    bordered[:, 0], bordered[:, -1] = bordered[:, 1], bordered[:, -2]
+    return _of_three(flat, wide, np.add)
 
 
 def thresholds(spread: Plane, brightest: int, rules: LookRules) -> Plane:
@@ -59,27 +60,50 @@ def thresholds(spread: Plane, brightest: int, rules: LookRules) -> Plane:
         brightest: the largest gain, in 256ths: noise grows with it.
         rules: of looking.
     """
-    usual = spread.astype(np.int32) * rules.spreads
-    least = np.maximum(usual, rules.least_difference * SMOOTHED)
-    limited = np.minimum(least * max(ONE, brightest) >> 8, np.iinfo(np.int16).max)
-    return np.asarray(limited, np.int16)
+    least = spread.astype(np.int32)
+    least *= rules.spreads
+    least.clip(rules.least_difference * SMOOTHED, MOST, out=least)
+    if brightest > ONE:
+        least *= brightest
+        least >>= 8
+        least = np.minimum(least, MOST) if int(least.max()) > MOST else least
+    return least.astype(np.int16)
 
 
-def regions_changed(changed: Mask, rules: LookRules) -> int:
-    """In how many ninths of the picture many cells have changed."""
+def is_clear(smoothed: Plane, least: Plane, rules: LookRules) -> Mask:
+    """Which cells differ by much more than what makes a cell count as changed.
+
+    Args:
+        smoothed: how much they differ; of any shape.
+        least: from `thresholds`.
+        rules: of looking.
+    """
+    return np.asarray(
+        smoothed.astype(np.int32) * 100 > least.astype(np.int32) * rules.clear_percent
+    )
+
+
+def is_widespread(changed: Mask, rules: LookRules) -> bool:
+    """Whether many cells have changed in more ninths of the picture than a subject reaches into."""
     if min(changed.shape) < 3:
-        return 0
-    (rows, high), (columns, wide) = map(_thirds, changed.shape)
-    bands = np.add.reduceat(changed, rows, axis=0, dtype=np.int32)
-    counts = np.add.reduceat(bands, columns, axis=1)
-    return int(np.count_nonzero(100 * counts > rules.region_percent * high[:, None] * wide))
+        return False
+    left = len(ninths := _ninths(*changed.shape))
+    for ninth in (changed[part] for part in ninths):
+        left -= 100 * int(np.count_nonzero(ninth)) <= rules.region_percent * ninth.size
+        if left <= rules.most_regions:
+            return False
+    return True
 
 
 @lru_cache(maxsize=8)
-def _thirds(side: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Where thirds begin, and how long they are; the first ones are longer."""
-    lengths = np.array([(side + 2) // 3, (side + 1) // 3, side // 3])
-    return np.array([0, lengths[0], lengths[0] + lengths[1]]), lengths
+def _ninths(rows: int, columns: int) -> list[tuple[slice, slice]]:
+    return list(itertools.product(_thirds(rows), _thirds(columns)))
+
+
+def _thirds(side: int) -> list[slice]:
+    """The first ones are longer."""
+    ends = [0, (side + 2) // 3, side - side // 3, side]
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 def shows_the_same(picture: Cells, background: Cells, rules: LookRules) -> bool:
@@ -105,13 +129,7 @@ def is_plain(picture: Cells) -> bool:
 
 def grown(mask: Mask) -> Mask:
     """A mask with the neighbours of its cells, also at corners."""
-    larger = mask.copy()
-    larger[1:] |= mask[:-1]
-    larger[:-1] |= mask[1:]
-    across = larger.copy()
-    larger[:, 1:] |= across[:, :-1]
-    larger[:, :-1] |= across[:, 1:]
-    return larger
+    return _of_three(_bordered(mask)[0], mask.shape[1] + 2, np.logical_or)
 
 
 def step_across(picture: Cells, mask: Mask) -> int:
@@ -124,3 +142,27 @@ def step_across(picture: Cells, mask: Mask) -> int:
         crossing = mask[one] != mask[other]
         total += int(np.abs(values[one] - values[other])[crossing].sum(dtype=np.int64))
     return total
+
+
+def _bordered(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Values inside of a border of zeros, flat and in rows.
+
+    Two more zeros are at the end, so that the last row is a whole one when two columns are gone.
+    """
+    rows, columns = values.shape
+    flat = np.zeros((rows + 2) * (columns + 2) + 2, values.dtype)
+    bordered = flat[:-2].reshape(rows + 2, columns + 2)
+    bordered[1:-1, 1:-1] = values
+    return flat, bordered
+
+
+def _of_three(flat: npt.NDArray[Any], wide: int, combined: np.ufunc) -> npt.NDArray[Any]:
+    """Each value combined with its eight neighbours, without the border.
+
+    Row after row in memory, so that each step is one pass.
+    """
+    down = combined(flat[: -2 * wide], flat[wide:-wide])
+    combined(down, flat[2 * wide :], out=down)
+    made = combined(down[:-2], down[1:-1])
+    combined(made, down[2:], out=made)
+    return np.ascontiguousarray(made.reshape(-1, wide)[:, :-2])

@@ -56,6 +56,7 @@ class Looker:
         self._upset_ms: int | None = None
         self._known = Known(rules)
         self._hurried_until_ms = 0
+        self._held: Mask | None = None
 
     @property
     def background(self) -> Background | None:
@@ -79,8 +80,10 @@ class Looker:
             frame: uint8 (h, w, 3) in R, G, B order, any size.
             at_ms: when it was taken, by any clock that does not go backwards.
         """
-        grid = Grid.of(frame.shape[1], frame.shape[0], self._rules)
-        if grid != self._grid:
+        height_px, width_px = frame.shape[:2]
+        grid = self._grid
+        if grid is None or (grid.width_px, grid.height_px) != (width_px, height_px):
+            grid = Grid.of(width_px, height_px, self._rules)
             self._begin(grid, at_ms)
         picture = grid.cells(frame)
         if self._background is None:
@@ -94,6 +97,7 @@ class Looker:
         ticks = (at_ms - self._tick_ms) // self._rules.tick_ms
         if ticks > 0:
             self._tick_ms += ticks * self._rules.tick_ms
+            self._ticks += ticks
             self._background = self._step(self._background, picture, found, ticks)
         return self._outcome(found, grid)
 
@@ -114,9 +118,9 @@ class Looker:
     def _start_from(self, background: Background, at_ms: int) -> None:
         self._background, self._tick_ms = background, at_ms
         shape = background.spread.shape
-        self._age_ticks = np.zeros(shape, np.int32)
-        self._changed = self._held = np.zeros(shape, bool)
-        self._recent, self._still_ticks = background.cells.copy(), 0
+        self._ticks = self._still_ticks = 0
+        self._held, self._held_since = None, np.zeros(shape, np.int32)
+        self._changed, self._recent = np.zeros(shape, bool), background.cells
 
     def _learn(self, picture: Cells, at_ms: int) -> Outcome:
         if at_ms >= self._next_lesson_ms:
@@ -155,53 +159,39 @@ class Looker:
                 self._known.add(self._background)
             self._forget(at_ms)
             self._learn(picture, at_ms)
-        return Outcome(found.seen, (), _permille(found.changed))
+        return Outcome(found.seen, (), _permille(found))
 
     def _outcome(self, found: Look, grid: Grid) -> Outcome:
         subjects = found.subjects[: self._rules.most_boxes]
         boxes = tuple(box.square(subject, grid, self._rules) for subject in subjects)
-        return Outcome(found.seen, boxes, _permille(found.changed))
+        return Outcome(found.seen, boxes, _permille(found))
 
     def _step(self, known: Background, picture: Cells, found: Look, ticks: int) -> Background:
         """Bring everything that is known up to a new tick."""
-        held = _around(found)
+        held, before = _around(found), self._changed
         steps = min(ticks, MOST_STEPS)
         if self._tick_ms < self._hurried_until_ms:
             steps *= HURRY
-        stayed, self._changed = self._changed & found.changed, found.changed
         self._recent = _towards(self._recent, picture, RECENT_STEP * steps)
-        # Not from the last frame on: the camera may have been off for hours.
-        self._age_ticks = np.where(held & self._held, self._age_ticks + ticks, 0)
-        self._held = held
-        cells = self._stepped(known.cells, picture, found, ~held, steps)
-        taken = self._belonging(known.cells, picture, found, held, ticks)
-        if taken.any():
+        cells = _stepped(known.cells, picture, found, held, steps)
+        if held is None:
+            self._still_ticks = 0
+        elif (taken := self._belonging(picture, found, held, ticks)).any():
             cells = np.where(taken, light.unlit(picture, found.of_light), cells)
-            self._age_ticks[taken] = 0
+            self._held_since[taken] = self._ticks
+        self._held, self._changed = held, found.changed
         # What was not here a tick ago is no subject that rests: rain, a leaf.
-        spread = self._spread(known.spread, found.smoothed, ~(held & stayed))
-        return Background(cells, spread)
+        resting = None if held is None else held & before & found.changed
+        return Background(cells, _spread(known.spread, found.smoothed, resting))
 
-    def _stepped(self, cells: Cells, picture: Cells, found: Look, free: Mask, steps: int) -> Cells:
-        """The slow background: an approximate median (McFarlane and Schofield 1995)."""
-        low, high = GAIN_KEPT
-        if not found.subjects and not low <= int(found.of_light[1, 0, 0]) <= high:
-            cells = found.expected
-        # Of what is overexposed nobody knows how bright it is.
-        most = np.where(picture < light.OVEREXPOSED, steps, 0)
-        apart = (picture - found.expected).clip(-steps, most)
-        return np.where(free, (cells + apart).clip(0, FULL), cells)
-
-    def _spread(self, spread: Plane, smoothed: Plane, free: Mask) -> Plane:
-        """A high quantile by steps up and down, where nothing is."""
-        above = smoothed > spread
-        moved = spread + np.where(above, SPREAD_UP, -SPREAD_DOWN).astype(np.int16)
-        return np.where(free, moved.clip(0, place.MOST_SPREAD), spread)
-
-    def _belonging(self, cells: Cells, picture: Cells, found: Look, held: Mask, ticks: int) -> Mask:
+    def _belonging(self, picture: Cells, found: Look, held: Mask, ticks: int) -> Mask:
         """The cells that belong to the background from now on."""
         rules = self._rules
-        absorbed = self._age_ticks * rules.tick_ms >= rules.absorb_s * 1000
+        # Not from the last frame on: the camera may have been off for hours.
+        begun = held if self._held is None else held > self._held
+        np.copyto(self._held_since, self._ticks, where=begun)
+        long_ticks = -(-1000 * rules.absorb_s // rules.tick_ms)
+        absorbed = held & (self._held_since <= self._ticks - long_ticks)
         still = change.difference(picture, self._recent) < STILL
         of_held = int(np.count_nonzero(held))
         is_still = 100 * int(np.count_nonzero(still & held)) >= STILL_PERCENT * of_held > 0
@@ -211,19 +201,48 @@ class Looker:
             for subject in found.subjects:
                 if _is_uncovered(subject.mask, picture, found.expected):
                     absorbed = absorbed | change.grown(subject.mask)
-        return np.asarray(absorbed, bool)
+        return absorbed
 
 
-def _around(found: Look) -> Mask:
+def _stepped(cells: Cells, picture: Cells, found: Look, held: Mask | None, steps: int) -> Cells:
+    """The slow background: an approximate median (McFarlane and Schofield 1995)."""
+    low, high = GAIN_KEPT
+    if held is None and not low <= int(found.of_light[1, 0, 0]) <= high:
+        cells = found.expected
+    apart = picture - found.expected
+    apart.clip(-steps, steps, out=apart)
+    if int(picture.max()) >= light.OVEREXPOSED:
+        # Of what is overexposed nobody knows how bright it is.
+        np.minimum(apart, 0, out=apart, where=picture >= light.OVEREXPOSED)
+    if held is not None:
+        apart *= (~held).astype(np.int16)
+    apart += cells
+    return apart.clip(0, FULL, out=apart)
+
+
+def _spread(spread: Plane, smoothed: Plane, resting: Mask | None) -> Plane:
+    """A high quantile by steps up and down, but not where a subject rests."""
+    moved = (smoothed > spread) * np.int16(SPREAD_UP + SPREAD_DOWN)
+    moved += spread
+    moved -= SPREAD_DOWN
+    moved.clip(0, place.MOST_SPREAD, out=moved)
+    if resting is not None:
+        np.copyto(moved, spread, where=resting)
+    return moved
+
+
+def _around(found: Look) -> Mask | None:
     """The cells of which nothing is learned: subjects with all that they enclose, and neighbours.
 
     Inside of a subject there may be cells of the background's colour; learned from, they would
     drift to the subject's, and stay behind when it leaves.
     """
-    held = np.zeros(found.changed.shape, bool)
+    if not found.subjects:
+        return None
+    held = found.changed.copy()
     for subject in found.subjects:
         held[subject.upper : subject.lower, subject.left : subject.right] = True
-    return change.grown(held | found.changed) if found.subjects else held
+    return change.grown(held)
 
 
 def _is_uncovered(mask: Mask, picture: Cells, expected: Cells) -> bool:
@@ -241,5 +260,5 @@ def _towards(values: Cells, goal: Cells, most: int) -> Cells:
     return np.asarray(values + (goal - values).clip(-most, most), np.int16)
 
 
-def _permille(changed: Mask) -> int:
-    return 1000 * int(np.count_nonzero(changed)) // changed.size
+def _permille(found: Look) -> int:
+    return 1000 * found.count // found.changed.size

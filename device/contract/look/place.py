@@ -27,6 +27,8 @@ class Look:
     """NOTHING, SOMETHING, LIGHT or MOVED."""
     subjects: tuple[box.Subject, ...]
     changed: change.Mask
+    count: int
+    """Of changed cells."""
     smoothed: Plane
     """How much each cell differs."""
     of_light: Gains
@@ -82,30 +84,39 @@ def look(
     of_light = light.gains(picture, background.cells)
     expected = light.lit(background.cells, of_light)
     least = change.thresholds(background.spread, int(of_light.max()), rules)
-    view = _compared(picture, expected, least)
-    if view.count >= rules.least_cells:
+    apart = change.difference(picture, expected)
+    # Its neighbours only add to how much a cell differs.
+    surely = np.count_nonzero(apart > least) >= rules.least_cells
+    if surely or (view := _View.of(apart, least)).count >= rules.least_cells:
         # Perhaps only a shadow: most frames need not be looked at that closely.
-        over = background.cells >= light.OVEREXPOSED
-        expected = light.lit(expected, light.local_gains(picture, expected, over))
-        # Overexposed where it was learned: it may be as bright as it likes now.
-        expected = np.where(over & (picture > expected), picture, expected)
-        view = _compared(picture, expected, least)
+        expected = _under_local_light(expected, picture, background)
+        view = _View.of(change.difference(picture, expected), least)
     seen, found = _judged(picture, background, view, rules, allowed)
-    return Look(seen, found, view.changed, view.smoothed, of_light, expected)
+    return Look(seen, found, view.changed, view.count, view.smoothed, of_light, expected)
+
+
+def _under_local_light(expected: Cells, picture: Cells, background: Background) -> Cells:
+    over = background.cells >= light.OVEREXPOSED
+    lit = light.lit(expected, light.local_gains(picture, expected, over))
+    # Overexposed where it was learned: it may be as bright as it likes now.
+    return np.maximum(lit, picture, out=lit, where=over) if over.any() else lit
 
 
 @dataclass(frozen=True)
 class _View:
+    """How a picture differs from what is expected."""
+
     smoothed: Plane
     least: Plane
     changed: change.Mask
     count: int
+    """Of changed cells."""
 
-
-def _compared(picture: Cells, expected: Cells, least: Plane) -> _View:
-    smoothed = change.smoothed(change.difference(picture, expected))
-    changed = smoothed > least
-    return _View(smoothed, least, changed, int(np.count_nonzero(changed)))
+    @classmethod
+    def of(cls, apart: Plane, least: Plane) -> "_View":
+        smoothed = change.smoothed(apart)
+        changed = smoothed > least
+        return cls(smoothed, least, changed, int(np.count_nonzero(changed)))
 
 
 def _judged(
@@ -118,13 +129,13 @@ def _judged(
     if view.count < rules.least_cells:
         return Seen.NOTHING, ()
     too_large = 100 * view.count > rules.most_percent * view.changed.size
-    if too_large or change.regions_changed(view.changed, rules) > rules.most_regions:
+    if too_large or change.is_widespread(view.changed, rules):
         same = change.shows_the_same(picture, background.cells, rules)
         return (Seen.LIGHT if same else Seen.MOVED), ()
-    clear = view.smoothed.astype(np.int32) * 100 > view.least.astype(np.int32) * rules.clear_percent
     changed = view.changed if allowed is None else view.changed & allowed
-    found = tuple(box.subjects(view.smoothed, changed, clear, rules))
-    if SCATTERED * sum(subject.cells for subject in found) < int(np.count_nonzero(changed)):
+    found = tuple(box.subjects(view.smoothed, view.least, changed, rules))
+    count = view.count if allowed is None else int(np.count_nonzero(changed))
+    if SCATTERED * sum(subject.cells for subject in found) < count:
         return Seen.NOTHING, ()
     return (Seen.SOMETHING if found else Seen.NOTHING), found
 

@@ -123,7 +123,8 @@ def test_light_over_all_of_a_picture_is_divided_out(percent: int, seed: int) -> 
 def test_pieces_at_both_ends_of_neighbouring_rows_are_two_subjects() -> None:
     changed = np.zeros((72, 96), bool)
     changed[30:42, :12] = changed[30:42, -12:] = True
-    found = box.subjects(np.where(changed, 900, 0).astype(np.int16), changed, changed, RULES)
+    apart = np.where(changed, 900, 0).astype(np.int16)
+    found = box.subjects(apart, np.full_like(apart, 300), changed, RULES)
     assert sorted((s.left, s.right) for s in found) == [(0, 12), (84, 96)]
 
 
