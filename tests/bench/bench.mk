@@ -5,6 +5,10 @@
 # photos are pooled
 BUILDS ?= $(BUILD)
 
+# what `make bench-train` compares, as "tutorial ours";
+# empty: all recipes
+RECIPES ?=
+
 bench: $(PACKED) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
 
@@ -12,9 +16,10 @@ bench-device: $(PACKED) $(BUILD)/venv-bench/ready ## compare the service with a 
 	@$(PY) -m tests.bench.device --bundle $(BUILD)/bundle \
 	  --plain-python $(BUILD)/venv-bench/bin/python
 
-bench-train: $(SPLIT) $(WEIGHTS_READY) ## compare training with two common recipes (20 min.)
+bench-train: $(SPLIT) $(WEIGHTS_READY) ## compare training with others' recipes (over an hour)
 	@$(PY) -m train.bench.recipes --training $(BUILD)/train --weights $(BUILD)/weights $(size) \
-	  --seed $(SEED) --out $(BUILD)/bench/train.json
+	  --seed $(SEED) --out $(BUILD)/bench/train.json \
+	  $(if $(RECIPES),--recipes $(RECIPES))
 
 bench-features: $(SPLIT) $(call weights_ready,$(BACKBONE)) ## a linear classifier on the frozen features of BACKBONE
 	@$(PY) -m train.bench.features --training $(BUILD)/train --weights $(BUILD)/weights \
@@ -43,7 +48,7 @@ figures: $(READY) ## make every table again, on three seeds (over an hour)
 	  $(MAKE) --no-print-directory SEED=$$seed BUILD="$(BUILD)$${seed#0}" bundle; \
 	done
 	@{ $(PY) -m convert figures $(FIGURE_BUILDS); \
-	  $(MAKE) --no-print-directory SEED=0 bench-train; \
+	  $(MAKE) --no-print-directory SEED=0 RECIPES="tutorial head_only ours" bench-train; \
 	  $(MAKE) --no-print-directory SEED=0 BUILDS="$(FIGURE_BUILDS)" bench-quant; \
 	  $(MAKE) --no-print-directory SEED=0 micro; \
 	  $(PY) -m convert summary --training $(MICRO)/train --bundle $(MICRO)/bundle; \

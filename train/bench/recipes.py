@@ -1,11 +1,6 @@
-"""Our recipe compared with two common ones: same split, same weights, one run.
+"""Our recipe compared with those of others: same split, same weights, one run.
 
-- `tutorial`: the standard Keras transfer-learning tutorial. MobileNetV2 with its BatchNorms,
-  flips and rotations as layers, dropout 0.2, 10 epochs of the head with Adam at 1e-4, then 10
-  epochs with RMSprop at 1e-5 for the layers from 100 upwards.
-- `head_only`: what tools for making models do by default. Frozen network, flips and zooms, dropout
-0.2, 10 epochs of the head with Adam at 1e-3, label smoothing 0.1.
-- `ours`: `train.recipe.fit.run` with its defaults.
+The others are those of `train.bench.others`; `ours` is `train.recipe.fit.run` with its defaults.
 
 Each recipe runs in its own process, so that peak memory is measured separately. Clocks start after
 TensorFlow is imported and include reading photos and weights.
@@ -21,15 +16,11 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from device import child
 from device.console import guarded
 from device.errors import UsageError
 from device.files import write_text
-from device.workstation.events.listed import read_occasions
 from device.workstation.training import (
     CUTS,
     DATA,
@@ -37,24 +28,20 @@ from device.workstation.training import (
     SPLIT,
     TIMINGS,
     Accuracy,
-    DataRecord,
-    Part,
     Timings,
 )
-from train.data.split import part, read_csv
+from train.bench.others import OTHERS
+from train.bench.others import run as run_other
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
 from train.network.backbones import MOBILENET_V2
 from train.network.fetch_weights import fetch_weights
 from train.recipe.config import TrainConfig
 
-RECIPES = ("tutorial", "head_only", "ours")
-BATCH = 32
-EPOCHS = 10
+TUTORIAL, OURS = "tutorial", "ours"
+RECIPES = (*OTHERS, OURS)
 LESS_THAN_A_PHOTO = 1e-6
 """Tolerance for Keras' float32 accuracies: equal shares of photos must compare as equal."""
-TUTORIAL_UNFROZEN_FROM = 100
-"""Index into the layers of `keras.applications.MobileNetV2`."""
 
 
 @dataclass(frozen=True)
@@ -87,40 +74,6 @@ class Measured:
         return None
 
 
-def keras_network(weights: Path, size_px: int) -> Any:
-    """`keras.applications.MobileNetV2` with BatchNorms, from the same weights that we start from.
-
-    Takes pixels scaled to x/127.5 - 1, as the tutorial's `preprocess_input` does. The checkpoint's
-    normalisation is folded into the first kernel and its BatchNorm's mean; gamma compensates for
-    Keras' larger epsilon.
-    """
-    import keras
-
-    from train.network.backbone import KERAS_BATCHNORM_EPSILON
-    from train.network.weights import as_keras, checkpoint_bytes, mirrored, read_torch_checkpoint
-
-    pinned = MOBILENET_V2.checkpoint
-    mean, deviation = np.array(pinned.mean), np.array(pinned.deviation)
-
-    model = keras.applications.MobileNetV2((size_px, size_px, 3), include_top=False, weights=None)
-    state = read_torch_checkpoint(checkpoint_bytes(weights, pinned))
-    tensors = iter([v for k, v in state.items() if not k.endswith("num_batches_tracked")])
-    offset = np.zeros(1)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
-            kernel = as_keras(mirrored(next(tensors).astype(np.float64)))
-            if layer.name == "Conv1":
-                offset = kernel.sum(axis=(0, 1)).T @ ((127.5 - mean) / deviation)
-                kernel *= (127.5 / deviation)[:, None]
-            layer.set_weights([kernel])
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, average, variance = (next(tensors) for _ in range(4))
-            wider = (variance + KERAS_BATCHNORM_EPSILON) / (variance + pinned.epsilon)
-            layer.set_weights([gamma * np.sqrt(wider), beta, average - offset, variance])
-            offset = np.zeros(1)
-    return model
-
-
 @dataclass
 class _Clock:
     """Notes when each epoch ended, and how good it was."""
@@ -141,90 +94,6 @@ class _Clock:
 
     def processor_s(self) -> float:
         return round(time.process_time() - self.started_processor, 1)
-
-
-def _data_sets(training: Path, size_px: int, seed: int) -> tuple[dict[Part, Any], int]:
-    """The parts as the tutorial reads them: files are decoded and resized again in each epoch."""
-    import tensorflow as tf
-
-    rows = read_csv(training / SPLIT)
-    files = DataRecord.read(training / DATA).files
-    labels = sorted({row.label for row in rows})
-
-    def load(path: Any, label: Any) -> Any:
-        image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
-        return tf.image.resize(image, (size_px, size_px)), label
-
-    sets = {}
-    for name in Part:
-        chosen = part(rows, name)
-        paths = [str(files.path(row.path)) for row in chosen]
-        data = tf.data.Dataset.from_tensor_slices(
-            (paths, [labels.index(row.label) for row in chosen])
-        )
-        if name == Part.TRAIN:
-            data = data.shuffle(len(paths), seed=seed)
-        data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE)
-        sets[name] = data.batch(BATCH).prefetch(tf.data.AUTOTUNE)
-    return sets, len(labels)
-
-
-def _run_reference(
-    training: Path, weights: Path, config: TrainConfig, clock: _Clock, *, tutorial: bool
-) -> Accuracy:
-    """Run the tutorial's or the head-only recipe, with the size and seed of `config`."""
-    import keras
-    from keras import layers
-
-    from train.recipe.evaluate import accuracy
-
-    size_px = config.architecture.size_px
-    keras.utils.set_random_seed(config.seed)
-    sets, classes = _data_sets(training, size_px, config.seed)
-    base = keras_network(weights, size_px)
-    base.trainable = False
-    second = layers.RandomRotation(0.2) if tutorial else layers.RandomZoom((-0.2, 0))
-    inputs = keras.Input((size_px, size_px, 3))
-    x = inputs
-    for layer in (layers.RandomFlip("horizontal"), second):
-        x = layer(x)
-    x = base(layers.Rescaling(1 / 127.5, offset=-1)(x), training=False)
-    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
-    model = keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
-
-    def epochs(optimizer: Any, smoothing: float) -> None:
-        to_one_hot = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
-
-        def loss(truth: Any, predicted: Any) -> Any:
-            one_hot = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), classes)
-            return to_one_hot(one_hot, predicted)
-
-        model.compile(optimizer, loss, metrics=["accuracy"])
-        note = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda _, logs: clock.note(logs["val_accuracy"])
-        )
-        model.fit(
-            sets[Part.TRAIN],
-            validation_data=sets[Part.VAL],
-            epochs=EPOCHS,
-            shuffle=False,
-            verbose=2,
-            callbacks=[note],
-        )
-
-    if tutorial:
-        epochs(keras.optimizers.Adam(1e-4), 0)
-        base.trainable = True
-        for layer in base.layers[:TUTORIAL_UNFROZEN_FROM]:
-            layer.trainable = False
-        epochs(keras.optimizers.RMSprop(1e-5), 0)
-    else:
-        epochs(keras.optimizers.Adam(1e-3), 0.1)
-    truth = np.concatenate([y.numpy() for _, y in sets[Part.TEST]])
-    right = model.predict(sets[Part.TEST], verbose=0).argmax(axis=1) == truth
-    occasions = read_occasions(training / EVENTS)
-    rows = part(read_csv(training / SPLIT), Part.TEST)
-    return accuracy(right, [occasions[row.path].event for row in rows])
 
 
 def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
@@ -261,16 +130,26 @@ def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock)
     return metrics.test
 
 
-def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) -> Measured:
-    """Run one recipe in this process; all but ours use only size and seed of `config`."""
+def run_recipe(
+    recipe: str,
+    training: Path,
+    weights: Path,
+    config: TrainConfig,
+    most_epochs: int | None = None,
+) -> Measured:
+    """Run one recipe in this process; all but ours use only size and seed of `config`.
+
+    `most_epochs` limits each phase of the others' recipes.
+    """
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
-    if recipe == "ours":
+    if recipe == OURS:
         share = _run_ours(training, weights, config, clock)
     else:
-        share = _run_reference(training, weights, config, clock, tutorial=recipe == "tutorial")
+        given = (config.architecture.size_px, config.seed, clock.note, most_epochs)
+        share = run_other(OTHERS[recipe], training, weights, *given)
     return Measured(
         recipe=recipe,
         n=share.n,
@@ -288,14 +167,14 @@ def run_recipe(recipe: str, training: Path, weights: Path, config: TrainConfig) 
 def table(results: list[Measured]) -> str:
     """The recipes side by side, with their times also as ratios to ours."""
     by_name = {result.recipe: result for result in results}
-    goal = by_name["tutorial"].val_accuracy[-1]
-    ours = by_name["ours"].reached(goal)
+    goal = by_name[TUTORIAL].val_accuracy[-1]
+    ours = by_name[OURS].reached(goal)
     lines = [
         f"test part n = {results[0].n}; 'reached': the first epoch at which the validation "
         f"accuracy is at least the tutorial's last, {goal:.2%}; both clocks: seconds / processor "
         "seconds",
         "",
-        f"{'recipe':12}{'test top-1':>11}{'95% interval':>20}{'whole run':>15}{'reached':>15}"
+        f"{'recipe':14}{'test top-1':>11}{'95% interval':>20}{'whole run':>15}{'reached':>15}"
         f"{'times ours':>15}{'peak MiB':>10}",
     ]
     for result in results:
@@ -305,7 +184,7 @@ def table(results: list[Measured]) -> str:
         if reached and ours:
             ratio = f"{reached[0] / ours[0]:.1f} / {reached[1] / ours[1]:.1f}"
         lines.append(
-            f"{result.recipe:12}{result.test_accuracy:>11.2%}{f'{low:.2%} to {high:.2%}':>20}"
+            f"{result.recipe:14}{result.test_accuracy:>11.2%}{f'{low:.2%} to {high:.2%}':>20}"
             f"{f'{result.seconds:.0f} / {result.processor_s:.0f}':>15}"
             f"{f'{reached[0]:.0f} / {reached[1]:.0f}' if reached else 'never':>15}{ratio:>15}"
             f"{result.peak_memory_mib:>10.0f}"
@@ -319,9 +198,13 @@ def measure_all(options: argparse.Namespace) -> int:
         raise DataError(f"{options.training}: there is no split; run `make data` first")
     if options.set:
         raise UsageError("--set changes one recipe: add --recipe ours")
+    if not {TUTORIAL, OURS} <= set(options.recipes):
+        raise UsageError(
+            f"--recipes: the table compares with {TUTORIAL} and {OURS}; name them, too"
+        )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results = []
-    for recipe in RECIPES:
+    for recipe in options.recipes:
         print(f"running the recipe '{recipe}'", file=sys.stderr)
         answer = options.out.with_name(f"{options.out.stem}_{recipe}.json")
         command = child.command("-m", "train.bench.recipes", "--recipe", recipe)
@@ -356,7 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m train.bench.recipes",
-        description="Compare our training recipe with two common ones. Takes about 20 minutes.",
+        description="Compare our training recipe with those of others. Takes over an hour.",
         epilog="example: python -m train.bench.recipes --recipe ours --set views=4 epochs=6 "
         "--out build/bench/fewer_views.json",
     )
@@ -367,6 +250,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--seed", type=int, default=0, help="seed of the training, not of the split"
     )
     parser.add_argument("--out", type=Path, default=Path("build/bench/train.json"))
+    parser.add_argument(
+        "--recipes",
+        nargs="+",
+        choices=RECIPES,
+        default=RECIPES,
+        metavar="NAME",
+        help=f"some of {', '.join(RECIPES)} (default: all); tutorial and ours must be there",
+    )
     parser.add_argument("--recipe", choices=RECIPES, help="run only this one, in this process")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="change settings of our recipe"

