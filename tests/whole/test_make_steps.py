@@ -149,6 +149,9 @@ def test_a_small_network_is_taught_and_packed_whole(workshop: Workshop) -> None:
     assert workshop.make("micro") == []
     (workshop.build / "micro" / "train" / "labels.txt").unlink()
     assert workshop.make("micro") == MICRO
+    for change in ("MICRO_SIZE=128", "MICRO_EPOCHS=1"):
+        assert workshop.make("micro", change) == MICRO
+        assert workshop.make("micro", change) == []
 
 
 def test_a_small_network_is_taught_again_when_photos_are_cut_elsewhere(workshop: Workshop) -> None:

@@ -4,6 +4,10 @@
 # epochs of the distillation in `make micro`
 MICRO_EPOCHS ?= 30
 
+# side of the pictures that `make micro` works on, pixels;
+# a multiple of 32, such as 96 or 128
+MICRO_SIZE ?= 96
+
 # The pupil begins as a reduced copy of its teacher, which must be of its own kind.
 ifneq ($(filter micro,$(MAKECMDGOALS)),)
 $(if $(filter mobilenet-v2,$(BACKBONE)),,$(error make micro needs BACKBONE=mobilenet-v2: its pupil begins as a reduced copy of a MobileNetV2))
@@ -12,13 +16,13 @@ endif
 MICRO := $(BUILD)/micro
 MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv events.csv cuts.csv data.json timings.json)
 .PRECIOUS: $(MICRO_TRAINED)
-$(eval $(call stamp,micro,$(MICRO_EPOCHS) $(SEED)))
+$(eval $(call stamp,micro,$(MICRO_EPOCHS) $(MICRO_SIZE) $(SEED)))
 
-micro: $(MICRO)/cpp/ready ## a 96x96 network for microcontrollers: build/micro/cpp
+micro: $(MICRO)/cpp/ready ## a small network for microcontrollers: build/micro/cpp
 
 $(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
 	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
-	  --epochs $(MICRO_EPOCHS) --seed $(SEED)
+	  --size $(MICRO_SIZE) --epochs $(MICRO_EPOCHS) --seed $(SEED)
 
 $(MICRO)/cpp/ready: $(MICRO_TRAINED) $(addprefix $(VARS)/,convert verify code-convert code-bundle) | $(READY)
 	@$(PY) -m convert export --training $(MICRO)/train --out $(MICRO)/convert \

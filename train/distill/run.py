@@ -1,7 +1,7 @@
 """Distills a small network for microcontrollers from the trained one, on the same photos.
 
-The teacher sees each augmented view at its own size, the pupil the same view at 96x96. The pupil
-learns three things: the teacher's softened probabilities (Hinton et al. 2015, "Distilling the
+The teacher sees each augmented view at its own size, the pupil the same view at a smaller one. The
+pupil learns three things: the teacher's softened probabilities (Hinton et al. 2015, "Distilling the
 Knowledge in a Neural Network"), the labels, and above all the teacher's pooled features, a thousand
 numbers per view instead of one per class (Romero et al. 2015, "FitNets"; Chen et al. 2022,
 "Knowledge Distillation with the Reused Teacher Classifier"). The pupil starts from the weights of
