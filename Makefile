@@ -57,6 +57,9 @@ USE ?=
 EPOCHS ?= 10
 # cached views of each training photo
 VIEWS ?= 8
+# larger networks that teach this one, on the same photos:
+# none, or some that BACKBONE takes (they are averaged)
+TEACHER ?= none
 # random seed of split, training and calibration
 SEED ?= 0
 # photos in the representative dataset
@@ -205,7 +208,7 @@ endef
 .PHONY: force
 $(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
 $(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
-$(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED)))
+$(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED) $(TEACHER)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
 
@@ -253,7 +256,8 @@ $(call weights_ready,%): | $(READY)
 # One run makes all files; after a Ctrl-C the next one resumes from the state of the last epoch.
 $(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
-	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED) $(caches)
+	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED) \
+	  $(teacher) $(caches)
 size = $(if $(SIZE),--size $(SIZE))
 # What trials of a sweep have in common with each other and with the build is computed once.
 others = $(filter-out $(BUILD)/cache,$(wildcard $(SHARED)/cache $(SHARED)/sweep/*/cache))
@@ -318,7 +322,7 @@ $(READY) $(LIGHT_READY):
 	$(call environment,"$$python")
 	@touch $@
 
-include train/distill/distill.mk convert/sweep/sweep.mk device/wheel.mk device/deploy/deploy.mk device/image/image.mk
+include train/recipe/teacher.mk train/distill/distill.mk convert/sweep/sweep.mk device/wheel.mk device/deploy/deploy.mk device/image/image.mk
 include tests/environments.mk tests/bench/bench.mk tests/emulated/emulated.mk
 
 # --- checks ---------------------------------------------------------------------------------------

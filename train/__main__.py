@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,8 +124,9 @@ def fit(options: argparse.Namespace) -> int:
     with quiet_tensorflow():
         from train.network.backbone import Architecture
         from train.network.cache import adopt
+        from train.recipe.activations import CACHE_FOLDER
         from train.recipe.config import TrainConfig
-        from train.recipe.fit import CACHE_FOLDER, run
+        from train.recipe.fit import run
 
     config = TrainConfig(
         architecture=Architecture(options.backbone, options.alpha, options.size),
@@ -133,7 +135,8 @@ def fit(options: argparse.Namespace) -> int:
         views=options.views,
     )
     adopt(options.out.parent / CACHE_FOLDER, options.caches)
-    metrics = run(config, _weights_source(options.weights, options.backbone), options.out)
+    source = _weights_source(options.weights, options.backbone)
+    metrics = run(config, source, options.out, options.teacher)
     test = metrics.test
     low, high = test.interval
     print(
@@ -179,7 +182,8 @@ def distill(options: argparse.Namespace) -> int:
     """Teach a small network for microcontrollers what the trained one knows."""
     with quiet_tensorflow():
         from train.distill.run import DistillConfig, run
-    config = DistillConfig(epochs=options.epochs, seed=options.seed)
+    architecture = replace(DistillConfig().architecture, size_px=options.size)
+    config = DistillConfig(architecture, epochs=options.epochs, seed=options.seed)
     metrics = run(config, options.training, options.out)
     test = metrics.test
     low, high = test.interval
@@ -251,6 +255,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 0: head alone")
     command.add_argument("--views", type=int, default=8, help="cached views per training photo")
+    command.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FOLDER",
+        help="finished trainings of larger networks on the same split, which teach this one",
+    )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--caches",
@@ -270,9 +282,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=report)
 
-    command = commands.add_parser("distill", help="teach a 96x96 network for microcontrollers")
+    command = commands.add_parser("distill", help="teach a small network for microcontrollers")
     command.add_argument("--training", type=Path, default=Path("build/train"))
     command.add_argument("--out", type=Path, default=Path("build/micro/train"))
+    command.add_argument("--size", type=int, default=96, help="input size in pixels (default: 96)")
     command.add_argument("--epochs", type=int, default=30)
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(command=distill)

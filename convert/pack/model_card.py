@@ -127,7 +127,8 @@ def _network(metrics: Metrics | PupilMetrics) -> str:
 
 def _made(metrics: Metrics | PupilMetrics) -> str:
     if not isinstance(metrics, PupilMetrics):
-        return "fine-tuned"
+        teachers = [teacher.pretrained.title for teacher in metrics.teachers]
+        return f"fine-tuned, taught by {' and '.join(teachers)}" if teachers else "fine-tuned"
     size_px = metrics.teacher.config.architecture.size_px
     return (
         f"distilled from a fine-tuned {metrics.teacher.pretrained.title} at "

@@ -148,6 +148,8 @@ class FitSettings:
     label_smoothing: float
     mixup: float
     ema_decay: float
+    teacher_share: float
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -283,15 +285,26 @@ class NewPlaces:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """The network that a pupil learned from."""
+
+    test_accuracy: float
+    config: FitSettings
+    pretrained: Pretrained
+
+
+@dataclass(frozen=True)
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
     MADE_BY: ClassVar[str] = "make train"
 
     data: DataSet
     config: FitSettings
     pretrained: Pretrained
+    teachers: tuple[Teacher, ...]
+    """Of whose answers it learned; empty without any."""
     labels: tuple[str, ...]
     test: Tested
     new_places: NewPlaces | None
@@ -307,15 +320,6 @@ class Metrics(Record):
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """The network that a pupil learned from."""
-
-    test_accuracy: float
-    config: FitSettings
-    pretrained: Pretrained
-
-
-@dataclass(frozen=True)
 class PupilEpoch:
     """The figures of one epoch of a pupil."""
 
@@ -327,7 +331,7 @@ class PupilEpoch:
 class PupilMetrics(Record):
     """`metrics.json` of a network that was distilled from a fine-tuned one."""
 
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
     MADE_BY: ClassVar[str] = "make micro"
 
     data: DataSet

@@ -30,7 +30,7 @@ FROZEN_CODE = (
 
 
 class Frozen:
-    """A snapshot of a Keras model from pixels to one output, with its current weights."""
+    """A snapshot of a Keras model from pixels, or maps, to one output, with its current weights."""
 
     def __init__(self, model: keras.Model) -> None:
         function = tf.function(lambda x: model(x, training=False), autograph=False)
@@ -41,8 +41,11 @@ class Frozen:
         self._own = threading.local()
         self.output_shape: tuple[int, ...] = model.output_shape[1:]
 
-    def __call__(self, pixels: Pixels) -> Activations:
-        """The output, float16, for one picture, uint8 (h, w, 3); may be called from any thread."""
+    def __call__(self, pixels: Pixels | Activations) -> Activations:
+        """The output, float16, for one input without its first axis: uint8 pixels (h, w, 3), say.
+
+        May be called from any thread.
+        """
         if not hasattr(self._own, "interpreter"):
             self._own.interpreter = self._interpreter()
         interpreter = self._own.interpreter

@@ -20,6 +20,8 @@ from train.recipe.photos import Photos
 from train.recipe.places import Exchange
 from train.stamps import code_digest
 
+CACHE_FOLDER = "cache"
+"""Beside the folder of the training."""
 VIEWS_CODE = (
     *FROZEN_CODE,
     *(f"train/data/{name}.py" for name in ("augment", "listed", "sight/sighting")),

@@ -44,6 +44,10 @@ class TrainConfig(FitSettings):
     """Each example is blended with another by a random share from 0 to this."""
     ema_decay: float = 0.995
     """Decay per step of the averaged weights, which are validated and kept."""
+    teacher_share: float = 0.7
+    """Share of a teacher in the loss, if there is one; the labels have the rest."""
+    temperature: float = 2.0
+    """What the logits of teacher and pupil are divided by when they are compared."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be trained with.
@@ -56,6 +60,16 @@ class TrainConfig(FitSettings):
             object.__setattr__(self, "first_trained_block", spec.first_trained_block)
         limits = {"epochs": (0, 1000), "views": (1, 64), "batch_size": (1, 4096)}
         check_limits(self, {**limits, "first_trained_block": (2, spec.blocks - 1), "seed": SEEDS})
+
+    @classmethod
+    def of(cls, settings: FitSettings) -> "TrainConfig":
+        """The settings that a finished training has recorded.
+
+        Raises:
+            TrainingError: as for the settings themselves.
+        """
+        given = {**vars(settings), "architecture": Architecture(**vars(settings.architecture))}
+        return cls(**given)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -37,6 +37,10 @@ AVERAGED_FIRST = 9
 """The average's decay after n steps is at most n / (n + this)."""
 
 
+Answers = Sequence[npt.NDArray[np.floating]]
+"""Logits (n, classes) of n photos, one array per view."""
+
+
 @dataclass(frozen=True)
 class Figures:
     """How good the averaged weights are after an epoch."""
@@ -115,6 +119,10 @@ class FineTuner:
     (Szegedy et al. 2016), mixup (Zhang et al. 2018) of the cached activations, exponential moving
     average of the weights. Photos count in the loss by their weights. All random numbers derive
     from (seed, epoch), so a resumed run continues exactly like an uninterrupted one.
+
+    If a teacher has answered, its softened probabilities for the same views are a target beside the
+    labels (Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"), blended by mixup
+    like the pictures (Beyer et al. 2022, "Knowledge distillation: A good teacher is patient").
     """
 
     def __init__(
@@ -126,12 +134,23 @@ class FineTuner:
         val: Activations,
         val_truth: Truth,
         slack: float = 0.0,
+        answers: Answers = (),
     ) -> None:
-        """`slack`: how much lower than the best the kept epoch's validation accuracy may be.
+        """Prepare for `run`.
 
-        0 keeps the best epoch, more keeps the latest one that is nearly as good.
+        Args:
+            model: from the cached activations to logits.
+            config: all settings.
+            views: of the training part, float16 (n, ...) each.
+            truth: of its photos.
+            val: the activations of the validation part.
+            val_truth: of its photos.
+            slack: how much lower than the best the kept epoch's validation accuracy may be: 0
+                keeps the best epoch, more keeps the latest one that is nearly as good.
+            answers: a teacher's logits for each of the views, (n, classes); none without a teacher.
         """
         self._slack = slack
+        self._answers = answers
         self._model, self._config = model, config
         self._views, self._truth = views, truth
         self._val, self._val_truth = val, val_truth
@@ -191,9 +210,11 @@ class FineTuner:
         return min(2 << max(0, epoch - 1), len(self._views))
 
     def _prepare_views(self, epoch: int) -> None:
-        """Compute the views of an epoch now, since they show their own progress bars."""
+        """Compute an epoch's views and answers now, since they show their own progress bars."""
         for number in range(self._offered(epoch)):
             _ = self._views[number]
+            if self._answers:
+                _ = self._answers[number]
 
     def _begin(self) -> TuningState:
         tuned = TuningState()
@@ -215,9 +236,19 @@ class FineTuner:
             partner = rng.permutation(len(chosen)).astype(np.int32)
             share = rng.uniform(0, self._config.mixup, (len(chosen), 1)).astype(np.float32)
             truth = self._truth.of(chosen)
-            losses.append(self._step(x, truth.labels, truth.weights, partner, share))
+            told = self._logits_of_teacher(view, chosen)
+            losses.append(self._step(x, truth.labels, truth.weights, partner, share, told))
             advance()
         return float(np.mean(losses)) if losses else float("nan")
+
+    def _logits_of_teacher(
+        self, view: npt.NDArray[np.int64], photos: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """float32 (n, classes) for a view of each of n photos; (n, 0) without a teacher."""
+        if not self._answers:
+            return np.zeros((len(photos), 0), np.float32)
+        told = [self._answers[v][i] for v, i in zip(view, photos, strict=True)]
+        return np.stack(told).astype(np.float32)
 
     def _train_step(
         self,
@@ -226,6 +257,7 @@ class FineTuner:
         weights: tf.Tensor,
         partner: tf.Tensor,
         share: tf.Tensor,
+        told: tf.Tensor,
     ) -> tf.Tensor:
         x = tf.cast(x, tf.float32)
         smoothing = self._config.label_smoothing
@@ -237,9 +269,10 @@ class FineTuner:
         weights = tf.cast(weights, tf.float32)
         weights += (tf.gather(weights, partner) - weights) * share[:, 0]
         variables = self._model.trainable_variables
+        soft = tf.nn.softmax(told / self._config.temperature)
+        soft = soft * (1 - share) + tf.gather(soft, partner) * share
         with tf.GradientTape() as tape:
-            logits = self._model(x, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(y, logits)
+            losses = self._losses(self._model(x, training=True), y, soft)
             loss = tf.reduce_mean(weights * losses)
         self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         # In the first steps the average covers fewer steps (like TensorFlow's `num_updates`).
@@ -247,6 +280,16 @@ class FineTuner:
         decay = tf.minimum(self._config.ema_decay, taken / (taken + AVERAGED_FIRST))
         self._averaged.update(decay)
         return loss
+
+    def _losses(self, logits: tf.Tensor, y: tf.Tensor, soft: tf.Tensor) -> tf.Tensor:
+        """float32 (n,): of the labels `y`, and of a teacher's probabilities if there is one."""
+        hard = tf.nn.softmax_cross_entropy_with_logits(y, logits)
+        if not self._answers:
+            return hard
+        t, share = self._config.temperature, self._config.teacher_share
+        taught = tf.nn.softmax_cross_entropy_with_logits(soft, logits / t)
+        # Gradients of softened probabilities are smaller by the square of the temperature.
+        return share * t * t * taught + (1 - share) * hard
 
     def _validate(self, tuned: TuningState, train_loss: float) -> None:
         """Measure the averaged weights on the validation part; keep them if good enough."""

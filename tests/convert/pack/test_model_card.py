@@ -10,6 +10,7 @@ from convert.report.summary import gate_line, threshold_line
 from convert.verify.comparison import Outputs
 from device.contract.look.rules import Region
 from device.workstation.conversion import ClutterFigures, Verdict, VerificationRecord
+from device.workstation.training import Metrics, Teacher
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import metrics_of, pupil_metrics_of
 from tests.support.builds.verified import evidence_of, record_of
@@ -105,3 +106,16 @@ def test_the_card_of_a_pupil_names_its_teacher_and_claims_no_weights_of_its_own(
     assert "MobileNetV2 0.35 at 96x96, distilled from a fine-tuned MobileNetV2 1.0 at 224" in card
     assert "0.35, ImageNet" not in card
     assert "fine-tuned, full-int8" in model_card(tiny_training, verified, model)
+
+
+def test_a_card_names_the_teachers(
+    tiny_training: Training, verified: VerificationRecord, model: bytes
+) -> None:
+    own = tiny_training.metrics
+    assert isinstance(own, Metrics)
+    titles = ("EfficientNet-Lite0", "EfficientNet-Lite2")
+    pretrained = [replace(own.pretrained, title=title) for title in titles]
+    teachers = tuple(Teacher(0.95, own.config, each) for each in pretrained)
+    taught = replace(tiny_training, metrics=replace(own, teachers=teachers))
+    card = model_card(taught, verified, model)
+    assert "fine-tuned, taught by EfficientNet-Lite0 and EfficientNet-Lite2" in card

@@ -65,6 +65,8 @@ def fit_settings(alpha: float = 1.0, size_px: int = 224, seed: int = 0) -> FitSe
         label_smoothing=0.1,
         mixup=0.2,
         ema_decay=0.995,
+        teacher_share=0.7,
+        temperature=2.0,
     )
 
 
@@ -83,6 +85,7 @@ def metrics_of(
         data=data_set_of(labels),
         config=fit_settings(),
         pretrained=PRETRAINED,
+        teachers=(),
         labels=tuple(labels),
         test=tested_of(confusion, labels, burst),
         new_places=None,
