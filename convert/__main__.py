@@ -157,7 +157,9 @@ def sweep(options: argparse.Namespace) -> int:
     from convert.commands.sweep import SweepInputs, compare, try_networks
 
     make, names = shlex.split(options.make), options.trials.split()
-    inputs = SweepInputs(names, options.training, options.out, make, options.jobs)
+    if not options.jobs.isdecimal() or int(options.jobs) < 1:
+        raise UsageError(f"JOBS={options.jobs}: give a number of trials, at least 1")
+    inputs = SweepInputs(names, options.training, options.out, make, int(options.jobs))
     trials = try_networks(inputs, header(), console.say)
     print(f"\n{compare(options.out)}")
     if all(trial.error for trial in trials):
@@ -310,7 +312,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--trials", required=True, metavar="NAMES", help='such as "mobilenet-v2@160 ..."'
     )
-    command.add_argument("--jobs", type=int, default=1, help="trials at once (default: 1)")
+    command.add_argument("--jobs", default="1", help="trials at once (default: 1)")
     command.add_argument("--make", default="make", help="the command that runs a trial")
     command.set_defaults(command=sweep)
 

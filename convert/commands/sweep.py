@@ -22,7 +22,7 @@ from convert.sweep.page import PAGE, Compared, render
 from convert.sweep.table import table
 from convert.sweep.trial import SWEEP, TRIAL, Figures, Sweep, Trial, read_counts, read_trials
 from convert.sweep.work import Planned
-from device.errors import FieldguideError, UsageError
+from device.errors import FieldguideError
 from device.files import write_text
 from device.workstation.conversion import INT8_MODEL
 from device.workstation.records import RecordError
@@ -43,16 +43,7 @@ class SweepInputs:
     make: Sequence[str]
     """The command that each trial begins with."""
     jobs: int
-    """How many trials are at work at once."""
-
-    def __post_init__(self) -> None:
-        """Refuse to work with no hands.
-
-        Raises:
-            UsageError: if not even one trial may be at work.
-        """
-        if self.jobs < 1:
-            raise UsageError(f"--jobs {self.jobs}: give at least 1")
+    """How many trials are at work at once, at least 1."""
 
 
 def try_networks(inputs: SweepInputs, made_on: str, say: Say) -> list[Trial]:

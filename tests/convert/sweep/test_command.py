@@ -127,7 +127,8 @@ def test_a_bundle_that_does_not_run_is_a_row_that_says_so(build: Build, tmp_path
     [
         (("--trials", "mobilenet"), "mobilenet: give BACKBONE@SIZE, as in mobilenet-v2@160"),
         (("--trials", ""), "no trial is named"),
-        (("--trials", "a@1", "--jobs", "0"), "--jobs 0: give at least 1"),
+        (("--trials", "a@1", "--jobs", "0"), "JOBS=0: give a number of trials, at least 1"),
+        (("--trials", "a@1", "--jobs", "many"), "JOBS=many: give a number of trials"),
     ],
 )
 def test_bad_input_is_one_clear_line(
