@@ -260,7 +260,8 @@ $(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	  $(teacher) $(caches)
 size = $(if $(SIZE),--size $(SIZE))
 # What trials of a sweep have in common with each other and with the build is computed once.
-others = $(filter-out $(BUILD)/cache,$(wildcard $(SHARED)/cache $(SHARED)/sweep/*/cache))
+trained_beside = $(wildcard $(addsuffix cache,$(foreach each,$(SHARED)/ $(SHARED)/sweep/*/,$(each) $(each)teacher/*/)))
+others = $(filter-out $(BUILD)/cache,$(trained_beside))
 caches = $(if $(others),--caches $(others))
 
 # An unchanged network keeps its date, so a restored report does not cause a new export.

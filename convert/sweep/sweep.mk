@@ -10,7 +10,7 @@ JOBS ?= 1
 sweep: $(VARS)/trials $(DATA_FILES) | $(READY) ## try networks, and say which to take: sweep/index.html
 	@$(PY) -m convert sweep --trials "$$(cat $<)" --jobs $(call given,JOBS) \
 	  --make '$(trial_make)' --training $(BUILD)/train --out $(BUILD)/sweep
-	@$(PY) -m train tidy $(BUILD)/sweep/*/cache
+	@$(PY) -m train tidy $(BUILD)/sweep/*/cache $(BUILD)/sweep/*/teacher/*/cache
 
 # Not in the recipe, which `make -n` would run then.
 trial_make = $(MAKE)

@@ -91,6 +91,20 @@ def test_trials_and_builds_take_over_each_others_caches(workshop: Workshop) -> N
     assert f"--caches {other}" in (workshop.build / "train" / "model.keras").read_text()
 
 
+def test_the_teacher_of_a_trial_takes_over_what_another_trial_has_computed(
+    workshop: Workshop,
+) -> None:
+    workshop.make("data")
+    first = workshop.build / "sweep" / "mobilenet-v2@160"
+    for folder in (first, first / "teacher" / "efficientnet-lite0"):
+        (folder / "cache").mkdir(parents=True)
+    _, errors = tried(workshop, "TEACHER=efficientnet-lite0")
+    assert not any(errors.values()), errors
+    teacher = "teacher/efficientnet-lite0"
+    other = workshop.build / "sweep" / "efficientnet-lite0@192" / teacher / "train" / "model.keras"
+    assert f"--caches {first}/cache {first}/{teacher}/cache" in other.read_text()
+
+
 def test_use_builds_what_a_sweep_recommends(workshop: Workshop) -> None:
     done = workshop.make("bundle", "USE=efficientnet-lite0@192")
     assert sorted(done) == sorted([*FIRST, *REST])

@@ -12,7 +12,7 @@ $(eval $(call stamp,teacher,$(SEED)))
 $(BUILD)/teacher/%/train/timings.json: $(DATA_FILES) $(VARS)/teacher $(VARS)/code-train $(call weights_ready,%) | $(READY)
 	@mkdir -p $(@D) && cp $(DATA_FILES) $(@D)
 	@echo "training the teacher, $*"
-	@$(PY) -m train fit --out $(@D) --weights=$(SHARED)/weights --backbone $* --seed $(SEED)
+	@$(PY) -m train fit --out $(@D) --weights=$(SHARED)/weights --backbone $* --seed $(SEED) $(caches)
 
 $(BUILD)/teacher/%/train/model.keras: $(BUILD)/teacher/%/train/timings.json
 	@test -e $@ -a -e $(@D)/metrics.json || { rm -f $<; $(MAKE) --no-print-directory $<; }
