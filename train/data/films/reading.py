@@ -16,6 +16,8 @@ LOCAL = {"protocol_whitelist": "file"}
 """A play list under a film's name must not make us fetch anything."""
 STALL_S = 60.0
 """A drive that gives nothing for so long is not waited for."""
+MOST_KEPT_BYTES = 512 * 2**20
+"""A film's pictures are kept in memory for another reading up to so much: decoding costs most."""
 FREE_RUNNING_FPS = 25
 """Of films that say neither when a picture is shown nor how many there are in a second."""
 
@@ -38,6 +40,9 @@ class Reader:
         self._path = path
         self.damaged = 0
         """Pictures that could not be decoded when the film was last read."""
+        self._step_ms: int | None = None
+        self._kept: tuple[Shot, ...] = ()
+        """All that a reading with this step gave, if it was little enough."""
 
     def shots(self, step_ms: int) -> Iterator[Shot]:
         """Pictures of the film, one in `step_ms` at most; damaged ones are left out.
@@ -45,6 +50,21 @@ class Reader:
         Raises:
             PhotoError: if it is no film, or no picture of it can be decoded.
         """
+        if step_ms == self._step_ms:
+            yield from self._kept
+            return
+        kept, left_bytes = list[Shot](), MOST_KEPT_BYTES
+        for shot in self._read(step_ms):
+            left_bytes -= shot.pixels.nbytes
+            if left_bytes >= 0:
+                kept.append(shot)
+            else:
+                kept.clear()
+            yield shot
+        if left_bytes >= 0:
+            self._step_ms, self._kept = step_ms, tuple(kept)
+
+    def _read(self, step_ms: int) -> Iterator[Shot]:
         self.damaged, clock, due_ms = 0, _Clock(), 0
         orientation = Orientation()
         try:

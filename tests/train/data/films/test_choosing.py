@@ -1,5 +1,6 @@
 """What `train.data.films` promises of one film: which frames are taken, and where something is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from device.errors import PhotoError
 from tests.support.film_files import MATRICES, turn, write_film, write_pictures
 from tests.support.films import Film, Visit, shots
 from tests.support.pictures import picture
+from train.data.films import reading
 from train.data.films.choosing import Choice, Kind, choose
 from train.data.films.reading import Reader
 from train.data.films.rules import FilmRules
@@ -170,3 +172,21 @@ def test_damaged_pictures_cost_only_themselves(tmp_path: Path) -> None:
     reader = Reader(path)
     assert 30 <= len(list(reader.shots(0))) < 40
     assert reader.damaged
+
+
+@pytest.mark.parametrize(("most_bytes", "readings"), [(reading.MOST_KEPT_BYTES, 1), (2**20, 2)])
+def test_a_short_film_is_decoded_once_and_a_large_one_gives_the_same_frames(
+    most_bytes: int, readings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, opened = film_of(20, Visit(8, 15, 0.35)), []
+    usual = taken(film, tmp_path)
+    pictures = Reader._pictures
+
+    def counted(reader: Reader) -> Iterator[tuple[object, float]]:
+        opened.append(reader)
+        return pictures(reader)
+
+    monkeypatch.setattr(reading, "MOST_KEPT_BYTES", most_bytes)
+    monkeypatch.setattr(Reader, "_pictures", counted)
+    assert taken(film, tmp_path) == usual
+    assert len(opened) == readings
