@@ -256,10 +256,11 @@ def test_a_taught_run_that_was_killed_ends_as_the_whole_one(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_network_is_taught_by_another_training_of_its_photos(
-    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Any, tmp_path: Path
 ) -> None:
     from tests.support.builds.build_folder import FIT, begun, succeeded, train, weights_folder
 
+    (tmp_path / "taught").mkdir()
     taught = begun(trained, tmp_path / "taught")
     shutil.copytree(trained.folder, tmp_path / "teacher", dirs_exist_ok=True)
     options = ("--out", taught.train, "--weights", weights_folder(), *FIT)
