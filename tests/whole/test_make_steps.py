@@ -262,10 +262,8 @@ NO_NUMBERS = {
     *("train/page/templates.py", "train/report/publish.py"),
     *("train/data/dataset.py", "train/data/split.py"),
     *("train/network/layer_table.py", "train/network/temperature.py"),
-    *(
-        f"train/recipe/{name}.py"
-        for name in ("elsewhere", "evaluate", "fit", "held_places", "place_views")
-    ),
+    *("train/recipe/evaluate.py", "train/recipe/fit.py"),
+    *(f"train/recipe/expected/{name}.py" for name in ("estimates", "held_out", "place_views")),
     "train/curate/features.py",
 }
 """What changes no number of a network on a given split."""

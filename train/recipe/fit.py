@@ -42,13 +42,13 @@ from train.network.temperature import Calibrated, calibrate
 from train.network.weights import Convolution
 from train.recipe.activations import CACHE_FOLDER, VIEWS_CODE, Seen, digest
 from train.recipe.config import TrainConfig
-from train.recipe.elsewhere import new_places
 from train.recipe.evaluate import history, predict, tested, validated
+from train.recipe.expected.estimates import new_places
+from train.recipe.expected.held_out import Flags
+from train.recipe.expected.held_out import Views as HeldViews
+from train.recipe.expected.place_views import place_views
 from train.recipe.finetune import Figures, FineTuner, TuningState, fit_head
-from train.recipe.held_places import Flags
-from train.recipe.held_places import Views as HeldViews
 from train.recipe.photos import Photos, read_photos
-from train.recipe.place_views import place_views
 from train.recipe.places import Exchange, read_exchange
 from train.recipe.teachers import Taught, ask
 from train.report.publish import write_report

@@ -23,8 +23,8 @@ from tests.bench.honesty.worlds import Truth, read_truth
 from train.data.dataset import scan
 from train.data.photo import Photo
 from train.data.split import Row, assign, part
-from train.recipe.elsewhere import new_places
 from train.recipe.evaluate import accuracy
+from train.recipe.expected.estimates import new_places
 from train.recipe.photos import Photos
 
 Floats = npt.NDArray[np.float32]

@@ -14,9 +14,9 @@ from device.workstation.events.listed import Occasion
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import NewPlaces, Part
 from train.data.split import Row
-from train.recipe.elsewhere import new_places
-from train.recipe.held_places import Sample, Views, cells, hits_by_event, taught
-from train.recipe.new_places import Decline, estimate
+from train.recipe.expected.estimates import new_places
+from train.recipe.expected.held_out import Sample, Views, cells, hits_by_event, taught
+from train.recipe.expected.new_places import Decline, estimate
 from train.recipe.photos import Photos
 
 CLASSES, CHANNELS = 3, 10

@@ -15,9 +15,10 @@ from device.workstation.training import Part
 from tests.train.recipe.test_places import EVENTS, RULES, photos_at
 from train.curate.features import Backbone
 from train.network.backbone import Architecture
-from train.recipe import fit, place_views, places
+from train.recipe import fit, places
 from train.recipe.config import TrainConfig
-from train.recipe.held_places import VIEW_WEIGHT, Views
+from train.recipe.expected import place_views
+from train.recipe.expected.held_out import VIEW_WEIGHT, Views
 from train.recipe.photos import Photos
 
 BACKBONE = Backbone(Architecture(size_px=96), [], RULES)

@@ -19,7 +19,7 @@ from train.curate.features import Backbone, picture_features
 from train.data.augment import decoded
 from train.data.listed import listed
 from train.data.split import Row
-from train.recipe.held_places import Views
+from train.recipe.expected.held_out import Views
 from train.recipe.photos import Photos
 from train.recipe.places import Exchange, find_exchange
 from train.stamps import code_digest
@@ -29,7 +29,7 @@ VIEWS = 2
 """Of each photo."""
 CODE = (
     *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
-    *(f"train/recipe/{name}.py" for name in ("place_views", "places")),
+    *("train/recipe/places.py", "train/recipe/expected/place_views.py"),
     *("train/data/augment.py", "train/data/sight/sighting.py", "device/contract/look/*.py"),
 )
 

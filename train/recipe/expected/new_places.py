@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from device.workstation.measures import NORMAL_95
 from device.workstation.training import AtPlaces, NewPlaces
 from device.workstation.weights import event_weights, weighted_mean
-from train.recipe.held_places import (
+from train.recipe.expected.held_out import (
     Cells,
     Flags,
     Floats,

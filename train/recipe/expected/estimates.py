@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from device.workstation.training import NewPlaces, Part
 from train.data.split import Row
-from train.recipe.held_places import Flags, Sample, Views
-from train.recipe.new_places import MIN_PLACES, estimate
+from train.recipe.expected.held_out import Flags, Sample, Views
+from train.recipe.expected.new_places import MIN_PLACES, estimate
 from train.recipe.photos import Photos
 
 FRAMES = (3, 2, 1)
