@@ -68,7 +68,7 @@ def verify(options: argparse.Namespace) -> int:
     verified = verify_models(inputs, show_progress=True)
     table, record = comparison.table(verified.verification), verified.record
     print(f"verification on the test part of {record.data}\n\n{table}")
-    lines = [new_places_line(record), record.edge_tpu.summary, f"report: {report}"]
+    lines = [record.held_out, new_places_line(record), record.edge_tpu.summary, f"report: {report}"]
     print("\n".join(filter(None, lines)))
     if verified.shipped_on_request:
         print("shipping it anyway, as requested; the manifest records that")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from device import console
 from device.workstation.quiet import quiet_tensorflow
-from device.workstation.training import REPORT, NewPlaces
-from device.workstation.wording import counted
+from device.workstation.training import REPORT, Metrics, NewPlaces
+from device.workstation.wording import at_the_same_places, counted, rather_than
 from train.network.backbones import BACKBONES, DEFAULT
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def fit(options: argparse.Namespace) -> int:
         f"trained on {metrics.data.description}\n"
         f"test top-1 {test.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}, "
         f"n = {counted(test.n, test.events)}), best epoch {metrics.best_epoch}\n"
-        f"{_new_places(metrics.new_places)}"
+        f"{_same_places(metrics)}{_new_places(metrics.new_places)}"
         f"report: {options.out / REPORT}"
     )
     return 0
@@ -156,6 +156,16 @@ def tidy(options: argparse.Namespace) -> int:
     for folder in options.caches:
         keep_first_views(folder)
     return 0
+
+
+def _same_places(metrics: Metrics) -> str:
+    """A line on other events; empty where the test part says it well enough."""
+    if metrics.same_places is None:
+        return ""
+    expected, test = metrics.same_places, metrics.test
+    n = metrics.data.photos(expected.without)
+    estimate = (expected.accuracy, expected.interval, n, expected.events, expected.without)
+    return f"{at_the_same_places(*estimate)}; {rather_than(test.n, test.events)}\n"
 
 
 def _new_places(expected: NewPlaces | None) -> str:

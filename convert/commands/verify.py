@@ -179,6 +179,7 @@ def _record(
         data=metrics.data,
         allow_regression=inputs.config.allow_regression,
         commit=made_by,
+        same_places=metrics.same_places if isinstance(metrics, Metrics) else None,
         new_places=metrics.new_places if isinstance(metrics, Metrics) else None,
         of_cut=of_cut,
     )

@@ -46,6 +46,8 @@ class Promise:
     interval: Interval
     n: int
     events: int
+    held_out: bool
+    """Whether these were held out in turn, from all parts; otherwise they are the test part."""
     unknown: float
     """Share of photos of known classes that the device calls unknown."""
     new_places_accuracy: float | None
@@ -156,7 +158,7 @@ class LeftOut:
 class FieldRecord(Record):
     """`field.json`."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
     MADE_BY: ClassVar[str] = "make field"
 
     folder: str

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convert.field.record import FieldVerdict, Figure, Promise
 from device.contract.bundle import Bundle
@@ -20,20 +20,28 @@ _ONE_SIDED_95 = 1.6448536269514722 / NORMAL_95
 
 
 def promise_of(bundle: Bundle) -> Promise:
-    """What a bundle promises.
+    """What a bundle promises; if its test part is small, by the events held out in turn.
 
     Raises:
         BundleError: if it was packed by another version.
     """
     claims, threshold = claims_of(bundle.manifest), threshold_of(bundle.manifest)
-    return Promise(
+    expected = Promise(
         accuracy=claims.int8_accuracy,
         interval=claims.int8_accuracy_interval,
         n=claims.n,
         events=claims.events,
+        held_out=False,
         unknown=1 - threshold.coverage,
         new_places_accuracy=claims.new_places_accuracy,
         new_places_interval=claims.new_places_interval,
+    )
+    accuracy, interval = claims.same_places_accuracy, claims.same_places_interval
+    if accuracy is None or interval is None:
+        return expected
+    n, events = claims.same_places_n, claims.same_places_events
+    return replace(
+        expected, accuracy=accuracy, interval=interval, n=n, events=events, held_out=True
     )
 
 

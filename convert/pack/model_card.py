@@ -44,7 +44,7 @@ Classifies a picture into {count} classes: {labels}.
 | float32 | {float_accuracy:.2%} | {float_low:.2%} to {float_high:.2%} |
 | int8 | {int8_accuracy:.2%} | {int8_low:.2%} to {int8_high:.2%} |
 
-int8 names the same class as float32 on {agreement:.2%} of them ({test} p = {p:.3f}).
+{same_places}int8 names the same class as float32 on {agreement:.2%} of them ({test} p = {p:.3f}).
 Gate: {verdict}.{shown}
 
 | class | photos | float32 recall | int8 recall | 95% interval |
@@ -92,6 +92,7 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         int8_accuracy=v.int8_accuracy,
         int8_low=v.int8_accuracy_interval[0],
         int8_high=v.int8_accuracy_interval[1],
+        same_places=_same_places(v),
         agreement=v.agreement,
         p=v.mcnemar_p,
         test=paired_test(v.n, v.events),
@@ -151,6 +152,10 @@ def _unknown(threshold: ThresholdFigures) -> str:
         f'Below a score of {threshold.value:.1%} the device says "unknown"; that turned away '
         f"{1 - threshold.coverage:.1%} of these photos."
     )
+
+
+def _same_places(v: VerificationRecord) -> str:
+    return f"int8, {v.held_out}. It is an estimate from all parts.\n\n" if v.held_out else ""
 
 
 def _new_places(v: VerificationRecord) -> str:

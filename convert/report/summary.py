@@ -32,6 +32,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         *([("shown", v.shown)] if v.shown else []),
         ("float top-1", _share(v.float_accuracy, v.float_accuracy_interval, v)),
         ("int8 top-1", _share(v.int8_accuracy, v.int8_accuracy_interval, v)),
+        *([("", v.held_out)] if v.held_out else []),
         *([("", elsewhere)] if (elsewhere := new_places_line(v)) else []),
         ("int8 loses", f"{v.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
         ("agreement", f"{v.agreement:.2%}, {paired_test(v.n, v.events)} p = {v.mcnemar_p:.3f}"),

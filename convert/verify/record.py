@@ -8,7 +8,7 @@ from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
 from device.workstation.conversion import EdgeTpuFigures, Interval, Verdict, VerificationRecord
 from device.workstation.shares import ShareByEvent
-from device.workstation.training import DataSet, NewPlaces
+from device.workstation.training import DataSet, NewPlaces, SamePlaces
 
 
 def verification_record(
@@ -20,6 +20,7 @@ def verification_record(
     data: DataSet,
     allow_regression: bool,
     commit: str,
+    same_places: SamePlaces | None = None,
     new_places: NewPlaces | None = None,
     of_cut: ShareByEvent | None = None,
 ) -> VerificationRecord:
@@ -33,11 +34,15 @@ def verification_record(
         data: the photos.
         allow_regression: whether the int8 model ships even if the gate fails.
         commit: the commit of this project that did the verification.
+        same_places: what training expects of the float network on other events.
         new_places: what training expects of the float network at new places.
         of_cut: int8's accuracy on the test photos that are cut; None if none is.
     """
     v, judgement, quantization = verification, verification.judgement, verification.quantization
-    at_new_places = _at_new_places(new_places, quantization.loss_points / 100)
+    at_same_places, at_new_places = (
+        _of_int8(expected, quantization.loss_points / 100) for expected in (same_places, new_places)
+    )
+    without = same_places.without if same_places else ()
     return VerificationRecord(
         verdict=judgement.verdict,
         gate_n=judgement.n,
@@ -61,6 +66,11 @@ def verification_record(
         float_accuracy_interval=v.float32.interval,
         int8_accuracy=v.int8.value,
         int8_accuracy_interval=v.int8.interval,
+        same_places_accuracy=at_same_places[0],
+        same_places_interval=at_same_places[1],
+        same_places_n=data.photos(without) if same_places else 0,
+        same_places_events=same_places.events if same_places else 0,
+        same_places_without=without,
         new_places_accuracy=at_new_places[0],
         new_places_interval=at_new_places[1],
         loss_points=quantization.loss_points,
@@ -88,10 +98,10 @@ def verification_record(
     )
 
 
-def _at_new_places(
-    expected: NewPlaces | None, loss: float
+def _of_int8(
+    expected: SamePlaces | NewPlaces | None, loss: float
 ) -> tuple[float, Interval] | tuple[None, None]:
-    """What to expect of int8, if it loses as much there as it does on the test part."""
+    """What to expect of int8, if it loses as much as it does on the test part."""
     if expected is None:
         return None, None
     value, low, high = (

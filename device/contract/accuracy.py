@@ -25,6 +25,9 @@ class Accuracy:
     """How many."""
     events: int
     """Occasions at which these were taken; as many as photos if none was taken with another."""
+    same_places: Estimate | None
+    """What to expect of other events like these, which is surer where these are few; None if these
+    are enough, or that is not known."""
     new_places: Estimate | None
     """What to expect where no photo was taken; None if that is not known."""
 
@@ -40,7 +43,8 @@ def accuracy_of(record: Any) -> Accuracy | None:
         high,
         record["n"],
         record["events"],
-        _new_places(record),
+        _estimate(record, "same_places"),
+        _estimate(record, "new_places"),
     )
 
 
@@ -74,9 +78,9 @@ def _is_measured(record: Any) -> bool:
     )
 
 
-def _new_places(record: dict[str, Any]) -> Estimate | None:
-    value: Any = record.get("new_places_accuracy")
-    interval: Any = record.get("new_places_interval")
+def _estimate(record: dict[str, Any], name: str) -> Estimate | None:
+    value: Any = record.get(f"{name}_accuracy")
+    interval: Any = record.get(f"{name}_interval")
     if not is_share(value) or interval is None or not is_interval(interval):
         return None
     return Estimate(float(value), *map(float, interval))

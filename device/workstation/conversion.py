@@ -13,7 +13,7 @@ from device.contract import bundle
 from device.contract.look.rules import Region
 from device.errors import BundleError
 from device.workstation.records import Record, checked
-from device.workstation.wording import number
+from device.workstation.wording import at_the_same_places, number, rather_than
 
 INT8_MODEL = bundle.MODEL
 EDGETPU_MODEL = bundle.EDGETPU_MODEL
@@ -280,6 +280,15 @@ class Claims:
     float_accuracy_interval: Interval
     int8_accuracy: float
     int8_accuracy_interval: Interval
+    same_places_accuracy: float | None
+    """What to expect of int8 on other events like these, from whole events of all parts held out in
+    turn; None where the n photos are of many events, or all events are too few."""
+    same_places_interval: Interval | None
+    same_places_n: int
+    """Photos of these events; 0 without the figure."""
+    same_places_events: int
+    same_places_without: tuple[str, ...]
+    """Classes that the figure is not about, because they have a single event."""
     new_places_accuracy: float | None
     """What to expect of int8 at places that it has no photos of; None if the photos are of too few
     places to tell."""
@@ -308,6 +317,20 @@ class Claims:
     """Of this project, that verified."""
 
     @property
+    def held_out(self) -> str:
+        """What to expect on other events, and when to rely on it; empty without an estimate."""
+        if self.same_places_accuracy is None or self.same_places_interval is None:
+            return ""
+        said = at_the_same_places(
+            self.same_places_accuracy,
+            self.same_places_interval,
+            self.same_places_n,
+            self.same_places_events,
+            self.same_places_without,
+        )
+        return f"{said}; {rather_than(self.n, self.events)}"
+
+    @property
     def shown(self) -> str:
         """What of the test photos the models were shown; empty if they are for whole pictures."""
         if self.region is Region.WHOLE:
@@ -327,7 +350,7 @@ class Claims:
 class VerificationRecord(Claims, Record):
     """`verification.json`: the claims with the evidence for them."""
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
     MADE_BY: ClassVar[str] = "make verify"
 
     threshold: ThresholdFigures

@@ -3,7 +3,7 @@
 The folder of the network for microcontrollers, `build/micro/train`, holds the same files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -82,6 +82,10 @@ class DataSet:
     on nearly identical to them."""
     edited_copies: int
     """Photos grouped with another that they are an edited copy of, or that is one of them."""
+
+    def photos(self, without: Collection[str] = ()) -> int:
+        """Photos of all parts, but of some classes."""
+        return sum(sum(of.values()) for label, of in self.counts.items() if label not in without)
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,19 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class SamePlaces:
+    """What to expect of other events like these; from whole events held out in turn."""
+
+    events: int
+    """That were asked about, of all parts."""
+    accuracy: float
+    interval: tuple[float, float]
+    """95%, by event."""
+    without: tuple[str, ...]
+    """Classes with a single event, which the estimate is not about."""
+
+
+@dataclass(frozen=True)
 class AtPlaces:
     """Accuracy expected at a new place if this many places teach."""
 
@@ -307,6 +324,8 @@ class Metrics(Record):
     """Of whose answers it learned; empty without any."""
     labels: tuple[str, ...]
     test: Tested
+    same_places: SamePlaces | None
+    """Of the float network; None where the test part has many events, or all have too few."""
     new_places: NewPlaces | None
     """Of the float network; None with fewer than three known places."""
     validation: Validated

@@ -1,5 +1,7 @@
 """Words that the pages and lines of training and conversion share."""
 
+from collections.abc import Sequence
+
 
 def number(count: int, noun: str) -> str:
     """A number with its noun, which gets an s unless there is one."""
@@ -25,6 +27,38 @@ def counted(n: int, events: int, what: str = "photos") -> str:
 def photos_in_events(n: int, events: int) -> str:
     """Like "486 photos in 480 events", or only "486 photos" if each is an event of its own."""
     return counted(n, events) if n != events else number(n, "photo")
+
+
+def at_the_same_places(
+    accuracy: float, interval: tuple[float, float], n: int, events: int, without: Sequence[str] = ()
+) -> str:
+    """What to expect of other events like these; whole percent, for it is an estimate.
+
+    Args:
+        accuracy: 0..1.
+        interval: of it.
+        n: photos of the events.
+        events: that were held out in turn.
+        without: classes that it is not about.
+
+    Returns:
+        Like "whole events held out in turn: 87% (95% 81% to 92%, 90 events, without wren)".
+    """
+    low, high = interval
+    held_out, unit = ("photos", "photo") if n == events else ("whole events", "event")
+    of = f"{number(events, unit)}{', without ' if without else ''}{', '.join(without)}"
+    return f"{held_out} held out in turn: {accuracy:.0%} (95% {low:.0%} to {high:.0%}, {of})"
+
+
+def rather_than(n: int, events: int) -> str:
+    """Which figure to believe where the test part is small.
+
+    Args:
+        n: photos of the test part.
+        events: of these.
+    """
+    few = number(events, "test photo" if n == events else "test event")
+    return f"rely on this figure rather than on {few}"
 
 
 def at_a_new_place(accuracy: float, interval: tuple[float, float]) -> str:

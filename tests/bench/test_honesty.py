@@ -20,6 +20,7 @@ WORLD = Outcome(
     places=5,
     found_places=5,
     same=HONEST,
+    held_out=None,
     new=None,
 )
 

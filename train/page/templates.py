@@ -6,7 +6,7 @@ from jinja2 import Environment
 
 from device.workstation.templates import STYLES, environment
 from device.workstation.training import LEFT_OUT, Part
-from device.workstation.wording import counted
+from device.workstation.wording import counted, number
 
 PART_NAMES = {
     Part.TRAIN: "train",
@@ -20,5 +20,5 @@ PART_NAMES = {
 def page_environment(folder: Path) -> Environment:
     """An environment with the templates of a folder and the style sheet of all pages."""
     templates = environment(folder, STYLES)
-    templates.globals["counted"] = counted
+    templates.globals |= {"counted": counted, "number": number}
     return templates

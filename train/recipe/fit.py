@@ -25,7 +25,6 @@ from device.workstation.training import (
     DataRecord,
     DataSet,
     Metrics,
-    NewPlaces,
     Part,
     Pretrained,
     Rules,
@@ -43,7 +42,7 @@ from train.network.weights import Convolution
 from train.recipe.activations import CACHE_FOLDER, VIEWS_CODE, Seen, digest
 from train.recipe.config import TrainConfig
 from train.recipe.evaluate import history, predict, tested, validated
-from train.recipe.expected.estimates import new_places
+from train.recipe.expected.estimates import Expected, expected
 from train.recipe.expected.held_out import Flags
 from train.recipe.expected.held_out import Views as HeldViews
 from train.recipe.expected.place_views import place_views
@@ -252,6 +251,7 @@ def _evaluate(
         Part.VAL: calibrated.logits.argmax(axis=1) == photos.numbers(Part.VAL),
         Part.TEST: probabilities.argmax(axis=1) == photos.numbers(Part.TEST),
     }
+    beside = _expected(training, hits)
     return Metrics(
         data=training.data,
         config=training.config,
@@ -259,7 +259,8 @@ def _evaluate(
         teachers=taught.teachers,
         labels=photos.labels,
         test=tested(photos, probabilities),
-        new_places=_new_places(training, hits),
+        same_places=beside.same_places,
+        new_places=beside.new_places,
         validation=validated(tuned, photos),
         calibration=calibrated.record(
             probabilities, photos.numbers(Part.TEST), photos.events(Part.TEST)
@@ -273,7 +274,7 @@ def _evaluate(
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Features of the network before it was trained, for what to expect at new places."""
+    """Features of the network before it was trained, for estimates beside the test part."""
 
     training: _Training
 
@@ -283,7 +284,7 @@ class _Pictures:
         return Backbone(config.architecture, self.training.convolutions, config.preprocessing)
 
     def features(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
-        photos, cache = self.training.photos, self.training.cache / "places"
+        photos, cache = self.training.photos, self.training.cache / "held_out"
         return backbone_features(rows, photos.files, self.backbone, cache, photos.cuts)
 
     def views(self, rows: Sequence[Row]) -> HeldViews | None:
@@ -292,9 +293,9 @@ class _Pictures:
         return place_views(training.photos, rows, exchanging, self.backbone, cache, seed)
 
 
-def _new_places(training: _Training, hits: Mapping[Part, Flags]) -> NewPlaces | None:
-    with training.watch.step("new_places"):
-        return new_places(training.photos, hits, _Pictures(training), training.config.seed)
+def _expected(training: _Training, hits: Mapping[Part, Flags]) -> Expected:
+    with training.watch.step("estimates"):
+        return expected(training.photos, hits, _Pictures(training), training.config.seed)
 
 
 def _write(training: _Training, metrics: Metrics, made_by: str) -> None:

@@ -84,9 +84,11 @@ function accuracy(measured) {
   const share = (value) => (value * 100).toFixed(1);
   const count = (number) => number.toLocaleString("en");
   const events = measured.events < measured.photos ? ` of ${count(measured.events)} event${measured.events === 1 ? "" : "s"}` : "";
+  const all = measured.same_places;
+  const surer = all ? `; surer, from all events held out in turn: ${share(all.value)}% (${share(all.low)}–${share(all.high)}%)` : "";
   const elsewhere = measured.new_places;
   const expected = elsewhere ? `; at a new place expect ${share(elsewhere.value)}% (${share(elsewhere.low)}–${share(elsewhere.high)}%)` : "";
-  const note = `on ${count(measured.photos)} held-out photos${events}; 95% interval ${share(measured.low)}–${share(measured.high)}%${expected}`;
+  const note = `on ${count(measured.photos)} held-out photos${events}; 95% interval ${share(measured.low)}–${share(measured.high)}%${surer}${expected}`;
   return [`${share(measured.value)}%`, note];
 }
 

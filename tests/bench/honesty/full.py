@@ -12,7 +12,7 @@ from device.contract.bundle import load
 from device.inference.classifier import Classifier
 from device.inference.photos import files
 from device.settings.sections import LOOK_AUTO
-from device.workstation.conversion import VERIFICATION, VerificationRecord
+from device.workstation.conversion import VERIFICATION, Interval, VerificationRecord
 from device.workstation.events.listed import read_occasions
 from device.workstation.training import EVENTS, LEFT_OUT
 from tests.bench.honesty.judge import NEW, SAME, TRAIN, Claim, Outcome
@@ -38,13 +38,17 @@ def _outcome(seed: int, shared: Path, weights: Path, out: Path) -> Outcome:
     if not (build / "bundle").exists():
         _build(root, build, weights)
     record = VerificationRecord.read(build / "bundle" / VERIFICATION)
-    new = None
-    if record.new_places_accuracy is not None and record.new_places_interval is not None:
-        claim = (record.new_places_accuracy, record.new_places_interval)
-        new = Claim(*claim, *_true(build, root / NEW))
-    claimed = (record.int8_accuracy, record.int8_accuracy_interval)
-    same = Claim(*claimed, *_true(build, root / SAME))
-    return _counted(f"world{seed}", build, same, new)
+    true, elsewhere = (_true(build, root / name) for name in (SAME, NEW))
+    same = Claim(record.int8_accuracy, record.int8_accuracy_interval, *true)
+    held_out = _claim(record.same_places_accuracy, record.same_places_interval, true)
+    new = _claim(record.new_places_accuracy, record.new_places_interval, elsewhere)
+    return _counted(f"world{seed}", build, same, held_out, new)
+
+
+def _claim(
+    accuracy: float | None, interval: Interval | None, true: tuple[float, int]
+) -> Claim | None:
+    return None if accuracy is None or interval is None else Claim(accuracy, interval, *true)
 
 
 def _build(root: Path, build: Path, weights: Path) -> None:
@@ -80,7 +84,9 @@ def _true(build: Path, folder: Path) -> tuple[float, int]:
     return float(np.mean(right)), len(right)
 
 
-def _counted(name: str, build: Path, same: Claim, new: Claim | None) -> Outcome:
+def _counted(
+    name: str, build: Path, same: Claim, held_out: Claim | None, new: Claim | None
+) -> Outcome:
     """Events and places are in the names of this world's photos."""
     rows = [row for row in read_csv(build / "train" / "split.csv") if row.part != LEFT_OUT]
     occasions = read_occasions(build / "train" / EVENTS)
@@ -95,5 +101,6 @@ def _counted(name: str, build: Path, same: Claim, new: Claim | None) -> Outcome:
         places=len({Path(row.path).name.split("_")[0] for row in rows}),
         found_places=len({occasions[row.path].place for row in rows} - {""}),
         same=same,
+        held_out=held_out,
         new=new,
     )

@@ -17,14 +17,14 @@ from sklearn.linear_model import LogisticRegression
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
 from device.workstation.photo_files import PhotoFiles
-from device.workstation.training import LEFT_OUT, Part
+from device.workstation.training import LEFT_OUT, NewPlaces, Part, SamePlaces
 from device.workstation.weights import event_weights
 from tests.bench.honesty.worlds import Truth, read_truth
 from train.data.dataset import scan
 from train.data.photo import Photo
 from train.data.split import Row, assign, part
 from train.recipe.evaluate import accuracy
-from train.recipe.expected.estimates import new_places
+from train.recipe.expected.estimates import expected
 from train.recipe.photos import Photos
 
 Floats = npt.NDArray[np.float32]
@@ -74,6 +74,9 @@ class Outcome:
     places: int
     found_places: int
     same: Claim
+    """Of the test part."""
+    held_out: Claim | None
+    """At the same places too, of whole events held out in turn; None where it is not estimated."""
     new: Claim | None
     """None where fewer than three places are known, or it was not asked for."""
 
@@ -134,16 +137,20 @@ class _Pictures:
 
 
 def judge(world: Known, seed: int, *, expect: bool) -> Outcome:
-    """Split, teach, report and compare with the truth; `expect` something of new places, too."""
+    """Split, teach, report and compare with the truth; `expect` something of new places, too.
+
+    Without the places of photos, nothing is expected of new ones.
+    """
     rows = assign(world.photos, seed)
     labels = tuple(sorted({row.label for row in rows}))
-    occasions = {row.path: Occasion(row.group, row.place) for row in rows}
+    occasions = {row.path: Occasion(row.group, row.place if expect else "") for row in rows}
     parts = {name: part(rows, name) for name in Part}
     photos = Photos(PhotoFiles(world.root / TRAIN), labels, parts, occasions)
     model = _taught(world, photos)
     hits = {name: _hits(world, model, photos, name) for name in (Part.VAL, Part.TEST)}
     share = accuracy(hits[Part.TEST], photos.events(Part.TEST))
-    said = new_places(photos, hits, _Pictures(world), seed) if expect else None
+    said = expected(photos, hits, _Pictures(world), seed)
+    true, elsewhere = (_true(world, model, labels, name) for name in (SAME, NEW))
     used = [row for row in rows if row.part != LEFT_OUT]
     truth = [world.truth[f"{TRAIN}/{row.path}"] for row in used]
     return Outcome(
@@ -154,11 +161,14 @@ def judge(world: Known, seed: int, *, expect: bool) -> Outcome:
         torn=_torn(used, truth),
         places=len({one.place for one in truth}),
         found_places=len({row.place for row in used} - {""}),
-        same=Claim(share.accuracy, share.interval, *_true(world, model, labels, SAME)),
-        new=None
-        if said is None
-        else Claim(said.accuracy, said.interval, *_true(world, model, labels, NEW)),
+        same=Claim(share.accuracy, share.interval, *true),
+        held_out=_claim(said.same_places, true),
+        new=_claim(said.new_places, elsewhere),
     )
+
+
+def _claim(said: SamePlaces | NewPlaces | None, true: tuple[float, int]) -> Claim | None:
+    return Claim(said.accuracy, said.interval, *true) if said else None
 
 
 def _taught(world: Known, photos: Photos) -> LogisticRegression:

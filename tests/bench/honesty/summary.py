@@ -102,6 +102,7 @@ def each_world(outcomes: Sequence[Outcome]) -> list[Outcome]:
             some[0],
             torn=sum(outcome.torn for outcome in some),
             same=_mean([outcome.same for outcome in some]),
+            held_out=_mean(held) if (held := [o.held_out for o in some if o.held_out]) else None,
             new=_mean(new) if (new := [o.new for o in some if o.new]) else None,
         )
         for some in by_world.values()
@@ -134,8 +135,10 @@ class Findings:
         sums = []
         for name, some in (("linear classifier", outcomes), ("default recipe, int8", full)):
             same = [(o.world, o.same) for o in some]
+            held_out = [(o.world, o.held_out) for o in some if o.held_out]
             new = [(o.world, o.new) for o in some if o.new]
-            sums += [summarised(f"{name}, same places", same, 0.015)] if same else []
+            sums += [summarised(f"{name}, test part", same, 0.015)] if same else []
+            sums += [summarised(f"{name}, same places", held_out, 0.015)] if held_out else []
             sums += [summarised(f"{name}, new places", new, 0.04)] if new else []
         sides = (
             torn("with the right time in Exif", [o for o in outcomes if o.exif], 0.0),
@@ -165,7 +168,10 @@ class Findings:
         """A page with a plot of each world's claims."""
         linear, full = each_world(self.outcomes), each_world(self.full)
         plots = {
-            "At the same places": _plot([o.same for o in linear], [o.same for o in full]),
+            "Test part": _plot([o.same for o in linear], [o.same for o in full]),
+            "Events held out in turn": _plot(
+                [o.held_out for o in linear if o.held_out], [o.held_out for o in full if o.held_out]
+            ),
             "At new places": _plot(
                 [o.new for o in linear if o.new], [o.new for o in full if o.new]
             ),

@@ -18,7 +18,7 @@ from tests.support.pictures import LABELS, encoded, picture
 START = datetime(2026, 11, 3, 8, tzinfo=UTC)
 DAILY = 12 / 86400
 """The probability of 12 moments a day."""
-PROMISE = Promise(0.87, (0.81, 0.92), 150, 150, 0.05, None, None)
+PROMISE = Promise(0.87, (0.81, 0.92), 150, 150, False, 0.05, None, None)
 
 
 def provenance(

@@ -48,6 +48,18 @@ def test_a_card_says_what_holds_for_one_occasion_only_and_what_to_expect_elsewhe
     assert "At a new place expect 66% (95% 55% to 76%)." in card
 
 
+def test_a_card_says_which_figure_to_rely_on_where_the_test_part_is_small(
+    tiny_training: Training, verified: VerificationRecord, model: bytes
+) -> None:
+    plain = replace(verified, same_places_accuracy=None)
+    assert "held out" not in model_card(tiny_training, plain, model)
+    known = replace(verified, n=96, events=12, same_places_accuracy=0.87, same_places_n=720)
+    known = replace(known, same_places_interval=(0.81, 0.92), same_places_events=90)
+    card = model_card(tiny_training, replace(known, same_places_without=("wren",)), model)
+    assert "held out in turn: 87% (95% 81% to 92%, 90 events, without wren)" in card
+    assert "rely on this figure rather than on 12 test events" in card
+
+
 def test_a_card_says_that_the_model_expects_boxes_and_how_many_test_photos_were_cut(
     tiny_training: Training, verified: VerificationRecord, model: bytes
 ) -> None:

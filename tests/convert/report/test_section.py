@@ -104,6 +104,17 @@ def test_events_and_new_places_are_told_where_there_are_any(
     assert "At a new place expect 66% (55% to 76%)." in said
 
 
+def test_single_photos_that_were_held_out_are_called_photos(
+    verification: VerificationRecord,
+) -> None:
+    n = verification.n
+    known = replace(verification, events=n, same_places_accuracy=0.87, same_places_n=90)
+    known = replace(known, same_places_interval=(0.81, 0.92), same_places_events=90)
+    said = text(report.section(known, CALIBRATION, picture))
+    assert "Int8, photos held out in turn: 87% (95% 81% to 92%, 90 photos)" in said
+    assert f"rely on this figure rather than on {n} test photos" in said
+
+
 def test_what_was_cut_and_boxes_of_background_are_told_where_there_are_any(
     verification: VerificationRecord, section: str
 ) -> None:

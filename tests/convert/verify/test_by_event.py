@@ -12,8 +12,9 @@ from convert.verify.comparison import Outputs
 from convert.verify.gate import Judgement
 from convert.verify.statistics import Labels, Probabilities
 from device.workstation.conversion import Verdict, VerificationRecord
-from device.workstation.training import NewPlaces
+from device.workstation.training import NewPlaces, SamePlaces
 from tests.support.builds.model_answers import answers, saying
+from tests.support.builds.training_records import data_set_of
 from tests.support.builds.verified import evidence_of, record_of
 from tests.support.single_photos import singles
 
@@ -186,6 +187,20 @@ def test_new_places_are_expected_to_lose_what_the_test_part_loses(
     assert record.new_places_interval == pytest.approx((low, high))
     nothing = record_of(ABC, outputs, evidence)
     assert nothing.new_places_accuracy is None and nothing.new_places_interval is None
+
+
+def test_other_events_are_expected_to_lose_what_the_test_part_loses() -> None:
+    outputs = Outputs(*answers_of(200, 4), singles(200))
+    evidence = evidence_of(outputs, 0.5)
+    expected, data = SamePlaces(90, 0.87, (0.81, 0.92), (ABC[2],)), data_set_of(ABC)
+    record = record_of(ABC, outputs, evidence, data=data, same_places=expected)
+    assert record.same_places_accuracy == pytest.approx(0.85)
+    assert record.same_places_interval == pytest.approx((0.79, 0.9))
+    others = sum(sum(data.counts[label].values()) for label in ABC[:2])
+    assert (record.same_places_n, record.same_places_events) == (others, 90)
+    assert record.same_places_without == (ABC[2],)
+    nothing = record_of(ABC, outputs, evidence)
+    assert nothing.same_places_accuracy is None and nothing.held_out == ""
 
 
 def test_a_class_has_intervals_by_event() -> None:

@@ -42,6 +42,7 @@ INTERVALS = anything | st.tuples(st.floats(), st.floats())
 def test_a_measured_accuracy_is_whole_or_none(share: Any, interval: Any, photos: Any) -> None:
     record = {"int8_accuracy": share, "int8_accuracy_interval": interval, "n": photos}
     record |= {"events": photos, "new_places_accuracy": share, "new_places_interval": interval}
+    record |= {"same_places_accuracy": share, "same_places_interval": interval}
     for verification in (record, share):
         text = json.dumps({"verification": verification})
         found = Bundle(
@@ -55,10 +56,15 @@ def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
     measured, found = loaded.manifest["verification"], loaded.accuracy
     assert found is not None and found.low <= found.value <= found.high
     assert (found.value, found.photos) == (measured["int8_accuracy"], measured["n"])
-    assert found.events == measured["events"] and found.new_places is None
+    assert found.events == measured["events"]
+    nothing = {"same_places_accuracy": None, "new_places_accuracy": None}
+    plain = replace(loaded, manifest={"verification": measured | nothing}).accuracy
+    assert plain is not None and plain.same_places is None and plain.new_places is None
     measured |= {"new_places_accuracy": 0.66, "new_places_interval": [0.55, 0.76]}
-    elsewhere = replace(loaded, manifest={"verification": measured}).accuracy
-    assert elsewhere is not None and elsewhere.new_places == Estimate(0.66, 0.55, 0.76)
+    measured |= {"same_places_accuracy": 0.87, "same_places_interval": [0.81, 0.92]}
+    beside = replace(loaded, manifest={"verification": measured}).accuracy
+    assert beside is not None and beside.new_places == Estimate(0.66, 0.55, 0.76)
+    assert beside.same_places == Estimate(0.87, 0.81, 0.92)
 
 
 @pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])

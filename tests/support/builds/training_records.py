@@ -88,6 +88,7 @@ def metrics_of(
         teachers=(),
         labels=tuple(labels),
         test=tested_of(confusion, labels, burst),
+        same_places=None,
         new_places=None,
         validation=Validated(90, 90 // burst, 0.9333, 0.8889),
         calibration=Calibration(1.0, *losses),

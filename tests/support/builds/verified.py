@@ -18,7 +18,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.shares import ShareByEvent, share_by_event
-from device.workstation.training import DataSet, NewPlaces
+from device.workstation.training import DataSet, NewPlaces, SamePlaces
 from tests.support.builds.training_records import data_set_of
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def record_of(
     edge_tpu: EdgeTpuFigures = ON_EDGE_TPU,
     models: Mapping[str, bytes] | None = None,
     data: DataSet | None = None,
+    same_places: SamePlaces | None = None,
     new_places: NewPlaces | None = None,
     of_cut: ShareByEvent | None = None,
 ) -> VerificationRecord:
@@ -76,6 +77,7 @@ def record_of(
         data=data or data_set_of(labels),
         allow_regression=False,
         commit="unknown",
+        same_places=same_places,
         new_places=new_places,
         of_cut=of_cut,
     )

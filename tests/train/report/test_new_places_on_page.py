@@ -1,10 +1,10 @@
-"""The report says what to expect at a new place, how it is known, and what helps."""
+"""The report says what to expect of other events and at a new place, and how it is known."""
 
 from dataclasses import replace
 
 import pytest
 
-from device.workstation.training import AtPlaces, Metrics, NewPlaces
+from device.workstation.training import AtPlaces, Metrics, NewPlaces, SamePlaces
 from tests.support.builds.training_records import metrics_of
 from tests.support.html_page import FLOWERS, page_of
 
@@ -46,6 +46,41 @@ def test_the_cure_is_said(enough: int | None, cure: str) -> None:
 def test_the_curve_is_shown_by_number_of_places() -> None:
     rows = page_of(with_places(EXPECTED)).table("places that teach")
     assert rows[1:] == [["1", "31%"], ["2", "42%"], ["5", "63%"]]
+
+
+HELD_OUT = SamePlaces(events=90, accuracy=0.874, interval=(0.81, 0.92), without=())
+
+
+def test_a_small_test_part_stands_beside_all_events_held_out_with_which_to_rely_on() -> None:
+    metrics = metrics_of([[28, 2, 0], [1, 25, 4], [0, 0, 30]], FLOWERS, burst=9)
+    assert metrics.data.events != metrics.data.counts
+    few = page_of(replace(metrics, same_places=HELD_OUT)).fields["same_places"]
+    assert few.startswith("Test part: 92.2% (")
+    assert ", 10 events). Whole events held out in turn: 87% (81% to 92%, 90 events)." in few
+    assert "Rely on the second figure: 10 test events are so few" in few
+    assert "one occasion" not in few
+
+
+def test_of_single_photos_no_event_is_spoken_of() -> None:
+    metrics = with_places(None)
+    single = replace(metrics.data, events=metrics.data.counts)
+    said = page_of(replace(metrics, data=single, same_places=HELD_OUT)).fields["same_places"]
+    assert ", 90 photos). Photos held out in turn: 87% (81% to 92%, 90 photos)." in said
+    assert "event" not in said
+
+
+def test_a_class_of_one_event_is_named_as_left_out_of_the_figure() -> None:
+    metrics = replace(with_places(None), same_places=replace(HELD_OUT, without=("rose",)))
+    assert "nothing of rose, which" in page_of(metrics).fields["same_places"]
+
+
+def test_a_new_place_is_compared_with_the_figure_to_rely_on() -> None:
+    metrics = replace(with_places(EXPECTED), same_places=HELD_OUT)
+    assert "you photographed: 87% (81% to 92%)." in page_of(metrics).fields["new_places"]
+
+
+def test_a_large_test_part_has_no_second_figure() -> None:
+    assert "same_places" not in page_of(with_places(None)).fields
 
 
 def test_without_three_places_nothing_is_said_of_new_ones() -> None:

@@ -1,4 +1,4 @@
-"""From the photos of a training to what to expect at new places."""
+"""From the photos of a training to what to expect at the same places, and at new ones."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from device.workstation.training import NewPlaces, Part
+from device.workstation.training import NewPlaces, Part, SamePlaces
 from train.data.split import Row
+from train.recipe.expected import new_places, same_places
 from train.recipe.expected.held_out import Flags, Sample, Views
-from train.recipe.expected.new_places import MIN_PLACES, estimate
 from train.recipe.photos import Photos
 
 FRAMES = (3, 2, 1)
@@ -31,8 +31,16 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True)
+class Expected:
+    """Estimates beside the test part; each None where it cannot be told, or says nothing more."""
+
+    same_places: SamePlaces | None
+    new_places: NewPlaces | None
+
+
+@dataclass(frozen=True)
 class _Seen:
-    """One photo of a known place."""
+    """One photo."""
 
     row: Row
     part: Part
@@ -40,48 +48,61 @@ class _Seen:
     """Its position in its part."""
     event: str
     place: str
+    """Empty if unknown."""
 
 
-def new_places(
-    photos: Photos, hits: Mapping[Part, Flags], pictures: Pictures, seed: int
-) -> NewPlaces | None:
-    """What to expect of a trained network at places that have no photo in the data.
+def expected(photos: Photos, hits: Mapping[Part, Flags], pictures: Pictures, seed: int) -> Expected:
+    """What to expect of a trained network, beside its test part.
 
     Args:
         photos: of all parts.
         hits: for validation and test, which photos the network classifies rightly.
-        pictures: gives features of the network before it was trained.
+        pictures: gives features of the network before it was trained; asked only if needed.
         seed: of what is drawn at random.
-
-    Returns:
-        None with fewer than three known places; then nothing is computed.
     """
-    seen = _chosen(_known(photos))
-    if len({one.place for one in seen}) < MIN_PLACES:
-        return None
+    everything = _all(photos)
+    more = same_places.says_more(
+        photos.events(Part.TEST), ((one.row.label, one.event) for one in everything)
+    )
+    known = [one for one in everything if one.place]
+    elsewhere = len({one.place for one in known}) >= new_places.MIN_PLACES
+    seen = _chosen(everything if more else known)
+    if not more and not elsewhere:
+        return Expected(None, None)
+    sample = _sample(seen, photos.labels, pictures, views=elsewhere)
+    teach = np.array([one.part == Part.TRAIN for one in seen])
+    right = np.array([bool(hits[one.part][one.number]) for one in seen if one.part != Part.TRAIN])
+    placed = sample.places != ""
+    return Expected(
+        same_places.estimate(sample, teach, right, photos.labels, seed) if more else None,
+        new_places.estimate(sample.only(placed), teach[placed], right[placed[~teach]], seed)
+        if elsewhere
+        else None,
+    )
+
+
+def _sample(
+    seen: Sequence[_Seen], labels: Sequence[str], pictures: Pictures, *, views: bool
+) -> Sample:
     rows = [one.row for one in seen]
     features = pictures.features(rows)
-    sample = Sample(
+    shown = pictures.views(rows) if views else None
+    return Sample(
         features=features,
-        labels=np.array([photos.labels.index(row.label) for row in rows], np.int64),
+        labels=np.array([labels.index(row.label) for row in rows], np.int64),
         events=np.array([one.event for one in seen]),
         places=np.array([one.place for one in seen]),
-        views=pictures.views(rows) or Views.none(features.shape[1]),
+        views=shown or Views.none(features.shape[1]),
     )
-    teach = np.array([one.part == Part.TRAIN for one in seen])
-    right = [bool(hits[one.part][one.number]) for one in seen if one.part != Part.TRAIN]
-    return estimate(sample, teach, np.array(right, bool), seed)
 
 
-def _known(photos: Photos) -> list[_Seen]:
-    """The photos whose place is known."""
+def _all(photos: Photos) -> list[_Seen]:
     return [
         _Seen(row, part, number, event, place)
         for part in Part
         for number, (row, event, place) in enumerate(
             zip(photos.rows[part], photos.events(part), photos.places(part), strict=True)
         )
-        if place
     ]
 
 

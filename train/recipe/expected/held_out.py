@@ -1,4 +1,4 @@
-"""Whole places held out in turn, with a linear classifier on frozen features.
+"""Whole events or places held out in turn, with a linear classifier on frozen features.
 
 What stands behind a subject gives it away at the places that a network was taught at, and
 misleads it elsewhere. Photos of a place that was left out of teaching show how much.
@@ -32,7 +32,6 @@ DIRECTIONS = 300
 VIEW_WEIGHT = 0.5
 """Of a view before another background. Both of a photo weigh as much as the photo: training shows
 as many plain views as exchanged ones."""
-FOLDS = 5
 MAX_HELD = 12
 """With more places than this, several are held out together."""
 SATURATION = 3.0
@@ -58,7 +57,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Sample:
-    """Photos of known places, n rows."""
+    """Photos of a training, n rows."""
 
     features: npt.NDArray[np.float32]
     """(n, channels), of length 1."""
@@ -66,6 +65,7 @@ class Sample:
     """int64 (n,), class numbers."""
     events: npt.NDArray[np.str_]
     places: npt.NDArray[np.str_]
+    """Empty where it is unknown."""
     views: Views
 
     def reduced(self) -> "Sample":
@@ -93,6 +93,19 @@ class Sample:
         # As many as there are events: more frames must not mean less regularisation.
         return features, labels, weights * (event.max() + 1) / weights.sum()
 
+    def only(self, rows: Flags) -> "Sample":
+        """Some of the photos, with their views."""
+        kept, number = rows[self.views.photos], np.cumsum(rows) - 1
+        views = self.views
+        photos = number[views.photos[kept]]
+        return Sample(
+            self.features[rows],
+            self.labels[rows],
+            self.events[rows],
+            self.places[rows],
+            Views(photos, views.features[kept], views.behind[kept]),
+        )
+
     @cached_property
     def mix(self) -> dict[int, float]:
         """The share of each class in the events."""
@@ -116,11 +129,17 @@ def taught(sample: Sample, rows: Flags) -> LogisticRegression:
         return model.fit(features, labels, sample_weight=weights)
 
 
-def hits_by_event(sample: Sample, seed: int) -> Flags:
-    """Which photos are classified rightly when whole events are held out, (n,)."""
-    names = np.unique(sample.events)
-    folds = np.random.default_rng(seed).permutation(len(names)) % FOLDS
-    return _held_out(sample, folds[np.searchsorted(names, sample.events)])
+def hits_by_event(sample: Sample, folds: int, seed: int) -> Flags:
+    """Which photos are classified rightly when whole events are held out, (n,).
+
+    Every fold holds about as many events of each class.
+    """
+    names, first = np.unique(sample.events, return_index=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(sample.labels[first[order]], kind="stable")]
+    of_event = np.empty(len(names), np.int64)
+    of_event[order] = np.arange(len(names)) % folds
+    return _held_out(sample, of_event[np.searchsorted(names, sample.events)])
 
 
 def hits_by_place(sample: Sample, seed: int) -> Flags:

@@ -9,27 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import t
 from threadpoolctl import threadpool_limits
 
 from device.workstation.measures import NORMAL_95
 from device.workstation.training import AtPlaces, NewPlaces
 from device.workstation.weights import event_weights, weighted_mean
+from train.recipe.expected.gain import gain_of
 from train.recipe.expected.held_out import (
     Cells,
     Flags,
-    Floats,
     Sample,
     cells,
     hits_by_event,
     hits_by_place,
     hits_from,
     subsets,
-    taught,
 )
 
 MIN_PLACES = 3
+FOLDS = 5
+"""Of whole events, for what is known of the places that teach."""
 MOST_SUBSETS = 4
 """Sets of places of one size that the curve averages over."""
 CURVE_SIZES = 5
@@ -40,8 +40,6 @@ FURTHEST = 8
 USUAL_POWER = 0.5
 POWERS = (0.3, 1.0)
 """What the gap shrinks by, as a power of the number of places: usually, least and most."""
-USUAL_GAIN = 0.06
-"""Standard deviation of what training gains over the linear classifier, from world to world."""
 
 
 def estimate(sample: Sample, teach: Flags, hits: Flags, seed: int) -> NewPlaces | None:
@@ -67,19 +65,20 @@ def estimate(sample: Sample, teach: Flags, hits: Flags, seed: int) -> NewPlaces 
 def _estimate(sample: Sample, teach: Flags, hits: Flags, seed: int) -> NewPlaces:
     places, small, over = len(np.unique(sample.places)), sample.reduced(), cells(sample)
     elsewhere = hits_by_place(small, seed)
-    gain, gain_error = _gain(small, teach, hits)
+    gain = gain_of(small, teach, hits)
     points = _measured(small, over, elsewhere, seed)
-    known = weighted_mean(hits_by_event(small, seed), event_weights(sample.events.tolist()))
+    held_out = hits_by_event(small, FOLDS, seed)
+    known = weighted_mean(held_out, event_weights(sample.events.tolist()))
     decline = Decline.through(points, known)
-    share = decline.accuracy(places) + gain
-    half = float(np.hypot(_reach(over, elsewhere), NORMAL_95 * gain_error))
+    share = decline.accuracy(places) + gain.mean
+    half = float(np.hypot(_reach(over, elsewhere), NORMAL_95 * gain.error))
     return NewPlaces(
         places=places,
         events=len(np.unique(sample.events)),
         accuracy=_within(share),
         interval=(_within(share - half), _within(share + half)),
-        curve=tuple(AtPlaces(n, _within(accuracy + gain)) for n, accuracy in points),
-        twice=_within(decline.accuracy(2 * places) + gain),
+        curve=tuple(AtPlaces(n, _within(accuracy + gain.mean)) for n, accuracy in points),
+        twice=_within(decline.accuracy(2 * places) + gain.mean),
         enough=decline.enough(),
     )
 
@@ -100,29 +99,6 @@ def _binomial_error(over: Cells, hits: Flags) -> float:
     n = 1 / float((over.weights**2).sum())
     share = (over.mean(hits) * n + 1) / (n + 2)
     return float(np.sqrt(share * (1 - share) / n))
-
-
-def _gain(sample: Sample, teach: Flags, hits: Flags) -> tuple[float, float]:
-    """How much better the network is than the linear classifier, with its standard error.
-
-    Few photos cannot say, so the gain is drawn towards 0 by how uncertain it is.
-    """
-    asked = ~teach
-    answers = taught(sample, teach).predict(sample.features[asked])
-    better = hits.astype(float) - (answers == sample.labels[asked])
-    events = sample.events[asked]
-    weights = event_weights(events.tolist()) / len(events)
-    mean = float(weights @ better)
-    # As if two more events disagreed (Agresti and Min 2005): a few events can agree by accident.
-    least = 1 / (len(np.unique(events)) + 2)
-    error = max(_error_by_event(weights * (better - mean), events), least)
-    trust = USUAL_GAIN**2 / (USUAL_GAIN**2 + error**2)
-    return trust * mean, float(np.sqrt(trust)) * error
-
-
-def _error_by_event(off: Floats, events: npt.NDArray[np.str_]) -> float:
-    sums = np.array([off[events == event].sum() for event in np.unique(events)])
-    return float(np.sqrt((sums**2).sum() * len(sums) / max(1, len(sums) - 1)))
 
 
 def _measured(sample: Sample, over: Cells, elsewhere: Flags, seed: int) -> list[tuple[int, float]]:

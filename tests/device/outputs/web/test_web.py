@@ -232,11 +232,12 @@ def test_the_measured_accuracy_is_that_of_the_model_that_runs(
     page: Web, surroundings: Surroundings
 ) -> None:
     assert Visitor(page).health()["model"]["accuracy"] is None
-    elsewhere = Estimate(0.6, 0.4, 0.8)
-    accuracy = Accuracy(0.75, 0.5, 0.9, 12, 7, elsewhere)
+    surer, elsewhere = Estimate(0.7, 0.6, 0.78), Estimate(0.6, 0.4, 0.8)
+    accuracy = Accuracy(0.75, 0.5, 0.9, 12, 7, surer, elsewhere)
     surroundings.telemetry.model(replace(MODEL, accuracy=accuracy))
     assert Visitor(page).health()["model"]["accuracy"] == {
         **{"value": 0.75, "low": 0.5, "high": 0.9, "photos": 12, "events": 7},
+        "same_places": asdict(surer),
         "new_places": asdict(elsewhere),
     }
 
