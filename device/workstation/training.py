@@ -314,7 +314,7 @@ class Teacher:
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
-    SCHEMA: ClassVar[int] = 5
+    SCHEMA: ClassVar[int] = 6
     MADE_BY: ClassVar[str] = "make train"
 
     data: DataSet
