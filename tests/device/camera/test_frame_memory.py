@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from device.contract import bundle as contract
+from device.contract.look.rules import Region
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.running_service import Running, running, settings
 from tests.support.peers.cameras import MjpegCamera, mjpeg_camera
@@ -112,7 +113,8 @@ def test_the_largest_frames_fit_beside_viewers_collected_photos_and_a_new_model(
     photos, numbers = scenes(width, height), iter(range(10**9))
     camera.frame = lambda: photos[next(numbers) % 3]
     current, port = tmp_path / "current", free_port()
-    current.symlink_to(tiny_bundle)
+    looks = resealed(read_folder(tiny_bundle), region=Region.CHANGE)
+    current.symlink_to(write_folder(tmp_path / "looks", looks))
     more = f"""
 [output.web]
 enabled = true
@@ -135,9 +137,10 @@ max_per_minute = 600
             patch.setattr(sys, "executable", str(python))
             with running(tmp_path, text, MALLOC_ARENA_MAX="1") as service:
                 service.wait_for_lines(2)
+                assert service.lines[-1]["seen"], "it looks before it classifies"
                 with looked_at(service, port):
                     time.sleep(BEFORE_SWAP_S)
-                    renamed = {**read_folder(tiny_bundle), contract.LABELS: b"rouge\nvert\nbleu\n"}
+                    renamed = {**looks, contract.LABELS: b"rouge\nvert\nbleu\n"}
                     new = tmp_path / "new"
                     new.symlink_to(write_folder(tmp_path / "renamed", resealed(renamed)))
                     new.replace(current)
