@@ -1,7 +1,7 @@
 """What of pictures a network is trained to see: whole ones, or what stands before a background."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from device.contract.arrays import Box
@@ -56,14 +56,14 @@ def decide(asked: str, cutting: Cutting, rows: Sequence[Row]) -> Sight:
     teaching = [row.path for row in rows if row.part == Part.TRAIN]
     cut = sum(path in cutting.boxes for path in teaching)
     if asked == Region.CHANGE and not cut:
-        raise DataError(_nothing_cut(len(teaching), cutting))
+        raise DataError(_nothing_cut(teaching, cutting))
     if asked == Region.CHANGE or 2 * cut > len(teaching):
         return Sight(Region.CHANGE, cutting.boxes, cutting.doubts, _cut(asked, cutting))
     if set(cutting.whole.values()) == {NO_PLACE}:
         return Sight(note="pictures are seen whole: no place of a fixed camera is known")
     return Sight(
         note=f"pictures are seen whole: something stands before a known background in only "
-        f"{cut:,} of {number(len(teaching), 'training photo')} ({_reasons(cutting)})"
+        f"{cut:,} of {number(len(teaching), 'training photo')} ({_reasons(cutting, teaching)})"
     )
 
 
@@ -71,15 +71,15 @@ def _cut(asked: str, cutting: Cutting) -> str:
     total = len(cutting.boxes) + len(cutting.whole)
     why = "as REGION=change asks" if asked == Region.CHANGE else "as most of them can be"
     seen = f"pictures are cut to what stands before their background, {why}"
-    whole = f"; whole stay {_reasons(cutting)}" if cutting.whole else ""
+    whole = f"; whole stay {_reasons(cutting, cutting.whole)}" if cutting.whole else ""
     doubt = f" ({len(cutting.doubts):,} in doubt, listed in cuts.csv)" if cutting.doubts else ""
     return f"{seen}: {len(cutting.boxes):,} of {number(total, 'photo')}{doubt}{whole}"
 
 
-def _nothing_cut(teaching: int, cutting: Cutting) -> str:
+def _nothing_cut(teaching: Sequence[str], cutting: Cutting) -> str:
     """A device would look where something is, with a network that never saw such a picture."""
-    photos = number(teaching, "training photo")
-    why = f" ({_reasons(cutting)})" if cutting.whole else ""
+    photos = number(len(teaching), "training photo")
+    why = f" ({_reasons(cutting, teaching)})" if cutting.whole else ""
     return (
         f"REGION=change: none of {photos} can be cut to what stands before its background{why}: "
         "add photos of cameras that stand still, name their places with PLACE=folder or EVENTS=, "
@@ -87,6 +87,7 @@ def _nothing_cut(teaching: int, cutting: Cutting) -> str:
     )
 
 
-def _reasons(cutting: Cutting) -> str:
-    counts = Counter(cutting.whole.values()).most_common()
-    return ", ".join(f"{count:,} {why}" for why, count in counts)
+def _reasons(cutting: Cutting, paths: Iterable[str]) -> str:
+    """How many of some photos are not cut, by reason."""
+    counts = Counter(cutting.whole[path] for path in paths if path in cutting.whole)
+    return ", ".join(f"{count:,} {why}" for why, count in counts.most_common())
