@@ -57,7 +57,7 @@ def test_a_small_test_part_stands_beside_all_events_held_out_with_which_to_rely_
     few = page_of(replace(metrics, same_places=HELD_OUT)).fields["same_places"]
     assert few.startswith("Test part: 92.2% (")
     assert ", 10 events). Whole events held out in turn: 87% (81% to 92%, 90 events)." in few
-    assert "Rely on the second figure: 10 test events are so few" in few
+    assert "Rely on the second figure: with only 10 test events, one mistake" in few
     assert "one occasion" not in few
 
 
