@@ -1,7 +1,7 @@
 """A frame, and the protocols of what gives and wants frames."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from device.contract.arrays import Pixels
@@ -27,6 +27,8 @@ class Frame:
 
     film_s: float | None = None
     """When it is shown, from the beginning of the film it is of; None for a camera and photos."""
+    decoder: "Callable[[], Frame] | None" = None
+    """Decodes it; for one that came before it was wanted, and may be replaced by a newer one."""
 
     @property
     def moment_s(self) -> float:
@@ -47,7 +49,13 @@ class Frame:
     @property
     def is_passed_over(self) -> bool:
         """Whether it was left undecoded because nobody wanted it; the camera does send."""
-        return self.picture is None and not self.error
+        return self.picture is None and not self.error and self.decoder is None
+
+    def decoded(self) -> "Frame":
+        """The frame with its picture, or with an error."""
+        if self.decoder is None:
+            return self
+        return replace(self.decoder(), captured_s=self.captured_s, outdated=self.outdated)
 
 
 class Demand(Protocol):

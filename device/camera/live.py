@@ -213,7 +213,19 @@ class Attempt:
         with self._ready:
             self._ready.wait_for(lambda: self._newest is not None or self.ended, timeout_s)
             newest, self._newest = self._newest, None
-            return newest
+        return self._decoded(newest) if newest and newest.decoder else newest
+
+    def _decoded(self, frame: Frame) -> Frame | None:
+        """What came before it was wanted, decoded now; None if it is damaged."""
+        made = frame.decoded()
+        with self._ready:
+            if not self._abandoned and made.error:
+                self._telemetry.camera.corrupt_frame()
+            elif not self._abandoned:
+                self._telemetry.camera.frames(
+                    0, captured_s=made.captured_s, size_px=made.size_px, lag_s=made.lag_s
+                )
+        return None if made.error else made
 
     def abandon(self) -> None:
         """Ask the thread to close the camera, and do not wait for it."""
@@ -266,7 +278,7 @@ class Attempt:
             # Not the capture time: a camera whose frames come late has not stalled.
             self.since_s = time.monotonic()
             came = dropped = frame.outdated
-            if frame.picture is not None:
+            if not frame.is_passed_over:
                 came, dropped = came + 1, dropped + (self._newest is not None)
                 self._newest, self.has_frames = frame, True
                 self._ready.notify()

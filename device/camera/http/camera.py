@@ -3,11 +3,11 @@
 The standard library and Pillow read them: PyAV, which other streams need, takes 19 MiB of memory.
 """
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 
 from device.camera.frame import EVERY_FRAME, Demand, Frame, FrameSource
@@ -59,17 +59,21 @@ class HttpCamera(FrameSource):
     def _decoded(self, pictures: Iterator[list[bytes]], name: str) -> Iterator[Frame]:
         """Decode only the newest of the waiting pictures: the others are out of date.
 
-        Nothing is decoded if more pictures will come before one is wanted.
+        One that comes before it is wanted is decoded when it is taken: by then a newer one may have
+        come.
         """
-        number, last_s = -1, -math.inf
+        number = -1
         for waiting in pictures:
             number += len(waiting)
+            decoder = partial(frame_of_jpeg, f"{name}#{number}", waiting[-1], len(waiting) - 1)
             now_s = time.monotonic()
-            gap_s, last_s = now_s - last_s, now_s
-            if self.demand.due_s - now_s > 2 * gap_s:
-                yield Frame(f"{name}#{number}", None, captured_s=now_s, outdated=len(waiting))
+            if self.demand.due_s > now_s:
+                outdated = len(waiting) - 1
+                yield Frame(
+                    f"{name}#{number}", None, captured_s=now_s, outdated=outdated, decoder=decoder
+                )
             else:
-                yield frame_of_jpeg(f"{name}#{number}", waiting[-1], len(waiting) - 1)
+                yield decoder()
 
     def _film(self, body: Body) -> Iterator[Frame]:
         """Read a video over the same connection: some servers allow only one."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -338,3 +339,46 @@ def test_a_v4l2_camera_that_stalls_is_opened_anew_by_a_new_process(
     taking = take(lambda: V4l2Camera("/dev/null", QUICK))
     eventually(lambda: taking.fault is not None)
     assert "a new process is needed" in str(taking.fault)
+
+
+def test_a_frame_that_comes_before_it_is_wanted_is_decoded_when_it_is_taken() -> None:
+    asked: list[int] = []
+
+    class Early(FrameSource):
+        live = True
+
+        def frames(self) -> Iterator[Frame]:
+            for number in range(9):
+                yield Frame(f"#{number}", None, captured_s=number, decoder=partial(made, number))
+            time.sleep(60)
+
+    def made(number: int) -> Frame:
+        asked.append(number)
+        return Frame(f"#{number}", picture(0, 1), captured_s=99.0)
+
+    telemetry = Telemetry("test")
+    capture = LiveCapture(Early, QUICK, telemetry)
+    eventually(lambda: telemetry.snapshot().camera.frames_total == 9)
+    frame = capture.poll(1)
+    capture.close()
+    assert frame is not None and frame.picture is not None and frame.captured_s == 8
+    status = telemetry.snapshot().camera
+    assert asked == [8] and status.dropped_total == 8 and status.width_px > 0
+
+
+def test_a_damaged_frame_that_is_decoded_when_it_is_taken_is_counted_and_skipped() -> None:
+    class Damaged(FrameSource):
+        live = True
+
+        def frames(self) -> Iterator[Frame]:
+            yield Frame("#0", None, decoder=lambda: Frame("#0", None, "damaged frame"))
+            time.sleep(0.2)
+            yield Frame("#1", picture(0, 1))
+            time.sleep(60)
+
+    telemetry = Telemetry("test")
+    capture = LiveCapture(Damaged, QUICK, telemetry)
+    frame = capture.poll(5)
+    capture.close()
+    assert frame is not None and frame.name == "#1"
+    assert telemetry.snapshot().camera.corrupt_total == 1

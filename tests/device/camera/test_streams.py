@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,18 +226,22 @@ def test_jpegs_that_nobody_wants_are_not_decoded(monkeypatch: pytest.MonkeyPatch
         return decode(data)
 
     monkeypatch.setattr(photos, "decode_frame", noted)
-    pace = Pace(1.0)
+    pace, stop, telemetry, ages = Pace(2.0), threading.Event(), Telemetry("test"), []
     with mjpeg_camera() as camera:
-        shown = []
-        for frame in HttpCamera(camera.url, CONFIG, pace).frames():
-            shown.append(frame)
-            if frame.picture is not None and time.monotonic() >= pace.due_s:
-                pace.wait(threading.Event())
-                pace.taken()
-            if len(shown) == 150:
-                break
-    assert 2 <= len(decoded) < 50 and sum(f.is_passed_over for f in shown) > 100
-    assert all(not frame.error for frame in shown)
+        opened = partial(HttpCamera, camera.url, CONFIG, pace)
+        capture = LiveCapture(opened, CONFIG, telemetry)
+        for _ in range(8):
+            pace.wait(stop)
+            frame = capture.poll(5)
+            assert frame is not None and frame.picture is not None
+            ages.append(time.monotonic() - frame.captured_s)
+            pace.taken()
+        capture.close()
+    status = telemetry.snapshot().camera
+    # Those that come until the first one is taken are all wanted.
+    assert 8 <= len(decoded) < status.frames_total / 2 and not status.corrupt_total
+    assert (status.width_px, status.height_px) == (128, 96)
+    assert np.median(ages) < 0.25, "the newest one is taken, not the first since the last"
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
