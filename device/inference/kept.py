@@ -1,11 +1,13 @@
-"""The background of a place in a file, so that the service need not learn it after a restart.
+"""The backgrounds of a place in a file, so that the service need not learn them after a restart.
 
-The file is one line of JSON and then two arrays. A kill while it is written leaves the old one, and
-what is damaged, or was learned by other rules, is not used.
+The file is one line of JSON and then two arrays for each background, such as those by day and by
+infrared light. A kill while it is written leaves the old one, and what is damaged, or was learned
+by other rules, is not used.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from device.contract.look.rules import LookRules
 from device.errors import BackgroundError
 from device.files import write_bytes
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_BYTES = 16 * 2**20
 LITTLE = "<i2"
 """16-bit integers in the same order of bytes everywhere."""
@@ -58,21 +60,26 @@ class Place:
         }
 
 
-def write(path: Path, place: Place, background: Background) -> None:
-    """Keep a background; a kill or a power cut leaves a whole file, this one or the old one.
+def write(path: Path, place: Place, backgrounds: Sequence[Background]) -> None:
+    """Keep backgrounds; a kill or a power cut leaves a whole file, this one or the old one.
+
+    Args:
+        path: of the file.
+        place: what they belong to.
+        backgrounds: the one in use first; at least one.
 
     Raises:
         OSError: if it cannot be written.
     """
-    arrays = np.concatenate([background.cells, background.spread[None]]).astype(LITTLE)
-    data = arrays.tobytes()
+    layers = [np.concatenate([each.cells, each.spread[None]]) for each in backgrounds]
+    data = np.stack(layers).astype(LITTLE).tobytes()
     digest = hashlib.sha256(data).hexdigest()
     head = {"fieldguide": SCHEMA, **place.record(), "sha256": digest}
     write_bytes(path, json.dumps(head).encode() + b"\n" + data)
 
 
-def read(path: Path, place: Place) -> Background:
-    """Read the background of a place.
+def read(path: Path, place: Place) -> tuple[Background, ...]:
+    """Read the backgrounds of a place; at least one.
 
     Raises:
         BackgroundError: if there is none, or it is damaged, or of another place.
@@ -83,14 +90,14 @@ def read(path: Path, place: Place) -> Background:
         if head.get(name) != value:
             raise BackgroundError(f"{path}: {_WHY_OTHER.get(name, 'it is of another version')}")
     rows, columns = Grid.of(*place.size_px, place.rules).shape
-    whole = len(data) == 2 * LAYERS * rows * columns
+    whole = data and len(data) % (2 * LAYERS * rows * columns) == 0
     if not whole or head.get("sha256") != hashlib.sha256(data).hexdigest():
         raise BackgroundError(f"{path}: damaged")
-    layers = np.frombuffer(data, LITTLE).astype(np.int16).reshape(LAYERS, rows, columns)
-    cells, spread = layers[:3], layers[3]
-    if layers.min() < 0 or cells.max() > FULL or spread.max() > MOST_SPREAD:
+    found = np.frombuffer(data, LITTLE).astype(np.int16).reshape(-1, LAYERS, rows, columns)
+    cells, spread = found[:, :3], found[:, 3]
+    if found.min() < 0 or cells.max() > FULL or spread.max() > MOST_SPREAD:
         raise BackgroundError(f"{path}: no background")
-    return Background(cells, spread)
+    return tuple(Background(*each) for each in zip(cells, spread, strict=True))
 
 
 _WHY_OTHER = {

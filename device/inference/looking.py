@@ -129,11 +129,11 @@ class Looking:
             self._mask = picture
 
     @property
-    def known(self) -> tuple[Place, Background] | None:
-        """The background and what it belongs to; None while it is not known."""
+    def known(self) -> tuple[Place, tuple[Background, ...]] | None:
+        """All backgrounds, the one in use first, and what they belong to; None while none is."""
         with self._lock:
-            background = self._looker.background if self._looker else None
-            return (self._place, background) if self._place and background else None
+            backgrounds = _backgrounds(self._looker)
+            return (self._place, backgrounds) if self._place and backgrounds else None
 
     def through(self, source: FrameSource, camera: Callable[[], CameraConfig]) -> Look:
         """The look at the frames of a source.
@@ -180,7 +180,8 @@ class Looking:
         rules = replace(rules, absorb_s=camera.absorb_s, most_boxes=camera.most_subjects)
         place = Place.of(rules, camera.region, size_px)
         if self._looker is None or (rules, place) != (self._rules, self._place):
-            self._looker = Looker(rules, self._background_of(place))
+            known = self._backgrounds_of(place)
+            self._looker = Looker(rules, known[0] if known else None, known[1:])
             self._rules, self._place = rules, place
         picture = self._mask
         self._looker.look_only(mask.allowed(picture, camera.region) if picture else None)
@@ -194,20 +195,20 @@ class Looking:
         if np.mean(background.spread > RESTLESS_SPREAD) > RESTLESS_CELLS:
             self._looker = None
 
-    def _background_of(self, place: Place) -> Background | None:
-        """What is known of a place already."""
+    def _backgrounds_of(self, place: Place) -> tuple[Background, ...]:
+        """What is known of a place already, the background in use first."""
         kept_in, self._kept_in = self._kept_in, None
         if self._looker is not None:
-            return self._looker.background if place == self._place else None
+            return _backgrounds(self._looker) if place == self._place else ()
         if kept_in is None:
-            return None
+            return ()
         try:
             found = kept.read(kept_in, place)
         except FileNotFoundError:
-            return None
+            return ()
         except BackgroundError as error:
             log.warning("look: the background is learned again: %s", error)
-            return None
+            return ()
         log.info("look: the background is known from before")
         return found
 
@@ -231,6 +232,13 @@ class Looking:
         if what != self._said:
             log.info("look: %s", what)
         self._said = what
+
+
+def _backgrounds(looker: Looker | None) -> tuple[Background, ...]:
+    """The one in use and those before it; none while it is learned."""
+    if looker is None or looker.background is None:
+        return ()
+    return (looker.background, *looker.others)
 
 
 def _why_not(trained: Region, camera: CameraConfig, source: FrameSource) -> str:

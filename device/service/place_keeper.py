@@ -23,7 +23,7 @@ CHECK_S = 1.0
 FIRST_S = 20.0
 """After a place was learned, so that what comes and goes meanwhile has left the background."""
 KEEP_S = 600.0
-"""How often a background is written: 55 kB each time."""
+"""How often backgrounds are written: 55 kB each, at most four."""
 CLOSE_S = 0.4
 """How long closing waits for the last write, which takes milliseconds."""
 
@@ -32,7 +32,7 @@ Identity = tuple[int, int, int]
 
 
 class PlaceKeeper:
-    """Writes the background now and then and at the end; notices another mask within a second."""
+    """Writes the backgrounds now and then and at the end; notices another mask within a second."""
 
     def __init__(self, looking: Looking, config: Config) -> None:
         """Start; the mask is read at once."""
@@ -40,6 +40,7 @@ class PlaceKeeper:
         self._mask: tuple[Path, Identity | None] | None = None
         """The mask in use and which file it was; None before the first look for it."""
         self._written: Background | None = None
+        """The one that was in use."""
         self._next_s = time.monotonic() + FIRST_S
         self._problem = ""
         self._stop = threading.Event()
@@ -52,7 +53,7 @@ class PlaceKeeper:
         self._config = config
 
     def start_closing(self) -> None:
-        """Write the background a last time and stop; does not wait for that."""
+        """Write the backgrounds a last time and stop; does not wait for that."""
         self._stop.set()
 
     def close(self) -> bool:
@@ -70,7 +71,7 @@ class PlaceKeeper:
 
     def _keep(self) -> None:
         known = self._looking.known
-        if known is None or known[1] is self._written:
+        if known is None or known[1][0] is self._written:
             return
         path = background_file(self._config)
         try:
@@ -79,7 +80,7 @@ class PlaceKeeper:
             self._say(f"the background cannot be kept in {path}: {error.strerror}")
         else:
             self._problem = ""
-        self._written, self._next_s = known[1], time.monotonic() + KEEP_S
+        self._written, self._next_s = known[1][0], time.monotonic() + KEEP_S
 
     def _look_for_mask(self) -> None:
         path = mask_in_use(self._config)

@@ -1,5 +1,7 @@
 """Backgrounds that one camera had before: by day and by night, or before it was nudged."""
 
+from collections.abc import Sequence
+
 from device.contract.look import place, shift
 from device.contract.look.cells import Cells
 from device.contract.look.change import Background, Mask
@@ -15,21 +17,21 @@ UPSET = (Seen.LIGHT, Seen.MOVED)
 class Known:
     """What a camera has learned before, so that it need not learn it again."""
 
-    def __init__(self, rules: LookRules) -> None:
-        """Begin with no background."""
+    def __init__(self, rules: LookRules, backgrounds: Sequence[Background] = ()) -> None:
+        """Begin with the backgrounds of another run, the latest first."""
         self._rules = rules
-        self._backgrounds: tuple[Background, ...] = ()
+        self.backgrounds = tuple(backgrounds)[:MOST]
 
     def add(self, background: Background) -> None:
         """Keep a background that no longer fits; the oldest goes."""
-        self._backgrounds = (background, *self._backgrounds)[:MOST]
+        self.backgrounds = (background, *self.backgrounds)[:MOST]
 
     def fitting(self, picture: Cells, allowed: Mask | None) -> tuple[Background, Look] | None:
         """Take out the background that fits a picture, with what the picture shows before it."""
-        for background in self._backgrounds:
+        for background in self.backgrounds:
             found = place.look(picture, background, self._rules, allowed)
             if found.seen not in UPSET:
-                self._backgrounds = tuple(b for b in self._backgrounds if b is not background)
+                self.backgrounds = tuple(b for b in self.backgrounds if b is not background)
                 return background, found
         return None
 

@@ -1,6 +1,6 @@
 """Looking at the frames of one camera, one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,13 +38,19 @@ class Looker:
     depends on frames and times alone.
     """
 
-    def __init__(self, rules: LookRules, background: Background | None = None) -> None:
+    def __init__(
+        self,
+        rules: LookRules,
+        background: Background | None = None,
+        others: Sequence[Background] = (),
+    ) -> None:
         """Begin with learning, or with what is known of the place.
 
         Args:
             rules: of looking.
             background: from `place.of_pictures` or `background` of another run; forgotten if it is
                 of another shape than the first frame's.
+            others: `others` of that run.
         """
         self._rules = rules
         self._grid: Grid | None = None
@@ -54,7 +60,7 @@ class Looker:
         self._lessons: list[Cells] = []
         self._next_lesson_ms = self._learned_from_ms = self._tick_ms = 0
         self._upset_ms: int | None = None
-        self._known = Known(rules)
+        self._known = Known(rules, others)
         self._hurried_until_ms = 0
         self._held: Mask | None = None
 
@@ -62,6 +68,11 @@ class Looker:
     def background(self) -> Background | None:
         """What is known of the place; None while it is learned."""
         return self._background
+
+    @property
+    def others(self) -> tuple[Background, ...]:
+        """What it had learned of the place before, as by infrared light; the latest first."""
+        return self._known.backgrounds
 
     def look_only(self, allowed_in: Allowed | None) -> None:
         """Find subjects only in allowed places; what is known of the background stays.

@@ -37,12 +37,22 @@ def test_a_background_comes_back_to_the_bit(
 ) -> None:
     place = Place.of(RULES, (0.1, 0.2, 0.9, 1.0), (width_px, height_px))
     known = background(place, seed)
-    kept.write(tmp_path / "background", place, known)
-    found = kept.read(tmp_path / "background", place)
+    kept.write(tmp_path / "background", place, [known])
+    (found,) = kept.read(tmp_path / "background", place)
     np.testing.assert_array_equal(found.cells, known.cells)
     np.testing.assert_array_equal(found.spread, known.spread)
     frame = np.zeros((height_px, width_px, 3), np.uint8)
     assert Looker(RULES, found).see(frame, 0).seen is not Seen.LEARNING, "it can be used at once"
+
+
+def test_several_backgrounds_come_back_in_order(tmp_path: Path) -> None:
+    known = [background(seed=seed) for seed in range(4)]
+    kept.write(tmp_path / "background", PLACE, known)
+    found = kept.read(tmp_path / "background", PLACE)
+    assert len(found) == 4
+    for one, other in zip(found, known, strict=True):
+        np.testing.assert_array_equal(one.cells, other.cells)
+        np.testing.assert_array_equal(one.spread, other.spread)
 
 
 @given(st.integers(0, 60_000), st.integers(1, 255))
@@ -51,7 +61,7 @@ def test_no_byte_can_be_another_and_none_can_be_missing(
     tmp_path: Path, at: int, change: int
 ) -> None:
     path = tmp_path / "background"
-    kept.write(path, PLACE, background())
+    kept.write(path, PLACE, [background()])
     data = path.read_bytes()
     at %= len(data)
     path.write_bytes(data[:at] + bytes([data[at] ^ change]) + data[at + 1 :])
@@ -72,13 +82,13 @@ def test_no_byte_can_be_another_and_none_can_be_missing(
 )
 def test_a_background_of_something_else_is_refused(tmp_path: Path, other: Place, why: str) -> None:
     path = tmp_path / "background"
-    kept.write(path, other, background(other))
+    kept.write(path, other, [background(other)])
     with pytest.raises(BackgroundError, match=why):
         kept.read(path, PLACE)
 
 
 def test_settings_that_change_nothing_about_a_background_do_not_cost_it(tmp_path: Path) -> None:
-    kept.write(tmp_path / "background", PLACE, background())
+    kept.write(tmp_path / "background", PLACE, [background()])
     rules = replace(RULES, absorb_s=60, most_boxes=2)
     assert kept.read(tmp_path / "background", Place.of(rules, WHOLE, (192, 144)))
 
@@ -88,7 +98,7 @@ def test_numbers_that_no_background_has_are_refused_although_the_file_is_whole(
 ) -> None:
     known, path = background(), tmp_path / "background"
     for cells in (known.cells + 400, known.cells - 1):
-        kept.write(path, PLACE, Background(cells, known.spread))
+        kept.write(path, PLACE, [known, Background(cells, known.spread)])
         with pytest.raises(BackgroundError, match="no background"):
             kept.read(path, PLACE)
 
@@ -112,7 +122,7 @@ def test_a_write_that_is_cut_short_leaves_the_old_background(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, old = tmp_path / "background", background()
-    kept.write(path, PLACE, old)
+    kept.write(path, PLACE, [old])
 
     def full(self: Path, data: bytes) -> None:
         with self.open("wb") as file:
@@ -121,14 +131,14 @@ def test_a_write_that_is_cut_short_leaves_the_old_background(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        kept.write(path, PLACE, background(seed=1))
-    np.testing.assert_array_equal(kept.read(path, PLACE).cells, old.cells)
+        kept.write(path, PLACE, [background(seed=1)])
+    np.testing.assert_array_equal(kept.read(path, PLACE)[0].cells, old.cells)
     assert not [*tmp_path.glob(f"{UNFINISHED}*")]
 
 
 def test_a_background_is_small(tmp_path: Path) -> None:
     place = Place.of(RULES, WHOLE, (640, 480))
-    kept.write(tmp_path / "background", place, background(place))
+    kept.write(tmp_path / "background", place, [background(place)])
     data = (tmp_path / "background").read_bytes()
     assert len(data) < 60_000
     assert json.loads(data.partition(b"\n")[0])["size_px"] == [640, 480]

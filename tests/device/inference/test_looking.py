@@ -245,6 +245,19 @@ def test_a_restart_does_not_learn_again(
     assert kinds(found) == {Seen.NOTHING, Seen.SOMETHING}
 
 
+def test_a_restart_learns_neither_day_nor_night_again(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    # It switches to infrared after two minutes, and to day again after four.
+    film, looking = [*shots(Film(140, "infrared"))], Looking()
+    looked(film, classifier, looking=looking)
+    assert looking.known is not None and len(looking.known[1]) == 2
+    for part in (film[:40], film[-40:]):
+        kept.write(tmp_path / "background", *looking.known)
+        found = looked(part, classifier, looking=Looking(tmp_path / "background"))
+        assert kinds(found) == {Seen.NOTHING}
+
+
 def test_a_kept_background_that_does_not_fit_is_forgotten_in_one_line(
     classifier: Classifier, visited: list[Shot], learned: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -62,8 +62,8 @@ def test_the_background_is_kept_now_and_then_and_at_the_end(
     eventually(path.exists)
     eventually(keeper.close)
     assert looking.known is not None
-    place, background = looking.known
-    np.testing.assert_array_equal(kept.read(path, place).cells, background.cells)
+    place, backgrounds = looking.known
+    np.testing.assert_array_equal(kept.read(path, place)[0].cells, backgrounds[0].cells)
     path.unlink()
     keeper = PlaceKeeper(looking, config)
     eventually(keeper.close)
