@@ -44,7 +44,8 @@ def export(options: argparse.Namespace) -> int:
     config = ConvertConfig(calibration_photos=options.calibration_photos, seed=options.seed)
     inputs = ExportInputs(options.training, options.out, config)
     exported = export_models(inputs, show_progress=True)
-    print(f"exported {options.out / contract.MODEL}, calibrated on {len(exported.photos)} photos")
+    photos = len(exported.photos)
+    console.say(f"exported {options.out / contract.MODEL}, calibrated on {photos} photos")
     return 0
 
 
@@ -83,7 +84,7 @@ def bundle(options: argparse.Namespace) -> int:
     inputs = BundleInputs(options.training, options.models, options.out, options.measured)
     files = pack_bundle(inputs)
     size = sum(map(len, files.values())) / 2**20
-    print(f"bundle: {inputs.out} and {inputs.tar} ({size:.1f} MiB, {len(files)} files)")
+    console.say(f"bundle: {inputs.out} and {inputs.tar} ({size:.1f} MiB, {len(files)} files)")
     return 0
 
 
@@ -110,7 +111,7 @@ def tolerances(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.measured}: no measurements; run `make test-arm` first")
     table = tolerance.merged(tolerance.read_tolerances(options.out), rows)
     write_bytes(options.out, tolerance.tolerances_text(table).encode())
-    print(f"{options.out}: {len(table)} rows, {len(rows)} of them from {options.measured}")
+    console.say(f"{options.out}: {len(table)} rows, {len(rows)} of them from {options.measured}")
     return 0
 
 
@@ -119,7 +120,7 @@ def microcontroller(options: argparse.Namespace) -> int:
     from convert.commands.firmware import write_firmware
 
     written = write_firmware(options.bundle, options.out)
-    print(
+    console.say(
         f"{options.out}: model {written.model_bytes:,} bytes, "
         f"arena {written.measured.arena_bytes:,} bytes; tflite-micro is at most "
         f"{written.measured.max_steps} steps of 256 from the golden outputs"
@@ -145,7 +146,8 @@ def field(options: argparse.Namespace) -> int:
     data = Path(os.path.expanduser(options.data))
     inputs = FieldInputs(data, options.bundle, options.training, options.out, options.event_s)
     record = measure_field(inputs, show_progress=True)
-    print(f"\n{field_summary(record)}\npage: {options.out / PAGE}")
+    print(f"\n{field_summary(record)}")
+    console.say(f"page: {options.out / PAGE}")
     if options.strict:
         require_promise(record)
     return 0

@@ -70,8 +70,8 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print text for people, without secrets and without terminal control characters."""
-    print(_shown(text), file=sys.stderr if error else sys.stdout, flush=True)
+    """Print one line for people, without secrets and without terminal control characters."""
+    print(printable(hide(text)), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def show_log() -> None:

@@ -197,7 +197,7 @@ def distill(options: argparse.Namespace) -> int:
     metrics = run(config, options.training, options.out)
     test = metrics.test
     low, high = test.interval
-    print(
+    console.say(
         f"distilled from {options.training}: test top-1 {test.accuracy:.1%} (95% interval "
         f"{low:.1%} to {high:.1%}, n = {counted(test.n, test.events)}), the teacher "
         f"{metrics.teacher.test_accuracy:.1%}"

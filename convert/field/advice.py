@@ -16,7 +16,7 @@ from convert.field.record import (
 )
 from convert.field.words import Judgement, events_needed, percent, with_interval
 from device.contract.provenance import OTHER
-from device.workstation.wording import number
+from device.workstation.wording import number, shown
 
 SHOWN = 3
 """Confusions, devices or days that are named."""
@@ -82,7 +82,7 @@ def _more_events(
 def _odd_devices(devices: Sequence[Group]) -> Iterator[str]:
     for group in _worst(devices):
         yield (
-            f"Device {group.name} is right less often than the others, "
+            f"Device {shown(group.name)} is right less often than the others, "
             f"{with_interval(group.right)}: look at its lens, focus, exposure and light."
         )
 

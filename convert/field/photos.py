@@ -18,7 +18,7 @@ from device.contract.names import settled
 from device.contract.photos import read_photo
 from device.contract.provenance import OTHER, Provenance
 from device.errors import PhotoError
-from device.workstation.wording import number
+from device.workstation.wording import number, shown
 
 DAMAGED = "damaged or unreadable"
 LOOSE = "in no class folder"
@@ -69,7 +69,7 @@ def list_photos(folder: Path) -> tuple[list[Path], list[str]]:
     paths = list(
         photos_below(
             folder,
-            on_unreadable=lambda error: unreadable.append(f"{error.filename}: {error.strerror}"),
+            on_unreadable=lambda e: unreadable.append(f"{shown(e.filename)}: {e.strerror}"),
             on_skipped=lambda path, why: passed[why].append(path),
         )
     )

@@ -11,6 +11,7 @@ from device.contract.look.rules import Seen
 from device.contract.provenance import OTHER
 from device.workstation.conversion import Interval
 from device.workstation.records import Record
+from device.workstation.wording import shown
 
 NOTHING_SEEN = "nothing seen"
 """The answer to a photo that shows nothing new before its background."""
@@ -148,9 +149,9 @@ class LeftOut:
     n: int
     paths: tuple[str, ...]
 
-    def line(self, shown: int = 3) -> str:
+    def line(self, most: int = 3) -> str:
         """One line that says how many they are, why, and the names of the first."""
-        names = [*self.paths[:shown], *(["..."] if self.n > shown else [])]
+        names = [*map(shown, self.paths[:most]), *(["..."] if self.n > most else [])]
         return f"{self.reason}: {self.n:,} ({', '.join(names)})"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from convert.field.record import FieldRecord, Figure
 from convert.field.words import percent, with_interval
 from device.contract.provenance import OTHER
-from device.workstation.wording import counted
+from device.workstation.wording import counted, shown
 
 
 def summary(record: FieldRecord) -> str:
@@ -27,7 +27,7 @@ def _figures(record: FieldRecord) -> Iterator[tuple[str, str]]:
     groups = (*seen.by_class, *seen.by_device, *seen.by_day)
     for group in groups:
         odd = ", worse than the rest" if group.stands_out else ""
-        yield f"  {group.name}", f"{_shown(group.right)}{odd}"
+        yield f"  {shown(group.name)}", f"{_shown(group.right)}{odd}"
 
 
 def _shown(figure: Figure | None) -> str:

@@ -37,10 +37,10 @@ def make_image(options: argparse.Namespace) -> int:
     else:
         image = build.make_image(config.out, parts, identity)
     login = f"ssh {identity.user}@ADDRESS" if identity.ssh_key else "nobody"
-    print(f"image        {image} ({image.stat().st_size / 1e9:.1f} GB)")
+    console.say(f"image        {image} ({image.stat().st_size / 1e9:.1f} GB)")
     print(f"logs in      {login}{'' if identity.ssh_key else ': no SSH_KEY was given'}")
     base = f" BASE={options.base}" if options.base else ""
-    print(f"write it     sudo make flash DISK=/dev/sdX{base}")
+    console.say(f"write it     sudo make flash DISK=/dev/sdX{base}")
     return 0
 
 

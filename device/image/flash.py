@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
+from device.console import say
 from device.image.errors import DiskError, WriteError
 
 CHUNK_BYTES = 4 << 20
@@ -90,11 +91,10 @@ def flash(image: Path, disk_path: str, *, limit_bytes: int, force: bool) -> None
     except OSError as error:
         raise WriteError(f"{disk_path}: {error.strerror}: the card is not usable yet") from error
     except KeyboardInterrupt:
-        print(
-            f"\n{disk_path} holds a part of the image: the card is not usable yet", file=sys.stderr
-        )
+        print(file=sys.stderr)
+        say(f"{disk_path} holds a part of the image: the card is not usable yet", error=True)
         raise
-    print(f"{disk_path} holds {image.name}, sha256 {written[:16]}: written and compared")
+    say(f"{disk_path} holds {image.name}, sha256 {written[:16]}: written and compared")
 
 
 def _write(image: Path, card: FileIO) -> str:

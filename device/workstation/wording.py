@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from device.safe_text import printable
+
 
 def number(count: int, noun: str) -> str:
     """A number with its noun, which gets an s unless there is one."""
@@ -70,3 +72,8 @@ def at_a_new_place(accuracy: float, interval: tuple[float, float]) -> str:
 def paired_test(n: int, events: int) -> str:
     """The name of the test that compares two models on the same photos, for before "p = "."""
     return "McNemar" if n == events else "McNemar by event"
+
+
+def shown(name: str) -> str:
+    """A name from elsewhere, of a file or a device, for a line: control characters are escaped."""
+    return printable(name)

@@ -17,7 +17,7 @@ from tests.support.peers.cameras import jpeg
 from tests.support.peers.http_servers import first, server
 
 TURNING = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-ESCAPE = "\x1b[31mred\x07\x9b0m\u202e"
+ESCAPE = "\x1b[31mred\x07\n\x9b0m\u202e"
 
 
 def assert_obeyed_by_nobody(text: str) -> None:
@@ -89,9 +89,10 @@ def test_names_of_files_and_classes_do_not_write_to_the_terminal(
     whole, damaged = tmp_path / f"a{ESCAPE}.jpg", tmp_path / f"b{ESCAPE}.jpg"
     whole.write_bytes(jpeg(0))
     damaged.write_bytes(b"no photo")
-    for paths in ([whole], [damaged], [tmp_path], [tmp_path / ESCAPE]):
+    for paths, lines in (([whole], 1), ([damaged], 1), ([tmp_path], 2), ([tmp_path / ESCAPE], 1)):
         _, out, err = call("classify", "--bundle", tiny_bundle, *paths)
         assert_obeyed_by_nobody((out + err).replace("\n", ""))
+        assert (out + err).count("\n") == lines + 1, "one for each, and that of the bundle"
     status, out, err = call("run", "--bundle", tiny_bundle, "--source", tmp_path / ESCAPE)
     assert status == 1 and "red" in err
     assert_obeyed_by_nobody((out + err).replace("\n", ""))

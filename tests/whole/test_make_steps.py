@@ -250,7 +250,10 @@ def imported(path: Path) -> Iterator[str]:
 
 
 NO_NUMBERS = {
-    *(f"device/{name}.py" for name in ("child", "commit", "console", "errors", "files")),
+    *(
+        f"device/{name}.py"
+        for name in ("child", "commit", "console", "errors", "files", "safe_text")
+    ),
     "device/contract/runtimes.py",
     *("device/contract/arrays.py", "device/quiet.py", "device/workstation/quiet.py"),
     *(

@@ -15,7 +15,7 @@ from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import AUDIT, AUDIT_PAGE, LEFT_OUT, DataSet, Part
-from device.workstation.wording import counted
+from device.workstation.wording import counted, shown
 from train.curate import alike, apart, audit, removals, strips
 from train.curate.audit_record import AuditRecord, Unusable
 from train.curate.features import frozen_features
@@ -126,7 +126,7 @@ def run(inputs: SplitInputs, weights: str) -> str:
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / AUDIT_PAGE, render(found, _pictures(found, inputs.files)))
     found.record().write(out / AUDIT)
-    return f"{summary(found)}\nreport: {out / AUDIT_PAGE}"
+    return f"{summary(found)}\nreport: {shown(str(out / AUDIT_PAGE))}"
 
 
 def _pictures(found: Audit, files: PhotoFiles) -> Callable[[str], Pixels]:

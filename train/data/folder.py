@@ -14,6 +14,7 @@ from device.contract.folders import SkipReason, is_film, is_photo, is_system, ph
 from device.contract.formats import PHOTO_SUFFIXES
 from device.contract.names import look_alikes, name_problem
 from device.contract.provenance import OTHER, REVIEW
+from device.workstation.wording import shown
 from train.errors import DataError
 
 RENDERED_MARK = "RENDERED.txt"
@@ -221,8 +222,3 @@ def _few(names: Sequence[str]) -> str:
 def _suffixes(paths: Iterable[Path]) -> str:
     counts = Counter(path.suffix.lower() or "without suffix" for path in paths)
     return ", ".join(f"{count:,} {shown(suffix)}" for suffix, count in counts.most_common())
-
-
-def shown(name: str) -> str:
-    """A file's name on one line: unprintable characters are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from device.workstation.training import LEFT_OUT, SPLIT, DataRecord, DataSet, Part
-from device.workstation.wording import number
+from device.workstation.wording import number, shown
 from train.data import folder as folders
 from train.data.assignment import SHARES, target_counts
 from train.data.blocks import MIN_EVENTS
@@ -120,7 +120,7 @@ def _left_out_notes(rows: Sequence[Row]) -> list[str]:
     by_reason = defaultdict(list)
     for row in rows:
         if row.part == LEFT_OUT:
-            by_reason[row.reason].append(folders.shown(row.path))
+            by_reason[row.reason].append(shown(row.path))
     lines = []
     for reason, paths in by_reason.items():
         if len(paths) > folders.SHOWN:
@@ -179,7 +179,7 @@ def _grouping_notes(data_set: DataSet, rows: Sequence[Row]) -> list[str]:
         )
     edited = [row for row in rows if row.copy_of]
     lines += [
-        f"edited copy, kept in one part: {folders.shown(row.path)} of {folders.shown(row.copy_of)}"
+        f"edited copy, kept in one part: {shown(row.path)} of {shown(row.copy_of)}"
         for row in edited[:MOST_LINES]
     ]
     if len(edited) > MOST_LINES:

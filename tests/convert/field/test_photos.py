@@ -7,6 +7,7 @@ import pytest
 from convert.errors import InputError
 from convert.field import photos
 from convert.field.photos import left_out, list_photos, missing_ones, read_photos, reasons
+from convert.field.record import LeftOut
 from device.contract.provenance import RANDOM, Provenance
 from device.outputs.collect import snapshot
 from tests.convert.field.fieldwork import listed, provenance, save
@@ -83,6 +84,7 @@ def test_photos_that_are_left_out_are_counted_by_reason_and_named() -> None:
     most, other = left_out(why)
     assert most.line() == "early: 4 (b, c, d, ...)" and most.paths == ("b", "c", "d", "e")
     assert other.line() == "late: 1 (a)"
+    assert LeftOut("late", 1, ("a\n\x1b[31m",)).line() == "late: 1 (a\\n\\x1b[31m)"
 
 
 def test_random_photos_that_wait_to_be_sorted_are_a_warning_and_doubtful_ones_are_not() -> None:

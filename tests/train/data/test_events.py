@@ -189,8 +189,10 @@ def test_a_camera_in_the_hand_is_no_place() -> None:
 
 def test_damaged_exif_is_one_line() -> None:
     camera = by_hand(5)
-    notes = found(camera, [Moment(problem="damaged")] * 5).notes
+    paths = [f"fox/odd\n{number}.jpg" for number in range(5)]
+    notes = found(camera, [Moment(problem="damaged")] * 5, paths).notes
     assert len(notes) == 1 and "damaged" in notes[0] and "5 photos" in notes[0]
+    assert "\n" not in notes[0] and "odd\\n0.jpg" in notes[0]
 
 
 def test_one_long_event_is_no_fixed_camera_to_others() -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from device.contract.moments import Moment
 from device.workstation.events.clocks import EVENT_S, HOUR_S, Clocks, judged, shortly_after
 from device.workstation.events.films import films, next_numbers
-from device.workstation.wording import number
+from device.workstation.wording import number, shown
 from train.data.events.copies import joined
 from train.data.events.groups import Grouping, Known, group
 from train.data.events.places import Details, Floats, Numbers, Places, by_background
@@ -192,6 +192,6 @@ def _damaged(paths: Sequence[str], moments: Sequence[Moment]) -> list[str]:
             by_problem[moment.problem].append(path)
     return [
         f"Exif that is {problem}, so without a time: {number(len(names), 'photo')} "
-        f"({', '.join([*names[:SHOWN], *(['...'] if len(names) > SHOWN else [])])})"
+        f"({', '.join([*map(shown, names[:SHOWN]), *(['...'] if len(names) > SHOWN else [])])})"
         for problem, names in sorted(by_problem.items())
     ]

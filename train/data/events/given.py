@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from device.workstation.events.listed import COLUMNS, Occasion
+from device.workstation.wording import shown
 from train.data.events.occasions import EventSettings
-from train.data.folder import SHOWN, shown
+from train.data.folder import SHOWN
 from train.errors import DataError
 
 _FORMAT = f"expected one line for each photo, after the header {','.join(COLUMNS)}"

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from device.workstation.events.clocks import EVENT_S, judged, shortly_after
 from device.workstation.events.listed import Occasion
-from device.workstation.wording import number
+from device.workstation.wording import number, shown
 from train.data.events.copies import joined
 from train.data.events.finding import find_events
 from train.data.events.groups import Grouping
-from train.data.folder import SHOWN, shown
+from train.data.folder import SHOWN
 from train.data.photo import Photo, details, thumbnails
 
 Numbers = npt.NDArray[np.int64]

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from device.workstation.wording import number
+from device.workstation.wording import number, shown
 from train.data.films.choosing import Kind
 from train.data.films.kept import FilmRecord, KeptFilms
-from train.data.folder import SHOWN, shown
+from train.data.folder import SHOWN
 
 BAD_NAME = "its name is not valid UTF-8: rename it"
 
