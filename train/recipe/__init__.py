@@ -1,3 +1,3 @@
 """The recipe: fine-tuning the network on the photos."""
 
-__all__ = ["config", "evaluate", "fit", "photos", "truth"]
+__all__ = ["activations", "config", "evaluate", "fit", "photos", "truth"]
