@@ -90,7 +90,11 @@ def _distinct(mask: Mask, smoothed: Plane, least: Plane, rules: LookRules) -> Ma
         return np.zeros_like(mask)
     # The faint rim of a strong change is its shadow, or the smoothing.
     peak = int((smoothed * mask).max())
-    return np.asarray(mask & (smoothed >= -(-peak * rules.peak_percent // 100)))
+    distinct = np.asarray(mask & (smoothed >= -(-peak * rules.peak_percent // 100)))
+    restless = distinct & change.is_restless(least, rules)
+    wanted = rules.restless_clear_percent * int(np.count_nonzero(restless))
+    is_gust = 100 * np.count_nonzero(clear & restless) < wanted
+    return np.zeros_like(mask) if is_gust else distinct
 
 
 def _most_of(counts: npt.NDArray[np.int32], total: int, rules: LookRules) -> tuple[int, int]:

@@ -60,9 +60,10 @@ def thresholds(spread: Plane, brightest: int, rules: LookRules) -> Plane:
         brightest: the largest gain, in 256ths: noise grows with it.
         rules: of looking.
     """
-    least = spread.astype(np.int32)
-    least *= rules.spreads
-    least.clip(rules.least_difference * SMOOTHED, MOST, out=least)
+    smallest = rules.least_difference * SMOOTHED
+    usual = spread.astype(np.int32)
+    least = np.minimum(usual * rules.spreads, usual + smallest)
+    least.clip(smallest, MOST, out=least)
     if brightest > ONE:
         least *= brightest
         least >>= 8
@@ -81,6 +82,16 @@ def is_clear(smoothed: Plane, least: Plane, rules: LookRules) -> Mask:
     return np.asarray(
         smoothed.astype(np.int32) * 100 > least.astype(np.int32) * rules.clear_percent
     )
+
+
+def is_restless(least: Plane, rules: LookRules) -> Mask:
+    """Where so much is usual that a cell counts as changed by less than twice that.
+
+    Args:
+        least: from `thresholds`; of any shape.
+        rules: of looking.
+    """
+    return least > 2 * rules.least_difference * SMOOTHED
 
 
 def is_widespread(changed: Mask, rules: LookRules) -> bool:

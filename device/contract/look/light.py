@@ -46,6 +46,11 @@ SIDE = 5
 ROUNDS = 3
 NEAR = 4
 """A region is lit as its surroundings are if it differs from them by at most a quarter."""
+EXACT_BITS = 5
+"""The light of regions is known to one part in so many bits; learned from what it misses, a place
+would take on a lamp that stays on."""
+UNEVEN = ONE // 8
+"""Where light differs from that of the whole picture by more, it is that of regions."""
 REACH = 2
 """Regions up to so far away have a part in the light of one: those of a row with the weights 1, 4,
 6, 4, 1, which are what two neighbours added to one another give, 2 * REACH times."""

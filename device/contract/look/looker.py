@@ -222,9 +222,12 @@ def _stepped(cells: Cells, picture: Cells, found: Look, held: Mask | None, steps
         cells = found.expected
     apart = picture - found.expected
     apart.clip(-steps, steps, out=apart)
+    if found.uneven is not None:
+        rough = np.abs(picture - found.expected) <= found.expected >> light.EXACT_BITS
+        np.copyto(apart, 0, where=rough & found.uneven)
     if int(picture.max()) >= light.OVEREXPOSED:
         # Of what is overexposed nobody knows how bright it is.
-        np.minimum(apart, 0, out=apart, where=picture >= light.OVEREXPOSED)
+        np.copyto(apart, 0, where=picture >= light.OVEREXPOSED)
     if held is not None:
         apart *= (~held).astype(np.int16)
     apart += cells

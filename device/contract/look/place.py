@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from device.contract.look import box, change, light
-from device.contract.look.cells import Cells
+from device.contract.look.cells import FULL, Cells
 from device.contract.look.change import Background, Plane
 from device.contract.look.light import Gains
 from device.contract.look.rules import LookRules, Seen
@@ -34,6 +34,8 @@ class Look:
     of_light: Gains
     expected: Cells
     """The background under the picture's light."""
+    uneven: change.Mask | None
+    """Which cells have a light of their own; None if nothing was to be told from light."""
 
 
 def of_pictures(pictures: Sequence[Cells], *, visited: bool) -> Background:
@@ -85,21 +87,37 @@ def look(
     expected = light.lit(background.cells, of_light)
     least = change.thresholds(background.spread, int(of_light.max()), rules)
     apart = change.difference(picture, expected)
+    uneven: change.Mask | None = None
     # Its neighbours only add to how much a cell differs.
     surely = np.count_nonzero(apart > least) >= rules.least_cells
     if surely or (view := _View.of(apart, least)).count >= rules.least_cells:
         # Perhaps only a shadow: most frames need not be looked at that closely.
-        expected = _under_local_light(expected, picture, background)
+        expected, uneven = _under_local_light(expected, picture, background)
         view = _View.of(change.difference(picture, expected), least)
     seen, found = _judged(picture, background, view, rules, allowed)
-    return Look(seen, found, view.changed, view.count, view.smoothed, of_light, expected)
+    return Look(seen, found, view.changed, view.count, view.smoothed, of_light, expected, uneven)
 
 
-def _under_local_light(expected: Cells, picture: Cells, background: Background) -> Cells:
+def _under_local_light(
+    expected: Cells, picture: Cells, background: Background
+) -> tuple[Cells, change.Mask]:
+    """What is expected under the light of regions, and which cells have a light of their own."""
     over = background.cells >= light.OVEREXPOSED
-    lit = light.lit(expected, light.local_gains(picture, expected, over))
-    # Overexposed where it was learned: it may be as bright as it likes now.
-    return np.maximum(lit, picture, out=lit, where=over) if over.any() else lit
+    local = light.local_gains(picture, expected, over)
+    uneven: change.Mask = np.abs(local - light.ONE) > light.UNEVEN
+    return _overexposed(picture, light.lit(expected, local), over), uneven
+
+
+def _overexposed(picture: Cells, expected: Cells, over: light.Mask) -> Cells:
+    """What is expected, with the picture itself where nobody knows how bright it should be."""
+    if over.any():
+        # Overexposed where it was learned: it may be as bright as it likes now.
+        np.maximum(expected, picture, out=expected, where=over)
+    if int(picture.max()) >= light.OVEREXPOSED:
+        # Beside what is overexposed, one of a cell's two samples may be cut off.
+        beside = np.stack([change.grown(colour) for colour in picture >= light.OVEREXPOSED])
+        np.minimum(expected, picture, out=expected, where=beside & (picture >= FULL // 2))
+    return expected
 
 
 @dataclass(frozen=True)

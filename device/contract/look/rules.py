@@ -24,7 +24,8 @@ class LookRules:
     least_difference: int = 32
     """A cell has changed if its colours, each 0 to 510, differ by this much in sum ..."""
     spreads: int = 2
-    """... and by this many times what is usual for this cell."""
+    """... and by this many times what is usual for this cell, or by the least difference more than
+    is usual, if that is less: among leaves."""
     peak_percent: int = 22
     """... and by this share of the strongest change of the same subject."""
     least_cells: int = 30
@@ -35,6 +36,8 @@ class LookRules:
     """A change is clear if it is this much of what makes a cell count as changed ..."""
     least_clear_cells: int = 8
     """... and a subject has at least so many cells that have clearly changed."""
+    restless_clear_percent: int = 40
+    """Where much is usual, at least this share of its cells has clearly changed: not in a gust."""
     most_regions: int = 6
     """A subject reaches into at most this many ninths of the picture; light reaches into all."""
     region_percent: int = 12

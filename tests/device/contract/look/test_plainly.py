@@ -56,7 +56,10 @@ def test_a_threshold_grows_with_spread_and_light_up_to_what_fits(
     spread = np.arange(9 * 1530, dtype=np.int16)[None]
     found = change.thresholds(spread, brightest, LookRules(spreads=spreads))
     gain = max(ONE, brightest)
-    wanted = [min(32767, max(LEAST, spreads * n) * gain // 256) for n in range(spread.size)]
+    wanted = [
+        min(32767, max(LEAST, min(spreads * n, n + LEAST)) * gain // 256)
+        for n in range(spread.size)
+    ]
     assert found.dtype == np.int16 and found[0].tolist() == wanted
 
 
