@@ -117,7 +117,8 @@ def compare(out: Path) -> str:
     ]
     found = Compared(sweep, trials, entries, choose(entries, _events(out, entries)))
     write_text(out / PAGE, render(found, out))
-    return f"{table(found)}\n\n{sentence(found.choices)}\npage: {out / PAGE}"
+    said = [sentence(found.choices), *filter(None, [found.doubt]), f"page: {out / PAGE}"]
+    return "\n".join([table(found), "", *said])
 
 
 def _events(out: Path, entries: Sequence[Entry]) -> list[str]:

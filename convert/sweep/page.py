@@ -11,7 +11,7 @@ from convert.sweep.plots import price_plots
 from convert.sweep.trial import CORES, Sweep, Trial
 from device.workstation.templates import STYLES, environment
 from device.workstation.training import REPORT
-from device.workstation.wording import counted
+from device.workstation.wording import counted, photos_in_events
 
 PAGE = "index.html"
 TEMPLATE = "index.html.j2"
@@ -27,6 +27,15 @@ class Compared:
     entries: Sequence[Entry]
     """The trials that ended well."""
     choices: Sequence[Choice]
+
+    @property
+    def doubt(self) -> str:
+        """A sentence that warns of few photos; empty if there are enough."""
+        judged = [entry.figures.validation for entry in self.entries]
+        if not any(entry.figures.verdict.undecided for entry in self.entries):
+            return ""
+        photos = photos_in_events(judged[0].n, judged[0].events)
+        return f"{photos} in the validation part are too few to choose by: take it as a guess."
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,7 @@ def render(compared: Compared, out: Path) -> str:
     return templates.get_template(TEMPLATE).render(
         sweep=compared.sweep,
         sentence=sentence(compared.choices),
+        doubt=compared.doubt,
         cards=cards(compared.choices),
         rows=rows(compared),
         cores=CORES,

@@ -11,6 +11,7 @@ from convert.sweep.compare import Entry
 from convert.sweep.page import Compared, render
 from convert.sweep.table import table
 from convert.sweep.trial import Sweep
+from device.workstation.conversion import Verdict
 from tests.convert.sweep.trials import EVENTS, counted, entry, trial
 from tests.support.html_page import HOSTILE, Page
 
@@ -83,6 +84,13 @@ def test_counted_instructions_are_shown_and_drawn_and_change_the_estimates(page:
     assert page.tables[1][2][4] == "54"
     assert "make sweep-arm" not in html
     assert html.count("<svg") == 7 and render(compared(GOOD), OUT).count("<svg") == 4
+
+
+def test_few_photos_are_said_to_be_few() -> None:
+    few = replace(GOOD[0], figures=replace(GOOD[0].figures, verdict=Verdict.NOT_ENOUGH))
+    said = "400 photos in the validation part are too few to choose by"
+    assert said in render(compared([few]), OUT)
+    assert said not in render(compared([GOOD[0]]), OUT)
 
 
 def test_the_same_records_give_the_same_page(html: str) -> None:
