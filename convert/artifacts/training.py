@@ -144,12 +144,16 @@ def read_training(folder: Path) -> Training:
         files=DataRecord.read(folder / DATA).files,
         labels=labels,
         preprocessing=Rules.read(folder / PREPROCESSING).rules,
-        photos=_read_split(
-            folder / SPLIT, labels, read_occasions(folder / EVENTS), read_cuts(folder / CUTS)
-        ),
+        photos=read_photos(folder),
         metrics=read_metrics(folder / METRICS),
         commit=Timings.read(folder / TIMINGS).commit,
     )
+
+
+def read_photos(folder: Path) -> dict[Part, tuple[LabelledPhoto, ...]]:
+    """The photos of each part, in the order of the split; raises as `read_training`."""
+    labels, occasions = read_labels(folder / LABELS), read_occasions(folder / EVENTS)
+    return _read_split(folder / SPLIT, labels, occasions, read_cuts(folder / CUTS))
 
 
 def _read_split(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert.artifacts.exported import read_model
-from convert.artifacts.training import read_training
+from convert.artifacts.training import read_photos
 from convert.commands.progress import bar, bars
 from convert.errors import InputError
 from convert.sweep import work
@@ -125,6 +125,5 @@ def _events(out: Path, entries: Sequence[Entry]) -> list[str]:
     """The event of each validation photo; trials of the same photos have the same split."""
     if not entries:
         return []
-    return [
-        photo.event for photo in read_training(out / entries[0].name / "train").photos[Part.VAL]
-    ]
+    photos = read_photos(out / entries[0].name / "train")
+    return [photo.event for photo in photos[Part.VAL]]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.artifacts.exported import read_model
-from convert.artifacts.training import LabelledPhoto, Training, read_training
+from convert.artifacts.training import LabelledPhoto, Training, read_photos, read_training
 from convert.errors import InputError
 from convert.sweep.trial import Cost, Figures, Judged
 from convert.tflite.macs import multiply_accumulates
@@ -59,7 +59,7 @@ def measure(folder: Path, advance: Callable[[], None] = lambda: None) -> Figures
 
 def photos_to_judge(folder: Path) -> int:
     """How many photos `measure` classifies; raises as it does."""
-    photos = read_training(folder / "train").photos
+    photos = read_photos(folder / "train")
     return len(photos[Part.VAL]) + len(photos[Part.TEST])
 
 
