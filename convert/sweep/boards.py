@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from convert.sweep.compare import Entry
 
-REFERENCE_MACS = 299_500_000
+REFERENCE_MACS = 299_800_000
 """Of MobileNetV2 1.0 at 224 pixels with five classes."""
 REFERENCE_INSTRUCTIONS = {
     "cortex-a53": 132_050_000,
