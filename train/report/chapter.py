@@ -70,7 +70,7 @@ def make_chapter(
 def hierarchy(table: Sequence[Layer]) -> tuple[str, ...]:
     """Names of layers at four depths: where the map is large, halved twice, halved often, last."""
     strided = [layer.block for layer in table if layer.kind == "depthwise" and layer.stride > 1]
-    return FIRST, f"{strided[1]}_expand", f"{strided[3]}_expand", LAST
+    return FIRST, f"{strided[1]}_expand", f"{strided[-1]}_expand", LAST
 
 
 class _ChapterMaker:

@@ -15,11 +15,13 @@ from tests.support.builds.small_networks import chapter_of, random_network
 from tests.support.builds.training_records import PRETRAINED, metrics_of
 from tests.support.html_page import Page, load, rows_of
 from tests.support.pictures import SIZE_PX, square_picture
+from train.network.backbones import BACKBONES
+from train.network.layer_table import describe
 from train.page import pictures
 from train.report import network_views
 from train.report import page as report
 from train.report.boxes import Boxes
-from train.report.chapter import DEPTHS
+from train.report.chapter import DEPTHS, hierarchy
 from train.report.chapter_records import Chapter
 
 PAGE_LIMIT_BYTES = 3_000_000
@@ -211,3 +213,12 @@ def test_wide_tables_scroll_within_themselves() -> None:
     for match in re.finditer(r"<table(?! class=\"(?:numbers|changes)\")", html):
         before = html[: match.start()].rstrip()
         assert re.search(r'<div class="[\w ]*scroll[\w ]*"[^>]*>$', before), before[-99:]
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_has_four_depths_to_show(backbone: str) -> None:
+    network = random_network(size_px=64, backbone=backbone)
+    names = hierarchy(describe(network, "block_4"))
+    assert len(set(names)) == 4
+    sides = [network.get_layer(name).output.shape[1] for name in names]
+    assert sides == sorted(sides, reverse=True) and sides[0] > sides[1] > sides[2]
