@@ -1,12 +1,16 @@
 """The verdict: lower than promised, as promised, or not enough events to tell."""
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from convert.field.record import FieldVerdict
-from convert.field.words import difference, events_needed, judge, verdict_of
+from convert.field.words import difference, events_needed, judge, promise_of, verdict_of
+from device.contract.bundle import load
 from device.workstation.measures import wilson
 from tests.convert.field.fieldwork import PROMISE, promise, seen
 
@@ -30,6 +34,28 @@ def test_the_verdict_is_said_by_the_figures(
     share: float, events: int, verdict: FieldVerdict
 ) -> None:
     assert judge(seen(share, events), PROMISE, 9).verdict is verdict
+
+
+def test_a_small_test_part_promises_what_was_held_out_in_turn(tiny_bundle: Path) -> None:
+    loaded = load(tiny_bundle)
+    claims = loaded.manifest["verification"] | {"same_places_accuracy": None}
+    known: dict[str, Any] = {
+        "same_places_accuracy": 0.87,
+        "same_places_interval": [0.81, 0.92],
+        "same_places_n": 720,
+        "same_places_events": 90,
+    }
+    plain, surer = (
+        promise_of(replace(loaded, manifest={**loaded.manifest, "verification": each}))
+        for each in (claims, claims | known)
+    )
+    assert (plain.accuracy, plain.n, plain.held_out) == (
+        claims["int8_accuracy"],
+        claims["n"],
+        False,
+    )
+    assert (surer.accuracy, surer.interval) == (0.87, (0.81, 0.92))
+    assert (surer.n, surer.events, surer.held_out) == (720, 90, True)
 
 
 def test_the_line_says_promise_and_figure_and_how_much_is_behind_it() -> None:
