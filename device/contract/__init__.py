@@ -7,6 +7,7 @@ __all__ = [
     "folders",
     "formats",
     "look",
+    "mask",
     "moments",
     "names",
     "orientation",

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from device import child
-from device.contract import bundle
+from device.contract import bundle, mask
 from device.contract.bundle import Bundle
-from device.contract.look import mask
 from device.contract.runtimes import EDGETPU, LITERT, TFLITE
 from device.doctor import machine
 from device.doctor.finding import FAILED, OK, WARNING, Finding

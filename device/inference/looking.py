@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from device.camera.frame import Frame, FrameSource
+from device.contract import mask
 from device.contract.arrays import Box
-from device.contract.look import mask
 from device.contract.look.change import SMOOTHED, Background
 from device.contract.look.looker import Looker
 from device.contract.look.rules import LookRules, Outcome, Region, Seen
@@ -123,7 +123,7 @@ class Looking:
         """Look only in allowed places from the next frame on; what is known stays.
 
         Args:
-            picture: from `device.contract.look.mask`; None: look everywhere.
+            picture: from `device.contract.mask`; None: look everywhere.
         """
         with self._lock:
             self._mask = picture

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from device.contract.look import mask
+from device.contract import mask
 from device.contract.look.change import Background
 from device.errors import MaskError
 from device.inference import kept

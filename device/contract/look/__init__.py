@@ -12,7 +12,6 @@ __all__ = [
     "change",
     "light",
     "looker",
-    "mask",
     "place",
     "rules",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from device.contract.look import mask
+from device.contract import mask
 from device.contract.look.change import Mask
 from device.errors import MaskError
 from device.files import write_bytes

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from device.contract.look import mask
+from device.contract import mask
 from device.contract.look.cells import Grid
 from device.contract.look.rules import LookRules
 from device.errors import MaskError
