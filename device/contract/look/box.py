@@ -22,6 +22,8 @@ BLOCK = 3
 """Side of a block in cells."""
 LEAST_IN_BLOCK = 3
 """A block counts if this many of its nine cells have changed; fewer are noise."""
+MOSTLY_PERCENT = 75
+"""Of a piece that is clear in this share of its cells no gust is suspected."""
 REACH = 2
 """Pieces with one block between them belong together; rows are kept apart by as many columns."""
 
@@ -91,10 +93,16 @@ def _distinct(mask: Mask, smoothed: Plane, least: Plane, rules: LookRules) -> Ma
     # The faint rim of a strong change is its shadow, or the smoothing.
     peak = int((smoothed * mask).max())
     distinct = np.asarray(mask & (smoothed >= -(-peak * rules.peak_percent // 100)))
+    return distinct if _is_clear_altogether(distinct, clear, least, rules) else np.zeros_like(mask)
+
+
+def _is_clear_altogether(distinct: Mask, clear: Mask, least: Plane, rules: LookRules) -> bool:
+    """Whether most of a piece is clear, or enough of its restless cells: no gust among leaves."""
+    if 100 * np.count_nonzero(clear & distinct) >= MOSTLY_PERCENT * np.count_nonzero(distinct):
+        return True
     restless = distinct & change.is_restless(least, rules)
     wanted = rules.restless_clear_percent * int(np.count_nonzero(restless))
-    is_gust = 100 * np.count_nonzero(clear & restless) < wanted
-    return np.zeros_like(mask) if is_gust else distinct
+    return 100 * int(np.count_nonzero(clear & restless)) >= wanted
 
 
 def _most_of(counts: npt.NDArray[np.int32], total: int, rules: LookRules) -> tuple[int, int]:
