@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from device.contract.look import change, light
+from device.contract.look import change, light, place
 from device.contract.look.cells import Cells
 from device.contract.look.change import Background, Mask, Plane
 
@@ -35,6 +35,7 @@ def nudged(picture: Cells, known: Background) -> Background | None:
     of_light = light.gains(picture, cells)
     cells = np.where(outside, light.unlit(picture, of_light), cells)
     spread = np.maximum(_moved(known.spread[None], down, right)[0][0], _contrast(cells))
+    spread = np.minimum(spread, place.MOST_SPREAD)
     return Background(cells, np.where(outside, np.maximum(spread, OUTSIDE), spread))
 
 

@@ -25,6 +25,7 @@ from train.data.sight import sighting
 from train.data.sight.cutting import Cutting, find_cuts
 from train.data.sight.sighting import (
     EDGE,
+    FAINT,
     FEW,
     LARGE,
     MAX_FRAMES,
@@ -38,6 +39,7 @@ from train.data.sight.sighting import (
     SMALL,
     TOO_LARGE,
     lessons,
+    sighting_of,
     spread,
 )
 from train.data.split import Row
@@ -292,3 +294,16 @@ def test_boxes_that_are_known_better_take_the_place_of_others() -> None:
     known = found.with_boxes({"a": better, "b": better})
     assert known == Cutting({"a": better, "b": better, "c": box}, {"c": EDGE}, {"d": NOTHING})
     assert found.with_boxes({}) == found
+
+
+@pytest.mark.parametrize(
+    ("brighter", "doubt"), [(17, FAINT), *((by, "") for by in (20, 55, 60, 100))]
+)
+def test_only_what_hardly_differs_from_its_background_is_faint(brighter: int, doubt: str) -> None:
+    empty = np.full((SIZE_PX[1], SIZE_PX[0], 3), 90, np.uint8)
+    visited, grid = empty.copy(), Grid.of(*SIZE_PX, RULES)
+    middle_x, middle_y = SIZE_PX[0] // 2, SIZE_PX[1] // 2
+    visited[middle_y - 20 : middle_y + 20, middle_x - 20 : middle_x + 20] += np.uint8(brighter)
+    background = place.of_pictures([grid.cells(empty)] * MIN_FRAMES, visited=True)
+    seen = place.look(grid.cells(visited), background, RULES)
+    assert sighting_of(seen, grid, background, RULES).doubt == doubt

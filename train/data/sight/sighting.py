@@ -213,7 +213,7 @@ def _doubt(seen: Look, shown: Box, grid: Grid, background: Background, rules: Lo
     """Why a box may be a bad one; empty if nothing speaks against it."""
     subject, (rows, columns) = seen.subjects[0], grid.shape
     least = change.thresholds(background.spread, int(seen.of_light.max()), rules)
-    clear = seen.smoothed[subject.mask] * 100 > least[subject.mask] * rules.clear_percent
+    clear = change.is_clear(seen.smoothed[subject.mask], least[subject.mask], rules)
     shorter, side = min(grid.width_px, grid.height_px), shown[2] - shown[0]
     longer = max(subject.right - subject.left, subject.lower - subject.upper)
     reasons = {

@@ -7,6 +7,7 @@ from device.contract.look import light, shift
 from device.contract.look.cells import FULL, Cells
 from device.contract.look.change import Background
 from device.contract.look.light import ONE
+from device.contract.look.place import MOST_SPREAD
 
 SHAPE = (72, 96)
 NOT_OVER = np.zeros((3, *SHAPE), bool)
@@ -61,6 +62,13 @@ def test_a_nudge_by_whole_cells_moves_the_background_with_the_picture(
     moved = shift.nudged(picture, Background(usual, np.full(SHAPE, 90, np.int16)))
     assert moved is not None
     assert np.abs(moved.cells - picture).max() <= 2
+
+
+def test_the_spread_of_a_nudged_background_is_one_that_can_be_kept() -> None:
+    wide = (a_place(5, (92, 116)) > FULL // 2) * np.int16(FULL)
+    usual, picture = wide[:, 10:82, 10:106], wide[:, 10:82, 7:103]
+    moved = shift.nudged(picture, Background(usual, np.full(SHAPE, 90, np.int16)))
+    assert moved is not None and moved.spread.min() >= 0 and moved.spread.max() <= MOST_SPREAD
 
 
 def test_where_a_nudge_shows_what_was_outside_the_background_is_what_is_seen_and_unsure() -> None:
