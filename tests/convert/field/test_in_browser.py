@@ -8,7 +8,7 @@ import pytest
 from tests.convert.field.fieldwork import provenance, save, sorted_photos
 from tests.support.builds.build_folder import convert, succeeded
 from tests.support.device.tiny_bundle import unpack
-from tests.support.peers.browser import DESKTOP, OVERFLOW, PHONE, Browser, driver
+from tests.support.peers.browser import DESKTOP, PHONE, driver, fitting
 
 pytestmark = pytest.mark.slow
 
@@ -47,13 +47,5 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_fits_and_can_be_read(
     size: tuple[int, int], scheme: str, page: Path, chromedriver: str
 ) -> None:
-    browser = Browser(chromedriver, *size)
-    try:
-        browser.emulate(prefers_color_scheme=scheme)
-        browser.open(page.as_uri())
-        assert browser.run(OVERFLOW) <= 0
-        assert browser.problems() == []
-        assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    with fitting(page, chromedriver, size, scheme) as browser:
         assert browser.run(CONTRAST) > 3
-    finally:
-        browser.close()

@@ -9,7 +9,7 @@ from convert.sweep.choice import choose
 from convert.sweep.page import Compared, render
 from convert.sweep.trial import Sweep
 from tests.convert.sweep.trials import EVENTS, entry, trial
-from tests.support.peers.browser import CONTRAST, DESKTOP, OVERFLOW, PHONE, Browser, driver
+from tests.support.peers.browser import CONTRAST, DESKTOP, PHONE, driver, fitting
 
 pytestmark = pytest.mark.slow
 
@@ -49,13 +49,5 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_fits_and_can_be_read(
     size: tuple[int, int], scheme: str, page: Path, chromedriver: str
 ) -> None:
-    browser = Browser(chromedriver, *size)
-    try:
-        browser.emulate(prefers_color_scheme=scheme)
-        browser.open(page.as_uri())
-        assert browser.run(OVERFLOW) <= 0
-        assert browser.problems() == []
-        assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    with fitting(page, chromedriver, size, scheme) as browser:
         assert browser.run(CONTRAST) == []
-    finally:
-        browser.close()

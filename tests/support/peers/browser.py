@@ -141,6 +141,28 @@ class Browser:
 
 
 @contextmanager
+def fitting(page: Path, chromedriver: str, size: tuple[int, int], scheme: str) -> Iterator[Browser]:
+    """A browser that shows a page, which fits the screen, has no errors and loads nothing else.
+
+    Args:
+        page: an HTML file.
+        chromedriver: its address, from `driver`.
+        size: width and height of the screen, pixels.
+        scheme: the colours that the user prefers, "light" or "dark".
+    """
+    browser = Browser(chromedriver, *size)
+    try:
+        browser.emulate(prefers_color_scheme=scheme)
+        browser.open(page.as_uri())
+        assert browser.run(OVERFLOW) <= 0
+        assert browser.problems() == []
+        assert browser.run("return performance.getEntriesByType('resource').length") == 0
+        yield browser
+    finally:
+        browser.close()
+
+
+@contextmanager
 def driver() -> Iterator[str]:
     """The address of a running chromedriver; skips where there is none, or no browser."""
     if not shutil.which("chromedriver") or not any(map(shutil.which, BROWSERS)):
