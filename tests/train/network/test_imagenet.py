@@ -74,7 +74,7 @@ def test_the_checkpoint_is_a_mobilenet_v2(folded: list[Convolution]) -> None:
 
 @pytest.mark.parametrize("alpha", [0.5, 1.4])
 def test_another_width_is_refused(folded: list[Convolution], alpha: float) -> None:
-    with pytest.raises(WeightsError, match="check --alpha"):
+    with pytest.raises(WeightsError, match="check --backbone and --alpha"):
         build(Architecture(alpha=alpha), folded)
     with pytest.raises(WeightsError, match="another architecture"):
         build(Architecture(), folded[:-1])

@@ -99,8 +99,10 @@ def checkpoint(state: State, replaced: Mapping[int, Any] | None = None) -> bytes
         for k, value in enumerate(pickles):
             Writer(stream, 2).dump((replaced or {}).get(k, value))
     for tensor in tensors.values():
-        # In the order in which the tensor's axes are stored.
-        stream.write(struct.pack("<q", tensor.values.size) + tensor.values.tobytes("A"))
+        # In the order in which the tensor's axes are stored: the one with the largest steps first.
+        stored = np.argsort([-step for step in tensor.values.strides], kind="stable")
+        data = tensor.values.transpose(stored).tobytes()
+        stream.write(struct.pack("<q", tensor.values.size) + data)
     return stream.getvalue()
 
 
