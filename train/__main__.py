@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device import console
+from device.workstation.expected import NewPlaces
 from device.workstation.quiet import quiet_tensorflow
-from device.workstation.training import REPORT, Metrics, NewPlaces
+from device.workstation.training import REPORT, Metrics
 from device.workstation.wording import at_the_same_places, counted, rather_than
 from train.network.backbones import BACKBONES, DEFAULT
 

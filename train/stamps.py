@@ -35,7 +35,9 @@ PHOTO_RULES = (
     *("device/contract/look/*.py", "device/workstation/cuts.py"),
 )
 """The code that decides which pixels a photo has, and where it is cut."""
-RECORDS = tuple(f"device/workstation/{name}.py" for name in ("photo_files", "records", "training"))
+RECORDS = tuple(
+    f"device/workstation/{name}.py" for name in ("expected", "photo_files", "records", "training")
+)
 """The code that decides which files training writes, and in which format."""
 PAGES = (
     *(

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
 from device.workstation.conversion import EdgeTpuFigures, Interval, Verdict, VerificationRecord
+from device.workstation.expected import NewPlaces, SamePlaces
 from device.workstation.shares import ShareByEvent
-from device.workstation.training import DataSet, NewPlaces, SamePlaces
+from device.workstation.training import DataSet
 
 
 def verification_record(

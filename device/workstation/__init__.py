@@ -4,6 +4,7 @@ __all__ = [
     "conversion",
     "cuts",
     "events",
+    "expected",
     "measures",
     "photo_files",
     "plot_style",

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from device.contract.look.rules import Region
 from device.contract.preprocess import Preprocessing
 from device.files import write_text
+from device.workstation.expected import NewPlaces, SamePlaces
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.records import Record, RecordError, read_table
 
@@ -261,44 +262,6 @@ class Epoch:
     val_loss: float | None
     """None if it is not a number."""
     val_accuracy: float
-
-
-@dataclass(frozen=True)
-class SamePlaces:
-    """What to expect of other events like these; from whole events held out in turn."""
-
-    events: int
-    """That were asked about, of all parts."""
-    accuracy: float
-    interval: tuple[float, float]
-    """95%, by event."""
-    without: tuple[str, ...]
-    """Classes with a single event, which the estimate is not about."""
-
-
-@dataclass(frozen=True)
-class AtPlaces:
-    """Accuracy expected at a new place if this many places teach."""
-
-    places: int
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class NewPlaces:
-    """What to expect at a place that has no photo in the data; from places held out in turn."""
-
-    places: int
-    events: int
-    accuracy: float
-    interval: tuple[float, float]
-    """95%, by place: for the average over other places of this kind."""
-    curve: tuple[AtPlaces, ...]
-    """By number of places, up to one fewer than there are."""
-    twice: float
-    """Accuracy at a new place if twice as many teach."""
-    enough: int | None
-    """From about how many places on a new one is hardly worse; None if the curve cannot say."""
 
 
 @dataclass(frozen=True)

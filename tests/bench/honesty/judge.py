@@ -16,8 +16,9 @@ from sklearn.linear_model import LogisticRegression
 
 from device.contract.preprocess import Preprocessing
 from device.workstation.events.listed import Occasion
+from device.workstation.expected import NewPlaces, SamePlaces
 from device.workstation.photo_files import PhotoFiles
-from device.workstation.training import LEFT_OUT, NewPlaces, Part, SamePlaces
+from device.workstation.training import LEFT_OUT, Part
 from device.workstation.weights import event_weights
 from tests.bench.honesty.worlds import Truth, read_truth
 from train.data.dataset import scan

@@ -12,7 +12,7 @@ from convert.verify.comparison import Outputs
 from convert.verify.gate import Judgement
 from convert.verify.statistics import Labels, Probabilities
 from device.workstation.conversion import Verdict, VerificationRecord
-from device.workstation.training import NewPlaces, SamePlaces
+from device.workstation.expected import NewPlaces, SamePlaces
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import data_set_of
 from tests.support.builds.verified import evidence_of, record_of

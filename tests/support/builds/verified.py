@@ -17,8 +17,9 @@ from device.workstation.conversion import (
     EdgeTpuFigures,
     VerificationRecord,
 )
+from device.workstation.expected import NewPlaces, SamePlaces
 from device.workstation.shares import ShareByEvent, share_by_event
-from device.workstation.training import DataSet, NewPlaces, SamePlaces
+from device.workstation.training import DataSet
 from tests.support.builds.training_records import data_set_of
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.workstation.events.listed import Occasion
+from device.workstation.expected import NewPlaces
 from device.workstation.photo_files import PhotoFiles
-from device.workstation.training import NewPlaces, Part
+from device.workstation.training import Part
 from train.data.split import Row
 from train.recipe.expected.estimates import Expected, expected
 from train.recipe.expected.held_out import Sample, Views, cells, hits_by_event, taught

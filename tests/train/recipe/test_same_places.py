@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.workstation.events.listed import Occasion
+from device.workstation.expected import SamePlaces
 from device.workstation.photo_files import PhotoFiles
-from device.workstation.training import Part, SamePlaces
+from device.workstation.training import Part
 from train.data.split import Row
 from train.recipe.expected.estimates import Expected, expected
 from train.recipe.expected.gain import Gain, gain_of

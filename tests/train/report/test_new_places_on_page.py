@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from device.workstation.training import AtPlaces, Metrics, NewPlaces, SamePlaces
+from device.workstation.expected import AtPlaces, NewPlaces, SamePlaces
+from device.workstation.training import Metrics
 from tests.support.builds.training_records import metrics_of
 from tests.support.html_page import FLOWERS, page_of
 

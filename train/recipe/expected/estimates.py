@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from device.workstation.training import NewPlaces, Part, SamePlaces
+from device.workstation.expected import NewPlaces, SamePlaces
+from device.workstation.training import Part
 from train.data.split import Row
 from train.recipe.expected import new_places, same_places
 from train.recipe.expected.held_out import Flags, Sample, Views

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.stats import t
 from threadpoolctl import threadpool_limits
 
+from device.workstation.expected import AtPlaces, NewPlaces
 from device.workstation.measures import NORMAL_95
-from device.workstation.training import AtPlaces, NewPlaces
 from device.workstation.weights import event_weights, weighted_mean
 from train.recipe.expected.gain import gain_of
 from train.recipe.expected.held_out import (

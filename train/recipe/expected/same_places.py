@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from device.workstation.expected import SamePlaces
 from device.workstation.measures import NORMAL_95
 from device.workstation.shares import weighted_share
-from device.workstation.training import SamePlaces
 from device.workstation.weights import event_weights
 from train.recipe.expected.gain import Gain, gain_of
 from train.recipe.expected.held_out import Flags, Sample, hits_by_event
