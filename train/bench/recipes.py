@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from train.bench.others import OTHERS
 from train.bench.others import run as run_other
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
-from train.network.backbones import MOBILENET_V2
+from train.network.backbones import BACKBONES, DEFAULT
 from train.network.fetch_weights import fetch_weights
 from train.recipe.config import TrainConfig
 
@@ -114,12 +115,17 @@ def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
     return config
 
 
-def _run_ours(training: Path, weights: Path, config: TrainConfig, clock: _Clock) -> Accuracy:
+def _run_ours(
+    training: Path, weights: Path, config: TrainConfig, clock: _Clock, caches: Sequence[Path]
+) -> Accuracy:
+    from train.network.cache import adopt
+    from train.recipe.activations import CACHE_FOLDER
     from train.recipe.fit import run
 
     with tempfile.TemporaryDirectory(prefix="fieldguide-bench-", dir=training.parent) as folder:
         out = Path(folder) / "train"
         out.mkdir()
+        adopt(Path(folder) / CACHE_FOLDER, caches)
         for name in (SPLIT, EVENTS, CUTS, DATA):
             shutil.copy(training / name, out)
         metrics = run(config, str(weights), out)
@@ -136,17 +142,19 @@ def run_recipe(
     weights: Path,
     config: TrainConfig,
     most_epochs: int | None = None,
+    caches: Sequence[Path] = (),
 ) -> Measured:
     """Run one recipe in this process; all but ours use only size and seed of `config`.
 
-    `most_epochs` limits each phase of the others' recipes.
+    `most_epochs` limits each phase of the others' recipes. What our recipe finds in `caches` of
+    other trainings is not computed again.
     """
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
     if recipe == OURS:
-        share = _run_ours(training, weights, config, clock)
+        share = _run_ours(training, weights, config, clock, caches)
     else:
         given = (config.architecture.size_px, config.seed, clock.note, most_epochs)
         share = run_other(OTHERS[recipe], training, weights, *given)
@@ -196,8 +204,8 @@ def measure_all(options: argparse.Namespace) -> int:
     """Run every recipe in its own process; print the table and write it as JSON."""
     if not (options.training / SPLIT).exists():
         raise DataError(f"{options.training}: there is no split; run `make data` first")
-    if options.set:
-        raise UsageError("--set changes one recipe: add --recipe ours")
+    if options.set or options.caches or options.backbone != DEFAULT:
+        raise UsageError("--set, --backbone and --caches are for one recipe: add --recipe ours")
     if not {TUTORIAL, OURS} <= set(options.recipes):
         raise UsageError(
             f"--recipes: the table compares with {TUTORIAL} and {OURS}; name them, too"
@@ -222,10 +230,13 @@ def measure_all(options: argparse.Namespace) -> int:
 
 def measure_one(options: argparse.Namespace) -> int:
     """Run one recipe in this process and write its figures into a file."""
-    config = TrainConfig(architecture=Architecture(size_px=options.size), seed=options.seed)
-    config = changed(config, options.set)
-    weights = fetch_weights(options.weights, MOBILENET_V2.checkpoint)
-    measured = run_recipe(options.recipe, options.training, weights, config)
+    if options.recipe != OURS and options.backbone != DEFAULT:
+        raise UsageError(f"--backbone: the recipe '{options.recipe}' has its own network")
+    architecture = Architecture(options.backbone, size_px=options.size)
+    config = changed(TrainConfig(architecture=architecture, seed=options.seed), options.set)
+    weights = fetch_weights(options.weights, architecture.spec.checkpoint)
+    given = (options.recipe, options.training, weights, config)
+    measured = run_recipe(*given, caches=options.caches)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.out, json.dumps(asdict(measured)) + "\n")
     print(
@@ -245,7 +256,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--training", type=Path, default=Path("build/train"))
     parser.add_argument("--weights", type=Path, default=Path("build/weights"))
-    parser.add_argument("--size", type=int, default=224, help="input size in pixels")
+    parser.add_argument(
+        "--size", type=int, default=0, help="input size in pixels; 0: the backbone's own"
+    )
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the training, not of the split"
     )
@@ -261,6 +274,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", choices=RECIPES, help="run only this one, in this process")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="change settings of our recipe"
+    )
+    parser.add_argument("--backbone", choices=tuple(BACKBONES), default=DEFAULT, metavar="NAME")
+    parser.add_argument(
+        "--caches",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="caches of other trainings: what they have in common is not computed again",
     )
     options = parser.parse_args(arguments)
     return guarded(lambda: measure_one(options) if options.recipe else measure_all(options))

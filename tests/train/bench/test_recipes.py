@@ -199,3 +199,25 @@ def test_every_recipe_runs_to_its_end(
     epochs = 2 if recipe in ("tutorial", "ours") else 1
     assert len(done.val_accuracy) == len(done.ended_s) == len(done.ended_processor_s) == epochs
     assert 0 < done.ended_s[-1] <= done.seconds and done.n > 0
+
+
+def test_a_network_of_its_own_is_for_our_recipe_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "split.csv").touch()
+    given = ["--training", str(tmp_path), "--backbone", "efficientnet-lite0"]
+    assert recipes.main(given) != 0
+    assert "--backbone" in only_error(capsys.readouterr().err)
+    assert recipes.main([*given, "--recipe", "tutorial"]) != 0
+    assert "has its own network" in only_error(capsys.readouterr().err)
+
+
+@pytest.mark.slow
+def test_our_recipe_takes_what_other_trainings_have_cached(
+    trained: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopted: list[Path] = []
+    monkeypatch.setattr("train.network.cache.adopt", lambda _, others: adopted.extend(others))
+    config = TrainConfig(architecture=Architecture(size_px=96), epochs=0, views=1)
+    recipes.run_recipe("ours", trained.train, weights_wheel(), config, caches=[tmp_path])
+    assert adopted == [tmp_path]
