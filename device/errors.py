@@ -50,6 +50,10 @@ class BackgroundError(FieldguideError):
     """A kept background is of no use: nobody need act, the camera learns its place again."""
 
 
+class DriftStateError(FieldguideError):
+    """What was kept of drift is of no use: nobody need act, the camera's days are learned again."""
+
+
 class MaskError(FieldguideError):
     """A picture of allowed places cannot be used: the user draws or names another."""
 

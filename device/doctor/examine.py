@@ -10,6 +10,7 @@ from pathlib import Path
 
 from device.camera.v4l2 import first_camera, video_nodes
 from device.doctor import machine, network, software
+from device.doctor.drift import drift
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
 from device.errors import ConfigError
@@ -37,6 +38,7 @@ def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
     yield from machine.heat_and_power(BoardSensors(), settings.inference.hot_c)
     yield machine.clock(host, time.time())
     yield from machine.disk(host, settings)
+    yield from drift(settings)
     yield from software.servers(settings, software.installed)
     yield from machine.ports(host, settings)
     if settings.output.mqtt.enabled:

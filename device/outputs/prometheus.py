@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from device.drift.status import DriftStatus
 from device.outputs.http.messages import Request, Response, not_allowed, text
 from device.outputs.http.serving import ServingSink
 from device.outputs.sink import Context
@@ -76,6 +77,8 @@ class Prometheus(ServingSink):
         yield from board(status)
         yield from outputs(status)
         yield from figures(status)
+        if status.drift is not None:
+            yield from drift(status.drift)
         yield _by_label("label_changes", "Times that the label became this one", self._changes)
         yield _by_label("visits", "Visits that have ended", self._visits)
         if self._newest is not None and status.camera.state == CameraState.STREAMING:
@@ -188,6 +191,26 @@ def figures(status: Status) -> Iterator[Metric]:
         for name, value in sink.figures.items():
             make = _counter if name.endswith("_total") else _gauge
             yield make(f"{output}_{name}", f"Of the output {output}", value)
+
+
+def drift(status: DriftStatus) -> Iterator[Metric]:
+    """What has changed; nothing while usual days are learned."""
+    words = "How far it is from usual days, as a share of what raises an alarm"
+    levels, alarms = (
+        _family(name, text, ["family"])
+        for name, text in (
+            ("drift", words),
+            ("drift_alarm", "Whether it has changed for days"),
+        )
+    )
+    for family, found in status.families.items():
+        levels.add_metric([family.value], found.level)
+        alarms.add_metric([family.value], found.alarm)
+    learned = _gauge("drift_learned_days", "Usual days known so far", status.learned_days)
+    yield from (levels, alarms, learned)
+    if status.accuracy is not None and status.is_accuracy_valid:
+        words = "Share of accepted answers that are right, by their calibrated scores"
+        yield _gauge("estimated_accuracy_ratio", words, status.accuracy.mean)
 
 
 def _count(counts: Counter[str], label: str) -> None:

@@ -76,6 +76,12 @@ def _visits(context: Context) -> Sink:
     return Visits(context.config.visits)
 
 
+def _drift(context: Context) -> Sink:
+    from device.outputs.drift.sink import Drift
+
+    return Drift(context.config)
+
+
 FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "json": _json,
     "mqtt": _mqtt,
@@ -83,6 +89,7 @@ FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "web": _web,
     "collect": _collect,
     "visits": _visits,
+    "drift": _drift,
 }
-"""By section below `output`, and `visits`; a factory raises FieldguideError if its sink cannot
-start."""
+"""By section below `output`, `visits` and `drift`; a factory raises FieldguideError if its sink
+cannot start."""

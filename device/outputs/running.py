@@ -4,7 +4,7 @@ import time
 
 from device.errors import OutputError
 from device.outputs.registry import FACTORIES
-from device.outputs.sink import Context, PhotoSaver, Sink, log
+from device.outputs.sink import Context, DriftWatcher, PhotoSaver, Sink, log
 from device.outputs.thread import SinkThread
 from device.outputs.visits import store_of
 from device.settings.sections import LOOK_WHOLE, Config
@@ -19,7 +19,7 @@ CLOSE_S = 0.8
 class RunningSinks:
     """The sinks that the settings ask for, each on its own thread.
 
-    Call `change` and `close` from one thread only; `threads` and `keep` from any.
+    Call `change` and `close` from one thread only; the rest from any.
     """
 
     def __init__(self, config: Config, telemetry: Telemetry) -> None:
@@ -77,6 +77,11 @@ class RunningSinks:
                 return thread.sink.keep(observation, label)
         raise OutputError("no output saves pictures: enable output.collect in fieldguide.toml")
 
+    def watcher(self) -> DriftWatcher | None:
+        """The sink that watches for change; None if there is none."""
+        sinks = (thread.sink for thread in self.threads)
+        return next((sink for sink in sinks if isinstance(sink, DriftWatcher)), None)
+
     def _changed_by(self, new: Config) -> list[str]:
         """Names of the running sinks that the new settings disable or change."""
         old = self._config
@@ -98,7 +103,7 @@ class RunningSinks:
 
     def _start(self, config: Config) -> None:
         """Start the enabled sinks that are not running yet."""
-        context = Context(config, self._telemetry.snapshot, self.keep)
+        context = Context(config, self._telemetry.snapshot, self.keep, self.watcher)
         built: list[Sink] = []
         try:
             for name in config.sinks():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from device.drift.status import DriftStatus
 from device.settings.sections import Config
 from device.telemetry.observation import Observation
 from device.telemetry.status import Status
@@ -79,6 +80,24 @@ class BacklogAware(Protocol):
     """Set before each `publish` and `tick`: whether something newer is already waiting."""
 
 
+@runtime_checkable
+class DriftWatcher(Protocol):
+    """The sink that watches for change; all may be called from any thread."""
+
+    @property
+    def drift(self) -> DriftStatus:
+        """What is known."""
+        ...
+
+    def acknowledge_drift(self) -> None:
+        """Take what is seen now as usual; takes effect within a second."""
+        ...
+
+    def drift_picture(self, which: str) -> bytes | None:
+        """A JPEG of "then" or "now", at the same hour of the day; None if there is none."""
+        ...
+
+
 @dataclass(frozen=True)
 class Context:
     """What a sink is built from."""
@@ -88,3 +107,5 @@ class Context:
     """Returns the service's state; may be called from any thread."""
     keep: Callable[[Observation, str], str]
     """`PhotoSaver.keep` of the sink that has it; raises OutputError if none has."""
+    watcher: Callable[[], DriftWatcher | None] = lambda: None
+    """Returns the sink that watches for change; None if there is none."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.errors import OutputError, one_line
-from device.outputs.sink import BacklogAware, Counting, Sink, log
+from device.outputs.sink import BacklogAware, Counting, DriftWatcher, Sink, log
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 
@@ -129,11 +129,15 @@ class SinkThread:
                 self._attempt("tick", lambda: self.sink.tick(self._telemetry.snapshot()))
                 if isinstance(self.sink, Counting):
                     self._counters.figures(self.sink.figures)
+                if isinstance(self.sink, DriftWatcher):
+                    self._telemetry.drift(self.sink.drift)
             if not delivered:
                 self._closing.wait(RETRY_S)
         self._attempt("close", self.sink.close)
         if left := self._mailbox.waiting_changes:
             log.warning("output.%s: closed, %d label changes undelivered", self.sink.name, left)
+        if isinstance(self.sink, DriftWatcher):
+            self._telemetry.drift(None)
         self._telemetry.end_sink(self.sink.name, self._counters)
 
     def _log_lost(self) -> None:

@@ -116,6 +116,13 @@ class VisitsConfig(SinkConfig):
 
 
 @dataclass(frozen=True)
+class DriftConfig(SinkConfig):
+    """Whether camera and answers are watched for change (`device.drift`)."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
 class JsonConfig(SinkConfig):
     """One JSON line per observation (`device.outputs.json_lines`)."""
 
@@ -210,13 +217,15 @@ class Config:
     inference: InferenceConfig = InferenceConfig()
     smoothing: SmoothingConfig = SmoothingConfig()
     visits: VisitsConfig = VisitsConfig()
+    drift: DriftConfig = DriftConfig()
     output: OutputConfig = OutputConfig()
 
     def sinks(self) -> dict[str, SinkConfig]:
         """The sections of the enabled sinks, by name; if a section is unchanged, so is its sink."""
         # Also where frames are not looked at: a visit may go on from before.
-        kept = {"visits": self.visits} if self.visits.enabled else {}
-        return {**self.output.enabled(), **kept}
+        kept: dict[str, SinkConfig] = {"visits": self.visits, "drift": self.drift}
+        always = {name: section for name, section in kept.items() if section.enabled}
+        return {**self.output.enabled(), **always}
 
 
 def load(path: Path) -> Config:

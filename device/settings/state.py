@@ -20,6 +20,16 @@ def background_file(config: Config) -> Path:
     return state_folder(config) / BACKGROUND_NAME
 
 
+def drift_folder(config: Config) -> Path:
+    """What is known of usual days, and pictures of then (`device.outputs.drift`)."""
+    return state_folder(config) / "drift"
+
+
+def drift_file(config: Config) -> Path:
+    """What is known of usual days."""
+    return drift_folder(config) / "state"
+
+
 def own_mask(config: Config) -> Path:
     """Where the web page saves its mask; `[camera] mask` may name another file."""
     return state_folder(config) / MASK_NAME

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from device import __version__
+from device.drift.status import DriftStatus
 from device.safe_text import printable
 from device.settings.address import safe, shown
 from device.telemetry.observation import ModelInfo, Observation
@@ -30,6 +31,7 @@ class Telemetry:
         self._started_unix_s, self._started_s = time.time(), time.monotonic()
         self.camera = CameraCounters(source)
         self._board = BoardStatus()
+        self._drift: DriftStatus | None = None
         self._sinks: dict[str, SinkCounters] = {}
         self._model: ModelInfo | None = None
         self._model_problem = self._config_problem = ""
@@ -58,6 +60,7 @@ class Telemetry:
                 reloads_total=self._reloads_total,
                 config_problem=self._config_problem,
                 sinks={name: sink.status for name, sink in self._sinks.items()},
+                drift=self._drift,
             )
 
     def start_sink(self, name: str) -> "SinkCounters":
@@ -72,6 +75,11 @@ class Telemetry:
         with self._lock:
             if self._sinks.get(name) is sink:
                 del self._sinks[name]
+
+    def drift(self, status: DriftStatus | None) -> None:
+        """Set what is known of drift; None if nothing watches."""
+        with self._lock:
+            self._drift = status
 
     def board(self, status: BoardStatus) -> None:
         """Set the board's state."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from device.drift.status import DriftStatus
 from device.telemetry.observation import ModelInfo
 
 
@@ -100,3 +101,5 @@ class Status:
     config_problem: str
     """Why the newest settings were refused; else empty."""
     sinks: Mapping[str, SinkStatus]
+    drift: DriftStatus | None = None
+    """What has changed at the camera; None if nothing watches."""

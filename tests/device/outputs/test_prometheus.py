@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from device.contract.look.rules import Seen
+from device.drift.sample import Family
+from device.drift.status import DriftStatus, Estimate, FamilyStatus
 from device.errors import OutputError
 from device.outputs.http.exchange import MAX_BODY_BYTES
 from device.outputs.prometheus import MAX_LABELS, Prometheus
@@ -169,6 +171,23 @@ def test_each_label_s_changes_are_counted_in_a_bounded_number_of_series(
         metrics.publish(replace(sight(number, changed=True), label=f"class {number}"))
     counts = [s.value for s in samples(metrics) if s.name == "fieldguide_label_changes_total"]
     assert len(counts) == MAX_LABELS + 1 and sum(counts) == 4 + 2 * MAX_LABELS
+
+
+def test_drift_is_told_by_family_and_accuracy_only_while_scores_mean_what_they_say(
+    surroundings: Surroundings, metrics: Prometheus
+) -> None:
+    assert not any("drift" in name for name in values(metrics))
+    families = {family: FamilyStatus() for family in Family}
+    accuracy = Estimate(0.91, 0.88, 0.94, 7)
+    surroundings.telemetry.drift(DriftStatus(7, 7, families, accuracy))
+    found = values(metrics)
+    assert found["drift camera"] == 0 and found["drift_alarm world"] == 0
+    assert found["estimated_accuracy_ratio"] == 0.91 and found["drift_learned_days"] == 7
+    families[Family.CAMERA] = FamilyStatus(1.5, True, "2026-11-26", "blurred", "clean the lens")
+    surroundings.telemetry.drift(DriftStatus(7, 7, families, accuracy))
+    found = values(metrics)
+    assert (found["drift camera"], found["drift_alarm camera"]) == (1.5, 1)
+    assert "estimated_accuracy_ratio" not in found
 
 
 def test_sinks_have_figures_of_their_own(

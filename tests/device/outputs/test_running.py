@@ -15,6 +15,7 @@ from device.settings.sections import (
     CameraConfig,
     CollectConfig,
     Config,
+    DriftConfig,
     JsonConfig,
     OutputConfig,
     PrometheusConfig,
@@ -48,7 +49,8 @@ def start() -> Iterator[Start]:
 
 def asking_for(json: JsonConfig, **more: object) -> Config:
     output = replace(OutputConfig(json=json), **more)  # type: ignore[arg-type]
-    return Config(output=output, visits=VisitsConfig(enabled=False))
+    off = VisitsConfig(enabled=False)
+    return Config(output=output, visits=off, drift=DriftConfig(enabled=False))
 
 
 def named(threads: tuple[SinkThread, ...]) -> dict[str, Sink]:
@@ -61,16 +63,16 @@ def test_every_section_of_the_outputs_has_its_sink() -> None:
 
 
 @pytest.mark.parametrize(
-    ("enabled", "look", "kept"),
-    [(True, "auto", True), (True, "change", True), (True, "whole", True), (False, "auto", False)],
+    ("enabled", "look"), [(True, "auto"), (True, "change"), (True, "whole"), (False, "auto")]
 )
-def test_visits_are_kept_unless_the_settings_say_no(
-    enabled: bool, look: str, kept: bool, start: Start
+def test_visits_are_kept_and_drift_is_watched_unless_the_settings_say_no(
+    enabled: bool, look: str, start: Start
 ) -> None:
     output = OutputConfig(json=JsonConfig(enabled=False))
     visits, camera = VisitsConfig(enabled=enabled), CameraConfig(look=look)
-    sinks = start(Config(output=output, visits=visits, camera=camera))
-    assert list(named(sinks.threads)) == ["visits"] * kept
+    drift = DriftConfig(enabled=enabled)
+    sinks = start(Config(output=output, visits=visits, drift=drift, camera=camera))
+    assert list(named(sinks.threads)) == ["visits", "drift"] * enabled
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,173 @@
+"""From days to alarms: what is usual between days, and sums of what is beyond (CUSUM, Page 1954).
+
+All functions take any number of leading axes, so that a simulation runs a thousand cameras at once.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from device.drift.compare import Distances, distances, is_worse
+from device.drift.day import Counts
+from device.drift.sample import FAMILY_OF, Family, Floats
+
+LEARN_DAYS = 7
+"""Days of a camera's own that become its reference."""
+USUAL_SPREAD = 0.12
+"""Standard deviation of a statistic's distance between quiet days, before any are seen ..."""
+USUAL_WEIGHT = 6
+"""... and for how many days that counts beside those that are."""
+FOLLOW_DAYS = 21.0
+"""The reference follows the season: after this many days a new day has 63% of the weight."""
+CLIP = 3.0
+"""A day teaches what is usual at most as if it were this many standard deviations away."""
+ALLOWANCE = 2.0
+"""What a day may be beyond the usual, in standard deviations, without adding to the sum."""
+MOST_A_DAY = 4.0
+"""The most that one day adds: less than any limit, so that one odd day is no alarm."""
+LIMITS: dict[Family, float] = {
+    Family.CAMERA: 6.0,
+    Family.WORLD: 6.0,
+    Family.CONFIDENCE: 6.0,
+}
+"""An alarm is raised where the sum exceeds this."""
+QUIET_DAYS = 3
+"""An alarm ends after this many days in a row that add nothing."""
+
+FAMILIES = tuple(Family)
+OF_FAMILY = np.array([[each is family for each in FAMILY_OF] for family in FAMILIES])
+LIMIT = np.array([LIMITS[family] for family in FAMILIES], np.float32)
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What is known of a camera's usual days; arrays may have leading axes."""
+
+    counts: Counts
+    """float32 (..., hours, statistics, bins): of the reference."""
+    layouts: Floats
+    """float32 (..., hours, cells): of the reference."""
+    usual: Floats
+    """float32 (..., names): mean distance of a quiet day."""
+    spread: Floats
+    """float32 (..., names): its standard deviation."""
+    level: Floats
+    """float32 (..., families): the sums."""
+    alarm: Flags
+    """bool (..., families)."""
+    quiet: npt.NDArray[np.int32]
+    """int32 (..., families): days in a row that added nothing."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a day has shown."""
+
+    beyond: Floats
+    """float32 (..., names): standard deviations beyond the usual; 0 where there is too little."""
+    shift: Floats
+    """float32 (..., names): by how many bins the mean has moved."""
+    worst: Floats
+    """float32 (..., families): the largest of `beyond`."""
+
+
+def learned(days: Counts, layouts: Floats) -> Judge:
+    """The reference of the first days, and how far each of them is from the others.
+
+    Args:
+        days: float32 (days, ..., hours, statistics, bins), at least two.
+        layouts: float32 (days, ..., hours, cells).
+    """
+    counts, views = days.sum(axis=0), layouts.sum(axis=0)
+    pairs = zip(days, layouts, strict=True)
+    far = np.stack([distances(day, view, counts - day, views - view).far for day, view in pairs])
+    known = np.isfinite(far)
+    number = known.sum(axis=0)
+    usual = np.where(known, far, 0).sum(axis=0) / np.maximum(number, 1)
+    squares = np.where(known, (far - usual) ** 2, 0).sum(axis=0)
+    prior = USUAL_WEIGHT * USUAL_SPREAD**2
+    spread = np.sqrt((prior + squares) / (USUAL_WEIGHT + np.maximum(number - 1, 0)))
+    families = (*usual.shape[:-1], len(FAMILIES))
+    return Judge(
+        counts,
+        views,
+        np.where(number > 1, usual, np.nan).astype(np.float32),
+        spread.astype(np.float32),
+        np.zeros(families, np.float32),
+        np.zeros(families, bool),
+        np.zeros(families, np.int32),
+    )
+
+
+def judge(state: Judge, counts: Counts, layouts: Floats) -> tuple[Judge, Verdict]:
+    """Judge one more day.
+
+    Args:
+        state: before it.
+        counts: of the day, float32 (..., hours, statistics, bins).
+        layouts: of the day, float32 (..., hours, cells).
+    """
+    found = distances(counts, layouts, state.counts, state.layouts)
+    verdict = _verdict(state, found)
+    after = _summed(state, verdict.worst)
+    return _followed(after, found, counts, layouts), verdict
+
+
+def _verdict(state: Judge, found: Distances) -> Verdict:
+    beyond = np.nan_to_num((found.far - state.usual) / state.spread)
+    beyond = np.where(is_worse(found), beyond, 0)
+    worst = np.where(OF_FAMILY, beyond[..., None, :], -np.inf).max(axis=-1)
+    return Verdict(
+        beyond.astype(np.float32), found.shift.astype(np.float32), worst.astype(np.float32)
+    )
+
+
+def _summed(state: Judge, worst: Floats) -> Judge:
+    added = np.minimum(worst, MOST_A_DAY + ALLOWANCE) - ALLOWANCE
+    loud = added > 0
+    # A blurred picture is strange, too: the family before explains it.
+    explained = np.logical_or.accumulate(loud | state.alarm, axis=-1)
+    explained = np.concatenate([np.zeros_like(loud[..., :1]), explained[..., :-1]], axis=-1)
+    added = np.where(explained, np.minimum(added, 0), added)
+    level = np.clip(state.level + added, 0, LIMIT + MOST_A_DAY)
+    quiet = np.where(loud, 0, state.quiet + 1)
+    alarm = (state.alarm & (quiet < QUIET_DAYS)) | (loud & (level > LIMIT))
+    over = state.alarm & ~alarm
+    return replace(
+        state,
+        level=np.where(over, 0, level).astype(np.float32),
+        alarm=alarm,
+        quiet=quiet.astype(np.int32),
+    )
+
+
+def _followed(state: Judge, found: Distances, counts: Counts, layouts: Floats) -> Judge:
+    """The state after its reference has followed a day, if that was a quiet one.
+
+    What is wrong must not become usual: of a loud day only how far it was is learned, within
+    limits, and while there is an alarm nothing.
+    """
+    part = 1 / FOLLOW_DAYS
+    far = np.where(np.isfinite(found.far), found.far, state.usual)
+    off = np.clip(far - state.usual, -CLIP * state.spread, CLIP * state.spread)
+    spread = np.sqrt(state.spread**2 + part * (off**2 - state.spread**2))
+    # A statistic of which there was too little until now begins here.
+    usual = np.where(np.isnan(state.usual), found.far, state.usual + part * off)
+    calm = ~state.alarm.any(axis=-1, keepdims=True)
+    quiet = (state.quiet.min(axis=-1, keepdims=True) > 0)[..., None]
+    return replace(
+        state,
+        usual=np.where(calm, usual, state.usual).astype(np.float32),
+        spread=np.where(calm & np.isfinite(spread), spread, state.spread).astype(np.float32),
+        counts=np.where(quiet[..., None], _mixed(state.counts, counts), state.counts),
+        layouts=np.where(quiet, _mixed(state.layouts, layouts), state.layouts),
+    )
+
+
+def _mixed(reference: Floats, day: Floats) -> Floats:
+    """The reference holds `LEARN_DAYS` days in all, of which the new one becomes a small part."""
+    part = 1 / FOLLOW_DAYS
+    mixed: Floats = (reference * (1 - part) + day * (part * LEARN_DAYS)).astype(np.float32)
+    return mixed

@@ -1,0 +1,142 @@
+"""What is told of drift: alarms with their cures, the estimated accuracy, the last days."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from device.drift.sample import Family
+
+CURES = {
+    Family.CAMERA: "look at the camera: clean the lens, set focus and light, turn it back",
+    Family.WORLD: "label the newest collected photos, and train again with them",
+    Family.CONFIDENCE: "train again with photos of this camera",
+}
+ACCURACY_DAYS = 7
+"""The accuracy is estimated over so many of the last days."""
+FEWEST_DAYS = 3
+"""With fewer days there is no interval, and so no estimate."""
+FEWEST_ACCEPTED = 20
+T_975 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45)
+"""97.5% points of Student's t with 1 to 6 degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The accuracy of accepted answers, as their calibrated scores say; shares, 0 to 1."""
+
+    mean: float
+    low: float
+    high: float
+    """An interval of 95% from how days differ."""
+    days: int
+
+
+@dataclass(frozen=True)
+class FamilyStatus:
+    """What is known of one family."""
+
+    level: float = 0.0
+    """The sum as a share of its limit: above 1 there is an alarm."""
+    alarm: bool = False
+    since: str = ""
+    """Day on which the alarm began (UTC); empty without one, or if the clock was not set."""
+    why: str = ""
+    """What has changed, in words; empty without an alarm."""
+    cure: str = ""
+    """What to do about it; likewise."""
+
+
+@dataclass(frozen=True)
+class DayStatus:
+    """One day that was judged."""
+
+    date: str
+    levels: tuple[float, ...]
+    """Of each family, as in `FamilyStatus`."""
+    moments: int
+    answers: int
+    accepted: int
+    score_sum: float
+
+
+@dataclass(frozen=True)
+class DriftStatus:
+    """All that is known; a snapshot."""
+
+    learned_days: int = 0
+    """Days of the reference so far."""
+    wanted_days: int = 7
+    families: Mapping[Family, FamilyStatus] = field(default_factory=dict)
+    accuracy: Estimate | None = None
+    """None while there is too little."""
+    days: tuple[DayStatus, ...] = ()
+    """The last ones, the oldest first."""
+    mix: str = ""
+    """How the shares of classes have changed, for information; empty if they have not."""
+    problem: str = ""
+    """Why nothing is kept; else empty."""
+
+    @property
+    def alarms(self) -> tuple[Family, ...]:
+        """The families with an alarm."""
+        return tuple(family for family, status in self.families.items() if status.alarm)
+
+    @property
+    def is_accuracy_valid(self) -> bool:
+        """Whether scores mean what they say: not while camera or world have changed."""
+        return not {Family.CAMERA, Family.WORLD} & set(self.alarms)
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "learned_days": self.learned_days,
+            "wanted_days": self.wanted_days,
+            "families": {
+                family.value: {
+                    "level": round(status.level, 3),
+                    "alarm": status.alarm,
+                    "since": status.since,
+                    "why": status.why,
+                    "cure": status.cure,
+                }
+                for family, status in self.families.items()
+            },
+            "accuracy": self._accuracy(),
+            "days": [
+                {
+                    "date": day.date,
+                    "levels": [round(level, 3) for level in day.levels],
+                    "moments": day.moments,
+                    "answers": day.answers,
+                    "accepted": day.accepted,
+                }
+                for day in self.days
+            ],
+            "mix": self.mix,
+            "problem": self.problem,
+        }
+
+    def _accuracy(self) -> dict[str, Any] | None:
+        if self.accuracy is None:
+            return None
+        found = self.accuracy
+        shares = {"mean": found.mean, "low": found.low, "high": found.high}
+        rounded = {name: round(share, 4) for name, share in shares.items()}
+        return {**rounded, "days": found.days, "valid": self.is_accuracy_valid}
+
+
+def estimate(days: Sequence[DayStatus]) -> Estimate | None:
+    """The mean score of what was accepted on the last days, with an interval over days.
+
+    Days are the unit: answers of one day resemble one another. A day with more answers weighs more.
+    """
+    last = [day for day in days[-ACCURACY_DAYS:] if day.accepted]
+    number, accepted = len(last), sum(day.accepted for day in last)
+    if number < FEWEST_DAYS or accepted < FEWEST_ACCEPTED:
+        return None
+    mean = sum(day.score_sum for day in last) / accepted
+    squares = sum((day.score_sum - mean * day.accepted) ** 2 for day in last)
+    error = math.sqrt(squares * number / (number - 1)) / accepted
+    half = T_975[number - 2] * error
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), number)

@@ -1,0 +1,3 @@
+"""Watches whether the camera and what it sees are still as they were."""
+
+__all__ = ["sink"]

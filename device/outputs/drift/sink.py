@@ -1,0 +1,206 @@
+"""The sink that notes a moment every ten seconds and tells what has changed (`device.drift`).
+
+Writing what is known happens on this sink's thread, so that a disk that hangs keeps no frame
+waiting.
+"""
+
+import hashlib
+import json
+import threading
+import time
+
+from device import clock
+from device.contract.preprocess import FrameResizer, Preprocessing, crop_box
+from device.drift import kept, sample
+from device.drift.monitor import SAMPLE_S, Memory, Monitor, hour_of
+from device.drift.sample import AnswerFacts, Family, Sample
+from device.drift.status import DriftStatus
+from device.errors import DriftStateError, OutputError
+from device.outputs.drift.pictures import Pictures
+from device.outputs.sink import log
+from device.settings.region import region_pixels
+from device.settings.sections import Config
+from device.settings.state import drift_file, drift_folder
+from device.telemetry.observation import ModelInfo, Observation
+from device.telemetry.status import Status
+
+KEEP_S = 600.0
+"""How often what is known is written: at most 150 kB while days are learned, and 20 kB later."""
+RETRY_S = 60.0
+PREPARED = Preprocessing()
+"""Pictures are made this small before facts are taken, whatever the model's input is."""
+
+
+class Drift:
+    """Follows the camera of the service; status and pictures may be asked for from any thread."""
+
+    name = "drift"
+
+    def __init__(self, config: Config) -> None:
+        """Prepare; no file is touched before the first frame."""
+        self._config = config
+        self._pictures = Pictures(drift_folder(config))
+        self._resizer = FrameResizer()
+        self._model: ModelInfo | None = None
+        self._monitor: Monitor | None = None
+        self._answer: AnswerFacts | None = None
+        """To the last frame that was classified since the last moment."""
+        self._next_s = float("-inf")
+        self._keep_s = float("inf")
+        self._problem = ""
+        self._acknowledged = threading.Event()
+        self._status = DriftStatus()
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether a moment is due."""
+        return time.monotonic() >= self._next_s
+
+    @property
+    def drift(self) -> DriftStatus:
+        """What is known."""
+        return self._status
+
+    def acknowledge_drift(self) -> None:
+        """What is seen now is usual from now on; takes effect within a second."""
+        self._acknowledged.set()
+
+    def drift_picture(self, which: str) -> bytes | None:
+        """A JPEG of `pictures.THEN` or `pictures.NOW`; None if there is none."""
+        return self._pictures.get(which)
+
+    def publish(self, observation: Observation) -> None:
+        """Note an answer, and every ten seconds a moment.
+
+        Raises:
+            OSError: if a picture cannot be written.
+        """
+        monitor = self._monitor_of(observation.model)
+        if observation.scores.any():
+            self._answer = self._answer_in(observation)
+        if observation.picture is None or not self.wants_pictures:
+            return
+        self._next_s = time.monotonic() + SAMPLE_S
+        moment = self._moment(observation, monitor)
+        if moment:
+            self._tell(monitor)
+            self._keep_s = 0.0
+
+    def tick(self, status: Status) -> None:
+        """Write what is known, now and then.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        if self._acknowledged.is_set() and self._monitor is not None:
+            self._acknowledged.clear()
+            self._monitor.acknowledge()
+            self._pictures.forget()
+            log.info("drift: acknowledged; usual days are learned from the beginning")
+            self._tell(self._monitor)
+            self._keep_s = 0.0
+        if time.monotonic() >= self._keep_s:
+            self._keep()
+        if self._problem:
+            raise OutputError(self._problem)
+
+    def close(self) -> None:
+        """Write what is known.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        self._keep()
+        if self._problem:
+            raise OutputError(self._problem)
+
+    # --- moments ------------------------------------------------------------------------------
+
+    def _answer_in(self, observation: Observation) -> AnswerFacts:
+        threshold = self._config.smoothing.threshold
+        least = observation.model.threshold if threshold is None else threshold
+        return sample.answer(observation.scores, least)
+
+    def _moment(self, observation: Observation, monitor: Monitor) -> bool:
+        """Note a moment; true if it closed a day."""
+        assert observation.picture is not None
+        height, width = observation.picture.shape[:2]
+        left, upper, right, lower = region_pixels(self._config.camera.region, width, height)
+        inner = crop_box(right - left, lower - upper, PREPARED)
+        box = (left + inner[0], upper + inner[1], left + inner[2], upper + inner[3])
+        pixels = self._resizer.prepare_box(observation.picture, box, PREPARED)
+        unix_s = observation.unix_s if clock.is_synchronized() else None
+        closed = monitor.add(Sample(sample.look(pixels), self._answer), unix_s)
+        self._answer = None
+        learning = monitor.memory.judge is None
+        self._pictures.take(hour_of(unix_s), pixels, learning=learning)
+        return closed
+
+    # --- what is known ------------------------------------------------------------------------
+
+    def _monitor_of(self, model: ModelInfo) -> Monitor:
+        """The monitor of a model: what is known of another one is forgotten."""
+        if self._monitor is None or self._model is None or _differ(model, self._model):
+            self._answer = None
+            self._monitor = Monitor(model.labels, self._known(model))
+            self._keep_s = time.monotonic() + KEEP_S
+            self._status = self._monitor.status()
+        self._model = model
+        return self._monitor
+
+    def _known(self, model: ModelInfo) -> Memory | None:
+        path = drift_file(self._config)
+        try:
+            return kept.read(path, self._owner(model))
+        except FileNotFoundError:
+            return None
+        except DriftStateError as error:
+            log.warning("drift: %s; usual days are learned from the beginning", error)
+            self._pictures.forget()
+            return None
+
+    def _owner(self, model: ModelInfo) -> str:
+        """What the memory belongs to; hashed, because a camera's address may hold a secret."""
+        camera = self._config.camera
+        parts = [model.sha256, list(model.labels), camera.source, list(camera.region)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def _tell(self, monitor: Monitor) -> None:
+        """Take the new status, and log what has changed in it."""
+        before, self._status = self._status, monitor.status()
+        now = self._status
+        if now.learned_days == now.wanted_days > before.learned_days:
+            log.info("drift: %d usual days are learned", now.learned_days)
+        for family in Family:
+            log_change(family, before, now)
+
+    def _keep(self) -> None:
+        if self._monitor is None or self._model is None:
+            return
+        path = drift_file(self._config)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept.write(path, self._owner(self._model), self._monitor.memory)
+        except OSError as error:
+            self._problem = f"what is known cannot be kept in {path}: {error.strerror or error}"
+            self._keep_s = time.monotonic() + RETRY_S
+        else:
+            self._problem = ""
+            self._keep_s = time.monotonic() + KEEP_S
+
+
+def log_change(family: Family, before: DriftStatus, now: DriftStatus) -> None:
+    """Log one line when an alarm begins or ends."""
+    is_new = family in now.alarms
+    if is_new == (family in before.alarms):
+        return
+    found = now.families[family]
+    if is_new:
+        since = f" since {found.since}" if found.since else ""
+        log.warning("drift: %s has changed%s: %s; %s", family, since, found.why, found.cure)
+    else:
+        log.info("drift: %s is as usual again", family)
+
+
+def _differ(one: ModelInfo, other: ModelInfo) -> bool:
+    return (one.sha256, one.labels) != (other.sha256, other.labels)
