@@ -127,7 +127,7 @@ NAMES := labels.txt preprocess.json metrics.json report.html
 TRAINED := $(NETWORK) $(addprefix $(BUILD)/train/,$(NAMES))
 # written last, at the end of every training
 TIMINGS := $(BUILD)/train/timings.json
-EXPORTED := $(addprefix $(BUILD)/convert/,model_int8.tflite model_float32.tflite equalization.npz calibration.json)
+EXPORTED := $(addprefix $(BUILD)/convert/,model_int8.tflite model_float32.tflite equalization.npz statistics.npz calibration.json)
 VERIFIED := $(BUILD)/convert/verified $(BUILD)/convert/verification.json $(BUILD)/report.html
 BUNDLE := $(BUILD)/bundle.tar
 PACKED := $(BUNDLE) $(BUILD)/bundle/manifest.json

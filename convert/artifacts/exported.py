@@ -11,12 +11,14 @@ import numpy as np
 
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.errors import InputError
+from device.contract.statistics import FeatureStatistics
 from device.files import write_bytes
 from device.workstation.conversion import (
     CALIBRATION,
     EQUALIZATION,
     FLOAT_MODEL,
     INT8_MODEL,
+    STATISTICS,
     CalibrationPhoto,
     ExportRecord,
 )
@@ -43,6 +45,8 @@ class Export:
     int8_model: bytes
     scales: Mapping[str, Any]
     """By layer, the factors by which its channels were scaled."""
+    statistics: FeatureStatistics
+    """Of the int8 model's features of the training photos."""
     seed: int
     photos: Sequence[LabelledPhoto]
     """The calibration set."""
@@ -60,7 +64,11 @@ class Export:
         """
         scales = io.BytesIO()
         np.savez(scales, **self.scales)
-        files = {FLOAT_MODEL: self.float_model, EQUALIZATION: scales.getvalue()}
+        files = {
+            FLOAT_MODEL: self.float_model,
+            EQUALIZATION: scales.getvalue(),
+            STATISTICS: self.statistics.content(),
+        }
         digests = {name: _sha256(data) for name, data in {**files, **self.models}.items()}
         files[CALIBRATION] = self._record(digests).text().encode()
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,11 +89,20 @@ def read_export(folder: Path, training: Training) -> Export:
     """
     record = ExportRecord.read(folder / CALIBRATION)
     photos = _known_photos(record, training, folder / CALIBRATION)
-    names = (FLOAT_MODEL, INT8_MODEL, EQUALIZATION)
+    names = (FLOAT_MODEL, INT8_MODEL, EQUALIZATION, STATISTICS)
     files = {name: _read_same(folder / name, record.files.get(name, "")) for name in names}
     with np.load(io.BytesIO(files[EQUALIZATION]), allow_pickle=False) as file:
         scales = dict(file)
-    return Export(files[FLOAT_MODEL], files[INT8_MODEL], scales, record.seed, photos, record.commit)
+    statistics = FeatureStatistics.read(files[STATISTICS], len(training.labels))
+    return Export(
+        files[FLOAT_MODEL],
+        files[INT8_MODEL],
+        scales,
+        statistics,
+        record.seed,
+        photos,
+        record.commit,
+    )
 
 
 def _known_photos(record: ExportRecord, training: Training, path: Path) -> list[LabelledPhoto]:

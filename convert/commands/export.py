@@ -12,10 +12,12 @@ from convert.artifacts.training import LabelledPhoto, Training, load_network, re
 from convert.commands.progress import bar, bars
 from convert.config import ConvertConfig
 from convert.quantize.calibration import choose
+from convert.quantize.known import known_features
 from convert.targets import runtimes
 from convert.tflite import metadata
 from convert.tflite.flatbuffer import read_facts
 from device.commit import commit
+from device.contract.statistics import FeatureStatistics
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import Part
 
@@ -49,7 +51,8 @@ def export_models(inputs: ExportInputs, *, show_progress: bool = False) -> Expor
     plan = _plan(network, training, photos, show_progress)
     reference, model = _convert(network, plan, training)
     runtimes.oldest_runtimes(read_facts(model).operators, runtimes.read_runtimes())
-    exported = Export(reference, model, plan.scales, seed, photos, made_by)
+    statistics = _statistics(training, model, show_progress)
+    exported = Export(reference, model, plan.scales, statistics, seed, photos, made_by)
     exported.write(inputs.out)
     return exported
 
@@ -64,6 +67,12 @@ def _plan(
     with bars(show_progress) as progress:
         advance = bar(progress, "quantizing layers", len(network.layers))
         return make_plan(network, pixels, advance)
+
+
+def _statistics(training: Training, model: bytes, show_progress: bool) -> FeatureStatistics:
+    with bars(show_progress) as progress:
+        advance = bar(progress, "features of known photos", len(training.photos[Part.TRAIN]))
+        return known_features(training, model, advance)
 
 
 def _convert(network: Any, plan: "Plan", training: Training) -> tuple[bytes, bytes]:

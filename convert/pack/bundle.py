@@ -115,7 +115,12 @@ def build(inputs: Inputs) -> dict[str, bytes]:
     classifier = Classifier(model, training.labels, training.preprocessing)
     labels = ("\n".join(training.labels) + "\n").encode()
     golden = golden_file(training, classifier, inputs.golden_photos)
-    files = {contract.MODEL: model, contract.LABELS: labels, contract.GOLDEN: golden}
+    files = {
+        contract.MODEL: model,
+        contract.LABELS: labels,
+        contract.GOLDEN: golden,
+        contract.STATISTICS: inputs.exported.statistics.content(),
+    }
     if inputs.edgetpu_model is not None:
         files[contract.EDGETPU_MODEL] = inputs.edgetpu_model
     files[contract.MODEL_CARD] = model_card(training, inputs.verification, model).encode()

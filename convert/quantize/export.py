@@ -1,7 +1,7 @@
 """Converts a Keras network to TFLite: one float model and one full-integer model."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,19 +12,24 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 from convert.errors import ConversionError
-from convert.quantize.plan import Plan, forward
+from convert.quantize.plan import POOLED, Plan, features_layer, forward
 from convert.tflite.flatbuffer import ModelFacts, read_facts
+from device.inference.outputs import SHIPPED_ORDER
 
 SHIPPED_OPERATORS = frozenset(
     {"QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MEAN", "SOFTMAX"}
 )
 """What a MobileNetV2 needs in int8. QUANTIZE turns uint8 into int8 at the input and back at the
-two outputs, and is used nowhere else."""
+outputs, and is used nowhere else."""
 
 
 def float_model(network: keras.Model) -> bytes:
     """The float32 TFLite model: takes bytes 0..255 as float32 and scales them itself."""
-    call = functools.partial(network, training=False)
+    features = network.get_layer(features_layer(network)).output
+    pooled = keras.layers.GlobalAveragePooling2D(name=POOLED)(features)
+    # Named, because Keras would count its networks and write the number into the model.
+    whole = keras.Model(network.input, {**network.output, "features": pooled}, name="outputs")
+    call = functools.partial(whole, training=False)
     return bytes(_converter(call, network.input_shape).convert())
 
 
@@ -49,8 +54,13 @@ def int8_model(network: keras.Model, plan: Plan) -> bytes:
     return model
 
 
-def _converter(call: Callable[[Any], Any], shape: Sequence[int | None]) -> Any:
-    function = tf.function(call, autograph=False, jit_compile=False)
+def _converter(call: Callable[[Any], Mapping[str, Any]], shape: Sequence[int | None]) -> Any:
+    def ordered(pixels: Any) -> list[Any]:
+        # TensorFlow would sort a dictionary by name.
+        outputs = call(pixels)
+        return [outputs[name] for name in SHIPPED_ORDER]
+
+    function = tf.function(ordered, autograph=False, jit_compile=False)
     pixels = tf.TensorSpec((1, *shape[1:]), tf.float32, name="pixels")
     # As constants, so that the converter sees weights, not variables without values.
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(pixels))
@@ -72,7 +82,7 @@ def _check(facts: ModelFacts, scaling: keras.layers.Rescaling) -> None:
             "unchanged"
         )
     unexpected = set(facts.operators) - SHIPPED_OPERATORS
-    if unexpected or facts.float_tensors or facts.operator_counts.get("QUANTIZE", 0) > 3:
+    if unexpected or facts.float_tensors or facts.operator_counts.get("QUANTIZE", 0) > 4:
         raise ConversionError(
             f"the int8 model is not full-integer: operators {sorted(unexpected)}, float tensors "
             f"{list(facts.float_tensors)[:5]}, {facts.operator_counts.get('QUANTIZE', 0)} QUANTIZE"

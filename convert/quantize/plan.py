@@ -45,6 +45,8 @@ MIN_RANGE = 1e-6
 """A tensor with a smaller range is constant zero, and any range will do."""
 CHUNK_PHOTOS = 10
 """Photos computed at once, which limits the memory that a layer needs."""
+POOLED = "pooled_features"
+"""In a plan's ranges, the spatial mean of the last features: an output that no layer computes."""
 
 
 @dataclass
@@ -113,7 +115,7 @@ def forward(
         visit: called with each layer's name and quantized output.
 
     Returns:
-        The outputs by name.
+        The outputs by name, in the order in which they are shipped.
     """
     values: dict[str, Any] = {}
     for layer in network.layers[1:]:
@@ -125,7 +127,17 @@ def forward(
             value = _fake_quantize(value, plan.ranges[layer.name])
         values[layer.name] = value
         visit(layer.name, value)
-    return {name: values[name] for name in ("probabilities", "class_map")}
+    features = tf.reduce_mean(values[features_layer(network)], (1, 2))
+    return {
+        "probabilities": values["probabilities"],
+        "class_map": values["class_map"],
+        "features": _fake_quantize(features, plan.ranges[POOLED]),
+    }
+
+
+def features_layer(network: keras.Model) -> str:
+    """Name of the layer that the class map is computed from."""
+    return inputs(network.get_layer("class_map"))[0]
 
 
 def make_plan(
@@ -145,7 +157,7 @@ def make_plan(
     Raises:
         ConversionError: if the network has a layer that is not supported.
     """
-    plan, last_use = Plan(), last_uses(network)
+    plan, last_use, last_features = Plan(), last_uses(network), features_layer(network)
     if method.equalize:
         largest = peaks(network, pixels)
         plan.scales = channel_scales(
@@ -165,16 +177,24 @@ def make_plan(
                 chunk.exact[layer.name] = chunk.rounded[layer.name] = scaled
             continue
         _plan_layer(layer, plan, chunks, method)
+        if _is_quantized(layer, network):
+            _round_outputs(layer.name, plan, chunks, method)
+        if layer.name == last_features:
+            means = (chunk.rounded[layer.name].mean(axis=(1, 2)) for chunk in chunks)
+            plan.ranges[POOLED] = method.find_range(*means)
         finished = [name for name in inputs(layer) if last_use[name] == index]
         for chunk in chunks:
             chunk.forget(finished)
-        if _is_quantized(layer, network):
-            limits = method.find_range(*(chunk.rounded[layer.name] for chunk in chunks))
-            plan.ranges[layer.name] = limits
-            for chunk in chunks:
-                value = chunk.rounded[layer.name]
-                chunk.rounded[layer.name] = round_to_range(value, *limits, ACTIVATION_STEPS)
     return plan
+
+
+def _round_outputs(name: str, plan: Plan, chunks: list["_Chunk"], method: Method) -> None:
+    """Choose the range of a layer's output, and round the activations to it."""
+    limits = method.find_range(*(chunk.rounded[name] for chunk in chunks))
+    plan.ranges[name] = limits
+    for chunk in chunks:
+        value = chunk.rounded[name]
+        chunk.rounded[name] = round_to_range(value, *limits, ACTIVATION_STEPS)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from convert.errors import GateError, InputError
 from convert.tflite.flatbuffer import read_facts
 from device import child
 from device.contract.bundle import GOLDEN, MODEL, Bundle
+from device.inference.outputs import SHIPPED_ORDER
 from device.workstation.conversion import claims_of
 from device.workstation.wording import photos_in_events
 
@@ -44,6 +45,7 @@ import json, sys
 import numpy as np
 from tflite_micro import runtime
 from pathlib import Path
+from device.inference.outputs import roles
 folder, arena_bytes = Path(sys.argv[1]), int(sys.argv[2]) or None
 model = (folder / "model_int8.tflite").read_bytes()
 golden = np.load(folder / "golden.npz", allow_pickle=False)
@@ -52,9 +54,10 @@ worst = agree = 0
 for number, pixels in enumerate(golden["inputs"]):
     interpreter.set_input(pixels[None], 0)
     interpreter.invoke()
-    for index in range(2):
-        array = np.array(interpreter.get_output(index)[0]).astype(int)
-        name = "probabilities" if array.ndim == 1 else "class_map"
+    outputs = [np.array(interpreter.get_output(index)) for index in range(3)]
+    names = roles([output.shape for output in outputs], golden["probabilities"].shape[1])
+    for name, output in zip(names, outputs, strict=True):
+        array = output[0].astype(int)
         expected = golden[name][number].astype(int)
         worst = max(worst, int(np.abs(array - expected).max()))
         if name == "probabilities":
@@ -117,7 +120,12 @@ def _run(folder: str, arena_bytes: int) -> "subprocess.CompletedProcess[str]":
     command = child.command("-c", _RUN, folder, str(arena_bytes))
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+            command,
+            env=child.environment(),
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise InputError(f"tflite-micro did not finish within {TIME_LIMIT_S} s") from error
@@ -179,10 +187,11 @@ def _readme(bundle: Bundle, measured: Measurement, operators: list[str]) -> str:
     v = claims_of(bundle.manifest)
     low, high = v.int8_accuracy_interval
     resolvers = "\n".join(f"    resolver.{RESOLVERS[name]}();" for name in operators)
+    records = bundle.manifest["outputs"]
     outputs = "\n".join(
-        f"- `{name}`: {record['shape']} {record['dtype']}, real value = (raw - "
-        f"{record['zero_point']}) * {record['scale']:.9g}"
-        for name, record in bundle.manifest["outputs"].items()
+        f"- {number}, `{name}`: {records[name]['shape']} {records[name]['dtype']}, real value = "
+        f"(raw - {records[name]['zero_point']}) * {records[name]['scale']:.9g}"
+        for number, name in enumerate(SHIPPED_ORDER)
     )
     return f"""\
 # {bundle.name}, for TensorFlow Lite for Microcontrollers
@@ -201,8 +210,7 @@ Operators:
 {resolvers}
 
 Input: RGB bytes, [1, {bundle.preprocessing.height_px}, {bundle.preprocessing.width_px}, 3] uint8,
-the centred square of the picture; the model scales them itself. Outputs, told apart by their
-number of dimensions:
+the centred square of the picture; the model scales them itself. Outputs:
 
 {outputs}
 

@@ -1,10 +1,10 @@
 """How far a runtime may be from the golden outputs: exactly as far as was measured.
 
-With ai-edge-litert, XNNPACK and per-channel weights, a board's class map has the same bytes as the
-workstation's, and a probability is at most one step off: `make test-arm` proves that, and nothing
-here can loosen it. Other kernels round differently; how much depends on the network. `make
-test-arm` measures them on each emulated core with the bundle's own network. `tolerances.json` has
-measurements on other networks, for a network that was not measured.
+With ai-edge-litert, XNNPACK and per-channel weights, a board's class map and features have the same
+bytes as the workstation's, and a probability is at most one step off: `make test-arm` proves that,
+and nothing here can loosen it. Other kernels round differently; how much depends on the network.
+`make test-arm` measures them on each emulated core with the bundle's own network.
+`tolerances.json` has measurements on other networks, for a network that was not measured.
 """
 
 import json
@@ -16,7 +16,9 @@ from typing import Any
 from convert.errors import ConversionError
 
 TABLE = Path(__file__).with_name("tolerances.json")
-PROMISED = {"ai-edge-litert": {"max_steps": 1, "max_other_top1": 0, "exact": ["class_map"]}}
+PROMISED = {
+    "ai-edge-litert": {"max_steps": 1, "max_other_top1": 0, "exact": ["class_map", "features"]}
+}
 """TFLite computes SOFTMAX itself, on aarch64 from a 16-bit table instead of a float one: if a
 probability is half-way between two steps, the two may round to different sides."""
 

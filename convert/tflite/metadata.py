@@ -22,6 +22,7 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.tflite.flatbuffer import pack, parse
 from device import __version__
 from device.contract.bundle import LABELS
+from device.inference.outputs import CLASS_MAP, FEATURES, SHIPPED_ORDER
 
 BUFFER = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
@@ -30,6 +31,10 @@ LICENSE = "Code: Apache-2.0. The photos and the pretrained weights keep their ow
 _RGB, _IMAGE_PROPERTIES, _FEATURE_PROPERTIES = 1, 2, 1
 _NORMALIZATION, _AXIS_LABELS = 1, 2
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_TEXTS = {
+    CLASS_MAP: "logits of each label in each part of the picture",
+    FEATURES: "features of the last convolution, averaged over the picture",
+}
 
 Table = Mapping[int, Any]
 """Slot to value: a string, an enum's number, a table, or a list of tables, strings or floats."""
@@ -48,8 +53,8 @@ def embed(model: bytes, description: Description) -> bytes:
     """The model with its metadata and its labels; the same inputs give the same bytes.
 
     Args:
-        model: a TFLite model with one picture of quantized bytes in; its output of two
-            dimensions has a probability per label.
+        model: a TFLite model with one picture of quantized bytes in, and the outputs of
+            `SHIPPED_ORDER`.
     """
     tree = parse(model)
     buffer = schema.BufferT()
@@ -70,12 +75,11 @@ def _with_file(model: bytes, name: str, content: bytes) -> bytes:
 
 def _metadata(graph: Any, description: Description) -> bytes:
     picture = graph.tensors[graph.inputs[0]]
-    outputs = [graph.tensors[index] for index in graph.outputs]
     root: Table = {
         0: description.name,
         1: description.text,
         2: __version__,
-        3: [{2: [_picture(picture)], 3: [_output(len(tensor.shape)) for tensor in outputs]}],
+        3: [{2: [_picture(picture)], 3: [_output(role) for role in SHIPPED_ORDER]}],
         4: "Fieldguide",
         5: LICENSE,
         7: MIN_PARSER_VERSION,
@@ -97,10 +101,9 @@ def _picture(tensor: Any) -> Table:
     }
 
 
-def _output(dimensions: int) -> Table:
-    if dimensions != 2:
-        text = "logits of each label in each part of the picture"
-        return {0: "class_map", 1: text, 3: {0: _FEATURE_PROPERTIES, 1: {}}}
+def _output(role: str) -> Table:
+    if role in _TEXTS:
+        return {0: role, 1: _TEXTS[role], 3: {0: _FEATURE_PROPERTIES, 1: {}}}
     labels = {0: LABELS, 1: "one label per line", 2: _AXIS_LABELS}
     return {
         0: "probability",

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from convert.errors import ConversionError
 from convert.quantize.equalize import inputs as sources
+from convert.quantize.plan import POOLED, features_layer
 from convert.tflite.flatbuffer import Operator, read_operators
 from device.contract.arrays import Pixels
 from device.inference.classifier import dequantize
@@ -103,6 +104,7 @@ def compare_layers(
     exact = _compiled(keras.Model(network.input, [node.layers[-1].output for node in nodes]))
     alone = _compiled(lambda values: _alone(nodes, values))
     sums, one = [_Sums() for _ in nodes], np.ones(1, np.float32)
+    scales = {**scales, POOLED: scales.get(features_layer(network), one)}
     larger = [scales.get(node.name, one) for node in nodes]
     for pixels in photos:
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[np.newaxis])
@@ -183,7 +185,15 @@ def _fused(network: keras.Model) -> list[tuple[tuple[Any, ...], tuple[str, ...]]
             fused.append(((layer,), ()))
         else:
             fused.append(((layer,), tuple(sources(layer))))
-    return fused
+    return [*fused, _pooled(network)]
+
+
+def _pooled(network: keras.Model) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The mean of the features, which the int8 model gives and the network does not."""
+    name = features_layer(network)
+    layer = keras.layers.GlobalAveragePooling2D(name=POOLED)
+    layer(network.get_layer(name).output)
+    return ((layer,), (name,))
 
 
 def _kind(layer: Any) -> str:

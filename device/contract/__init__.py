@@ -15,4 +15,5 @@ __all__ = [
     "preprocess",
     "provenance",
     "runtimes",
+    "statistics",
 ]

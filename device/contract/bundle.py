@@ -12,7 +12,7 @@ import json
 import stat
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from device.contract.accuracy import Accuracy, accuracy_of, is_count, is_interval, is_share
 from device.contract.look.rules import LookRules, Region
 from device.contract.preprocess import Preprocessing
+from device.contract.statistics import STATISTICS_FILE, FeatureStatistics
 from device.errors import BundleError
 
 SCHEMA = 2
@@ -32,8 +33,9 @@ MODEL = "model_int8.tflite"
 EDGETPU_MODEL = "model_edgetpu.tflite"
 LABELS = "labels.txt"
 GOLDEN = "golden.npz"
+STATISTICS = STATISTICS_FILE
 MODEL_CARD = "MODEL_CARD.md"
-REQUIRED_FILES = (MODEL, LABELS, GOLDEN, MODEL_CARD)
+REQUIRED_FILES = (MODEL, LABELS, GOLDEN, STATISTICS, MODEL_CARD)
 OPTIONAL_FILES = (EDGETPU_MODEL,)
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
@@ -55,6 +57,8 @@ class Bundle:
     preprocessing: Preprocessing
     golden: bytes
     """The bytes of `golden.npz`; see `golden_arrays`."""
+    statistics: FeatureStatistics = field(compare=False)
+    """Of the model's features of the training photos; equal manifests have equal ones."""
     region: Region
     """What of a picture the model was trained to see."""
     look: LookRules
@@ -128,15 +132,16 @@ def from_files(files: Mapping[str, bytes]) -> Bundle:
     """The bundle made of the files that `read_files` returned.
 
     Raises:
-        BundleError: if labels or preprocessing are not what convert writes.
+        BundleError: if labels, preprocessing or statistics are not what convert writes.
     """
-    manifest = parse_manifest(files[MANIFEST])
+    manifest, labels = parse_manifest(files[MANIFEST]), parse_labels(files[LABELS])
     return Bundle(
         manifest=manifest,
         model=files[MODEL],
-        labels=parse_labels(files[LABELS]),
+        labels=labels,
         preprocessing=_preprocessing(manifest),
         golden=files[GOLDEN],
+        statistics=FeatureStatistics.read(files[STATISTICS], len(labels)),
         region=_region(manifest),
         look=_look(manifest),
         edgetpu_model=files.get(EDGETPU_MODEL, b""),
@@ -208,6 +213,8 @@ def parse_labels(data: bytes) -> tuple[str, ...]:
 
 def _check_files(files: Any) -> None:
     known = {*REQUIRED_FILES, *OPTIONAL_FILES}
+    if isinstance(files, dict) and {*REQUIRED_FILES} - set(files) == {STATISTICS}:
+        raise BundleError(f"the bundle has no {STATISTICS}: build it again with `make bundle`")
     if not isinstance(files, dict) or not set(REQUIRED_FILES) <= set(files) <= known:
         raise BundleError(f"{MANIFEST} does not list the files of a bundle; {_REBUILD}")
     for name, record in files.items():

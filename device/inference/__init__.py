@@ -6,6 +6,7 @@ __all__ = [
     "kept",
     "looking",
     "loop",
+    "outputs",
     "pace",
     "photos",
     "prepared",

@@ -14,7 +14,9 @@ from device.contract.look.rules import LookRules, Region
 from device.contract.photos import load_box, load_photo, read_photo
 from device.contract.preprocess import Preprocessing
 from device.contract.runtimes import AUTO, EDGETPU
+from device.contract.statistics import FeatureStatistics
 from device.errors import BundleError, UsageError, one_line
+from device.inference.outputs import CLASS_MAP, FEATURES, PROBABILITIES, roles
 from device.inference.runtime import Runtime, find
 from device.quiet import quiet_native_stderr
 
@@ -28,6 +30,9 @@ class Prediction:
     """One probability per label, 0..1."""
     threshold: float = 0.0
     """Below this score, 0..1, the picture counts as showing nothing known."""
+    distance: float | None = None
+    """How far its features are from those of the nearest class, 0 and more: the larger, the
+    stranger. None if nothing is known of the classes' features."""
 
     @property
     def best(self) -> int:
@@ -50,13 +55,14 @@ class Prediction:
         return self.score < self.threshold
 
     def record(self) -> dict[str, Any]:
-        """Label, score, whether the score is too low, and all scores, as a JSON object."""
+        """Label, score, whether the score is too low, distance, and all scores, as JSON."""
         named = zip(self.labels, self.scores, strict=True)
         scores = {name: round(float(score), 6) for name, score in named}
         return {
             "label": self.label,
             "score": round(self.score, 6),
             "unknown": self.unknown,
+            "distance": None if self.distance is None else round(self.distance, 4),
             "scores": scores,
         }
 
@@ -88,6 +94,7 @@ class Classifier:
         preprocessing: Preprocessing,
         *,
         threshold: float = 0.0,
+        statistics: FeatureStatistics | None = None,
         region: Region = Region.WHOLE,
         look: LookRules | None = None,
         runtime: str | Runtime = AUTO,
@@ -97,6 +104,7 @@ class Classifier:
 
         Args:
             threshold: below this score a picture is called unknown; with 0 none is.
+            statistics: of the features of known pictures; None: pictures get no distance.
             region: what of a picture the model was trained to see.
             look: how boxes in the pictures that it was trained on were found.
 
@@ -109,20 +117,22 @@ class Classifier:
             raise UsageError(f"--threads {threads}: at least 1")
         self.labels = tuple(labels)
         self.preprocessing = preprocessing
-        self.threshold = threshold
+        self.threshold, self.statistics = threshold, statistics
         self.region, self.look = region, look or LookRules()
         self.runtime = runtime if isinstance(runtime, Runtime) else find(runtime)
         self._interpreter = _load(self.runtime, model, threads)
         self._input = self._interpreter.get_input_details()[0]
         self._input_tensor = self._interpreter.tensor(self._input["index"])
         details = self._interpreter.get_output_details()
-        self._outputs = _name_outputs(details, len(self.labels))
+        names = roles([detail["shape"] for detail in details], len(self.labels))
+        self._outputs = dict(zip(names, details, strict=True))
         self._output_tensors = {
             name: self._interpreter.tensor(detail["index"])
             for name, detail in self._outputs.items()
         }
         self._real_values = {name: _real_values(detail) for name, detail in self._outputs.items()}
         self._check_input()
+        self._check_features()
 
     @classmethod
     def from_bundle(
@@ -138,6 +148,7 @@ class Classifier:
             bundle.labels,
             bundle.preprocessing,
             threshold=bundle.threshold,
+            statistics=bundle.statistics,
             region=bundle.region,
             look=bundle.look,
             runtime=found,
@@ -191,16 +202,18 @@ class Classifier:
 
     def prediction(self) -> Prediction:
         """The result of the last invoke."""
-        return Prediction(self.labels, self.scores(), self.threshold)
+        known = self.statistics
+        distance = known.distance(self.features()) if known else None
+        return Prediction(self.labels, self.scores(), self.threshold, distance)
 
     def scores(self) -> Scores:
         """float32 (classes,): the probabilities of the last invoke."""
-        return self._real("probabilities")
+        return self._real(PROBABILITIES)
 
     @property
     def has_class_map(self) -> bool:
         """Whether the model has an output that says where it sees each class."""
-        return "class_map" in self._outputs
+        return CLASS_MAP in self._outputs
 
     def class_map(self) -> Scores:
         """float32 (rows, columns, classes): where each class was seen, as logits.
@@ -212,7 +225,17 @@ class Classifier:
         """
         if not self.has_class_map:
             raise BundleError("this model has no class map")
-        return self._real("class_map")
+        return self._real(CLASS_MAP)
+
+    def features(self) -> Scores:
+        """float32 (features,): what the last convolution found, averaged over the picture.
+
+        Raises:
+            BundleError: if the model has no such output.
+        """
+        if FEATURES not in self._outputs:
+            raise BundleError("this model has no output with features; build it again with `make`")
+        return self._real(FEATURES)
 
     def raw_outputs(self) -> dict[str, npt.NDArray[Any]]:
         """The outputs of the last invoke as the model wrote them, by name, without batch."""
@@ -244,6 +267,13 @@ class Classifier:
         if self._input["dtype"] not in (np.uint8, np.int8, np.float32):
             raise BundleError(f"the model takes {self._input['dtype'].__name__}, not pictures")
 
+    def _check_features(self) -> None:
+        if self.statistics and self.features().shape != self.statistics.center.shape:
+            raise BundleError(
+                f"the model has {len(self.features())} features, the statistics are of "
+                f"{len(self.statistics.center)}: build the bundle again with `make bundle`"
+            )
+
 
 def _load(runtime: Runtime, model: bytes, threads: int | None) -> Any:
     try:
@@ -256,20 +286,6 @@ def _load(runtime: Runtime, model: bytes, threads: int | None) -> Any:
             text = "it is compiled for the Edge TPU and needs one; use the CPU model instead"
         raise BundleError(f"{runtime.name} cannot load the model: {text}") from error
     return interpreter
-
-
-def _name_outputs(details: Sequence[Mapping[str, Any]], classes: int) -> dict[str, Any]:
-    """Outputs by role, recognised by shape: runtimes and converters differ in order and names."""
-    named: dict[str, Any] = {}
-    for detail in details:
-        shape = tuple(int(n) for n in detail["shape"])
-        role = {2: "probabilities", 4: "class_map"}.get(len(shape))
-        if role is None or role in named or shape[-1] != classes:
-            raise BundleError(f"the model has an output {shape} that does not fit {classes} labels")
-        named[role] = detail
-    if "probabilities" not in named:
-        raise BundleError("the model has no output with one score per class")
-    return named
 
 
 def _real_values(detail: Mapping[str, Any]) -> Scores | None:

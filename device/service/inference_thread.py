@@ -180,11 +180,12 @@ class InferenceThread:
         started_s = time.perf_counter()
         answer = self._answers.next(result, model.info, self.config.smoothing)
         picture, class_map, scores = None, None, np.zeros(len(model.info.labels), np.float32)
+        distance = None
         if with_picture:
             picture = result.frame.picture
         if result.is_answered:
             assert result.prediction is not None
-            scores = result.prediction.scores
+            scores, distance = result.prediction.scores, result.prediction.distance
             if with_picture and model.classifier.has_class_map:
                 class_map = model.classifier.class_map()
         now_s = time.monotonic()
@@ -213,6 +214,7 @@ class InferenceThread:
             changed_permille=result.outcome.changed_permille if result.outcome else 0,
             visit=visit,
             visit_changed=visit_changed,
+            distance=distance,
             also=tuple(self._also(other, model) for other in result.others),
         )
 

@@ -107,6 +107,9 @@ class Observation:
     """The visit that goes on; with its last frame's end, the one that has just ended."""
     visit_changed: bool = False
     """Whether `visit` began or ended with this observation."""
+    distance: float | None = None
+    """How far this frame is from all that the model knows (`Prediction.distance`); None if it was
+    not classified."""
 
     @property
     def says_nothing(self) -> bool:
@@ -135,6 +138,7 @@ class Observation:
             "changed": self.changed,
             "seen": self.seen.value if self.seen else None,
             "box": [*self.crop_box] if self.seen is Seen.SOMETHING else None,
+            "distance": None if self.distance is None else round(self.distance, 4),
             "also": [other.record() for other in self.also],
             "top": {name: round(score, 4) for name, score in self.top},
             "invoke_ms": round(self.invoke_s * 1e3, 3),

@@ -19,6 +19,7 @@ INT8_MODEL = bundle.MODEL
 EDGETPU_MODEL = bundle.EDGETPU_MODEL
 FLOAT_MODEL = "model_float32.tflite"
 EQUALIZATION = "equalization.npz"
+STATISTICS = bundle.STATISTICS
 CALIBRATION = "calibration.json"
 VERIFICATION = "verification.json"
 

@@ -45,7 +45,16 @@ def test_classify_json_prints_one_object_a_photo_with_exactly_the_promised_field
     )
     assert status == 0 and stderr == ""
     for record, name, label in zip(lines(stdout), ("a.png", "z.JPG"), ("red", "blue"), strict=True):
-        assert list(record) == ["path", "label", "score", "unknown", "scores", "seen", "box"]
+        assert list(record) == [
+            "path",
+            "label",
+            "score",
+            "unknown",
+            "distance",
+            "scores",
+            "seen",
+            "box",
+        ]
         assert record["path"] == str(photos / name) and record["label"] == label
         assert list(record["scores"]) == list(LABELS)
         assert record["score"] == max(record["scores"].values()) == record["scores"][label]
@@ -209,7 +218,9 @@ def test_the_self_test_passes_on_an_unchanged_bundle(call: Call, tiny_bundle: Pa
     assert stdout.startswith("self-test passed: 4 golden photos") and "0 steps" in stdout
 
 
-@pytest.mark.parametrize(("name", "steps"), [("probabilities", 2), ("class_map", 1)])
+@pytest.mark.parametrize(
+    ("name", "steps"), [("probabilities", 2), ("class_map", 1), ("features", 1)]
+)
 def test_the_self_test_fails_when_a_golden_output_is_a_step_further_off_than_promised(
     name: str, steps: int, call: Call, tiny_bundle: Path, tmp_path: Path
 ) -> None:

@@ -96,13 +96,14 @@ def assert_same(bench: Bench, core: str, way: Way, names: set[str]) -> None:
 
 @each_core
 @each_promised_way
-def test_the_board_s_class_map_has_the_workstation_s_bytes(
+def test_the_board_s_class_map_and_features_have_the_workstation_s_bytes(
     core: str, way: Way, bench: Bench, bundle: Path
 ) -> None:
-    assert_same(bench, core, way, {"class_map"})
+    assert_same(bench, core, way, {"class_map", "features"})
     seen, golden = bench.answer(core, way).arrays, contract.load(bundle).golden_arrays()
-    np.testing.assert_array_equal(seen["golden_class_map"], golden["class_map"])
-    assert len(seen["class_map"]) > PHOTOS and len(np.unique(seen["class_map"])) > 100
+    for name in ("class_map", "features"):
+        np.testing.assert_array_equal(seen[f"golden_{name}"], golden[name])
+        assert len(seen[name]) > PHOTOS and len(np.unique(seen[name])) > 60
 
 
 @each_core

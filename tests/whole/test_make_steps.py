@@ -16,8 +16,8 @@ from train.stamps import CODE, EXEMPT, LIBRARIES, code_digest
 
 TRAINED = ("train/labels.txt", "train/preprocess.json", "train/metrics.json", "train/report.html")
 EXPORTED = (
-    *("convert/model_float32.tflite", "convert/equalization.npz", "convert/calibration.json"),
-    "convert/model_int8.tflite",
+    *("convert/model_float32.tflite", "convert/equalization.npz", "convert/statistics.npz"),
+    *("convert/calibration.json", "convert/model_int8.tflite"),
 )
 SPLIT = ("data.json", "events.csv", "cuts.csv", "split.csv")
 STEPS = {

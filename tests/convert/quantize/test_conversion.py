@@ -24,10 +24,11 @@ from convert.quantize.plan import (
     observed_range,
     round_weights,
 )
-from convert.tflite.flatbuffer import ModelFacts, read_facts
+from convert.tflite.flatbuffer import ModelFacts, pack, parse, read_facts
 from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing, prepare
 from device.inference.classifier import Classifier
+from device.inference.outputs import roles
 from tests.support.builds.small_networks import folded_weights
 from tests.support.single_photos import even
 from train.data.rendered import CLASS_NAMES, render_flower
@@ -137,9 +138,9 @@ def facts(built: Built) -> ModelFacts:
 
 def test_only_the_promised_operators_are_shipped(built: Built, facts: ModelFacts) -> None:
     assert set(facts.operators) <= SHIPPED_OPERATORS
-    assert facts.operator_counts["QUANTIZE"] <= 3
+    assert facts.operator_counts["QUANTIZE"] <= 4
     assert facts.operator_counts["CONV_2D"] + facts.operator_counts["DEPTHWISE_CONV_2D"] == 53
-    assert facts.operator_counts["MEAN"] == facts.operator_counts["SOFTMAX"] == 1
+    assert facts.operator_counts["MEAN"] == 2 and facts.operator_counts["SOFTMAX"] == 1
     assert facts.operator_counts["ADD"] == 10
 
 
@@ -292,12 +293,19 @@ def answers(built: Built) -> dict[str, dict[str, npt.NDArray[Any]]]:
     for name, model in models.items():
         device = Classifier(model, LABELS, RULES)
         rows = [
-            (device.classify(pixels).scores, device.class_map(), device.raw_outputs()["class_map"])
+            (
+                device.classify(pixels).scores,
+                device.class_map(),
+                device.raw_outputs()["class_map"],
+                device.features(),
+            )
             for pixels in built.held_out
         ]
-        columns = ("probabilities", "class_map", "raw_map")
+        columns = ("probabilities", "class_map", "raw_map", "features")
         found[name] = dict(zip(columns, map(np.stack, zip(*rows, strict=True)), strict=True))
     outputs = built.network(built.held_out)
+    last = keras.Model(built.network.input, built.network.get_layer("features").output)
+    outputs = {**outputs, "features": tf.reduce_mean(last(built.held_out), (1, 2))}
     found["keras"] = {key: value.numpy() for key, value in outputs.items()}
     scaled = built.held_out.astype(np.float32) / 128 - 1
     found["plan"] = {k: v.numpy() for k, v in forward(built.network, built.plan, scaled).items()}
@@ -305,7 +313,7 @@ def answers(built: Built) -> dict[str, dict[str, npt.NDArray[Any]]]:
 
 
 def test_float_tflite_is_the_keras_network(answers: dict[str, dict[str, Any]]) -> None:
-    for key in ("probabilities", "class_map"):
+    for key in ("probabilities", "class_map", "features"):
         assert np.allclose(answers["float"][key], answers["keras"][key], atol=1e-4)
 
 
@@ -318,6 +326,44 @@ def test_int8_is_the_simulated_plan_to_the_last_layers(
     off = np.abs(np.clip(steps, 0, 255) - answers["int8"]["raw_map"])
     assert np.median(off) <= 2
     assert np.quantile(off, 0.99) <= 10
+
+
+def test_int8_features_are_the_float_ones_but_for_equalized_channels(
+    built: Built, answers: dict[str, dict[str, Any]]
+) -> None:
+    larger = built.plan.scales.get("features", np.float32(1))
+    exact, found = answers["float"]["features"] * larger, answers["int8"]["features"]
+    assert np.abs(found - answers["plan"]["features"]).mean() < 0.02 * exact.max()
+    assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.98
+
+
+def without_features(model: bytes) -> bytes:
+    """The same model without its third output, and without the operators that only it needs."""
+    tree = parse(model)
+    graph = tree.subgraphs[0]
+    needed, kept = set(graph.outputs[:2].tolist()), []
+    for operator in reversed(graph.operators):
+        if needed & set(operator.outputs.tolist()):
+            needed |= set(operator.inputs.tolist())
+            kept.append(operator)
+    assert len(kept) == len(graph.operators) - 2
+    graph.operators, graph.outputs = kept[::-1], graph.outputs[:2]
+    return pack(tree)
+
+
+def test_features_change_no_byte_of_the_other_outputs(built: Built) -> None:
+    plain = Classifier(without_features(built.int8_model), LABELS, RULES)
+    whole = Classifier(built.int8_model, LABELS, RULES)
+    for pixels in built.held_out:
+        assert plain.classify(pixels).scores.tolist() == whole.classify(pixels).scores.tolist()
+        assert plain.class_map().tobytes() == whole.class_map().tobytes()
+
+
+def test_outputs_come_in_the_order_that_other_programs_expect(built: Built) -> None:
+    for model in (built.int8_model, built.float_model):
+        graph = parse(model).subgraphs[0]
+        shapes = [graph.tensors[index].shape for index in graph.outputs]
+        assert roles(shapes, len(LABELS)) == ("probabilities", "class_map", "features")
 
 
 def test_bias_correction_leaves_no_mean_error(built: Built) -> None:

@@ -15,16 +15,19 @@ from convert.errors import InputError
 from device.errors import FieldguideError
 from device.files import write_bytes
 from device.workstation.conversion import CALIBRATION, EQUALIZATION, FLOAT_MODEL, INT8_MODEL
+from device.workstation.conversion import STATISTICS as KNOWN
 from device.workstation.records import RecordError
 from device.workstation.training import Part
+from tests.support.device.known import STATISTICS
 
-FILES = (FLOAT_MODEL, EQUALIZATION, CALIBRATION, INT8_MODEL)
+FILES = (FLOAT_MODEL, EQUALIZATION, KNOWN, CALIBRATION, INT8_MODEL)
 
 
 def export(training: Training, number: int) -> Export:
     scales = {"conv0": np.full(3, number, np.float32)}
     photos = training.photos[Part.TRAIN][: number + 1]
-    return Export(b"float%d" % number, b"int8 %d" % number, scales, number, photos, f"c{number}")
+    models = b"float%d" % number, b"int8 %d" % number
+    return Export(*models, scales, STATISTICS, number, photos, f"c{number}")
 
 
 def told(export: Export) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ from device.contract import bundle as contract
 from device.workstation.conversion import FLOAT_MODEL
 from device.workstation.training import Part
 from tests.support.cli import PROCESS_LIMIT_S, only_error
+from tests.support.device.known import STATISTICS
 from tests.support.places import BUILD
 
 OPERATORS = ["ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "QUANTIZE", "SOFTMAX"]
@@ -126,7 +127,7 @@ def test_verify_stops_a_model_that_a_required_runtime_would_not_load(
 ) -> None:
     newer = raised(model, "CONV_2D", 9)
     photos = tiny_training.photos[Part.TRAIN]
-    Export(tiny_models[FLOAT_MODEL], newer, {}, 0, photos, "a commit").write(tmp_path)
+    Export(tiny_models[FLOAT_MODEL], newer, {}, STATISTICS, 0, photos, "a commit").write(tmp_path)
     monkeypatch.setattr(verify, "read_training", lambda folder: tiny_training)
     config = ConvertConfig(allow_regression=True)
     inputs = VerifyInputs(tiny_training.folder, tmp_path, tmp_path / "report.html", config)

@@ -27,6 +27,7 @@ from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import Part
 from tests.support import visited_places
 from tests.support.builds import tiny_network as tiny_network_of
+from tests.support.device.known import STATISTICS
 from tests.support.visited_places import SIZE_PX
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def test_evidence_says_what_the_threshold_does_with_background(
     monkeypatch.setattr("convert.verify.evidence.CLUTTER_PICTURES", 5)
     calibration = tiny_network_of.tiny_training(base).photos[Part.TRAIN]
     made = tiny_models["model_float32.tflite"], tiny_models["model_int8.tflite"]
-    exported = Export(*made, tiny_plan.scales, 0, calibration, UNKNOWN)
+    exported = Export(*made, tiny_plan.scales, STATISTICS, 0, calibration, UNKNOWN)
     models = Models.of(cut, exported, tiny_network)
     test, validation = (models.classify(part) for part in (Part.TEST, Part.VAL))
     steps: list[None] = []

@@ -66,7 +66,7 @@ def test_a_tar_made_by_hand_loads_too(tiny_bundle: Path, files: Files, tmp_path:
 
 def test_the_golden_arrays_are_those_that_were_written(tiny_bundle: Path) -> None:
     arrays = contract.load(tiny_bundle).golden_arrays()
-    assert set(arrays) == {"inputs", "probabilities", "class_map"}
+    assert set(arrays) == {"inputs", "probabilities", "class_map", "features"}
     assert arrays["inputs"].shape == (4, *RULES.shape)
     assert arrays["probabilities"].shape == (4, len(LABELS))
     assert all(array.dtype == np.uint8 for array in arrays.values())

@@ -19,6 +19,7 @@ from device.inference import selftest
 from device.inference.classifier import Classifier
 from tests.device.contract.manifests import Files, anything, body
 from tests.support.device.bundle_files import THRESHOLD, read_folder
+from tests.support.device.known import STATISTICS
 from tests.support.pictures import RULES
 
 MANIFEST, NAMES = contract.MANIFEST, contract.REQUIRED_FILES
@@ -45,9 +46,8 @@ def test_a_measured_accuracy_is_whole_or_none(share: Any, interval: Any, photos:
     record |= {"same_places_accuracy": share, "same_places_interval": interval}
     for verification in (record, share):
         text = json.dumps({"verification": verification})
-        found = Bundle(
-            json.loads(text), b"", ("a",), RULES, b"", Region.WHOLE, LookRules()
-        ).accuracy
+        files = b"", ("a",), RULES, b"", STATISTICS
+        found = Bundle(json.loads(text), *files, Region.WHOLE, LookRules()).accuracy
         assert found is None or json.loads(json.dumps(asdict(found), allow_nan=False))["photos"] > 0
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def test_the_best_is_the_first_of_equals_and_the_record_names_every_score() -> N
         "label": "b",
         "score": 0.375,
         "unknown": False,
+        "distance": None,
         "scores": {"a": 0.25, "b": 0.375, "c": 0.375},
     }
 
@@ -91,6 +93,7 @@ def test_scores_and_map_are_the_dequantized_outputs_to_the_last_bit(
     for name, got in (
         ("probabilities", tiny_classifier.scores()),
         ("class_map", tiny_classifier.class_map()),
+        ("features", tiny_classifier.features()),
     ):
         raw = tiny_classifier.raw_outputs()[name]
         record = tiny_classifier.tensor_records()["outputs"][name]
@@ -155,6 +158,7 @@ class FakeInterpreter:
 
 PROBABILITIES = np.array([[1, 5, 2]], np.uint8)
 CLASS_MAP = np.arange(27, dtype=np.int8).reshape(1, 3, 3, 3)
+FEATURES = np.arange(8, dtype=np.uint8)[np.newaxis]
 
 
 def fake(
@@ -175,12 +179,19 @@ def test_each_input_type_gets_each_byte_s_value(input_type: Any, shift: int) -> 
     np.testing.assert_array_equal(pixels, before)
 
 
-@pytest.mark.parametrize("outputs", [(PROBABILITIES, CLASS_MAP), (CLASS_MAP, PROBABILITIES)])
+@pytest.mark.parametrize("outputs", permutations((PROBABILITIES, CLASS_MAP, FEATURES)))
 def test_outputs_are_found_by_shape_in_any_order(outputs: Sequence[npt.NDArray[Any]]) -> None:
     classifier, _ = fake(outputs)
     assert classifier.scores().tolist() == [1, 5, 2]
     np.testing.assert_array_equal(classifier.class_map(), CLASS_MAP[0].astype(np.float32))
-    assert set(classifier.raw_outputs()) == {"probabilities", "class_map"}
+    assert classifier.features().tolist() == list(range(8))
+    assert set(classifier.raw_outputs()) == {"probabilities", "class_map", "features"}
+
+
+def test_as_many_features_as_classes_come_after_the_probabilities() -> None:
+    classifier, _ = fake((PROBABILITIES, CLASS_MAP, PROBABILITIES + 1))
+    assert classifier.scores().tolist() == [1, 5, 2]
+    assert classifier.features().tolist() == [2, 6, 3]
 
 
 def test_a_model_without_class_map_classifies_and_says_that_it_has_none() -> None:
@@ -188,6 +199,8 @@ def test_a_model_without_class_map_classifies_and_says_that_it_has_none() -> Non
     assert classifier.scores().tolist() == [1, 5, 2]
     with pytest.raises(BundleError, match="no class map"):
         classifier.class_map()
+    with pytest.raises(BundleError, match="no output with features"):
+        classifier.features()
 
 
 @pytest.mark.parametrize(
@@ -195,12 +208,13 @@ def test_a_model_without_class_map_classifies_and_says_that_it_has_none() -> Non
     [
         (),
         (CLASS_MAP,),
-        (PROBABILITIES, PROBABILITIES),
+        (PROBABILITIES, PROBABILITIES, PROBABILITIES),
+        (CLASS_MAP, FEATURES),
         (PROBABILITIES[:, :2],),
         (PROBABILITIES, CLASS_MAP[..., :2]),
         (PROBABILITIES[0],),
     ],
-    ids=["none", "map-only", "two-alike", "too-few", "map-too-few", "no-batch"],
+    ids=["none", "map-only", "three-alike", "no-scores", "too-few", "map-too-few", "no-batch"],
 )
 def test_outputs_that_do_not_fit_the_labels_are_refused(outputs: Any) -> None:
     with pytest.raises(BundleError, match="output"):

@@ -270,6 +270,7 @@ def test_a_line_has_exactly_the_promised_fields(tmp_path: Path) -> None:
         "changed": True,
         "seen": None,
         "box": None,
+        "distance": None,
         "also": [],
         "top": {"b": 0.75, "a": 0.25},
         "invoke_ms": 4.0,

@@ -37,6 +37,14 @@ def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> No
     assert last.class_map is not None and last.class_map.shape[2] == 3
 
 
+def test_each_classified_frame_has_its_distance(start: Start, model: LoadedModel) -> None:
+    expected = model.classifier.classify(prepare_frame(picture(0, 1, 160, 120), RULES)).distance
+    _, sink, _, _ = start(Scene(forever(0)))
+    eventually(lambda: sink.seen)
+    assert expected and sink.seen[0].distance == expected
+    assert sink.seen[0].record()["distance"] == round(expected, 4)
+
+
 def test_a_sink_without_use_for_pictures_gets_none_of_another_s(model: LoadedModel) -> None:
     """It would keep them while it is slow."""
     wants, other = Collected(wants_pictures=True), Collected()

@@ -105,7 +105,7 @@ class Difference:
 
 def difference(outputs: Outputs, reference: Outputs) -> Difference:
     """Compare the outputs of two answers."""
-    assert outputs.keys() == reference.keys() and len(outputs) == 2
+    assert outputs.keys() == reference.keys() and len(outputs) == 3
     best, expected = (some["probabilities"].argmax(axis=1) for some in (outputs, reference))
     off = {
         name: np.abs(array.astype(np.int32) - reference[name]).reshape(len(best), -1).max(axis=1)
@@ -282,11 +282,11 @@ def _core(place: str) -> str:
 
 def table(found: dict[str, Any]) -> str:
     """The report to read."""
-    heads = ("class map", "probabilities", "photos unequal", "top-1 other", *STAGES)
+    heads = ("class map", "features", "probabilities", "photos unequal", "top-1 other", *STAGES)
     lines = [f"{'place':12} {'runtime':38} {'Python':6}" + "".join(f" {h:>14}" for h in heads)]
     for run in found["runs"]:
         of = f"of {run['photos']}"
-        cells = [*(str(run["steps"][name]) for name in ("class_map", "probabilities"))]
+        cells = [*(str(run["steps"][name]) for name in ("class_map", "features", "probabilities"))]
         cells += [f"{run[name]} {of}" for name in ("unequal", "other_top1")]
         cells += [f"{count / 1e6:.2f}" for count in run["instructions"].values()]
         name = f"{run['runtime']} {run['version']}"

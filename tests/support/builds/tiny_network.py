@@ -14,6 +14,7 @@ import numpy as np
 from convert.artifacts.exported import Export
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.pack import bundle
+from convert.quantize.known import known_features
 from convert.tflite.metadata import Description, embed
 from convert.verify.models import Models
 from device.commit import UNKNOWN
@@ -109,7 +110,8 @@ def tiny_files(base: Path) -> dict[str, bytes]:
 @cache
 def _exported(base: Path) -> Export:
     models, calibration = tiny_models(base), tiny_training(base).photos[Part.TRAIN]
-    return Export(models[FLOAT_MODEL], models[MODEL], {}, 0, calibration, UNKNOWN)
+    statistics = known_features(tiny_training(base), models[MODEL])
+    return Export(models[FLOAT_MODEL], models[MODEL], {}, statistics, 0, calibration, UNKNOWN)
 
 
 def _verification(base: Path) -> VerificationRecord:

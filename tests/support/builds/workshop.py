@@ -37,7 +37,8 @@ made = {{
         *(*trained, "timings.json", "model.keras"),
     ],
     ("convert", "export"): [
-        "model_float32.tflite", "equalization.npz", "calibration.json", "model_int8.tflite",
+        "model_float32.tflite", "equalization.npz", "statistics.npz", "calibration.json",
+        "model_int8.tflite",
     ],
     ("convert", "verify"): ["../convert/verification.json", "../report.html"],
     ("convert", "bundle"): ["manifest.json", "../bundle.tar"],
