@@ -74,8 +74,6 @@ class DriftStatus:
     """The last ones, the oldest first."""
     mix: str = ""
     """How the shares of classes have changed, for information; empty if they have not."""
-    problem: str = ""
-    """Why nothing is kept; else empty."""
 
     @property
     def alarms(self) -> tuple[Family, ...]:
@@ -114,7 +112,6 @@ class DriftStatus:
                 for day in self.days
             ],
             "mix": self.mix,
-            "problem": self.problem,
         }
 
     def _accuracy(self) -> dict[str, Any] | None:

@@ -46,6 +46,7 @@ def _mqtt(context: Context) -> Sink:
         config.output.web,
         looked_at=config.camera.look != LOOK_WHOLE,
         visits=Path(config.visits.path) if config.visits.enabled else None,
+        drift=config.drift.enabled,
     )
 
 

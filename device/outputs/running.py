@@ -133,6 +133,7 @@ def _shared(config: Config) -> tuple[object, ...]:
         config.smoothing.threshold,
         config.output.web,
         config.visits,
+        config.drift,
         config.camera.look == LOOK_WHOLE,
         config.camera.region,
         own_mask(config),

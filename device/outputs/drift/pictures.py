@@ -48,6 +48,8 @@ class Pictures:
         """A JPEG; None if there is none. `THEN` is of the same hour of the day as `NOW`."""
         if which == NOW:
             return self._newest or None
+        if which != THEN:
+            return None
         try:
             return self._path(self._hour).read_bytes() if self._hour >= 0 else None
         except OSError:

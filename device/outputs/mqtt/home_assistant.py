@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from device.contract.look.rules import Region
-from device.outputs.mqtt.visit_entities import entities
+from device.outputs.mqtt import drift_entities, visit_entities
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
 from device.telemetry.observation import NOTHING, UNKNOWN, Observation
@@ -50,6 +50,8 @@ class Topics:
     """How many visits there were today; empty if the settings want no visits."""
     picture: str
     """A JPEG of the last visit; empty if the settings want none."""
+    drift: str
+    """What has changed at the camera; empty if the settings watch for nothing."""
     discovery: str
     birth: str
     """Home Assistant publishes "online" here when it starts. Like `discovery`, empty if unused."""
@@ -57,7 +59,14 @@ class Topics:
     @property
     def retained(self) -> tuple[str, ...]:
         """Topics with retained messages, in the order in which to remove them."""
-        own = (self.state, self.today, self.picture, self.health, self.availability)
+        own = (
+            self.state,
+            self.today,
+            self.picture,
+            self.drift,
+            self.health,
+            self.availability,
+        )
         return tuple(filter(None, (self.discovery, *own)))
 
 
@@ -85,12 +94,13 @@ def machine() -> str:
     return ""
 
 
-def topics(config: MqttConfig, *, visits: bool = True) -> Topics:
+def topics(config: MqttConfig, *, visits: bool = True, drift: bool = True) -> Topics:
     """The topics that the settings ask for.
 
     Args:
         config: of the broker.
         visits: whether visits are told.
+        drift: whether it is told what has changed.
     """
     name = device_id(config)
     own, theirs = f"{config.topic_prefix}/{name}", config.discovery_prefix
@@ -102,6 +112,7 @@ def topics(config: MqttConfig, *, visits: bool = True) -> Topics:
         visits=f"{own}/visits",
         today=f"{own}/today" if visits else "",
         picture=f"{own}/picture" if visits and config.pictures else "",
+        drift=f"{own}/drift" if drift else "",
         discovery=f"{theirs}/device/{name}/config" if theirs else "",
         birth=f"{theirs}/status" if theirs else "",
     )
@@ -143,6 +154,7 @@ def announcement(
     *,
     looked_at: bool = False,
     visits: bool = False,
+    drift: bool = False,
 ) -> dict[str, Any]:
     """The discovery message; it changes with the model.
 
@@ -152,6 +164,7 @@ def announcement(
         web: the web page to link to.
         looked_at: whether the settings let frames be looked at, if the model was trained for it.
         visits: whether visits are told then.
+        drift: whether it is told what has changed.
     """
     assert status.model is not None
     name, where = device_id(config), topics(config)
@@ -159,7 +172,11 @@ def announcement(
     told = words(status.model.labels, looks=looks)
     components = {**_label_sensors(where, told, looks=looks), **_health(where, status)}
     if looks and visits:
-        components |= entities(asdict(where), told, NOTHING_KNOWN, pictures=config.pictures)
+        components |= visit_entities.entities(
+            asdict(where), told, NOTHING_KNOWN, pictures=config.pictures
+        )
+    if drift:
+        components |= drift_entities.entities(asdict(where))
     page = _page(web)
     return {
         "dev": {

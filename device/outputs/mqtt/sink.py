@@ -21,7 +21,7 @@ from paho.mqtt.client import MQTTMessageInfo
 
 from device.contract.look.rules import Region
 from device.errors import OutputError
-from device.outputs.mqtt import home_assistant
+from device.outputs.mqtt import drift_entities, home_assistant
 from device.outputs.mqtt.connection import Connection
 from device.outputs.mqtt.home_assistant import OFFLINE, ONLINE
 from device.outputs.mqtt.leftovers import Leftovers
@@ -74,6 +74,7 @@ class Mqtt:
         *,
         looked_at: bool = False,
         visits: Path | None = None,
+        drift: bool = False,
     ) -> None:
         """Start connecting; if the broker is not there yet, wait for it.
 
@@ -82,6 +83,7 @@ class Mqtt:
             web: the web page to link to in the announcement.
             looked_at: whether the settings let frames be looked at.
             visits: their folder; None if there are none.
+            drift: whether it is told what has changed at the camera.
 
         Raises:
             ConfigError: if the files in the settings are not certificates.
@@ -94,7 +96,9 @@ class Mqtt:
         self._today = Today(Days(visits)) if looked_at and visits is not None else None
         self._today_sent, self._picture_sent = "", True
         self._picture: bytes | None = None
-        self._topics = home_assistant.topics(config, visits=self._today is not None)
+        visits_told = self._today is not None
+        self._topics = home_assistant.topics(config, visits=visits_told, drift=drift)
+        self._drift_sent = ""
         self._number = 0
         self._newest: Observation | None = None
         self._first: Observation | None = None
@@ -165,6 +169,7 @@ class Mqtt:
         self._send_state()
         if model is not None:
             self._send_visits(model)
+        self._send_drift(status)
         self._send_health(status)
         if not self._online:
             self._send(self._topics.availability, ONLINE)
@@ -213,7 +218,7 @@ class Mqtt:
     def _publish_all_again(self) -> None:
         self._online, self._state_again = False, True
         self._announced, self._health = None, ()
-        self._today_sent, self._picture_sent = "", False
+        self._today_sent, self._picture_sent, self._drift_sent = "", False, ""
 
     def _raise_problem(self) -> None:
         waited_s = self._connection.oldest_unconfirmed_s()
@@ -251,6 +256,7 @@ class Mqtt:
             self._web,
             looked_at=self._looked_at,
             visits=self._today is not None,
+            drift=bool(self._topics.drift),
         )
         # Without this Home Assistant would keep what is not there any more.
         gone = {key: {"p": p} for key, p in self._entities.items() if key not in message["cmps"]}
@@ -300,6 +306,15 @@ class Mqtt:
         if self._picture is not None and self._config.pictures and not self._picture_sent:
             self._send(self._topics.picture, self._picture)
             self._picture_sent = True
+
+    def _send_drift(self, status: Status) -> None:
+        """Send what has changed at the camera, if that is new."""
+        if not self._topics.drift or status.drift is None:
+            return
+        found = json.dumps(drift_entities.record(status.drift))
+        if found != self._drift_sent:
+            self._send(self._topics.drift, found)
+            self._drift_sent = found
 
     def _send_state(self) -> None:
         newest, first, now_s = self._newest, self._first, time.monotonic()

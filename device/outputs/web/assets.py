@@ -16,6 +16,7 @@ SCRIPTS = (
     "saving.js",
     "mask.js",
     "visits.js",
+    "drift.js",
     "health.js",
     "start.js",
 )

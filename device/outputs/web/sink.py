@@ -37,6 +37,8 @@ LINGER_S = 2.0
 """How long pictures stay available after a viewer's last request."""
 VIEWER_ID = re.compile(r"[0-9a-f]{16,64}")
 """A page's id, chosen at random."""
+SHOWN_S = 30.0
+"""How often the pictures of then and now are asked for while there is an alarm."""
 SIGNED_IN = "signed-in"
 WRONG_TOKEN = "That token is wrong."
 NO_COOKIE = (
@@ -65,8 +67,14 @@ class Web(ServingSink):
             "/visits": self._list_visits,
             "/visit-picture": self._visit_picture,
             "/mask": self._mask,
+            "/drift": self._drift,
+            "/drift-picture": self._drift_picture,
         }
-        self._writes = {"/save": self._save, "/save-mask": self._save_mask}
+        self._writes = {
+            "/save": self._save,
+            "/save-mask": self._save_mask,
+            "/acknowledge": self._acknowledge,
+        }
 
     @property
     def wants_pictures(self) -> bool:
@@ -183,6 +191,29 @@ class Web(ServingSink):
         if picture is None:
             return text(404, "There is no picture of this visit.")
         return Response(200, picture, "image/jpeg")
+
+    async def _drift(self, request: Request) -> Response:
+        """What has changed; nothing if the settings watch for nothing."""
+        watcher = self._context.watcher()
+        if watcher is None:
+            return Response(204)
+        # A number that changes with the pictures.
+        return _json({**watcher.drift.record(), "shown": int(time.monotonic() / SHOWN_S)})
+
+    async def _drift_picture(self, request: Request) -> Response:
+        watcher = self._context.watcher()
+        which = request.query.get("which", "")
+        picture = await asyncio.to_thread(watcher.drift_picture, which) if watcher else None
+        if picture is None:
+            return text(404, "There is no such picture yet.")
+        return Response(200, picture, "image/jpeg")
+
+    async def _acknowledge(self, wanted: Mapping[str, Any]) -> Response:
+        watcher = self._context.watcher()
+        if watcher is None:
+            return text(409, "Nothing is watched: drift.enabled says so.")
+        watcher.acknowledge_drift()
+        return _json({})
 
     async def _mask(self, request: Request) -> Response:
         """The mask that the camera uses."""

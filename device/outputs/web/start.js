@@ -3,3 +3,4 @@ if (location.search) history.replaceState(null, "", location.pathname);
 watch();
 tend();
 followVisits();
+followDrift();
