@@ -73,6 +73,10 @@ ALLOW_REGRESSION ?=
 # 1: ship even if an Edge TPU would leave operators to the
 # CPU; the manifest says so
 ALLOW_CPU_OPERATORS ?=
+# faults of cameras under which `make verify` measures the
+# models: all, none, or some, such as defocus,jpeg; a trial
+# of a sweep has none unless they are given
+FAULTS ?= all
 # what `make run` classifies: a folder of photos or a video
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
@@ -110,6 +114,7 @@ export PYTHONUTF8 := 1
 
 # A trial of a sweep takes split, weights and caches of the build that it belongs to.
 SHARED := $(BUILD)
+faults := $(if $(filter file,$(origin FAULTS)),$(if $(filter $(BUILD),$(SHARED)),all,none),$(value FAULTS))
 
 SCANNED := $(BUILD)/train/scanned
 SPLIT := $(BUILD)/train/split.csv
@@ -210,7 +215,7 @@ $(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(value FILM_FPS) $(P
 $(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
 $(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED) $(TEACHER)))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
-$(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS)))
+$(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS) $(faults)))
 
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.
@@ -280,7 +285,7 @@ $(VERIFIED) &: $(EXPORTED) $(VARS)/verify | $(READY)
 	  --out $(BUILD)/bundle $(allowed)
 	@touch $(firstword $(VERIFIED))
 allowed = $(if $(GATE),--strict) $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allow-regression) \
-  $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators)
+  $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators) --faults='$(subst ','\'',$(faults))'
 
 # Also packed again after new measurements by `make test-arm`.
 $(PACKED) &: $(VERIFIED) $(VARS)/code-bundle $(wildcard $(BUILD)/arm/tolerances.json) | $(READY)

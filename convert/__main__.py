@@ -18,6 +18,7 @@ from device import console
 from device.contract import bundle as contract
 from device.errors import UsageError
 from device.files import write_bytes
+from device.workstation.faults.figures import faults_line
 from device.workstation.training import REPORT
 
 EXAMPLES = """examples:
@@ -63,13 +64,17 @@ def verify(options: argparse.Namespace) -> int:
         ),
         allow_regression=options.allow_regression,
         allow_cpu_operators=options.allow_cpu_operators,
+        faults=options.faults,
     )
     report = options.out.with_name(REPORT)
     inputs = VerifyInputs(options.training, options.models, report, config)
     verified = verify_models(inputs, show_progress=True)
     table, record = comparison.table(verified.verification), verified.record
     print(f"verification on the test part of {record.data}\n\n{table}")
-    lines = [record.held_out, new_places_line(record), record.edge_tpu.summary, f"report: {report}"]
+    lines = [
+        *(record.held_out, new_places_line(record), faults_line(record.faults)),
+        *(record.edge_tpu.summary, f"report: {report}"),
+    ]
     print("\n".join(filter(None, lines)))
     if verified.shipped_on_request:
         print("shipping it anyway, as requested; the manifest records that")
@@ -240,6 +245,12 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-cpu-operators",
         action="store_true",
         help="ship even if an Edge TPU would leave operators to the CPU; recorded",
+    )
+    command.add_argument(
+        "--faults",
+        default=defaults.faults,
+        metavar="NAMES",
+        help="of cameras: all, none, or some of them with commas between (default: all)",
     )
     command.set_defaults(command=verify)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from device.errors import UsageError
+from device.workstation.faults.catalogue import ALL, chosen
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,18 @@ class ConvertConfig:
     allow_cpu_operators: bool = False
     """Ship even if an Edge TPU would leave operators to the CPU; recorded in the manifest."""
 
+    faults: str = ALL
+    """Faults of cameras under which the models are measured: all, none, or names with commas."""
+
     def __post_init__(self) -> None:
-        """Refuse an empty calibration set.
+        """Refuse an empty calibration set, and faults that do not exist.
 
         Raises:
-            UsageError: if there are no calibration photos.
+            UsageError: naming the setting.
         """
         if self.calibration_photos < 1:
             raise UsageError(f"--calibration-photos {self.calibration_photos}: give at least 1")
+        try:
+            chosen(self.faults)
+        except ValueError as error:
+            raise UsageError(f"--faults {self.faults}: {error}") from error

@@ -86,7 +86,7 @@ CODE = {
         *PAGES,
         EVENT_WEIGHTS,
         *("device/contract/accuracy.py", "device/contract/bundle.py"),
-        "device/workstation/conversion.py",
+        *("device/workstation/conversion.py", "device/workstation/faults/*.py"),
         *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),
     ),
     "code-bundle": ("convert/targets/tolerances.json", "device/__init__.py"),

@@ -97,16 +97,21 @@ class Training:
             )
         return before, behind
 
-    def pixels(self, photo: LabelledPhoto) -> Pixels:
+    def pixels(self, photo: LabelledPhoto, rules: Preprocessing | None = None) -> Pixels:
         """A photo as the device prepares it.
+
+        Args:
+            photo: one of the split.
+            rules: None: those of the network.
 
         Raises:
             InputError: if it is missing or has changed since the split.
         """
+        rules = rules or self.preprocessing
         with self._listed(photo):
             if photo.box is not None:
-                return load_box(self._read(photo), photo.box, self.preprocessing)
-            return prepare(decode(self._read(photo), self.preprocessing), self.preprocessing)
+                return load_box(self._read(photo), photo.box, rules)
+            return prepare(decode(self._read(photo), rules), rules)
 
     def content(self, photo: LabelledPhoto) -> bytes:
         """The bytes of a photo; raises as `pixels` does."""

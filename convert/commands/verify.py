@@ -1,6 +1,6 @@
 """Verifies the models: compares Keras, float and int8 TFLite, and decides if int8 may ship."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from convert.targets import edgetpu, runtimes
 from convert.tflite.flatbuffer import read_facts
 from convert.verify import comparison
 from convert.verify.comparison import Outputs, Verification
+from convert.verify.faults.measure import UnderFaults, example, measure, steps
 from convert.verify.models import Models
 from device.commit import commit
 from device.files import write_bytes
@@ -24,6 +25,8 @@ from device.workstation.conversion import (
     EdgeTpuFigures,
     VerificationRecord,
 )
+from device.workstation.faults.catalogue import chosen
+from device.workstation.faults.figures import FaultsFigures
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.shares import ShareByEvent
 from device.workstation.training import Metrics, Part
@@ -110,7 +113,14 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
             training.labels, test, gate, validation, occasion_only
         )
         evidence = _gather(models, test, validation, progress)
-    record = _record(inputs, models, verification, evidence, made_by, _of_cut(training, test))
+        faults = _under_faults(models, inputs.config, evidence, progress)
+    if faults:
+        judgement = faults.judge(verification.judgement, strict=gate.strict)
+        verification = replace(verification, judgement=judgement)
+    record = _record(
+        *(inputs, models, verification, evidence, made_by, _of_cut(training, test)),
+        faults.figures if faults else None,
+    )
     # Beside the models: the bundle keeps the verification of its own model, whatever this one says.
     record.write(inputs.models / VERIFICATION)
     _write_report(inputs.report, page, training, record)
@@ -149,6 +159,16 @@ def _gather(models: Models, test: Outputs, validation: Outputs, progress: Progre
     return gather_evidence(models, test, validation, advance)
 
 
+def _under_faults(
+    models: Models, config: ConvertConfig, evidence: "Evidence", progress: Progress
+) -> UnderFaults | None:
+    faults = chosen(config.faults)
+    if not faults:
+        return None
+    advance = bar(progress, "faults of cameras", steps(models))
+    return measure(models, faults, evidence.threshold.value, config.gate, advance)
+
+
 def _edge_tpu(exported: Export, inputs: VerifyInputs) -> EdgeTpuFigures:
     """The Edge TPU's part of the verdict; writes the compiled model beside the others."""
     model, path = exported.int8_model, inputs.models / EDGETPU_MODEL
@@ -167,6 +187,7 @@ def _record(
     evidence: "Evidence",
     made_by: str,
     of_cut: ShareByEvent | None,
+    faults: FaultsFigures | None,
 ) -> VerificationRecord:
     from convert.verify.record import verification_record
 
@@ -182,6 +203,7 @@ def _record(
         same_places=metrics.same_places if isinstance(metrics, Metrics) else None,
         new_places=metrics.new_places if isinstance(metrics, Metrics) else None,
         of_cut=of_cut,
+        faults=faults,
     )
 
 
@@ -198,7 +220,10 @@ def _write_report(
 
     by_path = {photo.path: photo for photo in training.photos[Part.TEST]}
     body = section(
-        record, training.metrics.calibration, lambda name: training.pixels(by_path[name])
+        record,
+        training.metrics.calibration,
+        lambda name: training.pixels(by_path[name]),
+        example(training, record.under_faults),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, f"{page[0]}{body}{page[1]}".encode())

@@ -9,6 +9,7 @@ from convert.tflite.flatbuffer import read_facts
 from convert.verify.confidence import MIN_EVENTS
 from device.contract.look.rules import Region
 from device.workstation.conversion import ThresholdFigures, VerificationRecord
+from device.workstation.faults.figures import faults_line
 from device.workstation.training import Metrics, Pretrained, PupilMetrics
 from device.workstation.wording import (
     at_a_new_place,
@@ -51,6 +52,8 @@ Gate: {verdict}.{shown}
 |---|---|---|---|---|
 {recalls}
 
+{faults}
+
 ## Limits
 
 {unknown} A picture of something else can score higher, and then gets one of the classes. The
@@ -68,6 +71,7 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         f"| {_percent(row.int8)} | {_interval(row.int8_interval)} |"
         for row in v.per_class
     )
+    faults = faults_line(v.faults)
     rendered = "It was made from rendered pictures and knows no real photos. "
     return _CARD.format(
         dataset=json.dumps(data.name),
@@ -98,6 +102,7 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         test=paired_test(v.n, v.events),
         verdict=_verdict(v),
         recalls=recalls,
+        faults=f"{faults[0].upper()}{faults[1:]}.",
         unknown=_unknown(v.threshold),
         limits=_new_places(v)
         + _backgrounds(v)

@@ -5,14 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.style
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from device.workstation.conversion import CalibrationErrors, LayerFigures
-from device.workstation.plot_style import FIRST, INK, SAVING, SECOND, STYLE, inline
+from device.workstation.faults.catalogue import Strength
+from device.workstation.faults.figures import FaultFigures, FaultsFigures, WithoutFault
+from device.workstation.plot_style import FIRST, INK, RULE, SAVING, SECOND, STYLE, inline
 
-NARROW, WIDE = (4.8, 3.4), (9.8, 3.4)
+NARROW, WIDE, TALL = (4.8, 3.4), (9.8, 3.4), (5.6, 4.8)
 
 
 def layer_plot(layers: Sequence[LayerFigures]) -> Markup:
@@ -70,6 +73,28 @@ def threshold_plot(curve: Sequence[tuple[float, float, float | None]], chosen: f
     return _plot("Coverage and precision over the threshold", draw, NARROW)
 
 
+def fault_plot(figures: FaultsFigures) -> Markup:
+    """For each fault at medium strength what becomes of the photos, worst first."""
+    medium = figures.at(Strength.MEDIUM)[::-1]
+    rows: list[FaultFigures | WithoutFault] = [figures.without, *medium]
+    names = ["no fault", *(row.title for row in medium)]
+
+    def draw(axes: Axes) -> None:
+        begin = np.zeros(len(rows))
+        for label, colour, shares in (
+            ("right", SECOND, [row.right_and_told for row in rows]),
+            ("unknown", RULE, [row.unknown for row in rows]),
+            ("wrong", FIRST, [row.wrong_and_told for row in rows]),
+        ):
+            axes.barh(names, shares, left=begin, color=colour, label=label, height=0.7)
+            begin += shares
+        axes.set_xlim(0, 1)
+        axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+
+    return _plot("What int8 says under faults of the camera", draw, TALL, above=True)
+
+
 def _line(
     axes: Axes, points: Sequence[tuple[Any, Any]], label: str, colour: str, style: str
 ) -> None:
@@ -77,13 +102,22 @@ def _line(
     axes.plot(x, y, style, color=colour, label=label)
 
 
-def _plot(title: str, draw: Callable[[Axes], None], inches: tuple[float, float]) -> Markup:
+def _plot(
+    title: str,
+    draw: Callable[[Axes], None],
+    inches: tuple[float, float],
+    *,
+    above: bool = False,
+) -> Markup:
     with matplotlib.style.context(["default", {**STYLE, "svg.hashsalt": title}]):
         figure = Figure(figsize=inches, layout="constrained")
         axes = figure.subplots()
         draw(axes)
         axes.tick_params(length=0)
-        axes.legend()
+        if above:
+            figure.legend(loc="outside upper center", ncols=3)
+        else:
+            axes.legend()
         buffer = io.StringIO()
         figure.savefig(buffer, **SAVING)
     # It contains only texts of this module and names of layers, which need no escaping.

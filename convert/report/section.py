@@ -3,19 +3,26 @@
 The same verification and photos give the same section, so it has no date and no random id.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from jinja2 import Environment
+from markupsafe import Markup
 
 from convert.report import plots
 from convert.report.pictures import picture
 from convert.verify.confidence import MIN_EVENTS
 from device.contract.arrays import Pixels
 from device.workstation.conversion import LayerFigures, VerificationRecord
+from device.workstation.faults.catalogue import Strength
+from device.workstation.faults.figures import Told
 from device.workstation.templates import environment
 from device.workstation.training import Calibration
 from device.workstation.wording import photos_in_events
 
 TEMPLATE = "quantization.html.j2"
+FAULTS_TEMPLATE = "faults.html.j2"
+FAULT_PX = 160
 PICTURE_PX = 320
 LAYERS_SHOWN = 8
 
@@ -24,6 +31,7 @@ def section(
     record: VerificationRecord,
     calibration: Calibration,
     load: Callable[[str], Pixels],
+    spoiled: Mapping[str, Pixels] | None = None,
 ) -> str:
     """The section as HTML, for the style sheet of training's page.
 
@@ -31,12 +39,15 @@ def section(
         record: the content of `verification.json`.
         calibration: training's record of the folded temperature.
         load: gives the pixels of a photo by its path in the data folder.
+        spoiled: a photo under each fault at medium strength, by the fault's name.
     """
     templates = environment(Path(__file__).parent)
     templates.filters.update(percent=_percent, decibels=_decibels)
     evidence = record.evidence
+    shown = {name: picture(pixels, FAULT_PX) for name, pixels in (spoiled or {}).items()}
     return templates.get_template(TEMPLATE).render(
         v=record,
+        faults=_faults(templates, record, shown),
         photos=photos_in_events,
         temperature=calibration,
         least_events=MIN_EVENTS,
@@ -45,6 +56,29 @@ def section(
         reliability_plot=plots.reliability_plot(evidence.calibration),
         threshold_plot=plots.threshold_plot(evidence.threshold_curve, record.threshold.value),
         pictures=[picture(load(row.path), PICTURE_PX) for row in evidence.disagreements],
+    )
+
+
+def _faults(templates: Environment, record: VerificationRecord, shown: Mapping[str, str]) -> Markup:
+    """The part on faults of the camera; empty if they were left out."""
+    figures = record.under_faults
+    if figures is None:
+        return Markup()
+    medium = figures.at(Strength.MEDIUM)
+    order = [row.fault for row in medium]
+    few = [each.fault for each in figures.rulings if each.told is Told.TOO_FEW]
+    return Markup(
+        templates.get_template(FAULTS_TEMPLATE).render(
+            v=record,
+            f=figures,
+            medium=medium,
+            weak={row.fault: row for row in figures.at(Strength.WEAK)},
+            strong={row.fault: row for row in figures.at(Strength.STRONG)},
+            by_class=sorted(figures.rows, key=lambda row: order.index(row.fault)),
+            undecided=[row.title for row in medium if row.fault in few],
+            fault_plot=plots.fault_plot(figures),
+            samples=shown,
+        )
     )
 
 

@@ -10,6 +10,7 @@ from convert.verify.confidence import MIN_EVENTS
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
 from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
+from device.workstation.faults.figures import faults_line
 from device.workstation.training import REPORT, TIMINGS, Timings
 from device.workstation.wording import at_a_new_place, counted, paired_test
 
@@ -37,6 +38,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         ("int8 loses", f"{v.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
         ("agreement", f"{v.agreement:.2%}, {paired_test(v.n, v.events)} p = {v.mcnemar_p:.3f}"),
         ("unknown", threshold_line(threshold_of(loaded.manifest))),
+        ("faults", faults_line(v.faults)),
         ("gate", gate_line(v)),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
         ("training", f"{sum(timings.seconds.values()):.0f} s, {timings.peak_memory_mib} MiB"),

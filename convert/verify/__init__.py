@@ -1,3 +1,3 @@
 """Verification of the quantized model: comparison, statistics and the gate."""
 
-__all__ = ["comparison", "confidence", "evidence", "models", "record", "statistics"]
+__all__ = ["comparison", "confidence", "evidence", "faults", "models", "record", "statistics"]

@@ -214,7 +214,7 @@ def _within(count: float, n: float, events: int, share: float, always: int) -> b
     if count <= n * share + 1e-9:
         return True
     few = min(count, events)
-    return share > 0 and few <= always and _at_least(few, n, share) >= CHANCE
+    return share > 0 and few <= always and at_least(few, n, share) >= CHANCE
 
 
 def _loses_too_much(loss: ClassLoss, classes: int, gate: Gate) -> bool:
@@ -222,11 +222,11 @@ def _loses_too_much(loss: ClassLoss, classes: int, gate: Gate) -> bool:
     if loss.lost <= 0:
         return False
     single = loss.effective_n / loss.n
-    chance = _at_least(loss.lost * single, loss.effective_n, gate.max_class_loss_points / 100)
+    chance = at_least(loss.lost * single, loss.effective_n, gate.max_class_loss_points / 100)
     return chance < CHANCE / classes
 
 
-def _at_least(count: float, n: float, share: float) -> float:
+def at_least(count: float, n: float, share: float) -> float:
     """Probability of at least so many of n if the share is the true one.
 
     It is the incomplete beta function: at whole numbers the binomial tail, and smooth between them.

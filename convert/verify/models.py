@@ -35,6 +35,13 @@ class Models:
         )
         return cls(training, exported, network, float32, int8)
 
+    def single(self, model: bytes, threshold: float) -> Classifier:
+        """One of the models again, on one thread and with a threshold, for a thread of its own."""
+        training = self.training
+        return Classifier(
+            model, training.labels, training.preprocessing, threshold=threshold, threads=1
+        )
+
     def classify(self, part: Part, advance: Callable[[], None] = lambda: None) -> Outputs:
         """Run all three on one part; `advance` is called after each photo.
 

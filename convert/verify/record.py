@@ -8,6 +8,7 @@ from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
 from device.workstation.conversion import EdgeTpuFigures, Interval, Verdict, VerificationRecord
 from device.workstation.expected import NewPlaces, SamePlaces
+from device.workstation.faults.figures import FaultsFigures
 from device.workstation.shares import ShareByEvent
 from device.workstation.training import DataSet
 
@@ -24,6 +25,7 @@ def verification_record(
     same_places: SamePlaces | None = None,
     new_places: NewPlaces | None = None,
     of_cut: ShareByEvent | None = None,
+    faults: FaultsFigures | None = None,
 ) -> VerificationRecord:
     """The record for `verification.json`.
 
@@ -38,6 +40,7 @@ def verification_record(
         same_places: what training expects of the float network on other events.
         new_places: what training expects of the float network at new places.
         of_cut: int8's accuracy on the test photos that are cut; None if none is.
+        faults: both models under faults of the camera; None if that was left out.
     """
     v, judgement, quantization = verification, verification.judgement, verification.quantization
     at_same_places, at_new_places = (
@@ -93,9 +96,11 @@ def verification_record(
             name: hashlib.sha256(model).hexdigest() for name, model in sorted(models.items())
         },
         edge_tpu=edge_tpu,
+        faults=faults.claim() if faults else None,
         commit=commit,
         threshold=evidence.threshold.threshold_figures(),
         evidence=evidence.evidence_figures(),
+        under_faults=faults,
     )
 
 

@@ -128,11 +128,13 @@ def sign_flip_p(sums: Labels) -> float:
     return min(1.0, float(chances[np.abs(totals) >= abs(sums.sum())].sum()))
 
 
-def paired_interval_points(lost: float, won: float, n: float) -> tuple[float, float]:
+def paired_interval_points(
+    lost: float, won: float, n: float, deviations: float = NORMAL_95
+) -> tuple[float, float]:
     """95% interval of (lost - won) / n in points: Wald with half a photo added to each cell."""
     a, b, size = lost + 0.5, won + 0.5, n + 2
     centre = (a - b) / size
-    half = NORMAL_95 * np.sqrt(a + b - (a - b) ** 2 / size) / size
+    half = deviations * np.sqrt(a + b - (a - b) ** 2 / size) / size
     return float(100 * (centre - half)), float(100 * (centre + half))
 
 

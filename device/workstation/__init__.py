@@ -5,6 +5,7 @@ __all__ = [
     "cuts",
     "events",
     "expected",
+    "faults",
     "measures",
     "photo_files",
     "plot_style",

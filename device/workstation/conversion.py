@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from device.contract import bundle
 from device.contract.look.rules import Region
 from device.errors import BundleError
+from device.workstation.faults.figures import FaultsClaim, FaultsFigures
 from device.workstation.records import Record, checked
 from device.workstation.wording import at_the_same_places, number, rather_than
 
@@ -314,6 +315,8 @@ class Claims:
     model_sha256: Mapping[str, str]
     """By file name."""
     edge_tpu: EdgeTpuFigures
+    faults: FaultsClaim | None
+    """Under faults of the camera; None if that was left out (`FAULTS=none`)."""
     commit: str
     """Of this project, that verified."""
 
@@ -351,11 +354,13 @@ class Claims:
 class VerificationRecord(Claims, Record):
     """`verification.json`: the claims with the evidence for them."""
 
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
     MADE_BY: ClassVar[str] = "make verify"
 
     threshold: ThresholdFigures
     evidence: EvidenceFigures
+    under_faults: FaultsFigures | None
+    """All figures behind `faults`."""
 
     def claims(self) -> dict[str, Any]:
         """The manifest's `verification`; the threshold has its own place there."""

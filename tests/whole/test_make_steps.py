@@ -97,6 +97,16 @@ def test_a_failed_verification_runs_again_and_packs_nothing(workshop: Workshop) 
     assert workshop.make("bundle", "CALIBRATION=3") == REST
 
 
+def test_other_faults_of_cameras_verify_again_and_quantize_nothing(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    for given in ("none", "jpeg,defocus", "it's odd"):
+        assert workshop.make("bundle", f"FAULTS={given}") == REST
+        made = (workshop.build / "convert/verification.json").read_text()
+        assert f"--faults={given}" in made
+    assert workshop.make("bundle") == REST
+    assert "--faults=all" in (workshop.build / "convert/verification.json").read_text()
+
+
 @pytest.mark.parametrize("count", range(3))
 def test_an_audit_that_was_killed_is_done_again(workshop: Workshop, count: int) -> None:
     cut(workshop, "train audit", count)

@@ -55,6 +55,16 @@ def test_trials_take_split_and_weights_of_the_build_and_are_not_repeated(
     assert tried(workshop)[0] == []
 
 
+@pytest.mark.parametrize(("settings", "faults"), [((), "none"), (("FAULTS=jpeg",), "jpeg")])
+def test_trials_leave_out_faults_of_cameras_unless_they_are_given(
+    workshop: Workshop, settings: tuple[str, ...], faults: str
+) -> None:
+    workshop.make("data")
+    tried(workshop, *settings)
+    trial = workshop.build / "sweep/mobilenet-v2@160"
+    assert f"--faults={faults}" in (trial / "convert/verification.json").read_text()
+
+
 def test_a_trial_that_was_killed_is_continued_and_the_finished_one_is_left_alone(
     workshop: Workshop,
 ) -> None:

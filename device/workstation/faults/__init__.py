@@ -1,3 +1,3 @@
 """Faults of cameras, rendered into pictures: the same for training and for verification."""
 
-__all__ = ["catalogue"]
+__all__ = ["catalogue", "figures"]

@@ -1,7 +1,8 @@
 """The steps of conversion as a program calls them: export, verification, packing, in silence."""
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from device.inference.classifier import Classifier
 from device.workstation.conversion import VERIFICATION, VerificationRecord
 from device.workstation.training import Part
 
-SETTINGS = ConvertConfig(calibration_photos=6, seed=3)
+SETTINGS = ConvertConfig(calibration_photos=6, seed=3, faults="jpeg,rotation")
+QUICK = ConvertConfig(faults="none")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def steps(in_memory: None, tiny_training: Training, tmp_path_factory: Any) -> St
     folder, source = tmp_path_factory.mktemp("steps"), tiny_training.folder
     models, packed = folder / "convert", folder / "bundle"
     export_models(ExportInputs(source, models, SETTINGS))
-    verified = verify_models(VerifyInputs(source, models, folder / "report.html"))
+    verified = verify_models(VerifyInputs(source, models, folder / "report.html", SETTINGS))
     files = pack_bundle(BundleInputs(source, models, packed, folder / "tolerances.json"))
     return Steps(folder, verified, dict(files))
 
@@ -77,6 +79,30 @@ def test_the_settings_and_figures_are_in_what_they_leave(steps: Steps) -> None:
     assert "Noise by layer" in (steps.folder / "report.html").read_text("utf-8")
 
 
+def test_faults_of_the_camera_are_in_record_manifest_and_report(steps: Steps) -> None:
+    figures = VerificationRecord.read(steps.folder / "convert" / VERIFICATION).under_faults
+    assert figures is not None and {row.fault for row in figures.rows} == {"jpeg", "rotation"}
+    claimed = contract.load(steps.folder / "bundle").manifest["verification"]["faults"]
+    assert claimed["measured"] == ["jpeg", "rotation"]
+    assert claimed["mean_accuracy"] == figures.mean_accuracy
+    page = (steps.folder / "report.html").read_text("utf-8")
+    assert "Under faults of the camera" in page and "quality 30" in page
+    assert "Under 2 faults of the camera" in steps.files[contract.MODEL_CARD].decode()
+
+
+def test_faults_that_are_left_out_are_said_to_be(
+    steps: Steps, tiny_training: Training, tmp_path: Path
+) -> None:
+    shutil.copytree(steps.folder / "convert", tmp_path / "convert")
+    places = (tiny_training.folder, tmp_path / "convert")
+    verify_models(VerifyInputs(*places, tmp_path / "report.html", QUICK))
+    files = pack_bundle(BundleInputs(*places, tmp_path / "bundle", tmp_path / "no"))
+    manifest = contract.load(tmp_path / "bundle").manifest
+    assert manifest["verification"]["faults"] is None
+    assert "left out (<code>FAULTS=none</code>)" in (tmp_path / "report.html").read_text("utf-8")
+    assert "Faults of the camera were left out" in files[contract.MODEL_CARD].decode()
+
+
 def test_a_step_that_nobody_watches_prints_nothing(
     steps: Steps, tiny_training: Training, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,7 +111,9 @@ def test_a_step_that_nobody_watches_prints_nothing(
         BundleInputs(tiny_training.folder, steps.folder / "convert", again, tmp_path / "no")
     )
     verify_models(
-        VerifyInputs(tiny_training.folder, steps.folder / "convert", tmp_path / "report.html")
+        VerifyInputs(
+            tiny_training.folder, steps.folder / "convert", tmp_path / "report.html", SETTINGS
+        )
     )
     assert capfd.readouterr() == ("", "")
     assert (again / contract.MANIFEST).read_bytes() == steps.files[contract.MANIFEST]
@@ -99,7 +127,7 @@ def test_a_failed_gate_is_a_result_and_an_error_only_for_who_must_ship(
     for path in (steps.folder / "convert").iterdir():
         (tmp_path / "convert" / path.name).write_bytes(path.read_bytes())
     gate = Gate(max_mean_divergence_bits=-1.0)
-    config = ConvertConfig(gate=gate, allow_regression=allowed)
+    config = replace(QUICK, gate=gate, allow_regression=allowed)
     places = (tiny_training.folder, tmp_path / "convert", tmp_path / "report.html")
     verified = verify_models(VerifyInputs(*places, config))
     assert not verified.verification.ships and verified.shipped_on_request is allowed
@@ -115,6 +143,7 @@ def test_settings_that_cannot_calibrate_are_refused_before_anything_is_read() ->
         lambda: ConvertConfig(calibration_photos=0),
         lambda: ConvertConfig(calibration_photos=-3),
         lambda: Gate(min_agreement=1.5),
+        lambda: ConvertConfig(faults="fog"),
     ]
     for make in refused:
         with pytest.raises(UsageError):

@@ -10,15 +10,19 @@ import pytest
 
 import train
 from convert.artifacts.training import Training
+from convert.config import Gate
 from convert.errors import InputError
 from convert.report import section as report
 from convert.targets import edgetpu
 from convert.targets.edgetpu import Placement
 from convert.verify.comparison import Outputs
+from convert.verify.faults.gate import rule
+from convert.verify.faults.measure import figures_of
 from convert.verify.layer_noise import LayerError
 from device.contract.look.rules import Region
 from device.workstation.conversion import ClutterFigures, Disagreement, Verdict, VerificationRecord
 from device.workstation.training import REPORT_PLACE, Calibration, LogLoss
+from tests.support.builds.spoiled_answers import losing, spoiled
 from tests.support.builds.verified import evidence_of, record_of
 from tests.support.single_photos import singles
 
@@ -145,6 +149,41 @@ def test_three_plots_and_the_pictures_of_disagreement_are_in_the_page(section: s
     assert section.count('src="data:image/jpeg;base64,') == 1
     assert not re.search(r'(src|href)="(?!data:|#)', section), "nothing is fetched"
     assert "#0a0b0" not in section, "every colour is the page's own"
+
+
+@pytest.fixture(scope="module")
+def under_faults(verification: VerificationRecord) -> VerificationRecord:
+    """Of two faults int8 is wrong on 25 photos under motion blur, and a third is missing."""
+    answers = spoiled({1: losing(np.arange(25))}, faults=2)
+    figures = figures_of(answers, rule(answers, Gate()), {"hail": "there is no ice"})
+    return replace(verification, faults=figures.claim(), under_faults=figures)
+
+
+def test_without_faults_the_section_says_that_they_were_left_out(section: str) -> None:
+    assert "Not measured: it was left out ( FAULTS=none )." in text(section)
+
+
+def test_faults_stand_worst_first_with_both_models_and_a_picture(
+    under_faults: VerificationRecord,
+) -> None:
+    shown = {name: picture("daisy/a.jpg") for name in ("defocus", "motion-blur")}
+    html = report.section(under_faults, CALIBRATION, picture, shown)
+    said = text(html)
+    assert said.index("motion blur 100.0% 94.9% -5.1") < said.index("defocus 100.0% 100.0% +0.0")
+    assert (
+        "int8 names 100.0% of them right" in said and "with a fault of medium strength it" in said
+    )
+    assert "Not measured: hail, because there is no ice." in said
+    assert html.count("<svg") == 4 and html.count('alt="motion blur, 5% of a side"') == 1
+    assert "#0a0b0" not in html
+
+
+def test_faults_with_too_few_photos_are_named(under_faults: VerificationRecord) -> None:
+    few = spoiled({}, n=60, faults=2)
+    figures = figures_of(few, rule(few, Gate()), {})
+    record = replace(under_faults, under_faults=figures)
+    said = text(report.section(record, CALIBRATION, picture))
+    assert "it cannot tell about defocus, motion blur: the loss may be more than 3 points" in said
 
 
 def test_names_are_escaped(section: str) -> None:

@@ -18,6 +18,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.expected import NewPlaces, SamePlaces
+from device.workstation.faults.figures import FaultsFigures
 from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.training import DataSet
 from tests.support.builds.training_records import data_set_of
@@ -66,6 +67,7 @@ def record_of(
     same_places: SamePlaces | None = None,
     new_places: NewPlaces | None = None,
     of_cut: ShareByEvent | None = None,
+    faults: FaultsFigures | None = None,
 ) -> VerificationRecord:
     """`verification.json` for these answers."""
     from convert.verify.record import verification_record
@@ -81,4 +83,5 @@ def record_of(
         same_places=same_places,
         new_places=new_places,
         of_cut=of_cut,
+        faults=faults,
     )
