@@ -34,7 +34,9 @@ class Measured:
     model_sha256: str
     photos: int
     max_steps: int
-    """The largest difference of an output, in steps of its quantization."""
+    """The largest difference of a probability or of the class map, in steps of quantization."""
+    max_feature_steps: int | None
+    """The same for the features, each of which counts less; None: not measured."""
     other_top1: int
     """Number of photos with another most probable class."""
 
@@ -86,8 +88,15 @@ def _worst(runtime: str, model_sha256: str, table: Sequence[Measured]) -> dict[s
     counted = own if whole else rows
     return {
         "max_steps": max(row.max_steps for row in counted),
+        "max_feature_steps": _largest([row.max_feature_steps for row in counted]),
         "max_other_top1": max(row.other_top1 for row in counted),
         "photos": min(row.photos for row in counted),
         "cores": cores,
         "measured_on": "this model" if whole else "other models",
     }
+
+
+def _largest(steps: Sequence[int | None]) -> int | None:
+    """None if one was not measured: it may be larger."""
+    known = [number for number in steps if number is not None]
+    return max(known) if len(known) == len(steps) else None

@@ -232,11 +232,13 @@ def _check_form(data: Any, tolerance: Any) -> None:
 
 
 def _is_tolerance(record: Any) -> bool:
-    """Steps that an output may differ by, photos of another class, outputs that may not differ."""
+    """Steps that outputs and features may differ by, photos of another class, exact outputs."""
     if not isinstance(record, dict) or not isinstance(record.get("exact", []), list):
         return False
-    limits = (record.get("max_steps"), record.get("max_other_top1", 0))
+    limits = [record.get("max_steps"), record.get("max_other_top1", 0)]
     names = all(isinstance(name, str) for name in record.get("exact", []))
+    if record.get("max_feature_steps") is not None:
+        limits.append(record["max_feature_steps"])
     return names and all(is_count(limit, least=0) for limit in limits)
 
 

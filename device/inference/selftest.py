@@ -9,6 +9,7 @@ import numpy as np
 from device.contract.bundle import Bundle
 from device.errors import BundleError, SelfTestError
 from device.inference.classifier import Classifier
+from device.inference.outputs import FEATURES
 
 EXACT = {"max_steps": 0}
 
@@ -64,11 +65,20 @@ def _difference(raw: Mapping[str, Any], name: str, golden: Any) -> int:
     return int(np.abs(raw[name].astype(np.int32) - golden.astype(np.int32)).max())
 
 
+def _allowed(name: str, tolerance: Mapping[str, Any]) -> int | None:
+    """The largest difference of an output; None if it was not measured on this runtime."""
+    if name in tolerance.get("exact", ()):
+        return 0
+    key = "max_feature_steps" if name == FEATURES else "max_steps"
+    limit: int | None = tolerance.get(key, tolerance["max_steps"])
+    return limit
+
+
 def _check_tolerance(result: SelfTestResult, tolerance: Mapping[str, Any]) -> None:
     bad = []
     for name, steps in sorted(result.difference_steps.items()):
-        allowed = 0 if name in tolerance.get("exact", ()) else tolerance["max_steps"]
-        if steps > allowed:
+        allowed = _allowed(name, tolerance)
+        if allowed is not None and steps > allowed:
             bad.append(f"{name} differs by {steps} steps from the golden one ({allowed} allowed)")
     other, allowed = result.photos - result.same_top1, tolerance.get("max_other_top1", 0)
     if other > allowed:

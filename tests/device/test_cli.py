@@ -241,10 +241,15 @@ def test_the_self_test_fails_when_a_golden_output_is_a_step_further_off_than_pro
         ({"max_steps": steps, "exact": [name]}, 1),
         ({"max_steps": steps, "exact": ["another"]}, 0),
     ):
+        if name == "features" and "exact" not in limits:
+            limits = {"max_steps": 0, "max_feature_steps": limits["max_steps"]}
         tolerance = {"ai-edge-litert": limits, "tflite-runtime": {"max_steps": 9}}
         place = tmp_path / str(len(list(tmp_path.iterdir())))
         folder = write_folder(place, resealed(read_folder(forged), tolerance=tolerance))
         assert call("selftest", "--bundle", folder, "--runtime", "ai-edge-litert")[0] == status
+    unmeasured = {"ai-edge-litert": {"max_steps": 0, "max_feature_steps": None}}
+    folder = write_folder(tmp_path / "un", resealed(read_folder(forged), tolerance=unmeasured))
+    assert call("selftest", "--bundle", folder)[0] == (name != "features")
     folder = write_folder(tmp_path / "unknown", resealed(read_folder(forged), tolerance={}))
     assert call("selftest", "--bundle", folder)[0] == 1
 

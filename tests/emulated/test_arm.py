@@ -182,6 +182,7 @@ def test_tflite_runtime_passes_the_self_test_by_exactly_what_was_measured(
         model_sha256="this",
         photos=found.photos,
         max_steps=found.max_steps,
+        max_feature_steps=found.steps["features"],
         other_top1=found.other_top1,
     )
     allowed = tolerance.tolerance_by_runtime("this", [row])

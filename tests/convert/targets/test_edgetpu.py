@@ -136,7 +136,7 @@ def test_operators_that_the_compiler_left_are_named_with_its_reason(
 ) -> None:
     why = "Operation is otherwise supported, but not mapped due to some unspecified limitation"
     rows = [row for row in all_mapped(model) if row[0] not in ("QUANTIZE", "SOFTMAX")]
-    rows += [("QUANTIZE", 2, MAPPED), ("QUANTIZE", 1, why), ("SOFTMAX", 1, STRANDED)]
+    rows += [("QUANTIZE", 3, MAPPED), ("QUANTIZE", 1, why), ("SOFTMAX", 1, STRANDED)]
     compiler(writes(log(rows, NOTE)))
     assert failures(place_operators(model), compile_model(model)) == [
         f"1 QUANTIZE: {why}",

@@ -34,6 +34,7 @@ def test_tflite_micro_gives_the_golden_outputs(
 ) -> None:
     assert measured.n == len(bundle.golden_arrays()["inputs"]) == 4
     assert measured.agree == measured.n and measured.max_steps <= 12
+    assert measured.max_feature_steps <= 32
 
 
 def test_the_model_is_small_enough_to_be_real(
@@ -60,7 +61,7 @@ def test_the_arena_is_the_smallest_that_works(
 
 
 def test_the_c_array_is_the_model(bundle: contract.Bundle) -> None:
-    files = sources(bundle, Measurement(1024, 0, 4, 4))
+    files = sources(bundle, Measurement(1024, 0, 0, 4, 4))
     body = files["model.cc"].split("{", 1)[1]
     numbers = bytes(int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2}),", body))
     assert numbers == bundle.model
@@ -70,14 +71,14 @@ def test_the_c_array_is_the_model(bundle: contract.Bundle) -> None:
 
 
 def test_the_readme_lists_each_operator_once(bundle: contract.Bundle) -> None:
-    text = sources(bundle, Measurement(1024, 0, 4, 4))["README.md"]
+    text = sources(bundle, Measurement(1024, 0, 0, 4, 4))["README.md"]
     assert "MicroMutableOpResolver<6>" in text
     assert sorted(re.findall(r"resolver\.(\w+)\(\)", text)) == sorted(RESOLVERS.values())
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
 def test_the_sources_compile_and_hold_the_model(bundle: contract.Bundle, tmp_path: Path) -> None:
-    for name, text in sources(bundle, Measurement(4096, 0, 4, 4)).items():
+    for name, text in sources(bundle, Measurement(4096, 0, 0, 4, 4)).items():
         (tmp_path / name).write_text(text)
     (tmp_path / "main.cc").write_text(
         '#include <cstdio>\n#include "model.h"\n'
@@ -95,7 +96,9 @@ def test_labels_of_any_script_reach_the_firmware_as_utf_8(
     bundle: contract.Bundle, tmp_path: Path
 ) -> None:
     labels = ("Löwenzahn", "🌻 sun", 'a"b\\c', "x??/y7", "")
-    for name, text in sources(replace(bundle, labels=labels), Measurement(4096, 0, 4, 4)).items():
+    for name, text in sources(
+        replace(bundle, labels=labels), Measurement(4096, 0, 0, 4, 4)
+    ).items():
         (tmp_path / name).write_text(text)
     (tmp_path / "main.cc").write_text(
         '#include <cstdio>\n#include "model.h"\n'

@@ -20,7 +20,7 @@ from device.contract import bundle as contract
 from tests.support.cli import only_error
 
 OURS, THEIRS = "a" * 64, "b" * 64
-ROW = Measured("tflite-runtime", "2.14.0", "cortex-a53", OURS, 60, 5, 1)
+ROW = Measured("tflite-runtime", "2.14.0", "cortex-a53", OURS, 60, 5, 7, 1)
 
 counts = st.integers(0, 300)
 rows = st.builds(
@@ -31,6 +31,7 @@ rows = st.builds(
     model_sha256=st.sampled_from([OURS, THEIRS]),
     photos=st.integers(1, 300),
     max_steps=counts,
+    max_feature_steps=st.none() | counts,
     other_top1=counts,
 )
 tables = st.lists(rows, max_size=12).map(lambda some: merged([], some))
@@ -52,6 +53,12 @@ def test_every_measured_case_of_a_model_is_allowed_and_no_more(table: tuple[Meas
             cases = [row for row in cases if row.model_sha256 == OURS]
         assert allowed["max_steps"] == max(row.max_steps for row in cases)
         assert allowed["max_other_top1"] == max(row.other_top1 for row in cases)
+        features = [row.max_feature_steps for row in cases]
+        if None in features:
+            assert allowed["max_feature_steps"] is None
+        else:
+            assert allowed["max_feature_steps"] in features
+            assert all((steps or 0) <= allowed["max_feature_steps"] for steps in features)
         assert {row.core for row in cases} == set(allowed["cores"])
 
 
