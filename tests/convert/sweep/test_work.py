@@ -55,8 +55,11 @@ def test_a_trial_that_fails_says_so_in_one_line_and_stops_no_other(tmp_path: Pat
 def test_several_trials_are_at_work_at_once_but_no_more_than_asked_for(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     sweep.mkdir()
+    # None ends before another has begun, however long a busy machine takes to begin it.
+    two_began = "for i in `seq 600`; do [ `ls *.began | wc -l` -ge 2 ] && break; sleep .1; done"
     rule = (
-        f"%: ; @cd {sweep}; touch $(SIZE).on; ls *.on | wc -l > $(SIZE).n; sleep .5; rm $(SIZE).on"
+        f"%: ; @cd {sweep}; touch $(SIZE).on $(SIZE).began; {two_began}; "
+        "ls *.on | wc -l > $(SIZE).n; sleep .2; rm $(SIZE).on"
     )
     plan = planned([f"a@{size}" for size in range(1, 5)], sweep)
     assert not any(work.run(plan, make(tmp_path, rule), 2, ignored).values())
