@@ -1,8 +1,12 @@
 """Photos and camera pictures, decoded: bytes in, an upright RGB picture out."""
 
+import io
+import itertools
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -11,6 +15,9 @@ from device.contract.arrays import Box, Pixels
 from device.contract.formats import foreign, opened
 from device.contract.preprocess import Preprocessing, prepare, prepare_box
 from device.errors import PhotoError, one_line
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsTransform
 
 MAX_PHOTO_BYTES = 256 * 1024 * 1024
 MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
@@ -21,13 +28,18 @@ MAX_REDUCTION = 4
 """A JPEG may have this many times more pixels if its decoder shrinks it far enough."""
 _STRIP_PX = 64
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_SAME_STEPS = 3
+"""A profile that changes no colour by more than this is sRGB: there are many slightly different
+ones, and converting rounds."""
 
 
 def decode(data: bytes, rules: Preprocessing, *, max_pixels: int | None = None) -> Image.Image:
     """Decode the bytes of a photo file to an upright RGB picture.
 
     A JPEG may be decoded at a smaller size (`jpeg_decode_scale`). Animations give their first
-    frame, 16-bit grey keeps its upper 8 bits, and transparency is put over white.
+    frame, 16-bit grey keeps its upper 8 bits, and transparency is put over white. Colours are those
+    of the embedded profile, in sRGB; a profile that cannot be read counts as none.
 
     Args:
         data: the file.
@@ -78,7 +90,7 @@ def _decoded(
             if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
                 # Only then, because exif_transpose always copies the picture.
                 image = ImageOps.exif_transpose(image)
-            return _to_rgb(image)
+            return _in_srgb(image, _to_rgb(image))
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -173,3 +185,53 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, layer)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _in_srgb(image: Image.Image, plain: Image.Image) -> Image.Image:
+    """A picture as its embedded profile says.
+
+    Args:
+        image: as decoded.
+        plain: the same as RGB, without regard to a profile.
+    """
+    profile = image.info.get("icc_profile")
+    mode, transform = _transform(profile) if profile else ("", None)
+    if transform is None:
+        return plain
+    if (mode == "CMYK") != (image.mode == "CMYK"):
+        return plain
+    if mode == "L" and image.mode not in ("1", "L", "LA", "La", *_SIXTEEN_BIT_MODES):
+        return plain
+    source = {"RGB": plain, "CMYK": image, "L": plain.getchannel(0)}[mode]
+    return transform.apply(source)
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes) -> tuple[str, "ImageCmsTransform | None"]:
+    """From a profile's colours to sRGB: the mode of pictures to convert, and what does it.
+
+    None if the profile is broken, of colours that no photo has, or sRGB.
+    """
+    # Here, so that pictures without a profile do not pay for it.
+    from PIL import ImageCms
+
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _MODE_OF_PROFILE[embedded.profile.xcolor_space.strip()]
+        found = ImageCms.buildTransform(
+            embedded,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        )
+    except (ImageCms.PyCMSError, KeyError, OSError, ValueError, TypeError):
+        return "", None
+    return mode, found if mode != "RGB" or _changes(found) else None
+
+
+def _changes(transform: "ImageCmsTransform") -> bool:
+    """Whether a transform from RGB gives other colours, tried on 216 of them."""
+    colours = np.array([*itertools.product(range(0, 256, 51), repeat=3)], np.uint8)[np.newaxis]
+    converted = np.asarray(transform.apply(Image.fromarray(colours)))
+    return bool(np.abs(converted.astype(int) - colours).max() > _SAME_STEPS)

@@ -36,7 +36,9 @@ class Preprocessing:
     """A JPEG is decoded at the smallest DCT scale that keeps this many pixels per input pixel:
     1/1, 1/2, 1/4 or 1/8, as libjpeg makes them, independent of its size."""
     orientation: str = "exif"
-    colour: str = "RGB"
+    colour: str = "sRGB-by-profile"
+    """RGB bytes. What has a profile embedded that is not sRGB is converted to sRGB, relative
+    colorimetric, at the size at which it was decoded; all else is taken as it is."""
     alpha: str = "over-white"
     dtype: str = "uint8"
 
