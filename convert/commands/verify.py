@@ -166,7 +166,7 @@ def _under_faults(
     if not faults:
         return None
     advance = bar(progress, "faults of cameras", steps(models))
-    return measure(models, faults, evidence.threshold.value, config.gate, advance)
+    return measure(models, faults, evidence.known, config.gate, advance)
 
 
 def _edge_tpu(exported: Export, inputs: VerifyInputs) -> EdgeTpuFigures:

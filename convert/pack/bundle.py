@@ -5,7 +5,7 @@ import io
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from device import __version__
 from device.commit import commit
 from device.contract import bundle as contract
 from device.contract.look.rules import LookRules
+from device.contract.statistics import FeatureStatistics
 from device.inference.classifier import Classifier
 from device.workstation.conversion import VerificationRecord
 from device.workstation.training import Part
@@ -119,13 +120,23 @@ def build(inputs: Inputs) -> dict[str, bytes]:
         contract.MODEL: model,
         contract.LABELS: labels,
         contract.GOLDEN: golden,
-        contract.STATISTICS: inputs.exported.statistics.content(),
+        contract.STATISTICS: _statistics(inputs).content(),
     }
     if inputs.edgetpu_model is not None:
         files[contract.EDGETPU_MODEL] = inputs.edgetpu_model
     files[contract.MODEL_CARD] = model_card(training, inputs.verification, model).encode()
     body = _manifest(inputs, classifier, files)
     return {**files, contract.MANIFEST: contract.seal_manifest(body)}
+
+
+def _statistics(inputs: Inputs) -> FeatureStatistics:
+    """The directions that the export found, with what verification found usual."""
+    usual = inputs.verification.usual
+    return replace(
+        inputs.exported.statistics,
+        usual=np.array([usual.doubt, usual.outside]),
+        classes=np.array(usual.classes),
+    )
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

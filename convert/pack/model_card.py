@@ -8,9 +8,15 @@ from convert.targets import runtimes
 from convert.tflite.flatbuffer import read_facts
 from convert.verify.confidence import MIN_EVENTS
 from device.contract.look.rules import Region
-from device.workstation.conversion import ThresholdFigures, VerificationRecord
+from device.workstation.conversion import (
+    EvidenceFigures,
+    VerificationRecord,
+)
 from device.workstation.faults.figures import faults_line
 from device.workstation.training import Metrics, Pretrained, PupilMetrics
+from device.workstation.unknown.known import (
+    ThresholdFigures,
+)
 from device.workstation.wording import (
     at_a_new_place,
     counted,
@@ -54,9 +60,17 @@ Gate: {verdict}.{shown}
 
 {faults}
 
+## Unknown
+
+{unknown}
+
+| pictures without a class | n | called unknown | 95% interval | ROC area | by score alone |
+|---|---|---|---|---|---|
+{strangers}
+
 ## Limits
 
-{unknown} A picture of something else can score higher, and then gets one of the classes. The
+What looks much like one of the classes may get its label. The
 test photos come from the same collection as the training photos: another camera, season or place
 can be harder. {limits}It must not be used where a wrong answer can hurt anybody.
 """
@@ -104,8 +118,8 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         recalls=recalls,
         faults=f"{faults[0].upper()}{faults[1:]}.",
         unknown=_unknown(v.threshold),
+        strangers=_strangers(v.evidence),
         limits=_new_places(v)
-        + _backgrounds(v)
         + _occasions(data.occasion_only)
         + (rendered if data.kind == "rendered" else ""),
     )
@@ -148,14 +162,29 @@ def _verdict(v: VerificationRecord) -> str:
 
 
 def _unknown(threshold: ThresholdFigures) -> str:
-    if not threshold.value:
+    if threshold.value is None:
         return (
             f'The device never says "unknown": fewer than {MIN_EVENTS} validation photos of '
-            "different events are too few to choose a threshold."
+            "different events are too few to choose a limit."
         )
+    low, high = threshold.coverage_interval
     return (
-        f'Below a score of {threshold.value:.1%} the device says "unknown"; that turned away '
-        f"{1 - threshold.coverage:.1%} of these photos."
+        'What is too strange the device calls "unknown". That happened to '
+        f"{1 - threshold.coverage:.1%} (95% {1 - high:.1%} to {1 - low:.1%}) of these photos."
+    )
+
+
+def _strangers(evidence: EvidenceFigures) -> str:
+    """A row for each kind of pictures that show no class."""
+    kinds = (
+        ("rendered pictures of nothing", evidence.clutter),
+        ("boxes of background", evidence.backgrounds),
+    )
+    return "\n".join(
+        f"| {kind} | {row.n} | {row.rejected:.1%} | {_interval(row.interval)} | {row.auroc:.3f} "
+        f"| {row.by_score:.1%} |"
+        for kind, row in kinds
+        if row is not None
     )
 
 
@@ -181,18 +210,6 @@ def _boxes(region: Region) -> str:
 
 def _shown(v: VerificationRecord) -> str:
     return f" The models were shown {v.shown}." if v.shown else ""
-
-
-def _backgrounds(v: VerificationRecord) -> str:
-    """What becomes of boxes that were cut by mistake."""
-    empty = v.evidence.backgrounds
-    if empty is None or not v.threshold.value:
-        return ""
-    low, high = empty.interval
-    return (
-        f"Of {empty.n} boxes without a subject, as a shadow or a leaf may cause, the threshold "
-        f"turns away {empty.rejected:.0%} (95% {low:.0%} to {high:.0%}). "
-    )
 
 
 def _occasions(classes: Mapping[str, int]) -> str:

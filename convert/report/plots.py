@@ -56,8 +56,10 @@ def reliability_plot(calibration: CalibrationErrors) -> Markup:
     return _plot("Reliability of float and int8 scores", draw, NARROW)
 
 
-def threshold_plot(curve: Sequence[tuple[float, float, float | None]], chosen: float) -> Markup:
-    """Coverage and precision over the threshold, the chosen one marked."""
+def threshold_plot(
+    curve: Sequence[tuple[float, float, float | None]], chosen: float | None
+) -> Markup:
+    """Coverage and precision over the limit on distances, the chosen one marked."""
 
     def draw(axes: Axes) -> None:
         for column, label, colour, style in (
@@ -66,11 +68,12 @@ def threshold_plot(curve: Sequence[tuple[float, float, float | None]], chosen: f
         ):
             points = [(row[0], row[column]) for row in curve if row[column] is not None]
             _line(axes, points, label, colour, style)
-        axes.axvline(chosen, color=INK, linewidth=1, linestyle=":", label="threshold")
-        axes.set_xlabel("threshold on the score")
+        if chosen is not None:
+            axes.axvline(chosen, color=INK, linewidth=1, linestyle=":", label="limit")
+        axes.set_xlabel("limit on the distance")
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
 
-    return _plot("Coverage and precision over the threshold", draw, NARROW)
+    return _plot("Coverage and precision over the limit", draw, NARROW)
 
 
 def fault_plot(figures: FaultsFigures) -> Markup:

@@ -11,19 +11,28 @@ from markupsafe import Markup
 
 from convert.report import plots
 from convert.report.pictures import picture
+from convert.verify.clutter import clutter
 from convert.verify.confidence import MIN_EVENTS
 from device.contract.arrays import Pixels
-from device.workstation.conversion import LayerFigures, VerificationRecord
+from device.workstation.conversion import (
+    EvidenceFigures,
+    LayerFigures,
+    VerificationRecord,
+)
 from device.workstation.faults.catalogue import Strength
 from device.workstation.faults.figures import Told
 from device.workstation.templates import environment
 from device.workstation.training import Calibration
+from device.workstation.unknown.strangers import (
+    ClutterFigures,
+)
 from device.workstation.wording import photos_in_events
 
 TEMPLATE = "quantization.html.j2"
 FAULTS_TEMPLATE = "faults.html.j2"
 FAULT_PX = 160
 PICTURE_PX = 320
+RENDERED_SIZE = (160, 160)
 LAYERS_SHOWN = 8
 
 
@@ -56,6 +65,10 @@ def section(
         reliability_plot=plots.reliability_plot(evidence.calibration),
         threshold_plot=plots.threshold_plot(evidence.threshold_curve, record.threshold.value),
         pictures=[picture(load(row.path), PICTURE_PX) for row in evidence.disagreements],
+        strangers=strangers(evidence),
+        named=[
+            picture(clutter(int(row.picture), RENDERED_SIZE), PICTURE_PX) for row in evidence.named
+        ],
     )
 
 
@@ -80,6 +93,15 @@ def _faults(templates: Environment, record: VerificationRecord, shown: Mapping[s
             samples=shown,
         )
     )
+
+
+def strangers(evidence: EvidenceFigures) -> list[tuple[str, ClutterFigures]]:
+    """The kinds of pictures that show no class, with what becomes of them."""
+    kinds = [
+        ("rendered: noise, gradients, stripes, clouds, shapes", evidence.clutter),
+        ("boxes of background from the test photos", evidence.backgrounds),
+    ]
+    return [(kind, figures) for kind, figures in kinds if figures is not None]
 
 
 def _own_noise(layer: LayerFigures) -> float:

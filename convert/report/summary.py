@@ -9,9 +9,16 @@ import numpy as np
 from convert.verify.confidence import MIN_EVENTS
 from device.contract import bundle as contract
 from device.inference.classifier import Classifier
-from device.workstation.conversion import Claims, ThresholdFigures, claims_of, threshold_of
+from device.workstation.conversion import (
+    Claims,
+    claims_of,
+    threshold_of,
+)
 from device.workstation.faults.figures import faults_line
 from device.workstation.training import REPORT, TIMINGS, Timings
+from device.workstation.unknown.known import (
+    ThresholdFigures,
+)
 from device.workstation.wording import at_a_new_place, counted, paired_test
 
 
@@ -55,14 +62,13 @@ def gate_line(v: Claims) -> str:
 
 def threshold_line(record: ThresholdFigures) -> str:
     """When the device says "unknown", and what that costs."""
-    if not record.value:
+    if record.value is None:
         return (
             f"never: fewer than {MIN_EVENTS} validation photos of different events are too few for "
-            "a threshold"
+            "a limit"
         )
-    accepted = f"accepts {record.coverage:.1%} of known photos"
     right = "" if record.precision is None else f", {record.precision:.1%} of these correct"
-    return f"below a score of {record.value:.1%}; {accepted}{right}"
+    return f"what is too strange; {record.coverage:.1%} of known photos get a label{right}"
 
 
 def _share(value: float, interval: Sequence[float], v: Claims) -> str:

@@ -1,3 +1,12 @@
 """Verification of the quantized model: comparison, statistics and the gate."""
 
-__all__ = ["comparison", "confidence", "evidence", "faults", "models", "record", "statistics"]
+__all__ = [
+    "clutter",
+    "comparison",
+    "confidence",
+    "evidence",
+    "faults",
+    "models",
+    "record",
+    "statistics",
+]

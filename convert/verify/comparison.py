@@ -6,7 +6,7 @@ verdict and the figures go into `verification.json`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from convert.verify.statistics import (
     compare,
     recall_by_class,
 )
+from device.contract.statistics import Doubles
 from device.workstation.conversion import ClassRecall
 from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.wording import counted, paired_test
@@ -36,6 +37,9 @@ class Outputs:
     """Share of int8 class-map values at the end of their range: clipped, or exactly there."""
     events: tuple[str, ...]
     """The event of each photo."""
+    measured: Doubles = field(default_factory=lambda: np.empty((0, 2)))
+    """float64 (n, 2): how strange int8 finds each photo (`FeatureStatistics.measured`); empty where
+    nobody asks."""
 
     def followed_by(self, other: "Outputs") -> "Outputs":
         """Both parts as one."""
@@ -48,6 +52,7 @@ class Outputs:
             np.concatenate([self.int8, other.int8]),
             weighted / (n + more),
             self.events + other.events,
+            np.concatenate([self.measured, other.measured]),
         )
 
     def accuracy(self, probabilities: Probabilities) -> ShareByEvent:

@@ -1,41 +1,61 @@
-"""The threshold below which the device says "unknown".
+"""The limits beyond which the device says "unknown".
 
-Pure functions on labels and probabilities. A photo's score is its highest probability, as the
-device reports it.
+Pure functions. How strange a photo is, is measured by the code that runs on the device
+(`FeatureStatistics`); here validation photos tell what is usual, and how much is too much.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from convert.verify.reliability import Floats, scores_of
+from convert.verify.reliability import Floats
 from convert.verify.statistics import Labels, Probabilities
-from device.workstation.conversion import ThresholdFigures
+from device.contract.statistics import LIMIT, FeatureStatistics
 from device.workstation.shares import ShareByEvent, share_by_event
+from device.workstation.unknown.known import (
+    ThresholdFigures,
+)
 from device.workstation.weights import event_weights
 
 REJECTED_SHARE = 0.05
-"""Share of photos of known classes that the threshold may turn away."""
+"""Share of photos of known classes that may be turned away."""
 MIN_EVENTS = 19
-"""With fewer events in the validation part there is no threshold: one in twenty needs at least 19
-scores that are independent."""
+"""With fewer events in the validation part there is no limit: one in twenty needs at least 19
+photos that are independent."""
 CURVE_STEPS = 64
-"""Points of the threshold curve: every fourth step of an 8-bit probability."""
-
+LONGEST_CURVE = 2.0
+"""The curve goes from distance 0 to this one."""
+LEAST_SPREADS = (0.05, 1e-3)
+"""Photos that are all alike must not make the smallest difference count: in logits, and as a share
+of the features' square."""
+LEAST_RANGE = 0.5
+"""Least distance from the middle to the limit, in spreads, for the same reason."""
 
 CurvePoint = tuple[float, float, float | None]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Statistics that know what is usual."""
+
+    statistics: FeatureStatistics
+    limit: float | None
+    """On distances; None if there are too few photos to choose it."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The score below which a photo counts as unknown, and its effect on the test part."""
+    """The distance beyond which a photo counts as unknown, and its effect on the test part."""
 
-    value: float
+    value: float | None
+    """None: no photo does."""
     coverage: ShareByEvent
-    """Share of the test photos with a score at or above it."""
+    """Share of the test photos within it."""
     precision: ShareByEvent | None
-    """Share of these that are classified correctly; None if no photo reaches the threshold."""
+    """Share of these that are classified correctly; None if no photo is."""
 
     def threshold_figures(self) -> ThresholdFigures:
         """The record for `verification.json` and the manifest."""
@@ -50,56 +70,123 @@ class Threshold:
         )
 
 
-def choose_threshold(scores: Floats, events: Sequence[str]) -> float:
-    """The highest threshold that turns away at most `REJECTED_SHARE` of known photos.
+def choose_limit(strange: Floats, events: Sequence[str]) -> float | None:
+    """The lowest limit that at most `REJECTED_SHARE` of known photos exceed.
 
     This holds for photos of new events, too. Let each event have one vote, spread over its photos:
-    of m events, scores with together at most (m + 1) * share - 1 votes are below the threshold, and
-    a photo of a similar new event is below it with a probability of at most that share (split
+    of m events, photos with together at most (m + 1) * share - 1 votes are beyond the limit, and
+    a photo of a similar new event is beyond it with a probability of at most that share (split
     conformal prediction, Vovk et al. 2005; with groups, Dunn, Wasserman and Ramdas 2022). No
     pictures of unknown things are needed.
 
     Args:
-        scores: (n,), of photos that neither training nor calibration has seen.
+        strange: (n,), how strange photos are that neither training nor calibration has seen.
         events: the event of each photo, n of them.
 
     Returns:
-        One of the scores; 0, which turns nothing away, for fewer than `MIN_EVENTS`.
+        One of `strange`; None for fewer than `MIN_EVENTS`.
     """
-    weights = event_weights(events)
     count = len(np.unique(events))
-    may_be_below = (count + 1) * REJECTED_SHARE - 1
-    if may_be_below < -1e-9:
-        return 0.0
-    order = np.argsort(scores)
-    votes = np.cumsum(weights[order]) * count / len(scores)
-    return float(scores[order][np.searchsorted(votes, may_be_below + 1e-9, "right")])
+    may_exceed = (count + 1) * REJECTED_SHARE - 1
+    if may_exceed < -1e-9:
+        return None
+    order = np.argsort(-strange, kind="stable")
+    votes = np.cumsum(event_weights(events)[order]) * count / len(strange)
+    return float(strange[order][np.searchsorted(votes, may_exceed + 1e-9, "right")])
+
+
+def scale(
+    statistics: FeatureStatistics, named: Labels, measured: Doubles, events: Sequence[str]
+) -> Scaled:
+    """Let validation photos tell what is usual, and where the limit of each label is.
+
+    The limits are such that each label loses the same share of known photos. A label that fewer
+    than `MIN_EVENTS` get has the limit of all together.
+
+    Args:
+        statistics: with the directions of known features.
+        named: (n,), the label that int8 gives to each photo.
+        measured: float64 (n, 2), as `FeatureStatistics.measured` gives them.
+        events: the event of each photo.
+    """
+    weights, names = event_weights(events), np.asarray(events)
+    usual = [_usual(measured[:, k], weights, LEAST_SPREADS[k]) for k in range(2)]
+    usual_only = replace(statistics, usual=np.array(usual))
+    strange = usual_only.strangeness(measured)
+    whole = _limits(strange, names)
+    classes = []
+    for label in range(len(statistics.classes)):
+        own = named == label
+        limits = _limits(strange[own], names[own]) if own.any() else None
+        classes.append(limits or whole or _without_limit(strange))
+    scaled = replace(usual_only, classes=np.array(classes))
+    return Scaled(scaled, LIMIT if whole else None)
+
+
+def _usual(values: Doubles, weights: Doubles, least: float) -> tuple[float, float]:
+    """The middle of values and the width of their middle half, which is at least `least`."""
+    low, middle, high = (_quantile(values, weights, share) for share in (0.25, 0.5, 0.75))
+    return middle, max(high - low, least)
+
+
+def _quantile(values: Doubles, weights: Doubles, share: float) -> float:
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    place = int(np.searchsorted(reached, share - 1e-9))
+    return float(values[order][min(place, len(values) - 1)])
+
+
+def _limits(strange: Doubles, events: npt.NDArray[np.str_]) -> tuple[float, float] | None:
+    """The middle and the limit; None if there are too few events."""
+    limit = choose_limit(strange, events.tolist())
+    if limit is None:
+        return None
+    middle = _quantile(strange, event_weights(events.tolist()), 0.5)
+    return middle, max(limit, middle + LEAST_RANGE)
+
+
+def _without_limit(strange: Doubles) -> tuple[float, float]:
+    """A scale for distances that nothing is decided by."""
+    middle = float(np.median(strange))
+    return middle, max(float(strange.max()), middle + LEAST_RANGE)
+
+
+def distances(statistics: FeatureStatistics, named: Labels, measured: Doubles) -> Doubles:
+    """float64 (n,): how strange photos are for their labels, as the device says it."""
+    middle, limit = statistics.classes[named].T
+    return np.asarray((statistics.strangeness(measured) - middle) / (limit - middle), np.float64)
 
 
 def measure_threshold(
-    value: float, truth: Labels, probabilities: Probabilities, events: Sequence[str]
+    value: float | None,
+    truth: Labels,
+    probabilities: Probabilities,
+    distance: Floats,
+    events: Sequence[str],
 ) -> Threshold:
-    """Measure the effect of a threshold on photos that were not used to choose it."""
-    accepted = scores_of(probabilities) >= value
+    """Measure the effect of a limit on distances, by photos that were not used to choose it."""
+    accepted = distance <= (np.inf if value is None else value)
     right, kept = probabilities.argmax(axis=1) == truth, np.asarray(events)[accepted]
     precision = share_by_event(right[accepted], kept) if accepted.any() else None
     return Threshold(value, share_by_event(accepted, events), precision)
 
 
-def threshold_curve(truth: Labels, probabilities: Probabilities) -> tuple[CurvePoint, ...]:
-    """Threshold, coverage and precision (None if no photo is left), for a range of thresholds."""
-    scores, right = scores_of(probabilities), probabilities.argmax(axis=1) == truth
+def threshold_curve(
+    truth: Labels, probabilities: Probabilities, distance: Floats
+) -> tuple[CurvePoint, ...]:
+    """Limit, coverage and precision (None if no photo is left), for a range of limits."""
+    right = probabilities.argmax(axis=1) == truth
     points = []
-    for value in np.arange(CURVE_STEPS) / CURVE_STEPS:
-        accepted = scores >= value
+    for value in np.linspace(0, LONGEST_CURVE, CURVE_STEPS + 1):
+        accepted = distance <= value
         precision = float(right[accepted].mean()) if accepted.any() else None
         points.append((float(value), float(accepted.mean()), precision))
     return tuple(points)
 
 
 def separation(known: Floats, unknown: Floats) -> float:
-    """Probability that a known photo scores above an unknown one (area under the ROC)."""
+    """Probability that an unknown photo is stranger than a known one (area under the ROC)."""
     ranks = np.sort(unknown)
     below = np.searchsorted(ranks, known, "left")
     ties = np.searchsorted(ranks, known, "right") - below
-    return float((below + ties / 2).mean() / len(unknown))
+    return float(1 - (below + ties / 2).mean() / len(unknown))

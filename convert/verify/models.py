@@ -9,6 +9,8 @@ import numpy as np
 from convert.artifacts.exported import Export
 from convert.artifacts.training import Training
 from convert.verify.comparison import Outputs
+from convert.verify.confidence import Scaled
+from device.contract.statistics import Doubles
 from device.inference.classifier import Classifier
 from device.workstation.training import Part
 
@@ -35,11 +37,16 @@ class Models:
         )
         return cls(training, exported, network, float32, int8)
 
-    def single(self, model: bytes, threshold: float) -> Classifier:
-        """One of the models again, on one thread and with a threshold, for a thread of its own."""
+    def single(self, model: bytes, known: Scaled) -> Classifier:
+        """One of the models again, on one thread, that says unknown, for a thread of its own."""
         training = self.training
         return Classifier(
-            model, training.labels, training.preprocessing, threshold=threshold, threads=1
+            model,
+            training.labels,
+            training.preprocessing,
+            limit=known.limit,
+            statistics=known.statistics,
+            threads=1,
         )
 
     def classify(self, part: Part, advance: Callable[[], None] = lambda: None) -> Outputs:
@@ -49,13 +56,14 @@ class Models:
             InputError: if a photo is missing or has changed since the split.
         """
         predict = self._prediction()
-        keras_rows, float_rows, int8_rows, saturated = [], [], [], []
+        keras_rows, float_rows, int8_rows, measured, saturated = [], [], [], [], []
         photos = self.training.photos[part]
         for photo in photos:
             pixels = self.training.pixels(photo)
             keras_rows.append(predict(pixels[np.newaxis])[0])
             float_rows.append(self.float32.classify(pixels).scores)
             int8_rows.append(self.int8.classify(pixels).scores)
+            measured.append(self.measured())
             class_map = self.int8.raw_outputs()["class_map"]
             saturated.append(float(np.isin(class_map, SATURATED).mean()))
             advance()
@@ -66,7 +74,12 @@ class Models:
             np.stack(int8_rows),
             float(np.mean(saturated)),
             tuple(photo.event for photo in photos),
+            np.stack(measured),
         )
+
+    def measured(self) -> Doubles:
+        """float64 (2,): how strange int8 found the last picture (`FeatureStatistics.measured`)."""
+        return self.exported.statistics.measured(self.int8.logits(), self.int8.features())
 
     def _prediction(self) -> Callable[[Any], Any]:
         """From pixels, uint8 (n, h, w, 3), to Keras' probabilities, float32 (n, classes)."""

@@ -6,11 +6,20 @@ from dataclasses import asdict
 
 from convert.verify.comparison import Verification
 from convert.verify.evidence import Evidence
-from device.workstation.conversion import EdgeTpuFigures, Interval, Verdict, VerificationRecord
+from device.contract.statistics import FeatureStatistics
+from device.workstation.conversion import (
+    EdgeTpuFigures,
+    Interval,
+    Verdict,
+    VerificationRecord,
+)
 from device.workstation.expected import NewPlaces, SamePlaces
 from device.workstation.faults.figures import FaultsFigures
 from device.workstation.shares import ShareByEvent
 from device.workstation.training import DataSet
+from device.workstation.unknown.known import (
+    UsualFigures,
+)
 
 
 def verification_record(
@@ -99,9 +108,17 @@ def verification_record(
         faults=faults.claim() if faults else None,
         commit=commit,
         threshold=evidence.threshold.threshold_figures(),
+        usual=usual_figures(evidence.statistics),
         evidence=evidence.evidence_figures(),
         under_faults=faults,
     )
+
+
+def usual_figures(statistics: FeatureStatistics) -> UsualFigures:
+    """What is usual for known photos, as the record has it."""
+    doubt, outside = ((float(middle), float(spread)) for middle, spread in statistics.usual)
+    classes = tuple((float(middle), float(limit)) for middle, limit in statistics.classes)
+    return UsualFigures(doubt, outside, classes)
 
 
 def _of_int8(

@@ -115,7 +115,6 @@ def _timed(loop: Iterator[Result], *, looks: bool) -> Iterator[npt.NDArray[np.fl
 
 def _smooth(before: Smoothed | None, result: Result) -> Smoothed:
     assert result.prediction is not None
-    scores, time_s = result.prediction.scores, result.frame.captured_s
-    state = step(before, scores, time_s, SmoothingConfig(), result.prediction.threshold)
+    state = step(before, result.prediction, result.frame.captured_s, SmoothingConfig())
     state.top(result.classifier.labels, 3)
     return state

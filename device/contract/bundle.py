@@ -77,9 +77,10 @@ class Bundle:
         return str(self.manifest.get("data", {}).get("description", "unknown data"))
 
     @property
-    def threshold(self) -> float:
-        """Below this score, 0..1, a picture counts as showing nothing that the model knows."""
-        return float(self.manifest["threshold"]["value"])
+    def limit(self) -> float | None:
+        """Beyond this distance a picture shows nothing that the model knows; None: none does."""
+        value = self.manifest["threshold"]["value"]
+        return None if value is None else float(value)
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -243,12 +244,12 @@ def _is_tolerance(record: Any) -> bool:
 
 
 def _check_threshold(record: Any) -> None:
-    """Check the threshold: its value, and its effect on `n` photos not used to choose it."""
+    """Check the limit on distances, and its effect on `n` photos not used to choose it."""
     whole = (
         isinstance(record, dict)
         and set(record) == {"value", "n", "coverage", "precision", *_THRESHOLD_INTERVALS}
         and is_count(record["n"])
-        and is_share(record["value"])
+        and (record["value"] is None or is_share(record["value"]))
         and is_share(record["coverage"])
         and all(is_interval(record[name]) for name in _THRESHOLD_INTERVALS)
         and (record["precision"] is None or is_share(record["precision"]))

@@ -1,12 +1,12 @@
-"""What the features of known photos look like, class by class: `statistics.npz` in the bundle.
+"""What known photos look like to the network: `statistics.npz` in the bundle.
 
-The features are the model's third output: the spatial mean of its last convolution. A picture
-whose features are far from those of every class shows nothing that the model knows, however high
-its best score is.
+The features of known photos, each scaled to length 1, lie almost entirely along a few dozen
+directions. What a picture shows beside these is nothing that the network was trained on, however
+high its best score is. Together with the highest logit it tells how strange a picture is.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -14,52 +14,91 @@ import numpy.typing as npt
 from device.errors import BundleError
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 STATISTICS_FILE = "statistics.npz"
+LIMIT = 1.0
+"""The distance that at most one known photo in twenty exceeds, whatever its label."""
+DISTANCES = (0.0, 2.0)
+"""Range around the limit within which distances of several frames count together, so that no frame
+outweighs all others."""
 MAX_BYTES = 200_000
+OUTSIDE_WEIGHT = 1.5
+"""How much a step outside counts beside a step of the logit, chosen with strangers (decision 8 of
+convert)."""
 _REBUILD = "build it again with `make bundle`"
 
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """A Gaussian for each class, all with the covariance that they share."""
+    """Directions of known features, and what is usual for known photos that trained nothing."""
 
-    mean: Floats
-    """float32 (classes, d): each class in the reduced space."""
     directions: Floats
-    """float32 (features, d), stored as float16: the leading directions of the covariance within
-    classes, each divided by its standard deviation."""
-    center: Floats
-    """float32 (features,): the mean of the classes."""
+    """float32 (features, d), stored as float16: orthogonal, of length 1, most important first."""
+    usual: Doubles
+    """float64 (2, 2): of the doubt (minus the highest logit), and of the share outside, the middle
+    and the spread."""
+    classes: Doubles
+    """float64 (classes, 2): of the strangeness of photos that get each label, the middle, and the
+    limit that at most one known photo in twenty exceeds."""
 
-    def reduced(self, features: Floats) -> Floats:
-        """Features in the reduced space, in which all classes have a spread of 1.
+    @classmethod
+    def unscaled(cls, directions: Floats, classes: int) -> "FeatureStatistics":
+        """Statistics before validation photos have told what is usual."""
+        scale = np.array([[0.0, 1.0]])
+        return cls(directions, np.repeat(scale, 2, axis=0), np.repeat(scale, classes, axis=0))
+
+    def outside(self, features: Floats) -> float:
+        """The share of the features' square that is along none of the directions, 0 to 1.
 
         Args:
-            features: float32 (..., features), real values of the model's output.
-
-        Returns:
-            float32 (..., d).
+            features: float32 (features,), real values of the model's output.
         """
-        return np.asarray((features - self.center) @ self.directions, np.float32)
+        square = float(features @ features)
+        if square == 0:
+            return 1.0
+        inside = features @ self.directions
+        return float(np.clip(1 - float(inside @ inside) / square, 0, 1))
 
-    def distance(self, features: Floats) -> float:
-        """How far one picture is from the nearest class (Mahalanobis), 0 and more.
+    def measured(self, logits: Floats, features: Floats) -> Doubles:
+        """float64 (2,): the doubt, which is minus the highest logit, and the share outside.
 
         Args:
+            logits: float32 (classes,).
             features: float32 (features,).
         """
-        away = self.mean - self.reduced(features)
-        return float(np.sqrt((away * away).sum(axis=1).min()))
+        return np.array([-float(logits.max()), self.outside(features)])
+
+    def strangeness(self, measured: Doubles) -> Doubles:
+        """How strange pictures are, whatever their label: 0 is the middle of known photos.
+
+        Args:
+            measured: float64 (..., 2), of `measured`.
+
+        Returns:
+            float64 (...).
+        """
+        doubt, outside = np.moveaxis((measured - self.usual[:, 0]) / self.usual[:, 1], -1, 0)
+        return np.asarray(doubt + OUTSIDE_WEIGHT * outside, np.float64)
+
+    def distance(self, label: int, measured: Doubles) -> float:
+        """How strange a picture is for its label: 0 is the middle of known photos, 1 the limit.
+
+        Args:
+            label: index of the class that the picture is called.
+            measured: float64 (2,), of `measured`.
+        """
+        middle, limit = self.classes[label]
+        return float((self.strangeness(measured) - middle) / (limit - middle))
 
     def content(self) -> bytes:
         """The bytes of the file; equal statistics give equal bytes."""
         data = io.BytesIO()
         np.savez(
             data,
-            mean=self.mean.astype(np.float32),
             directions=self.directions.astype(np.float16),
-            center=self.center.astype(np.float32),
+            usual=self.usual.astype(np.float64),
+            classes=self.classes.astype(np.float64),
         )
         return data.getvalue()
 
@@ -76,8 +115,9 @@ class FeatureStatistics:
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                arrays = {name: np.asarray(archive[name], np.float32) for name in archive.files}
-            read = cls(**arrays)
+                arrays = {name: np.asarray(archive[name], np.float64) for name in archive.files}
+            directions = arrays.pop("directions").astype(np.float32)
+            read = cls(directions=directions, **arrays)
         except Exception as error:
             # On damaged archives NumPy raises anything: BadZipFile, ValueError, EOFError ...
             raise BundleError(f"{STATISTICS_FILE} cannot be read ({error}); {_REBUILD}") from error
@@ -85,13 +125,20 @@ class FeatureStatistics:
         return read
 
     def _check(self, classes: int) -> None:
-        arrays = (self.mean, self.directions, self.center)
+        arrays = [getattr(self, field.name) for field in fields(self)]
         whole = (
-            tuple(array.ndim for array in arrays) == (2, 2, 1)
-            and self.directions.shape == (len(self.center), self.mean.shape[1])
-            and len(self.mean) == classes
+            self.directions.ndim == 2
             and self.directions.size > 0
+            and self.usual.shape == (2, 2)
+            and self.classes.shape == (classes, 2)
             and all(bool(np.isfinite(array).all()) for array in arrays)
+            and bool((self.usual[:, 1] > 0).all())
+            and bool((self.classes[:, 1] > self.classes[:, 0]).all())
         )
         if not whole:
             raise BundleError(f"{STATISTICS_FILE} does not fit {classes} labels; {_REBUILD}")
+
+
+def within(distance: float | None) -> float | None:
+    """A distance, brought into `DISTANCES`; None stays None."""
+    return None if distance is None else min(max(distance, DISTANCES[0]), DISTANCES[1])

@@ -164,15 +164,12 @@ def _layout(light: npt.NDArray[np.int16]) -> Floats:
     return layout
 
 
-def answer(
-    scores: Scores, threshold: float, *, unknown: bool | None = None, distance: float | None = None
-) -> AnswerFacts:
+def answer(scores: Scores, *, unknown: bool = False, distance: float | None = None) -> AnswerFacts:
     """The facts of an answer.
 
     Args:
         scores: float32 (classes,), calibrated probabilities, 0 to 1.
-        threshold: below this score, 0 to 1, the answer is unknown ...
-        unknown: ... unless it was decided otherwise.
+        unknown: whether the picture alone would be called unknown.
         distance: how strange the picture is.
     """
     best = int(scores.argmax())
@@ -181,7 +178,7 @@ def answer(
     least = 1e-6
     return AnswerFacts(
         label=best,
-        accepted=not unknown if unknown is not None else score >= threshold,
+        accepted=not unknown,
         score=score,
         odds=float(np.log(max(score, least) / max(1 - score, least))),
         lead=float(np.log(max(score, least) / max(second, least))),

@@ -64,16 +64,15 @@ class Answers:
         if not is_there and self._presence and self._presence.is_there:
             return self._same(NOTHING, model)
         if is_there:
-            self._smooth(result, model, config)
+            self._smooth(result, config)
         if self._presence and not self._presence.is_there:
             self._smoothed = self._smoothed if is_there else None
             return self._nothing(model)
         return self._of_model(model, config)
 
-    def _smooth(self, result: Result, model: ModelInfo, config: SmoothingConfig) -> None:
+    def _smooth(self, result: Result, config: SmoothingConfig) -> None:
         assert result.prediction is not None
-        scores, time_s = result.prediction.scores, result.frame.moment_s
-        self._smoothed = step(self._smoothed, scores, time_s, config, model.threshold)
+        self._smoothed = step(self._smoothed, result.prediction, result.frame.moment_s, config)
 
     def _of_model(self, model: ModelInfo, config: SmoothingConfig) -> Answer:
         now, shown = self._smoothed, self._shown

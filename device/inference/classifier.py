@@ -1,7 +1,7 @@
 """One picture in, one score per class out, on whichever TFLite runtime is installed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from device.errors import BundleError, UsageError, one_line
 from device.inference.outputs import CLASS_MAP, FEATURES, PROBABILITIES, roles
 from device.inference.runtime import Runtime, find
 from device.quiet import quiet_native_stderr
+from device.telemetry.unknown import UnknownRule
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Prediction:
     labels: tuple[str, ...]
     scores: Scores
     """One probability per label, 0..1."""
-    threshold: float = 0.0
-    """Below this score, 0..1, the picture counts as showing nothing known."""
     distance: float | None = None
-    """How far its features are from those of the nearest class, 0 and more: the larger, the
-    stranger. None if nothing is known of the classes' features."""
+    """How strange the picture is for its label: 0 is the middle of known photos, 1 the limit that
+    one in twenty exceeds. None if nothing is known of known photos."""
+    limit: float | None = None
+    """Beyond this distance the picture counts as showing nothing known; None: none is."""
 
     @property
     def best(self) -> int:
@@ -51,11 +52,11 @@ class Prediction:
 
     @property
     def unknown(self) -> bool:
-        """Whether the score is too low for a picture of something known."""
-        return self.score < self.threshold
+        """Whether the picture is too strange to show something known."""
+        return UnknownRule(self.limit).turns_away(self.score, self.distance)
 
     def record(self) -> dict[str, Any]:
-        """Label, score, whether the score is too low, distance, and all scores, as JSON."""
+        """Label, score, whether it is unknown, distance, and all scores, as JSON."""
         named = zip(self.labels, self.scores, strict=True)
         scores = {name: round(float(score), 6) for name, score in named}
         return {
@@ -93,7 +94,7 @@ class Classifier:
         labels: Sequence[str],
         preprocessing: Preprocessing,
         *,
-        threshold: float = 0.0,
+        limit: float | None = None,
         statistics: FeatureStatistics | None = None,
         region: Region = Region.WHOLE,
         look: LookRules | None = None,
@@ -103,8 +104,8 @@ class Classifier:
         """Build the interpreter from bytes that the caller has verified.
 
         Args:
-            threshold: below this score a picture is called unknown; with 0 none is.
-            statistics: of the features of known pictures; None: pictures get no distance.
+            limit: beyond this distance a picture is called unknown; None: none is.
+            statistics: of known photos; None: pictures get no distance.
             region: what of a picture the model was trained to see.
             look: how boxes in the pictures that it was trained on were found.
 
@@ -117,7 +118,7 @@ class Classifier:
             raise UsageError(f"--threads {threads}: at least 1")
         self.labels = tuple(labels)
         self.preprocessing = preprocessing
-        self.threshold, self.statistics = threshold, statistics
+        self.limit, self.statistics = limit, statistics
         self.region, self.look = region, look or LookRules()
         self.runtime = runtime if isinstance(runtime, Runtime) else find(runtime)
         self._interpreter = _load(self.runtime, model, threads)
@@ -147,7 +148,7 @@ class Classifier:
             model,
             bundle.labels,
             bundle.preprocessing,
-            threshold=bundle.threshold,
+            limit=bundle.limit,
             statistics=bundle.statistics,
             region=bundle.region,
             look=bundle.look,
@@ -202,9 +203,11 @@ class Classifier:
 
     def prediction(self) -> Prediction:
         """The result of the last invoke."""
-        known = self.statistics
-        distance = known.distance(self.features()) if known else None
-        return Prediction(self.labels, self.scores(), self.threshold, distance)
+        seen = Prediction(self.labels, self.scores(), limit=self.limit)
+        if self.statistics is None:
+            return seen
+        measured = self.statistics.measured(self.logits(), self.features())
+        return replace(seen, distance=self.statistics.distance(seen.best, measured))
 
     def scores(self) -> Scores:
         """float32 (classes,): the probabilities of the last invoke."""
@@ -237,6 +240,10 @@ class Classifier:
             raise BundleError("this model has no output with features; build it again with `make`")
         return self._real(FEATURES)
 
+    def logits(self) -> Scores:
+        """float32 (classes,): the mean of the class map; raises as `class_map` does."""
+        return np.asarray(self.class_map().mean(axis=(0, 1)), np.float32)
+
     def raw_outputs(self) -> dict[str, npt.NDArray[Any]]:
         """The outputs of the last invoke as the model wrote them, by name, without batch."""
         return {
@@ -268,10 +275,10 @@ class Classifier:
             raise BundleError(f"the model takes {self._input['dtype'].__name__}, not pictures")
 
     def _check_features(self) -> None:
-        if self.statistics and self.features().shape != self.statistics.center.shape:
+        if self.statistics and len(self.features()) != len(self.statistics.directions):
             raise BundleError(
                 f"the model has {len(self.features())} features, the statistics are of "
-                f"{len(self.statistics.center)}: build the bundle again with `make bundle`"
+                f"{len(self.statistics.directions)}: build the bundle again with `make bundle`"
             )
 
 

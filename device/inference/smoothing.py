@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from device.contract.arrays import Scores
+from device.contract.statistics import within
+from device.inference.classifier import Prediction
 from device.settings.sections import SmoothingConfig
 from device.telemetry.observation import UNKNOWN
+from device.telemetry.unknown import UnknownRule
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Smoothed:
     """Index of the label; None while unknown."""
     time_s: float
     """Monotonic time of the frame."""
+    distance: float | None
+    """Smoothed likewise, `within` the range that counts."""
     changed: bool
     """Whether `best` differs from the previous state's."""
 
@@ -70,31 +75,33 @@ def notice(
 
 def step(
     before: Smoothed | None,
-    scores: Scores,
+    seen: Prediction,
     time_s: float,
     config: SmoothingConfig,
-    threshold: float,
 ) -> Smoothed:
     """Take one more frame.
 
-    Each score follows s += (1 - exp(-dt / time_constant)) * (new - s), a first-order low-pass in
-    time, not in frames.
+    Each score, and the distance, follows s += (1 - exp(-dt / time_constant)) * (new - s), a
+    first-order low-pass in time, not in frames.
 
     Args:
         before: the state after the last frame, with as many scores; None at the start.
-        scores: float32 (classes,), probabilities of this frame.
+        seen: what the model says about this frame.
         time_s: monotonic, not earlier than the last frame's.
-        config: time constant and hysteresis; `config.threshold` overrides `threshold`.
-        threshold: the bundle's own; with 0 the best class always counts as seen.
+        config: time constant and hysteresis; its threshold replaces the limit on distances.
     """
-    least = config.threshold if config.threshold is not None else threshold
+    rule, distance = UnknownRule.of(seen.limit, config.threshold), within(seen.distance)
     if before is None:
-        now = Smoothed(scores.astype(np.float32), None, time_s, changed=True)
-        return replace(now, best=_best(None, now.scores, 0.0, least))
-    weight = np.float32(_weight(time_s - before.time_s, config))
-    smoothed = (before.scores + weight * (scores - before.scores)).astype(np.float32)
-    best = _best(before.best, smoothed, config.hysteresis, least)
-    return Smoothed(smoothed, best, time_s, changed=best != before.best)
+        now = Smoothed(seen.scores.astype(np.float32), None, time_s, distance, changed=True)
+        return replace(now, best=_best(None, now, 0.0, rule))
+    weight = _weight(time_s - before.time_s, config)
+    change = np.float32(weight) * (seen.scores - before.scores)
+    scores = (before.scores + change).astype(np.float32)
+    if distance is not None and before.distance is not None:
+        distance = before.distance + weight * (distance - before.distance)
+    now = Smoothed(scores, None, time_s, distance, changed=True)
+    best = _best(before.best, now, config.hysteresis, rule)
+    return replace(now, best=best, changed=best != before.best)
 
 
 def _weight(dt_s: float, config: SmoothingConfig) -> float:
@@ -103,15 +110,16 @@ def _weight(dt_s: float, config: SmoothingConfig) -> float:
     return 1.0 if tau_s == 0 else 1 - math.exp(-max(0.0, dt_s) / tau_s)
 
 
-def _best(present: int | None, scores: Scores, hysteresis: float, least: float) -> int | None:
+def _best(present: int | None, now: Smoothed, hysteresis: float, rule: UnknownRule) -> int | None:
     """The new label: the current one stays unless another leads by `hysteresis`.
 
-    The current label also becomes unknown only once it is that far below `least`.
+    The current label also becomes unknown only once it misses the rule by that much.
     """
-    leader = int(scores.argmax())
+    scores, leader = now.scores, int(now.scores.argmax())
     if present is not None:
         if scores[leader] < scores[present] + hysteresis:
             leader = present
         if leader == present:
-            return present if scores[present] >= least - hysteresis else None
-    return leader if scores[leader] >= least else None
+            away = rule.turns_away(float(scores[present]), now.distance, hysteresis)
+            return None if away else present
+    return None if rule.turns_away(float(scores[leader]), now.distance) else leader

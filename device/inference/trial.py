@@ -160,7 +160,7 @@ def _load(bundle: Bundle, name: str, check: Check) -> LoadedModel:
         runtime=name,
         runtime_version=classifier.runtime.version,
         threads=check.threads,
-        threshold=bundle.threshold,
+        limit=bundle.limit,
         checked_invoke_s=check.invoke_s,
         accuracy=bundle.accuracy,
         region=bundle.region,

@@ -23,6 +23,7 @@ from device.service.visiting import Visiting
 from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import NOTHING, UNKNOWN, Also, Observation
+from device.telemetry.unknown import UnknownRule
 
 TAKE_TIMEOUT_S = 0.25
 """How long to wait for a frame before checking for other work."""
@@ -219,9 +220,10 @@ class InferenceThread:
         )
 
     def _also(self, other: Other, model: LoadedModel) -> Also:
-        found, threshold = other.prediction, self.config.smoothing.threshold
-        least = model.info.threshold if threshold is None else threshold
-        return Also(other.box, found.label if found.score >= least else UNKNOWN, found.score)
+        found = other.prediction
+        rule = UnknownRule.of(model.info.limit, self.config.smoothing.threshold)
+        away = rule.turns_away(found.score, found.distance)
+        return Also(other.box, UNKNOWN if away else found.label, found.score)
 
     def _prove_alive(self) -> None:
         """Run the model on its last input: without frames the service is not dead.

@@ -10,6 +10,7 @@ from device.inference.prepared import Result
 from device.outputs.visits import store_of
 from device.settings.sections import Config
 from device.telemetry.observation import UNKNOWN, ModelInfo
+from device.telemetry.unknown import UnknownRule
 from device.visits import picture
 from device.visits.tracker import Going, Sight, State, step
 from device.visits.visit import Visit, new_id
@@ -104,12 +105,13 @@ class Visiting:
         labels, shares = self._model.labels, going.evidence.probabilities()
         best = int(shares.argmax())
         top = sorted(zip(labels, map(float, shares), strict=True), key=lambda pair: -pair[1])
-        least = self._model.threshold if self._threshold is None else self._threshold
+        rule = UnknownRule.of(self._model.limit, self._threshold)
+        away = rule.turns_away(float(shares[best]), going.evidence.distance)
         return Visit(
             id=self._id,
             start_unix_s=going.first.unix_s,
             end_unix_s=None,
-            label=labels[best] if shares[best] >= least else UNKNOWN,
+            label=UNKNOWN if away else labels[best],
             score=float(shares[best]),
             top=tuple(top[: self._top_k]),
             frames=going.frames,
@@ -136,5 +138,6 @@ def _sight(result: Result, unix_s: float) -> Sight:
     seen = result.outcome.seen if result.outcome else Seen.LEARNING
     found = result.prediction if seen is Seen.SOMETHING else None
     height, width = result.frame.picture.shape[:2]
-    scores = found.scores if found else None
-    return Sight(seen, result.frame.moment_s, unix_s, scores, result.crop_box, (width, height))
+    scores, distance = (found.scores, found.distance) if found else (None, None)
+    moment_s, size = result.frame.moment_s, (width, height)
+    return Sight(seen, moment_s, unix_s, scores, result.crop_box, size, distance)

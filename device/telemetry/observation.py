@@ -29,8 +29,8 @@ class ModelInfo:
     """One of `device.contract.runtimes.FASTEST_FIRST`."""
     runtime_version: str
     threads: int
-    threshold: float
-    """The lowest score, 0..1, at which a label counts as seen."""
+    limit: float | None
+    """The largest distance at which a label counts as seen; None: any."""
     checked_invoke_s: float
     """Time of one invoke, measured when the model was tested."""
     accuracy: Accuracy | None = None
@@ -108,8 +108,8 @@ class Observation:
     visit_changed: bool = False
     """Whether `visit` began or ended with this observation."""
     distance: float | None = None
-    """How far this frame is from all that the model knows (`Prediction.distance`); None if it was
-    not classified."""
+    """How strange this frame alone is for its label (`Prediction.distance`); None if it was not
+    classified."""
 
     @property
     def says_nothing(self) -> bool:

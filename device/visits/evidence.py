@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.contract.arrays import Scores
+from device.contract.statistics import within
 
 MOST_ODDS = 10.0
 """A frame speaks at most this many to one for a class against another: one wrong frame that is sure
@@ -35,6 +36,13 @@ class Evidence:
     """float64 (classes,): weighted sum of the frames' log probabilities, each 0 at its best."""
     weight: float
     """Sum of their weights, in whole frames."""
+    distances: float | None = None
+    """Weighted sum of the frames' distances; None if a frame has none."""
+
+    @property
+    def distance(self) -> float | None:
+        """How strange the frames are, on the average."""
+        return None if self.distances is None else self.distances / self.weight
 
     def probabilities(self) -> Scores:
         """float32 (classes,): of each class, with all frames; they add up to 1."""
@@ -44,20 +52,26 @@ class Evidence:
         return np.asarray(shares / shares.sum(), np.float32)
 
 
-def of_frame(scores: Scores, since_s: float) -> Evidence:
+def of_frame(scores: Scores, since_s: float, distance: float | None = None) -> Evidence:
     """What one frame says.
 
     Args:
         scores: float32 (classes,), probabilities.
         since_s: time since the frame before it, seconds.
+        distance: how strange it is.
     """
     weight = min(1.0, max(0.01, since_s / FULL_WEIGHT_S))
     # With hundreds of classes an int8 output may round all of them to 0.
     best = max(float(scores.max()), TINY)
     logs = np.log(np.maximum(scores.astype(np.float64), best / MOST_ODDS))
-    return Evidence(weight * (logs - logs.max()), weight)
+    near = within(distance)
+    distances = None if near is None else weight * near
+    return Evidence(weight * (logs - logs.max()), weight, distances)
 
 
 def together(before: Evidence, more: Evidence) -> Evidence:
     """What was known, and one frame more of a model with the same classes."""
-    return Evidence(before.logs + more.logs, before.weight + more.weight)
+    distances = None
+    if before.distances is not None and more.distances is not None:
+        distances = before.distances + more.distances
+    return Evidence(before.logs + more.logs, before.weight + more.weight, distances)

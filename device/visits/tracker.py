@@ -37,6 +37,13 @@ class Sight:
     box: Box = (0, 0, 0, 0)
     size_px: tuple[int, int] = (0, 0)
     """Width and height of the whole frame, pixels."""
+    distance: float | None = None
+    """How strange what the model saw is."""
+
+    def evidence(self, since_s: float) -> Evidence:
+        """What the frame says; for SOMETHING."""
+        assert self.scores is not None
+        return evidence.of_frame(self.scores, since_s, self.distance)
 
     def clarity(self, label: int) -> float:
         """How well the frame shows a class, above 0: sure, large, away from the picture's edge."""
@@ -128,11 +135,10 @@ def _left_over(before: State, sight: Sight, end_s: float) -> tuple[Going | None,
 
 
 def _prolonged(going: Going | None, sight: Sight) -> Going:
-    assert sight.scores is not None
     if going is None:
-        return Going(sight, sight, 1, 1, evidence.of_frame(sight.scores, math.inf), sight)
+        return Going(sight, sight, 1, 1, sight.evidence(math.inf), sight)
     since_s = sight.monotonic_s - going.last.monotonic_s
-    known = evidence.together(going.evidence, evidence.of_frame(sight.scores, since_s))
+    known = evidence.together(going.evidence, sight.evidence(since_s))
     label = int(known.probabilities().argmax())
     clearer = sight.clarity(label) > going.best.clarity(label)
     return replace(

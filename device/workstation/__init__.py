@@ -15,6 +15,7 @@ __all__ = [
     "tables",
     "templates",
     "training",
+    "unknown",
     "weights",
     "wording",
 ]

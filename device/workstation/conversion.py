@@ -14,6 +14,15 @@ from device.contract.look.rules import Region
 from device.errors import BundleError
 from device.workstation.faults.figures import FaultsClaim, FaultsFigures
 from device.workstation.records import Record, checked
+from device.workstation.unknown.known import (
+    ClassKept,
+    ThresholdFigures,
+    UsualFigures,
+)
+from device.workstation.unknown.strangers import (
+    ClutterFigures,
+    NamedStranger,
+)
 from device.workstation.wording import at_the_same_places, number, rather_than
 
 INT8_MODEL = bundle.MODEL
@@ -150,20 +159,6 @@ class EdgeTpuFigures:
 
 
 @dataclass(frozen=True)
-class ThresholdFigures:
-    """The score below which a picture shows nothing known, and its effect on the test part."""
-
-    value: float
-    n: int
-    coverage: float
-    """Share of the photos at or above it."""
-    coverage_interval: Interval
-    precision: float | None
-    """The share of these that is named right; None if no photo reaches the threshold."""
-    precision_interval: Interval | None
-
-
-@dataclass(frozen=True)
 class ReliabilityFigures:
     """How well one model's scores match its share of right answers; all from 0 to 1."""
 
@@ -184,17 +179,6 @@ class CalibrationErrors:
     """Of the float model without the temperature that training folded into it."""
     float: ReliabilityFigures
     int8: ReliabilityFigures
-
-
-@dataclass(frozen=True)
-class ClutterFigures:
-    """The effect of the threshold on pictures without a subject."""
-
-    n: int
-    rejected: float
-    interval: Interval
-    auroc: float
-    """Probability that a test photo scores above one of these pictures."""
 
 
 @dataclass(frozen=True)
@@ -231,8 +215,13 @@ class EvidenceFigures:
 
     calibration: CalibrationErrors
     threshold_curve: tuple[tuple[float, float, float | None], ...]
-    """Threshold, coverage and precision (None where no photo is left)."""
+    """Limit on distances, coverage and precision (None where no photo is left)."""
+    kept: tuple[ClassKept, ...]
+    """By class, how many test photos are not called unknown."""
     clutter: ClutterFigures
+    """Rendered pictures of nothing."""
+    named: tuple[NamedStranger, ...]
+    """Those that get a label, the least strange first."""
     backgrounds: ClutterFigures | None
     """The same for boxes of background, which a device may cut by mistake; None if the test part
     has no photos that are cut, or none with room beside their subject."""
@@ -354,10 +343,11 @@ class Claims:
 class VerificationRecord(Claims, Record):
     """`verification.json`: the claims with the evidence for them."""
 
-    SCHEMA: ClassVar[int] = 5
+    SCHEMA: ClassVar[int] = 6
     MADE_BY: ClassVar[str] = "make verify"
 
     threshold: ThresholdFigures
+    usual: UsualFigures
     evidence: EvidenceFigures
     under_faults: FaultsFigures | None
     """All figures behind `faults`."""

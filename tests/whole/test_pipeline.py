@@ -157,7 +157,7 @@ def test_verification_has_every_promised_key(build: Build) -> None:
     assert [row["label"] for row in record["per_class"]] == list(CLASS_NAMES)
 
 
-def test_verification_writes_the_whole_report_and_a_threshold_of_the_validation_part(
+def test_verification_writes_the_whole_report_and_the_limits_of_the_validation_part(
     build: Build,
 ) -> None:
     record, page = build.json("bundle/verification.json"), build.folder / "report.html"
@@ -165,7 +165,8 @@ def test_verification_writes_the_whole_report_and_a_threshold_of_the_validation_
     assert "Noise by layer" in text and "Confusion matrix" in text
     assert "<!-- quantization -->" not in text
     assert {row["layer"] for row in record["evidence"]["layers"]} >= {"conv0", "class_map"}
-    assert record["threshold"]["n"] == record["n"] and 0 <= record["threshold"]["value"] < 1
+    assert record["threshold"]["n"] == record["n"] and record["threshold"]["value"] == 1
+    assert [row["label"] for row in record["evidence"]["kept"]] == list(CLASS_NAMES)
 
 
 def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
@@ -190,6 +191,7 @@ def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
     assert verified.pop("schema") == VerificationRecord.SCHEMA and manifest[
         "threshold"
     ] == verified.pop("threshold")
+    assert len(verified.pop("usual")["classes"]) == 5
     assert verified.pop("evidence")["layers"] and manifest["verification"] == verified
     assert set(manifest["operators"]) >= {"CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "SOFTMAX"}
     assert "PAD" not in manifest["operators"]

@@ -73,7 +73,7 @@ def answer(
     Args:
         training: the photos.
         faults: that can be rendered here, at least one.
-        models: makes both models anew, each on one thread and with the threshold that ships;
+        models: makes both models anew, each on one thread and with the limits that ship;
             called once by every thread.
         advance: called after each photo.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from convert.artifacts.training import Training, one_class_after_another
 from convert.config import Gate
+from convert.verify.confidence import Scaled
 from convert.verify.faults.answers import (
     Case,
     Pair,
@@ -75,7 +76,7 @@ def steps(models: Models) -> int:
 def measure(
     models: Models,
     faults: Sequence[Fault],
-    threshold: float,
+    known: Scaled,
     gate: Gate,
     advance: Callable[[], None] = lambda: None,
 ) -> UnderFaults | None:
@@ -84,7 +85,7 @@ def measure(
     Args:
         models: and their photos.
         faults: from the catalogue.
-        threshold: below which the device says unknown.
+        known: what the device calls unknown.
         gate: the limits.
         advance: called after each photo.
     """
@@ -92,7 +93,7 @@ def measure(
     able = [fault for fault in faults if fault.title not in missing]
     if not able:
         return None
-    spoiled = answer(models.training, able, lambda: _pair(models, threshold), advance)
+    spoiled = answer(models.training, able, lambda: _pair(models, known), advance)
     rulings = rule(spoiled, gate)
     failures = tuple(line for each in rulings for line in _lines(models, each))
     return UnderFaults(figures_of(spoiled, rulings, missing), failures)
@@ -123,9 +124,9 @@ def example(training: Training, figures: FaultsFigures | None) -> dict[str, Pixe
     }
 
 
-def _pair(models: Models, threshold: float) -> Pair:
+def _pair(models: Models, known: Scaled) -> Pair:
     float_model, int8_model = models.exported.float_model, models.exported.int8_model
-    return models.single(float_model, threshold), models.single(int8_model, threshold)
+    return models.single(float_model, known), models.single(int8_model, known)
 
 
 def _lines(models: Models, ruling: Ruling) -> list[str]:

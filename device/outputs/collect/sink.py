@@ -31,6 +31,7 @@ from device.settings.region import WHOLE, Region
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
 from device.telemetry.status import Status
+from device.telemetry.unknown import UnknownRule
 from device.visits.visit import Visit
 
 PROBE_S = 10.0
@@ -60,7 +61,7 @@ class Collector:
 
         Args:
             config: the section of the settings.
-            threshold: from the smoothing settings; None for the model's own.
+            threshold: from the smoothing settings; None for the model's limit on distances.
             moments: when random photos are taken; by default as the section says.
             visits: whether visits are followed; then what is no visit yet is not saved.
             region: what of the frames is looked at, and saved.
@@ -184,8 +185,8 @@ class Collector:
 
     def _choose(self, observation: Observation) -> None:
         if observation.visit is not None and observation.ended_visit is None:
-            threshold = self._threshold_of(observation)
-            self._chosen = choose(self._chosen, observation, threshold, self._config, self._shot)
+            rule = self._rule_of(observation)
+            self._chosen = choose(self._chosen, observation, rule, self._config, self._shot)
 
     def _shot(self, observation: Observation) -> Shot:
         return snapshot.shot(observation, self._config.jpeg_quality, self._region)
@@ -195,8 +196,8 @@ class Collector:
         chosen = self._chosen
         if chosen is None or chosen.visit.id != visit.id or chosen.best is None:
             return
-        threshold = self._threshold_of(chosen.best.observation)
-        why = why_save_visit(visit, threshold, self._config)
+        rule = self._rule_of(chosen.best.observation)
+        why = why_save_visit(visit, rule, self._config)
         named = visit.top[0][0] if visit.label == UNKNOWN and visit.top else visit.label
         for shot, reason in chosen.photos(why):
             # Visits come in no steady rhythm; later pauses make up for it.
@@ -207,13 +208,13 @@ class Collector:
         self._chosen = None
 
     def _save_if_doubtful(self, observation: Observation) -> None:
-        reason = why_save(observation, self._threshold_of(observation), self._config)
+        reason = why_save(observation, self._rule_of(observation), self._config)
         if reason and not self._was_seen(_small(observation)):
             self._save_unlabelled(self._shot(observation), reason, _predicted(observation))
             self._count_for_rate()
 
-    def _threshold_of(self, observation: Observation) -> float:
-        return observation.model.threshold if self._threshold is None else self._threshold
+    def _rule_of(self, observation: Observation) -> UnknownRule:
+        return UnknownRule.of(observation.model.limit, self._threshold)
 
     def _count_for_rate(self) -> None:
         self._next_save_s = max(self._next_save_s, time.monotonic()) + self._interval_s

@@ -14,6 +14,7 @@ from device.contract.look.rules import Seen
 from device.outputs.collect.snapshot import Shot
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
+from device.telemetry.unknown import UnknownRule
 from device.visits.visit import Visit
 
 CHANGED, UNCERTAIN = "changed", "uncertain"
@@ -21,12 +22,12 @@ LEAST_WAIT_S, LEAST_STEP = 0.25, 0.02
 """To encode a frame is work: one that is better, or in more doubt, by less than this is no gain."""
 
 
-def why_save(observation: Observation, threshold: float, config: CollectConfig) -> str:
+def why_save(observation: Observation, rule: UnknownRule, config: CollectConfig) -> str:
     """Why a frame should be saved for review: changed, unknown, uncertain; empty if it should not.
 
     Args:
         observation: its own scores count, not the smoothed ones.
-        threshold: below it the label is "unknown".
+        rule: what makes the label "unknown".
         config: its `margin` is the distance that counts as close.
     """
     if not observation.scores.any():
@@ -34,22 +35,28 @@ def why_save(observation: Observation, threshold: float, config: CollectConfig) 
         return ""
     if observation.changed and config.changes:
         return CHANGED
-    return _doubt(observation.label, observation.scores, threshold, config)
+    return _doubt_of(observation, rule, config)
 
 
-def why_save_visit(visit: Visit, threshold: float, config: CollectConfig) -> str:
+def why_save_visit(visit: Visit, rule: UnknownRule, config: CollectConfig) -> str:
     """The same for a visit as a whole; that it came is a change."""
     scores = np.array([score for _, score in visit.top], np.float32)
-    doubt = _doubt(visit.label, scores, threshold, config)
+    doubt = _doubt(visit.label, scores, None, rule, config)
     return doubt or (CHANGED if config.changes else "")
 
 
-def _doubt(label: str, scores: Scores, threshold: float, config: CollectConfig) -> str:
+def _doubt_of(observation: Observation, rule: UnknownRule, config: CollectConfig) -> str:
+    return _doubt(observation.label, observation.scores, observation.distance, rule, config)
+
+
+def _doubt(
+    label: str, scores: Scores, distance: float | None, rule: UnknownRule, config: CollectConfig
+) -> str:
     if label == UNKNOWN:
         return UNKNOWN
     near_second = _lead(scores) < config.margin
-    near_threshold = abs(scores.max(initial=0) - threshold) < config.margin
-    return UNCERTAIN if near_second or near_threshold else ""
+    near_unknown = rule.is_close(float(scores.max(initial=0)), distance, config.margin)
+    return UNCERTAIN if near_second or near_unknown else ""
 
 
 def _lead(scores: Scores) -> float:
@@ -84,7 +91,7 @@ class Chosen:
 def choose(
     before: Chosen | None,
     observation: Observation,
-    threshold: float,
+    rule: UnknownRule,
     config: CollectConfig,
     take: Callable[[Observation], Shot],
 ) -> Chosen:
@@ -93,7 +100,7 @@ def choose(
     Args:
         before: what was chosen; None, or of another visit, for its first frame.
         observation: with its visit, and with its picture.
-        threshold: as in `why_save`.
+        rule: as in `why_save`.
         config: likewise.
         take: encodes a frame that is chosen.
     """
@@ -104,7 +111,7 @@ def choose(
     if observation.seen is not Seen.SOMETHING:
         return now
     is_best = _is_better(now.best, observation)
-    is_doubtful = bool(_doubt(observation.label, observation.scores, threshold, config))
+    is_doubtful = bool(_doubt_of(observation, rule, config))
     is_doubtful = is_doubtful and _is_more_doubtful(now.doubtful, observation)
     if not (is_best or is_doubtful):
         return now

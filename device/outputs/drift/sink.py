@@ -23,6 +23,7 @@ from device.settings.sections import Config
 from device.settings.state import drift_file, drift_folder
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import Status
+from device.telemetry.unknown import UnknownRule
 
 KEEP_S = 600.0
 """How often what is known is written: at most 150 kB while days are learned, and 20 kB later."""
@@ -117,9 +118,10 @@ class Drift:
     # --- moments ------------------------------------------------------------------------------
 
     def _answer_in(self, observation: Observation) -> AnswerFacts:
-        threshold = self._config.smoothing.threshold
-        least = observation.model.threshold if threshold is None else threshold
-        return sample.answer(observation.scores, least)
+        rule = UnknownRule.of(observation.model.limit, self._config.smoothing.threshold)
+        score, distance = float(observation.scores.max()), observation.distance
+        unknown = rule.turns_away(score, distance)
+        return sample.answer(observation.scores, unknown=unknown, distance=distance)
 
     def _moment(self, observation: Observation, monitor: Monitor) -> bool:
         """Note a moment; true if it closed a day."""

@@ -92,7 +92,7 @@ def _model(labels: tuple[str, ...], sha256: str) -> ModelInfo:
         runtime="",
         runtime_version="",
         threads=0,
-        threshold=0.0,
+        limit=None,
         checked_invoke_s=0.0,
     )
 

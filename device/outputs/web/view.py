@@ -205,7 +205,7 @@ def health(status: Status, threshold: float | None) -> dict[str, Any]:
 
     Args:
         status: as of now.
-        threshold: of the settings; None if the model's own applies.
+        threshold: of the settings; None if the model's limit on distances applies.
     """
     camera, board = status.camera, status.board
     age_s = None if camera.last_frame_s is None else time.monotonic() - camera.last_frame_s
@@ -229,7 +229,7 @@ def health(status: Status, threshold: float | None) -> dict[str, Any]:
             "slowed": board.slowed,
         },
         "model": status.model and _running(status.model),
-        "threshold": status.model.threshold if threshold is None and status.model else threshold,
+        "threshold": threshold,
         "model_problem": status.model_problem,
         "config_problem": status.config_problem,
         "saves": "collect" in status.sinks,

@@ -9,8 +9,14 @@ from convert.pack.model_card import model_card
 from convert.report.summary import gate_line, threshold_line
 from convert.verify.comparison import Outputs
 from device.contract.look.rules import Region
-from device.workstation.conversion import ClutterFigures, Verdict, VerificationRecord
+from device.workstation.conversion import (
+    Verdict,
+    VerificationRecord,
+)
 from device.workstation.training import Metrics, Teacher
+from device.workstation.unknown.strangers import (
+    ClutterFigures,
+)
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import metrics_of, pupil_metrics_of
 from tests.support.builds.verified import evidence_of, record_of
@@ -21,12 +27,12 @@ NOTE = "with 30 photos int8 may lose up to 9.5 points unseen"
 
 @pytest.fixture(scope="module")
 def verified() -> VerificationRecord:
-    """Of 15 photos, which choose no threshold."""
+    """Of 15 photos, which choose no limit."""
     truth, reference, other = answers(15, lost=1)
     outputs = Outputs(
         truth, saying(reference), saying(reference), saying(other), 0.0, singles(len(truth))
     )
-    record = record_of(("red", "green", "blue"), outputs, evidence_of(outputs, threshold=0.0))
+    record = record_of(("red", "green", "blue"), outputs, evidence_of(outputs, threshold=None))
     return replace(record, verdict=Verdict.NOT_ENOUGH, gate_note=NOTE, failures=())
 
 
@@ -66,34 +72,32 @@ def test_a_card_says_that_the_model_expects_boxes_and_how_many_test_photos_were_
     plain = model_card(tiny_training, verified, model)
     assert "prepared as `manifest.json` records under `preprocess`.\n" in plain
     assert "cut" not in plain and "boxes" not in plain
-    empty = ClutterFigures(40, 0.5, (0.35, 0.65), 0.8)
+    empty = ClutterFigures(40, 0.5, (0.35, 0.65), 0.8, 0.25, 0.7)
     evidence = replace(verified.evidence, backgrounds=empty)
-    threshold = replace(verified.threshold, value=0.5)
     shown = replace(verified, cut=12, cut_accuracy=0.75, cut_accuracy_interval=(0.47, 0.91))
-    seen = replace(shown, region=Region.CHANGE, evidence=evidence, threshold=threshold)
+    seen = replace(shown, region=Region.CHANGE, evidence=evidence)
     card = model_card(tiny_training, seen, model)
     assert "of a box around what differs from the background" in card
     assert (
         "shown 12 of 15 test photos cut to what differs from their place (int8 top-1 of these "
         "75.0% (95% 47.0% to 91.0%)), the other 3 whole."
     ) in card
-    assert "Of 40 boxes without a subject, as a shadow or a leaf may cause, the threshold" in card
-    assert "turns away 50% (95% 35% to 65%)" in card
+    assert "| boxes of background | 40 | 50.0% | 35.0% to 65.0% | 0.800 | 25.0% |" in card
     all_cut = model_card(tiny_training, replace(seen, cut=15), model)
     assert "15 of 15 test photos cut to what differs from their place." in all_cut
 
 
-def test_a_card_without_threshold_says_that_the_device_never_says_unknown(
+def test_a_card_without_limit_says_that_the_device_never_says_unknown(
     tiny_training: Training, verified: VerificationRecord, model: bytes
 ) -> None:
     card = model_card(tiny_training, verified, model)
     assert 'never says "unknown": fewer than 19 validation photos of different events' in card
-    assert "Below a score" not in card
+    assert "too strange" not in card
     assert "never: fewer than 19 validation photos" in threshold_line(verified.threshold)
-    usual = replace(verified, threshold=replace(verified.threshold, value=0.5, coverage=0.94))
-    assert 'Below a score of 50.0% the device says "unknown"; that turned away 6.0%' in model_card(
-        tiny_training, usual, model
-    )
+    usual = replace(verified, threshold=replace(verified.threshold, value=1.0, coverage=0.94))
+    said = model_card(tiny_training, usual, model)
+    assert 'too strange the device calls "unknown". That happened to 6.0% (95%' in said
+    assert "| rendered pictures of nothing | 200 | 73.0% |" in said
 
 
 def test_a_card_says_when_photos_were_too_few_to_tell(

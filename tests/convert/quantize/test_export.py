@@ -27,7 +27,7 @@ def export(training: Training, number: int) -> Export:
     scales = {"conv0": np.full(3, number, np.float32)}
     photos = training.photos[Part.TRAIN][: number + 1]
     models = b"float%d" % number, b"int8 %d" % number
-    statistics = replace(STATISTICS, center=STATISTICS.center + number)
+    statistics = replace(STATISTICS, usual=STATISTICS.usual + number)
     return Export(*models, scales, statistics, number, photos, f"c{number}")
 
 

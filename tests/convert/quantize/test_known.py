@@ -13,19 +13,15 @@ from device.workstation.conversion import INT8_MODEL
 from device.workstation.training import Part
 from tests.support.pictures import LABELS, RULES
 
-FEATURES, CLASSES, STEP = 40, 3, 1 / 64
+FEATURES, CLASSES = 40, 3
 
 
-def sample(
-    photos: int, classes: int = CLASSES, features: int = FEATURES
-) -> tuple[Floats, list[int]]:
-    """Classes that are clearly apart, each with a wide spread along the first two features."""
-    rng = np.random.default_rng(photos)
-    labels = [k % classes for k in range(photos)]
-    spread = np.where(np.arange(features) < 2, 4.0, 0.5)
-    apart = np.random.default_rng(1).normal(0, 3, (classes, features))
-    rows = apart[labels] + spread * rng.standard_normal((photos, features))
-    return rows.astype(np.float32), labels
+def sample(photos: int, features: int = FEATURES, seed: int = 0) -> Floats:
+    """Features that lie along the first three axes, but for a little noise."""
+    rng = np.random.default_rng([seed, photos])
+    rows = np.zeros((photos, features))
+    rows[:, :3] = rng.uniform(1, 3, (photos, 3))
+    return np.asarray(rows + 0.01 * rng.standard_normal(rows.shape), np.float32)
 
 
 def alone(photos: int) -> list[str]:
@@ -34,72 +30,57 @@ def alone(photos: int) -> list[str]:
 
 
 def statistics_of(photos: int) -> FeatureStatistics:
-    rows, labels = sample(photos)
-    return feature_statistics(rows, labels, alone(photos), STEP)
+    return feature_statistics(sample(photos), alone(photos), CLASSES)
 
 
-def test_distances_are_mahalanobis_s_with_the_covariance_that_classes_share() -> None:
-    rows, labels = sample(600)
-    found = feature_statistics(rows, labels, alone(600), STEP)
-    means = np.stack([rows[np.array(labels) == c].mean(axis=0) for c in range(CLASSES)])
-    off = (rows - means[labels]).astype(np.float64)
-    covariance = off.T @ off / (600 - CLASSES) + STEP**2 / 12 * np.eye(FEATURES)
-    for row in sample(9)[0]:
-        away = row - means
-        exact = np.sqrt((away @ np.linalg.inv(covariance) * away).sum(axis=1).min())
-        assert found.distance(row) == pytest.approx(exact, rel=0.01)
+def test_the_directions_are_orthogonal_of_length_1_and_the_first_ones_are_along_the_photos() -> (
+    None
+):
+    found = statistics_of(600).directions
+    assert found.shape == (FEATURES, FEATURES)
+    np.testing.assert_allclose(found.T @ found, np.eye(FEATURES), atol=0.01)
+    assert (np.linalg.norm(found[:3, :3], axis=0) > 0.99).all()
 
 
-def test_what_shows_no_known_class_is_farther_than_what_does() -> None:
-    found = statistics_of(300)
-    known = [found.distance(row) for row in sample(60)[0]]
-    strange = [found.distance(row + 6) for row in sample(60)[0]]
-    assert min(strange) > max(known)
+def test_what_shows_other_features_is_farther_outside_than_what_does_not() -> None:
+    found = statistics_of(20)
+    assert found.directions.shape[1] == 5, "fewer photos have fewer directions"
+    known = [found.outside(row) for row in sample(60, seed=1)]
+    strange = [found.outside(np.roll(row, 9)) for row in sample(60, seed=1)]
+    assert min(strange) > 0.5 > 0.01 > max(known)
 
 
 def test_photos_of_one_event_count_as_one() -> None:
-    rows, labels = sample(60)
-    once = feature_statistics(rows, labels, alone(60), STEP)
+    rows = sample(60)
+    once = feature_statistics(rows, alone(60), CLASSES)
     many = [0, *range(60), *[0] * 30]
-    events = [alone(60)[k] for k in many]
-    again = feature_statistics(rows[many], [labels[k] for k in many], events, STEP)
-    np.testing.assert_allclose(again.center, once.center, rtol=1e-5)
-    np.testing.assert_allclose(again.directions, once.directions, atol=1e-3)
+    again = feature_statistics(rows[many], [alone(60)[k] for k in many], CLASSES)
+    np.testing.assert_allclose(again.directions[:, :3], once.directions[:, :3], atol=1e-3)
 
 
-def test_a_class_of_equal_photos_is_near_itself_and_far_from_others() -> None:
-    rows, labels = sample(60)
-    rows[np.array(labels) == 1] = rows[1]
-    found = feature_statistics(rows, labels, alone(60), STEP)
-    assert found.distance(rows[1]) < 0.1
-    assert found.distance(rows[1] + 9) > 5
+@pytest.mark.parametrize("photos", [1, CLASSES, CLASSES + 1])
+def test_few_photos_have_one_direction(photos: int) -> None:
+    found = statistics_of(photos)
+    assert np.isfinite(found.directions).all() and found.directions.shape == (FEATURES, 1)
 
 
-@pytest.mark.parametrize("photos", [CLASSES, CLASSES + 1])
-def test_classes_of_one_photo_have_statistics(photos: int) -> None:
-    rows, labels = sample(photos)
-    found = feature_statistics(rows, labels, alone(photos), STEP)
-    assert np.isfinite(found.directions).all() and found.directions.shape[1] >= 1
-    assert all(np.isfinite(found.distance(row)) for row in rows)
-
-
-def test_photos_that_are_all_equal_have_statistics() -> None:
-    rows = np.zeros((9, FEATURES), np.float32)
-    found = feature_statistics(rows, sample(9)[1], alone(9), 1e-9)
-    assert found.distance(rows[0]) == 0 and np.isfinite(found.distance(rows[0] + 1))
+def test_photos_that_are_all_equal_have_statistics_and_so_have_those_without_features() -> None:
+    for rows in (np.ones((40, FEATURES), np.float32), np.zeros((40, FEATURES), np.float32)):
+        found = feature_statistics(rows, alone(40), CLASSES)
+        assert found.directions.shape == (FEATURES, 1) and np.isfinite(found.directions).all()
+    assert statistics_of(40).outside(np.zeros(FEATURES, np.float32)) == 1
 
 
 @pytest.mark.parametrize("classes", [2, 100, 1000])
 def test_the_file_is_small_however_many_classes_there_are(classes: int) -> None:
-    rows, labels = sample(classes + 100, classes, features=1280)
-    found = feature_statistics(rows, labels, alone(classes + 100), STEP)
+    found = feature_statistics(sample(400, features=1280), alone(400), classes)
     assert 20_000 < len(found.content()) <= MAX_BYTES
 
 
 def test_what_the_file_says_is_what_was_computed() -> None:
     made = statistics_of(90)
     read = FeatureStatistics.read(made.content(), CLASSES)
-    for name in ("mean", "directions", "center"):
+    for name in ("directions", "usual", "classes"):
         np.testing.assert_array_equal(getattr(read, name), getattr(made, name))
     assert statistics_of(90).content() == made.content()
 
@@ -111,11 +92,13 @@ def test_the_int8_model_s_own_features_are_taken_of_all_training_photos(
     model = tiny_models[INT8_MODEL]
     found = known_features(tiny_training, model, lambda: steps.append(None))
     photos = tiny_training.photos[Part.TRAIN]
-    classifier = Classifier(model, LABELS, RULES, statistics=found)
-    distances = [classifier.classify(tiny_training.pixels(photo)).distance for photo in photos]
+    classifier, outside = Classifier(model, LABELS, RULES), []
     strange = np.random.default_rng(0).integers(0, 256, RULES.shape, np.uint8)
-    assert len(steps) == len(photos) and found.center.shape == (1280,)
-    assert max(d for d in distances if d is not None) < (classifier.classify(strange).distance or 0)
+    for pixels in (*map(tiny_training.pixels, photos), strange):
+        classifier.classify(pixels)
+        outside.append(found.outside(classifier.features()))
+    assert len(steps) == len(photos) and len(found.directions) == 1280
+    assert max(outside[:-1]) < outside[-1]
 
 
 def test_a_photo_that_was_given_another_event_changes_nothing_else(

@@ -20,8 +20,15 @@ from convert.verify.faults.gate import rule
 from convert.verify.faults.measure import figures_of
 from convert.verify.layer_noise import LayerError
 from device.contract.look.rules import Region
-from device.workstation.conversion import ClutterFigures, Disagreement, Verdict, VerificationRecord
+from device.workstation.conversion import (
+    Disagreement,
+    Verdict,
+    VerificationRecord,
+)
 from device.workstation.training import REPORT_PLACE, Calibration, LogLoss
+from device.workstation.unknown.strangers import (
+    ClutterFigures,
+)
 from tests.support.builds.spoiled_answers import losing, spoiled
 from tests.support.builds.verified import evidence_of, record_of
 from tests.support.single_photos import singles
@@ -76,8 +83,11 @@ def test_the_section_tells_what_was_measured(
     said = text(section)
     assert f"loses {verification.loss_points:+.2f} points" in said
     assert f"p = {verification.mcnemar_p:.3f}" in said
-    assert f"score of {verification.threshold.value:.1%} the device says unknown" in said
-    assert "turns away 73.0%" in said and "temperature 0.50" in said
+    assert "beyond 1 the device says unknown" in said
+    assert f"Of the test part {verification.threshold.coverage:.1%}" in said
+    assert "clouds, shapes 200 73.0% 66.5% to 78.7% 0.957 55.0% 0.912" in said
+    assert "red 20 95.0%" in said, "by class"
+    assert 'alt="rendered picture 7, called red"' in section and "temperature 0.50" in said
     errors = verification.evidence.calibration
     for measured in (errors.untempered, errors.float, errors.int8):
         assert f"{measured.expected_calibration_error:.1%}" in said
@@ -89,10 +99,10 @@ def test_few_photos_are_said_to_be_no_proof_and_no_threshold(
     assert "The gate: not enough photos to tell." in text(
         report.section(verification, CALIBRATION, picture)
     )
-    few = replace(verification, threshold=replace(verification.threshold, value=0.0))
+    few = replace(verification, threshold=replace(verification.threshold, value=None))
     said = text(report.section(few, CALIBRATION, picture))
-    assert "There is no threshold: fewer than 19 validation pictures of different events" in said
-    assert "Below a score of" not in said
+    assert "It never does: fewer than 19 validation pictures of different events" in said
+    assert "The limits are set" not in said
 
 
 def test_events_and_new_places_are_told_where_there_are_any(
@@ -123,13 +133,13 @@ def test_what_was_cut_and_boxes_of_background_are_told_where_there_are_any(
     verification: VerificationRecord, section: str
 ) -> None:
     assert "cut to" not in text(section) and "boxes of background" not in text(section)
-    empty = ClutterFigures(48, 0.5, (0.36, 0.64), 0.81)
+    empty = ClutterFigures(48, 0.5, (0.36, 0.64), 0.81, 0.25, 0.7)
     evidence = replace(verification.evidence, backgrounds=empty)
     cut = replace(verification, region=Region.CHANGE, cut=0, evidence=evidence)
     said = text(report.section(cut, CALIBRATION, picture))
     assert "0 of 60 test photos cut to what differs from their place, the other 60 whole." in said
-    assert "Of 48 boxes of background from the test photos" in said
-    assert "it turns away 50.0% (36.0% to 64.0%; area under the ROC 0.810)" in said
+    row = "boxes of background from the test photos 48 50.0% 36.0% to 64.0% 0.810 25.0% 0.700"
+    assert row in said
 
 
 def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:
@@ -144,9 +154,11 @@ def test_the_worst_layer_stands_first(section: str) -> None:
     assert rows == ["block_1_expand", "conv0", "class_map", "conv0", "block_1_expand", "class_map"]
 
 
-def test_three_plots_and_the_pictures_of_disagreement_are_in_the_page(section: str) -> None:
+def test_three_plots_and_the_pictures_of_disagreement_and_strangers_are_in_the_page(
+    section: str,
+) -> None:
     assert section.count("<svg") == 3
-    assert section.count('src="data:image/jpeg;base64,') == 1
+    assert section.count('src="data:image/jpeg;base64,') == 2
     assert not re.search(r'(src|href)="(?!data:|#)', section), "nothing is fetched"
     assert "#0a0b0" not in section, "every colour is the page's own"
 

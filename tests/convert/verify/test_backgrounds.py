@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from convert.artifacts.exported import Export
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.pack.bundle import golden_file
+from convert.quantize.known import known_features
 from convert.verify import backgrounds
 from convert.verify.backgrounds import background, beside, chosen
 from convert.verify.evidence import evidence_steps, gather_evidence
@@ -27,7 +28,6 @@ from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import Part
 from tests.support import visited_places
 from tests.support.builds import tiny_network as tiny_network_of
-from tests.support.device.known import STATISTICS
 from tests.support.visited_places import SIZE_PX
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_a_box_of_background_shows_no_visitor(cut: Training) -> None:
     assert background(cut, full) is None
 
 
-def test_evidence_says_what_the_threshold_does_with_background(
+def test_evidence_says_what_becomes_of_background(
     cut: Training,
     base: Path,
     tiny_network: Any,
@@ -107,8 +107,11 @@ def test_evidence_says_what_the_threshold_does_with_background(
 ) -> None:
     monkeypatch.setattr("convert.verify.evidence.CLUTTER_PICTURES", 5)
     calibration = tiny_network_of.tiny_training(base).photos[Part.TRAIN]
+    statistics = known_features(
+        tiny_network_of.tiny_training(base), tiny_models["model_int8.tflite"]
+    )
     made = tiny_models["model_float32.tflite"], tiny_models["model_int8.tflite"]
-    exported = Export(*made, tiny_plan.scales, STATISTICS, 0, calibration, UNKNOWN)
+    exported = Export(*made, tiny_plan.scales, statistics, 0, calibration, UNKNOWN)
     models = Models.of(cut, exported, tiny_network)
     test, validation = (models.classify(part) for part in (Part.TEST, Part.VAL))
     steps: list[None] = []

@@ -1,5 +1,6 @@
 """What a probability is worth, and which are too low to believe."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,20 @@ from convert.verify.comparison import Outputs
 from convert.verify.confidence import (
     MIN_EVENTS,
     REJECTED_SHARE,
-    choose_threshold,
+    choose_limit,
+    distances,
     measure_threshold,
+    scale,
     separation,
     threshold_curve,
 )
 from convert.verify.evidence import DISAGREEMENTS_KEPT, disagreements
+from convert.verify.statistics import Labels
+from device.contract.statistics import LIMIT, FeatureStatistics
 from device.workstation.weights import event_weights
 from tests.support.single_photos import singles
 
-SCORES = st.lists(st.integers(0, 255), min_size=1, max_size=300).map(lambda v: np.array(v) / 256)
+STRANGE = st.lists(st.integers(0, 255), min_size=1, max_size=300).map(lambda v: np.array(v) / 256)
 
 
 def two_classes(scores: Any) -> npt.NDArray[np.float32]:
@@ -32,94 +37,163 @@ def two_classes(scores: Any) -> npt.NDArray[np.float32]:
     return np.stack([high, np.minimum(1 - high, 0.9 * high)], axis=1)
 
 
-# --- the threshold --------------------------------------------------------------------------------
+# --- the limits ----------------------------------------------------------------------------------
 
 
-@given(SCORES)
-def test_the_threshold_turns_away_at_most_one_known_photo_in_twenty(scores: Any) -> None:
-    threshold = choose_threshold(scores, singles(len(scores)))
-    assert (scores < threshold).sum() <= REJECTED_SHARE * len(scores)
-    assert threshold in (0, *scores)
+@given(STRANGE)
+def test_the_limit_turns_away_at_most_one_known_photo_in_twenty(strange: Any) -> None:
+    limit = choose_limit(strange, singles(len(strange)))
+    assert (limit is None) == (len(strange) < MIN_EVENTS)
+    if limit is not None:
+        assert (strange > limit).sum() <= REJECTED_SHARE * len(strange) and limit in strange
 
 
-def test_too_few_photos_choose_no_threshold_and_nineteen_the_lowest_score() -> None:
-    scores = np.linspace(0.5, 0.99, MIN_EVENTS)
-    assert choose_threshold(scores[1:], singles(MIN_EVENTS - 1)) == 0
-    assert choose_threshold(scores, singles(len(scores))) == 0.5
+def test_too_few_photos_choose_no_limit_and_nineteen_the_strangest() -> None:
+    strange = np.linspace(0.1, 0.5, MIN_EVENTS)
+    assert choose_limit(strange[1:], singles(MIN_EVENTS - 1)) is None
+    assert choose_limit(strange, singles(len(strange))) == 0.5
+
+
+def limit_of(strange: Any, events: Sequence[str]) -> float:
+    limit = choose_limit(strange, events)
+    assert limit is not None
+    return limit
 
 
 def test_new_photos_like_the_known_are_turned_away_as_promised() -> None:
     rng = np.random.default_rng(0)
     shares = [
-        (rng.beta(5, 1, 500) < choose_threshold(rng.beta(5, 1, 99), singles(99))).mean()
-        for _ in range(400)
+        (rng.beta(1, 5, 500) > limit_of(rng.beta(1, 5, 99), singles(99))).mean() for _ in range(400)
     ]
     assert np.mean(shares) == pytest.approx(REJECTED_SHARE, abs=0.005)
 
 
-def scores_of_events(
+def strange_events(
     rng: np.random.Generator, count: int
-) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Scores of events of 1 to 30 photos, alike within an event; long ones score lower."""
+) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """Photos of events of 1 to 30 photos, alike within an event; long ones are stranger."""
     sizes = rng.integers(1, 31, count)
-    middles = rng.beta(5, 1, count) * (1 - sizes / 100)
+    middles = rng.beta(1, 5, count) + sizes / 100
     events = np.repeat(np.arange(count), sizes)
-    return middles[events] * rng.uniform(0.9, 1, len(events)), events.tolist()
+    return middles[events] * rng.uniform(0.9, 1, len(events)), [str(event) for event in events]
 
 
 def test_photos_of_new_events_are_turned_away_as_promised() -> None:
     rng = np.random.default_rng(0)
     shares = []
     for _ in range(300):
-        threshold = choose_threshold(*_named(scores_of_events(rng, 39)))
-        scores, events = scores_of_events(rng, 60)
-        shares.append(np.average(scores < threshold, weights=event_weights(list(map(str, events)))))
+        limit = limit_of(*strange_events(rng, 39))
+        strange, events = strange_events(rng, 60)
+        shares.append(np.average(strange > limit, weights=event_weights(events)))
     assert 0.02 <= np.mean(shares) <= REJECTED_SHARE + 0.005
 
 
-def _named(scored: tuple[npt.NDArray[np.float64], list[int]]) -> tuple[Any, list[str]]:
-    return scored[0], [str(event) for event in scored[1]]
+def test_a_film_chooses_no_limit_however_long_it_is() -> None:
+    strange = np.linspace(0.2, 0.9, 500)
+    assert choose_limit(strange, ["film"] * 500) is None
+    assert choose_limit(strange, [f"film {number % 18}" for number in range(500)]) is None
 
 
-def test_a_film_chooses_no_threshold_however_long_it_is() -> None:
-    scores = np.linspace(0.2, 0.9, 500)
-    assert choose_threshold(scores, ["film"] * 500) == 0
-    eighteen = [f"film {number % 18}" for number in range(500)]
-    assert choose_threshold(scores, eighteen) == 0
+def test_a_strange_film_counts_once_for_the_limit() -> None:
+    strange = np.concatenate([np.full(400, 0.9), np.linspace(0.1, 0.5, 99)])
+    assert choose_limit(strange, singles(499)) == 0.9
+    assert choose_limit(strange, ("film",) * 400 + singles(99)) == pytest.approx(0.5, abs=0.02)
 
 
-def test_a_film_of_low_scores_counts_once_for_the_threshold() -> None:
-    scores = np.concatenate([np.full(400, 0.3), np.linspace(0.5, 0.9, 99)])
-    assert choose_threshold(scores, singles(499)) == 0.3
-    assert choose_threshold(scores, ("film",) * 400 + singles(99)) == pytest.approx(0.5, abs=0.02)
+# --- what is usual -------------------------------------------------------------------------------
+
+DIRECTIONS = FeatureStatistics.unscaled(np.eye(4, 2, dtype=np.float32), 3)
+
+
+def known(count: int, seed: int = 0) -> tuple[Labels, npt.NDArray[np.float64]]:
+    """Labels of 3 classes, and what was measured; photos that are called 2 are the strangest."""
+    rng = np.random.default_rng(seed)
+    named = np.arange(count) % 3
+    doubt = rng.normal(-6, 1, count) + 2 * (named == 2)
+    return named, np.stack([doubt, rng.beta(2, 20, count)], axis=1)
+
+
+def test_each_label_loses_the_same_share_of_known_photos() -> None:
+    scaled = scale(DIRECTIONS, *known(600), singles(600))
+    assert scaled.limit == LIMIT
+    named, measured = known(30_000, seed=1)
+    away = distances(scaled.statistics, named, measured) > LIMIT
+    shares = [away[named == label].mean() for label in range(3)]
+    assert np.allclose(shares, REJECTED_SHARE, atol=0.025), shares
+
+
+def test_the_middle_of_known_photos_has_distance_0() -> None:
+    named, measured = known(600)
+    found = distances(scale(DIRECTIONS, named, measured, singles(600)).statistics, named, measured)
+    for label in range(3):
+        assert np.median(found[named == label]) == pytest.approx(0, abs=0.02)
+
+
+def test_the_device_measures_the_same_distance() -> None:
+    named, measured = known(600)
+    statistics = scale(DIRECTIONS, named, measured, singles(600)).statistics
+    found = distances(statistics, named, measured)
+    one_by_one = [
+        statistics.distance(int(n), m) for n, m in zip(named[:9], measured[:9], strict=True)
+    ]
+    assert found[:9] == pytest.approx(one_by_one)
+
+
+def test_a_label_of_few_photos_has_the_limit_of_all_together() -> None:
+    named, measured = known(600)
+    rare = np.where((named == 1) & (np.arange(600) > 30), 0, named)
+    scaled = scale(DIRECTIONS, rare, measured, singles(600))
+    strange = scaled.statistics.strangeness(measured)
+    assert scaled.statistics.classes[1, 1] == choose_limit(strange, singles(600))
+
+
+def test_too_few_photos_give_distances_and_no_limit() -> None:
+    named, measured = known(MIN_EVENTS - 1)
+    scaled = scale(DIRECTIONS, named, measured, singles(MIN_EVENTS - 1))
+    assert scaled.limit is None
+    assert np.isfinite(distances(scaled.statistics, named, measured)).all()
+    assert FeatureStatistics.read(scaled.statistics.content(), 3).classes.shape == (3, 2)
+
+
+def test_photos_that_are_all_alike_do_not_make_the_smallest_difference_count() -> None:
+    named, measured = np.zeros(60, np.int64), np.tile([-5.0, 0.01], (60, 1))
+    statistics = scale(DIRECTIONS, named, measured, singles(60)).statistics
+    assert 0 < statistics.distance(0, np.array([-4.999, 0.0101])) < LIMIT
+    assert statistics.distance(0, np.array([-2.0, 0.2])) > LIMIT
+
+
+# --- what they cost ------------------------------------------------------------------------------
 
 
 def test_coverage_and_precision_are_those_of_the_accepted() -> None:
-    probabilities = two_classes([0.99, 0.9, 0.7, 0.6])
-    found = measure_threshold(0.7, np.array([0, 1, 0, 1]), probabilities, singles(4))
-    # float32 0.7 is less than 0.7: what counts is the comparison that the device makes.
+    probabilities, far = two_classes([0.99, 0.9, 0.7, 0.6]), np.array([0.1, 1.0, 1.1, 2.0])
+    truth = np.array([0, 1, 0, 1])
+    found = measure_threshold(LIMIT, truth, probabilities, far, singles(4))
     assert (found.coverage.count, found.coverage.n) == (2, 4)
     assert found.precision is not None
     assert (found.precision.count, found.precision.n) == (1, 2)
+    assert measure_threshold(None, truth, probabilities, far, singles(4)).coverage.count == 4
 
 
-def test_a_threshold_that_nothing_reaches_has_no_precision() -> None:
-    measured = measure_threshold(1.0, np.array([0]), two_classes([0.9]), singles(1))
+def test_a_limit_that_nothing_keeps_has_no_precision() -> None:
+    measured = measure_threshold(
+        LIMIT, np.array([0]), two_classes([0.9]), np.array([2.0]), singles(1)
+    )
     found = measured.threshold_figures()
     assert found.coverage == 0
     assert found.precision is None and found.precision_interval is None
 
 
-def test_coverage_only_falls_along_the_curve() -> None:
+def test_coverage_only_rises_along_the_curve() -> None:
     rng = np.random.default_rng(0)
-    curve = threshold_curve(np.zeros(200, np.int64), two_classes(rng.uniform(0.5, 1, 200)))
-    coverage = [row[1] for row in curve]
-    assert coverage[0] == 1 and coverage == sorted(coverage, reverse=True)
+    probabilities, far = two_classes(rng.uniform(0.5, 1, 200)), rng.uniform(-1, 2, 200)
+    coverage = [row[1] for row in threshold_curve(np.zeros(200, np.int64), probabilities, far)]
+    assert coverage[-1] == 1 and coverage == sorted(coverage)
 
 
-@given(SCORES, SCORES)
+@given(STRANGE, STRANGE)
 def test_separation_is_the_area_under_the_roc(known: Any, unknown: Any) -> None:
-    truth = np.repeat([1, 0], [len(known), len(unknown)])
+    truth = np.repeat([0, 1], [len(known), len(unknown)])
     expected = roc_auc_score(truth, np.concatenate([known, unknown]))
     assert separation(known, unknown) == pytest.approx(expected)
 

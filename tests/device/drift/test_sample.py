@@ -46,18 +46,17 @@ def test_pictures_of_other_sizes_have_facts() -> None:
         assert np.isfinite(look(np.resize(scene(), shape)).layout).all()
 
 
-def test_an_answer_is_accepted_by_its_threshold_unless_it_was_decided_otherwise() -> None:
+def test_an_answer_is_accepted_unless_it_is_unknown() -> None:
     scores = np.array([0.1, 0.7, 0.2], np.float32)
-    assert answer(scores, 0.6).accepted and not answer(scores, 0.8).accepted
-    assert not answer(scores, 0.6, unknown=True).accepted
-    found = answer(scores, 0.6, distance=0.4)
+    assert answer(scores).accepted and not answer(scores, unknown=True).accepted
+    found = answer(scores, distance=0.4)
     assert (found.label, found.distance) == (1, 0.4)
     assert found.lead == pytest.approx(np.log(0.7 / 0.2), rel=1e-5)
 
 
 @pytest.mark.parametrize("scores", [[1.0, 0.0], [0.5, 0.5], [1.0], [0.0, 0.0]])
 def test_extreme_scores_have_finite_facts(scores: list[float]) -> None:
-    found = answer(np.array(scores, np.float32), 0.5)
+    found = answer(np.array(scores, np.float32))
     assert np.isfinite([found.odds, found.lead, found.score]).all()
 
 

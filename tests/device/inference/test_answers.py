@@ -22,7 +22,7 @@ from tests.support.device.tiny_bundle import TAR
 
 LABELS = ("daisy", "rose", NOTHING)
 """One class has the name of the answer."""
-INFO = ModelInfo("tiny", LABELS, "", "", "ai-edge-litert", "", 1, 0.5, 0.0)
+INFO = ModelInfo("tiny", LABELS, "", "", "ai-edge-litert", "", 1, 1.0, 0.0)
 SCORES = st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3)
 FRAMES = st.lists(st.tuples(st.sampled_from([None, *Seen]), SCORES), min_size=1, max_size=40)
 Frames = Sequence[tuple[Seen | None, list[float]]]
@@ -94,7 +94,7 @@ def test_frames_that_are_not_looked_at_are_smoothed_as_ever(
     whole = [(None, scores) for _, scores in frames]
     for number, now in enumerate(answers(whole, tau_s, classifier)):
         scores = np.array(whole[number][1], np.float32)
-        state = step(state, scores, 0.2 * number, config, INFO.threshold)
+        state = step(state, Prediction(LABELS, scores), 0.2 * number, config)
         assert (now.label, now.score) == (state.label(LABELS), state.score())
         assert (now.top, now.changed) == (state.top(LABELS, config.top_k), state.changed)
 

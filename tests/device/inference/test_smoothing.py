@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.inference.classifier import Prediction
 from device.inference.smoothing import Presence, Smoothed, notice, step
 from device.settings.sections import SmoothingConfig
 from device.telemetry.observation import UNKNOWN
@@ -18,34 +19,41 @@ def scores(*values: float) -> npt.NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
+def saw(
+    frame: npt.NDArray[np.float32], distance: float | None = None, limit: float | None = 1.0
+) -> Prediction:
+    return Prediction(LABELS, frame, distance, limit)
+
+
 def run(
     frames: list[npt.NDArray[np.float32]],
     config: SmoothingConfig,
     *,
     dt_s: float = 0.1,
-    threshold: float = 0.0,
+    distances: list[float] | None = None,
 ) -> list[Smoothed]:
     states: list[Smoothed] = []
     for number, frame in enumerate(frames):
         before = states[-1] if states else None
-        states.append(step(before, frame, number * dt_s, config, threshold))
+        seen = saw(frame, distances[number] if distances else None)
+        states.append(step(before, seen, number * dt_s, config))
     return states
 
 
 def test_after_one_time_constant_a_new_sight_has_63_percent_of_the_weight() -> None:
-    before = step(None, scores(1, 0, 0), 0.0, SmoothingConfig(time_constant_s=2.0), 0.0)
-    after = step(before, scores(0, 1, 0), 2.0, SmoothingConfig(time_constant_s=2.0), 0.0)
+    before = step(None, saw(scores(1, 0, 0)), 0.0, SmoothingConfig(time_constant_s=2.0))
+    after = step(before, saw(scores(0, 1, 0)), 2.0, SmoothingConfig(time_constant_s=2.0))
     assert after.scores == pytest.approx([np.exp(-1), 1 - np.exp(-1), 0], abs=1e-6)
 
 
 @given(st.integers(1, 40), st.floats(0.01, 100))
 def test_the_frame_rate_does_not_matter(frames: int, tau_s: float) -> None:
     config = SmoothingConfig(time_constant_s=tau_s)
-    start = step(None, scores(1, 0, 0), 0.0, config, 0.0)
-    once = step(start, scores(0, 0, 1), 1.0, config, 0.0)
+    start = step(None, saw(scores(1, 0, 0)), 0.0, config)
+    once = step(start, saw(scores(0, 0, 1)), 1.0, config)
     many = start
     for number in range(frames):
-        many = step(many, scores(0, 0, 1), (number + 1) / frames, config, 0.0)
+        many = step(many, saw(scores(0, 0, 1)), (number + 1) / frames, config)
     np.testing.assert_allclose(many.scores, once.scores, atol=1e-4)
 
 
@@ -75,32 +83,52 @@ def test_a_clear_change_comes_through() -> None:
 
 
 def test_below_the_threshold_is_unknown_and_the_margin_keeps_it_from_flickering() -> None:
-    config = SmoothingConfig(time_constant_s=0.0, hysteresis=0.1)
+    config = SmoothingConfig(time_constant_s=0.0, hysteresis=0.1, threshold=0.6)
     heights = [0.3, 0.55, 0.62, 0.55, 0.51, 0.49, 0.55, 0.61]
-    states = run([scores(h, 0.2, 0.1) for h in heights], config, threshold=0.6)
+    states = run([scores(h, 0.2, 0.1) for h in heights], config)
     assert [s.label(LABELS) for s in states] == [
         UNKNOWN, UNKNOWN, "daisy", "daisy", "daisy", UNKNOWN, UNKNOWN, "daisy",
     ]  # fmt: skip
     assert states[0].score() == pytest.approx(0.3)
 
 
-def test_the_settings_threshold_goes_before_the_bundle_s() -> None:
-    config = SmoothingConfig(threshold=0.2)
-    assert step(None, scores(0.3, 0, 0), 0, config, 0.9).best == 0
-    assert step(None, scores(0.3, 0, 0), 0, SmoothingConfig(), 0.9).best is None
-    assert step(None, scores(0.3, 0, 0), 0, SmoothingConfig(), 0.0).best == 0
+def test_beyond_the_limit_is_unknown_and_the_margin_keeps_it_from_flickering() -> None:
+    config = SmoothingConfig(time_constant_s=0.0, hysteresis=0.1)
+    strange = [1.3, 1.05, 0.98, 1.05, 1.09, 1.11, 1.05, 0.99]
+    states = run([scores(0.9, 0.1, 0)] * len(strange), config, distances=strange)
+    assert [s.label(LABELS) for s in states] == [
+        UNKNOWN, UNKNOWN, "daisy", "daisy", "daisy", UNKNOWN, UNKNOWN, "daisy",
+    ]  # fmt: skip
+
+
+def test_one_strange_frame_is_not_enough_however_strange_it_is() -> None:
+    for distance in (1.5, 1e9):
+        strange = [0.1] * 20 + [distance] + [0.1] * 20
+        states = run([scores(0.9, 0.1, 0)] * 41, SmoothingConfig(), distances=strange)
+        assert {s.label(LABELS) for s in states} == {"daisy"}
+    lasting = run([scores(0.9, 0.1, 0)] * 40, SmoothingConfig(), distances=[0.1] * 20 + [2.0] * 20)
+    assert lasting[-1].label(LABELS) == UNKNOWN
+
+
+def test_the_settings_threshold_replaces_the_bundle_s_limit() -> None:
+    config, far = SmoothingConfig(threshold=0.2), saw(scores(0.3, 0, 0), distance=1.5)
+    assert step(None, far, 0, config).best == 0
+    assert step(None, saw(scores(0.1, 0, 0), distance=0.0), 0, config).best is None
+    assert step(None, far, 0, SmoothingConfig()).best is None
+    unlimited = saw(scores(0.3, 0, 0), distance=1.5, limit=None)
+    assert step(None, unlimited, 0, SmoothingConfig()).best == 0
 
 
 def test_after_a_long_gap_only_the_new_frame_counts() -> None:
     config = SmoothingConfig(time_constant_s=1.0)
-    before = step(None, scores(1, 0, 0), 0.0, config, 0.0)
-    assert step(before, scores(0, 0.8, 0.2), 3600.0, config, 0.0).scores == pytest.approx(
+    before = step(None, saw(scores(1, 0, 0)), 0.0, config)
+    assert step(before, saw(scores(0, 0.8, 0.2)), 3600.0, config).scores == pytest.approx(
         [0, 0.8, 0.2], abs=1e-6
     )
 
 
 def test_the_top_is_sorted_and_bounded() -> None:
-    state = step(None, scores(0.2, 0.5, 0.3), 0, SmoothingConfig(), 0.0)
+    state = step(None, saw(scores(0.2, 0.5, 0.3)), 0, SmoothingConfig())
     assert [name for name, _ in state.top(LABELS, 2)] == ["rose", "tulip"]
     assert len(state.top(LABELS, 99)) == 3
 

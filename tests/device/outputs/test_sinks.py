@@ -21,7 +21,7 @@ from device.telemetry.status import SinkStatus, Status
 from tests.support.device.visits import visit
 from tests.support.timing import eventually, slowdown
 
-MODEL = ModelInfo("tiny", ("a", "b"), "0" * 64, "no data", "ai-edge-litert", "2.3", 1, 0.0, 0.001)
+MODEL = ModelInfo("tiny", ("a", "b"), "0" * 64, "no data", "ai-edge-litert", "2.3", 1, None, 0.001)
 PICTURE = np.zeros((480, 640, 3), np.uint8)
 
 

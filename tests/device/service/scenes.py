@@ -106,7 +106,7 @@ class Fed(Notifier):
 
 def model_of(path: Path, *, ahead: bool = True) -> LoadedModel:
     loaded = contract.load(path)
-    info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, 0.0, 0.0)
+    info = ModelInfo("tiny", loaded.labels, "", "", "ai-edge-litert", "", 1, None, 0.0)
     return LoadedModel(info, Classifier.from_bundle(loaded), ahead)
 
 

@@ -16,6 +16,7 @@ from convert.artifacts.training import LabelledPhoto, Training
 from convert.pack import bundle
 from convert.quantize.known import known_features
 from convert.tflite.metadata import Description, embed
+from convert.verify.confidence import scale
 from convert.verify.models import Models
 from device.commit import UNKNOWN
 from device.workstation.conversion import FLOAT_MODEL, VerificationRecord
@@ -117,5 +118,7 @@ def _exported(base: Path) -> Export:
 def _verification(base: Path) -> VerificationRecord:
     training = tiny_training(base)
     outputs = Models.of(training, _exported(base), tiny_network(base)).classify(Part.TEST)
-    evidence, data = evidence_of(outputs, threshold=0.25), training.metrics.data
+    named = outputs.int8.argmax(axis=1)
+    known = scale(_exported(base).statistics, named, outputs.measured, outputs.events).statistics
+    evidence, data = evidence_of(outputs, 0.25, statistics=known), training.metrics.data
     return record_of(LABELS, outputs, evidence, models=tiny_models(base), data=data)

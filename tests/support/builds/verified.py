@@ -12,6 +12,7 @@ from convert.targets import edgetpu
 from convert.verify.comparison import Outputs, compare_models
 from convert.verify.confidence import measure_threshold, threshold_curve
 from convert.verify.reliability import Reliability, without_temperature
+from device.contract.statistics import LIMIT, FeatureStatistics
 from device.workstation.conversion import (
     Disagreement,
     EdgeTpuFigures,
@@ -21,7 +22,14 @@ from device.workstation.expected import NewPlaces, SamePlaces
 from device.workstation.faults.figures import FaultsFigures
 from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.training import DataSet
+from device.workstation.unknown.known import (
+    ClassKept,
+)
+from device.workstation.unknown.strangers import (
+    NamedStranger,
+)
 from tests.support.builds.training_records import data_set_of
+from tests.support.device.known import STATISTICS
 
 if TYPE_CHECKING:
     from convert.verify.evidence import Evidence
@@ -35,22 +43,31 @@ ON_EDGE_TPU = edgetpu.edge_tpu_figures(
 
 def evidence_of(
     outputs: Outputs,
-    threshold: float,
+    threshold: float | None,
     layers: Sequence[LayerError] = (),
     disagreements: Sequence[Disagreement] = (),
+    statistics: FeatureStatistics | None = None,
 ) -> Evidence:
-    """What explains a verdict on these answers; of pictures of nothing, 146 of 200 are rejected."""
+    """What explains a verdict on these answers; of pictures of nothing, 146 of 200 are rejected.
+
+    Photos with a score below `threshold` are too strange; with None, or 0, none is.
+    """
     from convert.verify.evidence import Evidence, Turned
 
     truth, events = outputs.truth, outputs.events
     float32, int8 = outputs.float32, outputs.int8
+    limit = LIMIT if threshold else None
+    distance = (1 - int8.max(axis=1)) / (1 - (threshold or 0.0))
     return Evidence(
-        threshold=measure_threshold(threshold, truth, int8, events),
-        curve=threshold_curve(truth, int8),
+        statistics=statistics or STATISTICS,
+        threshold=measure_threshold(limit, truth, int8, distance, events),
+        curve=threshold_curve(truth, int8, distance),
+        kept=(ClassKept("red", 20, 0.95, (0.75, 0.99)),),
         untempered=Reliability.of(truth, without_temperature(float32, 0.5), events),
         float32=Reliability.of(truth, float32, events),
         int8=Reliability.of(truth, int8, events),
-        clutter=Turned(CLUTTER, 0.957),
+        clutter=Turned(CLUTTER, 0.957, 0.55, 0.912),
+        named=(NamedStranger("7", "red", 0.91, 0.25),),
         backgrounds=None,
         layers=list(layers),
         disagreements=tuple(disagreements),

@@ -33,7 +33,7 @@ MODEL = ModelInfo(
     runtime="ai-edge-litert",
     runtime_version="2.3.0",
     threads=1,
-    threshold=0.0,
+    limit=None,
     checked_invoke_s=0.004,
 )
 

@@ -9,10 +9,12 @@ import pytest
 
 from convert.artifacts.training import Training
 from convert.config import Gate
+from convert.verify.confidence import Scaled
 from convert.verify.faults.answers import photos_spoiled
 from convert.verify.faults.measure import UnderFaults, example, measure, steps
 from convert.verify.gate import Judgement
 from convert.verify.models import Models
+from device.contract.statistics import LIMIT
 from device.workstation.conversion import Verdict
 from device.workstation.faults.catalogue import Strength, chosen
 from device.workstation.faults.figures import Told, faults_line
@@ -32,9 +34,13 @@ def exported(base: Path) -> Any:
     return tiny_network._exported(base)
 
 
+def known(models: Models) -> Scaled:
+    return Scaled(models.exported.statistics, LIMIT)
+
+
 @pytest.fixture(scope="module")
 def measured(models: Models) -> UnderFaults:
-    found = measure(models, FEW, 0.5, Gate())
+    found = measure(models, FEW, known(models), Gate())
     assert found is not None
     return found
 
@@ -65,12 +71,12 @@ def test_photos_as_they_are_have_the_answers_of_the_device(
 
 
 def test_they_come_out_the_same_again(measured: UnderFaults, models: Models) -> None:
-    assert measure(models, FEW, 0.5, Gate()) == measured
+    assert measure(models, FEW, known(models), Gate()) == measured
 
 
 def test_it_counts_photos_as_it_goes(models: Models) -> None:
     seen: list[int] = []
-    measure(models, FEW[:1], 0.5, Gate(), lambda: seen.append(1))
+    measure(models, FEW[:1], known(models), Gate(), lambda: seen.append(1))
     assert len(seen) == steps(models) == len(models.training.photos[Part.TEST])
 
 
@@ -88,7 +94,7 @@ def test_a_model_that_a_fault_breaks_fails_with_fault_and_layers(
 ) -> None:
     """Its ranges were measured on dark pictures alone, so light pictures leave them."""
     broken = replace(models, exported=calibrated_in_the_dark(base, models, tiny_network))
-    found = measure(broken, FEW[:1], 0.5, Gate())
+    found = measure(broken, FEW[:1], known(broken), Gate())
     assert found is not None and found.figures.rulings[0].told is Told.WORSE
     assert found.failures[0].startswith("under over-exposure int8 loses ")
     assert "(most noise there from " in found.failures[0] and " dB" in found.failures[0]
@@ -110,12 +116,12 @@ def test_a_fault_that_cannot_be_rendered_is_named_and_the_others_are_measured(
     models: Models,
 ) -> None:
     without = replace(FEW[1], missing=lambda: "there is no wind")
-    found = measure(models, [FEW[0], without], 0.5, Gate())
+    found = measure(models, [FEW[0], without], known(models), Gate())
     assert found is not None
     assert found.figures.missing == {"rotation": "there is no wind"}
     assert found.figures.claim().missing == ("rotation",)
     assert {row.fault for row in found.figures.rows} == {"over-exposure"}
-    assert measure(models, [without], 0.5, Gate()) is None
+    assert measure(models, [without], known(models), Gate()) is None
 
 
 def test_the_example_is_one_photo_under_each_fault(models: Models, measured: UnderFaults) -> None:

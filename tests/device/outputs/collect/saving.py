@@ -14,7 +14,7 @@ from device.settings.sections import CollectConfig
 from device.telemetry.observation import ModelInfo, Observation
 from tests.support.pictures import LABELS, picture
 
-MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, 0.0, 0.0)
+MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, None, 0.0)
 CONFIG = CollectConfig(enabled=True, max_per_minute=600, random_per_day=0, min_free_mb=0)
 
 

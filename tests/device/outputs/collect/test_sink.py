@@ -18,6 +18,7 @@ from device.outputs.collect import snapshot
 from device.outputs.collect.sink import Collector, folder_name
 from device.outputs.collect.worth import why_save
 from device.telemetry.observation import UNKNOWN
+from device.telemetry.unknown import UnknownRule
 from tests.device.outputs.collect.saving import CONFIG, MODEL, collector, observed, saved
 from tests.support.pictures import encoded, picture
 
@@ -25,25 +26,28 @@ from tests.support.pictures import encoded, picture
 
 
 @pytest.mark.parametrize(
-    ("scores", "changes", "threshold", "reason"),
+    ("scores", "changes", "rule", "reason"),
     [
-        ((0.9, 0.05, 0.05), {}, 0.0, ""),
-        ((0.9, 0.05, 0.05), {"changed": True}, 0.0, "changed"),
-        ((0.5, 0.4, 0.1), {}, 0.0, "uncertain"),
-        ((0.75, 0.2, 0.05), {}, 0.8, "uncertain"),
-        ((0.9, 0.05, 0.05), {"label": UNKNOWN}, 0.95, "unknown"),
+        ((0.9, 0.05, 0.05), {}, UnknownRule(), ""),
+        ((0.9, 0.05, 0.05), {"changed": True}, UnknownRule(), "changed"),
+        ((0.5, 0.4, 0.1), {}, UnknownRule(), "uncertain"),
+        ((0.75, 0.2, 0.05), {}, UnknownRule(threshold=0.8), "uncertain"),
+        ((0.9, 0.05, 0.05), {"distance": 0.9}, UnknownRule(1.0), "uncertain"),
+        ((0.9, 0.05, 0.05), {"distance": 1.1}, UnknownRule(1.0), "uncertain"),
+        ((0.9, 0.05, 0.05), {"distance": 0.5}, UnknownRule(1.0), ""),
+        ((0.9, 0.05, 0.05), {"label": UNKNOWN}, UnknownRule(1.0), "unknown"),
     ],
 )
 def test_doubts_and_changes_are_saved_and_nothing_else(
-    scores: tuple[float, ...], changes: dict[str, object], threshold: float, reason: str
+    scores: tuple[float, ...], changes: dict[str, object], rule: UnknownRule, reason: str
 ) -> None:
     config = replace(CONFIG, margin=0.15)
-    assert why_save(observed(0, scores, **changes), threshold, config) == reason
+    assert why_save(observed(0, scores, **changes), rule, config) == reason
 
 
 def test_changes_can_be_left_to_others() -> None:
     sure = observed(0, (0.9, 0.05, 0.05), changed=True)
-    assert why_save(sure, 0.0, replace(CONFIG, changes=False)) == ""
+    assert why_save(sure, UnknownRule(), replace(CONFIG, changes=False)) == ""
 
 
 def test_the_rate_is_limited_and_no_picture_is_asked_for_between(tmp_path: Path) -> None:

@@ -1,0 +1,3 @@
+"""What a verification says of `unknown`."""
+
+__all__ = ["known", "strangers"]
