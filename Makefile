@@ -90,8 +90,10 @@ $(if $(strip $(foreach c,$(odd),$(findstring $(c),$(value BUILD)))$(filter -%,$(
 # A value as it was given, quoted for the shell: $(call given,NAME). Rules contain no user paths.
 given = '$(subst ','\'',$(value $(1)))'
 
-$(if $(filter auto folder,$(PLACE)),,$(error PLACE=$(PLACE): give auto or folder))
-$(if $(filter auto change whole,$(REGION)),,$(error REGION=$(REGION): give auto, change or whole))
+# Not empty if the value of a variable is one of some words: $(call is_one_of,NAME,WORDS)
+is_one_of = $(if $(filter 1,$(words $($(1)))),$(filter $(2),$($(1))))
+$(if $(call is_one_of,PLACE,auto folder),,$(error PLACE=$(PLACE): give auto or folder))
+$(if $(call is_one_of,REGION,auto change whole),,$(error REGION=$(REGION): give auto, change or whole))
 ifneq ($(value USE),)
 use := $(subst @, ,$(USE))
 without_digits = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(1)))))))))))
@@ -102,7 +104,7 @@ SIZE := $(word 2,$(use))
 endif
 # The one list of backbones is Python's.
 BACKBONES := $(shell sed -nE 's/^    "([a-z0-9-]+)": .*/\1/p' train/network/backbones.py)
-$(if $(filter $(BACKBONES),$(BACKBONE)),,$(error BACKBONE=$(BACKBONE): give one of $(BACKBONES)))
+$(if $(call is_one_of,BACKBONE,$(BACKBONES)),,$(error BACKBONE=$(BACKBONE): give one of $(BACKBONES)))
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 
 VENV := .venv

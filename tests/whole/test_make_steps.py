@@ -204,7 +204,14 @@ def test_settings_of_events_and_films_and_a_changed_list_split_again(
 
 
 def test_settings_that_make_does_not_know_are_refused_in_one_line(workshop: Workshop) -> None:
-    for setting, choices in (("PLACE=garden", "auto or"), ("REGION=box", "auto, change or")):
+    for setting, choices in (
+        ("PLACE=garden", "auto or"),
+        ("PLACE=auto folder", "auto or"),
+        ("REGION=box", "auto, change or"),
+        ("REGION=", "auto, change or"),
+        ("BACKBONE=resnet", "one of mobilenet-v2 "),
+        ("BACKBONE=mobilenet-v2 efficientnet-lite0", "one of mobilenet-v2 "),
+    ):
         done = workshop.run("data", setting)
         assert done.returncode == 2 and f"{setting}: give {choices}" in done.stderr
 
