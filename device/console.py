@@ -12,8 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
-from device.errors import FieldguideError
-from device.safe_text import printable
+from device.errors import FieldguideError, UsageError
+from device.safe_text import printable, printable_line
 from device.settings.address import hide, safe
 
 INTERRUPTED = 130
@@ -21,11 +21,12 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """One whose complaints repeat no password of a mistyped command line."""
+    """One whose complaints are a line, and repeat no password of a mistyped command line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and the complaint; exit with 2."""
-        super().error(safe(message))
+        """Print the complaint and where to read more; exit with 2."""
+        said = f"error: {safe(message)}; see {self.prog} --help"
+        self.exit(UsageError.exit_status, f"{printable_line(said)}\n")
 
 
 def parser(prog: str, description: str, examples: str) -> Parser:

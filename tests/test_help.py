@@ -24,3 +24,26 @@ def test_help_fits_a_terminal(
     assert len(commands) > 3
     lines = [line for text in (of_module, *map(said, commands)) for line in text.splitlines()]
     assert [line for line in lines if len(line) > TERMINAL_COLUMNS] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "named"),
+    [
+        ("train", ("data", "--seed=x"), "--seed: invalid int value: 'x'"),
+        ("train", ("fit", "--backbone=resnet"), "--backbone: invalid choice: 'resnet'"),
+        ("train", (), "COMMAND"),
+        ("convert", ("export", "--calibration-photos=many"), "--calibration-photos"),
+        ("convert", ("pack",), "'pack'"),
+        ("device", ("run", "--frames=\x1b[1m\nx"), "--frames"),
+        ("device", ("doctor", "--surprise"), "--surprise"),
+    ],
+)
+def test_words_that_a_command_line_cannot_take_are_one_clear_line(
+    module: str, words: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        import_module(f"{module}.__main__").main([*words])
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert not out and line.startswith("error: ") and named in line and line.isprintable()
+    assert f"; see python -m {module}" in line and line.endswith(" --help")
