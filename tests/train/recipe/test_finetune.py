@@ -1,4 +1,4 @@
-"""Promises of fine-tuning: the head is exact, a resumed run is the whole run, the best is kept."""
+"""Promises of fine-tuning: a resumed run is the whole run, the best is kept, events count once."""
 
 import os
 import signal
@@ -11,14 +11,13 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.special import log_softmax, softmax
-from sklearn.linear_model import LogisticRegression
+from scipy.special import log_softmax
 
 from device.workstation.weights import event_weights
 from tests.support.single_photos import even, singles
 from train.network.cache import Views
 from train.recipe.config import TrainConfig
-from train.recipe.finetune import HEAD_ITERATIONS, HEAD_STRENGTHS, FineTuner, TuningState, fit_head
+from train.recipe.finetune import FineTuner, TuningState
 from train.recipe.truth import Truth
 
 Activations = npt.NDArray[np.float16]
@@ -83,6 +82,23 @@ def task() -> Task:
     return Task.make()
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A run that nothing disturbed."""
+
+    tuned: TuningState
+    logits: npt.NDArray[np.float32]
+    """Those of the validation part."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The task's, which the others must equal."""
+    task = Task.make()
+    tuner, tuned = task.run(tmp_path_factory.mktemp("whole") / "state.npz")
+    return Ended(tuned, tuner.logits(task.val))
+
+
 class Killed(BaseException):
     """In place of SIGKILL, which no test survives."""
 
@@ -93,6 +109,15 @@ def die_after(last: int) -> Callable[[int], None]:
             raise Killed
 
     return after
+
+
+@pytest.fixture(scope="module")
+def left_by_a_kill(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The state that a run leaves which was killed after its second epoch."""
+    state = tmp_path_factory.mktemp("killed") / "state.npz"
+    with pytest.raises(Killed):
+        Task.make().run(state, die_after(2))
+    return state.read_bytes()
 
 
 def same(first: TuningState, second: TuningState) -> None:
@@ -117,34 +142,30 @@ def test_training_learns(task: Task, tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(
-    task: Task, tmp_path: Path
+    task: Task, whole: Ended, tmp_path: Path
 ) -> None:
-    _, first = task.run(tmp_path / "a.npz")
-    same(first, task.run(tmp_path / "b.npz")[1])
-    _, other = task.run(tmp_path / "c.npz", seed=1)
-    assert first.history != other.history
+    same(whole.tuned, task.run(tmp_path / "a.npz")[1])
+    _, other = task.run(tmp_path / "b.npz", seed=1)
+    assert whole.tuned.history != other.history
 
 
 @pytest.mark.parametrize("killed", [1, 2, 3, 4])
 def test_a_run_killed_after_any_epoch_ends_as_the_whole_one(
-    task: Task, tmp_path: Path, killed: int
+    task: Task, whole: Ended, tmp_path: Path, killed: int
 ) -> None:
-    tuner, whole = task.run(tmp_path / "whole.npz")
-    task.logged.clear()
     with pytest.raises(Killed):
         task.run(tmp_path / "state.npz", die_after(killed))
     again, resumed = task.run(tmp_path / "state.npz")
-    same(whole, resumed)
+    same(whole.tuned, resumed)
     assert sorted(task.logged) == [1, 2, 3, 4]
-    assert np.array_equal(tuner.logits(task.val), again.logits(task.val))
+    assert np.array_equal(whole.logits, again.logits(task.val))
 
 
-def test_a_run_killed_twice_ends_as_the_whole_one(task: Task, tmp_path: Path) -> None:
-    _, whole = task.run(tmp_path / "whole.npz")
+def test_a_run_killed_twice_ends_as_the_whole_one(task: Task, whole: Ended, tmp_path: Path) -> None:
     for epoch in (1, 3):
         with pytest.raises(Killed):
             task.run(tmp_path / "state.npz", die_after(epoch))
-    same(whole, task.run(tmp_path / "state.npz")[1])
+    same(whole.tuned, task.run(tmp_path / "state.npz")[1])
 
 
 def cut(path: Path) -> None:
@@ -178,24 +199,27 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_state_is_said_and_training_starts_from_the_head(
-    task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+    task: Task,
+    whole: Ended,
+    left_by_a_kill: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: str,
 ) -> None:
     state = tmp_path / "state.npz"
-    _, whole = task.run(tmp_path / "whole.npz")
-    with pytest.raises(Killed):
-        task.run(state, die_after(2))
+    state.write_bytes(left_by_a_kill)
     DAMAGES[damage](state)
     capsys.readouterr()
-    _, again = task.run(state)
-    same(whole, again)
+    same(whole.tuned, task.run(state)[1])
     said = capsys.readouterr().err
     assert f"{state}: damaged" in said and "starts from the head again" in said
-    same(whole, task.run(state)[1])
+    same(whole.tuned, task.run(state)[1])
     assert "damaged" not in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(task: Task, tmp_path: Path) -> None:
-    _, whole = task.run(tmp_path / "whole.npz")
+def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(
+    task: Task, whole: Ended, tmp_path: Path
+) -> None:
     handler = signal.getsignal(signal.SIGINT)
 
     def interrupt(epoch: int) -> None:
@@ -204,12 +228,12 @@ def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(task: Task, tmp_
 
     tuner, stopped = task.run(tmp_path / "state.npz", interrupt)
     assert signal.getsignal(signal.SIGINT) is handler
-    assert stopped.interrupted and not whole.interrupted
+    assert stopped.interrupted and not whole.tuned.interrupted
     assert stopped.epoch == 2
-    assert stopped.history[1:] == whole.history[1:3]
+    assert stopped.history[1:] == whole.tuned.history[1:3]
     best = stopped.history[stopped.best_epoch].val_loss
     assert loss(tuner, task) == pytest.approx(best, rel=1e-4)
-    same(whole, task.run(tmp_path / "state.npz")[1])
+    same(whole.tuned, task.run(tmp_path / "state.npz")[1])
 
 
 def on_demand(task: Task, first: Callable[[int], None]) -> Views:
@@ -311,11 +335,12 @@ def of_events(labels: npt.NDArray[np.int64], events: Sequence[str]) -> Truth:
     return Truth(labels, event_weights(events))
 
 
-def test_photos_that_are_all_events_train_as_photos_did_before(task: Task, tmp_path: Path) -> None:
-    _, before = task.run(tmp_path / "a.npz")
+def test_photos_that_are_all_events_train_as_photos_did_before(
+    task: Task, whole: Ended, tmp_path: Path
+) -> None:
     task.truth = of_events(task.labels, singles(len(task.labels)))
     task.judged = of_events(task.val_labels, singles(len(task.val_labels)))
-    same(before, task.run(tmp_path / "b.npz")[1])
+    same(whole.tuned, task.run(tmp_path / "b.npz")[1])
 
 
 def test_a_wrongly_labelled_burst_teaches_no_more_than_one_photo(
@@ -343,40 +368,3 @@ def test_a_burst_chooses_the_epoch_like_one_of_its_photos(task: Task, tmp_path: 
     for ours, theirs in zip(burst.history, one.history, strict=True):
         assert ours.val_accuracy == pytest.approx(theirs.val_accuracy)
         assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-5)
-
-
-def test_the_head_learns_and_is_chosen_by_events() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 3
-    pooled = (rng.normal(0, 1, (60, 12)) + np.eye(12)[labels]).astype(np.float32)
-    burst = [*range(60), *[0] * 540]
-    truth = of_events(labels[burst], [*singles(60), *[singles(60)[0]] * 540])
-    found = fit_head(pooled[burst], truth, pooled[burst], truth, 3)
-    # Regularised as little as 600 single photos would be.
-    whole = [*range(60)] * 10
-    single = even(labels[whole])
-    for ours, theirs in zip(
-        found, fit_head(pooled[whole], single, pooled, even(labels), 3), strict=True
-    ):
-        np.testing.assert_allclose(ours, theirs, atol=1e-3)
-
-
-# --- the head -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("classes", [2, 3, 6])
-def test_the_head_is_the_logistic_regression_of_pooled_features(classes: int) -> None:
-    rng = np.random.default_rng(classes)
-    labels = np.arange(60) % classes
-    maps = rng.normal(0, 1, (60, 3, 3, 12)) + np.eye(12)[labels][:, None, None]
-    pooled = maps.mean(axis=(1, 2)).astype(np.float32)
-    kernel, bias = fit_head(pooled, even(labels), pooled, even(labels), classes)
-    assert kernel.shape == (1, 1, 12, classes) and bias.shape == (classes,)
-    ours = softmax((maps @ kernel[0, 0] + bias).mean(axis=(1, 2)), axis=1)
-    candidates = [
-        LogisticRegression(C=strength, max_iter=HEAD_ITERATIONS)
-        .fit(pooled, labels)
-        .predict_proba(pooled)
-        for strength in HEAD_STRENGTHS
-    ]
-    assert min(np.abs(ours - theirs).max() for theirs in candidates) < 1e-4
