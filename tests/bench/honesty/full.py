@@ -18,6 +18,7 @@ from device.workstation.training import EVENTS, LEFT_OUT
 from tests.bench.honesty.judge import NEW, SAME, TRAIN, Claim, Outcome
 from train.data.split import read_csv
 from train.errors import TrainingError
+from train.network.backbones import DEFAULT
 
 SEEDS = (7, 8, 9)
 WORLD = "cases/26-events/world.py"
@@ -35,10 +36,9 @@ def _outcome(seed: int, shared: Path, weights: Path, out: Path) -> Outcome:
     root, build = out / f"world{seed}", out / f"build{seed}"
     if not (root / NEW).exists():
         _run(str(shared / WORLD), str(root), str(seed), str(shared / "flowers"))
-    if not (build / "bundle").exists():
-        _build(root, build, weights)
+    make(root, build, weights)
     record = VerificationRecord.read(build / "bundle" / VERIFICATION)
-    true, elsewhere = (_true(build, root / name) for name in (SAME, NEW))
+    true, elsewhere = (truth(build, root / name) for name in (SAME, NEW))
     same = Claim(record.int8_accuracy, record.int8_accuracy_interval, *true)
     held_out = _claim(record.same_places_accuracy, record.same_places_interval, true)
     new = _claim(record.new_places_accuracy, record.new_places_interval, elsewhere)
@@ -51,10 +51,14 @@ def _claim(
     return None if accuracy is None or interval is None else Claim(accuracy, interval, *true)
 
 
-def _build(root: Path, build: Path, weights: Path) -> None:
+def make(root: Path, build: Path, weights: Path, backbone: str = DEFAULT) -> None:
+    """Fill a build folder from the photos of a world, by default settings; a bundle is kept."""
+    if (build / "bundle").exists():
+        return
     training, models = str(build / "train"), str(build / "convert")
     _run("-m", "train", "data", "--data", str(root / TRAIN), "--out", training)
-    _run("-m", "train", "fit", "--weights", str(weights), "--out", training)
+    given = ("--weights", str(weights), "--backbone", backbone)
+    _run("-m", "train", "fit", *given, "--out", training)
     _run("-m", "convert", "export", "--training", training, "--out", models)
     bundle = ("--training", training, "--models", models, "--out", str(build / "bundle"))
     shipped = ("--allow-regression", "--allow-cpu-operators", "--faults", "none")
@@ -70,7 +74,7 @@ def _run(*command: str) -> None:
         raise TrainingError(f"{' '.join(command)} failed; see above")
 
 
-def _true(build: Path, folder: Path) -> tuple[float, int]:
+def truth(build: Path, folder: Path) -> tuple[float, int]:
     """The share of the photos of a folder that int8 classifies rightly, and how many there are.
 
     They are cut, or not, as `device classify` cuts them.
