@@ -56,7 +56,7 @@ class Preprocessing:
             elif value != field.default:
                 raise BundleError(
                     f"preprocessing: {field.name}={value!r} is not known to this version "
-                    f"(it knows {field.default!r}): update the device package"
+                    f"(it knows {field.default!r}): train again, or update the device package"
                 )
 
     @classmethod

@@ -110,6 +110,16 @@ def test_a_resizer_gives_the_same_bytes_after_other_boxes_and_changes_none_it_ga
         np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("share", [1.4, 2.3, 3.9, 16.7])
+def test_resizing_shifts_nothing(share: float) -> None:
+    side = round(share * RULES.width_px)
+    ramp = np.tile(np.linspace(10, 240, side)[:, np.newaxis, np.newaxis], (1, side, 3))
+    got = prepare_frame(ramp.round().astype(np.uint8), RULES).astype(float)
+    middles = (np.arange(RULES.width_px) + 0.5) / RULES.width_px * side - 0.5
+    expected = np.interp(middles, np.arange(side), ramp[:, 0, 0])
+    assert np.abs(got[2:-2, 5, 1] - expected[2:-2]).max() <= 1.1
+
+
 @given(sides, sides, inputs)
 @example(1, 1, RULES)
 @example(300, 1, RULES)
