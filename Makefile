@@ -57,6 +57,9 @@ USE ?=
 EPOCHS ?= 10
 # cached views of each training photo
 VIEWS ?= 8
+# 1: half of the views show a fault of cameras, such as
+# blur or low light, so that the network minds these less
+ROBUST ?=
 # larger networks that teach this one, on the same photos:
 # none, or some that BACKBONE takes (they are averaged)
 TEACHER ?= none
@@ -215,7 +218,7 @@ endef
 .PHONY: force
 $(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
 $(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
-$(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED) $(TEACHER)))
+$(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED) $(TEACHER) $(filter-out 0,$(ROBUST))))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS) $(faults)))
 
@@ -264,8 +267,9 @@ $(call weights_ready,%): | $(READY)
 $(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
 	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED) \
-	  $(teacher) $(caches)
+	  $(robust) $(teacher) $(caches)
 size = $(if $(SIZE),--size $(SIZE))
+robust = $(if $(filter-out 0,$(ROBUST)),--robust)
 # What trials of a sweep have in common with each other and with the build is computed once.
 trained_beside = $(wildcard $(addsuffix cache,$(foreach each,$(SHARED)/ $(SHARED)/sweep/*/,$(each) $(each)teacher/*/)))
 others = $(filter-out $(BUILD)/cache,$(trained_beside))

@@ -134,6 +134,7 @@ def fit(options: argparse.Namespace) -> int:
         seed=options.seed,
         epochs=options.epochs,
         views=options.views,
+        robust=options.robust,
     )
     adopt(options.out.parent / CACHE_FOLDER, options.caches)
     source = _weights_source(options.weights, options.backbone)
@@ -266,6 +267,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 0: head alone")
     command.add_argument("--views", type=int, default=8, help="cached views per training photo")
+    command.add_argument(
+        "--robust", action="store_true", help="half of the views show a fault of cameras"
+    )
     command.add_argument(
         "--teacher",
         type=Path,

@@ -66,6 +66,7 @@ CODE = {
         *RECORDS,
         *PAGES,
         EVENT_WEIGHTS,
+        "device/workstation/faults/*.py",
     ),
     "code-micro": (
         *("train/data/augment.py", "train/data/listed.py"),
@@ -85,9 +86,9 @@ CODE = {
         *RECORDS,
         *PAGES,
         EVENT_WEIGHTS,
-        *("device/contract/accuracy.py", "device/contract/bundle.py"),
+        *(f"device/contract/{name}.py" for name in ("accuracy", "bundle", "statistics")),
         *("device/workstation/conversion.py", "device/workstation/faults/*.py"),
-        *(f"device/inference/{name}.py" for name in ("classifier", "runtime")),
+        *(f"device/inference/{name}.py" for name in ("classifier", "outputs", "runtime")),
     ),
     "code-bundle": ("convert/targets/tolerances.json", "device/__init__.py"),
 }

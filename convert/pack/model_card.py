@@ -148,7 +148,9 @@ def _network(metrics: Metrics | PupilMetrics) -> str:
 def _made(metrics: Metrics | PupilMetrics) -> str:
     if not isinstance(metrics, PupilMetrics):
         teachers = [teacher.pretrained.title for teacher in metrics.teachers]
-        return f"fine-tuned, taught by {' and '.join(teachers)}" if teachers else "fine-tuned"
+        robust = " with faults of cameras among the views" if metrics.config.robust else ""
+        taught = f", taught by {' and '.join(teachers)}" if teachers else ""
+        return f"fine-tuned{robust}{taught}"
     size_px = metrics.teacher.config.architecture.size_px
     return (
         f"distilled from a fine-tuned {metrics.teacher.pretrained.title} at "

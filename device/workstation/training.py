@@ -146,6 +146,7 @@ class FitSettings:
     seed: int
     epochs: int
     views: int
+    robust: bool
     first_trained_block: int
     batch_size: int
     learning_rate: float
@@ -277,7 +278,7 @@ class Teacher:
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
-    SCHEMA: ClassVar[int] = 6
+    SCHEMA: ClassVar[int] = 7
     MADE_BY: ClassVar[str] = "make train"
 
     data: DataSet
@@ -313,7 +314,7 @@ class PupilEpoch:
 class PupilMetrics(Record):
     """`metrics.json` of a network that was distilled from a fine-tuned one."""
 
-    SCHEMA: ClassVar[int] = 5
+    SCHEMA: ClassVar[int] = 6
     MADE_BY: ClassVar[str] = "make micro"
 
     data: DataSet

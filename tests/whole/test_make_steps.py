@@ -97,6 +97,15 @@ def test_a_failed_verification_runs_again_and_packs_nothing(workshop: Workshop) 
     assert workshop.make("bundle", "CALIBRATION=3") == REST
 
 
+def test_teaching_faults_of_cameras_trains_again(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    assert workshop.make("bundle", "ROBUST=1") == ["train fit", "convert export", *REST]
+    assert "--robust" in (workshop.build / "train/model.keras").read_text()
+    assert workshop.make("bundle", "ROBUST=1") == []
+    assert "train fit" in workshop.make("bundle", "ROBUST=0")
+    assert "--robust" not in (workshop.build / "train/model.keras").read_text()
+
+
 def test_other_faults_of_cameras_verify_again_and_quantize_nothing(workshop: Workshop) -> None:
     workshop.make("bundle")
     for given in ("none", "jpeg,defocus", "it's odd"):

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
+from device.contract.arrays import Box, Pixels
+from device.workstation.faults.catalogue import frame_rules
 from device.workstation.training import CUTS, EVENTS, SPLIT, Part
 from train.data.augment import decoded, views_digest
 from train.data.listed import listed
@@ -19,15 +22,20 @@ from train.recipe.config import TrainConfig
 from train.recipe.photos import Photos
 from train.recipe.places import Exchange
 from train.stamps import code_digest
+from train.views.robust import has_fault, with_fault
 
 CACHE_FOLDER = "cache"
 """Beside the folder of the training."""
 VIEWS_CODE = (
     *FROZEN_CODE,
     *(f"train/data/{name}.py" for name in ("augment", "listed", "sight/sighting")),
-    *(f"train/views/{name}.py" for name in ("backgrounds", "exchange")),
+    *(f"train/views/{name}.py" for name in ("backgrounds", "exchange", "robust")),
     *(f"train/recipe/{name}.py" for name in ("activations", "photos", "places")),
     "device/contract/look/*.py",
+    *(
+        f"device/workstation/faults/{name}.py"
+        for name in ("catalogue", "coding", "framing", "light", "optics")
+    ),
 )
 """Source files that may change activations."""
 
@@ -57,7 +65,7 @@ class Seen:
         # Events and places, too: they decide which photos exchange their backgrounds.
         split = [(self.training / name).read_bytes() for name in (SPLIT, EVENTS, CUTS)]
         inputs = digest(self.weights_sha256, split, rules.sha256())
-        return digest(inputs, code_digest(VIEWS_CODE), views_digest(rules))
+        return digest(inputs, code_digest(VIEWS_CODE), views_digest(rules), self.config.robust)
 
     def key(self) -> str:
         """The same, with what of the network is frozen and which views are drawn."""
@@ -91,15 +99,20 @@ class Seen:
 
     def of_photo(self, stem: Frozen, numbers: range, row: Row) -> Activations:
         """float16 (views, ...): the frozen part's output for some views of a photo."""
-        rules, box, seed = (
-            self.config.preprocessing,
-            self.photos.cuts.get(row.path),
-            self.config.seed,
-        )
+        box = self.photos.cuts.get(row.path)
         with listed(self.photos.path(row), row.sha256) as data:
-            image = decoded(data, rules, box)
-        seed, view = int(row.sha256[:12], 16) ^ self.config.seed, self.exchange.view
-        return np.stack([stem(view(image, row, rules, n, seed, box)) for n in numbers])
+            image = decoded(data, self.config.preprocessing, box)
+        seed = int(row.sha256[:12], 16) ^ self.config.seed
+        return np.stack([stem(self._view(image, row, n, seed, box)) for n in numbers])
+
+    def _view(
+        self, image: Image.Image, row: Row, number: int, seed: int, box: Box | None
+    ) -> Pixels:
+        rules = self.config.preprocessing
+        if not (self.config.robust and has_fault(number)):
+            return self.exchange.view(image, row, rules, number, seed, box)
+        frame = self.exchange.view(image, row, frame_rules(rules), number, seed, box)
+        return with_fault(frame, rules, number, seed)
 
 
 def _name(key: str, part: Part, numbers: range) -> str:

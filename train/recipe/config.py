@@ -33,6 +33,8 @@ class TrainConfig(FitSettings):
     """Epochs of fine-tuning; 0 trains only the head."""
     views: int = 8
     """Cached views per training photo; the first is the photo as the device prepares it."""
+    robust: bool = False
+    """Whether half of the views show a fault of cameras."""
     first_trained_block: int = 0
     """Blocks from this one on, the last convolution and the head are fine-tuned; 0 becomes what the
     backbone's recipe says."""

@@ -99,7 +99,8 @@ class _Asked:
         # Teaching has its own temperature, which applies to the logits before calibration.
         fold_temperature(network, 1 / metrics.calibration.temperature)
         own = TrainConfig.of(metrics.config)
-        config = replace(own, seed=pupil.config.seed, views=pupil.config.views)
+        given = pupil.config
+        config = replace(own, seed=given.seed, views=given.views, robust=given.robust)
         exchange = pupil.exchange
         if config.preprocessing != pupil.config.preprocessing:
             exchange, _ = find_exchange(pupil.photos, config.preprocessing)

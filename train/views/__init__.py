@@ -1,3 +1,3 @@
-"""Views of photos before other backgrounds: the background of a place, its subjects, exchange."""
+"""Views of photos before other backgrounds, and as cameras spoil them."""
 
-__all__ = ["backgrounds", "exchange"]
+__all__ = ["backgrounds", "exchange", "robust"]

@@ -124,6 +124,16 @@ def test_the_card_of_a_pupil_names_its_teacher_and_claims_no_weights_of_its_own(
     assert "fine-tuned, full-int8" in model_card(tiny_training, verified, model)
 
 
+def test_a_card_says_that_faults_were_taught(
+    tiny_training: Training, verified: VerificationRecord, model: bytes
+) -> None:
+    own = tiny_training.metrics
+    assert isinstance(own, Metrics)
+    config = replace(own.config, robust=True)
+    card = model_card(replace(tiny_training, metrics=replace(own, config=config)), verified, model)
+    assert "fine-tuned with faults of cameras among the views, full-int8" in card
+
+
 def test_a_card_names_the_teachers(
     tiny_training: Training, verified: VerificationRecord, model: bytes
 ) -> None:

@@ -58,6 +58,7 @@ def fit_settings(alpha: float = 1.0, size_px: int = 224, seed: int = 0) -> FitSe
         seed=seed,
         epochs=6,
         views=8,
+        robust=False,
         first_trained_block=13,
         batch_size=32,
         learning_rate=3e-4,
