@@ -8,11 +8,12 @@ import pytest
 from convert.artifacts.training import Training
 from tests.support.builds import build_folder, tiny_network
 from tests.support.builds.build_folder import Build
+from tests.support.builds.once import folder_of_run
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of this run, for what it makes only once."""
+    """The folder of this process, for what it makes only once."""
     return tmp_path_factory.getbasetemp()
 
 
@@ -31,10 +32,10 @@ def network(base: Path) -> Any:
 @pytest.fixture(scope="session")
 def trained(base: Path) -> Build:
     """A real training on rendered pictures; only to be read."""
-    return build_folder.trained_build(base)
+    return build_folder.trained_build(folder_of_run(base))
 
 
 @pytest.fixture(scope="session")
 def build(base: Path) -> Build:
     """The same with its bundle; only to be read."""
-    return build_folder.whole_build(base)
+    return build_folder.whole_build(folder_of_run(base))

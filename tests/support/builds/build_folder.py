@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import convert.__main__ as conversion
+from tests.support.builds.once import made_once
 from tests.support.places import BUILD, ROOT
 from train.data.rendered import render_data_set
 from train.network.backbones import BACKBONES, DEFAULT
@@ -104,26 +105,32 @@ def succeeded(done: Done) -> str:
 
 
 @cache
-def trained_build(base: Path) -> Build:
-    """Trained on rendered pictures; made once in a run of pytest, whose folder is `base`."""
+def trained_build(run: Path) -> Build:
+    """Trained on rendered pictures; made once in a run of pytest, whose folder is `run`."""
     weights_folder()
-    photos, build = base / "photos" / "rendered_flowers", Build(base / "build")
+    return Build(made_once(run / "trained", _train) / "build")
+
+
+def _train(folder: Path) -> None:
+    photos, build = folder / "photos" / "rendered_flowers", Build(folder / "build")
     render_data_set(photos, photos_per_class=PHOTOS_PER_CLASS)
     succeeded(train("data", "--data", photos, "--out", build.train))
     said = succeeded(build.fit())
     assert "no real photos" in said and "test top-1" in said
-    return build
 
 
 @cache
-def whole_build(base: Path) -> Build:
+def whole_build(run: Path) -> Build:
     """The same with its bundle, which ships whatever so small a test part says of it."""
-    build = trained_build(base)
+    trained = trained_build(run)
+    return Build(made_once(run / "whole", lambda folder: _convert(copy(trained, folder, "train"))))
+
+
+def _convert(build: Build) -> None:
     assert f"calibrated on {CALIBRATION_PHOTOS} photos" in succeeded(build.export())
     said = succeeded(build.convert("verify", "--allow-regression"))
     assert "McNemar" in said and "no real photos" in said
     assert "MiB" in succeeded(build.convert("bundle"))
-    return build
 
 
 def copy(build: Build, where: Path, *parts: str) -> Build:
