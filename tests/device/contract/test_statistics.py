@@ -77,7 +77,8 @@ def test_a_distance_is_0_in_the_middle_of_known_photos_and_1_at_the_limit_of_its
     assert usual == pytest.approx([-5, 0.25])
     assert known.distance(0, usual) == pytest.approx(0, abs=1e-6)
     assert known.distance(1, usual) == pytest.approx(-0.5)
-    assert known.distance(0, np.array([-1, 0.375])) == pytest.approx(1)
+    doubt = -5 + 2 * (4 - OUTSIDE_WEIGHT)
+    assert known.distance(0, np.array([doubt, 0.375])) == pytest.approx(1)
     both = known.strangeness(np.array([[-5, 0.25], [-3, 0.375]]))
     assert both == pytest.approx([0, 1 + OUTSIDE_WEIGHT])
 
