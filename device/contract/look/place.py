@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device.contract.look import box, change, light
+from device.contract.look import box, change, light, sway
 from device.contract.look.cells import FULL, Cells
 from device.contract.look.change import Background, Plane
 from device.contract.look.light import Gains
@@ -95,6 +95,8 @@ def look(
         expected, uneven = _under_local_light(expected, picture, background)
         view = _View.of(change.difference(picture, expected), least)
     seen, found = _judged(picture, background, view, rules, allowed)
+    if found and not (found := _steady(found, picture, expected, background, rules)):
+        seen = Seen.NOTHING
     return Look(seen, found, view.changed, view.count, view.smoothed, of_light, expected, uneven)
 
 
@@ -156,6 +158,21 @@ def _judged(
     if SCATTERED * sum(subject.cells for subject in found) < count:
         return Seen.NOTHING, ()
     return (Seen.SOMETHING if found else Seen.NOTHING), found
+
+
+def _steady(
+    found: tuple[box.Subject, ...],
+    picture: Cells,
+    expected: Cells,
+    background: Background,
+    rules: LookRules,
+) -> tuple[box.Subject, ...]:
+    """Without leaves that only sway further than before."""
+    return tuple(
+        subject
+        for subject in found
+        if not sway.is_swaying(subject.mask, picture, expected, background.spread, rules)
+    )
 
 
 def _evened(picture: Cells, like: Cells) -> Cells:

@@ -34,7 +34,9 @@ def nudged(picture: Cells, known: Background) -> Background | None:
     cells, outside = _moved(known.cells, down, right)
     of_light = light.gains(picture, cells)
     cells = np.where(outside, light.unlit(picture, of_light), cells)
-    spread = np.maximum(_moved(known.spread[None], down, right)[0][0], _contrast(cells))
+    usual, steps = _moved(np.stack([known.spread, _steps(known.cells)]), down, right)[0]
+    # Also of edges that are now just outside: a part of a cell of theirs may be inside.
+    spread = np.maximum(usual, _unsure(np.maximum(steps, _steps(cells))))
     spread = np.minimum(spread, place.MOST_SPREAD)
     return Background(cells, np.where(outside, np.maximum(spread, OUTSIDE), spread))
 
@@ -62,9 +64,17 @@ def _moved(planes: Cells, down: int, right: int) -> tuple[Cells, Mask]:
     return planes[:, y.clip(0, rows - 1)[:, None], x.clip(0, columns - 1)], ~inside
 
 
-def _contrast(cells: Cells) -> Plane:
-    """How much cells differ from those beside and below, as a spread."""
+def _steps(cells: Cells) -> Plane:
+    """How much cells differ from those before and above."""
     steps = np.zeros(cells.shape[1:], np.int16)
     steps[:, 1:] = change.difference(cells[:, :, 1:], cells[:, :, :-1])
     steps[1:] = np.maximum(steps[1:], change.difference(cells[:, 1:], cells[:, :-1]))
+    return steps
+
+
+def _unsure(steps: Plane) -> Plane:
+    """Steps as a spread: half of them."""
+    # At the rim, which smoothing repeats, a step may lie on either side of an edge.
+    steps[:, 0] = np.maximum(steps[:, 0], steps[:, 1])
+    steps[0] = np.maximum(steps[0], steps[1])
     return change.smoothed(steps) // 2

@@ -26,7 +26,7 @@ HASTY = LookRules(learn_ms=3000, ghost_ms=2000, absorb_s=4)
 """A film of a minute shows with these what takes a camera a quarter of an hour."""
 BOXES_SHA256 = "4d1d45f6b46f190d22dcf21c7fdf7066d03e961d61e823c22d881c7ea6bcc6eb"
 """Of what is told of `exact_film`; a change of rules or steps changes it, a machine never."""
-BACKGROUNDS_SHA256 = "3a30a3fd422be8f12fcbab1b505f5144a05dff0e15113613ed87fdb0c440e6e3"
+BACKGROUNDS_SHA256 = "5881ce263aae735d267e897a42581239fce975335d555e21f0375c5983071344"
 """Of what is told and known in `harsh_film`."""
 SOURCES = sorted((ROOT / "device/contract/look").glob("*.py"))
 sides = st.integers(1, 400)

@@ -1,7 +1,5 @@
 """Rendered films of one camera: what disturbs is no subject, and what visits is found."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -93,10 +91,13 @@ def test_a_lamp_at_one_side_is_seldom_a_box(seed: int) -> None:
     assert np.mean([bool(outcome.boxes) for _, outcome in frames]) <= 0.1
 
 
-@pytest.mark.parametrize(("disturbance", "seed"), [("rain", 1), ("leaves", 0)])
-def test_the_first_drops_and_gusts_are_no_visit(disturbance: str, seed: int) -> None:
-    boxed = [bool(outcome.boxes) for _, outcome in looked(Film(75, disturbance, seed=seed))]
-    assert sum(boxed) <= 2 and not any(map(all, itertools.pairwise(boxed)))
+FIRST = [("rain", 1), ("leaves", 0), ("leaves", 32), ("leaves", 36), ("leaves", 37), ("leaves", 40)]
+
+
+@pytest.mark.parametrize(("disturbance", "seed"), FIRST)
+def test_the_first_drops_and_gusts_are_no_subject(disturbance: str, seed: int) -> None:
+    frames = looked(Film(75, disturbance, seed=seed))
+    assert sum(bool(outcome.boxes) for _, outcome in frames) <= 1
 
 
 def test_what_was_overexposed_while_it_was_learned_is_no_subject_in_less_light() -> None:
