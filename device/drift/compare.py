@@ -13,6 +13,8 @@ from device.drift.sample import BAD, BINS, OF_PICTURE, Floats
 
 LEAST_SHARE = 0.01
 """Added to the share of each bin: an empty bin would be infinitely far from a full one."""
+BLURS = 2
+"""How often shares are spread over neighbouring bins: the spread is one bin then."""
 FEWEST = 20
 """With fewer moments than this a statistic says nothing about a day, or an hour about the view."""
 FEWEST_ANSWERS = 8
@@ -64,9 +66,20 @@ def distances(
 
 def _index(now: npt.NDArray[np.floating], usual: npt.NDArray[np.floating]) -> Floats:
     """The population stability index over the last axis."""
-    p, q = now + LEAST_SHARE, usual + LEAST_SHARE
+    p, q = _blurred(now) + LEAST_SHARE, _blurred(usual) + LEAST_SHARE
     total: Floats = ((p - q) * np.log(p / q)).sum(axis=-1) / (1 + BINS * LEAST_SHARE)
     return total
+
+
+def _blurred(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Shares spread over neighbouring bins.
+
+    Where all values are alike, as by night, the smallest change would else be a large index.
+    """
+    for _ in range(BLURS):
+        ends = np.concatenate([shares[..., :1], shares, shares[..., -1:]], axis=-1)
+        shares = (ends[..., :-2] + 2 * ends[..., 1:-1] + ends[..., 2:]) / 4
+    return shares
 
 
 def _view(

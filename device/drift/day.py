@@ -41,7 +41,7 @@ class Day:
     @property
     def moments(self) -> int:
         """How many moments were noted."""
-        return int(self.counts[:, 0].sum())
+        return round(float(self.counts[:, 0].sum()))
 
     @property
     def accepted(self) -> int:
@@ -51,7 +51,7 @@ class Day:
     @property
     def answers(self) -> int:
         """How many answers there were."""
-        return int(self.counts[:, _UNKNOWN].sum())
+        return round(float(self.counts[:, _UNKNOWN].sum()))
 
     def record(self) -> dict[str, Any]:
         """What is kept of it in a list of days, as a JSON object."""
@@ -76,8 +76,9 @@ def add(day: Day, hour: int, sample: Sample, classes: int) -> Day:
         sample: of the moment.
         classes: how many the model has.
     """
-    for number, position in sample.bins():
-        day.counts[hour, number, position] += 1
+    for number, lower, share in sample.places():
+        day.counts[hour, number, lower] += 1 - share
+        day.counts[hour, number, lower + 1] += share
     day.layouts[hour] += sample.picture.layout
     labels = day.labels if len(day.labels) == classes else np.zeros(classes, np.float32)
     answer, score_sum = sample.answer, day.score_sum

@@ -10,34 +10,49 @@ import numpy.typing as npt
 
 from device.drift.compare import Distances, distances, is_worse
 from device.drift.day import Counts
-from device.drift.sample import FAMILY_OF, Family, Floats
+from device.drift.sample import FAMILY_OF, NAMES, Family, Floats
 
 LEARN_DAYS = 7
 """Days of a camera's own that become its reference."""
-USUAL_SPREAD = 0.12
-"""Standard deviation of a statistic's distance between quiet days, before any are seen ..."""
 USUAL_WEIGHT = 6
-"""... and for how many days that counts beside those that are."""
+"""For how many days the spread that a statistic usually has (`USUAL_SPREADS`) counts, beside the
+first days of a camera."""
+USUAL_SPREADS = {"contrast": 0.3, "colour cast": 0.2}
+"""Standard deviation of a statistic's distance between quiet days; a week without fog is no reason
+to take the first fog for a fault."""
+OTHER_SPREAD = 0.12
 FOLLOW_DAYS = 21.0
 """The reference follows the season: after this many days a new day has 63% of the weight."""
 CLIP = 3.0
 """A day teaches what is usual at most as if it were this many standard deviations away."""
-ALLOWANCE = 2.0
-"""What a day may be beyond the usual, in standard deviations, without adding to the sum."""
-MOST_A_DAY = 4.0
-"""The most that one day adds: less than any limit, so that one odd day is no alarm."""
-LIMITS: dict[Family, float] = {
-    Family.CAMERA: 6.0,
-    Family.WORLD: 6.0,
-    Family.CONFIDENCE: 6.0,
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a family's days add up to an alarm; set by simulation (`tests.bench.drift`)."""
+
+    allowance: float
+    """What a day may be beyond the usual, in standard deviations, without adding to the sum."""
+    most_a_day: float
+    """The most that one day adds: less than the limit, so that one odd day is no alarm."""
+    limit: float
+    """An alarm is raised where the sum exceeds this."""
+
+
+RULES = {
+    Family.CAMERA: Rule(3.0, 3.0, 4.0),
+    Family.WORLD: Rule(2.0, 2.0, 3.0),
+    Family.CONFIDENCE: Rule(2.0, 2.5, 4.0),
 }
-"""An alarm is raised where the sum exceeds this."""
 QUIET_DAYS = 3
 """An alarm ends after this many days in a row that add nothing."""
 
 FAMILIES = tuple(Family)
 OF_FAMILY = np.array([[each is family for each in FAMILY_OF] for family in FAMILIES])
-LIMIT = np.array([LIMITS[family] for family in FAMILIES], np.float32)
+ALLOWANCE = np.array([RULES[family].allowance for family in FAMILIES], np.float32)
+MOST_A_DAY = np.array([RULES[family].most_a_day for family in FAMILIES], np.float32)
+LIMIT = np.array([RULES[family].limit for family in FAMILIES], np.float32)
+PRIOR = np.array([USUAL_SPREADS.get(name, OTHER_SPREAD) for name in NAMES], np.float32)
 Flags = npt.NDArray[np.bool_]
 
 
@@ -87,7 +102,7 @@ def learned(days: Counts, layouts: Floats) -> Judge:
     number = known.sum(axis=0)
     usual = np.where(known, far, 0).sum(axis=0) / np.maximum(number, 1)
     squares = np.where(known, (far - usual) ** 2, 0).sum(axis=0)
-    prior = USUAL_WEIGHT * USUAL_SPREAD**2
+    prior = USUAL_WEIGHT * PRIOR**2
     spread = np.sqrt((prior + squares) / (USUAL_WEIGHT + np.maximum(number - 1, 0)))
     families = (*usual.shape[:-1], len(FAMILIES))
     return Judge(
@@ -125,7 +140,7 @@ def _verdict(state: Judge, found: Distances) -> Verdict:
 
 
 def _summed(state: Judge, worst: Floats) -> Judge:
-    added = np.minimum(worst, MOST_A_DAY + ALLOWANCE) - ALLOWANCE
+    added = np.minimum(worst - ALLOWANCE, MOST_A_DAY)
     loud = added > 0
     # A blurred picture is strange, too: the family before explains it.
     explained = np.logical_or.accumulate(loud | state.alarm, axis=-1)
@@ -144,10 +159,9 @@ def _summed(state: Judge, worst: Floats) -> Judge:
 
 
 def _followed(state: Judge, found: Distances, counts: Counts, layouts: Floats) -> Judge:
-    """The state after its reference has followed a day, if that was a quiet one.
+    """The state after its reference has followed a day.
 
-    What is wrong must not become usual: of a loud day only how far it was is learned, within
-    limits, and while there is an alarm nothing.
+    What is wrong must not become usual: while there is an alarm nothing is followed.
     """
     part = 1 / FOLLOW_DAYS
     far = np.where(np.isfinite(found.far), found.far, state.usual)
@@ -155,14 +169,14 @@ def _followed(state: Judge, found: Distances, counts: Counts, layouts: Floats) -
     spread = np.sqrt(state.spread**2 + part * (off**2 - state.spread**2))
     # A statistic of which there was too little until now begins here.
     usual = np.where(np.isnan(state.usual), found.far, state.usual + part * off)
-    calm = ~state.alarm.any(axis=-1, keepdims=True)
-    quiet = (state.quiet.min(axis=-1, keepdims=True) > 0)[..., None]
+    calm = state.alarm.max(axis=-1, keepdims=True) == 0
+    followed = calm[..., np.newaxis]
     return replace(
         state,
         usual=np.where(calm, usual, state.usual).astype(np.float32),
         spread=np.where(calm & np.isfinite(spread), spread, state.spread).astype(np.float32),
-        counts=np.where(quiet[..., None], _mixed(state.counts, counts), state.counts),
-        layouts=np.where(quiet, _mixed(state.layouts, layouts), state.layouts),
+        counts=np.where(followed[..., None], _mixed(state.counts, counts), state.counts),
+        layouts=np.where(followed, _mixed(state.layouts, layouts), state.layouts),
     )
 
 

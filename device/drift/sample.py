@@ -1,5 +1,6 @@
 """What is noted of one moment: facts of the picture, and of the model's answer if there is one."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,10 @@ LEAST_LIGHT = 8.0
 """A picture that is darker than this on average has no colour cast that means anything."""
 LEAST_CONTRAST = 2.0
 """Nor has a picture of less contrast than this a layout: it is of one colour."""
+SHARPEST = 0.95
+"""The sharpness of a picture is that of an edge that is sharper than this share of it."""
+LEAST = 1e-6
+"""Scores and distances count as at least this in logarithms."""
 
 
 class Family(StrEnum):
@@ -36,7 +41,7 @@ class Statistic:
     name: str
     family: Family
     low: float
-    """Lower edge of the second bin; everything below is in the first."""
+    """Where the first bin ends; everything below it is in the first."""
     step: float
     """Width of a bin, after the root."""
     is_root: bool = False
@@ -44,22 +49,25 @@ class Statistic:
     bad: int = 0
     """Whether only more (1) or only less (-1) of it is bad."""
 
-    def bins(self, values: npt.ArrayLike) -> npt.NDArray[np.intp]:
-        """The bin of each value, 0 to `BINS` - 1."""
+    def places(self, values: npt.ArrayLike) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+        """Where each value falls: a bin, 0 to `BINS` - 2, and its share of the next one, 0 to 1.
+
+        Shared by two bins, a value that hardly changes hardly changes what is counted.
+        """
         given = np.asarray(values, np.float64)
         scaled = np.sqrt(np.maximum(given, 0)) if self.is_root else given
-        numbers = np.floor((scaled - self.low) / self.step) + 1
-        found: npt.NDArray[np.intp] = np.clip(np.nan_to_num(numbers), 0, BINS - 1).astype(np.intp)
-        return found
+        numbers = np.clip(np.nan_to_num((scaled - self.low) / self.step + 0.5), 0, BINS - 1)
+        lower = np.minimum(numbers.astype(np.intp), BINS - 2)
+        return lower, numbers - lower
 
 
 STATISTICS = (
     Statistic("brightness", Family.CAMERA, 1.0, 1.0, is_root=True),
-    Statistic("contrast", Family.CAMERA, 0.7, 0.6, is_root=True),
-    Statistic("sharpness", Family.CAMERA, 0.5, 0.4, is_root=True),
+    Statistic("contrast", Family.CAMERA, 0.08, 0.06),
+    Statistic("sharpness", Family.CAMERA, -1.9, 0.2),
     Statistic("colour cast", Family.CAMERA, -0.28, 0.04),
-    Statistic("distance", Family.WORLD, 0.25, 0.125, bad=1),
-    Statistic("unknown", Family.WORLD, 0.5, 1.0, bad=1),
+    Statistic("distance", Family.WORLD, 0.1, 0.2, bad=1),
+    Statistic("unknown", Family.WORLD, 0.5, 0.01, bad=1),
     Statistic("score", Family.CONFIDENCE, -1.5, 0.5, bad=-1),
     Statistic("margin", Family.CONFIDENCE, 0.5, 0.5, bad=-1),
 )
@@ -81,11 +89,26 @@ class PictureFacts:
     contrast: float
     """Standard deviation of the brightness, 0 to 128."""
     sharpness: float
-    """Mean absolute Laplacian of the brightness, 0 to 1020."""
+    """Absolute Laplacian of the brightness at half size, 0 to 1020: that of the sharpest edges."""
     cast: float
     """Red minus blue as a share of all light, -1 to 1; 0 in the dark."""
     layout: Floats
     """float32 (`CELLS`,): brightness by place, with mean 0 and spread 1; zeros without contrast."""
+
+    def values(self) -> list[float | None]:
+        """Of the first statistics; None for those that mean nothing in the dark.
+
+        Contrast as a share of the brightness, and sharpness as a share of the contrast, are the
+        same in any light and weather.
+        """
+        is_light = self.brightness >= LEAST_LIGHT
+        is_clear = is_light and self.contrast >= LEAST_CONTRAST
+        return [
+            self.brightness,
+            self.contrast / self.brightness if is_light else None,
+            math.log(max(self.sharpness / self.contrast, LEAST)) if is_clear else None,
+            self.cast if is_light else None,
+        ]
 
 
 @dataclass(frozen=True)
@@ -103,7 +126,7 @@ class AnswerFacts:
     lead: float
     """Log of the best score over the second."""
     distance: float | None = None
-    """How strange the picture is, where 1 is as strange as is still accepted; None if unknown."""
+    """How far the picture is from all that the model knows, above 0; None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -114,22 +137,20 @@ class Sample:
     answer: AnswerFacts | None = None
     """None if nothing was classified."""
 
-    def bins(self) -> list[tuple[int, int]]:
-        """Which statistics there are, by number, and the bin of each."""
-        values: list[float | None] = [
-            self.picture.brightness,
-            self.picture.contrast,
-            self.picture.sharpness,
-            self.picture.cast if self.picture.brightness >= LEAST_LIGHT else None,
-        ]
+    def places(self) -> list[tuple[int, int, float]]:
+        """Which statistics there are, by number, and where each falls (`Statistic.places`)."""
+        values = self.picture.values()
         if (answer := self.answer) is not None:
-            values += [answer.distance, float(not answer.accepted), answer.odds, answer.lead]
+            # In logarithms a stranger is as many bins away whatever the distance's unit is.
+            away = None if answer.distance is None else math.log(max(answer.distance, LEAST))
+            values += [away, float(not answer.accepted), answer.odds, answer.lead]
         pairs = zip(STATISTICS, values, strict=False)
-        return [
-            (number, int(statistic.bins(value)))
-            for number, (statistic, value) in enumerate(pairs)
-            if value is not None
-        ]
+        found = []
+        for number, (statistic, value) in enumerate(pairs):
+            if value is not None:
+                lower, share = statistic.places(value)
+                found.append((number, int(lower), float(share)))
+        return found
 
 
 def look(pixels: Pixels) -> PictureFacts:
@@ -142,15 +163,25 @@ def look(pixels: Pixels) -> PictureFacts:
     # int16 is half of the memory, and the largest sum is 1020.
     channels = pixels.astype(np.uint16)
     light = (channels @ np.array(LUMA, np.uint16) >> 8).astype(np.int16)
-    around = light[:-2, 1:-1] + light[2:, 1:-1] + light[1:-1, :-2] + light[1:-1, 2:]
     total = red + green + blue
     return PictureFacts(
         brightness=float(light.mean()),
         contrast=float(light.std()),
-        sharpness=float(np.abs(around - 4 * light[1:-1, 1:-1]).mean()),
+        sharpness=_sharpness(light),
         cast=(red - blue) / total if total >= 3 * LEAST_LIGHT else 0.0,
         layout=_layout(light),
     )
+
+
+def _sharpness(light: npt.NDArray[np.int16]) -> float:
+    """By the sharpest edges, which blur smears; grain, and places without detail, hardly count."""
+    height, width = (side // 2 * 2 for side in light.shape)
+    even = light[:height, :width]
+    half = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) >> 2
+    around = half[:-2, 1:-1] + half[2:, 1:-1] + half[1:-1, :-2] + half[1:-1, 2:]
+    edges = np.abs(around - 4 * half[1:-1, 1:-1]).ravel()
+    rank = int(len(edges) * SHARPEST)
+    return float(np.partition(edges, rank)[rank])
 
 
 def _layout(light: npt.NDArray[np.int16]) -> Floats:
@@ -175,12 +206,11 @@ def answer(scores: Scores, *, unknown: bool = False, distance: float | None = No
     best = int(scores.argmax())
     score = float(scores[best])
     second = float(np.delete(scores, best).max(initial=0.0))
-    least = 1e-6
     return AnswerFacts(
         label=best,
         accepted=not unknown,
         score=score,
-        odds=float(np.log(max(score, least) / max(1 - score, least))),
-        lead=float(np.log(max(score, least) / max(second, least))),
+        odds=math.log(max(score, LEAST) / max(1 - score, LEAST)),
+        lead=math.log(max(score, LEAST) / max(second, LEAST)),
         distance=distance,
     )

@@ -34,6 +34,9 @@ bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, be
 bench-look: | $(READY) ## visits found in films of fixed cameras, and false ones
 	@$(PY) -m tests.bench.look --out $(BUILD)/bench/look
 
+bench-drift: $(PACKED) ## false alarms and faults found in 1,000 simulated years
+	@$(PY) -m tests.bench.drift --build $(BUILD) --out $(BUILD)/bench/drift
+
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on networks of BUILDS
 	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench

@@ -17,7 +17,8 @@ class Pictures:
     def __init__(self, folder: Path) -> None:
         """Nothing is read or written yet."""
         self._folder = folder
-        self._hour, self._newest = -1, b""
+        self._hour = -1
+        self._newest: Pixels | None = None
         self._written: set[int] = set()
 
     def take(self, hour: int, pixels: Pixels, *, learning: bool) -> None:
@@ -25,16 +26,16 @@ class Pictures:
 
         Args:
             hour: of the day, or `NO_HOUR`.
-            pixels: uint8 (h, w, 3), R, G, B, small.
+            pixels: uint8 (h, w, 3), R, G, B, small; it must not change any more.
             learning: whether usual days are being learned.
 
         Raises:
             OSError: if it cannot be written.
         """
-        self._hour, self._newest = hour, picture.jpeg(pixels)
+        self._hour, self._newest = hour, pixels
         if learning and hour not in self._written:
             self._folder.mkdir(parents=True, exist_ok=True)
-            files.write_bytes(self._path(hour), self._newest)
+            files.write_bytes(self._path(hour), picture.jpeg(pixels))
             self._written.add(hour)
 
     def forget(self) -> None:
@@ -47,7 +48,8 @@ class Pictures:
     def get(self, which: str) -> bytes | None:
         """A JPEG; None if there is none. `THEN` is of the same hour of the day as `NOW`."""
         if which == NOW:
-            return self._newest or None
+            newest = self._newest
+            return None if newest is None else picture.jpeg(newest)
         if which != THEN:
             return None
         try:

@@ -43,7 +43,7 @@ def moment(seed: int, hour: int, **changes: float) -> Sample:
         score=float(chance.uniform(0.85, 0.95)),
         odds=float(chance.normal(2, 0.5)),
         lead=float(chance.normal(3, 0.5)) * changes.get("lead", 1),
-        distance=float(chance.normal(0.6, 0.1)) * changes.get("distance", 1),
+        distance=float(chance.normal(9, 1)) * changes.get("distance", 1),
     )
     return Sample(picture, answer if chance.random() < 0.5 else None)
 
