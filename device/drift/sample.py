@@ -23,7 +23,7 @@ LEAST_CONTRAST = 2.0
 SHARPEST = 0.95
 """The sharpness of a picture is that of an edge that is sharper than this share of it."""
 LEAST = 1e-6
-"""Scores and distances count as at least this in logarithms."""
+"""Scores count as at least this in logarithms."""
 
 
 class Family(StrEnum):
@@ -66,7 +66,7 @@ STATISTICS = (
     Statistic("contrast", Family.CAMERA, 0.08, 0.06),
     Statistic("sharpness", Family.CAMERA, -1.9, 0.2),
     Statistic("colour cast", Family.CAMERA, -0.28, 0.04),
-    Statistic("distance", Family.WORLD, 0.1, 0.2, bad=1),
+    Statistic("distance", Family.WORLD, -1.5, 0.25, bad=1),
     Statistic("unknown", Family.WORLD, 0.5, 0.01, bad=1),
     Statistic("score", Family.CONFIDENCE, -1.5, 0.5, bad=-1),
     Statistic("margin", Family.CONFIDENCE, 0.5, 0.5, bad=-1),
@@ -126,7 +126,8 @@ class AnswerFacts:
     lead: float
     """Log of the best score over the second."""
     distance: float | None = None
-    """How far the picture is from all that the model knows, above 0; None if that is not known."""
+    """How strange the picture is for its label: below 0 for half of known photos, 1 at the limit of
+    what is accepted; None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,7 @@ class Sample:
         """Which statistics there are, by number, and where each falls (`Statistic.places`)."""
         values = self.picture.values()
         if (answer := self.answer) is not None:
-            # In logarithms a stranger is as many bins away whatever the distance's unit is.
-            away = None if answer.distance is None else math.log(max(answer.distance, LEAST))
-            values += [away, float(not answer.accepted), answer.odds, answer.lead]
+            values += [answer.distance, float(not answer.accepted), answer.odds, answer.lead]
         pairs = zip(STATISTICS, values, strict=False)
         found = []
         for number, (statistic, value) in enumerate(pairs):

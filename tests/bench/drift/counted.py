@@ -29,7 +29,7 @@ def main() -> None:
     for number in range(int(sys.argv[1])):
         pixels = resizer.prepare_box(frame, box, rules)
         facts = sample.look(pixels)
-        monitor.add(Sample(facts, sample.answer(scores, distance=8.0)), 1.7e9 + 10 * number)
+        monitor.add(Sample(facts, sample.answer(scores, distance=0.1)), 1.7e9 + 10 * number)
     print(monitor.memory.today.moments)
 
 

@@ -218,7 +218,7 @@ class World:
         right = (cached.scores[photo, seen].argmax(axis=-1) == cached.truth[photo]) * accepted
         odds = np.log(np.maximum(top, LEAST) / np.maximum(1 - top, LEAST))
         lead = np.log(np.maximum(top, LEAST) / np.maximum(second, LEAST))
-        away = np.log(np.maximum(cached.distance[photo, seen], LEAST))
+        away = cached.distance[photo, seen]
         values = [away, ~is_known, odds, lead]
         for number, value in enumerate(values, start=4):
             self._add_answers(counts, hours, number, value.astype(np.float32), lasts)

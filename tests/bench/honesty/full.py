@@ -1,5 +1,7 @@
 """The default recipe on whole worlds, by the commands that `make` uses; minutes for each."""
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from device import child
-from device.contract.bundle import load
+from device.commit import UNKNOWN, commit
+from device.contract.bundle import MANIFEST, load
 from device.inference.classifier import Classifier
 from device.inference.photos import files
 from device.settings.sections import LOOK_AUTO
@@ -52,9 +55,13 @@ def _claim(
 
 
 def make(root: Path, build: Path, weights: Path, backbone: str = DEFAULT) -> None:
-    """Fill a build folder from the photos of a world, by default settings; a bundle is kept."""
-    if (build / "bundle").exists():
+    """Fill a build folder from the photos of a world, by default settings.
+
+    A bundle that this commit made is kept; another would be judged in the name of this code.
+    """
+    if is_of_this_commit(build / "bundle" / MANIFEST):
         return
+    shutil.rmtree(build, ignore_errors=True)
     training, models = str(build / "train"), str(build / "convert")
     _run("-m", "train", "data", "--data", str(root / TRAIN), "--out", training)
     given = ("--weights", str(weights), "--backbone", backbone)
@@ -64,6 +71,14 @@ def make(root: Path, build: Path, weights: Path, backbone: str = DEFAULT) -> Non
     shipped = ("--allow-regression", "--allow-cpu-operators", "--faults", "none")
     _run("-m", "convert", "verify", *bundle, *shipped)
     _run("-m", "convert", "bundle", *bundle)
+
+
+def is_of_this_commit(manifest: Path) -> bool:
+    """Whether every step of a bundle was run by the code that runs now."""
+    if not manifest.exists():
+        return False
+    made_by = set(json.loads(manifest.read_text("utf-8")).get("commits", {}).values())
+    return made_by == {commit()} != {UNKNOWN}
 
 
 def _run(*command: str) -> None:

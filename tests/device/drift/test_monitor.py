@@ -61,7 +61,7 @@ def test_usual_days_are_learned_one_by_one_and_then_quiet_ones_raise_nothing() -
         ({"sharpness": 0.4}, Family.CAMERA, "blurred"),
         ({"brightness": 0.5}, Family.CAMERA, "darker"),
         ({"away": 1}, Family.CAMERA, "another view"),
-        ({"distance": 1.6}, Family.WORLD, "unlike what it learned from"),
+        ({"distance": 0.6}, Family.WORLD, "unlike what it learned from"),
         ({"lead": 0.5}, Family.CONFIDENCE, "classes less clearly apart"),
     ],
 )
@@ -85,7 +85,7 @@ def test_one_odd_day_is_no_alarm(monitor: Monitor) -> None:
 def test_a_blurred_camera_is_an_alarm_of_the_camera_although_all_looks_strange(
     monitor: Monitor,
 ) -> None:
-    live(monitor, QUIET + 1, QUIET + 5, sharpness=0.4, distance=1.6, lead=0.5)
+    live(monitor, QUIET + 1, QUIET + 5, sharpness=0.4, distance=0.6, lead=0.5)
     assert monitor.status().alarms == (Family.CAMERA,)
 
 

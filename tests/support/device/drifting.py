@@ -24,7 +24,7 @@ def moment(seed: int, hour: int, **changes: float) -> Sample:
         seed: of what differs between moments.
         hour: of the day.
         changes: by what facts of the picture are multiplied; `away` turns the camera away,
-            `distance` and `lead` are of the answer.
+            `lead` is of the answer, and so is `distance`, which is added.
     """
     chance = np.random.default_rng(seed)
     light = 120.0 if 6 <= hour < 18 else 30.0
@@ -43,7 +43,7 @@ def moment(seed: int, hour: int, **changes: float) -> Sample:
         score=float(chance.uniform(0.85, 0.95)),
         odds=float(chance.normal(2, 0.5)),
         lead=float(chance.normal(3, 0.5)) * changes.get("lead", 1),
-        distance=float(chance.normal(9, 1)) * changes.get("distance", 1),
+        distance=float(chance.normal(0.1, 0.5)) + changes.get("distance", 0),
     )
     return Sample(picture, answer if chance.random() < 0.5 else None)
 
