@@ -188,7 +188,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     ),
     "labels of another number": (
         forged(contract.LABELS, lambda data: data + b"more\n"),
-        "nothing was changed",
+        "does not fit 4 labels",
     ),
 }
 
