@@ -128,10 +128,12 @@ def forward(
         values[layer.name] = value
         visit(layer.name, value)
     features = tf.reduce_mean(values[features_layer(network)], (1, 2))
+    if POOLED in plan.ranges:
+        features = _fake_quantize(features, plan.ranges[POOLED])
     return {
         "probabilities": values["probabilities"],
         "class_map": values["class_map"],
-        "features": _fake_quantize(features, plan.ranges[POOLED]),
+        "features": features,
     }
 
 

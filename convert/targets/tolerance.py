@@ -57,7 +57,9 @@ def read_tolerances(path: Path = TABLE) -> tuple[Measured, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, TypeError) as error:
-        raise ConversionError(f"{path}: damaged ({error}); run `make test-arm`") from error
+        raise ConversionError(
+            f"{path}: damaged, or of another version ({error}); remove it and run `make test-arm`"
+        ) from error
 
 
 def tolerances_text(table: Iterable[Measured]) -> str:

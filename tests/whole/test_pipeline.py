@@ -192,6 +192,7 @@ def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
         "threshold"
     ] == verified.pop("threshold")
     assert len(verified.pop("usual")["classes"]) == 5
+    assert verified.pop("under_faults") is None
     assert verified.pop("evidence")["layers"] and manifest["verification"] == verified
     assert set(manifest["operators"]) >= {"CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "SOFTMAX"}
     assert "PAD" not in manifest["operators"]

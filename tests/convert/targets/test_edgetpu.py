@@ -21,6 +21,7 @@ from convert.commands.verify import VerifyInputs, require_shipping, verify_model
 from convert.config import ConvertConfig, Gate
 from convert.errors import GateError
 from convert.pack import bundle
+from convert.quantize.known import known_features
 from convert.quantize.plan import Plan
 from convert.targets import edgetpu
 from convert.targets.edgetpu import (
@@ -35,7 +36,6 @@ from convert.targets.edgetpu import (
 from device.contract import bundle as contract
 from device.workstation.conversion import FLOAT_MODEL, VERIFICATION, VerificationRecord
 from device.workstation.training import Part
-from tests.support.device.known import STATISTICS
 
 # As version 16 prints it with -s; the layout of a public log (google-coral/edgetpu#490).
 LOG = """\
@@ -217,7 +217,8 @@ def verify(
     def run(**settings: Any) -> Path:
         photos = tiny_training.photos[Part.TRAIN]
         float32, int8 = (tiny_models[name] for name in (FLOAT_MODEL, contract.MODEL))
-        Export(float32, int8, tiny_plan.scales, STATISTICS, 0, photos, "tested").write(tmp_path)
+        statistics = known_features(tiny_training, int8)
+        Export(float32, int8, tiny_plan.scales, statistics, 0, photos, "tested").write(tmp_path)
         monkeypatch.setattr(verification, "read_training", lambda folder: tiny_training)
         monkeypatch.setattr(verification, "load_network", lambda path: tiny_network)
         config, report = ConvertConfig(**settings), tmp_path / "report.html"

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -46,14 +45,13 @@ def frozen(pixels: Any) -> Any:
     return np.zeros(1, np.float16)
 
 
-def seen_in(folder: Path) -> Any:
+def seen_in(folder: Path) -> Seen:
     photos = Photos(PhotoFiles(folder), LABELS, {}, {})
-    return SimpleNamespace(config=TrainConfig(), photos=photos, exchange=Exchange())
+    return Seen(None, TrainConfig(), "", photos, Exchange(), folder, folder)
 
 
 READERS: dict[str, Read] = {
-    "a view for training": lambda folder: Seen.of_photo(
-        seen_in(folder),
+    "a view for training": lambda folder: seen_in(folder).of_photo(
         frozen,  # type: ignore[arg-type]
         range(2),
         ROW,
