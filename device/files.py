@@ -1,10 +1,12 @@
-"""Writing files so that a kill, Ctrl-C or a full disk leaves what was there before."""
+"""Files that a kill, Ctrl-C or a full disk leaves as they were, and reading of what they keep."""
 
+import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 UNFINISHED = ".part-"
 """Prefix of an unfinished file: it is hidden, and keeps the suffix of the finished file."""
@@ -46,6 +48,37 @@ def write_bytes(path: Path, data: bytes, *, mode: int | None = None, durable: bo
     """Write a whole file, or leave the old one; `mode` and `durable` as for `replacing`."""
     with replacing(path, mode=mode, durable=durable) as part:
         part.write_bytes(data)
+
+
+def read_headed(
+    path: Path, most_bytes: int, damaged: Callable[[str], Exception]
+) -> tuple[dict[str, Any], bytes]:
+    """The two parts of a file: a line that is a JSON object, and the bytes after it.
+
+    Args:
+        path: of the file.
+        most_bytes: a larger file is damaged.
+        damaged: makes the error that is raised, from one line.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        Exception: what `damaged` makes, if it cannot be read or is of another form.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise damaged(f"{path}: {error.strerror}") from error
+    head, _, data = content.partition(b"\n")
+    try:
+        record = json.loads(head)
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"{path}: damaged") from error
+    if not isinstance(record, dict) or len(content) > most_bytes:
+        raise damaged(f"{path}: damaged")
+    return record, data
 
 
 def write_text(path: Path, text: str) -> None:

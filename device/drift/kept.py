@@ -21,7 +21,7 @@ from device.drift.monitor import KEPT_DAYS, Memory
 from device.drift.sample import BINS, CELLS, NAMES, STATISTICS
 from device.drift.status import DayStatus
 from device.errors import DriftStateError
-from device.files import write_bytes
+from device.files import read_headed, write_bytes
 
 SCHEMA = 1
 MAX_BYTES = 4 * 2**20
@@ -73,7 +73,7 @@ def read(path: Path, owner: str | None) -> Memory:
         DriftStateError: if it is damaged, or of another owner or version.
         FileNotFoundError: if nothing was kept yet.
     """
-    head, data = _parts(path)
+    head, data = read_headed(path, MAX_BYTES, DriftStateError)
     if head.get("fieldguide") != SCHEMA or head.get("layout") != [list(NAMES), *COUNTS, *LAYOUTS]:
         raise DriftStateError(f"{path}: it is of another version")
     if owner is not None and head.get("owner") != owner:
@@ -101,24 +101,6 @@ def _arrays(memory: Memory) -> Iterator[tuple[str, npt.NDArray[Any]]]:
 
 def _day_record(day: Day) -> dict[str, Any]:
     return {"date": day.date, "score_sum": day.score_sum}
-
-
-def _parts(path: Path) -> tuple[Mapping[str, Any], bytes]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DriftStateError(f"{path}: {error.strerror}") from error
-    head, _, data = content.partition(b"\n")
-    try:
-        record = json.loads(head)
-    except (ValueError, RecursionError) as error:
-        raise DriftStateError(f"{path}: damaged") from error
-    if not isinstance(record, dict) or len(content) > MAX_BYTES:
-        raise DriftStateError(f"{path}: damaged")
-    return record, data
 
 
 def _unpacked(shapes: Mapping[str, Sequence[int]], data: bytes) -> Named:

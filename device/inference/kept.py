@@ -19,7 +19,7 @@ from device.contract.look.change import Background
 from device.contract.look.place import MOST_SPREAD
 from device.contract.look.rules import LookRules
 from device.errors import BackgroundError
-from device.files import write_bytes
+from device.files import read_headed, write_bytes
 
 SCHEMA = 2
 MAX_BYTES = 16 * 2**20
@@ -85,7 +85,7 @@ def read(path: Path, place: Place) -> tuple[Background, ...]:
         BackgroundError: if there is none, or it is damaged, or of another place.
         FileNotFoundError: if nothing was kept yet.
     """
-    head, data = _parts(path)
+    head, data = read_headed(path, MAX_BYTES, BackgroundError)
     for name, value in {"fieldguide": SCHEMA, **place.record()}.items():
         if head.get(name) != value:
             raise BackgroundError(f"{path}: {_WHY_OTHER.get(name, 'it is of another version')}")
@@ -105,21 +105,3 @@ _WHY_OTHER = {
     "region": "it is of another region",
     "size_px": "it is of frames of another size",
 }
-
-
-def _parts(path: Path) -> tuple[dict[str, Any], bytes]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise BackgroundError(f"{path}: {error.strerror}") from error
-    head, _, data = content.partition(b"\n")
-    try:
-        record = json.loads(head)
-    except (ValueError, RecursionError) as error:
-        raise BackgroundError(f"{path}: damaged") from error
-    if not isinstance(record, dict) or len(content) > MAX_BYTES:
-        raise BackgroundError(f"{path}: damaged")
-    return record, data
