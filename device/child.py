@@ -8,6 +8,7 @@ that lies there.
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -33,6 +34,28 @@ def environment() -> dict[str, str]:
     # An empty entry means the current directory.
     others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     return {**os.environ, "PYTHONPATH": os.pathsep.join([here, *others])}
+
+
+def run(*arguments: str, time_limit_s: float) -> "subprocess.CompletedProcess[str]":
+    """Run such a Python to its end, which comes with that of this process, and take what it prints.
+
+    Args:
+        arguments: as of `command`.
+        time_limit_s: after which it is killed.
+
+    Raises:
+        subprocess.TimeoutExpired: if it was.
+    """
+    return subprocess.run(
+        command(*arguments),
+        env=environment(),
+        preexec_fn=tie(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=time_limit_s,
+        check=False,
+    )
 
 
 def tie(by: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:

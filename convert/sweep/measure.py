@@ -80,15 +80,11 @@ def _judged(
 
 
 def _cost(model: bytes, bundle: Path) -> Cost:
-    command = child.command("-m", "convert.sweep.inference", str(bundle))
-    done = subprocess.run(
-        command,
-        env=child.environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT_S,
-        check=False,
-    )
+    given = ("-m", "convert.sweep.inference", str(bundle))
+    try:
+        done = child.run(*given, time_limit_s=TIME_LIMIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"{bundle} did not answer within {TIME_LIMIT_S} s") from error
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise InputError(f"{bundle} does not run: {said[-1] if said else 'it says nothing'}")

@@ -39,7 +39,7 @@ class Cost:
     macs: int
     """Multiply-accumulate operations of one inference."""
     invoke_ms: float
-    """One inference on one thread of the machine that measured it, the median."""
+    """Processor time of one inference on one thread of the machine that measured it, the median."""
     memory_mib: float | None
     """Highest resident memory of a process that loads the bundle and classifies; None if the system
     does not say."""

@@ -129,16 +129,8 @@ def _check(found: Measurement) -> None:
 
 
 def _run(folder: str, arena_bytes: int) -> "subprocess.CompletedProcess[str]":
-    command = child.command("-c", _RUN, folder, str(arena_bytes))
     try:
-        return subprocess.run(
-            command,
-            env=child.environment(),
-            capture_output=True,
-            text=True,
-            timeout=TIME_LIMIT_S,
-            check=False,
-        )
+        return child.run("-c", _RUN, folder, str(arena_bytes), time_limit_s=TIME_LIMIT_S)
     except subprocess.TimeoutExpired as error:
         raise InputError(f"tflite-micro did not finish within {TIME_LIMIT_S} s") from error
 

@@ -60,16 +60,7 @@ def in_child(statement: str) -> str:
     """Run a statement in a new Python; returns the last line of its error, or nothing."""
     begin = f"from device.child import end_with_parent; end_with_parent({os.getpid()})"
     try:
-        run = subprocess.run(
-            child.command("-c", f"{begin}\n{statement}"),
-            env=child.environment(),
-            preexec_fn=child.tie(),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=IMPORT_TIMEOUT_S,
-            check=False,
-        )
+        run = child.run("-c", f"{begin}\n{statement}", time_limit_s=IMPORT_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return f"it took longer than {IMPORT_TIMEOUT_S} s"
     if run.returncode < 0:
