@@ -58,6 +58,10 @@ class MaskError(FieldguideError):
     """A picture of allowed places cannot be used: the user draws or names another."""
 
 
+class ReleaseError(FieldguideError):
+    """A release or rollout is not what its form says: its publisher signs another."""
+
+
 class RuntimeUnavailableError(FieldguideError):
     """No interpreter can run the model here: the user installs or chooses another runtime."""
 

@@ -1,4 +1,4 @@
-"""What workstation and board agree on: photos, preprocessing, class names and the bundle."""
+"""What workstation and board agree on: photos, preprocessing, class names, bundles, releases."""
 
 __all__ = [
     "accuracy",
@@ -14,6 +14,7 @@ __all__ = [
     "photos",
     "preprocess",
     "provenance",
+    "release",
     "runtimes",
     "statistics",
 ]
