@@ -14,7 +14,6 @@ __all__ = [
     "photos",
     "preprocess",
     "provenance",
-    "release",
     "runtimes",
     "statistics",
 ]
