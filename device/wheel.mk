@@ -2,7 +2,7 @@
 
 ##@ boards
 # The files in the wheel, from all sub-packages.
-DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o -path device/workstation -prune -o \( -name '*.py' -o -name '*.css' -o -name '*.html' -o -name '*.js' -o -name '*.toml' -o -name py.typed \) -print)
+DEVICE_FILES := $(shell find device -path device/image -prune -o -path device/deploy -prune -o -path device/fleet -prune -o -path device/workstation -prune -o \( -name '*.py' -o -name '*.css' -o -name '*.html' -o -name '*.js' -o -name '*.toml' -o -name py.typed \) -print)
 
 wheel: $(BUILD)/wheel/ready ## build the device package's wheel
 $(BUILD)/wheel/ready: pyproject.toml $(DEVICE_FILES) LICENSE | $(READY)

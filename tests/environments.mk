@@ -47,11 +47,12 @@ lock: $(READY) ## resolve all locks again, with uv
 	@for group in oldest-litert readers; do \
 	  $(compile) --group pyproject.toml:$$group -o tests/locks/$$group.txt; done
 	@$(compile) --group pyproject.toml:deploy -o device/deploy/lock.txt
-	@$(compile) pyproject.toml --extra litert --extra video --extra outputs \
+	@$(compile) --group pyproject.toml:fleet -o device/fleet/lock.txt
+	@$(compile) pyproject.toml --extra litert --extra video --extra outputs --extra update \
 	  -o device/locks/device.txt
 	@$(subst 3.11,3.13,$(compile)) --group pyproject.toml:home-assistant \
 	  -o tests/locks/home-assistant.txt
-	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs \
+	@$(compile) pyproject.toml --extra tflite --extra video --extra outputs --extra update \
 	  -o device/locks/device-tflite.txt
 # No index address and no folder of this machine may be in a lock.
 compile = env -u PIP_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --upgrade \
