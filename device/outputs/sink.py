@@ -81,6 +81,15 @@ class BacklogAware(Protocol):
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A sink that needs some observations only; the others do not wake its thread."""
+
+    def needs(self, observation: Observation) -> bool:
+        """Whether to publish it; asked on the frame loop's thread, so it never waits."""
+        ...
+
+
+@runtime_checkable
 class DriftWatcher(Protocol):
     """The sink that watches for change; all may be called from any thread."""
 

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.errors import OutputError, one_line
-from device.outputs.sink import BacklogAware, Counting, DriftWatcher, Sink, log
+from device.outputs.sink import BacklogAware, Counting, DriftWatcher, Selective, Sink, log
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 
 TICK_S = 1.0
 RETRY_S = 1.0
-POLL_S = 0.1
-"""How long an idle sink takes to notice that it should close."""
 MAX_WAITING_CHANGES = 256
 """Most label changes and visits that wait for a hanging sink, without frames' pictures; then the
 oldest go."""
@@ -30,8 +28,14 @@ class Mailbox:
         self._ready = threading.Condition()
         self._changes: deque[Observation] = deque()
         self._newest: Observation | None = None
+        self._closing = False
         self.lost_total = 0
         """Label changes dropped so far."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing
 
     @property
     def waiting(self) -> bool:
@@ -73,13 +77,28 @@ class Mailbox:
             self._changes.appendleft(change)
 
     def take(self, timeout_s: float) -> Observation | None:
-        """The oldest waiting change, else the newest observation; None after the timeout."""
+        """The oldest waiting change, else the newest observation.
+
+        Returns:
+            None after the timeout, or if nothing waits when it closes.
+        """
         with self._ready:
-            self._ready.wait_for(lambda: self._changes or self._newest, timeout_s)
+            self._ready.wait_for(lambda: self._changes or self._newest or self._closing, timeout_s)
             if self._changes:
                 return self._changes.popleft()
             newest, self._newest = self._newest, None
             return newest
+
+    def close(self) -> None:
+        """End all waiting, now and from now on; what waits can still be taken."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify_all()
+
+    def wait_closing(self, timeout_s: float) -> None:
+        """Wait until `close` is called, whatever comes meanwhile."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._closing, timeout_s)
 
 
 class SinkThread:
@@ -88,9 +107,11 @@ class SinkThread:
     def __init__(self, sink: Sink, telemetry: Telemetry) -> None:
         self.sink = sink
         self._catching = sink if isinstance(sink, BacklogAware) else None
+        self._counting = sink if isinstance(sink, Counting) else None
+        self._watching = sink if isinstance(sink, DriftWatcher) else None
+        self._selecting = sink if isinstance(sink, Selective) else None
         self._telemetry = telemetry
         self._mailbox = Mailbox()
-        self._closing = threading.Event()
         self._problems: dict[str, str] = {}
         self._giving_up, self._lost_before = False, 0
         self._counters = telemetry.start_sink(sink.name)
@@ -98,14 +119,16 @@ class SinkThread:
         self._thread.start()
 
     def put(self, observation: Observation) -> None:
-        """Leave an observation for the sink; never blocks."""
+        """Leave an observation for the sink, if it needs it; never blocks."""
+        if self._selecting is not None and not self._selecting.needs(observation):
+            return
         replaced, lost = self._mailbox.put(observation)
         if replaced or lost:
             self._counters.dropped(replaced + lost, lost_changes=lost)
 
     def start_closing(self) -> None:
         """Ask the sink to deliver what is waiting, and close."""
-        self._closing.set()
+        self._mailbox.close()
 
     def join(self, timeout_s: float) -> bool:
         """Wait until the sink is closed; false if it still hangs."""
@@ -115,8 +138,8 @@ class SinkThread:
     def _run(self) -> None:
         next_tick_s = 0.0
         while True:
-            closing = self._closing.is_set()
-            observation = self._mailbox.take(0 if closing else POLL_S)
+            closing = self._mailbox.closing
+            observation = self._mailbox.take(max(0.0, next_tick_s - time.monotonic()))
             empty = observation is None
             delivered = observation is None or self._deliver(observation)
             self._log_lost()
@@ -127,16 +150,16 @@ class SinkThread:
             if time.monotonic() >= next_tick_s:
                 next_tick_s = time.monotonic() + TICK_S
                 self._attempt("tick", lambda: self.sink.tick(self._telemetry.snapshot()))
-                if isinstance(self.sink, Counting):
-                    self._counters.figures(self.sink.figures)
-                if isinstance(self.sink, DriftWatcher):
-                    self._telemetry.drift(self.sink.drift)
+                if self._counting is not None:
+                    self._counters.figures(self._counting.figures)
+                if self._watching is not None:
+                    self._telemetry.drift(self._watching.drift)
             if not delivered:
-                self._closing.wait(RETRY_S)
+                self._mailbox.wait_closing(RETRY_S)
         self._attempt("close", self.sink.close)
         if left := self._mailbox.waiting_changes:
             log.warning("output.%s: closed, %d label changes undelivered", self.sink.name, left)
-        if isinstance(self.sink, DriftWatcher):
+        if self._watching is not None:
             self._telemetry.drift(None)
         self._telemetry.end_sink(self.sink.name, self._counters)
 

@@ -38,6 +38,10 @@ class Visits:
         self._is_kept = True
         self._kept_s = self._tidied_s = float("-inf")
 
+    def needs(self, observation: Observation) -> bool:
+        """Whether it tells of a visit."""
+        return observation.visit is not None
+
     def publish(self, observation: Observation) -> None:
         """Write a visit when it begins, every few seconds, and when it has ended.
 

@@ -70,6 +70,10 @@ class Drift:
         """A JPEG of `pictures.THEN` or `pictures.NOW`; None if there is none."""
         return self._pictures.get(which)
 
+    def needs(self, observation: Observation) -> bool:
+        """Whether it has an answer, or the picture of a moment."""
+        return observation.picture is not None or bool(observation.scores.any())
+
     def publish(self, observation: Observation) -> None:
         """Note an answer, and every ten seconds a moment.
 

@@ -175,6 +175,57 @@ def test_a_sink_is_ticked_also_while_nothing_comes(start: Any) -> None:
     assert sink.ticks[-1].camera.state == "connecting"
 
 
+def test_an_idle_sink_sleeps_until_its_next_tick_and_yet_closes_at_once(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[float] = []
+    take = Mailbox.take
+    monkeypatch.setattr("device.outputs.thread.TICK_S", 1000.0)
+
+    def noted(mailbox: Mailbox, timeout_s: float) -> Observation | None:
+        taken.append(timeout_s)
+        return take(mailbox, timeout_s)
+
+    monkeypatch.setattr(Mailbox, "take", noted)
+    sink = Recorder()
+    thread, _ = start(sink)
+    eventually(lambda: len(taken) == 2)
+    time.sleep(0.5)
+    assert len(taken) == 2 and taken[-1] > 900
+    thread.start_closing()
+    assert thread.join(5) and sink.closed.is_set()
+
+
+def test_a_sink_that_waits_to_try_again_closes_at_once(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.outputs.thread.RETRY_S", 1000.0)
+    sink = Recorder()
+    sink.fault = OSError("broken")
+    thread, status = start(sink)
+    thread.put(observation(1, changed=True))
+    eventually(lambda: status().errors_total)
+    thread.start_closing()
+    assert thread.join(5) and sink.closed.is_set()
+
+
+class Chooser(Recorder):
+    """A sink that needs every third observation."""
+
+    def needs(self, observation: Observation) -> bool:
+        return observation.number % 3 == 0
+
+
+def test_a_sink_that_chooses_gets_what_it_needs_and_is_not_woken_by_the_rest(start: Any) -> None:
+    sink = Chooser()
+    thread, _ = start(sink)
+    for number in range(9):
+        thread.put(observation(number, changed=True))
+    thread.start_closing()
+    assert thread.join(5)
+    assert [one.number for one in sink.seen] == [0, 3, 6]
+
+
 def test_closing_delivers_what_waits(start: Any) -> None:
     sink = Recorder()
     thread, _ = start(sink)

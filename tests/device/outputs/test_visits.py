@@ -81,6 +81,11 @@ def test_a_visit_that_was_cut_short_ends_when_it_was_seen_last(
     assert left is not None and left.end_unix_s == pytest.approx(seen_s, abs=0.001)
 
 
+def test_only_what_tells_of_a_visit_wakes_the_sink(sink: Visits) -> None:
+    assert sink.needs(sight(0, visit=going(visit()))) and sink.needs(sight(1, visit=visit()))
+    assert not sink.needs(sight(2))
+
+
 def test_without_visits_no_folder_is_made(tmp_path: Path) -> None:
     sink = Visits(VisitsConfig(path=str(tmp_path / "visits")))
     sink.publish(sight(0, changed=True))

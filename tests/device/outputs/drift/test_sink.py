@@ -42,8 +42,10 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
 
 
 def show(sink: Drift, observation: Observation) -> None:
-    """As the inference thread does: with a picture only if the sink wants one."""
-    sink.publish(observation if sink.wants_pictures else replace(observation, picture=None))
+    """As the service does: with a picture only if the sink wants one, and only what it needs."""
+    shown = observation if sink.wants_pictures else replace(observation, picture=None)
+    if sink.needs(shown):
+        sink.publish(shown)
 
 
 def status_of(sink: Drift) -> int:
@@ -79,6 +81,16 @@ def test_where_nothing_is_there_the_picture_counts_and_no_answer(
     assert sink._monitor is not None
     today = sink._monitor.memory.today
     assert (today.moments, today.answers) == (3, 0)
+
+
+def test_a_frame_without_an_answer_between_two_moments_does_not_wake_the_sink(
+    config: Config, now: Callable[[float], None]
+) -> None:
+    sink = Drift(config)
+    show(sink, sight(0))
+    now(SAMPLE_S / 2)
+    assert sink.needs(replace(sight(1), picture=None))
+    assert not sink.needs(replace(nothing(2), picture=None))
 
 
 def test_an_answer_between_two_moments_is_noted_with_the_later_one(
