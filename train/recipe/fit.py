@@ -139,6 +139,22 @@ class _Training:
         return Seen(self.network, self.config, sha256, photos, self.exchange, *folders)
 
 
+@dataclass(frozen=True)
+class FineTuned:
+    """A network that is fine-tuned, and neither calibrated nor tested."""
+
+    training: _Training
+    taught: Taught
+    tuned: TuningState
+    logits: npt.NDArray[np.float32]
+    """float32 (n, classes): what the kept network says of the validation part."""
+
+    @property
+    def photos(self) -> Photos:
+        """Of all parts."""
+        return self.training.photos
+
+
 def run(config: TrainConfig, weights: str, out: Path, teachers: Sequence[Path] = ()) -> Metrics:
     """Train on the split in `out` and write everything else there.
 
@@ -158,9 +174,27 @@ def run(config: TrainConfig, weights: str, out: Path, teachers: Sequence[Path] =
         BuildFolderError: if a teacher's network is missing or damaged.
         TrainingError: if a teacher learned from another split.
     """
+    made_by = commit()
+    done = fine_tuned(config, weights, out, teachers)
+    training, photos = done.training, done.photos
+    calibrated = calibrate(
+        training.network, done.logits, photos.numbers(Part.VAL), photos.events(Part.VAL)
+    )
+    with training.watch.step("evaluation"):
+        metrics = _evaluate(training, done.taught, done.tuned, calibrated)
+    _write(training, metrics, made_by)
+    return metrics
+
+
+def fine_tuned(
+    config: TrainConfig, weights: str, out: Path, teachers: Sequence[Path] = ()
+) -> FineTuned:
+    """The first half of `run`, with the same arguments and errors: all that comes before testing.
+
+    A recipe is chosen by this alone, so that no test photo is looked at.
+    """
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    made_by = commit()
     training = _Training.begin(config, weights, out)
     seen = training.seen
     taught = ask(teachers, seen)
@@ -176,14 +210,7 @@ def run(config: TrainConfig, weights: str, out: Path, teachers: Sequence[Path] =
         key = digest(seen.views_key(), *settings, code_digest(FIT_CODE))
         state = training.cache / f"{key}.state.npz"
         tuned, logits = _fine_tune(training, views, val, taught, state)
-    photos = training.photos
-    calibrated = calibrate(
-        training.network, logits, photos.numbers(Part.VAL), photos.events(Part.VAL)
-    )
-    with training.watch.step("evaluation"):
-        metrics = _evaluate(training, taught, tuned, calibrated)
-    _write(training, metrics, made_by)
-    return metrics
+    return FineTuned(training, taught, tuned, logits)
 
 
 def _fit_head(training: _Training, train: Activations, val: Activations) -> None:
