@@ -238,7 +238,8 @@ def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
         say(f"{record['path']}: error: {record['error']}", error=True)
     else:
         best = f"{record['label']} {record['score']:.1%}"
-        said = f"unknown (at most {best})" if record["unknown"] else best
+        away = f"unknown: {record['why']} (at most {record['score']:.1%})"
+        said = away if record["unknown"] else best
         found = ", with nothing new in it" if record["seen"] == Seen.NOTHING.value else ""
         say(f"{record['path']}: {said}{found}")
 

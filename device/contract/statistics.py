@@ -83,6 +83,18 @@ class FeatureStatistics:
         doubt, outside = np.moveaxis((measured - self.usual[:, 0]) / self.usual[:, 1], -1, 0)
         return np.asarray(doubt + OUTSIDE_WEIGHT * outside, np.float64)
 
+    def novelty(self, measured: Doubles) -> float:
+        """How much more of the strangeness is of what lies outside than of the doubt.
+
+        Args:
+            measured: float64 (2,), of `measured`.
+
+        Returns:
+            Above 0 for what no training photo shows, below 0 for what the classes share.
+        """
+        doubt, outside = (measured - self.usual[:, 0]) / self.usual[:, 1]
+        return float(OUTSIDE_WEIGHT * outside - doubt)
+
     def distance(self, label: int, measured: Doubles) -> float:
         """How strange a picture is for its label: 0 is the middle of known photos, 1 the limit.
 

@@ -10,6 +10,7 @@ from device.inference.prepared import Result
 from device.inference.smoothing import Presence, Smoothed, notice, step
 from device.settings.sections import SmoothingConfig
 from device.telemetry.observation import NOTHING, UNKNOWN, ModelInfo
+from device.telemetry.unknown import Doubt, UnknownRule
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Answer:
     changed: bool = True
     """Whether another answer came before."""
     is_of_model: bool = field(default=False, compare=False)
+    doubt: Doubt | None = None
+    """Why it is `UNKNOWN`; None if it is not, or if nothing was classified yet."""
 
 
 class Answers:
@@ -79,7 +82,10 @@ class Answers:
         assert now is not None
         changed = shown is None or not shown.is_of_model or now.changed
         top = now.top(model.labels, config.top_k)
-        return Answer(now.label(model.labels), now.score(), now.scores, top, changed, True)
+        rule = UnknownRule.of(model.limit, config.threshold)
+        is_known = now.best is not None
+        doubt = None if is_known else rule.doubt(model.labels, now.scores, now.novelty)
+        return Answer(now.label(model.labels), now.score(), now.scores, top, changed, True, doubt)
 
     def _nothing(self, model: ModelInfo) -> Answer:
         changed = self._shown is None or self._shown.label != NOTHING or self._shown.is_of_model

@@ -19,7 +19,7 @@ from device.errors import BundleError, UsageError, one_line
 from device.inference.outputs import CLASS_MAP, FEATURES, PROBABILITIES, roles
 from device.inference.runtime import Runtime, find
 from device.quiet import quiet_native_stderr
-from device.telemetry.unknown import UnknownRule
+from device.telemetry.unknown import Doubt, UnknownRule
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Prediction:
     one in twenty exceeds. None if nothing is known of known photos."""
     limit: float | None = None
     """Beyond this distance the picture counts as showing nothing known; None: none is."""
+    novelty: float | None = None
+    """Whether it is strange for what it shows (above 0) or for its classes being alike (below), as
+    `FeatureStatistics.novelty`; None like `distance`."""
 
     @property
     def best(self) -> int:
@@ -55,14 +58,22 @@ class Prediction:
         """Whether the picture is too strange to show something known."""
         return UnknownRule(self.limit).turns_away(self.score, self.distance)
 
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why it is unknown; None if it is not."""
+        if not self.unknown:
+            return None
+        return UnknownRule(self.limit).doubt(self.labels, self.scores, self.novelty)
+
     def record(self) -> dict[str, Any]:
-        """Label, score, whether it is unknown, distance, and all scores, as JSON."""
+        """Label, score, whether and why it is unknown, distance, and all scores, as JSON."""
         named = zip(self.labels, self.scores, strict=True)
         scores = {name: round(float(score), 6) for name, score in named}
         return {
             "label": self.label,
             "score": round(self.score, 6),
             "unknown": self.unknown,
+            "why": self.doubt.words() if self.doubt else None,
             "distance": None if self.distance is None else round(self.distance, 4),
             "scores": scores,
         }
@@ -207,7 +218,8 @@ class Classifier:
         if self.statistics is None:
             return seen
         measured = self.statistics.measured(self.logits(), self.features())
-        return replace(seen, distance=self.statistics.distance(seen.best, measured))
+        distance = self.statistics.distance(seen.best, measured)
+        return replace(seen, distance=distance, novelty=self.statistics.novelty(measured))
 
     def scores(self) -> Scores:
         """float32 (classes,): the probabilities of the last invoke."""

@@ -76,7 +76,8 @@ class Result:
     def record(self) -> dict[str, Any]:
         """What was found in a frame that has a picture, as a JSON object."""
         seen = self.outcome.seen if self.outcome else None
-        found: dict[str, Any] = {"label": None, "score": 0.0, "unknown": False, "scores": {}}
+        found: dict[str, Any] = {"label": None, "score": 0.0, "unknown": False}
+        found |= {"why": None, "scores": {}}
         if self.is_answered:
             assert self.prediction is not None
             found = self.prediction.record()

@@ -31,6 +31,8 @@ class Smoothed:
     """Smoothed likewise, `within` the range that counts."""
     changed: bool
     """Whether `best` differs from the previous state's."""
+    novelty: float | None = None
+    """Smoothed likewise; see `Prediction.novelty`."""
 
     def label(self, labels: Sequence[str]) -> str:
         """The label's name, or "unknown"."""
@@ -92,16 +94,21 @@ def step(
     """
     rule, distance = UnknownRule.of(seen.limit, config.threshold), within(seen.distance)
     if before is None:
-        now = Smoothed(seen.scores.astype(np.float32), None, time_s, distance, changed=True)
+        scores = seen.scores.astype(np.float32)
+        now = Smoothed(scores, None, time_s, distance, changed=True, novelty=seen.novelty)
         return replace(now, best=_best(None, now, 0.0, rule))
     weight = _weight(time_s - before.time_s, config)
     change = np.float32(weight) * (seen.scores - before.scores)
     scores = (before.scores + change).astype(np.float32)
-    if distance is not None and before.distance is not None:
-        distance = before.distance + weight * (distance - before.distance)
-    now = Smoothed(scores, None, time_s, distance, changed=True)
+    distance = _smoothed(before.distance, distance, weight)
+    novelty = _smoothed(before.novelty, seen.novelty, weight)
+    now = Smoothed(scores, None, time_s, distance, changed=True, novelty=novelty)
     best = _best(before.best, now, config.hysteresis, rule)
     return replace(now, best=best, changed=best != before.best)
+
+
+def _smoothed(before: float | None, now: float | None, weight: float) -> float | None:
+    return now if before is None or now is None else before + weight * (now - before)
 
 
 def _weight(dt_s: float, config: SmoothingConfig) -> float:

@@ -216,6 +216,7 @@ class InferenceThread:
             visit=visit,
             visit_changed=visit_changed,
             distance=distance,
+            doubt=answer.doubt,
             also=tuple(self._also(other, model) for other in result.others),
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 from device.contract.accuracy import Accuracy
 from device.contract.arrays import Box, Pixels, Scores
 from device.contract.look.rules import Region, Seen
+from device.telemetry.unknown import Doubt
 from device.visits.visit import Visit
 
 UNKNOWN = "unknown"
@@ -110,6 +111,8 @@ class Observation:
     distance: float | None = None
     """How strange this frame alone is for its label (`Prediction.distance`); None if it was not
     classified."""
+    doubt: Doubt | None = None
+    """Why `label` is `UNKNOWN`; None if it is not, or if nothing was classified yet."""
 
     @property
     def says_nothing(self) -> bool:
@@ -135,6 +138,7 @@ class Observation:
             "time": round(self.unix_s, 3),
             "label": self.label,
             "score": round(self.score, 4),
+            "why": self.doubt.words() if self.doubt else None,
             "changed": self.changed,
             "seen": self.seen.value if self.seen else None,
             "box": [*self.crop_box] if self.seen is Seen.SOMETHING else None,

@@ -1,6 +1,48 @@
-"""When the device says "unknown": one rule for photos, frames, visits and what is saved."""
+"""When the device says "unknown", and why: one rule for photos, frames, visits, what is saved."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from device.contract.arrays import Scores
+
+CLOSE = 0.5
+"""Two classes are alike if the second has at least this share of the best one's score."""
+
+
+class Reason(StrEnum):
+    """What made a picture unknown."""
+
+    UNLIKE = "unlike"
+    """It shows what the training photos do not."""
+    ALIKE = "alike"
+    """It shows what speaks for two classes."""
+    UNSURE = "unsure"
+    """Its score is below the threshold of the settings, and no second class is near."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a picture is unknown."""
+
+    reason: Reason
+    nearest: tuple[str, ...]
+    """The classes with the highest scores: two if they are alike, else one."""
+
+    def words(self, named: Callable[[str], str] = str) -> str:
+        """For people, as the end of a sentence that says "unknown".
+
+        Args:
+            named: writes the name of a class.
+        """
+        names = [named(name) for name in self.nearest]
+        if self.reason is Reason.ALIKE:
+            return f"too much alike here: {' and '.join(names)}"
+        if self.reason is Reason.UNLIKE:
+            return f"unlike the training photos; nearest: {names[0]}"
+        return f"not sure enough; perhaps {names[0]}"
 
 
 @dataclass(frozen=True)
@@ -33,3 +75,19 @@ class UnknownRule:
         if self.limit is not None and distance is not None:
             return abs(distance - self.limit) < margin
         return abs(score - self.threshold) < margin
+
+    def doubt(self, labels: Sequence[str], scores: Scores, novelty: float | None) -> Doubt:
+        """Why a picture was turned away.
+
+        Args:
+            labels: of the classes.
+            scores: float32 (classes,).
+            novelty: of the picture, `Prediction.novelty`; None if the model tells none.
+        """
+        best, *others = (int(i) for i in np.argsort(-scores, kind="stable")[:2])
+        close = [i for i in others if scores[i] >= CLOSE * scores[best]]
+        # A stranger may have two close scores, too: then it is the features that tell.
+        if close and (self.limit is None or novelty is None or novelty < 0):
+            return Doubt(Reason.ALIKE, (labels[best], labels[close[0]]))
+        reason = Reason.UNSURE if self.limit is None else Reason.UNLIKE
+        return Doubt(reason, (labels[best],))

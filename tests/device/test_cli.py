@@ -50,6 +50,7 @@ def test_classify_json_prints_one_object_a_photo_with_exactly_the_promised_field
             "label",
             "score",
             "unknown",
+            "why",
             "distance",
             "scores",
             "seen",

@@ -317,6 +317,7 @@ def state(observation: Observation, first: Observation) -> dict[str, Any]:
         "time": round(first.unix_s),
         "score": round(first.score, 2),
         "top": {name: round(score, 2) for name, score in first.top},
+        "why": first.doubt.words() if first.doubt else None,
     }
     return {**change(observation), "since": since}
 

@@ -8,10 +8,10 @@ const PLACE = {
 
 function showSight() {
   const unknown = seen.label === UNKNOWN || seen.nothing;
-  const label = get("label"), best = seen.top[0], words = inWords(seen);
+  const label = get("label"), words = inWords(seen);
   say(label, words);
   label.classList.toggle("unknown", unknown);
-  say(get("why"), ...(seen.nothing ? [] : unknown ? doubt(best) : [`${percent(seen.score)} sure`]));
+  say(get("why"), seen.nothing ? "" : unknown ? doubt() : `${percent(seen.score)} sure`);
   say(get("place"), PLACE[seen.seen] ?? "", ...seen.also.flatMap(alsoThere));
   get("picture").setAttribute("aria-label", `Live picture: ${words}${seen.nothing ? "" : `, ${percent(seen.score)}`}`);
   get("bars").classList.toggle("unsure", unknown);
@@ -21,9 +21,10 @@ function showSight() {
 // A second subject of the same frame; its score is not smoothed.
 const alsoThere = ({ label, score }) => ["Also there: ", isolated(label), label === UNKNOWN ? "" : `, ${percent(score)}`];
 
-function doubt(best) {
+// The reason is the device's own; a threshold is what its owner has set instead.
+function doubt() {
   const limit = threshold === null ? "" : `; a label needs ${percent(threshold)}`;
-  return best ? [isolated(best[0]), `, perhaps: ${percent(best[1])}${limit}`] : [];
+  return seen.why ? `${seen.why}${limit}` : "";
 }
 
 function showNothing() {

@@ -25,6 +25,9 @@ STRIP_PX = 64
 JPEG_QUALITY = 80
 MIN_SPAN = 3.0
 """The smallest range of log odds that shades cover: a factor of 20 in the odds."""
+_ISOLATE, _END = "\u2068", "\u2069"
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+"""Characters that change the direction of the text after them."""
 MAX_CHANGES = 50
 SAMPLE_INTERVAL_S = 1.0
 MAX_SAMPLES = 180
@@ -110,6 +113,7 @@ def frame_record(observation: Observation) -> dict[str, Any]:
         "seen": observation.seen.value if observation.seen else None,
         "changed_permille": observation.changed_permille,
         "score": round(observation.score, 4),
+        "why": observation.doubt.words(isolated) if observation.doubt else "",
         "top": [[name, round(score, 4)] for name, score in observation.top],
         "invoke_ms": round(observation.invoke_s * 1e3, 2),
         "latency_ms": round(observation.latency_s * 1e3, 2),
@@ -121,6 +125,11 @@ def frame_record(observation: Observation) -> dict[str, Any]:
         ],
         "map": heat_map(observation),
     }
+
+
+def isolated(name: str) -> str:
+    """A name as part of a sentence: it may run from right to left, or try to turn what follows."""
+    return f"{_ISOLATE}{name.translate(_TURNING)}{_END}"
 
 
 def _fractions(box: Box, width: int, height: int) -> list[float]:

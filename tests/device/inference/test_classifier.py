@@ -70,6 +70,7 @@ def test_the_best_is_the_first_of_equals_and_the_record_names_every_score() -> N
         "label": "b",
         "score": 0.375,
         "unknown": False,
+        "why": None,
         "distance": None,
         "scores": {"a": 0.25, "b": 0.375, "c": 0.375},
     }

@@ -48,10 +48,12 @@ def test_what_is_too_strange_is_called_unknown_in_text_and_json(
         forged = resealed(strange(files), threshold={**THRESHOLD, "value": value})
         folder = write_folder(tmp_path / str(value), forged)
         _, text, _ = call("classify", "--bundle", folder, photos / "a.png")
-        assert ("a.png: unknown (at most red " in text) is unknown
+        assert ("a.png: unknown: unlike the training photos; nearest: red (" in text) is unknown
         _, as_json, _ = call("classify", "--bundle", folder, "--json", photos / "a.png")
         _, frames, _ = call("run", "--bundle", folder, "--source", photos, "--frames", "1")
         assert [line["unknown"] for line in lines(as_json + frames)] == [unknown, unknown]
+        why = "unlike the training photos; nearest: red" if unknown else None
+        assert [line["why"] for line in lines(as_json + frames)] == [why, why]
 
 
 def strange(files: dict[str, bytes]) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from device.settings.sections import (
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import NOTHING, UNKNOWN, ModelInfo, Observation
 from device.telemetry.status import Status
+from device.telemetry.unknown import UnknownRule
 from tests.support.pictures import LABELS, picture
 from tests.support.timing import Patience
 
@@ -56,6 +57,7 @@ def sight(
     class_map = np.zeros((7, 7, len(LABELS)), np.float32)
     class_map[:3, :3, best] = 5
     order = np.argsort(-scores, kind="stable")
+    doubt = UnknownRule.of(None, 0.5).doubt(model.labels, scores, None) if label is None else None
     observation = Observation(
         number=number,
         unix_s=time.time(),
@@ -74,6 +76,7 @@ def sight(
         picture=picture(best, number, width, height),
         crop_box=((width - height) // 2, 0, (width + height) // 2, height),
         class_map=class_map,
+        doubt=doubt,
     )
     return replace(observation, **more)
 

@@ -82,7 +82,7 @@ def test_state_and_health_are_json_with_what_the_templates_read(
     read = json.dumps(json.loads(told[ANNOUNCED]))
     for field in ("label", "score", "since"):
         assert f"value_json.{field}" in read and field in state
-    assert set(state["since"]) == {"time", "score", "top"}
+    assert set(state["since"]) == {"time", "score", "top", "why"}
     for field in ("camera", "slowed", "fps", "label_is_current"):
         assert f"value_json.{field}" in read and field in health
     # Where the pictures come from is nobody's business there.

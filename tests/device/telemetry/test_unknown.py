@@ -1,0 +1,42 @@
+"""Why something is unknown is said by what made it so, in the same words everywhere."""
+
+import numpy as np
+import pytest
+
+from device.telemetry.unknown import Doubt, Reason, UnknownRule
+
+LABELS = ("robin", "wren", "blackbird")
+BY_DISTANCE, BY_SCORE = UnknownRule.of(1.0, None), UnknownRule.of(1.0, 0.7)
+NEW, SHARED = 0.5, -0.5
+
+
+def doubt(rule: UnknownRule, novelty: float | None, *scores: float) -> Doubt:
+    return rule.doubt(LABELS, np.array(scores, np.float32), novelty)
+
+
+@pytest.mark.parametrize(
+    ("rule", "novelty", "scores", "expected"),
+    [
+        (BY_DISTANCE, NEW, (0.9, 0.1, 0.0), "unlike the training photos; nearest: robin"),
+        (BY_DISTANCE, NEW, (0.3, 0.4, 0.3), "unlike the training photos; nearest: wren"),
+        (BY_DISTANCE, SHARED, (0.1, 0.4, 0.5), "too much alike here: blackbird and wren"),
+        (BY_DISTANCE, SHARED, (0.6, 0.25, 0.15), "unlike the training photos; nearest: robin"),
+        (BY_DISTANCE, None, (0.5, 0.25, 0.25), "too much alike here: robin and wren"),
+        (BY_SCORE, NEW, (0.45, 0.1, 0.4), "too much alike here: robin and blackbird"),
+        (BY_SCORE, SHARED, (0.6, 0.25, 0.15), "not sure enough; perhaps robin"),
+    ],
+)
+def test_what_made_it_unknown_is_said_with_the_classes_in_question(
+    rule: UnknownRule, novelty: float | None, scores: tuple[float, ...], expected: str
+) -> None:
+    assert doubt(rule, novelty, *scores).words() == expected
+
+
+def test_of_one_class_there_is_no_second_that_is_alike() -> None:
+    only = UnknownRule.of(1.0, None).doubt(("robin",), np.array([1.0], np.float32), SHARED)
+    assert only == Doubt(Reason.UNLIKE, ("robin",))
+
+
+def test_names_are_written_as_the_reader_needs_them() -> None:
+    alike = doubt(BY_DISTANCE, SHARED, 0.5, 0.4, 0.1)
+    assert alike.words(lambda name: f"<{name}>") == "too much alike here: <robin> and <wren>"
