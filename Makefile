@@ -80,6 +80,10 @@ ALLOW_CPU_OPERATORS ?=
 # models: all, none, or some, such as defocus,jpeg; a trial
 # of a sweep has none unless they are given
 FAULTS ?= all
+# 1: small pictures of some training photos travel in the
+# bundle; the device's page shows which are most like what
+# it sees. Who has the bundle can see them
+THUMBNAILS ?=
 # what `make run` classifies: a folder of photos or a video
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
@@ -221,6 +225,7 @@ $(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(
 $(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED) $(TEACHER) $(filter-out 0,$(ROBUST))))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS) $(faults)))
+$(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
 
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.
@@ -294,9 +299,10 @@ allowed = $(if $(GATE),--strict) $(if $(filter-out 0,$(ALLOW_REGRESSION)),--allo
   $(if $(filter-out 0,$(ALLOW_CPU_OPERATORS)),--allow-cpu-operators) --faults='$(subst ','\'',$(faults))'
 
 # Also packed again after new measurements by `make test-arm`.
-$(PACKED) &: $(VERIFIED) $(VARS)/code-bundle $(wildcard $(BUILD)/arm/tolerances.json) | $(READY)
+$(PACKED) &: $(VERIFIED) $(VARS)/bundle $(VARS)/code-bundle $(wildcard $(BUILD)/arm/tolerances.json) | $(READY)
 	@$(PY) -m convert bundle --training $(BUILD)/train --models $(BUILD)/convert \
-	  --out $(BUILD)/bundle --measured $(BUILD)/arm/tolerances.json
+	  --out $(BUILD)/bundle --measured $(BUILD)/arm/tolerances.json \
+	  $(if $(filter-out 0,$(THUMBNAILS)),--thumbnails)
 
 $(SAMPLES): $(SPLIT) | $(READY) $(TRAINED)
 	@$(PY) -m convert samples --training $(BUILD)/train --out $(@D)

@@ -86,10 +86,15 @@ def bundle(options: argparse.Namespace) -> int:
     """Write the bundle folder and the tar."""
     from convert.commands.bundle import BundleInputs, pack_bundle
 
-    inputs = BundleInputs(options.training, options.models, options.out, options.measured)
+    inputs = BundleInputs(
+        options.training, options.models, options.out, options.measured, options.thumbnails
+    )
     files = pack_bundle(inputs)
     size = sum(map(len, files.values())) / 2**20
-    console.say(f"bundle: {inputs.out} and {inputs.tar} ({size:.1f} MiB, {len(files)} files)")
+    shown = contract.parse_manifest(files[contract.MANIFEST]).get("thumbnails")
+    with_them = f", with thumbnails of {shown} training photos" if shown else ""
+    told = f"{size:.1f} MiB, {len(files)} files{with_them}"
+    console.say(f"bundle: {inputs.out} and {inputs.tar} ({told})")
     return 0
 
 
@@ -263,6 +268,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = commands.add_parser(
         "bundle", parents=[shared, models, measured], help="pack the bundle"
+    )
+    command.add_argument(
+        "--thumbnails",
+        action="store_true",
+        help="put small pictures of some training photos into it, for the device's page",
     )
     command.set_defaults(command=bundle)
 

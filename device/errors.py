@@ -46,6 +46,10 @@ class BundleError(FieldguideError):
     """The bundle is not what its manifest says: the user builds or copies it again."""
 
 
+class ThumbnailsError(FieldguideError):
+    """Thumbnails cannot be shown: nobody need act, everything else in the bundle works."""
+
+
 class BackgroundError(FieldguideError):
     """A kept background is of no use: nobody need act, the camera learns its place again."""
 

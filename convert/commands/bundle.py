@@ -24,6 +24,8 @@ class BundleInputs:
     """The bundle's folder; the tar goes beside it."""
     measured: Path
     """The measurements of `make test-arm`; the file may be missing."""
+    thumbnails: bool = False
+    """Whether small pictures of training photos travel in it."""
 
     @property
     def tar(self) -> Path:
@@ -51,6 +53,7 @@ def pack_bundle(inputs: BundleInputs) -> Mapping[str, bytes]:
             bundle.read_verification(verified, exported.int8_model),
             _compiled(inputs.models),
             tolerance.read_tolerances(inputs.measured),
+            thumbnails=inputs.thumbnails,
         )
     )
     proof = {VERIFICATION: verified.read_bytes()}

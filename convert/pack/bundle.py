@@ -15,6 +15,7 @@ from convert.artifacts.exported import Export
 from convert.artifacts.training import Training, one_class_after_another
 from convert.errors import GateError, InputError
 from convert.pack.model_card import model_card
+from convert.pack.thumbnails import thumbnails
 from convert.targets import runtimes, tolerance
 from convert.targets.tolerance import Measured
 from convert.tflite.flatbuffer import read_facts
@@ -23,6 +24,7 @@ from device.commit import commit
 from device.contract import bundle as contract
 from device.contract.look.rules import LookRules
 from device.contract.statistics import FeatureStatistics
+from device.contract.thumbnails.record import Thumbnails
 from device.inference.classifier import Classifier
 from device.workstation.conversion import VerificationRecord
 from device.workstation.training import Part
@@ -46,6 +48,8 @@ class Inputs:
     measured: Sequence[Measured] = ()
     """Distances of runtimes from the golden outputs, in addition to the table's rows."""
     golden_photos: int = GOLDEN_PHOTOS
+    thumbnails: bool = False
+    """Whether small pictures of training photos travel in it."""
 
 
 def golden_file(training: Training, classifier: Classifier, count: int) -> bytes:
@@ -66,7 +70,9 @@ def golden_file(training: Training, classifier: Classifier, count: int) -> bytes
     return data.getvalue()
 
 
-def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]) -> dict[str, Any]:
+def _manifest(
+    inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes], small: Thumbnails | None
+) -> dict[str, Any]:
     """Everything that `manifest.json` says, without its own digest."""
     training, exported, verification = inputs.training, inputs.exported, inputs.verification
     rules, data = training.preprocessing, training.metrics.data
@@ -85,6 +91,7 @@ def _manifest(inputs: Inputs, classifier: Classifier, files: Mapping[str, bytes]
         "data": asdict(data),
         "architecture": asdict(training.metrics.config.architecture),
         "files": {name: contract.file_record(content) for name, content in files.items()},
+        **({} if small is None else {"thumbnails": len(small.pictures)}),
         **classifier.tensor_records(),
         "preprocess": rules.record(),
         "preprocess_sha256": rules.sha256(),
@@ -116,16 +123,21 @@ def build(inputs: Inputs) -> dict[str, bytes]:
     classifier = Classifier(model, training.labels, training.preprocessing)
     labels = ("\n".join(training.labels) + "\n").encode()
     golden = golden_file(training, classifier, inputs.golden_photos)
+    statistics = _statistics(inputs)
     files = {
         contract.MODEL: model,
         contract.LABELS: labels,
         contract.GOLDEN: golden,
-        contract.STATISTICS: _statistics(inputs).content(),
+        contract.STATISTICS: statistics.content(),
     }
     if inputs.edgetpu_model is not None:
         files[contract.EDGETPU_MODEL] = inputs.edgetpu_model
-    files[contract.MODEL_CARD] = model_card(training, inputs.verification, model).encode()
-    body = _manifest(inputs, classifier, files)
+    small = thumbnails(training, classifier, statistics) if inputs.thumbnails else None
+    if small is not None:
+        files[contract.THUMBNAILS] = small.content()
+    shown = len(small.pictures) if small else 0
+    files[contract.MODEL_CARD] = model_card(training, inputs.verification, model, shown).encode()
+    body = _manifest(inputs, classifier, files, small)
     return {**files, contract.MANIFEST: contract.seal_manifest(body)}
 
 
@@ -150,7 +162,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     fresh.mkdir(parents=True)
     for name, data in files.items():
         (fresh / name).write_bytes(data)
-    contract.load(fresh)
+    contract.from_files(contract.read_files(fresh))
     if not folder.exists() and old.exists():
         old.replace(folder)
     shutil.rmtree(old, ignore_errors=True)

@@ -42,7 +42,7 @@ Classifies a picture into {count} classes: {labels}.
 - **Network**: {network} at {size}x{size}, {made}, full-int8 TFLite, {mib:.1f} MiB.
 - **ImageNet weights**: {weights}.
 - **Input**: RGB bytes, prepared as `manifest.json` records under `preprocess`{boxes}.
-- **Runs on**: {runtime}, or newer.
+- **Runs on**: {runtime}, or newer.{thumbnails}
 
 ## Measured on {photos} that were not trained on
 
@@ -76,8 +76,17 @@ can be harder. {limits}It must not be used where a wrong answer can hurt anybody
 """
 
 
-def model_card(training: Training, verification: VerificationRecord, model: bytes) -> str:
-    """The text of `MODEL_CARD.md`, from measured figures only."""
+def model_card(
+    training: Training, verification: VerificationRecord, model: bytes, thumbnails: int = 0
+) -> str:
+    """The text of `MODEL_CARD.md`, from measured figures only.
+
+    Args:
+        training: what trained it.
+        verification: what was measured.
+        model: the int8 one.
+        thumbnails: how many pictures of training photos travel with it.
+    """
     data, v = training.metrics.data, verification
     architecture = training.metrics.config.architecture
     recalls = "\n".join(
@@ -102,6 +111,7 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         mib=len(model) / 2**20,
         runtime=_runtime(model),
         boxes=_boxes(v.region),
+        thumbnails=_thumbnails(thumbnails),
         shown=_shown(v),
         photos=photos_in_events(v.n, v.events),
         float_accuracy=v.float_accuracy,
@@ -123,6 +133,13 @@ def model_card(training: Training, verification: VerificationRecord, model: byte
         + _occasions(data.occasion_only)
         + (rendered if data.kind == "rendered" else ""),
     )
+
+
+def _thumbnails(count: int) -> str:
+    """One more line of the list, where training photos can be seen in the bundle."""
+    if not count:
+        return ""
+    return f"\n- **Shows training photos**: small pictures of {count} are in the bundle."
 
 
 def _pretrained(metrics: Metrics | PupilMetrics) -> Pretrained:

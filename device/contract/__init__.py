@@ -16,4 +16,5 @@ __all__ = [
     "provenance",
     "runtimes",
     "statistics",
+    "thumbnails",
 ]

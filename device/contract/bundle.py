@@ -11,7 +11,7 @@ import io
 import json
 import stat
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from device.contract.accuracy import Accuracy, accuracy_of, is_count, is_interva
 from device.contract.look.rules import LookRules, Region
 from device.contract.preprocess import Preprocessing
 from device.contract.statistics import STATISTICS_FILE, FeatureStatistics
-from device.errors import BundleError
+from device.contract.thumbnails import record as thumbnails
+from device.contract.thumbnails.record import THUMBNAILS_FILE, Thumbnails
+from device.errors import BundleError, ThumbnailsError
 
 SCHEMA = 2
 """The manifest schema that this version reads and writes."""
@@ -34,9 +36,10 @@ EDGETPU_MODEL = "model_edgetpu.tflite"
 LABELS = "labels.txt"
 GOLDEN = "golden.npz"
 STATISTICS = STATISTICS_FILE
+THUMBNAILS = THUMBNAILS_FILE
 MODEL_CARD = "MODEL_CARD.md"
 REQUIRED_FILES = (MODEL, LABELS, GOLDEN, STATISTICS, MODEL_CARD)
-OPTIONAL_FILES = (EDGETPU_MODEL,)
+OPTIONAL_FILES = (EDGETPU_MODEL, THUMBNAILS)
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 MAX_FILE_BYTES = 512 * 1024 * 1024
@@ -45,6 +48,7 @@ MAX_LABELS = 100_000
 _THRESHOLD_INTERVALS = ("coverage_interval", "precision_interval")
 _SELF_DIGEST = "manifest_sha256"
 _REBUILD = "build it again with `make bundle` or copy it again"
+_UNSEEN = "the page shows no training photos until the bundle is installed again"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ class Bundle:
     """How the boxes of its photos were found."""
     edgetpu_model: bytes = b""
     """The same model compiled for the Edge TPU; empty if the bundle has none."""
+    thumbnails: Thumbnails | None = field(default=None, compare=False, repr=False)
+    """Of some training photos; None if the bundle has none, or none that can be used."""
+    thumbnails_problem: str = ""
+    """Why thumbnails that the manifest names cannot be used, one line; else empty."""
 
     @property
     def name(self) -> str:
@@ -110,10 +118,12 @@ class Bundle:
 def load(path: Path) -> Bundle:
     """Read a bundle folder or tar and compare every file with the manifest.
 
+    Thumbnails only decorate a page, so without them, or with damaged ones, it is read all the same.
+
     Raises:
-        BundleError: if anything is missing, truncated, edited or of a newer schema.
+        BundleError: if anything else is missing, truncated, edited or of a newer schema.
     """
-    return from_files(read_files(path))
+    return from_files(_read(path, spared=(THUMBNAILS,)))
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -122,11 +132,7 @@ def read_files(path: Path) -> dict[str, bytes]:
     Raises:
         BundleError: if anything is missing, truncated, edited or of a newer schema.
     """
-    read = _reader(path)
-    data = read(MANIFEST, MAX_MANIFEST_BYTES)
-    manifest = parse_manifest(data)
-    names = sorted(manifest["files"])
-    return {MANIFEST: data, **{name: _read_checked(read, name, manifest) for name in names}}
+    return _read(path)
 
 
 def from_files(files: Mapping[str, bytes]) -> Bundle:
@@ -136,16 +142,20 @@ def from_files(files: Mapping[str, bytes]) -> Bundle:
         BundleError: if labels, preprocessing or statistics are not what convert writes.
     """
     manifest, labels = parse_manifest(files[MANIFEST]), parse_labels(files[LABELS])
+    statistics = FeatureStatistics.read(files[STATISTICS], len(labels))
+    small, problem = _thumbnails(files, manifest, labels, statistics)
     return Bundle(
         manifest=manifest,
         model=files[MODEL],
         labels=labels,
         preprocessing=_preprocessing(manifest),
         golden=files[GOLDEN],
-        statistics=FeatureStatistics.read(files[STATISTICS], len(labels)),
+        statistics=statistics,
         region=_region(manifest),
         look=_look(manifest),
         edgetpu_model=files.get(EDGETPU_MODEL, b""),
+        thumbnails=small,
+        thumbnails_problem=problem,
     )
 
 
@@ -258,10 +268,29 @@ def _check_threshold(record: Any) -> None:
         raise BundleError(f"{MANIFEST}: the record of threshold is damaged; {_REBUILD}")
 
 
+def _read(path: Path, spared: Collection[str] = ()) -> dict[str, bytes]:
+    """The bytes of a bundle's files, without those of `spared` that are not as the manifest says.
+
+    Raises:
+        BundleError: if anything else is missing, truncated, edited or of a newer schema.
+    """
+    read = _reader(path)
+    files = {MANIFEST: read(MANIFEST, MAX_MANIFEST_BYTES)}
+    manifest = parse_manifest(files[MANIFEST])
+    for name in sorted(manifest["files"]):
+        try:
+            files[name] = _read_checked(read, name, manifest)
+        except BundleError:
+            if name not in spared:
+                raise
+    return files
+
+
 def _read_checked(
     read: Callable[[str, int], bytes], name: str, manifest: Mapping[str, Any]
 ) -> bytes:
-    data, expected = read(name, MAX_FILE_BYTES), manifest["files"][name]
+    most = thumbnails.MAX_BYTES if name == THUMBNAILS else MAX_FILE_BYTES
+    data, expected = read(name, most), manifest["files"][name]
     if len(data) != expected["bytes"]:
         raise BundleError(
             f"{name} has {len(data):,} bytes, the manifest says {expected['bytes']:,}: truncated "
@@ -270,6 +299,23 @@ def _read_checked(
     if hashlib.sha256(data).hexdigest() != expected["sha256"]:
         raise BundleError(f"{name} differs from the manifest (SHA-256); {_REBUILD}")
     return data
+
+
+def _thumbnails(
+    files: Mapping[str, bytes],
+    manifest: Mapping[str, Any],
+    labels: Sequence[str],
+    statistics: FeatureStatistics,
+) -> tuple[Thumbnails | None, str]:
+    """The bundle's thumbnails if they can be used, and why they cannot."""
+    if THUMBNAILS not in manifest["files"]:
+        return None, ""
+    if THUMBNAILS not in files:
+        return None, f"{THUMBNAILS} is missing or differs from the manifest; {_UNSEEN}"
+    try:
+        return Thumbnails.read(files[THUMBNAILS], len(labels), statistics.directions), ""
+    except ThumbnailsError as error:
+        return None, f"{error}; {_UNSEEN}"
 
 
 def _preprocessing(manifest: Mapping[str, Any]) -> Preprocessing:

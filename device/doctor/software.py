@@ -182,12 +182,20 @@ def current_bundle(settings: Config, host: Host) -> Iterator[Finding]:
             fix = AS_SERVICE
         yield Finding("bundle", FAILED, str(error), fix)
         return
-    yield Finding("bundle", OK, f"{loaded.name}, {len(loaded.labels)} classes, all hashes correct")
+    yield _whole(loaded)
     yield look(loaded, settings)
     if looking.may_look(settings.camera.look, loaded.region):
         yield from machine.visits(host, settings)
     yield operators(loaded, installed)
     yield from self_tests(loaded, settings, Trial())
+
+
+def _whole(loaded: Bundle) -> Finding:
+    about = f"{loaded.name}, {len(loaded.labels)} classes"
+    if loaded.thumbnails_problem:
+        fix = "install the bundle again; it classifies without them"
+        return Finding("bundle", WARNING, f"{about}; {loaded.thumbnails_problem}", fix)
+    return Finding("bundle", OK, f"{about}, all hashes correct")
 
 
 def look(loaded: Bundle, settings: Config) -> Finding:

@@ -164,6 +164,7 @@ def _load(bundle: Bundle, name: str, check: Check) -> LoadedModel:
         checked_invoke_s=check.invoke_s,
         accuracy=bundle.accuracy,
         region=bundle.region,
+        thumbnails=bundle.thumbnails,
     )
     return LoadedModel(info, classifier, check.ahead)
 

@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 from device.errors import OutputError, one_line
 from device.outputs.sink import BacklogAware, Counting, DriftWatcher, Selective, Sink, log
@@ -62,7 +61,7 @@ class Mailbox:
                 if self._changes:
                     # Only the newest change keeps its picture, so that waiting costs little memory.
                     last = self._changes.pop()
-                    self._changes.append(replace(last, picture=None, class_map=None))
+                    self._changes.append(last.without_picture())
                 self._changes.append(observation)
             if len(self._changes) > MAX_WAITING_CHANGES:
                 self._changes.popleft()

@@ -5,7 +5,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -147,7 +146,7 @@ class InferenceThread:
         self._idle_s = IDLE_INFERENCE_S if result.is_answered else CHECK_S
         self._rest(observation)
         # A slow sink that does not use pictures must not keep them in memory.
-        bare = replace(observation, picture=None, class_map=None) if watching else observation
+        bare = observation.without_picture() if watching else observation
         for sink in sinks:
             sink.put(observation if sink in watching else bare)
         self._telemetry.inferred(observation)
@@ -181,7 +180,7 @@ class InferenceThread:
         started_s = time.perf_counter()
         answer = self._answers.next(result, model.info, self.config.smoothing)
         picture, class_map, scores = None, None, np.zeros(len(model.info.labels), np.float32)
-        distance = None
+        distance = features = None
         if with_picture:
             picture = result.frame.picture
         if result.is_answered:
@@ -189,6 +188,8 @@ class InferenceThread:
             scores, distance = result.prediction.scores, result.prediction.distance
             if with_picture and model.classifier.has_class_map:
                 class_map = model.classifier.class_map()
+            if with_picture and model.info.thumbnails is not None:
+                features = model.classifier.features()
         now_s = time.monotonic()
         unix_s = time.time() - (now_s - result.frame.captured_s)
         visit, visit_changed = self._visiting.next(result, model.info, self.config, unix_s)
@@ -217,6 +218,7 @@ class InferenceThread:
             visit_changed=visit_changed,
             distance=distance,
             doubt=answer.doubt,
+            features=features,
             also=tuple(self._also(other, model) for other in result.others),
         )
 

@@ -130,12 +130,15 @@ class ModelWatcher:
         # Before reading, so that a later change is noticed.
         tried = (settings, identity(path))
         try:
-            model = self._trial.load(bundle.load(resolved(path)), *settings[1:])
+            loaded = bundle.load(resolved(path))
+            model = self._trial.load(loaded, *settings[1:])
         except Exception as error:
             # Not only FieldguideError: this thread must go on, or report that it cannot.
             if not self._stopped:
                 self._failed(error, first=first)
         else:
+            if loaded.thumbnails_problem:
+                log.warning("model: %s", loaded.thumbnails_problem)
             if not self._stopped:
                 self._passed(model)
         return tried

@@ -1,11 +1,12 @@
 """What the frame loop publishes: one observation for each frame that it took."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from device.contract.accuracy import Accuracy
 from device.contract.arrays import Box, Pixels, Scores
 from device.contract.look.rules import Region, Seen
+from device.contract.thumbnails.record import Thumbnails
 from device.telemetry.unknown import Doubt
 from device.visits.visit import Visit
 
@@ -38,6 +39,8 @@ class ModelInfo:
     """From its bundle; None if the bundle does not say."""
     region: Region = Region.WHOLE
     """What of a frame it was trained to see."""
+    thumbnails: Thumbnails | None = field(default=None, compare=False, repr=False)
+    """Of some training photos; None if its bundle has none that can be used."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,9 @@ class Observation:
     classified."""
     doubt: Doubt | None = None
     """Why `label` is `UNKNOWN`; None if it is not, or if nothing was classified yet."""
+    features: Scores | None = field(default=None, repr=False)
+    """float32 (features,) of this frame; only with a picture, if the bundle has thumbnails to
+    compare with, and if the frame was classified."""
 
     @property
     def says_nothing(self) -> bool:
@@ -129,6 +135,10 @@ class Observation:
         """The visit that ended with this observation."""
         ended = self.visit is not None and self.visit.end_unix_s is not None
         return self.visit if ended else None
+
+    def without_picture(self) -> "Observation":
+        """The same without what takes much memory, and comes only with a picture."""
+        return replace(self, picture=None, class_map=None, features=None)
 
     def record(self) -> dict[str, Any]:
         """As a JSON object, without pictures."""

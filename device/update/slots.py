@@ -278,7 +278,7 @@ def _written(root: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         _write_folder(fresh, files)
-        bundle.load(fresh)
+        bundle.from_files(bundle.read_files(fresh))
         yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -106,6 +106,20 @@ def test_teaching_faults_of_cameras_trains_again(workshop: Workshop) -> None:
     assert "--robust" not in (workshop.build / "train/model.keras").read_text()
 
 
+def test_thumbnails_are_packed_without_any_other_step_and_only_where_wanted(
+    workshop: Workshop,
+) -> None:
+    workshop.make("bundle")
+    packed = workshop.build / "bundle/manifest.json"
+    assert "--thumbnails" not in packed.read_text()
+    assert workshop.make("bundle", "THUMBNAILS=1") == ["convert bundle"]
+    assert "--thumbnails" in packed.read_text()
+    assert workshop.make("bundle", "THUMBNAILS=1") == []
+    assert workshop.make("bundle", "THUMBNAILS=0") == ["convert bundle"]
+    assert "--thumbnails" not in packed.read_text()
+    assert workshop.make("bundle") == []
+
+
 def test_other_faults_of_cameras_verify_again_and_quantize_nothing(workshop: Workshop) -> None:
     workshop.make("bundle")
     for given in ("none", "jpeg,defocus", "it's odd"):

@@ -96,7 +96,7 @@ def shot(observation: Observation, quality: int, region: Region = WHOLE) -> Shot
     assert shown.picture is not None
     data = io.BytesIO()
     Image.fromarray(shown.picture).save(data, "JPEG", quality=quality)
-    bare = replace(shown, picture=None, class_map=None)
+    bare = shown.without_picture()
     height, width = shown.picture.shape[:2]
     return Shot(bare, (width, height), data.getvalue(), thumbnail(classified_part(shown)))
 

@@ -139,7 +139,7 @@ class Mqtt:
             OutputError: if there is no connection.
         """
         # It is kept for a long time, and its picture takes much memory.
-        observation = replace(observation, picture=None, class_map=None)
+        observation = observation.without_picture()
         if self._first is None or _label_key(self._first) != _label_key(observation):
             self._first = observation
         self._newest = observation

@@ -12,6 +12,7 @@ STYLE = "page.css"
 SCRIPTS = (
     "base.js",
     "picture.js",
+    "nearest.js",
     "sight.js",
     "saving.js",
     "mask.js",

@@ -16,6 +16,7 @@ function showSight() {
   get("picture").setAttribute("aria-label", `Live picture: ${words}${seen.nothing ? "" : `, ${percent(seen.score)}`}`);
   get("bars").classList.toggle("unsure", unknown);
   showBars();
+  showNearest();
 }
 
 // A second subject of the same frame; its score is not smoothed.
@@ -35,6 +36,7 @@ function showNothing() {
   say(get("place"), "");
   get("bars").replaceChildren();
   get("quiet").hidden = true;
+  clearNearest();
 }
 
 function showBars() {

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from device.contract.names import name_problem, settled
+from device.contract.thumbnails import webp
 from device.errors import ClassNameError, MaskError, OutputError
 from device.outputs.http.access import offered_token
 from device.outputs.http.messages import Request, Response, not_allowed, text
@@ -69,6 +70,7 @@ class Web(ServingSink):
             "/mask": self._mask,
             "/drift": self._drift,
             "/drift-picture": self._drift_picture,
+            "/thumbnail": self._thumbnail,
         }
         self._writes = {
             "/save": self._save,
@@ -207,6 +209,15 @@ class Web(ServingSink):
         if picture is None:
             return text(404, "There is no such picture yet.")
         return Response(200, picture, "image/jpeg")
+
+    async def _thumbnail(self, request: Request) -> Response:
+        """A picture of a training photo, by its number in the bundle of a model."""
+        model, number = self._context.status().model, _number(request.query.get("n", ""))
+        kept = model.thumbnails if model else None
+        is_of_model = model is not None and request.query.get("model") == model.sha256
+        if kept is None or not is_of_model or not 0 <= number < len(kept.pictures):
+            return text(404, "There is no such picture.")
+        return Response(200, kept.pictures[number], webp.MEDIA_TYPE)
 
     async def _acknowledge(self, wanted: Mapping[str, Any]) -> Response:
         watcher = self._context.watcher()

@@ -73,7 +73,7 @@ def _kept(observation: Observation) -> Observation:
     left, upper, right, lower = observation.crop_box
     # Rounded outwards: what the model saw stays in it.
     box = (left // factor, upper // factor, -(-right // factor), -(-lower // factor))
-    return replace(observation, picture=whole, crop_box=box, class_map=None)
+    return replace(observation.without_picture(), picture=whole, crop_box=box)
 
 
 def jpeg(picture: Pixels) -> bytes:
@@ -124,12 +124,22 @@ def frame_record(observation: Observation) -> dict[str, Any]:
             for other in observation.also
         ],
         "map": heat_map(observation),
+        "nearest": nearest(observation),
     }
 
 
 def isolated(name: str) -> str:
     """A name as part of a sentence: it may run from right to left, or try to turn what follows."""
     return f"{_ISOLATE}{name.translate(_TURNING)}{_END}"
+
+
+def nearest(observation: Observation) -> list[dict[str, Any]]:
+    """The training photos most like a frame, as far as their thumbnails are in the bundle."""
+    kept = observation.model.thumbnails
+    if kept is None or observation.features is None:
+        return []
+    labels = observation.model.labels
+    return [{"n": n, "label": labels[kept.labels[n]]} for n in kept.nearest(observation.features)]
 
 
 def _fractions(box: Box, width: int, height: int) -> list[float]:
@@ -181,7 +191,7 @@ class History:
         """Add an observation; its pictures are not kept."""
         with self._lock:
             if observation.changed:
-                self._changes.append(replace(observation, picture=None, class_map=None))
+                self._changes.append(observation.without_picture())
             if observation.monotonic_s >= self._next_s:
                 self._next_s = observation.monotonic_s + SAMPLE_INTERVAL_S
                 said = (observation.label, observation.score, observation.says_nothing)
@@ -255,4 +265,5 @@ def _running(info: ModelInfo) -> dict[str, Any]:
         "runtime": f"{info.runtime} {info.runtime_version}",
         "threads": info.threads,
         "accuracy": info.accuracy and asdict(info.accuracy),
+        "thumbnails": len(info.thumbnails.pictures) if info.thumbnails else 0,
     }

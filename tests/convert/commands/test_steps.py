@@ -79,6 +79,23 @@ def test_the_settings_and_figures_are_in_what_they_leave(steps: Steps) -> None:
     assert "Noise by layer" in (steps.folder / "report.html").read_text("utf-8")
 
 
+def test_thumbnails_are_packed_if_they_are_asked_for_and_change_nothing_else(
+    steps: Steps, tiny_training: Training, tmp_path: Path
+) -> None:
+    models, measured = steps.folder / "convert", steps.folder / "tolerances.json"
+    inputs = BundleInputs(tiny_training.folder, models, tmp_path / "b", measured, thumbnails=True)
+    plain, shown = steps.files, pack_bundle(inputs)
+    assert set(shown) - set(plain) == {contract.THUMBNAILS}
+    changed = {name for name in plain if plain[name] != shown[name]}
+    assert changed == {contract.MANIFEST, contract.MODEL_CARD}
+    kept = contract.load(tmp_path / "b.tar").thumbnails
+    assert kept is not None and set(kept.labels) == set(range(len(tiny_training.labels)))
+    assert contract.load(tmp_path / "b").manifest["thumbnails"] == len(kept.pictures)
+    assert f"small pictures of {len(kept.pictures)}" in shown[contract.MODEL_CARD].decode()
+    assert "thumbnails" not in contract.load(steps.folder / "bundle").manifest
+    assert b"Shows training photos" not in plain[contract.MODEL_CARD]
+
+
 def test_faults_of_the_camera_are_in_record_manifest_and_report(steps: Steps) -> None:
     figures = VerificationRecord.read(steps.folder / "convert" / VERIFICATION).under_faults
     assert figures is not None and {row.fault for row in figures.rows} == {"jpeg", "rotation"}

@@ -13,6 +13,7 @@ from device.settings.sections import CameraConfig, CollectConfig, Config, Output
 from tests.support.cli import Call, device
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.fake_host import Machine, states, the
+from tests.support.device.thumbnails import with_thumbnails
 from tests.support.peers.mqtt_broker import free_port
 
 
@@ -41,6 +42,16 @@ def test_an_edited_bundle_fails_with_cause_and_cure(
     (line,) = (line for line in out.splitlines() if line.startswith("FAILED"))
     assert status == 1 and err == "1 failed\n"
     assert "differs from the manifest" in line and "-> make bundle" in line
+
+
+def test_a_bundle_without_its_thumbnails_is_a_warning_for_it_classifies(
+    call: Call, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    files = with_thumbnails(read_folder(tiny_bundle))
+    bundle = write_folder(tmp_path / "bundle", {**files, contract.THUMBNAILS: b"damaged"})
+    status, out, _ = call("doctor", "--config", settings_file(tmp_path, bundle))
+    (line,) = (line for line in out.splitlines() if "thumbnails.npz" in line)
+    assert status == 0 and line.startswith("warning") and "-> install the bundle again" in line
 
 
 def test_a_model_of_noise_fails_its_self_test(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from device.camera.frame import Frame
 from device.camera.live import LiveCapture
+from device.contract.bundle import load
 from device.contract.preprocess import prepare_box, prepare_frame
 from device.inference.pace import Pace
 from device.inference.prepared import region_box
@@ -21,6 +23,7 @@ from device.service.inference_thread import InferenceThread
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.counters import Telemetry
 from tests.device.service.scenes import Asked, Collected, Fed, Scene, Start, forever, model_of
+from tests.support.device.thumbnails import along
 from tests.support.pictures import RULES, picture
 from tests.support.timing import Stopwatch, eventually, slowdown
 
@@ -35,6 +38,23 @@ def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> No
     assert last.picture is not None and last.picture.shape == (120, 160, 3)
     assert last.crop_box == (20, 0, 140, 120)
     assert last.class_map is not None and last.class_map.shape[2] == 3
+
+
+def test_features_come_with_pictures_and_only_where_thumbnails_are_compared(
+    model: LoadedModel, tiny_bundle: Path
+) -> None:
+    directions = load(tiny_bundle).statistics.directions
+    shows = replace(model, info=replace(model.info, thumbnails=along(directions)))
+    for loaded, wanted, there in ((shows, True, True), (shows, False, False), (model, True, False)):
+        sink = Collected(wants_pictures=wanted)
+        sinks: Any = partial(tuple[Collected], [sink])
+        shared: Any = (Scene(forever(0)), loaded, Config(), sinks, Telemetry(), Fed(), print)
+        thread = InferenceThread(*shared)
+        eventually(partial(len, sink.seen))
+        thread.close()
+        features = sink.seen[0].features
+        assert (features is not None) is there
+        assert features is None or features.shape == (len(directions),)
 
 
 def test_each_classified_frame_has_its_distance(start: Start, model: LoadedModel) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from device.contract import bundle as contract
 from device.errors import BundleError
 from device.inference.trial import LoadedModel, Trial
 from device.service import model_watcher
@@ -16,6 +17,8 @@ from device.service.model_watcher import ModelWatcher, identity
 from device.settings.sections import BundleConfig, Config, InferenceConfig
 from device.telemetry.counters import Telemetry
 from device.update import slots
+from tests.support.device.bundle_files import read_folder, write_folder
+from tests.support.device.thumbnails import with_thumbnails
 from tests.support.timing import eventually
 
 
@@ -65,6 +68,23 @@ def test_a_link_that_leads_nowhere_is_told_and_the_next_bundle_is_taken(
     shutil.copytree(tiny_bundle, tmp_path / "two")
     point(link, "two")
     eventually(lambda: len(watch.accepted) == 2, 30)
+
+
+def test_damaged_thumbnails_are_one_line_of_the_log_and_the_model_runs(
+    watch: Watch, tmp_path: Path, tiny_bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = with_thumbnails(read_folder(tiny_bundle))
+    write_folder(tmp_path / "shows", whole)
+    point(tmp_path / "current", "shows")
+    eventually(lambda: len(watch.accepted) == 2, 30)
+    assert watch.accepted[1].info.thumbnails is not None
+    write_folder(tmp_path / "damaged", {**whole, contract.THUMBNAILS: b"damaged"})
+    point(tmp_path / "current", "damaged")
+    eventually(lambda: len(watch.accepted) == 3, 30)
+    assert watch.accepted[2].info.thumbnails is None
+    told = [entry.getMessage() for entry in caplog.records if "thumbnails" in entry.getMessage()]
+    assert len(told) == 1 and len(told[0].splitlines()) == 1
+    assert watch.telemetry.snapshot().model_problem == ""
 
 
 @pytest.fixture

@@ -142,6 +142,6 @@ def publish_until(
         assert not patience.exhausted, "it did not happen in time"
         observation = sights(number)
         wanted = sink.wants_pictures
-        sink.publish(observation if wanted else replace(observation, picture=None, class_map=None))
+        sink.publish(observation if wanted else observation.without_picture())
         number += 1
         time.sleep(0.01)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from device.outputs.web.sink import Web
 from device.telemetry.observation import Observation
@@ -43,7 +42,7 @@ class Film:
             if self.running.is_set():
                 observation = self.scene(number)
                 if not self._page.wants_pictures:
-                    observation = replace(observation, picture=None, class_map=None)
+                    observation = observation.without_picture()
                 self._page.publish(observation)
                 number += 1
 

@@ -1,0 +1,1 @@
+"""What `device.contract.look` promises."""
