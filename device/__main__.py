@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     failed = False
     for result in loop.results(source, classifier, options.frames, look=look):
         record = {"frame": result.number, "source": result.frame.name, "time": time.time()}
-        if result.frame.picture is None:
+        if result.frame.size_px is None:
             failed = True
             record["error"] = safe(result.frame.error)
         else:

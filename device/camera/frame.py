@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from device.contract.arrays import Pixels
+from device.contract.photos import Decoded
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,8 @@ class Frame:
 
     name: str
     """Path of the photo, or the source's address with the frame's number."""
-    picture: Pixels | None
-    """uint8 (h, w, 3) R, G, B, any size; read-only from here on."""
+    given: Pixels | Decoded | None
+    """The picture as its source has it, any size; read-only from here on."""
     error: str = ""
     captured_s: float = 0.0
     """`time.monotonic()` when the picture was complete."""
@@ -31,6 +32,11 @@ class Frame:
     """Decodes it; for one that came before it was wanted, and may be replaced by a newer one."""
 
     @property
+    def picture(self) -> Pixels | None:
+        """uint8 (h, w, 3) R, G, B; for some sources made when it is first asked for."""
+        return self.given.pixels() if isinstance(self.given, Decoded) else self.given
+
+    @property
     def moment_s(self) -> float:
         """When it was there, for arithmetic between frames of one source.
 
@@ -41,15 +47,15 @@ class Frame:
     @property
     def size_px(self) -> tuple[int, int] | None:
         """Width and height of the picture."""
-        if self.picture is None:
+        if self.given is None:
             return None
-        height, width = self.picture.shape[:2]
+        height, width = self.given.shape[:2]
         return width, height
 
     @property
     def is_passed_over(self) -> bool:
         """Whether it was left undecoded because nobody wanted it; the camera does send."""
-        return self.picture is None and not self.error and self.decoder is None
+        return self.given is None and not self.error and self.decoder is None
 
     def decoded(self) -> "Frame":
         """The frame with its picture, or with an error."""

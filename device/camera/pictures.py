@@ -158,7 +158,7 @@ class Decoder:
                 decode_s = time.perf_counter() - started_s
                 film_s = self._clock.at(picture.time) if self._is_film else None
                 frame = self._frame(choice)
-                yield replace(frame, picture=pixels, decode_s=decode_s, film_s=film_s)
+                yield replace(frame, given=pixels, decode_s=decode_s, film_s=film_s)
             else:
                 yield self._frame(choice, passed=1)
             started_s = time.perf_counter()

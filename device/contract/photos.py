@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import threading
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -24,6 +25,8 @@ MAX_PHOTO_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 """Size limit as decoded: Pillow's own guard against decompression bombs, which always holds."""
 MAX_FRAME_PIXELS = 4096 * 2160
 """Limit of a camera frame as the service keeps it, 27 MB: ten of them fit into its memory."""
+MAX_LAZY_PIXELS = 1920 * 1080
+"""Pillow keeps a pixel in four bytes: larger pictures become arrays, of three, at once."""
 MAX_REDUCTION = 4
 """A JPEG may have this many times more pixels if its decoder shrinks it far enough."""
 _STRIP_PX = 64
@@ -53,6 +56,61 @@ def decode(data: bytes, rules: Preprocessing, *, max_pixels: int | None = None) 
     return _decoded(data, lambda _: (least, least), max_pixels or MAX_PHOTO_PIXELS)
 
 
+class Decoded:
+    """A camera's picture that becomes an array only when somebody asks for one.
+
+    To see that nothing is there takes some of its pixels, and an array would cost a third more than
+    decoding it. Usable from several threads.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        """Take an RGB picture; nobody else may use it from here on."""
+        self._lock = threading.Lock()
+        self._image: Image.Image | None = image
+        self._pixels: Pixels | None = None
+        self.shape = (image.height, image.width, 3)
+        """Of the array."""
+        if image.width * image.height > MAX_LAZY_PIXELS:
+            self.pixels()
+
+    def pixels(self) -> Pixels:
+        """The array: uint8, R, G, B."""
+        with self._lock:
+            if self._pixels is None:
+                assert self._image is not None
+                self._pixels, self._image = pixels(self._image), None
+            return self._pixels
+
+    def samples(
+        self, first_px: tuple[int, int], step_px: tuple[int, int], count: tuple[int, int]
+    ) -> Pixels:
+        """Some pixels in rows and columns, the same that the array has.
+
+        Args:
+            first_px: the first of them, across and down, from the upper left corner.
+            step_px: from each to the next, across and down.
+            count: how many, across and down; all lie within the picture.
+
+        Returns:
+            uint8 (count down, count across, 3).
+        """
+        with self._lock:
+            image = self._image
+            if image is not None:
+                return np.asarray(_every(image, first_px, step_px, count))
+        (x, y), (wide, high), (columns, rows) = first_px, step_px, count
+        return self.pixels()[y::high, x::wide][:rows, :columns]
+
+
+def _every(
+    image: Image.Image, first: tuple[int, int], step: tuple[int, int], count: tuple[int, int]
+) -> Image.Image:
+    """Single pixels: those that Pillow finds in the middle of squares as large as the step."""
+    across, down = (place + 0.5 - wide / 2 for place, wide in zip(first, step, strict=True))
+    places = (step[0], 0, across, 0, step[1], down)
+    return image.transform(count, Image.Transform.AFFINE, places, Image.Resampling.NEAREST)
+
+
 def decode_frame(data: bytes) -> Pixels:
     """Decode a camera's picture at full size: only a small region of it may be classified.
 
@@ -62,6 +120,15 @@ def decode_frame(data: bytes) -> Pixels:
         PhotoError: as `decode`.
     """
     return pixels(_decoded(data, _size_of_frame, MAX_FRAME_PIXELS))
+
+
+def decode_lazily(data: bytes) -> Decoded:
+    """The same picture, which is no array yet.
+
+    Raises:
+        PhotoError: as `decode`.
+    """
+    return Decoded(_decoded(data, _size_of_frame, MAX_FRAME_PIXELS))
 
 
 def pixels(image: Image.Image) -> Pixels:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from device.camera.frame import Frame, FrameSource
 from device.contract import mask
-from device.contract.arrays import Box
+from device.contract.arrays import Box, Pixels
+from device.contract.look.cells import Sampled
 from device.contract.look.change import SMOOTHED, Background
 from device.contract.look.looker import Looker
 from device.contract.look.rules import LookRules, Outcome, Region, Seen
@@ -150,10 +151,7 @@ class Looking:
         if why := _why_not(classifier.region, camera, source):
             self._say(why)
             return None
-        assert frame.picture is not None
-        height, width = frame.picture.shape[:2]
-        left, upper, right, lower = region_pixels(camera.region, width, height)
-        part = frame.picture[upper:lower, left:right]
+        (left, upper, right, lower), part = _part(frame, camera)
         with self._lock:
             looker = self._looker_for(classifier.look, camera, (right - left, lower - upper))
             at_ms = self._at_ms(frame)
@@ -232,6 +230,17 @@ class Looking:
         if what != self._said:
             log.info("look: %s", what)
         self._said = what
+
+
+def _part(frame: Frame, camera: CameraConfig) -> tuple[Box, Pixels | Sampled]:
+    """Where to look, in pixels of a frame that has a picture, and what is there."""
+    assert frame.given is not None
+    height, width = frame.given.shape[:2]
+    box = left, upper, right, lower = region_pixels(camera.region, width, height)
+    if box == (0, 0, width, height):
+        return box, frame.given
+    assert frame.picture is not None
+    return box, frame.picture[upper:lower, left:right]
 
 
 def _backgrounds(looker: Looker | None) -> tuple[Background, ...]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator
 from typing import Final
 
 from device.camera.frame import Frame, FrameSource, Polled
+from device.contract.arrays import Box, Pixels
 from device.contract.look.rules import Outcome
 from device.contract.preprocess import FrameResizer
 from device.inference.classifier import Classifier
@@ -221,18 +222,17 @@ class Preparer:
 
     def _prepare(self, frame: Frame, resizer: FrameResizer) -> Prepared:
         classifier = self._classifier()
-        if frame.picture is None:
+        if frame.size_px is None:
             return Prepared(frame, None, classifier, (0, 0, 0, 0), 0.0)
         started_s = time.perf_counter()
         outcome = self._look(frame, classifier)
         look_s = time.perf_counter() - started_s
-        height, width = frame.picture.shape[:2]
-        whole = region_box(width, height, self._region(), classifier)
+        whole = region_box(*frame.size_px, self._region(), classifier)
         box, *others = (outcome and outcome.boxes) or (whole,)
-        pixels, rules = None, classifier.preprocessing
-        if self._is_to_classify(outcome):
-            pixels = resizer.prepare_box(frame.picture, box, rules)
-        made = [(other, resizer.prepare_box(frame.picture, other, rules)) for other in others]
+        pixels, made, rules = None, list[tuple[Box, Pixels]](), classifier.preprocessing
+        if self._is_to_classify(outcome) and (picture := frame.picture) is not None:
+            pixels = resizer.prepare_box(picture, box, rules)
+            made = [(other, resizer.prepare_box(picture, other, rules)) for other in others]
         self._prepare_s = time.perf_counter() - started_s
         return Prepared(
             frame, pixels, classifier, box, self._prepare_s, outcome, look_s, tuple(made)

@@ -135,7 +135,7 @@ class InferenceThread:
             return
         if not self._source.live:
             self._count(result)
-        if result.frame.picture is None:
+        if result.frame.size_px is None:
             # A folder full of damaged photos does not mean that the service is dead.
             self._prove_alive()
             return
@@ -162,7 +162,7 @@ class InferenceThread:
 
     def _count(self, result: Result) -> None:
         frame, camera = result.frame, self._telemetry.camera
-        if frame.picture is None:
+        if frame.size_px is None:
             camera.corrupt_frame()
             return
         camera.streams()

@@ -133,11 +133,10 @@ def resumed(config: Config) -> Visiting:
 
 
 def _sight(result: Result, unix_s: float) -> Sight:
-    assert result.frame.picture is not None
+    size = result.frame.size_px
+    assert size is not None
     # Where frames are not looked at, nothing visits.
     seen = result.outcome.seen if result.outcome else Seen.LEARNING
     found = result.prediction if seen is Seen.SOMETHING else None
-    height, width = result.frame.picture.shape[:2]
     scores, distance = (found.scores, found.distance) if found else (None, None)
-    moment_s, size = result.frame.moment_s, (width, height)
-    return Sight(seen, moment_s, unix_s, scores, result.crop_box, size, distance)
+    return Sight(seen, result.frame.moment_s, unix_s, scores, result.crop_box, size, distance)

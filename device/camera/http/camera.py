@@ -110,7 +110,7 @@ def frame_of_jpeg(name: str, data: bytes, outdated: int = 0) -> Frame:
         data = data.lstrip(b"\r\n")
         if not data.startswith(START_OF_JPEG):
             raise PhotoError("not a JPEG")
-        picture = photos.decode_frame(data)
+        picture = photos.decode_lazily(data)
     except PhotoError as error:
         problem = f"damaged frame: {error}"
     decode_s = time.perf_counter() - started_s

@@ -61,7 +61,9 @@ class Parts:
             raise SourceError(f"a picture has more than {MAX_PICTURE_BYTES // 2**20} MiB")
         if end is None or end > len(self._data):
             return None
-        body = bytes(self._data[head.end() : end])
+        # A view, because a slice would be one more copy.
+        with memoryview(self._data) as data:
+            body = bytes(data[head.end() : end])
         # Some cameras do not put the next boundary on a new line.
         self._data[:end] = b"\n"
         return body if length else body.removesuffix(b"\r")

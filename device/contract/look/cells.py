@@ -1,6 +1,7 @@
 """The small picture in which differences are looked for."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,27 @@ Cells = npt.NDArray[np.int16]
 """(3, rows, columns): red, green and blue of each cell, 0 to 510 (two samples of 0 to 255)."""
 FULL = 510
 """The largest value of a cell."""
+
+
+class Sampled(Protocol):
+    """A picture that gives single pixels without being an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, and 3."""
+        ...
+
+    def samples(
+        self, first_px: tuple[int, int], step_px: tuple[int, int], count: tuple[int, int]
+    ) -> Pixels:
+        """Some pixels in rows and columns, uint8 (count down, count across, 3).
+
+        Args:
+            first_px: the first of them, across and down, from the upper left corner.
+            step_px: from each to the next, across and down.
+            count: how many, across and down.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,8 +57,8 @@ class Grid:
         """Rows and columns of cells."""
         return self.height_px // self.cell_height_px, self.width_px // self.cell_width_px
 
-    def cells(self, frame: Pixels) -> Cells:
-        """The small picture of a frame, a uint8 array (height_px, width_px, 3) in R, G, B order.
+    def cells(self, frame: Pixels | Sampled) -> Cells:
+        """The small picture of a frame of this size, in R, G, B order.
 
         Two samples of each cell, at a quarter and at three quarters of its diagonal. Averaging
         every pixel would cost more than all the rest of the look, and noise is less than what
@@ -46,7 +68,16 @@ class Grid:
         high, wide = self.cell_height_px, self.cell_width_px
         samples = np.empty((2, 3, rows, columns), np.uint8)
         for made, quarters in zip(samples, (1, 3), strict=True):
-            some = frame[quarters * high // 4 :: high, quarters * wide // 4 :: wide]
-            made[:] = some[:rows, :columns].transpose(2, 0, 1)
+            start = quarters * wide // 4, quarters * high // 4
+            made[:] = _samples(frame, start, (wide, high), (columns, rows)).transpose(2, 0, 1)
         first, second = samples.astype(np.int16)
         return np.asarray(first + second)
+
+
+def _samples(
+    frame: Pixels | Sampled, first: tuple[int, int], step: tuple[int, int], count: tuple[int, int]
+) -> Pixels:
+    if not isinstance(frame, np.ndarray):
+        return frame.samples(first, step, count)
+    (x, y), (wide, high), (columns, rows) = first, step, count
+    return frame[y::high, x::wide][:rows, :columns]

@@ -6,7 +6,7 @@ import numpy as np
 
 from device.contract.arrays import Pixels
 from device.contract.look import box, change, light, place
-from device.contract.look.cells import FULL, Cells, Grid
+from device.contract.look.cells import FULL, Cells, Grid, Sampled
 from device.contract.look.change import Background, Mask, Plane
 from device.contract.look.known import UPSET, Known
 from device.contract.look.light import ONE
@@ -84,11 +84,11 @@ class Looker:
         self._allowed_in = allowed_in
         self._allowed = allowed_in(self._grid) if allowed_in and self._grid else None
 
-    def see(self, frame: Pixels, at_ms: int) -> Outcome:
+    def see(self, frame: Pixels | Sampled, at_ms: int) -> Outcome:
         """Look at the next frame.
 
         Args:
-            frame: uint8 (h, w, 3) in R, G, B order, any size.
+            frame: uint8 (h, w, 3) in R, G, B order, any size, or what gives its pixels.
             at_ms: when it was taken, by any clock that does not go backwards.
         """
         height_px, width_px = frame.shape[:2]

@@ -18,6 +18,7 @@ from device.camera.pyav import NetworkStream, VideoFile
 from device.contract import photos
 from device.contract.arrays import Pixels
 from device.contract.orientation import Matrix, upright
+from device.contract.photos import Decoded
 from device.errors import SourceError
 from device.inference.pace import Pace
 from device.settings.sections import CameraConfig
@@ -219,13 +220,13 @@ def test_pictures_that_nobody_wants_are_not_made(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.slow
 def test_jpegs_that_nobody_wants_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[bytes] = []
-    decode = photos.decode_frame
+    decode = photos.decode_lazily
 
-    def noted(data: bytes) -> Pixels:
+    def noted(data: bytes) -> Decoded:
         decoded.append(data)
         return decode(data)
 
-    monkeypatch.setattr(photos, "decode_frame", noted)
+    monkeypatch.setattr(photos, "decode_lazily", noted)
     pace, stop, telemetry, ages = Pace(2.0), threading.Event(), Telemetry("test"), []
     with mjpeg_camera() as camera:
         opened = partial(HttpCamera, camera.url, CONFIG, pace)

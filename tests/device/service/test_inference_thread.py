@@ -237,7 +237,7 @@ def test_frames_that_nobody_wanted_reach_no_model_and_are_no_damage(start: Start
     class Resting(Scene):
         def frames(self) -> Iterator[Frame]:
             for number, frame in enumerate(super().frames()):
-                yield frame if number % 4 == 0 else replace(frame, picture=None, outdated=1)
+                yield frame if number % 4 == 0 else replace(frame, given=None, outdated=1)
 
     telemetry = Telemetry()
     capture = LiveCapture(lambda: Resting(forever(0)), CameraConfig(), telemetry)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from device.contract import photos
 from device.contract.arrays import Pixels
 from device.contract.look import box, change, light, place
 from device.contract.look.cells import FULL, Grid
@@ -19,6 +21,7 @@ from device.errors import BundleError
 from tests.bench.look.judge import overlap, squared
 from tests.support.exact_film import exact_film, harsh_film
 from tests.support.films import Film, Visit, shots
+from tests.support.pictures import encoded
 from tests.support.places import ROOT
 
 RULES = LookRules()
@@ -111,6 +114,33 @@ def test_a_cell_is_the_sum_of_two_of_its_pixels() -> None:
     assert cells[:, 5, 9].tolist() == wanted.tolist()
 
 
+@settings(deadline=None)
+@given(sides, sides, st.integers(0, 100))
+def test_a_jpeg_that_is_no_array_yet_has_the_same_cells(width: int, height: int, seed: int) -> None:
+    data = encoded(noise(width, height, seed), "JPEG")
+    grid, lazy = Grid.of(width, height, RULES), photos.decode_lazily(data)
+    wanted = grid.cells(photos.decode_frame(data))
+    np.testing.assert_array_equal(grid.cells(lazy), wanted)
+    np.testing.assert_array_equal(lazy.pixels(), photos.decode_frame(data))
+    np.testing.assert_array_equal(grid.cells(lazy), wanted)
+
+
+def test_a_look_makes_no_array_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(noise(640, 480, 1), "JPEG")
+    usual, looker = photos.decode_frame(data), Looker(HASTY)
+    monkeypatch.delattr(photos, "pixels")
+    seen = [looker.see(photos.decode_lazily(data), at_ms).seen for at_ms in range(0, 5000, 500)]
+    assert seen[-1] is Seen.NOTHING
+    monkeypatch.undo()
+    assert looker.see(usual, 5000).seen is Seen.NOTHING
+
+
+def test_a_large_picture_is_an_array_at_once_because_pillow_keeps_it_in_more_bytes() -> None:
+    image = Image.new("RGB", (2000, 1100))
+    large = photos.Decoded(image)
+    assert large._image is None and large.pixels().shape == large.shape == (1100, 2000, 3)
+
+
 @given(st.integers(60, 400), st.integers(0, 100))
 def test_light_over_all_of_a_picture_is_divided_out(percent: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -133,11 +163,11 @@ def test_the_background_of_a_place_comes_from_photos_in_which_something_is_elsew
         Film(0.5, visits=(Visit(-5, 9, 0.35, at, seed=n),), seed=2)
         for n, at in enumerate([(0.2, 0.3), (0.8, 0.3), (0.5, 0.7), (0.2, 0.7), (0.8, 0.8)] * 2)
     ]
-    photos = [next(shots(film)) for film in films]
+    taken = [next(shots(film)) for film in films]
     grid = Grid.of(192, 144, RULES)
-    cells = [grid.cells(photo.pixels) for photo in photos]
+    cells = [grid.cells(photo.pixels) for photo in taken]
     known = place.of_pictures(cells, visited=True)
-    for picture, photo in zip(cells, photos, strict=True):
+    for picture, photo in zip(cells, taken, strict=True):
         found = place.look(picture, known, RULES)
         assert found.seen is Seen.SOMETHING
         wanted = squared(photo.boxes[0], (192, 144), RULES)
