@@ -16,7 +16,7 @@ from device.contract import provenance
 from device.contract.folders import SkipReason, photos_below
 from device.contract.names import settled
 from device.contract.photos import read_photo
-from device.contract.provenance import OTHER, Provenance
+from device.contract.provenance import LABELLED, OTHER, WORLD, Provenance
 from device.errors import PhotoError
 from device.workstation.wording import number, shown
 
@@ -38,7 +38,13 @@ TRAINED_EVENT = "of an event from which other photos are in the training data of
 LEAST_PROBABILITY = 1e-12
 """One second in 30,000 years. With less, one photo would outweigh all others together."""
 
-_REASONS = {"changed": DOUBTFUL, "unknown": DOUBTFUL, "uncertain": DOUBTFUL, "labelled": CHOSEN}
+_REASONS = {
+    "changed": DOUBTFUL,
+    "unknown": DOUBTFUL,
+    "uncertain": DOUBTFUL,
+    WORLD: DOUBTFUL,
+    LABELLED: CHOSEN,
+}
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ _MARK = "fieldguide"
 
 LABELLED = "labelled"
 """The reason of photos that a person labelled at the device."""
+WORLD = "world"
+"""The reason of photos of what was unlike what the camera usually sees, while that was so often."""
 RANDOM = "random"
 """The reason of photos of moments drawn at random; never mixed with others in one figure."""
 REVIEW = "_review"
@@ -40,7 +42,7 @@ class Provenance:
     """How a photo came to be saved."""
 
     reason: str
-    """One of: `LABELLED`, `RANDOM`, changed, unknown, uncertain."""
+    """One of: `LABELLED`, `RANDOM`, `WORLD`, changed, unknown, uncertain."""
     label: str
     """What a person said it is, or what the model took it for."""
     top: Mapping[str, float]

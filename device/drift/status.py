@@ -9,7 +9,7 @@ from device.drift.sample import Family
 
 CURES = {
     Family.CAMERA: "look at the camera: clean the lens, set focus and light, turn it back",
-    Family.WORLD: "label the newest collected photos, and train again with them",
+    Family.WORLD: "label the collected photos (*-world.jpg first), and train again with them",
     Family.CONFIDENCE: "train again with photos of this camera",
 }
 ACCURACY_DAYS = 7

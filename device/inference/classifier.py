@@ -242,13 +242,18 @@ class Classifier:
             raise BundleError("this model has no class map")
         return self._real(CLASS_MAP)
 
+    @property
+    def has_features(self) -> bool:
+        """Whether the model has an output with its features."""
+        return FEATURES in self._outputs
+
     def features(self) -> Scores:
         """float32 (features,): what the last convolution found, averaged over the picture.
 
         Raises:
             BundleError: if the model has no such output.
         """
-        if FEATURES not in self._outputs:
+        if not self.has_features:
             raise BundleError("this model has no output with features; build it again with `make`")
         return self._real(FEATURES)
 

@@ -188,7 +188,7 @@ class InferenceThread:
             scores, distance = result.prediction.scores, result.prediction.distance
             if with_picture and model.classifier.has_class_map:
                 class_map = model.classifier.class_map()
-            if with_picture and model.info.thumbnails is not None:
+            if with_picture and model.classifier.has_features:
                 features = model.classifier.features()
         now_s = time.monotonic()
         unix_s = time.time() - (now_s - result.frame.captured_s)

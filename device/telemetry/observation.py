@@ -117,8 +117,8 @@ class Observation:
     doubt: Doubt | None = None
     """Why `label` is `UNKNOWN`; None if it is not, or if nothing was classified yet."""
     features: Scores | None = field(default=None, repr=False)
-    """float32 (features,) of this frame; only with a picture, if the bundle has thumbnails to
-    compare with, and if the frame was classified."""
+    """float32 (features,) of this frame; only with a picture, if the model has this output, and if
+    the frame was classified."""
 
     @property
     def says_nothing(self) -> bool:

@@ -15,7 +15,7 @@ from device.contract.arrays import Box
 from device.contract.folders import photos_below
 from device.contract.photos import decode, decode_frame, read_photo
 from device.contract.preprocess import Preprocessing
-from device.contract.provenance import OTHER, REVIEW, Provenance
+from device.contract.provenance import OTHER, REVIEW, WORLD, Provenance
 from device.errors import PhotoError
 from device.files import write_text
 from device.workstation.training import LEFT_OUT, NEW_PHOTOS_PAGE
@@ -43,6 +43,11 @@ class Item:
     """None if the photo carries none: a person put it there."""
     note: str
     """Why it needs attention: it is left out, or the model disagrees; empty otherwise."""
+
+    @property
+    def is_of_alarm(self) -> bool:
+        """Whether it was saved because the world before the camera had changed."""
+        return self.record is not None and self.record.reason == WORLD
 
     @property
     def scores(self) -> list[tuple[str, float]]:
@@ -107,6 +112,7 @@ def render(folder: Path, labelled: Sequence[Row], waiting: Sequence[Path]) -> st
         review=REVIEW,
         other=OTHER,
         random=sum(item.record is not None and item.record.is_random for item in items),
+        of_alarms=sum(item.is_of_alarm for group in to_sort.values() for item in group),
         waiting=len(waiting),
         used=sum(row.part != LEFT_OUT for row in labelled),
         left_out=sum(row.part == LEFT_OUT for row in labelled),
@@ -123,6 +129,7 @@ def _waiting(folder: Path) -> list[Path]:
 
 def _group(folder: Path, name: str, items: list[Item]) -> Group:
     source, target = (shlex.quote(str(p)) for p in (folder / REVIEW / name, folder / name))
+    items = sorted(items, key=lambda item: not item.is_of_alarm)
     return Group(name, items, f"mv {source}/*.jpg {target}/")
 
 

@@ -14,10 +14,10 @@ from device.files import UNFINISHED, replacing, size_on_disk
 
 UNDATED_S = 0.0
 """The modification time of photos saved while the clock is not set."""
-RANDOM_END = "-random.jpg"
-"""How the names of photos of random moments end."""
+RANDOM_END, WORLD_END = "-random.jpg", "-world.jpg"
+"""How the names of photos of random moments end, and of those of an alarm of the world."""
 NAME = re.compile(
-    rf"({re.escape(UNFINISHED)})?\d{{8}}T\d{{6}}\.\d{{3}}Z-[0-9a-f]{{8}}(-random)?\.jpg"
+    rf"({re.escape(UNFINISHED)})?\d{{8}}T\d{{6}}\.\d{{3}}Z-[0-9a-f]{{8}}(-random|-world)?\.jpg"
 )
 """Only files with such names are ever counted or removed."""
 
@@ -34,6 +34,8 @@ class Saved:
     labelled: bool
     random: bool = False
     """Whether it shows a random moment, and is not labelled yet."""
+    world: bool = False
+    """Whether it is of an alarm of the world, and is not labelled yet."""
 
 
 def too_old(files: Sequence[Saved], oldest_s: float) -> list[Saved]:
@@ -66,7 +68,8 @@ def first_to_go(
 ) -> list[Saved]:
     """The unlabelled files to remove to free this many bytes; none if they are not enough.
 
-    Doubtful ones go first, those of random moments after all of them; of each the oldest first.
+    Doubtful ones go first, then those of an alarm of the world, and last those of random moments;
+    of each the oldest first.
     """
     loose = [f for f in files if not f.labelled and not (f.random and spare_random)]
     return _oldest(loose, wanted_bytes) if sum(f.bytes for f in loose) >= wanted_bytes else []
@@ -74,7 +77,7 @@ def first_to_go(
 
 def _oldest(files: list[Saved], wanted_bytes: int) -> list[Saved]:
     gone, gained = [], 0
-    for file in sorted(files, key=lambda f: (f.random, f.path.name, f.path)):
+    for file in sorted(files, key=lambda f: (f.random, f.world, f.path.name, f.path)):
         if gained >= wanted_bytes:
             break
         gone.append(file)
@@ -107,8 +110,9 @@ def saved_photos(folder: Path) -> list[Saved]:
                 # Somebody has moved it.
                 continue
             random = not labelled and path.name.endswith(RANDOM_END)
+            world = not labelled and path.name.endswith(WORLD_END)
             size_bytes = size_on_disk(state.st_size)
-            found.append(Saved(path, size_bytes, state.st_mtime, labelled, random))
+            found.append(Saved(path, size_bytes, state.st_mtime, labelled, random, world))
     return found
 
 

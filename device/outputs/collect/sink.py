@@ -2,6 +2,7 @@
 
 PATH/<class>/...jpg                    labelled by a person; `make train DATA=` reads these
 PATH/_review/<predicted>/...jpg        the model was unsure; not used until sorted
+PATH/_review/<predicted>/...world.jpg  likewise, of an alarm of the world, and unlike the others
 PATH/_review/<predicted>/...random.jpg of a moment drawn at random, whatever the model said
 PATH/_review/_other/...random.jpg      the same, while nothing was there
 """
@@ -18,15 +19,25 @@ import numpy.typing as npt
 from device import clock
 from device.contract.look.rules import Seen
 from device.contract.names import MAX_NAME_BYTES, name_problem, settled
-from device.contract.provenance import LABELLED, OTHER, RANDOM, REVIEW
+from device.contract.provenance import LABELLED, OTHER, RANDOM, REVIEW, WORLD
+from device.drift.sample import Family
+from device.drift.status import DriftStatus
 from device.errors import ClassNameError, OutputError
 from device.files import size_on_disk
 from device.outputs.collect import snapshot
-from device.outputs.collect.folder import RANDOM_END, write_whole
+from device.outputs.collect.folder import RANDOM_END, WORLD_END, write_whole
 from device.outputs.collect.moments import RandomMoments
 from device.outputs.collect.room import Room
 from device.outputs.collect.snapshot import Shot
-from device.outputs.collect.worth import Chosen, choose, why_save, why_save_visit
+from device.outputs.collect.unlike import Unlike
+from device.outputs.collect.worth import (
+    CHANGED,
+    Chosen,
+    choose,
+    is_doubtful,
+    why_save,
+    why_save_visit,
+)
 from device.settings.region import WHOLE, Region
 from device.settings.sections import CollectConfig
 from device.telemetry.observation import UNKNOWN, Observation
@@ -37,7 +48,10 @@ from device.visits.visit import Visit
 PROBE_S = 10.0
 """How often a full disk is tried again."""
 BEST_AHEAD = 4
-"""The best frames of so many visits may be saved ahead of `max_per_minute`."""
+"""The best frames of so many visits may be saved ahead of `max_per_minute`, and so may frames of an
+alarm of the world."""
+ENDS = {RANDOM: RANDOM_END, WORLD: WORLD_END}
+"""How names end, by reason."""
 MAX_REMEMBERED = 32
 SAME_PICTURE_DIFFERENCE = 4.0
 """Thumbnails whose grey values differ by less than this on average count as the same picture."""
@@ -66,6 +80,7 @@ class Collector:
             visits: whether visits are followed; then what is no visit yet is not saved.
             region: what of the frames is looked at, and saved.
         """
+        self._alarm, self._unlike = False, Unlike()
         self._region = region
         self._config, self._threshold, self._follows = config, threshold, visits
         self._chosen: Chosen | None = None
@@ -86,9 +101,8 @@ class Collector:
     def wants_pictures(self) -> bool:
         """Only while one could be saved."""
         wanted = self._may_save_doubt or self._moments.waits
-        return not self._problem and (
-            wanted or (self._in_visit and self._may_save_ahead(BEST_AHEAD))
-        )
+        first = self._in_visit or self._alarm
+        return not self._problem and (wanted or (first and self._may_save_ahead(BEST_AHEAD)))
 
     @property
     def figures(self) -> Mapping[str, float]:
@@ -119,7 +133,7 @@ class Collector:
             self._save_unlabelled(self._shot(observation), RANDOM, _predicted(observation))
         elif self._is_of_visit(observation):
             self._choose(observation)
-        elif self._may_save_doubt:
+        elif self._may_save_ahead(BEST_AHEAD if self._alarm else 0):
             self._save_if_doubtful(observation)
 
     def keep(self, observation: Observation, label: str) -> str:
@@ -151,11 +165,12 @@ class Collector:
         return name
 
     def tick(self, status: Status) -> None:
-        """Remove photos that are too old, and check whether a full disk has room again.
+        """Heed alarms, remove photos that are too old, and see if a full disk has room again.
 
         Raises:
             OutputError: while nothing can be saved.
         """
+        self._heed(status.drift)
         with self._lock:
             self._room.tidy()
             if self._problem and time.monotonic() >= self._next_probe_s:
@@ -169,6 +184,12 @@ class Collector:
                 self._save_visit(self._chosen.visit)
         with self._lock:
             self._room.log_removed()
+
+    def _heed(self, drift: DriftStatus | None) -> None:
+        """While the world has changed, what is strange, and unlike the others, is saved first."""
+        self._alarm = drift is not None and Family.WORLD in drift.alarms
+        if not self._alarm:
+            self._unlike.forget()
 
     @property
     def _may_save_doubt(self) -> bool:
@@ -201,17 +222,36 @@ class Collector:
         named = visit.top[0][0] if visit.label == UNKNOWN and visit.top else visit.label
         for shot, reason in chosen.photos(why):
             # Visits come in no steady rhythm; later pauses make up for it.
-            ahead = BEST_AHEAD if shot is chosen.best else 1
+            first = self._is_first(shot.observation, shot.small, doubtful=reason != CHANGED)
+            ahead = BEST_AHEAD if first or shot is chosen.best else 1
             if self._may_save_ahead(ahead) and not self._was_seen(shot.small):
-                self._save_unlabelled(shot, reason, named)
-                self._count_for_rate()
+                self._save_chosen(shot, WORLD if first else reason, named)
         self._chosen = None
 
     def _save_if_doubtful(self, observation: Observation) -> None:
         reason = why_save(observation, self._rule_of(observation), self._config)
-        if reason and not self._was_seen(_small(observation)):
-            self._save_unlabelled(self._shot(observation), reason, _predicted(observation))
-            self._count_for_rate()
+        if not reason:
+            return
+        small = _small(observation)
+        first = self._is_first(observation, small)
+        if (first or self._may_save_doubt) and not self._was_seen(small):
+            shot = self._shot(observation)
+            self._save_chosen(shot, WORLD if first else reason, _predicted(observation))
+
+    def _is_first(
+        self, observation: Observation, small: npt.NDArray[np.float32], *, doubtful: bool = False
+    ) -> bool:
+        """Whether a frame is saved before others: strange in a changed world, and of a new kind."""
+        if not self._alarm:
+            return False
+        doubtful = doubtful or is_doubtful(observation, self._rule_of(observation), self._config)
+        return doubtful and self._unlike.is_new(_traits(observation, small))
+
+    def _save_chosen(self, shot: Shot, reason: str, predicted: str) -> None:
+        self._save_unlabelled(shot, reason, predicted)
+        self._count_for_rate()
+        if reason == WORLD:
+            self._unlike.add(_traits(shot.observation, shot.small))
 
     def _rule_of(self, observation: Observation) -> UnknownRule:
         return UnknownRule.of(observation.model.limit, self._threshold)
@@ -243,8 +283,7 @@ class Collector:
     def _save(self, shot: Shot, reason: str, label: str, folder: Path) -> str:
         is_random = reason == RANDOM
         data = shot.photo(reason, label, self._moments.probability if is_random else None)
-        end = RANDOM_END if is_random else ".jpg"
-        name = folder / snapshot.file_name(shot.observation, data, end)
+        name = folder / snapshot.file_name(shot.observation, data, ENDS.get(reason, ".jpg"))
         undated = reason != LABELLED and not clock.is_synchronized()
         with self._lock:
             try:
@@ -291,6 +330,12 @@ def _shows_nothing(observation: Observation) -> bool:
 
 def _small(observation: Observation) -> npt.NDArray[np.float32]:
     return snapshot.thumbnail(snapshot.classified_part(observation))
+
+
+def _traits(observation: Observation, small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What tells kinds of frames apart: the model's features; without any, the picture itself."""
+    features = observation.features
+    return (small - small.mean()).ravel() if features is None else features
 
 
 def folder_name(predicted: str) -> str:

@@ -96,7 +96,8 @@ def shot(observation: Observation, quality: int, region: Region = WHOLE) -> Shot
     assert shown.picture is not None
     data = io.BytesIO()
     Image.fromarray(shown.picture).save(data, "JPEG", quality=quality)
-    bare = shown.without_picture()
+    # Features are small, and tell what is unlike the photos that were saved before.
+    bare = replace(shown.without_picture(), features=shown.features)
     height, width = shown.picture.shape[:2]
     return Shot(bare, (width, height), data.getvalue(), thumbnail(classified_part(shown)))
 

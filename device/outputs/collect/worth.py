@@ -65,6 +65,11 @@ def _lead(scores: Scores) -> float:
     return float(best[1] - best[0]) if len(best) == 2 else 1.0
 
 
+def is_doubtful(observation: Observation, rule: UnknownRule, config: CollectConfig) -> bool:
+    """Whether the model is unsure about a frame; see `why_save`."""
+    return bool(observation.scores.any() and _doubt_of(observation, rule, config))
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The frames of one visit that are chosen so far."""

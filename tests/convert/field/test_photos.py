@@ -25,7 +25,7 @@ def test_a_photo_of_a_random_moment_judges(folder: str, probability: float) -> N
     assert reason(provenance(probability=probability), folder) == ""
 
 
-@pytest.mark.parametrize("doubt", ["changed", "unknown", "uncertain"])
+@pytest.mark.parametrize("doubt", ["changed", "unknown", "uncertain", "world"])
 @pytest.mark.parametrize("probability", [None, 0.5])
 def test_a_doubtful_photo_never_judges_whatever_else_it_says(
     doubt: str, probability: float | None

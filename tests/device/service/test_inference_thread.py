@@ -23,7 +23,6 @@ from device.service.inference_thread import InferenceThread
 from device.settings.sections import CameraConfig, Config
 from device.telemetry.counters import Telemetry
 from tests.device.service.scenes import Asked, Collected, Fed, Scene, Start, forever, model_of
-from tests.support.device.thumbnails import along
 from tests.support.pictures import RULES, picture
 from tests.support.timing import Stopwatch, eventually, slowdown
 
@@ -40,20 +39,17 @@ def test_pictures_and_maps_come_only_while_a_sink_wants_them(start: Start) -> No
     assert last.class_map is not None and last.class_map.shape[2] == 3
 
 
-def test_features_come_with_pictures_and_only_where_thumbnails_are_compared(
-    model: LoadedModel, tiny_bundle: Path
-) -> None:
+def test_features_come_with_pictures(model: LoadedModel, tiny_bundle: Path) -> None:
     directions = load(tiny_bundle).statistics.directions
-    shows = replace(model, info=replace(model.info, thumbnails=along(directions)))
-    for loaded, wanted, there in ((shows, True, True), (shows, False, False), (model, True, False)):
+    for wanted in (True, False):
         sink = Collected(wants_pictures=wanted)
         sinks: Any = partial(tuple[Collected], [sink])
-        shared: Any = (Scene(forever(0)), loaded, Config(), sinks, Telemetry(), Fed(), print)
+        shared: Any = (Scene(forever(0)), model, Config(), sinks, Telemetry(), Fed(), print)
         thread = InferenceThread(*shared)
         eventually(partial(len, sink.seen))
         thread.close()
         features = sink.seen[0].features
-        assert (features is not None) is there
+        assert (features is not None) is wanted
         assert features is None or features.shape == (len(directions),)
 
 

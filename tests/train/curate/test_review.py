@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from device.contract.preprocess import Preprocessing
-from device.contract.provenance import OTHER, RANDOM, REVIEW, Provenance
+from device.contract.provenance import OTHER, RANDOM, REVIEW, WORLD, Provenance
 from device.workstation.training import DATA, LEFT_OUT, NEW_PHOTOS_PAGE, SPLIT, Part
 from tests.support.pictures import encoded
 from train.__main__ import main
@@ -152,6 +152,17 @@ def test_the_page_shows_which_photos_are_random(folder: Path) -> None:
     page = review.render(folder, [], waiting)
     assert page.count('<small><b class="random">random</b>') == 1
     assert "1 of the photos below is marked" in page and f"{folder}/{OTHER}</code>" in page
+    assert "marked" not in review.render(folder, [], waiting[:1])
+
+
+def test_photos_of_an_alarm_are_marked_and_shown_first(folder: Path) -> None:
+    waiting = [
+        write(folder / REVIEW / "fern" / "a.jpg", image(5004), replace(RECORD, reason="unknown")),
+        write(folder / REVIEW / "fern" / "z.jpg", image(5005), replace(RECORD, reason=WORLD)),
+    ]
+    page = review.render(folder, [], waiting)
+    assert page.count('<small><b class="random">world</b>') == 1
+    assert "1 of them is marked" in page and page.index("z.jpg") < page.index("a.jpg")
     assert "marked" not in review.render(folder, [], waiting[:1])
 
 
