@@ -11,11 +11,14 @@ from device.contract.folders import photos_below
 from device.outputs.collect.moments import RandomMoments
 from device.outputs.collect.sink import Collector
 from device.settings.sections import CollectConfig
+from device.telemetry.counters import Telemetry
 from device.telemetry.observation import ModelInfo, Observation
 from tests.support.pictures import LABELS, picture
 
 MODEL = ModelInfo("tiny", LABELS, "ab" * 32, "test", "none", "0", 1, None, 0.0)
 CONFIG = CollectConfig(enabled=True, max_per_minute=600, random_per_day=0, min_free_mb=0)
+STATUS = Telemetry("a test").snapshot()
+"""Of a service in which nothing watches for change."""
 
 
 class EveryFrame(RandomMoments):

@@ -25,6 +25,7 @@ from device.outputs.collect.folder import (
 from device.outputs.collect.room import MB
 from device.outputs.collect.sink import Collector
 from tests.device.outputs.collect.saving import (
+    STATUS,
     collector,
     noise,
     observed,
@@ -209,7 +210,7 @@ def test_only_its_own_files_are_ever_removed(tmp_path: Path) -> None:
 
 def scan(sink: Collector) -> None:
     sink._room._next_scan_s = sink._room._next_log_s = float("-inf")
-    sink.tick(None)  # type: ignore[arg-type]
+    sink.tick(STATUS)
 
 
 @pytest.fixture
@@ -294,5 +295,5 @@ def test_what_a_kill_left_half_written_is_not_a_photo_and_goes(tmp_path: Path) -
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
     assert saved(tmp_path) == []
-    collector(tmp_path).tick(None)  # type: ignore[arg-type]
+    collector(tmp_path).tick(STATUS)
     assert not half.exists()

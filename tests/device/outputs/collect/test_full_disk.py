@@ -10,6 +10,7 @@ from PIL import Image
 from device.errors import OutputError
 from device.outputs.collect.room import MB
 from tests.device.outputs.collect.saving import (
+    STATUS,
     collector,
     noise,
     observed,
@@ -32,12 +33,12 @@ def test_a_full_disk_is_said_and_survived_and_saving_goes_on_when_there_is_room(
         with pytest.raises(OutputError, match="No space left on device; nothing is saved"):
             sink.publish(observed())
         with pytest.raises(OutputError, match="No space left"):
-            sink.tick(None)  # type: ignore[arg-type]
+            sink.tick(STATUS)
     assert not sink.wants_pictures
     assert saved(tmp_path) == [] and not any(path.is_file() for path in tmp_path.rglob("*"))
     monkeypatch.setattr(os, "fsync", real)
     sink._next_probe_s = float("-inf")
-    sink.tick(None)  # type: ignore[arg-type]
+    sink.tick(STATUS)
     assert sink.wants_pictures
     sink.publish(observed())
     assert len(saved(tmp_path)) == 1
@@ -67,7 +68,7 @@ def test_free_space_is_left_and_doubts_make_way_before_labels(
         with pytest.raises(OutputError, match="no room on its disk"):
             publish_all(sink, 9)
         with pytest.raises(OutputError, match="no room on its disk"):
-            sink.tick(None)  # type: ignore[arg-type]
+            sink.tick(STATUS)
     assert saved(tmp_path) == waiting
 
 
@@ -119,7 +120,7 @@ def test_a_disk_that_is_really_full_keeps_whole_photos_only(tmp_path: Path) -> N
         # Its pauses are over, and it has not just seen the same.
         sink._next_probe_s = sink._next_save_s = float("-inf")
         sink._recent = []
-        sink.tick(None)  # type: ignore[arg-type]
+        sink.tick(STATUS)
         sink.publish(observed(500))
         assert len(saved(tmp_path)) == len(names) - 5 + 1
     finally:

@@ -19,7 +19,7 @@ from device.errors import OutputError
 from device.outputs.collect.sink import Collector
 from device.telemetry.observation import NOTHING, UNKNOWN, Observation
 from device.visits.visit import Visit
-from tests.device.outputs.collect.saving import collector, observed, random_collector, saved
+from tests.device.outputs.collect.saving import STATUS, collector, observed, random_collector, saved
 from tests.support.pictures import LABELS
 
 START_S = 1_780_000_000.0
@@ -216,7 +216,7 @@ def test_a_visit_that_ended_while_the_disk_was_full_is_saved_when_there_is_room(
         with pytest.raises(OutputError, match="No space left"):
             end(sink, best=1)
     sink._next_probe_s = float("-inf")
-    sink.tick(None)  # type: ignore[arg-type]
+    sink.tick(STATUS)
     # It is offered again.
     end(sink, best=1)
     assert numbers(tmp_path) == ["1"]
