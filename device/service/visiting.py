@@ -106,7 +106,7 @@ class Visiting:
         best = int(shares.argmax())
         top = sorted(zip(labels, map(float, shares), strict=True), key=lambda pair: -pair[1])
         rule = UnknownRule.of(self._model.limit, self._threshold)
-        away = rule.turns_away(float(shares[best]), going.evidence.distance)
+        away = rule.turns_away_visit(going.evidence)
         return Visit(
             id=self._id,
             start_unix_s=going.first.unix_s,

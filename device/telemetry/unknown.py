@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from device.contract.arrays import Scores
+from device.visits.evidence import Evidence
 
 CLOSE = 0.5
 """Two classes are alike if the second has at least this share of the best one's score."""
@@ -69,6 +70,12 @@ class UnknownRule:
         """
         too_far = self.limit is not None and distance is not None and distance > self.limit + margin
         return too_far or score < self.threshold - margin
+
+    def turns_away_visit(self, evidence: Evidence) -> bool:
+        """Whether a visit is unknown: its frames are too strange, or no class comes out of them."""
+        is_any = self.limit is not None or self.threshold > 0
+        score = float(evidence.probabilities().max())
+        return self.turns_away(score, evidence.distance) or (is_any and evidence.is_divided)
 
     def is_close(self, score: float, distance: float | None, margin: float) -> bool:
         """Whether the picture could as well be on the other side of the rule."""

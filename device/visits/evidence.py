@@ -5,6 +5,7 @@ their log probabilities counts as often as `n` equal ones with a correlation of 
 n / (1 + (n - 1) * CORRELATION), which is how a design effect shrinks a sample (Kish 1965).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ of itself must not decide."""
 CORRELATION = 0.5
 """So much that labels of visitors who show one side only are right as often as those of single
 frames (`tests.bench.look.visits`); visitors who show more are then rather too often unknown."""
+LEAST_ODDS = 2.0
+"""So many to one the frames of a visit speak for its class against the next, on the average, or it
+is unknown. The frames of one visitor are often wrong together, but then they seldom agree."""
 FULL_WEIGHT_S = 0.25
 """A frame that comes this long after the last, or later, is a whole one; others count less, so that
 more frames per second are not more evidence."""
@@ -43,6 +47,14 @@ class Evidence:
     def distance(self) -> float | None:
         """How strange the frames are, on the average."""
         return None if self.distances is None else self.distances / self.weight
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the frames hardly speak for one class against all others."""
+        if len(self.logs) < 2:
+            return False
+        second, best = np.sort(self.logs / self.weight)[-2:]
+        return bool(best - second < math.log(LEAST_ODDS))
 
     def probabilities(self) -> Scores:
         """float32 (classes,): of each class, with all frames; they add up to 1."""

@@ -7,7 +7,8 @@ its light changes, and it leaves again, before rendered places, at 4 frames/s. L
 and visits are those of the device. A visit that is not found counts as wrong for both.
 
 With `--sides 1` a visitor is one flat photo, so its frames are wrong together; with more, it shows
-so many photos of its class one after the other, as an animal shows its sides.
+so many photos of its class one after the other, as an animal shows its sides. What is unknown is
+decided as on the device: by the bundle, or by `--threshold` as a setting.
 """
 
 import argparse
@@ -20,13 +21,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from device.contract.arrays import Pixels, Scores
-from device.contract.bundle import load
+from device.contract.arrays import Pixels
+from device.contract.bundle import Bundle, load
 from device.contract.look.looker import Looker
 from device.contract.look.rules import Seen
 from device.contract.photos import decode_frame, read_photo
 from device.contract.preprocess import FrameResizer
-from device.inference.classifier import Classifier
+from device.inference.classifier import Classifier, Prediction
+from device.telemetry.unknown import UnknownRule
 from device.visits.tracker import Going, Sight, State, step
 from tests.support.films import NOISE, background
 
@@ -55,14 +57,23 @@ class Pose:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What the device says of a frame or visit."""
+
+    best: int
+    """The most probable class."""
+    is_unknown: bool
+
+
+@dataclass(frozen=True)
 class Visited:
     """What came of one visit."""
 
     true: int
-    frames: tuple[Scores, ...]
-    """Of single frames with a box."""
-    said: tuple[Scores, ...]
-    """Of the visits that were told: one, none if it was missed, more if it fell to pieces."""
+    frames: tuple[Answer, ...]
+    """To single frames with a box."""
+    said: tuple[Answer, ...]
+    """To the visits that were told: one, none if it was missed, more if it fell to pieces."""
 
 
 def poses(rng: np.random.Generator) -> Iterator[Pose]:
@@ -112,8 +123,8 @@ def noisy(picture: Pixels, rng: np.random.Generator) -> Pixels:
 class Camera:
     """A camera at one place after another, and all that follows its frames."""
 
-    def __init__(self, classifier: Classifier, seed: int) -> None:
-        self._classifier, self._resizer = classifier, FrameResizer()
+    def __init__(self, classifier: Classifier, rule: UnknownRule, seed: int) -> None:
+        self._classifier, self._rule, self._resizer = classifier, rule, FrameResizer()
         self._rng = np.random.default_rng([seed, 23])
         self._places, self._at_s = 100 * seed, 0.0
         self.move()
@@ -140,25 +151,33 @@ class Camera:
         taken = [*poses(self._rng)]
         for number, pose in enumerate(taken):
             side = sides[number * len(sides) // len(taken)]
-            scores = self._see(drawn(self._place, side, pose, self._rng))
-            frames += [scores] if scores is not None else []
+            found = self._see(drawn(self._place, side, pose, self._rng))
+            frames += [self._of_frame(found)] if found is not None else []
             ended += [self._state.ended] if self._state.ended else []
         ended += self.rest(GAP_S)
-        return Visited(true, tuple(frames), tuple(one.evidence.probabilities() for one in ended))
+        return Visited(true, tuple(frames), tuple(map(self._of_visit, ended)))
 
-    def _see(self, frame: Pixels) -> Scores | None:
+    def _of_frame(self, found: Prediction) -> Answer:
+        return Answer(found.best, self._rule.turns_away(found.score, found.distance))
+
+    def _of_visit(self, going: Going) -> Answer:
+        best = int(going.evidence.probabilities().argmax())
+        return Answer(best, self._rule.turns_away_visit(going.evidence))
+
+    def _see(self, frame: Pixels) -> Prediction | None:
         self._at_s += 1 / FPS
         found = self._looker.see(frame, round(1000 * self._at_s))
-        box, scores = (0, 0, 0, 0), None
+        box, said = (0, 0, 0, 0), None
         if found.seen is Seen.SOMETHING:
             box = found.boxes[0]
             rules = self._classifier.preprocessing
             self._classifier.set_input(self._resizer.prepare_box(frame, box, rules))
             self._classifier.invoke()
-            scores = self._classifier.prediction().scores.copy()
-        sight = Sight(found.seen, self._at_s, self._at_s, scores, box, SIZE_PX)
+            said = self._classifier.prediction()
+        scores, distance = (said.scores.copy(), said.distance) if said else (None, None)
+        sight = Sight(found.seen, self._at_s, self._at_s, scores, box, SIZE_PX, distance)
         self._state = step(self._state, sight, END_S)
-        return scores
+        return said
 
 
 Visitor = tuple[tuple[Path, ...], int]
@@ -180,9 +199,13 @@ def visitors(
     return [found[number] for number in rng.permutation(len(found))]
 
 
-def filmed(bundle: Path, found: Sequence[Visitor], seed: int) -> list[Visited]:
+def filmed(
+    bundle: Bundle, found: Sequence[Visitor], seed: int, threshold: float | None
+) -> list[Visited]:
     """All visits, one after the other."""
-    camera, visits = Camera(Classifier.from_bundle(load(bundle)), seed), []
+    classifier = Classifier.from_bundle(bundle)
+    rule = UnknownRule.of(classifier.limit, threshold)
+    camera, visits = Camera(classifier, rule, seed), []
     for number, (paths, true) in enumerate(found):
         if number and number % AT_A_PLACE == 0:
             camera.move()
@@ -205,36 +228,30 @@ class Rates:
     wrong: float
     """The best class is another one, or there is none."""
     told_wrong: float
-    """The same, of those that reach the threshold."""
+    """The same, and the answer is not `unknown`."""
     unknown: float
-    """Below the threshold, or none."""
+    """`unknown`, or none."""
 
 
-def rates(answers: Sequence[tuple[Sequence[Scores], int]], threshold: float) -> Rates:
+def rates(answers: Sequence[tuple[Sequence[Answer], int]]) -> Rates:
     """What came of answers to visits; each visit counts the same, however many it has.
 
     Args:
         answers: to each visit, and its class.
-        threshold: below it an answer is unknown.
     """
     found = np.array(
-        [
-            np.mean([_judged(s, true, threshold) for s in said] or [NONE], axis=0)
-            for said, true in answers
-        ]
+        [np.mean([_judged(one, true) for one in said] or [NONE], axis=0) for said, true in answers]
     )
     return Rates(*map(float, found.mean(axis=0)))
 
 
-THRESHOLD = 0.65
-"""A score below which an answer counts as unknown here: with it one known flower in twenty does."""
 NONE = (1.0, 0.0, 1.0)
 """`Rates` of a visit without an answer."""
 
 
-def _judged(scores: Scores, true: int, threshold: float) -> tuple[float, float, float]:
-    wrong, known = scores.argmax() != true, scores.max() >= threshold
-    return float(wrong), float(wrong and known), float(not known)
+def _judged(answer: Answer, true: int) -> tuple[float, float, float]:
+    wrong, unknown = answer.best != true, answer.is_unknown
+    return float(wrong), float(wrong and not unknown), float(unknown)
 
 
 def line(name: str, found: Rates) -> str:
@@ -253,18 +270,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--visits", type=int, default=240)
     parser.add_argument("--sides", type=int, default=1, help="photos of a visitor")
     parser.add_argument("--seed", type=int, default=1, help="of the films")
+    parser.add_argument(
+        "--threshold", type=float, help="score below which all is unknown, as in the settings"
+    )
     options = parser.parse_args(arguments)
     bundle = load(options.bundle)
     found = visitors(options.split, options.data, options.part, bundle.labels, options.sides)
-    visits = filmed(options.bundle, found[: options.visits], options.seed)
+    visits = filmed(bundle, found[: options.visits], options.seed, options.threshold)
     pieces = [len(one.said) for one in visits]
     print(
         f"{len(visits)} visits, {np.mean([len(one.frames) for one in visits]):.0f} frames each; "
         f"missed {pieces.count(0)}, in pieces {sum(count > 1 for count in pieces)}\n"
         f"| | best class wrong | told and wrong | unknown |\n{'|---' * 4}|"
     )
-    print(line("single frames", rates([(one.frames, one.true) for one in visits], THRESHOLD)))
-    print(line("visits", rates([(one.said[:1], one.true) for one in visits], THRESHOLD)))
+    print(line("single frames", rates([(one.frames, one.true) for one in visits])))
+    print(line("visits", rates([(one.said[:1], one.true) for one in visits])))
     return 0
 
 

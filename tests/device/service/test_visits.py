@@ -149,6 +149,18 @@ def test_what_the_last_process_left_is_told_and_kept_where_pictures_are_whole_by
     assert changed and told is not None and told.id == left.id and "visits" in whole.sinks()
 
 
+def results(model: LoadedModel, frames: list[Shot]) -> Iterator[Result]:
+    """What the frame loop finds in frames."""
+    source = Filmed(frames)
+    look = Looking().through(source, lambda: Config().camera)
+    preparer = Preparer(source, lambda: model.classifier, look=look)
+    try:
+        while (prepared := preparer.take(10)) is not None:
+            yield infer(0, prepared)
+    finally:
+        preparer.close()
+
+
 Told = tuple[Visit | None, bool]
 
 
@@ -157,19 +169,34 @@ def followed(
 ) -> Iterator[Told]:
     """As the inference thread follows them, with another model's labels if given."""
     info = replace(model.info, labels=labels or model.info.labels)
-    source = Filmed(frames)
-    look = Looking().through(source, lambda: Config().camera)
-    preparer = Preparer(source, lambda: model.classifier, look=look)
-    try:
-        while (prepared := preparer.take(10)) is not None:
-            result: Result = infer(0, prepared)
-            yield visiting.next(result, info, Config(), result.frame.captured_s)
-    finally:
-        preparer.close()
+    for result in results(model, frames):
+        yield visiting.next(result, info, Config(), result.frame.captured_s)
 
 
 def until_a_visit(model: LoadedModel, visiting: Visiting, frames: list[Shot]) -> Visit:
     return next(one for one, changed in followed(model, visiting, frames) if one and changed)
+
+
+@pytest.mark.parametrize(
+    ("limit", "threshold", "known"), [(9.0, None, False), (None, 0.3, False), (None, None, True)]
+)
+def test_a_visit_whose_frames_contradict_one_another_is_unknown_where_anything_is(
+    limit: float | None,
+    threshold: float | None,
+    known: bool,
+    model: LoadedModel,
+    visited: list[Shot],
+) -> None:
+    visiting, info = Visiting(), replace(model.info, limit=limit)
+    config = Config(smoothing=SmoothingConfig(threshold=threshold))
+    scores = np.full(len(info.labels), 0.1, np.float32)
+    scores[:2] = 0.45
+    found = [*results(model, visited)]
+    said = [replace(one.prediction, scores=scores) if one.prediction else None for one in found]
+    frames = [replace(one, prediction=told) for one, told in zip(found, said, strict=True)]
+    ended = [visiting.next(one, info, config, one.frame.captured_s)[0] for one in frames]
+    (label,) = {one.label for one in ended if one is not None and one.end_unix_s}
+    assert (label != UNKNOWN) == known
 
 
 @pytest.mark.parametrize("why", ["another camera", "other classes"])

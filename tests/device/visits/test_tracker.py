@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from device.contract.arrays import Scores
 from device.contract.look.rules import Seen
+from device.visits import evidence
 from device.visits.tracker import Going, Sight, State, step
 
 END_S = 5.0
@@ -140,6 +141,31 @@ def test_frames_that_agree_are_surer_together_than_each_alone() -> None:
 def test_a_thousand_frames_of_a_doubt_are_still_no_certainty() -> None:
     said = probabilities([frame(i / FPS, said=scores(0.5, 0.4)) for i in range(1000)])
     assert said[0] < 0.8
+
+
+FOR, AGAINST = scores(0.65, 0.25), scores(0.25, 0.65)
+
+
+@pytest.mark.parametrize(
+    ("said", "divided"),
+    [
+        ([FOR, AGAINST, FOR], True),
+        ([FOR, AGAINST, FOR] * 100, True),
+        ([scores(0.5, 0.4)] * 30, True),
+        ([FOR] * 30, False),
+        ([*[SURE] * 20, AGAINST, AGAINST], False),
+    ],
+    ids=["turns", "long turns", "doubt", "agreement", "two of many"],
+)
+def test_frames_of_which_no_class_comes_out_are_divided_however_many(
+    said: list[Scores], divided: bool
+) -> None:
+    going = states([frame(i / FPS, said=one) for i, one in enumerate(said)])[-1].going
+    assert going is not None and going.evidence.is_divided == divided
+
+
+def test_frames_of_a_model_with_one_class_are_never_divided() -> None:
+    assert not evidence.of_frame(np.ones(1, np.float32), 1.0).is_divided
 
 
 @pytest.mark.parametrize("fps", [8.0, 30.0, 100.0])
