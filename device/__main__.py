@@ -35,6 +35,7 @@ from device.inference.runtime import CHOICES, find
 from device.inference.threads import Way
 from device.settings.address import safe
 from device.settings.sections import LOOK_AUTO, CameraConfig
+from device.update import command as update_command
 from device.update import slots
 
 EXAMPLES = """examples:
@@ -44,6 +45,7 @@ EXAMPLES = """examples:
   python -m device serve --config fieldguide.toml
   python -m device doctor --config fieldguide.toml
   python -m device slots install bundle.tar
+  python -m device update status
   python -m device selftest --bundle build/bundle
   python -m device benchmark --bundle build/bundle --json
 """
@@ -298,6 +300,8 @@ def _parser() -> argparse.ArgumentParser:
     default = Path("/etc/fieldguide/fieldguide.toml")
     command.add_argument("--config", type=Path, default=default, help=f"default: {default}")
     command.set_defaults(command=run_doctor)
+
+    update_command.add(commands.add_parser("update", help="signed releases that the board fetches"))
 
     _add_slots(commands.add_parser("slots", help="install bundles, or go back to the previous one"))
 

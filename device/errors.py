@@ -78,6 +78,18 @@ class SlotError(FieldguideError):
     """A slot cannot be filled or made current: the user fixes what it names, and tries again."""
 
 
+class UpdateError(FieldguideError):
+    """A release was not taken: what runs goes on, and nobody need act unless it lasts."""
+
+
+class UnreachableError(UpdateError):
+    """The releases cannot be fetched now: the user checks network and address if it lasts."""
+
+
+class ExpiredError(UpdateError):
+    """All is signed, but too old by this clock: the user sets the clock, or signs again."""
+
+
 class ConfigError(FieldguideError):
     """A setting is unknown or out of range: the user corrects `fieldguide.toml`."""
 

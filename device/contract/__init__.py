@@ -14,6 +14,7 @@ __all__ = [
     "photos",
     "preprocess",
     "provenance",
+    "release",
     "runtimes",
     "statistics",
     "thumbnails",

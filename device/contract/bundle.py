@@ -123,7 +123,7 @@ def load(path: Path) -> Bundle:
     Raises:
         BundleError: if anything else is missing, truncated, edited or of a newer schema.
     """
-    return from_files(_read(path, spared=(THUMBNAILS,)))
+    return from_files(checked_files(_reader(path), spared=(THUMBNAILS,)))
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -132,7 +132,30 @@ def read_files(path: Path) -> dict[str, bytes]:
     Raises:
         BundleError: if anything is missing, truncated, edited or of a newer schema.
     """
-    return _read(path)
+    return checked_files(_reader(path))
+
+
+def checked_files(
+    read: Callable[[str, int], bytes], spared: Collection[str] = ()
+) -> dict[str, bytes]:
+    """The same from anywhere.
+
+    Args:
+        read: returns the bytes of a file by its name, at most so many; raises BundleError.
+        spared: files that are left out if they are missing or damaged.
+
+    Raises:
+        BundleError: if anything else is missing, truncated, edited or of a newer schema.
+    """
+    files = {MANIFEST: read(MANIFEST, MAX_MANIFEST_BYTES)}
+    manifest = parse_manifest(files[MANIFEST])
+    for name in sorted(manifest["files"]):
+        try:
+            files[name] = _read_checked(read, name, manifest)
+        except BundleError:
+            if name not in spared:
+                raise
+    return files
 
 
 def from_files(files: Mapping[str, bytes]) -> Bundle:
@@ -266,24 +289,6 @@ def _check_threshold(record: Any) -> None:
     )
     if not whole:
         raise BundleError(f"{MANIFEST}: the record of threshold is damaged; {_REBUILD}")
-
-
-def _read(path: Path, spared: Collection[str] = ()) -> dict[str, bytes]:
-    """The bytes of a bundle's files, without those of `spared` that are not as the manifest says.
-
-    Raises:
-        BundleError: if anything else is missing, truncated, edited or of a newer schema.
-    """
-    read = _reader(path)
-    files = {MANIFEST: read(MANIFEST, MAX_MANIFEST_BYTES)}
-    manifest = parse_manifest(files[MANIFEST])
-    for name in sorted(manifest["files"]):
-        try:
-            files[name] = _read_checked(read, name, manifest)
-        except BundleError:
-            if name not in spared:
-                raise
-    return files
 
 
 def _read_checked(

@@ -13,6 +13,7 @@ from device.doctor import machine, network, software
 from device.doctor.drift import drift
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host
+from device.doctor.releases import releases
 from device.errors import ConfigError
 from device.settings import sections
 from device.settings.address import AUTO, PICAMERA2, shown
@@ -39,6 +40,7 @@ def examine(path: Path, host: Host | None = None) -> Iterator[Finding]:
     yield machine.clock(host, time.time())
     yield from machine.disk(host, settings)
     yield from drift(settings)
+    yield from releases(settings)
     yield from software.servers(settings, software.installed)
     yield from machine.ports(host, settings)
     if settings.output.mqtt.enabled:
@@ -63,11 +65,11 @@ def camera_checks(source: str, host: Host) -> Iterator[Finding]:
 
 def secrecy(path: Path, settings: Config) -> Finding:
     """Whether other users can read settings that hold a password."""
-    # A camera's address counts only if it holds a secret.
+    # An address counts only if it holds a secret.
     held = [
         name
         for name, value in secrets(settings)
-        if name != "camera.source" or shown(value) != value
+        if name not in sections.ADDRESSES or shown(value) != value
     ]
     if held and path.stat().st_mode & 0o004:
         found = f"{path} holds {', '.join(held)}, and every user of this machine may read it"

@@ -27,6 +27,7 @@ from device.outputs.sink import Context
 from device.telemetry.board import FLAGS
 from device.telemetry.observation import Observation
 from device.telemetry.status import CameraState, CameraStatus, SinkStatus, Status
+from device.telemetry.updates import UpdateStatus
 
 PREFIX = "fieldguide_"
 MAX_LABELS = 100
@@ -79,6 +80,8 @@ class Prometheus(ServingSink):
         yield from figures(status)
         if status.drift is not None:
             yield from drift(status.drift)
+        if status.update is not None:
+            yield from update(status.update)
         yield _by_label("label_changes", "Times that the label became this one", self._changes)
         yield _by_label("visits", "Visits that have ended", self._visits)
         if self._newest is not None and status.camera.state == CameraState.STREAMING:
@@ -211,6 +214,26 @@ def drift(status: DriftStatus) -> Iterator[Metric]:
     if status.accuracy is not None and status.is_accuracy_valid:
         words = "Share of accepted answers that are right, by their calibrated scores"
         yield _gauge("estimated_accuracy_ratio", words, status.accuracy.mean)
+
+
+def update(status: UpdateStatus) -> Iterator[Metric]:
+    """Which release the updater has installed, and why it may not take another."""
+    stage = {"release": f"{status.name}/{status.installed}", "stage": status.stage}
+    yield InfoMetricFamily("fieldguide_update", "The release that was confirmed last", stage)
+    yield _gauge("update_installed_release", "Its number; 0: none", status.installed)
+    yield _gauge("update_latest_release", "The newest for this board; 0: none", status.latest)
+    if status.checked_unix_s:
+        words = "When the server last answered with success, Unix time"
+        yield _gauge("update_checked_timestamp_seconds", words, status.checked_unix_s)
+    states = {
+        "time_verified": ("Whether a time server had set the clock then", status.verified),
+        "expired": ("Whether all is too old by this clock", status.expired),
+        "frozen": ("Whether nothing newer was signed for three weeks", status.frozen),
+        "problem": ("Whether the last attempt failed", bool(status.problem)),
+    }
+    for name, (words, value) in states.items():
+        yield _gauge(f"update_{name}", words, value)
+    yield _gauge("update_failed_releases", "Releases that led back", len(status.failed))
 
 
 def _count(counts: Counter[str], label: str) -> None:

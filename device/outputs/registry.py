@@ -7,6 +7,7 @@ from pathlib import Path
 from device.errors import ConfigError
 from device.outputs.sink import Context, Sink
 from device.settings.sections import LOOK_WHOLE
+from device.settings.state import updates_folder
 
 NEEDS = {
     "mqtt": ("paho-mqtt",),
@@ -47,6 +48,7 @@ def _mqtt(context: Context) -> Sink:
         looked_at=config.camera.look != LOOK_WHOLE,
         visits=Path(config.visits.path) if config.visits.enabled else None,
         drift=config.drift.enabled,
+        updating=context.updating if config.update.enabled else None,
     )
 
 
@@ -83,6 +85,12 @@ def _drift(context: Context) -> Sink:
     return Drift(context.config)
 
 
+def _update(context: Context) -> Sink:
+    from device.outputs.updates import Updates
+
+    return Updates(updates_folder(context.config))
+
+
 FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "json": _json,
     "mqtt": _mqtt,
@@ -91,6 +99,7 @@ FACTORIES: dict[str, Callable[[Context], Sink]] = {
     "collect": _collect,
     "visits": _visits,
     "drift": _drift,
+    "update": _update,
 }
-"""By section below `output`, `visits` and `drift`; a factory raises FieldguideError if its sink
+"""By section below `output`, or of the settings; a factory raises FieldguideError if its sink
 cannot start."""

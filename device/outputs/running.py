@@ -4,7 +4,7 @@ import time
 
 from device.errors import OutputError
 from device.outputs.registry import FACTORIES
-from device.outputs.sink import Context, DriftWatcher, PhotoSaver, Sink, log
+from device.outputs.sink import Context, DriftWatcher, PhotoSaver, Sink, Updating, log
 from device.outputs.thread import SinkThread
 from device.outputs.visits import store_of
 from device.settings.sections import LOOK_WHOLE, Config
@@ -82,6 +82,11 @@ class RunningSinks:
         sinks = (thread.sink for thread in self.threads)
         return next((sink for sink in sinks if isinstance(sink, DriftWatcher)), None)
 
+    def updating(self) -> Updating | None:
+        """The sink that speaks with the updater; None if there is none."""
+        sinks = (thread.sink for thread in self.threads)
+        return next((sink for sink in sinks if isinstance(sink, Updating)), None)
+
     def _changed_by(self, new: Config) -> list[str]:
         """Names of the running sinks that the new settings disable or change."""
         old = self._config
@@ -103,7 +108,7 @@ class RunningSinks:
 
     def _start(self, config: Config) -> None:
         """Start the enabled sinks that are not running yet."""
-        context = Context(config, self._telemetry.snapshot, self.keep, self.watcher)
+        context = Context(config, self._telemetry.snapshot, self.keep, self.watcher, self.updating)
         built: list[Sink] = []
         try:
             for name in config.sinks():
@@ -134,6 +139,7 @@ def _shared(config: Config) -> tuple[object, ...]:
         config.output.web,
         config.visits,
         config.drift,
+        config.update.enabled,
         config.camera.look == LOOK_WHOLE,
         config.camera.region,
         own_mask(config),

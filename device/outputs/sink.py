@@ -14,6 +14,7 @@ from device.drift.status import DriftStatus
 from device.settings.sections import Config
 from device.telemetry.observation import Observation
 from device.telemetry.status import Status
+from device.telemetry.updates import UpdateStatus
 
 log = logging.getLogger("fieldguide")
 
@@ -107,6 +108,24 @@ class DriftWatcher(Protocol):
         ...
 
 
+@runtime_checkable
+class Updating(Protocol):
+    """The sink that speaks with the updater; all may be called from any thread."""
+
+    @property
+    def update(self) -> UpdateStatus:
+        """What the updater tells."""
+        ...
+
+    def install_update(self) -> None:
+        """Ask for what is meant for this board, at any hour.
+
+        Raises:
+            OutputError: if that is not possible.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Context:
     """What a sink is built from."""
@@ -118,3 +137,5 @@ class Context:
     """`PhotoSaver.keep` of the sink that has it; raises OutputError if none has."""
     watcher: Callable[[], DriftWatcher | None] = lambda: None
     """Returns the sink that watches for change; None if there is none."""
+    updating: Callable[[], Updating | None] = lambda: None
+    """Returns the sink that speaks with the updater; None if there is none."""

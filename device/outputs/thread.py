@@ -6,7 +6,15 @@ from collections import deque
 from collections.abc import Callable
 
 from device.errors import OutputError, one_line
-from device.outputs.sink import BacklogAware, Counting, DriftWatcher, Selective, Sink, log
+from device.outputs.sink import (
+    BacklogAware,
+    Counting,
+    DriftWatcher,
+    Selective,
+    Sink,
+    Updating,
+    log,
+)
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import Observation
 
@@ -108,6 +116,7 @@ class SinkThread:
         self._catching = sink if isinstance(sink, BacklogAware) else None
         self._counting = sink if isinstance(sink, Counting) else None
         self._watching = sink if isinstance(sink, DriftWatcher) else None
+        self._updating = sink if isinstance(sink, Updating) else None
         self._selecting = sink if isinstance(sink, Selective) else None
         self._telemetry = telemetry
         self._mailbox = Mailbox()
@@ -153,6 +162,8 @@ class SinkThread:
                     self._counters.figures(self._counting.figures)
                 if self._watching is not None:
                     self._telemetry.drift(self._watching.drift)
+                if self._updating is not None:
+                    self._telemetry.update(self._updating.update)
             if not delivered:
                 self._mailbox.wait_closing(RETRY_S)
         self._attempt("close", self.sink.close)
@@ -160,6 +171,8 @@ class SinkThread:
             log.warning("output.%s: closed, %d label changes undelivered", self.sink.name, left)
         if self._watching is not None:
             self._telemetry.drift(None)
+        if self._updating is not None:
+            self._telemetry.update(None)
         self._telemetry.end_sink(self.sink.name, self._counters)
 
     def _log_lost(self) -> None:

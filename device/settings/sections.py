@@ -16,6 +16,7 @@ from device.settings import address, reader
 from device.settings.mqtt import MqttConfig, check_mqtt
 from device.settings.reader import setting
 from device.settings.sink import SinkConfig
+from device.settings.update import UpdateConfig, check_update
 
 OPEN_TIMEOUT_S = 8.0
 """Limit for connecting to a stream and probing it; a dead server is noticed after this time."""
@@ -24,6 +25,8 @@ FIRST_FRAMES = 10
 EXAMPLE = Path(__file__).parents[1] / "fieldguide.example.toml"
 LOOK_AUTO, LOOK_CHANGE, LOOK_WHOLE = "auto", "change", "whole"
 MIN_TOKEN_CHARACTERS = 16
+ADDRESSES = ("camera.source", "update.url")
+"""Settings that are secret only in part."""
 ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -219,11 +222,16 @@ class Config:
     visits: VisitsConfig = VisitsConfig()
     drift: DriftConfig = DriftConfig()
     output: OutputConfig = OutputConfig()
+    update: UpdateConfig = field(default_factory=UpdateConfig)
 
     def sinks(self) -> dict[str, SinkConfig]:
         """The sections of the enabled sinks, by name; if a section is unchanged, so is its sink."""
         # Also where frames are not looked at: a visit may go on from before.
-        kept: dict[str, SinkConfig] = {"visits": self.visits, "drift": self.drift}
+        kept: dict[str, SinkConfig] = {
+            "visits": self.visits,
+            "drift": self.drift,
+            "update": self.update,
+        }
         always = {name: section for name, section in kept.items() if section.enabled}
         return {**self.output.enabled(), **always}
 
@@ -247,7 +255,7 @@ def _remember(config: Config) -> None:
     """Remember all secrets before any message can repeat one."""
     for name, secret in reader.secrets(config):
         # A source may be something other than an address, and "auto" is not secret.
-        keep = address.remember if name == "camera.source" else address.remember_secret
+        keep = address.remember if name in ADDRESSES else address.remember_secret
         keep(secret)
 
 
@@ -281,6 +289,8 @@ def _check(config: Config) -> None:
     check_frame_ancestors(output.web.frame_ancestors)
     if output.mqtt.enabled:
         check_mqtt(output.mqtt)
+    if config.update.enabled:
+        check_update(config.update)
 
 
 def check_frame_ancestors(origins: tuple[str, ...]) -> None:

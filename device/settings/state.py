@@ -38,3 +38,8 @@ def own_mask(config: Config) -> Path:
 def mask_in_use(config: Config) -> Path:
     """The mask that the camera uses, if there is such a file."""
     return Path(config.camera.mask) if config.camera.mask else own_mask(config)
+
+
+def updates_folder(config: Config) -> Path:
+    """What the updater and the service know of releases (`device.telemetry.updates`)."""
+    return state_folder(config) / "updates"

@@ -12,6 +12,7 @@ from device.safe_text import printable
 from device.settings.address import safe, shown
 from device.telemetry.observation import ModelInfo, Observation
 from device.telemetry.status import BoardStatus, CameraState, CameraStatus, SinkStatus, Status
+from device.telemetry.updates import UpdateStatus
 
 FPS_WINDOW_S = 5.0
 FEWEST_FPS_SAMPLES = 3
@@ -32,6 +33,7 @@ class Telemetry:
         self.camera = CameraCounters(source)
         self._board = BoardStatus()
         self._drift: DriftStatus | None = None
+        self._update: UpdateStatus | None = None
         self._sinks: dict[str, SinkCounters] = {}
         self._model: ModelInfo | None = None
         self._model_problem = self._config_problem = ""
@@ -61,6 +63,7 @@ class Telemetry:
                 config_problem=self._config_problem,
                 sinks={name: sink.status for name, sink in self._sinks.items()},
                 drift=self._drift,
+                update=self._update,
             )
 
     def start_sink(self, name: str) -> "SinkCounters":
@@ -80,6 +83,11 @@ class Telemetry:
         """Set what is known of drift; None if nothing watches."""
         with self._lock:
             self._drift = status
+
+    def update(self, status: UpdateStatus | None) -> None:
+        """Set what the updater tells; None if nobody asks it."""
+        with self._lock:
+            self._update = status
 
     def board(self, status: BoardStatus) -> None:
         """Set the board's state."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from device.drift.status import DriftStatus
 from device.telemetry.observation import ModelInfo
+from device.telemetry.updates import UpdateStatus
 
 
 def rounded_rate(fps: float) -> float:
@@ -103,3 +104,5 @@ class Status:
     sinks: Mapping[str, SinkStatus]
     drift: DriftStatus | None = None
     """What has changed at the camera; None if nothing watches."""
+    update: UpdateStatus | None = None
+    """What the updater tells; None if the settings want no releases."""

@@ -1,3 +1,3 @@
-"""Updating bundles: two slots, trial and confirmation, and going back."""
+"""Updating bundles: two slots, trial and confirmation, going back, and signed releases."""
 
-__all__ = ["slots"]
+__all__ = ["command", "slots"]

@@ -113,7 +113,15 @@ def install(path: Path, root: Path, *, trial: bool = False) -> Installed:
     Raises:
         FieldguideError: if it fails; says what is current now if that has changed.
     """
-    files = bundle.read_files(path)
+    return install_files(bundle.read_files(path), root, trial=trial)
+
+
+def install_files(files: Mapping[str, bytes], root: Path, *, trial: bool = False) -> Installed:
+    """The same with a bundle's files, as `bundle.read_files` returns them.
+
+    Raises:
+        FieldguideError: as for `install`.
+    """
     loaded = bundle.from_files(files)
     _check_folder(root)
     # Before root becomes the owner, who may not be able to run this Python.

@@ -17,6 +17,9 @@ RECORD_FILE = "release.json"
 """The file of a release that lists all others."""
 WHEELS = f"{SOFTWARE}/wheels"
 """Other packages' wheels are kept once for all releases, below this."""
+SIGNED_FIELD = "x-signed-unix-s"
+"""A field of any role's metadata: when it was signed, whole seconds. For boards without a clock it
+is a moment that is past."""
 PACKED = ".xz"
 """Suffix of a target that is compressed."""
 MAX_NUMBER = 1_000_000

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from device.contract.look.rules import Region
-from device.outputs.mqtt import drift_entities, visit_entities
+from device.outputs.mqtt import drift_entities, update_entity, visit_entities
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
 from device.telemetry.observation import NOTHING, UNKNOWN, Observation
@@ -52,6 +52,10 @@ class Topics:
     """A JPEG of the last visit; empty if the settings want none."""
     drift: str
     """What has changed at the camera; empty if the settings watch for nothing."""
+    update: str
+    """Which release is installed; empty if the settings want none."""
+    install: str
+    """Home Assistant publishes here when somebody wants the newest release; likewise."""
     discovery: str
     birth: str
     """Home Assistant publishes "online" here when it starts. Like `discovery`, empty if unused."""
@@ -64,6 +68,7 @@ class Topics:
             self.today,
             self.picture,
             self.drift,
+            self.update,
             self.health,
             self.availability,
         )
@@ -94,13 +99,16 @@ def machine() -> str:
     return ""
 
 
-def topics(config: MqttConfig, *, visits: bool = True, drift: bool = True) -> Topics:
+def topics(
+    config: MqttConfig, *, visits: bool = True, drift: bool = True, update: bool = True
+) -> Topics:
     """The topics that the settings ask for.
 
     Args:
         config: of the broker.
         visits: whether visits are told.
         drift: whether it is told what has changed.
+        update: whether releases are told.
     """
     name = device_id(config)
     own, theirs = f"{config.topic_prefix}/{name}", config.discovery_prefix
@@ -113,6 +121,8 @@ def topics(config: MqttConfig, *, visits: bool = True, drift: bool = True) -> To
         today=f"{own}/today" if visits else "",
         picture=f"{own}/picture" if visits and config.pictures else "",
         drift=f"{own}/drift" if drift else "",
+        update=f"{own}/update" if update else "",
+        install=f"{own}/update/install" if update else "",
         discovery=f"{theirs}/device/{name}/config" if theirs else "",
         birth=f"{theirs}/status" if theirs else "",
     )
@@ -155,6 +165,7 @@ def announcement(
     looked_at: bool = False,
     visits: bool = False,
     drift: bool = False,
+    update: bool = False,
 ) -> dict[str, Any]:
     """The discovery message; it changes with the model.
 
@@ -165,6 +176,7 @@ def announcement(
         looked_at: whether the settings let frames be looked at, if the model was trained for it.
         visits: whether visits are told then.
         drift: whether it is told what has changed.
+        update: whether releases are told.
     """
     assert status.model is not None
     name, where = device_id(config), topics(config)
@@ -177,6 +189,8 @@ def announcement(
         )
     if drift:
         components |= drift_entities.entities(asdict(where))
+    if update:
+        components |= update_entity.entities(asdict(where))
     page = _page(web)
     return {
         "dev": {

@@ -12,6 +12,7 @@ import queue
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,12 @@ from paho.mqtt.client import MQTTMessageInfo
 
 from device.contract.look.rules import Region
 from device.errors import OutputError
-from device.outputs.mqtt import drift_entities, home_assistant
+from device.outputs.mqtt import drift_entities, home_assistant, update_entity
 from device.outputs.mqtt.connection import Connection
 from device.outputs.mqtt.home_assistant import OFFLINE, ONLINE
 from device.outputs.mqtt.leftovers import Leftovers
 from device.outputs.mqtt.today import Today
+from device.outputs.sink import Updating
 from device.settings.mqtt import MqttConfig, tls_context
 from device.settings.sections import WebConfig
 from device.telemetry.observation import ModelInfo, Observation
@@ -75,6 +77,7 @@ class Mqtt:
         looked_at: bool = False,
         visits: Path | None = None,
         drift: bool = False,
+        updating: Callable[[], Updating | None] | None = None,
     ) -> None:
         """Start connecting; if the broker is not there yet, wait for it.
 
@@ -84,6 +87,7 @@ class Mqtt:
             looked_at: whether the settings let frames be looked at.
             visits: their folder; None if there are none.
             drift: whether it is told what has changed at the camera.
+            updating: returns the sink that speaks with the updater; None if none is wanted.
 
         Raises:
             ConfigError: if the files in the settings are not certificates.
@@ -94,11 +98,14 @@ class Mqtt:
         self.catching_up = False
         self._config, self._web, self._looked_at = config, web, looked_at
         self._today = Today(Days(visits)) if looked_at and visits is not None else None
-        self._today_sent, self._picture_sent = "", True
+        self._told: dict[str, str] = {}
+        """By topic, what is sent only if it is new."""
+        self._picture_sent, self._updating = True, updating
         self._picture: bytes | None = None
         visits_told = self._today is not None
-        self._topics = home_assistant.topics(config, visits=visits_told, drift=drift)
-        self._drift_sent = ""
+        self._topics = home_assistant.topics(
+            config, visits=visits_told, drift=drift, update=updating is not None
+        )
         self._number = 0
         self._newest: Observation | None = None
         self._first: Observation | None = None
@@ -126,7 +133,7 @@ class Mqtt:
             topics=(self._topics.birth,) if self._topics.birth else (),
             optional_topics=(
                 self._topics.health,
-                *filter(None, (self._topics.discovery,)),
+                *filter(None, (self._topics.discovery, self._topics.install)),
                 *self._leftovers.topics_to_watch,
             ),
             on_message=lambda *message: self._inbox.put(message),
@@ -169,7 +176,7 @@ class Mqtt:
         self._send_state()
         if model is not None:
             self._send_visits(model)
-        self._send_drift(status)
+        self._send_news(status)
         self._send_health(status)
         if not self._online:
             self._send(self._topics.availability, ONLINE)
@@ -213,12 +220,14 @@ class Mqtt:
                 self._connection.note_id_conflict()
         elif topic == self._topics.discovery:
             self._entities |= home_assistant.components_of(message)
+        elif topic == self._topics.install and not retained:
+            update_entity.obey(message, self._updating)
         self._leftovers.note_availability(topic, message)
 
     def _publish_all_again(self) -> None:
         self._online, self._state_again = False, True
         self._announced, self._health = None, ()
-        self._today_sent, self._picture_sent, self._drift_sent = "", False, ""
+        self._told, self._picture_sent = {}, False
 
     def _raise_problem(self) -> None:
         waited_s = self._connection.oldest_unconfirmed_s()
@@ -257,6 +266,7 @@ class Mqtt:
             looked_at=self._looked_at,
             visits=self._today is not None,
             drift=bool(self._topics.drift),
+            update=bool(self._topics.update),
         )
         # Without this Home Assistant would keep what is not there any more.
         gone = {key: {"p": p} for key, p in self._entities.items() if key not in message["cmps"]}
@@ -299,22 +309,23 @@ class Mqtt:
         """Send today's numbers and the last picture, if they are new."""
         if self._today is None or model.region is not Region.CHANGE:
             return
-        today = json.dumps(self._today.record())
-        if today != self._today_sent:
-            self._send(self._topics.today, today)
-            self._today_sent = today
+        self._tell(self._topics.today, self._today.record())
         if self._picture is not None and self._config.pictures and not self._picture_sent:
             self._send(self._topics.picture, self._picture)
             self._picture_sent = True
 
-    def _send_drift(self, status: Status) -> None:
-        """Send what has changed at the camera, if that is new."""
-        if not self._topics.drift or status.drift is None:
-            return
-        found = json.dumps(drift_entities.record(status.drift))
-        if found != self._drift_sent:
-            self._send(self._topics.drift, found)
-            self._drift_sent = found
+    def _send_news(self, status: Status) -> None:
+        """Send what has changed at the camera, and what is known of releases, if that is new."""
+        if self._topics.drift and status.drift is not None:
+            self._tell(self._topics.drift, drift_entities.record(status.drift))
+        if self._topics.update and status.update is not None:
+            self._tell(self._topics.update, update_entity.record(status.update))
+
+    def _tell(self, topic: str, record: dict[str, Any]) -> None:
+        found = json.dumps(record)
+        if self._told.get(topic) != found:
+            self._send(topic, found)
+            self._told[topic] = found
 
     def _send_state(self) -> None:
         newest, first, now_s = self._newest, self._first, time.monotonic()

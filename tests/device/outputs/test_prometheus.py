@@ -21,6 +21,7 @@ from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import NOTHING
 from device.telemetry.status import BoardStatus
+from device.telemetry.updates import UpdateStatus
 from tests.support.device.observations import MODEL, Surroundings, sight
 from tests.support.device.serving import served
 from tests.support.device.visits import visit
@@ -188,6 +189,18 @@ def test_drift_is_told_by_family_and_accuracy_only_while_scores_mean_what_they_s
     found = values(metrics)
     assert (found["drift camera"], found["drift_alarm camera"]) == (1.5, 1)
     assert "estimated_accuracy_ratio" not in found
+
+
+def test_releases_are_told_only_where_they_are_fetched(
+    surroundings: Surroundings, metrics: Prometheus
+) -> None:
+    assert not any("update" in name for name in values(metrics))
+    told = UpdateStatus(name="birds", installed=2, latest=3, checked_unix_s=1.8e9, expired=True)
+    surroundings.telemetry.update(told)
+    found = values(metrics)
+    assert found["update_installed_release"] == 2 and found["update_latest_release"] == 3
+    assert found["update_expired"] == 1 and found["update_time_verified"] == 0
+    assert found["update_checked_timestamp_seconds"] == 1.8e9
 
 
 def test_sinks_have_figures_of_their_own(

@@ -1,0 +1,70 @@
+"""Whether signed releases come, by what the updater has told last."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from device.doctor.finding import FAILED, OK, WARNING, Finding
+from device.errors import UpdateError
+from device.settings.sections import Config
+from device.settings.state import updates_folder
+from device.telemetry.updates import STATUS_FILE, UpdateStatus, read
+
+LATE = 4
+"""So many intervals after the last check something is wrong."""
+LOG = "journalctl -u fieldguide-update -u fieldguide-install"
+CLOCK = (
+    "connect it to a time server; if its clock is right, the publisher must sign again: "
+    "make fleet-refresh"
+)
+
+
+def releases(settings: Config) -> Iterator[Finding]:
+    """What the updater tells, one finding for each thing that needs attention."""
+    if not settings.update.enabled:
+        yield Finding("update", OK, "off: update.enabled says so")
+        return
+    if not Path(settings.update.root).is_file():
+        found = f"{settings.update.root} is missing: nobody could be trusted"
+        yield Finding("update", FAILED, found, "copy 1.root.json of the fleet there")
+        return
+    try:
+        status = read(UpdateStatus, updates_folder(settings) / STATUS_FILE)
+    except UpdateError as error:
+        yield Finding("update", WARNING, str(error), LOG)
+        return
+    troubles = list(_troubles(status, settings.update.interval_s))
+    yield from troubles
+    if not troubles:
+        yield Finding("update", OK, _all_well(status))
+
+
+def _troubles(status: UpdateStatus, interval_s: float) -> Iterator[Finding]:
+    if status.expired:
+        yield Finding("update", WARNING, status.problem, CLOCK)
+    elif status.problem:
+        yield Finding("update", WARNING, status.problem, LOG)
+    if status.frozen:
+        found = "for three weeks nothing newer was signed, although the server answers"
+        yield Finding("update", WARNING, found, "make fleet-refresh; or the server is not yours")
+    if status.failed:
+        found = f"release {status.failed[-1]}; the one before runs"
+        yield Finding("update", WARNING, found, "publish another one: this is not tried again")
+    late_s = time.time() - status.checked_unix_s
+    if status.verified and not status.problem and late_s > LATE * interval_s:
+        found = f"nothing was asked since {_day(status.checked_unix_s)}"
+        yield Finding("update", WARNING, found, "systemctl status fieldguide-update.timer")
+
+
+def _all_well(status: UpdateStatus) -> str:
+    if not status.checked_unix_s:
+        return "nothing was asked yet"
+    by = "by a time server" if status.verified else "by the latest moment known to be past"
+    runs = f"release {status.installed}" if status.installed else "no release yet"
+    waits = f"; waits for {status.waits}" if status.waits else ""
+    return f"{runs}, asked {_day(status.checked_unix_s)} ({by}){waits}"
+
+
+def _day(unix_s: float) -> str:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,83 @@
+"""What Home Assistant makes of releases: an update that it can install, and the last check."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from device.outputs.sink import Updating
+from device.telemetry.updates import UpdateStatus
+
+INSTALL = "install"
+"""What Home Assistant sends when somebody wants the release."""
+
+
+def entities(topics: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The components of the announcement.
+
+    Args:
+        topics: of `availability`, `update` and `install`.
+    """
+    common = {"avty_t": topics["availability"], "stat_t": topics["update"]}
+    return {
+        "update": {
+            **common,
+            "p": "update",
+            "name": "Model",
+            "ent_cat": "config",
+            "cmd_t": topics["install"],
+            "pl_inst": INSTALL,
+            # The whole of a message would also be taken apart, and its other fields refused.
+            "val_tpl": "{{ value_json.release | tojson }}",
+        },
+        "update_checked": {
+            **common,
+            "p": "sensor",
+            "name": "Last check for updates",
+            "dev_cla": "timestamp",
+            "ent_cat": "diagnostic",
+            "val_tpl": "{{ value_json.checked }}",
+            "json_attr_t": topics["update"],
+            "json_attr_tpl": "{{ value_json.about | tojson }}",
+        },
+    }
+
+
+def obey(message: str, updating: Callable[[], Updating | None] | None) -> None:
+    """Pass on what Home Assistant sent.
+
+    Raises:
+        OutputError: if the wish cannot be written down.
+    """
+    sink = updating() if updating else None
+    if message == INSTALL and sink is not None:
+        sink.install_update()
+
+
+def record(status: UpdateStatus) -> dict[str, Any]:
+    """The message: the release as Home Assistant wants it, and what is known of the last check."""
+    installed = _release(status, status.installed)
+    newest = _release(status, max(status.latest, status.installed))
+    checked = datetime.fromtimestamp(status.checked_unix_s, UTC) if status.checked_unix_s else None
+    return {
+        "release": {
+            "installed_version": installed,
+            "latest_version": newest,
+            "title": status.name,
+            "release_summary": status.waits and f"waits for {status.waits}",
+            "in_progress": status.stage in ("installing", "trial"),
+        },
+        # "None" is Home Assistant's word for a state that is not known.
+        "checked": checked and checked.isoformat(timespec="seconds"),
+        "about": {
+            "source": status.source,
+            "time_verified": status.verified,
+            "expired": status.expired,
+            "frozen": status.frozen,
+            "problem": status.problem,
+            "led_back": list(status.failed),
+        },
+    }
+
+
+def _release(status: UpdateStatus, number: int) -> str:
+    return f"{status.name}/{number}" if number else "none"

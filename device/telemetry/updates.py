@@ -1,0 +1,120 @@
+"""What the service and the updater tell each other, in small files in a folder of theirs.
+
+The service writes `health.json`, and `wanted` when somebody wants a release now. The updater
+(`device.update`) writes `status.json`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from device.errors import ConfigError, UpdateError, one_line
+from device.files import write_bytes
+from device.settings import reader
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Kept = TypeVar("Kept", bound=DataclassInstance)
+
+HEALTH_FILE, STATUS_FILE, WANTED_FILE = "health.json", "status.json", "wanted"
+MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the service tells about itself."""
+
+    model_sha256: str = ""
+    """Of the model that runs; empty before the first."""
+    streaming: bool = False
+    """Whether frames come."""
+    answers: int = 0
+    """Answers of this model: a new one counts, not each frame that repeats it."""
+    unknown: int = 0
+    """How many of them were unknown."""
+    running_s: float = 0.0
+    """How long this model has run."""
+    slowed_s: float = 0.0
+    """How long of that the board was slowed by heat or power."""
+    crashes: int = 0
+    """How often the service ended without having closed, whatever its model."""
+    served_s: float = 0.0
+    """How long it has run in all."""
+    open: bool = False
+    """Whether it has not closed since."""
+    problem: str = ""
+    """Why the newest bundle was refused; empty if it was not."""
+
+
+@dataclass(frozen=True)
+class UpdateStatus:
+    """What the updater tells people."""
+
+    source: str = ""
+    """The address of the releases, without secrets."""
+    name: str = ""
+    """Which model of them."""
+    installed: int = 0
+    """The release that was confirmed last; 0: none."""
+    latest: int = 0
+    """The newest release meant for this board; 0: none, or not known."""
+    stage: str = ""
+    """What is being done about it; empty: nothing."""
+    checked_unix_s: float = 0.0
+    """When the server last answered with success; 0: never."""
+    verified: bool = False
+    """Whether a time server had set the clock then."""
+    expired: bool = False
+    """Whether nothing is taken only because it is too old by this clock."""
+    frozen: bool = False
+    """Whether nothing newer was signed for so long that somebody may be holding it back."""
+    problem: str = ""
+    """Why nothing is fetched or installed; empty if all is well."""
+    waits: str = ""
+    """What the newest release waits for; empty if for nothing."""
+    failed: tuple[str, ...] = ()
+    """Releases that led back, each with its reason, the newest last."""
+
+
+def read(cls: "type[Kept]", path: Path) -> "Kept":
+    """Read what was kept; the beginning if there is no file.
+
+    Raises:
+        UpdateError: if it cannot be read, or is of another form.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        return cls()
+    except OSError as error:
+        raise UpdateError(f"{path}: {error.strerror}") from error
+    return parse(cls, data, path)
+
+
+def parse(cls: "type[Kept]", data: bytes, path: Path) -> "Kept":
+    """The same from its bytes.
+
+    Raises:
+        UpdateError: if they are of another form.
+    """
+    try:
+        table: Any = json.loads(data)
+        if not isinstance(table, Mapping) or len(data) > MOST_BYTES:
+            raise ValueError("not a table")
+        return reader.read(cls, table)
+    except (ValueError, RecursionError, ConfigError) as error:
+        raise UpdateError(f"{path}: damaged ({one_line(error)}): remove it") from error
+
+
+def write(path: Path, kept: "DataclassInstance") -> None:
+    """Keep it; a power cut leaves the old or the new one.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    data = json.dumps(asdict(kept)).encode()
+    write_bytes(path, data, mode=0o640, durable=True)

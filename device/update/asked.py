@@ -1,0 +1,75 @@
+"""What the process with the network is told: it may not read the settings, which hold passwords.
+
+The process that installs, which is the service's user, writes it into a folder in which the other
+one may only read.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from device.errors import ConfigError, UpdateError, one_line
+from device.files import write_bytes
+from device.settings import reader
+from device.update.trust.fetch import NotThereError
+from device.update.trust.regular import read_regular
+
+MOST_BYTES = 64 * 1024
+
+
+FETCHED = Path("/var/lib/fieldguide-update")
+ASKED = Path("/run/fieldguide-asked/asked.json")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the two processes meet."""
+
+    fetched: Path = FETCHED
+    """Of the user fieldguide-update, who has the network; the service's user may read there."""
+    asked: Path = ASKED
+    """Of the service's user; fieldguide-update may read it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to look for, and where; nothing if `url` is empty."""
+
+    url: str = ""
+    name: str = ""
+    group: str = ""
+    device: str = ""
+    """The board's own id, which decides when it is its turn in a rollout."""
+    interval_s: float = 900.0
+    require_time: bool = False
+    root: str = ""
+    """The file of the first root metadata."""
+    taken: int = 0
+    """Releases up to this number are not wanted."""
+    hurry: int = 0
+    """Rises when somebody wants an answer now."""
+
+
+def read(path: Path) -> Asked:
+    """Read it; nothing is asked if there is no file.
+
+    Raises:
+        UpdateError: if it cannot be read.
+    """
+    try:
+        return reader.read(Asked, json.loads(read_regular(path, MOST_BYTES)))
+    except NotThereError:
+        return Asked()
+    except (ValueError, ConfigError) as error:
+        raise UpdateError(f"{path}: damaged ({one_line(error)})") from error
+
+
+def write(path: Path, asked: Asked) -> None:
+    """Write it if anything is new: the other process starts when it changes.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    data = json.dumps(asdict(asked)).encode()
+    if not path.exists() or path.read_bytes() != data:
+        write_bytes(path, data, mode=0o640)

@@ -1,0 +1,157 @@
+"""The command `fieldguide update`, and what its two units run.
+
+What it imports, it imports late: the process with the network needs little, and starts often.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device import console
+from device.console import say
+from device.update.asked import Places
+
+if TYPE_CHECKING:
+    from device.settings.sections import Config
+    from device.telemetry.updates import UpdateStatus
+
+SETTINGS = Path("/etc/fieldguide/fieldguide.toml")
+FETCH, INSTALL = "fetch", "install"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the actions to a parser."""
+    shared = console.Parser(add_help=False)
+    shared.add_argument("--config", type=Path, default=SETTINGS, help=f"default: {SETTINGS}")
+    shared.add_argument("--fetched", type=Path, default=Places.fetched, help=argparse.SUPPRESS)
+    shared.add_argument("--asked", type=Path, default=Places.asked, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+
+    command = commands.add_parser("status", parents=[shared], help="which release, and what of it")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    command.set_defaults(command=show_status)
+
+    command = commands.add_parser("check", parents=[shared], help="ask the server now")
+    command.set_defaults(command=check_now)
+
+    command = commands.add_parser(
+        "now", parents=[shared], help="take what is meant for this board, at any hour"
+    )
+    command.set_defaults(command=want_now)
+
+    command = commands.add_parser("run", parents=[shared], help="what the units do: one pass")
+    command.add_argument("--part", choices=(FETCH, INSTALL), help="only one of the two parts")
+    command.set_defaults(command=run_pass)
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Print what the updater tells; returns 1 if it has a problem."""
+    from device.settings import sections
+    from device.settings.state import updates_folder
+    from device.telemetry.updates import STATUS_FILE, UpdateStatus, read
+
+    folder = updates_folder(sections.load(options.config))
+    return _tell(read(UpdateStatus, folder / STATUS_FILE), as_json=options.json)
+
+
+def check_now(options: argparse.Namespace) -> int:
+    """Ask, and fetch what is new; returns 1 if that failed."""
+    from device.update.check import check
+    from device.update.owner import acting_as_owner
+    from device.update.trust.floor import Clocks
+
+    places = _places(options)
+    with acting_as_owner(places.fetched):
+        found = check(places, Clocks(), forced=True)
+    offered = f"release {found.latest} is meant for this board" if found.latest else "no release"
+    say(found.problem or offered, error=bool(found.problem))
+    return int(bool(found.problem))
+
+
+def want_now(options: argparse.Namespace) -> int:
+    """Leave a wish for the units."""
+    from device.settings.state import updates_folder
+    from device.telemetry.updates import WANTED_FILE
+    from device.update.owner import acting_as_owner
+
+    folder = updates_folder(_enabled(options))
+    with acting_as_owner(folder):
+        (folder / WANTED_FILE).touch()
+    say("wanted; `fieldguide update status` says what comes of it")
+    return 0
+
+
+def run_pass(options: argparse.Namespace) -> int:
+    """One pass of fetching, of installing, or of both; returns 0: the next pass tries again."""
+    from device.update.trust.floor import Clocks
+
+    console.show_log()
+    places, clocks = _places(options), Clocks()
+    if options.part != INSTALL:
+        from device.update.check import check
+
+        if problem := check(places, clocks).problem:
+            say(problem, error=True)
+    if options.part != FETCH:
+        from device.outputs.mqtt.home_assistant import device_id
+        from device.settings import sections
+        from device.update.run import install_pass
+
+        config = sections.load(options.config)
+        status = install_pass(config, device_id(config.output.mqtt), places, clocks)
+        _tell(status, as_json=False)
+    return 0
+
+
+def _places(options: argparse.Namespace) -> Places:
+    return Places(options.fetched, options.asked)
+
+
+def _enabled(options: argparse.Namespace) -> "Config":
+    from device.errors import ConfigError
+    from device.settings import sections
+
+    config = sections.load(options.config)
+    if not config.update.enabled:
+        raise ConfigError(f"{options.config}: no releases are fetched: set update.enabled")
+    return config
+
+
+def _tell(status: "UpdateStatus", *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(asdict(status)))
+    else:
+        for line in lines(status):
+            say(line)
+    return int(bool(status.problem))
+
+
+def lines(status: "UpdateStatus") -> list[str]:
+    """What people are told, a line each."""
+    if not status.source:
+        return ["no releases are fetched: see [update] in fieldguide.toml"]
+    stage = f" ({status.stage})" if status.stage else ""
+    told = [
+        f"releases of {status.name} from {status.source}",
+        f"installed: {status.installed or 'none of them'}{stage}",
+        f"meant for this board: {status.latest or 'none, or not known yet'}",
+        f"last check: {_when(status.checked_unix_s)}, {_trust(status)}",
+    ]
+    if status.waits:
+        told.append(f"waits for: {status.waits}")
+    if status.frozen:
+        told.append("nothing newer was signed for three weeks: is somebody holding it back?")
+    if status.problem:
+        told.append(f"problem: {status.problem}")
+    return [*told, *(f"led back: release {each}" for each in status.failed)]
+
+
+def _when(unix_s: float) -> str:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC" if unix_s else "never"
+
+
+def _trust(status: "UpdateStatus") -> str:
+    return "by a time server" if status.verified else "by the latest moment known to be past"

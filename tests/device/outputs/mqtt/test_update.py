@@ -1,0 +1,80 @@
+"""What MQTT and Home Assistant are told of releases, and that Home Assistant may install one."""
+
+import json
+
+import pytest
+
+from device.outputs.mqtt import update_entity
+from device.telemetry.updates import UpdateStatus
+from tests.device.outputs.mqtt.test_drift import announced, rendered
+from tests.support.device.mqtt_sinks import ANNOUNCED, OWN, Make, config, connect
+from tests.support.device.observations import Surroundings
+from tests.support.peers.mqtt_broker import Broker, listening, retained
+from tests.support.timing import eventually
+
+pytest_plugins = "tests.support.device.mqtt_sinks"
+NEWS = UpdateStatus(
+    source="http://fleet.example/public",
+    name="birds",
+    installed=2,
+    latest=3,
+    checked_unix_s=1_780_000_000.0,
+    verified=True,
+    waits="its hours, 2:00 to 5:00",
+)
+
+
+class Updating:
+    """Notes wishes."""
+
+    def __init__(self) -> None:
+        self.wishes = 0
+        self.update = NEWS
+
+    def install_update(self) -> None:
+        self.wishes += 1
+
+
+def test_releases_are_announced_only_where_they_are_fetched() -> None:
+    assert {"update", "update_checked"} <= set(announced(update=True))
+    assert not {"update", "update_checked"} & set(announced())
+
+
+def test_home_assistant_reads_versions_check_and_trust_of_one_message() -> None:
+    entities, message = announced(update=True), update_entity.record(NEWS)
+    release = json.loads(rendered(entities["update"]["val_tpl"], message))
+    assert (release["installed_version"], release["latest_version"]) == ("birds/2", "birds/3")
+    checked = rendered(entities["update_checked"]["val_tpl"], message)
+    assert checked == "2026-05-28T20:26:40+00:00"
+    about = json.loads(rendered(entities["update_checked"]["json_attr_tpl"], message))
+    assert about["time_verified"] and about["source"] == "http://fleet.example/public"
+
+
+@pytest.mark.parametrize(("latest", "installed"), [(0, 0), (0, 2), (1, 2)])
+def test_what_is_installed_is_never_older_than_what_is_offered(latest: int, installed: int) -> None:
+    status = UpdateStatus(name="birds", latest=latest, installed=installed)
+    release = update_entity.record(status)["release"]
+    assert release["installed_version"] == release["latest_version"]
+
+
+def test_a_wish_of_home_assistant_reaches_the_updater(
+    broker: Broker, make: Make, surroundings: Surroundings, impatient: None
+) -> None:
+    updating = Updating()
+    sink = make(config(broker), updating=lambda: updating)
+    surroundings.telemetry.update(NEWS)
+    connect(sink, surroundings)
+    sink.tick(surroundings.status())
+    told = json.loads(retained(broker)[f"{OWN}/update"])
+    assert told["release"]["latest_version"] == "birds/3"
+    where = json.loads(retained(broker)[ANNOUNCED])["cmps"]["update"]["cmd_t"]
+    with listening(broker) as home_assistant:
+        home_assistant.say(where, "nonsense")
+        home_assistant.say(where, "install")
+
+        def wished() -> bool:
+            sink.tick(surroundings.status())
+            return bool(updating.wishes)
+
+        eventually(wished)
+    assert updating.wishes == 1
