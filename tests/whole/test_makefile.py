@@ -44,6 +44,13 @@ def test_a_backbone_that_cannot_be_shrunk_is_refused_before_it_is_trained(
     assert "train fit" not in refused.stdout
 
 
+def test_the_size_of_a_pupil_is_refused_where_there_is_none(workshop: Workshop) -> None:
+    short = "BACKBONE=efficientnet-lite0-short"
+    refused = workshop.run("-n", "micro", short, "MICRO_SIZE=128")
+    assert refused.returncode != 0 and f"with {short} give SIZE=128" in refused.stderr
+    assert "--size 128" in workshop.run("-n", "micro", short, "SIZE=128").stdout
+
+
 def test_the_audit_uses_the_features_that_its_limits_were_found_with(workshop: Workshop) -> None:
     said = workshop.run("-n", "audit", "BACKBONE=efficientnet-lite0", "WEIGHTS=lite.pth").stdout
     assert "weights --backbone mobilenet-v2" in said

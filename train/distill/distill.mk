@@ -19,8 +19,11 @@ $(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(VARS)/micro $(VAR
 	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
 	  --size $(MICRO_SIZE) --epochs $(MICRO_EPOCHS) --seed $(SEED)
 
-# This one is small enough as it is.
+# This one is small enough as it is: no pupil of a size of its own is made.
 ifeq ($(BACKBONE),efficientnet-lite0-short)
+ifneq ($(filter micro,$(MAKECMDGOALS)),)
+$(if $(filter file,$(origin MICRO_SIZE)),,$(error MICRO_SIZE=$(MICRO_SIZE) is for the pupil of mobilenet-v2: with BACKBONE=efficientnet-lite0-short give SIZE=$(MICRO_SIZE)))
+endif
 $(MICRO)/cpp/ready: $(PACKED) | $(READY)
 	@$(PY) -m convert micro --bundle $(BUILD)/bundle --out $(@D)
 	@touch $@
