@@ -340,7 +340,7 @@ $(READY) $(LIGHT_READY):
 	$(call environment,"$$python")
 	@touch $@
 
-include train/recipe/teacher.mk train/distill/distill.mk convert/sweep/sweep.mk device/wheel.mk device/deploy/deploy.mk device/image/image.mk
+include train/recipe/teacher.mk train/distill/distill.mk convert/sweep/sweep.mk device/wheel.mk device/deploy/deploy.mk device/fleet/fleet.mk device/image/image.mk
 include tests/environments.mk tests/bench/bench.mk tests/emulated/emulated.mk
 
 # --- checks ---------------------------------------------------------------------------------------

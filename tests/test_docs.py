@@ -339,10 +339,10 @@ def test_the_example_of_the_readme_runs(
 
 
 def test_no_message_on_a_board_points_to_a_readme() -> None:
-    """What goes there has none; deploy/ and image/ stay on the workstation."""
+    """What goes there has none; deploy/, fleet/ and image/ stay on the workstation."""
     of_device = [n for n in tracked() if n.startswith("device/") and not n.endswith(".md")]
     on_board = [n for n in of_device if (ROOT / n).is_file()]
-    at_home = ("device/image/", "device/deploy/")
+    at_home = ("device/image/", "device/deploy/", "device/fleet/")
     for name in on_board:
         if not name.startswith(at_home):
             assert b"README" not in (ROOT / name).read_bytes(), name

@@ -8,7 +8,7 @@ import pytest
 TERMINAL_COLUMNS = 80
 
 
-@pytest.mark.parametrize("module", ["train", "convert", "device"])
+@pytest.mark.parametrize("module", ["train", "convert", "device", "device.fleet"])
 def test_help_fits_a_terminal(
     module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

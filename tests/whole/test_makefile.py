@@ -204,7 +204,7 @@ def test_the_wheel_is_built_again_after_a_change_in_any_folder_of_the_device_pac
 ) -> None:
     rules = workshop.run("-n", "-p", "wheel").stdout
     (line,) = re.findall(rf"^{re.escape(str(workshop.build))}/wheel/ready: (.*)$", rules, re.M)
-    stays = ("device/image/", "device/deploy/", "device/workstation/")
+    stays = ("device/image/", "device/deploy/", "device/fleet/", "device/workstation/")
     kinds = (".py", ".toml", ".html", ".css", ".js", "py.typed")
     goes = {name for name in tracked() if name.startswith("device/") and name.endswith(kinds)}
     watched = {name for name in line.split() if name.startswith("device/")}

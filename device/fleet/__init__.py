@@ -1,0 +1,6 @@
+"""Signed releases for boards that fetch them by themselves, made on the workstation.
+
+What boards fetch is a folder of files, for any web server. Who may sign what is in `roles`.
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,74 @@
+"""Command line of a fleet: make it, publish, offer to more boards, keep it signed."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from device import console
+from device.fleet import commands
+
+EXAMPLES = """examples:
+  make fleet-init FLEET=~/fleet
+  make publish FLEET=~/fleet NAME=birds
+  make promote FLEET=~/fleet NAME=birds PERCENT=10
+  make halt FLEET=~/fleet NAME=birds
+  make fleet-refresh FLEET=~/fleet            # daily, by a timer
+  make fleet-keys FLEET=~/fleet ROLE=root KEYS=/media/stick
+Keys are also looked for in the folders of KEYS. A passphrase is asked for on
+a terminal, or comes from the environment: FLEET_PASSPHRASE_FILE names a file
+with it, or FLEET_PASSPHRASE is it.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    return console.run(_parser(), arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = console.parser(
+        "python -m device.fleet", "Signed releases that boards fetch themselves.", EXAMPLES
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        name: str, act: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        command = subparsers.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        command.add_argument("--fleet", type=Path, required=True, help="the fleet's folder")
+        command.set_defaults(command=act)
+        if name != "init":
+            help_of_keys = "another folder with keys; may be given again"
+            command.add_argument(
+                "--keys", type=Path, action="append", default=[], help=help_of_keys
+            )
+        return command
+
+    add("init", commands.make, "make keys and an empty repository")
+    command = add("publish", commands.publish, "sign a bundle as a release; no board gets it yet")
+    command.add_argument("--name", required=True, help="of the releases, such as birds")
+    command.add_argument("--bundle", type=Path, required=True, help="bundle.tar or its folder")
+    command = add("promote", commands.promote, "offer a release to more boards")
+    _add_stage(command)
+    command.add_argument("--percent", type=float, required=True, help="of the group's boards")
+    command.add_argument("--release", type=int, default=0, help="its number; default: the newest")
+    command.add_argument("--lower", action="store_true", help="the percentage may fall")
+    command.add_argument("--resume", action="store_true", help="also one that is halted")
+    _add_stage(add("halt", commands.halt, "offer a release to no more boards"))
+    add("refresh", commands.refresh, "sign again what the publisher's keys sign")
+    command = add("renew", commands.renew, "sign a role again, so that it expires later")
+    command.add_argument("--role", required=True, help="such as targets or model-birds")
+    command = add("keys", commands.change_keys, "give roles other keys")
+    roles = "such as root or timestamp; may be given again"
+    command.add_argument("--role", action="append", required=True, help=roles)
+    return parser
+
+
+def _add_stage(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--name", required=True, help="of the releases, such as birds")
+    command.add_argument("--group", default="all", help="of boards; default: %(default)s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

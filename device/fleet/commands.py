@@ -1,0 +1,158 @@
+"""What the commands of a fleet do and say: what will happen, before it does."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from device.console import say
+from device.contract.release.naming import release_id
+from device.contract.release.rollout import Stage
+from device.fleet import init, passphrase, stages, upkeep
+from device.fleet import publish as publishing
+from device.fleet.change import Change
+from device.fleet.errors import FleetError
+from device.fleet.folder import Fleet, changing, make_folder
+from device.fleet.keys import Keyring, file_name
+from device.fleet.roles import PUBLISHER, ROOT, TARGETS, TOP, expiry
+from device.fleet.state import read
+
+
+def make(options: argparse.Namespace) -> int:
+    """Make keys and an empty repository."""
+    fleet = Fleet(options.fleet)
+    make_folder(fleet.path)
+    with changing(fleet):
+        if init.finish(fleet):
+            say("finishes what was cut short")
+        elif fleet.public.exists():
+            raise FleetError(f"{fleet.path} is a fleet already; for other keys: `make fleet-keys`")
+        else:
+            _make(fleet)
+    say(f"carry away   {fleet.keys}/root-*.pem, to three places, and targets-*.pem to one")
+    say(f"boards trust {fleet.root(1)}")
+    say(f"serve        {fleet.public}")
+    return 0
+
+
+def _make(fleet: Fleet) -> None:
+    say(f"makes keys in {fleet.keys} and an empty repository in {fleet.public}")
+    secret = passphrase.for_new_keys()
+    init.make(fleet, secret)
+    say(f"keys of {', '.join(PUBLISHER)}: not encrypted, for a machine with a timer")
+    say(f"all other keys: {'encrypted' if secret else 'NOT encrypted; no passphrase was given'}")
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Sign a bundle as a release."""
+    with _change(options) as change:
+        planned = publishing.plan(change, options.bundle, options.name)
+        release = release_id(planned.name, planned.known or planned.number)
+        if planned.known:
+            say(f"{options.bundle} is {release} already")
+        else:
+            say(
+                f"signs {options.bundle} ({planned.about}) as {release}: {len(planned.parts)} "
+                f"files, {planned.sent_bytes:,} bytes"
+            )
+        secret = ""
+        if planned.new_role and not planned.known:
+            say(f"{planned.name} is new: makes a key for it, and {TARGETS} signs that")
+            secret = passphrase.for_new_keys()
+        publishing.publish(change, planned, secret)
+        told = _told(change)
+    say(f"{release} is signed{told}; no board is offered it before `make promote`")
+    return 0
+
+
+def promote(options: argparse.Namespace) -> int:
+    """Offer a release to more boards."""
+    with _change(options) as change:
+        stage = stages.promote(
+            change,
+            options.name,
+            options.percent,
+            options.group,
+            number=options.release,
+            lower=options.lower,
+            resume=options.resume,
+        )
+        _write_stage(change, options, stage)
+    return 0
+
+
+def halt(options: argparse.Namespace) -> int:
+    """Offer a release to no more boards."""
+    with _change(options) as change:
+        _write_stage(change, options, stages.halt(change, options.name, options.group))
+    say("boards that have it keep it; to take it from them, publish a better one")
+    return 0
+
+
+def refresh(options: argparse.Namespace) -> int:
+    """Sign again what the publisher's keys sign."""
+    with _change(options) as change:
+        upkeep.refresh(change)
+        say(f"signed until {expiry('timestamp'):%d %B %Y}")
+        for line in upkeep.warnings(change):
+            say(f"warning: {line}", error=True)
+    return 0
+
+
+def renew(options: argparse.Namespace) -> int:
+    """Sign a role again, so that it expires later."""
+    with _change(options) as change:
+        say(f"signs {options.role} again, until {expiry(options.role):%d %B %Y}")
+        upkeep.renew(change, options.role)
+        say(f"signed{_told(change)}")
+    return 0
+
+
+def change_keys(options: argparse.Namespace) -> int:
+    """Give roles other keys."""
+    names = list(dict.fromkeys(options.role))
+    with _change(options) as change:
+        for role in names:
+            change.state.role(role)
+        judges = sorted({ROOT if role in TOP else TARGETS for role in names})
+        say(f"makes keys of {', '.join(names)}, and {' and '.join(judges)} signs that")
+        secret = "" if {*names} <= {*PUBLISHER} else passphrase.for_new_keys()
+        old = upkeep.rotate(change, names, secret)
+        told = _told(change)
+    say(f"{', '.join(names)}: other keys, in {change.fleet.keys}{told}; destroy the old ones:")
+    for role, known in old.items():
+        for key in known:
+            say(f"  {file_name(role, key.keyid)}")
+    return 0
+
+
+@contextmanager
+def _change(options: argparse.Namespace) -> Iterator[Change]:
+    fleet = Fleet(options.fleet)
+    folders: list[Path] = [fleet.keys, *options.keys]
+    for folder in options.keys:
+        if not folder.is_dir():
+            raise FleetError(f"KEYS={folder}: no such folder; is the stick there?")
+    with changing(fleet):
+        init.finish(fleet)
+        yield Change(fleet, Keyring(folders), read(fleet))
+
+
+def _write_stage(change: Change, options: argparse.Namespace, stage: Stage) -> None:
+    say(f"boards of {options.group}: {_in_words(options.name, stage)}")
+    stages.write(change, options.name, options.group, stage)
+    say(f"signed{_told(change)}")
+
+
+def _in_words(name: str, stage: Stage) -> str:
+    rest = f"all others {release_id(name, stage.base)}" if stage.base else "all others nothing new"
+    if stage.halted:
+        return f"{release_id(name, stage.release)} is offered to no more of them, {rest}"
+    return f"{stage.percent:g}% are offered {release_id(name, stage.release)}, {rest}"
+
+
+def _told(change: Change) -> str:
+    """Whether boards see it, or who must do what first."""
+    if change.can_finish:
+        return ""
+    return ", but the publisher's keys are not here: `make fleet-refresh` where they are"

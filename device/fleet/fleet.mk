@@ -1,0 +1,66 @@
+# Signed releases that boards fetch themselves: a folder of files for any web server.
+
+##@ boards
+# folder of a fleet: keys, and the public folder to serve
+FLEET ?=
+# another folder with keys, such as a stick
+KEYS ?=
+# name of releases, such as birds; software: the device
+# package
+NAME ?=
+# share of a group's boards that are offered a release
+PERCENT ?=
+# group of boards in `make promote` and `make halt`
+GROUP ?= all
+# number of the release to offer; empty: the newest
+RELEASE ?=
+# 1: PERCENT may fall
+LOWER ?=
+# 1: a halted release may go on
+RESUME ?=
+# whose keys change or sign again: root, targets, software,
+# rollout, snapshot, timestamp, model-NAME
+ROLE ?=
+
+FLEET_VENV := $(BUILD)/venv-fleet
+FLEET_READY := $(FLEET_VENV)/ready
+fleet_goals := fleet-init publish promote halt fleet-refresh fleet-renew fleet-keys
+$(if $(filter $(fleet_goals),$(MAKECMDGOALS)),$(if $(value FLEET),,$(error name the folder of the fleet: FLEET=folder)))
+$(if $(filter promote,$(MAKECMDGOALS)),$(if $(value PERCENT),,$(error say to how many boards: PERCENT=10)))
+$(if $(filter publish promote halt,$(MAKECMDGOALS)),$(if $(value NAME),,$(error name the releases: NAME=birds)))
+$(if $(filter fleet-keys fleet-renew,$(MAKECMDGOALS)),$(if $(value ROLE),,$(error name the role: ROLE=root; see `make help`)))
+# No secret is among the words: passphrases are asked for, or come from the environment.
+fleet = $(FLEET_VENV)/bin/python -m device.fleet $(1) --fleet=$(call given,FLEET) $(if $(value KEYS),--keys=$(call given,KEYS))
+stage = --name=$(call given,NAME) --group=$(call given,GROUP)
+# TAR, or BUNDLE if it is given.
+released := $(if $(filter command line,$(origin BUNDLE)),BUNDLE,TAR)
+to_release = $(if $(filter file,$(origin $(released))),$($(released)),$(call given,$(released)))
+
+fleet-init: $(FLEET_READY) ## make keys and an empty repository in FLEET
+	@$(FLEET_VENV)/bin/python -m device.fleet init --fleet=$(call given,FLEET)
+
+publish: $(FLEET_READY) $(READY) $(if $(filter $(BUILD)/bundle.tar,$($(released))),$(BUILD)/bundle.tar) ## sign TAR, or BUNDLE=, as a release of NAME in FLEET
+	@$(PY) -m device selftest --bundle $(to_release) >/dev/null
+	@$(call fleet,publish) --name=$(call given,NAME) --bundle=$(to_release)
+
+promote: $(FLEET_READY) ## offer a release of NAME to PERCENT of GROUP
+	@$(call fleet,promote) $(stage) --percent=$(call given,PERCENT) \
+	  $(if $(value RELEASE),--release=$(call given,RELEASE)) \
+	  $(if $(filter-out 0,$(LOWER)),--lower) $(if $(filter-out 0,$(RESUME)),--resume)
+
+halt: $(FLEET_READY) ## offer the release of NAME to no more boards of GROUP
+	@$(call fleet,halt) $(stage)
+
+fleet-refresh: $(FLEET_READY) ## sign again what expires soon, for a daily timer
+	@$(call fleet,refresh)
+
+fleet-renew: $(FLEET_READY) ## sign ROLE again, so that it expires later
+	@$(call fleet,renew) --role=$(call given,ROLE)
+
+fleet-keys: $(FLEET_READY) ## give ROLE other keys; it may name several roles
+	@$(call fleet,keys) $(foreach role,$(ROLE),--role='$(subst ','\'',$(role))')
+
+# Needs no TensorFlow, so that a small server can sign daily.
+$(FLEET_READY): device/fleet/lock.txt
+	@python=$$($(find_python)); $(call environment,"$$python")
+	@touch $@

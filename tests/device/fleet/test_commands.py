@@ -1,0 +1,461 @@
+"""What the commands say: what will happen before it does, and one line with the way out."""
+
+import errno
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from device.contract import bundle
+from device.contract.release.rollout import Stage
+from device.fleet import roles
+from device.fleet.__main__ import main
+from device.fleet.folder import Fleet, changing
+from device.fleet.releases import KEPT, numbers, read_rollout
+from device.fleet.state import read
+from tests.device.fleet.boards import Board
+from tests.device.fleet.conftest import Good, Run
+from tests.support.device.tiny_bundle import TAR, unpack
+
+SECRET = "correct horse battery staple"
+
+
+def offered(fleet: Path, group: str = "all") -> Stage | None:
+    return read_rollout(Fleet(fleet), read(Fleet(fleet))).stage(group, "birds")
+
+
+def contents(fleet: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in fleet.rglob("*") if path.is_file()}
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.fixture
+def other_tar(tmp_path: Path) -> Path:
+    """A bundle that differs from the published one."""
+    folder = unpack(tmp_path)
+    manifest = bundle.parse_manifest((folder / "manifest.json").read_bytes())
+    (folder / "manifest.json").write_bytes(bundle.seal_manifest({**manifest, "name": "other"}))
+    return folder
+
+
+def test_two_commands_make_a_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = f"--fleet={tmp_path / 'new'}"
+    assert main(["init", fleet]) == 0
+    assert main(["publish", fleet, "--name=birds", f"--bundle={TAR}"]) == 0
+    said = capsys.readouterr().out
+    assert "NOT encrypted" in said and "carry away" in said
+    # What will happen is said before what did.
+    assert said.index("signs ") < said.index("birds/1 is signed")
+    assert "no board is offered it before `make promote`" in said
+
+
+def test_a_fleet_is_never_made_over_another(
+    run: Run, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(fleet)
+    assert run("init") == 1
+    assert "is a fleet already" in complaint(capsys)
+    assert contents(fleet) == before
+
+
+def test_the_same_bundle_again_is_the_same_release(
+    good: Good, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(fleet)
+    good("publish", "--name=birds", f"--bundle={TAR}")
+    assert "is birds/1 already" in capsys.readouterr().out
+    assert contents(fleet) == before
+
+
+def test_the_old_bundle_after_another_gets_a_higher_number(
+    good: Good, other_tar: Path, board: Board
+) -> None:
+    good("publish", "--name=birds", f"--bundle={other_tar}")
+    good("publish", "--name=birds", f"--bundle={TAR}")
+    assert board.release("birds", 3)[1] == bundle.read_files(TAR)
+    assert board.release("birds", 2)[1] == bundle.read_files(other_tar)
+
+
+def test_a_bundle_that_is_damaged_is_not_signed(
+    run: Run, fleet: Path, other_tar: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (other_tar / "labels.txt").write_text("x\n")
+    before = contents(fleet)
+    assert run("publish", "--name=birds", f"--bundle={other_tar}") == 1
+    assert "labels.txt" in complaint(capsys)
+    assert contents(fleet) == before
+
+
+@pytest.mark.parametrize("name", ["", "Birds", "a/b", "..", "rollout", "wheels", "-x", "a b"])
+def test_a_name_that_no_folder_can_have_is_refused(
+    run: Run, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("publish", f"--name={name}", f"--bundle={TAR}") == 1
+    assert "no name of releases" in complaint(capsys)
+
+
+# --- stages ---------------------------------------------------------------------------------------
+
+
+def test_a_stage_rises_and_says_so(
+    good: Good, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good("promote", "--name=birds", "--percent=1")
+    good("promote", "--name=birds", "--percent=10", "--group=garden")
+    assert offered(fleet) == Stage(1, 1)
+    assert offered(fleet, "garden") == Stage(1, 10)
+    assert "boards of garden: 10% are offered birds/1" in capsys.readouterr().out
+
+
+def test_a_percentage_falls_only_if_that_is_said(
+    run: Run, good: Good, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good("promote", "--name=birds", "--percent=50")
+    capsys.readouterr()
+    assert run("promote", "--name=birds", "--percent=10") == 1
+    assert "is at 50%: LOWER=1" in complaint(capsys)
+    assert offered(fleet) == Stage(1, 50)
+    good("promote", "--name=birds", "--percent=10", "--lower")
+    assert offered(fleet) == Stage(1, 10)
+
+
+def test_a_halted_release_goes_on_only_if_that_is_said(
+    run: Run, good: Good, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good("promote", "--name=birds", "--percent=50")
+    good("halt", "--name=birds")
+    assert offered(fleet) == Stage(1, 50, halted=True)
+    capsys.readouterr()
+    assert run("promote", "--name=birds", "--percent=100") == 1
+    assert "is halted" in complaint(capsys)
+    good("promote", "--name=birds", "--percent=100", "--resume")
+    assert offered(fleet) == Stage(1, 100)
+
+
+def test_boards_that_wait_keep_the_release_that_all_had(
+    good: Good, fleet: Path, other_tar: Path
+) -> None:
+    good("promote", "--name=birds", "--percent=100")
+    good("publish", "--name=birds", f"--bundle={other_tar}")
+    good("promote", "--name=birds", "--percent=10")
+    assert offered(fleet) == Stage(2, 10, base=1)
+    good("publish", "--name=birds", f"--bundle={TAR}")
+    good("promote", "--name=birds", "--percent=10")
+    assert offered(fleet) == Stage(3, 10, base=1)
+
+
+def test_no_board_is_sent_to_a_lower_number(
+    run: Run, good: Good, other_tar: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good("publish", "--name=birds", f"--bundle={other_tar}")
+    good("promote", "--name=birds", "--percent=10")
+    capsys.readouterr()
+    assert run("promote", "--name=birds", "--percent=10", "--release=1") == 1
+    assert "publish the old bundle again" in complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--percent=101"], "PERCENT=101"),
+        (["--percent=nan"], "PERCENT=nan"),
+        (["--percent=10", "--group=../x"], "GROUP=../x"),
+        (["--percent=10", "--release=7"], "there is no birds/7; the newest is 1"),
+    ],
+)
+def test_a_stage_that_makes_no_sense_is_refused(
+    run: Run, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("promote", "--name=birds", *options) == 1
+    assert said in complaint(capsys)
+
+
+def test_what_is_not_published_is_neither_offered_nor_halted(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("promote", "--name=frogs", "--percent=10") == 1
+    assert "nothing is published as frogs" in complaint(capsys)
+    assert run("halt", "--name=frogs") == 1
+    assert "nothing to halt" in complaint(capsys)
+
+
+def test_old_releases_that_nobody_is_offered_are_signed_no_longer(
+    good: Good, fleet: Path, other_tar: Path
+) -> None:
+    good("promote", "--name=birds", "--percent=100")
+    for number in range(KEPT + 2):
+        again = TAR if number % 2 else other_tar
+        good("publish", "--name=birds", f"--bundle={again}")
+    kept = numbers(read(Fleet(fleet)), "birds")
+    assert kept == [1, *range(4, KEPT + 4)]
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fleet whose keys but the publisher's have a passphrase, which is not given any more."""
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+    monkeypatch.setenv("FLEET_PASSPHRASE_FILE", str(file))
+    folder = tmp_path / "locked"
+    assert main(["init", f"--fleet={folder}"]) == 0
+    monkeypatch.delenv("FLEET_PASSPHRASE_FILE")
+    return folder
+
+
+def test_a_passphrase_encrypts_all_keys_but_those_of_a_timer(locked: Path) -> None:
+    plain = {p.name.rpartition("-")[0] for p in (locked / "keys").iterdir() if is_plain(p)}
+    assert plain == {"rollout", "snapshot", "timestamp"}
+
+
+def is_plain(path: Path) -> bool:
+    return b"BEGIN PRIVATE KEY" in path.read_bytes()
+
+
+def test_the_publisher_refreshes_without_a_passphrase(locked: Path) -> None:
+    assert main(["refresh", f"--fleet={locked}"]) == 0
+
+
+def test_the_passphrase_is_neither_printed_nor_written(
+    locked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEET_PASSPHRASE", SECRET)
+    assert main(["publish", f"--fleet={locked}", "--name=birds", f"--bundle={TAR}"]) == 0
+    said = capsys.readouterr()
+    assert SECRET not in said.out + said.err
+    assert not [path for path, data in contents(locked).items() if SECRET.encode() in data]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("wrong" * 3, "this passphrase does not open it"), ("", "open it")]
+)
+def test_a_wrong_passphrase_is_one_line_and_changes_nothing(
+    locked: Path,
+    given: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FLEET_PASSPHRASE", given)
+    before = contents(locked)
+    assert main(["publish", f"--fleet={locked}", "--name=birds", f"--bundle={TAR}"]) == 1
+    line = complaint(capsys)
+    assert said in line and "targets-" in line
+    assert contents(locked) == before
+
+
+def test_without_a_terminal_it_says_where_a_passphrase_is_read_from(
+    locked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", f"--fleet={locked}", "--name=birds", f"--bundle={TAR}"]) == 1
+    assert "FLEET_PASSPHRASE_FILE" in complaint(capsys)
+
+
+def test_a_short_passphrase_makes_no_fleet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEET_PASSPHRASE", "short")
+    assert main(["init", f"--fleet={tmp_path / 'new'}"]) == 1
+    assert "at least 12 characters" in complaint(capsys)
+    assert not contents(tmp_path)
+
+
+def carry_away(fleet: Path, role: str, to: Path) -> None:
+    to.mkdir(exist_ok=True)
+    for path in (fleet / "keys").glob(f"{role}-*.pem"):
+        path.rename(to / path.name)
+
+
+def test_root_keys_that_were_carried_away_are_used_from_where_they_are(
+    run: Run, good: Good, fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stick = tmp_path / "stick"
+    carry_away(fleet, "root", stick)
+    before = contents(fleet)
+    assert run("keys", "--role=timestamp") == 1
+    line = complaint(capsys)
+    assert "2 of 3 keys, and 0 are here" in line and "KEYS=" in line
+    assert contents(fleet) == before
+    good("keys", "--role=timestamp", f"--keys={stick}")
+
+
+def test_a_folder_of_keys_that_is_not_there_is_one_line(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("refresh", f"--keys={tmp_path / 'stick'}") == 1
+    assert "is the stick there?" in complaint(capsys)
+
+
+def test_a_key_under_another_keys_name_is_found_out(
+    run: Run, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (timestamp,) = (fleet / "keys").glob("timestamp-*")
+    (snapshot,) = (fleet / "keys").glob("snapshot-*")
+    timestamp.write_bytes(snapshot.read_bytes())
+    assert run("refresh") == 1
+    assert "another key than its name says" in complaint(capsys)
+
+
+def test_a_key_file_that_is_no_key_is_one_line(
+    run: Run, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (timestamp,) = (fleet / "keys").glob("timestamp-*")
+    timestamp.write_text("no key")
+    assert run("refresh") == 1
+    assert "not a private key" in complaint(capsys)
+
+
+def test_a_maker_without_the_publishers_keys_hands_a_release_on(
+    good: Good,
+    fleet: Path,
+    other_tar: Path,
+    tmp_path: Path,
+    board: Board,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    publisher = tmp_path / "publisher"
+    for role in roles.PUBLISHER:
+        carry_away(fleet, role, publisher)
+    good("publish", "--name=birds", f"--bundle={other_tar}")
+    assert "`make fleet-refresh` where they are" in capsys.readouterr().out
+    assert board.updater().get_targetinfo("birds/2/release.json") is None
+    good("refresh", f"--keys={publisher}")
+    assert board.release("birds", 2)[1] == bundle.read_files(other_tar)
+
+
+def test_the_keys_of_a_publisher_that_burned_down_are_replaced(
+    run: Run, good: Good, fleet: Path, board: Board, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board.updater()
+    for role in roles.PUBLISHER:
+        for path in (fleet / "keys").glob(f"{role}-*"):
+            path.unlink()
+    before = contents(fleet)
+    assert run("keys", "--role=timestamp") == 1
+    assert "snapshot is signed with 1 of 1 keys, and 0 are here" in complaint(capsys)
+    assert contents(fleet) == before
+    good("keys", *(f"--role={role}" for role in roles.PUBLISHER))
+    good("promote", "--name=birds", "--percent=10")
+    assert board.rollout().stage("all", "birds") == Stage(1, 10)
+
+
+# --- time, disk, folder ---------------------------------------------------------------------------
+
+
+def at(days: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = roles.now() + timedelta(days=days)
+    for module in ("roles", "state", "upkeep"):
+        monkeypatch.setattr(f"device.fleet.{module}.now", lambda: moment)
+
+
+def test_an_expired_role_says_how_it_is_renewed(
+    run: Run,
+    good: Good,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    other_tar: Path,
+) -> None:
+    at(400, monkeypatch)
+    assert run("publish", "--name=birds", f"--bundle={other_tar}") == 1
+    line = complaint(capsys)
+    assert "targets expired on" in line and "`make fleet-renew ROLE=targets`" in line
+    good("renew", "--role=targets")
+    good("publish", "--name=birds", f"--bundle={other_tar}")
+
+
+def test_refreshing_warns_of_roles_that_a_person_must_sign(
+    good: Good, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good("refresh")
+    assert not capsys.readouterr().err
+    at(300, monkeypatch)
+    good("refresh")
+    err = capsys.readouterr().err
+    assert "targets expires in 6" in err and "root" not in err
+
+
+def test_refreshing_keeps_rollout_and_snapshot_from_expiring(
+    good: Good, fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        at(10, monkeypatch)
+        good("refresh")
+        state = read(Fleet(fleet))
+        for role in roles.PUBLISHER:
+            signed = state.signed(role)
+            assert signed is not None and (signed.expires - roles.now()).days >= 6
+
+
+def test_refreshing_names_keys_that_nobody_needs_any_more(
+    good: Good, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (old,) = (fleet / "keys").glob("model-birds-*")
+    good("keys", "--role=model-birds")
+    good("refresh")
+    assert f"{old} signs for no role: destroy it" in capsys.readouterr().err
+    old.unlink()
+    good("refresh")
+    assert not capsys.readouterr().err
+
+
+def test_an_unknown_role_names_those_that_exist(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("keys", "renew"):
+        assert run(command, "--role=model-frogs") == 1
+        assert "model-birds" in complaint(capsys)
+
+
+def test_a_folder_that_is_no_fleet_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        assert main(["refresh", f"--fleet={folder}"]) == 1
+        assert "make fleet-init" in complaint(capsys)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_is_full_or_read_only_is_one_line_and_boards_see_the_old(
+    run: Run,
+    good: Good,
+    board: Board,
+    other_tar: Path,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(path: Path, data: bytes) -> int:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", refuse)
+        assert run("publish", "--name=birds", f"--bundle={other_tar}") == 1
+    line = complaint(capsys)
+    assert os.strerror(number) in line and "give the same command again" in line
+    assert board.release("birds", 1)[1] == bundle.read_files(TAR)
+    good("publish", "--name=birds", f"--bundle={other_tar}")
+    assert board.release("birds", 2)[1] == bundle.read_files(other_tar)
+
+
+def test_two_commands_do_not_change_a_fleet_at_once(
+    run: Run, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with changing(Fleet(fleet)):
+        assert run("refresh") == 1
+    assert "another command is changing it" in complaint(capsys)
+
+
+def test_damaged_metadata_is_named(
+    run: Run, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (fleet / "public/metadata/1.root.json").write_text("{}")
+    assert run("refresh") == 1
+    assert "1.root.json: damaged" in complaint(capsys)
