@@ -18,6 +18,7 @@ from device.errors import ConfigError
 from device.image.errors import ImageError
 from device.settings import sections
 from device.settings.sections import WebConfig
+from device.settings.update import UpdateConfig, check_update
 
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 USER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -58,6 +59,12 @@ class Identity:
     wifi_hidden: bool = False
     """Whether the network hides its name, so that the board must ask for it by name."""
     web_token: str = ""
+    update_url: str = ""
+    """The folder of signed releases that the board fetches; empty: none."""
+    update_name: str = ""
+    update_group: str = ""
+    update_root: str = ""
+    """The text of the folder's first root metadata."""
 
     def __post_init__(self) -> None:
         """Check what would otherwise fail at the first boot, on a screen that nobody watches.
@@ -69,6 +76,8 @@ class Identity:
             raise ImageError(problem)
         if self.web_token:
             _check_token(self.web_token)
+        if self.update_url:
+            _check_update(self.update_url, self.update_name)
 
     def _problems(self) -> list[str]:
         checks = {
@@ -93,6 +102,9 @@ class Identity:
                 self.wifi_ssid or not self.wifi_password
             ),
             "WIFI_HIDDEN: which network? Set WIFI_SSID": self.wifi_ssid or not self.wifi_hidden,
+            "UPDATE_URL: set UPDATE_ROOT, too: who may sign?": (
+                self.update_root or not self.update_url
+            ),
             "WIFI_COUNTRY: two capital letters; Wi-Fi needs it": (
                 COUNTRY.fullmatch(self.wifi_country) or not (self.wifi_country or self.wifi_ssid)
             ),
@@ -106,6 +118,14 @@ def _check_token(token: str) -> None:
         sections.check_server("web", WebConfig(enabled=True, address=EVERY_NETWORK, token=token))
     except ConfigError as error:
         raise ImageError(str(error).replace("web.token", "WEB_TOKEN")) from None
+
+
+def _check_update(url: str, name: str) -> None:
+    try:
+        check_update(UpdateConfig(enabled=True, url=url, name=name))
+    except ConfigError as error:
+        said = str(error).replace("update.url", "UPDATE_URL").replace("update.name", "UPDATE_NAME")
+        raise ImageError(said) from None
 
 
 def _has_controls(text: str) -> bool:
@@ -133,9 +153,14 @@ def from_environment(environment: Mapping[str, str]) -> Identity:
         "wifi_password": "WIFI_PASSWORD",
         "wifi_country": "WIFI_COUNTRY",
         "web_token": "WEB_TOKEN",
+        "update_url": "UPDATE_URL",
+        "update_name": "UPDATE_NAME",
+        "update_group": "UPDATE_GROUP",
+        "update_root": "UPDATE_ROOT",
     }
     given = {field: _text(environment, name) for field, name in names.items()}
     given["ssh_key"] = _ssh_key(given["ssh_key"])
+    given["update_root"] = _root_metadata(given["update_root"])
     texts = {field: value for field, value in given.items() if value}
     return Identity(**texts, wifi_hidden=_flag(environment, "WIFI_HIDDEN"))
 
@@ -147,6 +172,15 @@ def _text(environment: Mapping[str, str], name: str) -> str:
     except UnicodeEncodeError:
         raise ImageError(f"{name}: not UTF-8: type it in a terminal that uses UTF-8") from None
     return text
+
+
+def _root_metadata(given: str) -> str:
+    """The text of the file, which must be JSON: nobody watches the first boot."""
+    try:
+        text = Path(given).read_text(encoding="utf-8") if given else ""
+        return text if not text or isinstance(json.loads(text), dict) else ""
+    except (OSError, ValueError):
+        raise ImageError(f"UPDATE_ROOT: {given} is not root metadata, 1.root.json") from None
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:
@@ -215,38 +249,57 @@ def _user_data(identity: Identity, each_boot: str) -> Json:
             # A stock system has an ssh server, but it is not enabled.
             commands += [["systemctl", "enable", "ssh"]]
             commands += [["systemctl", "start", "--no-block", "ssh"]]
-    if identity.web_token:
-        data["write_files"] = [_settings(identity.web_token)]
+    if identity.web_token or identity.update_url:
+        data["write_files"] = [_settings(identity), *_root_file(identity)]
         commands += [["systemctl", "restart", "--no-block", "fieldguide"]]
     if commands:
         data["runcmd"] = commands
     return data
 
 
-def _settings(token: str) -> Json:
-    # JSON quotes strings like TOML.
-    quoted = json.dumps(token)
+def _settings(identity: Identity) -> Json:
+    lines = ["# All settings: /opt/fieldguide/venv/lib/python3*/site-packages/device/*.toml"]
+    if identity.web_token:
+        lines += _web_settings(identity.web_token)
+    if identity.update_url:
+        lines += _update_settings(identity)
     return {
         "path": "/etc/fieldguide/fieldguide.toml",
         "permissions": "0640",
         "owner": "root:fieldguide",
         "defer": True,
-        "content": "\n".join(
-            [
-                "# All settings: /opt/fieldguide/venv/lib/python3*/site-packages/device/*.toml",
-                "[output.web]",
-                "enabled = true",
-                f'address = "{EVERY_NETWORK}"',
-                f"token = {quoted}",
-                "",
-                "[output.prometheus]",
-                "enabled = true",
-                f'address = "{EVERY_NETWORK}"',
-                f"token = {quoted}",
-                "",
-            ]
-        ),
+        "content": "\n".join(lines),
     }
+
+
+def _web_settings(token: str) -> list[str]:
+    # JSON quotes strings like TOML.
+    quoted = json.dumps(token)
+    listens = ["enabled = true", f'address = "{EVERY_NETWORK}"', f"token = {quoted}", ""]
+    return ["[output.web]", *listens, "[output.prometheus]", *listens]
+
+
+def _update_settings(identity: Identity) -> list[str]:
+    texts = {"url": identity.update_url, "name": identity.update_name}
+    if identity.update_group:
+        texts["group"] = identity.update_group
+    quoted = [f"{key} = {json.dumps(text)}" for key, text in texts.items()]
+    return ["[update]", "enabled = true", *quoted, ""]
+
+
+def _root_file(identity: Identity) -> list[Json]:
+    """Who may sign releases."""
+    if not identity.update_root:
+        return []
+    return [
+        {
+            "path": "/etc/fieldguide-update/root.json",
+            "permissions": "0644",
+            "owner": "root:root",
+            "defer": True,
+            "content": identity.update_root,
+        }
+    ]
 
 
 def _network(identity: Identity) -> Json:

@@ -42,12 +42,24 @@ version = {PYTHON}
 executable = /usr/bin/python{PYTHON}
 """
 
-
+UPDATE_UNITS = tuple(
+    f"fieldguide-{part}.{kind}"
+    for part in ("update", "install")
+    for kind in ("service", "timer", "path")
+)
+"""What fetches and installs signed releases; without root metadata they do nothing."""
+ENABLED = {
+    "fieldguide.service": "multi-user.target",
+    **{name: "timers.target" for name in UPDATE_UNITS if name.endswith(".timer")},
+    **{name: "paths.target" for name in UPDATE_UNITS if name.endswith(".path")},
+}
+"""Units that are started at boot, and by what."""
 GUARDED = {"etc/fieldguide": 0o750, "etc/fieldguide/fieldguide.toml": 0o640}
 """Settings hold passwords. Only root may read them until the first boot gives access to the
 service's group (tmpfiles.conf), whose number is not known here."""
 INSTALLED = {
     UNIT: DEPLOY / "fieldguide.service",
+    **{f"etc/systemd/system/{name}": DEPLOY / name for name in UPDATE_UNITS},
     "etc/sysusers.d/fieldguide.conf": DEPLOY / "sysusers.conf",
     "etc/tmpfiles.d/fieldguide.conf": DEPLOY / "tmpfiles.conf",
     "etc/fieldguide/fieldguide.toml": SETTINGS,
@@ -159,6 +171,7 @@ def _configure(stage: Path) -> None:
         path = stage / target
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(source.read_bytes())
-    enabled = stage / "etc/systemd/system/multi-user.target.wants/fieldguide.service"
-    enabled.parent.mkdir(parents=True)
-    enabled.symlink_to(f"/{UNIT}")
+    for name, target in ENABLED.items():
+        enabled = stage / f"etc/systemd/system/{target}.wants/{name}"
+        enabled.parent.mkdir(parents=True, exist_ok=True)
+        enabled.symlink_to(f"/etc/systemd/system/{name}")

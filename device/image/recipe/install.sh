@@ -16,4 +16,5 @@ sync
 touch /opt/fieldguide/installed
 systemctl daemon-reload
 # It starts with the rest of the system.
-systemctl --no-block start fieldguide
+systemctl --no-block start fieldguide fieldguide-update.timer fieldguide-update.path \
+  fieldguide-install.timer fieldguide-install.path

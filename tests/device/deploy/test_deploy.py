@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,13 +18,17 @@ import yaml
 from device.deploy import fetch_wheels
 from device.image import archive, payload
 from device.service.supervisor import Service
-from device.settings.sections import BundleConfig, CollectConfig
+from device.settings import reader, sections
+from device.settings.sections import BundleConfig, CollectConfig, Config
+from device.settings.update import UpdateConfig
 from device.telemetry.counters import Telemetry
+from device.update.asked import ASKED, FETCHED
 from tests.support.places import ROOT
 
 DEPLOY = ROOT / "device" / "deploy"
 UNIT = DEPLOY / "fieldguide.service"
-MOST_EXPOSURE = 2.5
+UPDATE, INSTALL = DEPLOY / "fieldguide-update.service", DEPLOY / "fieldguide-install.service"
+MOST_EXPOSURE = {UNIT: 2.5, UPDATE: 2.0, INSTALL: 2.0}
 NEWER_KEYS = ("RestartSteps", "RestartMaxDelaySec")
 """Known from systemd 254 on; Raspberry Pi OS Bookworm has 252, which passes over them."""
 
@@ -51,27 +56,32 @@ def settings(text: str) -> dict[str, list[str]]:
     return found
 
 
-def test_systemd_knows_every_setting_of_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "unit", [UNIT, *(DEPLOY / name for name in payload.UPDATE_UNITS)], ids=lambda unit: unit.name
+)
+def test_systemd_knows_every_setting_of_the_units(unit: Path, tmp_path: Path) -> None:
     verify = tool("systemd-analyze")
-    unit = tmp_path / UNIT.name
-    # The service itself is not installed here.
-    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text()))
-    result = run(verify, "verify", "--man=no", unit)
+    for source in DEPLOY.glob("fieldguide*.*"):
+        # The service itself is not installed here.
+        text = re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", source.read_text())
+        (tmp_path / source.name).write_text(text)
+    result = run(verify, "verify", "--man=no", tmp_path / unit.name)
     complaints = [
         line
         for line in result.stderr.splitlines()
-        if str(unit) in line and not any(key in line for key in NEWER_KEYS)
+        if str(tmp_path) in line and not any(key in line for key in NEWER_KEYS)
     ]
     assert result.returncode == 0 and complaints == [], result.stderr
 
 
-def test_the_unit_is_hardened() -> None:
+@pytest.mark.parametrize("unit", MOST_EXPOSURE, ids=lambda unit: unit.name)
+def test_the_units_are_hardened(unit: Path) -> None:
     analyze = tool("systemd-analyze")
-    limit = f"--threshold={round(10 * MOST_EXPOSURE)}"
-    result = run(analyze, "security", "--offline=true", "--no-pager", limit, UNIT)
+    limit = f"--threshold={round(10 * MOST_EXPOSURE[unit])}"
+    result = run(analyze, "security", "--offline=true", "--no-pager", limit, unit)
     assert result.returncode == 0, result.stdout
     level = re.search(r"exposure level for \S+: ([\d.]+)", result.stdout)
-    assert level is not None and float(level[1]) <= MOST_EXPOSURE
+    assert level is not None and float(level[1]) <= MOST_EXPOSURE[unit]
 
 
 def test_the_gate_on_hardening_can_fail(tmp_path: Path) -> None:
@@ -234,6 +244,73 @@ def test_a_stock_system_s_first_boot_fills_the_slots_as_the_service_s_user(tmp_p
 
 def test_a_self_test_that_is_too_large_does_not_end_the_service() -> None:
     assert settings(UNIT.read_text())["OOMPolicy"] == ["continue"]
+
+
+# --- signed releases ------------------------------------------------------------------------------
+
+
+def test_who_has_the_network_may_read_nothing_of_the_service() -> None:
+    fetches, installs = settings(UPDATE.read_text()), settings(INSTALL.read_text())
+    assert fetches["User"] == ["fieldguide-update"] and installs["User"] == ["fieldguide"]
+    assert {"-/var/lib/fieldguide", "-/etc/fieldguide"} <= set(
+        fetches["InaccessiblePaths"][0].split()
+    )
+    assert "ReadWritePaths" not in fetches and fetches["ProtectSystem"] == ["strict"]
+    assert installs["PrivateNetwork"] == ["yes"]
+
+
+def test_only_the_service_s_user_reads_what_was_fetched_and_says_what_to_fetch(
+    tmp_path: Path,
+) -> None:
+    sysusers = tool("systemd-sysusers")
+    (tmp_path / "etc").mkdir()
+    result = run(sysusers, f"--root={tmp_path}", DEPLOY / "sysusers.conf")
+    assert result.returncode == 0, result.stderr
+    groups = (tmp_path / "etc" / "group").read_text()
+    assert re.search("(?m)^fieldguide-update:.*:fieldguide$", groups)
+    assert not re.search("(?m)^fieldguide:.*fieldguide-update", groups)
+    folders = {
+        words[1]: (words[2], words[3], words[4])
+        for words in map(str.split, (DEPLOY / "tmpfiles.conf").read_text().splitlines())
+        if len(words) == 5 and words[0] == "d"
+    }
+    assert folders[str(FETCHED)] == ("0750", "fieldguide-update", "fieldguide-update")
+    # What is written there belongs to the group that reads it.
+    assert folders[str(ASKED.parent)] == ("2750", "fieldguide", "fieldguide-update")
+    assert Path(UpdateConfig().root).parent == Path("/etc/fieldguide-update")
+
+
+def test_a_deployment_turns_updates_on_and_leaves_other_settings_as_they_are() -> None:
+    tasks = {task["name"]: task for task in tasks_of("updates.yml")}
+    edit = tasks["Turn updates on"]["ansible.builtin.replace"]
+    made = tasks["Make a section of updates"]["ansible.builtin.blockinfile"]["block"]
+    wanted = {"enabled": "true", "url": '"https://a/b"', "name": '"birds"', "group": '"roof"'}
+    assert set(wanted) == set(tasks["Turn updates on"]["vars"]["update_wanted"])
+    mine = f"[camera]\nfps = 3.0\n{made}[output.json]\nenabled = true\n"
+    for text in (mine, sections.EXAMPLE.read_text()):
+        for key, value in wanted.items():
+            pattern = edit["regexp"].replace("{{ item.key }}", key)
+            new = edit["replace"].replace("{{ item.key }}", key).replace("{{ item.value }}", value)
+            text, count = re.subn(pattern, new, text)
+            assert count == 1
+        found = reader.read(Config, tomllib.loads(text))
+        update = UpdateConfig(enabled=True, url="https://a/b", name="birds", group="roof")
+        assert found.update == update and not found.output.web.enabled
+        assert found.output.json.enabled and found.camera.fps in (3.0, 30.0)
+
+
+def test_deployment_and_card_carry_the_same_units(tmp_path: Path) -> None:
+    (play,) = yaml.safe_load((DEPLOY / "deploy.yml").read_text())
+    assert tuple(play["vars"]["update_units"]) == payload.UPDATE_UNITS
+    payload._configure(tmp_path)
+    names = {path.name for path in (tmp_path / "etc/systemd/system").glob("fieldguide*")}
+    assert names == {UNIT.name, *payload.UPDATE_UNITS}
+    started = {path.name: path for path in tmp_path.glob("etc/systemd/system/*.wants/*")}
+    assert set(started) == {UNIT.name, *(n for n in names if n.endswith((".timer", ".path")))}
+    for name, link in started.items():
+        assert os.readlink(link) == f"/etc/systemd/system/{name}"
+        target = settings((DEPLOY / name).read_text())["WantedBy"][0]
+        assert link.parent.name == f"{target}.wants"
 
 
 # --- wheels of a board --------------------------------------------------------------------------

@@ -246,3 +246,47 @@ def test_without_an_archive_the_variable_to_set_is_named(apt: Path) -> None:
         archive_of_apt("debian")
     with pytest.raises(ImageError, match="DEBIAN_SECURITY="):
         archive_of_apt("debian-security")
+
+
+# --- signed releases ------------------------------------------------------------------------------
+
+
+def test_a_card_fetches_releases_from_the_first_boot_on(tmp_path: Path) -> None:
+    root = tmp_path / "1.root.json"
+    root.write_text('{"signed": {}}')
+    identity = from_environment(
+        {
+            "UPDATE_URL": "https://me:pass%40word@fleet.example/public",
+            "UPDATE_NAME": "birds",
+            "UPDATE_ROOT": str(root),
+            "WEB_TOKEN": "0123456789abcdef",
+        }
+    )
+    files = {f["path"]: f for f in parsed(seed(identity)["user-data"])["write_files"]}
+    assert files["/etc/fieldguide-update/root.json"]["content"] == '{"signed": {}}'
+    settings = tmp_path / "fieldguide.toml"
+    settings.write_text(files["/etc/fieldguide/fieldguide.toml"]["content"])
+    found = sections.load(settings)
+    assert found.update.enabled and found.update.name == "birds"
+    assert found.update.url == "https://me:pass%40word@fleet.example/public"
+    assert found.output.web.enabled
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"UPDATE_ROOT": ""}, "UPDATE_ROOT"),
+        ({"UPDATE_ROOT": "/nowhere/1.root.json"}, "UPDATE_ROOT"),
+        ({"UPDATE_NAME": ""}, "UPDATE_NAME"),
+        ({"UPDATE_URL": "ftp://fleet.example"}, "UPDATE_URL"),
+    ],
+)
+def test_half_of_what_releases_need_is_told(
+    change: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "1.root.json"
+    root.write_text("{}")
+    whole = {"UPDATE_URL": "https://a/b", "UPDATE_NAME": "birds", "UPDATE_ROOT": str(root)}
+    assert from_environment(whole).update_name == "birds"
+    with pytest.raises(ImageError, match=named):
+        from_environment({**whole, **change})
