@@ -10,7 +10,9 @@ from device.contract.arrays import Scores
 from device.visits.evidence import Evidence
 
 CLOSE = 0.5
-"""Two classes are alike if the second has at least this share of the best one's score."""
+"""Classes are alike if each has at least this share of the best one's score."""
+MOST_ALIKE = 3
+"""More are not named."""
 
 
 class Reason(StrEnum):
@@ -19,9 +21,9 @@ class Reason(StrEnum):
     UNLIKE = "unlike"
     """It shows what the training photos do not."""
     ALIKE = "alike"
-    """It shows what speaks for two classes."""
+    """It shows what speaks for more than one class."""
     UNSURE = "unsure"
-    """Its score is below the threshold of the settings, and no second class is near."""
+    """Its score is below the threshold of the settings, and no other class is near."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Doubt:
 
     reason: Reason
     nearest: tuple[str, ...]
-    """The classes with the highest scores: two if they are alike, else one."""
+    """The classes with the highest scores, best first: those that are alike, or one."""
 
     def words(self, named: Callable[[str], str] = str) -> str:
         """For people, as the end of a sentence that says "unknown".
@@ -40,7 +42,7 @@ class Doubt:
         """
         names = [named(name) for name in self.nearest]
         if self.reason is Reason.ALIKE:
-            return f"too much alike here: {' and '.join(names)}"
+            return f"cannot be told apart here: {', '.join(names[:-1])} and {names[-1]}"
         if self.reason is Reason.UNLIKE:
             return f"unlike the training photos; nearest: {names[0]}"
         return f"not sure enough; perhaps {names[0]}"
@@ -91,10 +93,10 @@ class UnknownRule:
             scores: float32 (classes,).
             novelty: of the picture, `Prediction.novelty`; None if the model tells none.
         """
-        best, *others = (int(i) for i in np.argsort(-scores, kind="stable")[:2])
-        close = [i for i in others if scores[i] >= CLOSE * scores[best]]
-        # A stranger may have two close scores, too: then it is the features that tell.
-        if close and (self.limit is None or novelty is None or novelty < 0):
-            return Doubt(Reason.ALIKE, (labels[best], labels[close[0]]))
+        order = np.argsort(-scores, kind="stable")[:MOST_ALIKE]
+        close = tuple(labels[i] for i in order if scores[i] >= CLOSE * scores[order[0]])
+        # A stranger may have close scores, too: then it is the features that tell.
+        if len(close) > 1 and (self.limit is None or novelty is None or novelty < 0):
+            return Doubt(Reason.ALIKE, close)
         reason = Reason.UNSURE if self.limit is None else Reason.UNLIKE
-        return Doubt(reason, (labels[best],))
+        return Doubt(reason, close[:1])

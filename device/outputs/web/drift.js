@@ -66,7 +66,7 @@ function showAccuracy(found) {
   const share = (value) => `${(value * 100).toFixed(0)}%`;
   const figure = found ? make(found.valid ? "b" : "s", `${share(found.mean)} (${share(found.low)}–${share(found.high)})`) : "";
   const why = found && !found.valid ? " Not to be relied on while camera or world have changed." : "";
-  say(get("estimate"), ...(found ? ["Right, of what it accepted in the last days, by its scores: ", figure, ".", why] : ["Not enough answers yet to estimate the accuracy."]));
+  say(get("estimate"), ...(found ? ["Right answers in the last days, estimated from scores: ", figure, ".", why] : ["Not enough answers yet to estimate the accuracy."]));
 }
 
 function showLevels(days, judged) {

@@ -101,7 +101,8 @@ function fact([name, value, note, bad]) {
 function showChanges(changes) {
   const rows = changes.map((change) => {
     const row = make("li", "", change.label === UNKNOWN || change.nothing ? "unknown" : "");
-    const score = change.nothing ? "" : percent(change.score);
+    // While it is unknown the score is of a class that is not named here.
+    const score = change.nothing || change.label === UNKNOWN ? "" : percent(change.score);
     row.append(make("b", inWords(change)), make("span", score), make("span", ago(change.age_s)));
     return row;
   });

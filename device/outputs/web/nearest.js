@@ -11,8 +11,7 @@ function showNearest() {
   if (get("like").hidden || (now < nearestUntil && nearestTo === answer && !held)) return;
   nearestUntil = now + NEAREST_MS;
   nearestTo = answer;
-  // Without any the old ones keep their place, so that nothing below jumps.
-  get("nearest").classList.toggle("empty", !seen.nearest.length);
+  // Without any the old ones keep their place, unseen, so that nothing below jumps.
   if (seen.nearest.length) get("nearest").replaceChildren(...seen.nearest.map(oneNearest));
 }
 
@@ -34,9 +33,4 @@ function thumbnail(address) {
     thumbnails.set(address, picture);
   }
   return thumbnails.get(address);
-}
-
-function clearNearest() {
-  nearestUntil = 0;
-  get("nearest").classList.add("empty");
 }

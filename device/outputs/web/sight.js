@@ -35,13 +35,22 @@ function showNothing() {
   say(get("why"), bitmap ? "This is the last picture." : "");
   say(get("place"), "");
   get("bars").replaceChildren();
-  get("quiet").hidden = true;
-  clearNearest();
+  quietly("None: there is no picture.");
+  nearestUntil = 0;
+}
+
+// Why there are neither scores nor training photos to compare with; no words: there are.
+function quietly(words) {
+  for (const id of ["quiet", "none-alike"]) {
+    say(get(id), words);
+    get(id).hidden = !words;
+  }
+  get("nearest").classList.toggle("empty", Boolean(words));
 }
 
 function showBars() {
   const list = get("bars");
-  get("quiet").hidden = !seen.nothing;
+  quietly(seen.nothing ? "None: nothing is there." : "");
   // Without scores, what is below does not jump up and down.
   list.style.minHeight = seen.top.length ? "" : list.style.minHeight || `${list.offsetHeight - get("quiet").offsetHeight}px`;
   while (list.children.length < seen.top.length) list.append(newBar());

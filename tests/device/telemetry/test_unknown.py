@@ -8,6 +8,7 @@ from device.telemetry.unknown import Doubt, Reason, UnknownRule
 LABELS = ("robin", "wren", "blackbird")
 BY_DISTANCE, BY_SCORE = UnknownRule.of(1.0, None), UnknownRule.of(1.0, 0.7)
 NEW, SHARED = 0.5, -0.5
+APART = "cannot be told apart here:"
 
 
 def doubt(rule: UnknownRule, novelty: float | None, *scores: float) -> Doubt:
@@ -19,10 +20,11 @@ def doubt(rule: UnknownRule, novelty: float | None, *scores: float) -> Doubt:
     [
         (BY_DISTANCE, NEW, (0.9, 0.1, 0.0), "unlike the training photos; nearest: robin"),
         (BY_DISTANCE, NEW, (0.3, 0.4, 0.3), "unlike the training photos; nearest: wren"),
-        (BY_DISTANCE, SHARED, (0.1, 0.4, 0.5), "too much alike here: blackbird and wren"),
+        (BY_DISTANCE, SHARED, (0.1, 0.4, 0.5), "cannot be told apart here: blackbird and wren"),
         (BY_DISTANCE, SHARED, (0.6, 0.25, 0.15), "unlike the training photos; nearest: robin"),
-        (BY_DISTANCE, None, (0.5, 0.25, 0.25), "too much alike here: robin and wren"),
-        (BY_SCORE, NEW, (0.45, 0.1, 0.4), "too much alike here: robin and blackbird"),
+        (BY_DISTANCE, None, (0.5, 0.25, 0.2), "cannot be told apart here: robin and wren"),
+        (BY_DISTANCE, None, (0.3, 0.4, 0.3), f"{APART} wren, robin and blackbird"),
+        (BY_SCORE, NEW, (0.45, 0.1, 0.4), "cannot be told apart here: robin and blackbird"),
         (BY_SCORE, SHARED, (0.6, 0.25, 0.15), "not sure enough; perhaps robin"),
     ],
 )
@@ -39,4 +41,4 @@ def test_of_one_class_there_is_no_second_that_is_alike() -> None:
 
 def test_names_are_written_as_the_reader_needs_them() -> None:
     alike = doubt(BY_DISTANCE, SHARED, 0.5, 0.4, 0.1)
-    assert alike.words(lambda name: f"<{name}>") == "too much alike here: <robin> and <wren>"
+    assert alike.words(lambda name: f"<{name}>") == "cannot be told apart here: <robin> and <wren>"

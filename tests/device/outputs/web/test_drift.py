@@ -9,7 +9,7 @@ from device.drift.sample import Family
 from device.drift.status import CURES, DayStatus, DriftStatus, Estimate, FamilyStatus
 from device.outputs.web.sink import Web
 from device.visits.picture import jpeg
-from tests.support.device.observations import Surroundings
+from tests.support.device.observations import Surroundings, sight
 from tests.support.peers.browser import CONTRAST, DESKTOP, NAMELESS, OVERFLOW, PHONE
 from tests.support.peers.film import Browsers, Film, text
 from tests.support.peers.http_visitor import Visitor
@@ -107,6 +107,20 @@ def test_an_alarm_is_shown_with_its_cure_two_pictures_and_a_week(
         assert browser.run(OVERFLOW) == 0
         assert browser.run(NAMELESS) == browser.run(CONTRAST) == []
         assert browser.problems() == []
+
+
+def test_below_a_low_picture_the_next_card_follows_at_once(
+    browsers: Browsers, page: Web, film: Film, watcher: Watcher
+) -> None:
+    gap = """
+      const [upper, lower] = [".picture", ".drift"].map((e) => document.querySelector(e));
+      return lower.getBoundingClientRect().top - upper.getBoundingClientRect().bottom;
+    """
+    film.scene = lambda number: sight(number, width=320, height=60)
+    with browsers.visit(page, DESKTOP) as browser:
+        eventually(lambda: "Changed: camera." in text(browser, "usual"))
+        eventually(lambda: text(browser, "label") == "red")
+        eventually(lambda: 0 < browser.run(gap) <= 20)
 
 
 def test_a_change_is_acknowledged_by_pressing_twice(

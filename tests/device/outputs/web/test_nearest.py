@@ -128,6 +128,7 @@ def test_where_nothing_is_there_nothing_is_like_it_and_nothing_below_moves(
         film.scene = lambda number: nothing(number, model=SHOWING)
         eventually(lambda: browser.run(SEEN) == "hidden")
         assert browser.run(place) == height
+        assert text(browser, "none-alike") == "None: nothing is there."
         film.scene = like_blue
         eventually(lambda: browser.run(SEEN) == "visible")
 

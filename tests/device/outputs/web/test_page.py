@@ -26,6 +26,7 @@ from tests.support.peers.browser import (
     Browser,
 )
 from tests.support.peers.film import Browsers, Film, click, text
+from tests.support.pictures import LABELS
 from tests.support.timing import eventually
 
 PIXEL = """
@@ -61,9 +62,12 @@ def test_the_page_shows_what_is_seen_without_errors_overflow_or_pale_text(
         assert pixel(browser, 0.5, 0.5) != [0, 0, 0, 0]
         film.show(None)
         eventually(lambda: text(browser, "label") == "unknown")
-        alike = "too much alike here: \u2068red\u2069 and \u2068green\u2069"
+        red, green, blue = (f"\u2068{name}\u2069" for name in LABELS)
+        alike = f"cannot be told apart here: {red}, {green} and {blue}"
         assert text(browser, "why") == f"{alike}; a label needs 50%"
         eventually(lambda: "unknown" in text(browser, "changes"))
+        # A percentage beside it would be taken for how sure that is.
+        assert "%" not in browser.run("return get('changes').firstChild.textContent")
         click(browser, "hold")
         click(browser, "map")
         assert browser.run(OVERFLOW) == 0
@@ -217,11 +221,13 @@ def test_a_lost_camera_is_said_and_its_return_needs_no_reload(
         surroundings.telemetry.camera.lost("unplugged")
         eventually(lambda: "No camera: unplugged" in text(browser, "notice"))
         assert text(browser, "label") == "no picture now"
+        assert text(browser, "quiet") == "None: there is no picture."
         surroundings.telemetry.camera.streams()
         film.show(1)
         film.running.set()
         eventually(lambda: text(browser, "label") == "green")
         eventually(lambda: browser.run("return document.getElementById('notice').hidden"))
+        eventually(lambda: text(browser, "quiet") == "")
 
 
 def test_a_camera_that_sends_nothing_is_not_taken_for_a_lost_connection(

@@ -20,7 +20,7 @@ from device.outputs.web.sink import Web
 from tests.support.device.observations import MODEL, Surroundings, nothing, publish_until, sight
 from tests.support.peers.http_visitor import Visitor, parts, shown
 
-NOT_RESTORED = ("nothing", "also", "invoke_ms", "latency_ms", "size_px", "map")
+NOT_RESTORED = ("why", "nearest", "nothing", "also", "invoke_ms", "latency_ms", "size_px", "map")
 """What a page knows of a frame and need not send back."""
 
 
