@@ -69,6 +69,7 @@ function facts(now) {
     rows.push(["Accuracy", ...accuracy(model.accuracy), false]);
     rows.push(["SHA-256", model.sha256.slice(0, 16), "", false]);
   }
+  if (now.update) rows.push(...releases(now.update));
   if (now.model_problem) rows.push(["New model", "refused", now.model_problem, true]);
   if (now.config_problem) rows.push(["Settings", "refused", now.config_problem, true]);
   const bad = Object.entries(now.outputs).filter(([, problem]) => problem);
@@ -76,6 +77,19 @@ function facts(now) {
   if (good.length) rows.push(["Outputs", good.join(", "), "", false]);
   bad.forEach(([name, problem]) => rows.push([`Output ${name}`, problem, "", true]));
   rows.push(["Running", ago(now.uptime_s).replace(" ago", "").replace("now", "just started"), "", false]);
+  return rows;
+}
+
+// Signed releases that the board fetches.
+function releases(update) {
+  const name = (number) => number ? `${update.name}/${number}` : "none yet";
+  const asked = update.checked_unix_s ? `asked ${new Date(update.checked_unix_s * 1000).toLocaleString()}` : "not asked yet";
+  const trust = update.verified ? "by a time server" : "time not verified";
+  const rows = [["Release", update.stage ? `${name(update.installed)}, ${update.stage}` : name(update.installed), `${asked} (${trust}), from ${update.source}`, false]];
+  if (update.latest > update.installed) rows.push(["New release", name(update.latest), update.waits && `waits for ${update.waits}`, false]);
+  if (update.problem) rows.push(["Updates", "not now", update.problem, true]);
+  if (update.frozen) rows.push(["Updates", "held back?", "nothing newer was signed for three weeks", true]);
+  update.failed.slice(-1).forEach((why) => rows.push(["Led back", `release ${why}`, "", true]));
   return rows;
 }
 

@@ -252,6 +252,7 @@ def health(status: Status, threshold: float | None) -> dict[str, Any]:
         "model_problem": status.model_problem,
         "config_problem": status.config_problem,
         "saves": "collect" in status.sinks,
+        "update": status.update and asdict(status.update),
         "outputs": {name: sink.problem for name, sink in sorted(status.sinks.items())},
     }
 

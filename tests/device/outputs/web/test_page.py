@@ -14,6 +14,7 @@ from device.outputs.web import viewers
 from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
 from device.telemetry.observation import Also
+from device.telemetry.updates import UpdateStatus
 from tests.support.device.observations import Surroundings, nothing, sight
 from tests.support.device.serving import served
 from tests.support.peers.browser import (
@@ -72,6 +73,34 @@ def test_the_page_shows_what_is_seen_without_errors_overflow_or_pale_text(
         click(browser, "map")
         assert browser.run(OVERFLOW) == 0
         assert browser.run(CONTRAST) == []
+        assert browser.problems() == []
+
+
+def test_the_page_tells_which_signed_release_runs_and_what_a_newer_one_waits_for(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    with browsers.visit(page, PHONE) as browser:
+        eventually(lambda: "Running" in text(browser, "facts"))
+        assert "Release" not in text(browser, "facts")
+        told = UpdateStatus(
+            source="https://fleet.example/public/a-folder-with-a-long-name-that-wraps-somewhere",
+            name="birds",
+            installed=2,
+            latest=3,
+            checked_unix_s=time.time(),
+            waits="its hours, 2:00 to 5:00",
+            failed=("1: the service crashed 3 times",),
+        )
+        surroundings.telemetry.update(told)
+        eventually(lambda: "birds/2" in text(browser, "facts"))
+        facts = text(browser, "facts")
+        assert "birds/3" in facts and "waits for its hours" in facts
+        assert "time not verified" in facts and "https://fleet.example/public" in facts
+        assert "release 1: the service crashed 3 times" in facts
+        surroundings.telemetry.update(replace(told, verified=True, problem="answers 500"))
+        eventually(lambda: "answers 500" in text(browser, "facts"))
+        assert "by a time server" in text(browser, "facts")
+        assert browser.run(OVERFLOW) == 0 and browser.run(CONTRAST) == []
         assert browser.problems() == []
 
 
