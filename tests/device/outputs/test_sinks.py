@@ -318,6 +318,7 @@ def test_a_line_has_exactly_the_promised_fields(tmp_path: Path) -> None:
         "time": 1.7e9 + 7,
         "label": "b",
         "score": 0.75,
+        "why": None,
         "changed": True,
         "seen": None,
         "box": None,
