@@ -5,6 +5,8 @@ What it imports, it imports late: the process with the network needs little, and
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from device import console
 from device.console import say
+from device.errors import ConfigError, UpdateError
 from device.update.asked import Places
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from device.telemetry.updates import UpdateStatus
 
 SETTINGS = Path("/etc/fieldguide/fieldguide.toml")
+INSTALL_THEM = "pip install 'fieldguide-device[update]'"
+PACKAGES = ("tuf", "securesystemslib", "urllib3")
+"""Of the extra `update`."""
 FETCH, INSTALL = "fetch", "install"
 
 
@@ -59,10 +65,11 @@ def show_status(options: argparse.Namespace) -> int:
 
 def check_now(options: argparse.Namespace) -> int:
     """Ask, and fetch what is new; returns 1 if that failed."""
-    from device.update.check import check
     from device.update.owner import acting_as_owner
     from device.update.trust.floor import Clocks
 
+    with _needed():
+        from device.update.check import check
     places = _places(options)
     with acting_as_owner(places.fetched):
         found = check(places, Clocks(), forced=True)
@@ -91,19 +98,31 @@ def run_pass(options: argparse.Namespace) -> int:
     console.show_log()
     places, clocks = _places(options), Clocks()
     if options.part != INSTALL:
-        from device.update.check import check
-
+        with _needed():
+            from device.update.check import check
         if problem := check(places, clocks).problem:
             say(problem, error=True)
     if options.part != FETCH:
         from device.outputs.mqtt.home_assistant import device_id
         from device.settings import sections
-        from device.update.run import install_pass
 
+        with _needed():
+            from device.update.run import install_pass
         config = sections.load(options.config)
         status = install_pass(config, device_id(config.output.mqtt), places, clocks)
         _tell(status, as_json=False)
     return 0
+
+
+@contextmanager
+def _needed() -> Iterator[None]:
+    """Say how to install what verifies releases, if it is not here."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in PACKAGES:
+            raise
+        raise UpdateError(f"{error.name} is not installed: {INSTALL_THEM}") from error
 
 
 def _places(options: argparse.Namespace) -> Places:
@@ -111,7 +130,6 @@ def _places(options: argparse.Namespace) -> Places:
 
 
 def _enabled(options: argparse.Namespace) -> "Config":
-    from device.errors import ConfigError
     from device.settings import sections
 
     config = sections.load(options.config)
