@@ -143,6 +143,13 @@ def grown(mask: Mask) -> Mask:
     return _of_three(_bordered(mask)[0], mask.shape[1] + 2, np.logical_or)
 
 
+def grown_each(masks: Mask) -> Mask:
+    """The same of several masks (n, rows, columns), one below the other with a row between."""
+    apart = np.zeros((masks.shape[0], masks.shape[1] + 1, masks.shape[2]), bool)
+    apart[:, :-1] = masks
+    return grown(apart.reshape(-1, masks.shape[2])).reshape(apart.shape)[:, :-1]
+
+
 def step_across(picture: Cells, mask: Mask) -> int:
     """How large the steps between two cells are of which one lies in a mask and one outside.
 

@@ -117,7 +117,7 @@ def _overexposed(picture: Cells, expected: Cells, over: light.Mask) -> Cells:
         np.maximum(expected, picture, out=expected, where=over)
     if int(picture.max()) >= light.OVEREXPOSED:
         # Beside what is overexposed, one of a cell's two samples may be cut off.
-        beside = np.stack([change.grown(colour) for colour in picture >= light.OVEREXPOSED])
+        beside = change.grown_each(picture >= light.OVEREXPOSED)
         np.minimum(expected, picture, out=expected, where=beside & (picture >= FULL // 2))
     return expected
 

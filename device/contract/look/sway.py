@@ -1,5 +1,7 @@
 """Leaves in a gust show the place itself, some cells aside; a visitor brings what was not there."""
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +12,6 @@ from device.contract.look.rules import LookRules
 Places = npt.NDArray[np.intp]
 REACH = 3
 """Leaves sway by so many cells in a gust, down and across."""
-AROUND = np.arange(-REACH, REACH + 1)[:, None]
 SAMPLE = 32
 """So many cells of a piece are enough to tell it by."""
 MOST_PERCENT = 30
@@ -31,31 +32,40 @@ def is_swaying(
         spread: of the background. Only what has swayed before, if only a little, can be a gust.
         rules: of looking.
     """
-    cells = np.flatnonzero(mask)
+    cells = mask.ravel().nonzero()[0]
     cells = cells[:: -(-len(cells) // SAMPLE)]
     restless = np.count_nonzero(spread.take(cells) > rules.least_difference * SMOOTHED)
     if 2 * restless < len(cells):
         return False
     apart = _apart(picture, expected, cells)
     most = MOST_PERCENT * _sum(apart[len(apart) // 2])
-    left = 100 * _sum(apart.min(axis=0))
-    return left <= most and left + 100 * _sum(_apart(expected, picture, cells).min(axis=0)) <= most
+    left = 100 * _sum(np.minimum.reduce(apart))
+    if left > most:
+        return False
+    return left + 100 * _sum(np.minimum.reduce(_apart(expected, picture, cells))) <= most
 
 
 def _sum(values: Plane) -> int:
-    return int(values.sum(dtype=np.int64))
+    # Of so few, NumPy's would take longer.
+    return sum(values.tolist())
 
 
 def _apart(one: Cells, other: Cells, cells: Places) -> Plane:
     """How much some cells of one differ from all places around in the other: (places, cells)."""
-    high, wide = one.shape[1:]
-    rows, columns = np.divmod(cells, wide)
-    down = (rows + AROUND).clip(0, high - 1) * wide
-    across = (columns + AROUND).clip(0, wide - 1)
-    places = (down[:, None] + across).reshape(-1, len(cells))
-    apart = other.reshape(3, -1).take(places, axis=1)
+    rows, columns = np.divmod(cells, one.shape[2])
+    down, across = _around(*one.shape[1:])
+    places = down.take(rows, 1)[:, None] + across.take(columns, 1)
+    apart = other.reshape(3, -1).take(places.reshape(-1, len(cells)), axis=1)
     apart -= one.reshape(3, 1, -1).take(cells, axis=2)
     np.abs(apart, out=apart)
     made: Plane = apart[0] + apart[1]
     made += apart[2]
     return made
+
+
+@lru_cache(maxsize=8)
+def _around(rows: int, columns: int) -> tuple[Places, Places]:
+    """Of each row the first cells of those around, of each column those around: (places, n)."""
+    steps = np.arange(-REACH, REACH + 1)[:, None]
+    down, across = ((np.arange(n) + steps).clip(0, n - 1) for n in (rows, columns))
+    return down * columns, across

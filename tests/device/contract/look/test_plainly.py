@@ -48,6 +48,16 @@ def test_a_mask_grows_by_the_neighbours_of_its_cells(rows: int, columns: int, se
     assert change.grown(mask).tolist() == np.any(wanted, axis=0).tolist()
 
 
+@plainly
+@given(sides, sides, seeds)
+def test_masks_that_grow_together_do_not_touch_one_another(
+    rows: int, columns: int, seed: int
+) -> None:
+    masks = np.random.default_rng(seed).random((3, rows, columns)) < 0.1
+    wanted = [change.grown(mask).tolist() for mask in masks]
+    assert change.grown_each(masks).tolist() == wanted
+
+
 @pytest.mark.parametrize("spreads", [1, 2, 7])
 @pytest.mark.parametrize("brightest", [16, 255, 256, 257, 1000, ONE * MOST_GAIN])
 def test_a_threshold_grows_with_spread_and_light_up_to_what_fits(
