@@ -1,6 +1,6 @@
 "use strict";
 
-const UNKNOWN = "unknown";
+const UNKNOWN = "unknown", CONNECTING = "Connecting to the device.";
 const HEALTH_MS = 1000, PATIENCE_MS = 12000, SPARK_S = 180;
 const get = (id) => document.getElementById(id);
 // Below a proxy's path, with or without the slash at its end.
@@ -14,7 +14,7 @@ let held = false;
 let pending = null;     // the request for the next frame
 let chosen = null;      // class whose map is shown; null: the best
 let model = null, threshold = null;
-let linkProblem = "connecting", healthProblem = "", cameraProblem = "", cameraState = "connecting";
+let linkProblem = CONNECTING, healthProblem = "", cameraProblem = "", cameraState = "connecting";
 let heard = 0;          // when the device last sent its health
 let saves = true;       // whether the device saves frames
 let csrf = document.querySelector("meta[name=csrf]").content;

@@ -34,6 +34,8 @@ function showSilence() {
 function showHealth(now) {
   const camera = now.camera;
   healthProblem = "";
+  // The first picture may be long in coming: then the camera's problem is what counts.
+  if (linkProblem === CONNECTING) linkProblem = "";
   heard = Date.now();
   saves = now.saves;
   if (!held) say(get("hold"), saves ? "Hold and save" : "Hold");

@@ -32,6 +32,7 @@ async function show(form) {
   seen = sight;
   get("hold").disabled = held || !get("draw").hidden;
   get("mask").disabled = held || !get("draw").hidden;
+  get("map").disabled = !get("draw").hidden;
   draw();
   showSight();
 }

@@ -259,6 +259,24 @@ def test_a_lost_camera_is_said_and_its_return_needs_no_reload(
         eventually(lambda: text(browser, "quiet") == "")
 
 
+def test_without_a_single_picture_the_camera_s_problem_is_said_at_once(
+    browsers: Browsers,
+    page: Web,
+    film: Film,
+    surroundings: Surroundings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "WAIT_S", 60)
+    film.running.clear()
+    surroundings.telemetry.camera.lost("unplugged")
+    with browsers.visit(page) as browser:
+        eventually(lambda: text(browser, "notice") == "No camera: unplugged. Trying again.")
+        disabled = (
+            "return ['map', 'hold', 'mask'].every((id) => document.getElementById(id).disabled)"
+        )
+        assert browser.run(disabled), "there is nothing that they could act on"
+
+
 def test_a_camera_that_sends_nothing_is_not_taken_for_a_lost_connection(
     browsers: Browsers, page: Web, film: Film, monkeypatch: pytest.MonkeyPatch
 ) -> None:
