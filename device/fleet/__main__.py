@@ -49,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     command = add("publish", commands.publish, "sign a bundle as a release; no board gets it yet")
     command.add_argument("--name", required=True, help="of the releases, such as birds")
     command.add_argument("--bundle", type=Path, required=True, help="bundle.tar or its folder")
+    command = add("software", commands.publish_software, "sign the device package as a release")
+    command.add_argument("--wheel", type=Path, required=True, help="folder with its wheel")
+    command.add_argument("--lock", type=Path, required=True, help="of the packages it needs")
+    command.add_argument("--unit", type=Path, action="append", default=[], help="for systemd")
+    command.add_argument("--wheels", type=Path, required=True, help="folder to fetch wheels into")
+    systems = "boards it is for, as 3.11.2-aarch64-2.36; may be given again"
+    command.add_argument("--system", action="append", required=True, help=systems)
     command = add("promote", commands.promote, "offer a release to more boards")
     _add_stage(command)
     command.add_argument("--percent", type=float, required=True, help="of the group's boards")

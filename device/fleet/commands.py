@@ -8,12 +8,13 @@ from pathlib import Path
 from device.console import say
 from device.contract.release.naming import release_id
 from device.contract.release.rollout import Stage
-from device.fleet import init, passphrase, stages, upkeep
+from device.fleet import init, passphrase, software, stages, upkeep
 from device.fleet import publish as publishing
 from device.fleet.change import Change
 from device.fleet.errors import FleetError
 from device.fleet.folder import Fleet, changing, make_folder
 from device.fleet.keys import Keyring, file_name
+from device.fleet.publish import Plan
 from device.fleet.roles import PUBLISHER, ROOT, TARGETS, TOP, expiry
 from device.fleet.state import read
 
@@ -46,22 +47,30 @@ def _make(fleet: Fleet) -> None:
 def publish(options: argparse.Namespace) -> int:
     """Sign a bundle as a release."""
     with _change(options) as change:
-        planned = publishing.plan(change, options.bundle, options.name)
-        release = release_id(planned.name, planned.known or planned.number)
-        if planned.known:
-            say(f"{options.bundle} is {release} already")
-        else:
-            say(
-                f"signs {options.bundle} ({planned.about}) as {release}: {len(planned.parts)} "
-                f"files, {planned.sent_bytes:,} bytes"
-            )
-        secret = ""
-        if planned.new_role and not planned.known:
-            say(f"{planned.name} is new: makes a key for it, and {TARGETS} signs that")
-            secret = passphrase.for_new_keys()
-        publishing.publish(change, planned, secret)
-        told = _told(change)
-    say(f"{release} is signed{told}; no board is offered it before `make promote`")
+        return _publish(change, publishing.plan(change, options.bundle, options.name))
+
+
+def publish_software(options: argparse.Namespace) -> int:
+    """Sign the device package, and what it needs, as a release."""
+    boards = [software.board_of(text) for text in options.system]
+    wanted = software.Software(options.wheel, options.lock, options.unit, boards, options.wheels)
+    with _change(options) as change:
+        return _publish(change, software.plan(change, wanted))
+
+
+def _publish(change: Change, planned: Plan) -> int:
+    release = release_id(planned.name, planned.known or planned.number)
+    if planned.known:
+        say(f"{release} has the same files already")
+    else:
+        size = f"{len(planned.parts)} files, {planned.sent_bytes:,} bytes"
+        say(f"signs {planned.about} as {release}: {size}")
+    secret = ""
+    if planned.new_role and not planned.known:
+        say(f"{planned.name} is new: makes a key for it, and {TARGETS} signs that")
+        secret = passphrase.for_new_keys()
+    publishing.publish(change, planned, secret)
+    say(f"{release} is signed{_told(change)}; no board is offered it before `make promote`")
     return 0
 
 

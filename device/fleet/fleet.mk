@@ -21,10 +21,12 @@ RESUME ?=
 # whose keys change or sign again: root, targets, software,
 # rollout, snapshot, timestamp, model-NAME
 ROLE ?=
+# boards that software is for: Python, machine and glibc
+SYSTEMS ?= 3.11.2-aarch64-2.36 3.13.5-aarch64-2.41
 
 FLEET_VENV := $(BUILD)/venv-fleet
 FLEET_READY := $(FLEET_VENV)/ready
-fleet_goals := fleet-init publish promote halt fleet-refresh fleet-renew fleet-keys
+fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-renew fleet-keys
 $(if $(filter $(fleet_goals),$(MAKECMDGOALS)),$(if $(value FLEET),,$(error name the folder of the fleet: FLEET=folder)))
 $(if $(filter promote,$(MAKECMDGOALS)),$(if $(value PERCENT),,$(error say to how many boards: PERCENT=10)))
 $(if $(filter publish promote halt,$(MAKECMDGOALS)),$(if $(value NAME),,$(error name the releases: NAME=birds)))
@@ -42,6 +44,11 @@ fleet-init: $(FLEET_READY) ## make keys and an empty repository in FLEET
 publish: $(FLEET_READY) $(READY) $(if $(filter $(BUILD)/bundle.tar,$($(released))),$(BUILD)/bundle.tar) ## sign TAR, or BUNDLE=, as a release of NAME in FLEET
 	@$(PY) -m device selftest --bundle $(to_release) >/dev/null
 	@$(call fleet,publish) --name=$(call given,NAME) --bundle=$(to_release)
+
+publish-software: $(FLEET_READY) $(BUILD)/wheel/ready ## sign the device package and its wheels as a release
+	@$(call fleet,software) --wheel=$(BUILD)/wheel --lock=device/locks/device.txt \
+	  --wheels=$(BUILD)/wheels $(addprefix --unit=,$(wildcard device/deploy/*.service)) \
+	  $(foreach system,$(SYSTEMS),--system='$(subst ','\'',$(system))')
 
 promote: $(FLEET_READY) ## offer a release of NAME to PERCENT of GROUP
 	@$(call fleet,promote) $(stage) --percent=$(call given,PERCENT) \

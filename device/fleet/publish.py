@@ -30,8 +30,8 @@ class Plan:
 
     @property
     def sent_bytes(self) -> int:
-        """What a board downloads."""
-        return sum(len(part.data) for part in self.parts if isinstance(part.data, bytes))
+        """What all its files weigh, as they are sent."""
+        return sum(part.sent_bytes for part in self.parts)
 
 
 def plan(change: Change, path: Path, name: str) -> Plan:

@@ -44,6 +44,11 @@ class Part:
     data: bytes | Path
     """What is sent: packed or not."""
 
+    @property
+    def sent_bytes(self) -> int:
+        """Its length."""
+        return len(self.data) if isinstance(self.data, bytes) else self.data.stat().st_size
+
 
 @dataclass(frozen=True)
 class Published:
