@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--lower", action="store_true", help="the percentage may fall")
     command.add_argument("--resume", action="store_true", help="also one that is halted")
     _add_stage(add("halt", commands.halt, "offer a release to no more boards"))
+    command = add("status", commands.show_status, "say what is offered, and what boards run")
+    command.add_argument("--boards", type=Path, help="a file: in each line a board's metrics")
     add("refresh", commands.refresh, "sign again what the publisher's keys sign")
     command = add("renew", commands.renew, "sign a role again, so that it expires later")
     command.add_argument("--role", required=True, help="such as targets or model-birds")

@@ -8,7 +8,7 @@ from pathlib import Path
 from device.console import say
 from device.contract.release.naming import release_id
 from device.contract.release.rollout import Stage
-from device.fleet import init, passphrase, software, stages, upkeep
+from device.fleet import boards, init, passphrase, releases, software, stages, upkeep
 from device.fleet import publish as publishing
 from device.fleet.change import Change
 from device.fleet.errors import FleetError
@@ -132,6 +132,28 @@ def change_keys(options: argparse.Namespace) -> int:
     for role, known in old.items():
         for key in known:
             say(f"  {file_name(role, key.keyid)}")
+    return 0
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Say what is offered, when roles expire, and what boards run."""
+    with _change(options) as change:
+        offered = releases.read_rollout(change.fleet, change.state)
+        for group, stages_of in sorted(offered.groups.items()):
+            for name, stage in sorted(stages_of.items()):
+                say(f"boards of {group}: {_in_words(name, stage)}")
+        for role in change.state.names():
+            signed = change.state.signed(role)
+            say(f"{role} " + (f"expires {signed.expires:%d %B %Y}" if signed else "is not signed"))
+        if not change.state.is_complete():
+            say("boards are not told all that is signed: `make fleet-refresh`")
+    told = boards.ask(boards.read_list(options.boards)) if options.boards else []
+    for each in told:
+        newer = f", {each.latest} is offered" if each.latest else ""
+        doing = each.problem or f"{each.release}{newer} {each.stage}".rstrip()
+        say("; ".join([f"{each.url}: {doing}", *each.troubles]))
+    for line in boards.summary(told):
+        say(line)
     return 0
 
 

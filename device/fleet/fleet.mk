@@ -21,12 +21,15 @@ RESUME ?=
 # whose keys change or sign again: root, targets, software,
 # rollout, snapshot, timestamp, model-NAME
 ROLE ?=
+# a file for `make fleet-status`: in each line the address
+# of a board's metrics, and a token if it needs one
+BOARDS ?=
 # boards that software is for: Python, machine and glibc
 SYSTEMS ?= 3.11.2-aarch64-2.36 3.13.5-aarch64-2.41
 
 FLEET_VENV := $(BUILD)/venv-fleet
 FLEET_READY := $(FLEET_VENV)/ready
-fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-renew fleet-keys
+fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-renew fleet-keys fleet-status
 $(if $(filter $(fleet_goals),$(MAKECMDGOALS)),$(if $(value FLEET),,$(error name the folder of the fleet: FLEET=folder)))
 $(if $(filter promote,$(MAKECMDGOALS)),$(if $(value PERCENT),,$(error say to how many boards: PERCENT=10)))
 $(if $(filter publish promote halt,$(MAKECMDGOALS)),$(if $(value NAME),,$(error name the releases: NAME=birds)))
@@ -60,6 +63,9 @@ halt: $(FLEET_READY) ## offer the release of NAME to no more boards of GROUP
 
 fleet-refresh: $(FLEET_READY) ## sign again what expires soon, for a daily timer
 	@$(call fleet,refresh)
+
+fleet-status: $(FLEET_READY) ## say what FLEET offers, and what BOARDS run
+	@$(call fleet,status) $(if $(value BOARDS),--boards=$(call given,BOARDS))
 
 fleet-renew: $(FLEET_READY) ## sign ROLE again, so that it expires later
 	@$(call fleet,renew) --role=$(call given,ROLE)
