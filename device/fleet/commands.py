@@ -8,15 +8,16 @@ from pathlib import Path
 from device.console import say
 from device.contract.release.naming import release_id
 from device.contract.release.rollout import Stage
-from device.fleet import boards, init, passphrase, releases, software, stages, upkeep
+from device.fleet import boards, init, releases, software, stages, upkeep
 from device.fleet import publish as publishing
-from device.fleet.change import Change
 from device.fleet.errors import FleetError
-from device.fleet.folder import Fleet, changing, make_folder
-from device.fleet.keys import Keyring, file_name
 from device.fleet.publish import Plan
-from device.fleet.roles import PUBLISHER, ROOT, TARGETS, TOP, expiry
-from device.fleet.state import read
+from device.fleet.signing import passphrase
+from device.fleet.signing.change import Change
+from device.fleet.signing.folder import Fleet, changing, make_folder
+from device.fleet.signing.keys import Keyring, file_name
+from device.fleet.signing.roles import PUBLISHER, ROOT, TARGETS, TOP, expiry
+from device.fleet.signing.state import read
 
 
 def make(options: argparse.Namespace) -> int:
@@ -59,14 +60,16 @@ def publish_software(options: argparse.Namespace) -> int:
 
 
 def _publish(change: Change, planned: Plan) -> int:
-    release = release_id(planned.name, planned.known or planned.number)
     if planned.known:
-        say(f"{release} has the same files already")
-    else:
-        size = f"{len(planned.parts)} files, {planned.sent_bytes:,} bytes"
-        say(f"signs {planned.about} as {release}: {size}")
+        publishing.publish(change, planned, "")
+        known = release_id(planned.name, planned.known)
+        say(f"{known} has the same files already{_told(change)}")
+        return 0
+    release = release_id(planned.name, planned.number)
+    size = f"{len(planned.parts)} files, {planned.sent_bytes:,} bytes"
+    say(f"signs {planned.about} as {release}: {size}")
     secret = ""
-    if planned.new_role and not planned.known:
+    if planned.new_role:
         say(f"{planned.name} is new: makes a key for it, and {TARGETS} signs that")
         secret = passphrase.for_new_keys()
     publishing.publish(change, planned, secret)

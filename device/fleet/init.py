@@ -15,12 +15,12 @@ from device.contract.release.naming import (
 )
 from device.contract.release.rollout import Rollout
 from device.files import sync
-from device.fleet.change import Change
 from device.fleet.errors import FleetError
-from device.fleet.folder import Fleet
-from device.fleet.keys import Keyring, create
-from device.fleet.roles import PUBLISHER, ROOT, TARGETS, TOP, expiry, terms
-from device.fleet.state import State
+from device.fleet.signing.change import Change
+from device.fleet.signing.folder import Fleet
+from device.fleet.signing.keys import Keyring, create
+from device.fleet.signing.roles import PUBLISHER, ROOT, TARGETS, TOP, expiry, terms
+from device.fleet.signing.state import State
 
 UNFINISHED = ".part-init"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from device.contract import bundle
 from device.contract.release.naming import SOFTWARE, check_name, role_of
 from device.fleet import init, releases
-from device.fleet.change import Change
 from device.fleet.errors import FleetError
 from device.fleet.releases import Part, Published
-from device.fleet.roles import ROOT, TARGETS
+from device.fleet.signing.change import Change
+from device.fleet.signing.roles import ROOT, TARGETS
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from device.contract.release.record import (
     record_target,
 )
 from device.contract.release.rollout import Rollout
-from device.fleet.change import HASH, Change
 from device.fleet.errors import FleetError
-from device.fleet.folder import Fleet
-from device.fleet.state import State
+from device.fleet.signing.change import HASH, Change
+from device.fleet.signing.folder import Fleet
+from device.fleet.signing.state import State
 
 KEPT = 20
 """Releases of a name that stay signed, besides those that boards are offered."""

@@ -13,11 +13,11 @@ from device.contract.release.record import ReleaseFile, system_key
 from device.deploy.fetch_wheels import Board, fetch, narrowed
 from device.errors import UsageError
 from device.fleet import releases
-from device.fleet.change import HASH, Change
 from device.fleet.errors import FleetError
 from device.fleet.publish import Plan
 from device.fleet.releases import Part, hash_of
-from device.fleet.roles import ROOT, TARGETS
+from device.fleet.signing.change import HASH, Change
+from device.fleet.signing.roles import ROOT, TARGETS
 
 LOCK = "lock.txt"
 """What the lock is called in a release."""

@@ -11,9 +11,9 @@ from device.contract.release.naming import (
 )
 from device.contract.release.rollout import Rollout, Stage, is_percent
 from device.fleet import releases
-from device.fleet.change import Change
 from device.fleet.errors import FleetError
-from device.fleet.roles import ROOT, TARGETS
+from device.fleet.signing.change import Change
+from device.fleet.signing.roles import ROOT, TARGETS
 
 
 def promote(

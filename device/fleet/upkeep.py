@@ -6,9 +6,9 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Key
 
 from device.contract.release.naming import ROLLOUT_ROLE
-from device.fleet import keys
-from device.fleet.change import Change
-from device.fleet.roles import (
+from device.fleet.signing import keys
+from device.fleet.signing.change import Change
+from device.fleet.signing.roles import (
     PUBLISHER,
     ROOT,
     SNAPSHOT,

@@ -16,10 +16,10 @@ from tuf.api.metadata import Timestamp as TimestampRole
 from device.contract.release.naming import SIGNED_FIELD
 from device.files import replacing
 from device.fleet.errors import FleetError
-from device.fleet.folder import PUBLIC_FILE, Fleet, make_folder, write_public
-from device.fleet.keys import Keyring
-from device.fleet.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, expiry, is_due, now
-from device.fleet.state import State
+from device.fleet.signing.folder import PUBLIC_FILE, Fleet, make_folder, write_public
+from device.fleet.signing.keys import Keyring
+from device.fleet.signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, expiry, is_due, now
+from device.fleet.signing.state import State
 
 COPY_BYTES = 1024 * 1024
 HASH = "sha256"

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
-from device.fleet import passphrase
 from device.fleet.errors import NoKeyError
-from device.fleet.folder import write_secret
+from device.fleet.signing import passphrase
+from device.fleet.signing.folder import write_secret
 
 ID_CHARACTERS = 16
 """Of a key's id that are in its file's name."""

@@ -17,8 +17,8 @@ from tuf.api.serialization import DeserializationError
 
 from device.errors import one_line
 from device.fleet.errors import FleetError
-from device.fleet.folder import Fleet
-from device.fleet.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP, now
+from device.fleet.signing.folder import Fleet
+from device.fleet.signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP, now
 
 _VERSIONED = re.compile(r"([1-9][0-9]*)\.([a-z0-9-]+)\.json")
 

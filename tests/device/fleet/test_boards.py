@@ -18,10 +18,10 @@ from tuf.api.metadata import Metadata, Snapshot, TargetFile, Targets, Timestamp
 from device.contract import bundle
 from device.contract.release.naming import SIGNED_FIELD
 from device.contract.release.rollout import Stage
-from device.fleet import roles
-from device.fleet.folder import Fleet
-from device.fleet.keys import Keyring
-from device.fleet.state import read
+from device.fleet.signing import roles
+from device.fleet.signing.folder import Fleet
+from device.fleet.signing.keys import Keyring
+from device.fleet.signing.state import read
 from tests.device.fleet.boards import Board
 from tests.device.fleet.conftest import Good
 from tests.support.device.tiny_bundle import TAR
@@ -240,7 +240,7 @@ def test_a_fleet_that_nobody_refreshes_expires(
     board: Board, good: Good, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     past = roles.now().replace(year=2025)
-    monkeypatch.setattr("device.fleet.roles.now", lambda: past)
+    monkeypatch.setattr("device.fleet.signing.roles.now", lambda: past)
     good("refresh")
     with pytest.raises(ExpiredMetadataError):
         board.updater()

@@ -9,11 +9,11 @@ import pytest
 
 from device.contract import bundle
 from device.contract.release.rollout import Stage
-from device.fleet import roles
 from device.fleet.__main__ import main
-from device.fleet.folder import Fleet, changing
 from device.fleet.releases import KEPT, numbers, read_rollout
-from device.fleet.state import read
+from device.fleet.signing import roles
+from device.fleet.signing.folder import Fleet, changing
+from device.fleet.signing.state import read
 from tests.device.fleet.boards import Board
 from tests.device.fleet.conftest import Good, Run
 from tests.support.device.tiny_bundle import TAR, unpack
@@ -69,7 +69,7 @@ def test_the_same_bundle_again_is_the_same_release(
 ) -> None:
     before = contents(fleet)
     good("publish", "--name=birds", f"--bundle={TAR}")
-    assert "is birds/1 already" in capsys.readouterr().out
+    assert "birds/1 has the same files already" in capsys.readouterr().out
     assert contents(fleet) == before
 
 
@@ -352,7 +352,7 @@ def test_the_keys_of_a_publisher_that_burned_down_are_replaced(
 
 def at(days: int, monkeypatch: pytest.MonkeyPatch) -> None:
     moment = roles.now() + timedelta(days=days)
-    for module in ("roles", "state", "upkeep"):
+    for module in ("signing.roles", "signing.state", "upkeep"):
         monkeypatch.setattr(f"device.fleet.{module}.now", lambda: moment)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from device.contract.release.record import system_key
 from device.deploy import fetch_wheels
-from device.fleet.folder import Fleet
-from device.fleet.state import read
+from device.fleet.signing.folder import Fleet
+from device.fleet.signing.state import read
 from tests.device.fleet.boards import Board
 from tests.device.fleet.conftest import Run
 
