@@ -21,10 +21,10 @@ from device.update import offer, slots, watch
 from device.update.asked import Asked
 from device.update.state import BACK, IDLE, INSTALLING, TRIAL, WATCH, Progress
 from device.update.trust import floor
-from device.update.trust.fetch import Wanted
+from device.update.trust.fetch import METADATA, TARGETS, Wanted
 from device.update.trust.floor import Clocks
 from device.update.trust.regular import read_regular
-from device.update.trust.trusted import METADATA, TARGETS, Fetched, Trusted
+from device.update.trust.trusted import Fetched, Trusted
 
 MOST_ATTEMPTS = 3
 """A release that was begun so often and never became current has failed: it may crash the board."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from device.errors import ExpiredError, FieldguideError, UpdateError, one_line
 from device.settings.address import remember, safe
@@ -19,10 +20,12 @@ from device.update import offer
 from device.update.asked import Asked, Places
 from device.update.state import STATE_FILE, Checks
 from device.update.trust import floor
-from device.update.trust.fetch import PART, Wanted, Web
+from device.update.trust.fetch import METADATA, PART, TARGETS, Wanted, Web
 from device.update.trust.floor import Clocks
 from device.update.trust.regular import read_regular
-from device.update.trust.trusted import METADATA, TARGETS, Trusted
+
+if TYPE_CHECKING:
+    from device.update.trust.trusted import Trusted
 
 FROZEN_S = 21 * 86400.0
 """Without a newer timestamp for so long while the server answers, somebody may hold them back."""
@@ -92,7 +95,10 @@ def _asked(before: Checks, wanted: Asked, places: Places, clocks: Clocks) -> Che
         return replace(known, problem=safe(one_line(error)))
 
 
-def _trusted(wanted: Asked, places: Places, now: floor.Moment) -> Trusted:
+def _trusted(wanted: Asked, places: Places, now: floor.Moment) -> "Trusted":
+    # Imported here: most starts only find that it is not time yet.
+    from device.update.trust.trusted import Trusted
+
     root = read_regular(Path(wanted.root), MOST_ROOT_BYTES)
     folder = places.fetched / METADATA
     trusted = Trusted(folder, root, Web(wanted.url), now.time)
@@ -108,7 +114,7 @@ def _aged(known: Checks, version: int) -> Checks:
     return replace(known, frozen=now_s - known.fresh_s > FROZEN_S)
 
 
-def _fetched(trusted: Trusted, wanted: Asked, places: Places) -> int:
+def _fetched(trusted: "Trusted", wanted: Asked, places: Places) -> int:
     """Fetch what this board may have, if it is new; returns its number."""
     folder, web = places.fetched / TARGETS, Web(wanted.url)
     folder.mkdir(exist_ok=True)

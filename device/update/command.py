@@ -65,13 +65,12 @@ def show_status(options: argparse.Namespace) -> int:
 
 def check_now(options: argparse.Namespace) -> int:
     """Ask, and fetch what is new; returns 1 if that failed."""
+    from device.update.check import check
     from device.update.owner import acting_as_owner
     from device.update.trust.floor import Clocks
 
-    with _needed():
-        from device.update.check import check
     places = _places(options)
-    with acting_as_owner(places.fetched):
+    with acting_as_owner(places.fetched), _needed():
         found = check(places, Clocks(), forced=True)
     offered = f"release {found.latest} is meant for this board" if found.latest else "no release"
     say(found.problem or offered, error=bool(found.problem))
@@ -98,9 +97,11 @@ def run_pass(options: argparse.Namespace) -> int:
     console.show_log()
     places, clocks = _places(options), Clocks()
     if options.part != INSTALL:
+        from device.update.check import check
+
         with _needed():
-            from device.update.check import check
-        if problem := check(places, clocks).problem:
+            problem = check(places, clocks).problem
+        if problem:
             say(problem, error=True)
     if options.part != FETCH:
         from device.outputs.mqtt.home_assistant import device_id

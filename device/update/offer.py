@@ -1,6 +1,7 @@
 """What is offered to this board, and the files of it: the same questions for both processes."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from device.contract.release import record, rollout
 from device.contract.release.naming import ROLLOUT_TARGET
@@ -8,7 +9,9 @@ from device.contract.release.record import Release, ReleaseFile
 from device.errors import UpdateError
 from device.update.asked import Asked
 from device.update.trust.fetch import Wanted
-from device.update.trust.trusted import Trusted
+
+if TYPE_CHECKING:
+    from device.update.trust.trusted import Trusted
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of a model's release, packed or unpacked: it is in memory as a whole."""
@@ -17,7 +20,7 @@ Get = Callable[[Wanted], bytes]
 """Returns a file's bytes, compared with what was signed."""
 
 
-def newest(trusted: Trusted, get: Get, asked: Asked) -> int:
+def newest(trusted: "Trusted", get: Get, asked: Asked) -> int:
     """The number of the release that this board may have; 0: none.
 
     Raises:
@@ -28,7 +31,7 @@ def newest(trusted: Trusted, get: Get, asked: Asked) -> int:
     return stage.offered(asked.name, asked.device) if stage else 0
 
 
-def release(trusted: Trusted, get: Get, name: str, number: int) -> Release:
+def release(trusted: "Trusted", get: Get, name: str, number: int) -> Release:
     """What a release is made of.
 
     Raises:
@@ -41,7 +44,7 @@ def release(trusted: Trusted, get: Get, name: str, number: int) -> Release:
     return found
 
 
-def wanted(trusted: Trusted, found: Release) -> list[tuple[ReleaseFile, Wanted]]:
+def wanted(trusted: "Trusted", found: Release) -> list[tuple[ReleaseFile, Wanted]]:
     """What to fetch for each file of a release.
 
     Raises:

@@ -21,6 +21,8 @@ from device.errors import UnreachableError, UpdateError, one_line
 from device.files import sync
 from device.settings.address import Address, parse, shown
 
+METADATA, TARGETS = "metadata", "targets"
+"""The two folders on the server, and of the same names on the board."""
 CONNECT_S, PIECE_S = 15.0, 30.0
 """Limits for connecting, and between two pieces of an answer."""
 DOCUMENT_S = 120.0

@@ -23,11 +23,11 @@ from tuf.ngclient.updater import Updater
 from device.contract.release.naming import SIGNED_FIELD
 from device.errors import ExpiredError, UnreachableError, UpdateError, one_line
 from device.files import write_bytes
-from device.update.trust.fetch import NotThereError, Wanted
+from device.update.trust.fetch import METADATA, TARGETS, NotThereError, Wanted
 from device.update.trust.floor import LATEST_S
 from device.update.trust.regular import read_regular
 
-METADATA, TARGETS, ROOTS = "metadata", "targets", "root_history"
+ROOTS = "root_history"
 LIMITS = UpdaterConfig(
     root_max_length=64 * 1024,
     timestamp_max_length=16 * 1024,

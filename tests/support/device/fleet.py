@@ -44,10 +44,10 @@ DELEGATED = {"model-birds": "birds/*/*", "model-cats": "cats/*/*", "rollout": "r
 class Fleet:
     """Metadata and keys of every role, and the folder that a server shows."""
 
-    def __init__(self, public: Path) -> None:
+    def __init__(self, public: Path, now: datetime = SIGNED) -> None:
         self.public = public
         self.keys = {role: _keys(KEYS.get(role, 1)) for role in (*TOP, *DELEGATED)}
-        self.now = SIGNED
+        self.now = now
         self.root = Metadata(Root(expires=self._until("root"), consistent_snapshot=True))
         self.targets = Metadata(Targets(expires=self._until("targets")))
         self.roles = {name: Metadata(Targets(expires=self._until(name))) for name in DELEGATED}
