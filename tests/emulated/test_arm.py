@@ -43,6 +43,8 @@ each_core = pytest.mark.parametrize("core", CORES)
 each_promised_way = pytest.mark.parametrize("way", PROMISED, ids=lambda way: way.system)
 MAX_SPREAD = 0.02
 SAMPLES = 6
+MOST_OF_A_MOMENT = 70_000_000
+"""1% of a core of a Pi 3 (1.4 GHz) over the ten seconds of a moment, with two cycles each."""
 STEP = 1.01 / 256
 """Of a probability; printed ones are rounded."""
 
@@ -205,3 +207,14 @@ def test_a_frame_costs_the_same_instructions_every_time(core: str, way: Way, ben
     assert counted.shape == (FRAMES, len(STAGES)) and counted.min() > 0
     invoke = counted[:, STAGES.index("invoke")]
     assert np.ptp(invoke) <= MAX_SPREAD * invoke.mean()
+
+
+@each_core
+@each_promised_way
+def test_watching_for_drift_takes_less_than_a_hundredth_of_a_core(
+    core: str, way: Way, bench: Bench
+) -> None:
+    if not bench.counts:
+        pytest.skip("no C compiler: the plugin that counts cannot be made")
+    counted = bench.answer(core, way).arrays["moment_instructions"][1:]
+    assert counted.min() > 0 and counted.max() < MOST_OF_A_MOMENT

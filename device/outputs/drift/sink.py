@@ -10,6 +10,7 @@ import threading
 import time
 
 from device import clock
+from device.contract.arrays import Pixels
 from device.contract.preprocess import FrameResizer, Preprocessing, crop_box
 from device.drift import kept, sample
 from device.drift.monitor import SAMPLE_S, Memory, Monitor, hour_of
@@ -86,10 +87,15 @@ class Drift:
         if observation.picture is None or not self.wants_pictures:
             return
         self._next_s = time.monotonic() + SAMPLE_S
-        moment = self._moment(observation, monitor)
-        if moment:
+        pixels = self._looked_at(observation)
+        unix_s = observation.unix_s if clock.is_synchronized() else None
+        closed = monitor.add(Sample(sample.look(pixels), self._answer), unix_s)
+        self._answer = None
+        if closed:
             self._tell(monitor)
             self._keep_s = 0.0
+        # Last: a full disk must not keep what was noted from being told.
+        self._pictures.take(hour_of(unix_s), pixels, learning=monitor.memory.judge is None)
 
     def tick(self, status: Status) -> None:
         """Write what is known, now and then.
@@ -127,20 +133,14 @@ class Drift:
         unknown = rule.turns_away(score, distance)
         return sample.answer(observation.scores, unknown=unknown, distance=distance)
 
-    def _moment(self, observation: Observation, monitor: Monitor) -> bool:
-        """Note a moment; true if it closed a day."""
+    def _looked_at(self, observation: Observation) -> Pixels:
+        """What of the frame is looked at, made small."""
         assert observation.picture is not None
         height, width = observation.picture.shape[:2]
         left, upper, right, lower = region_pixels(self._config.camera.region, width, height)
         inner = crop_box(right - left, lower - upper, PREPARED)
         box = (left + inner[0], upper + inner[1], left + inner[2], upper + inner[3])
-        pixels = self._resizer.prepare_box(observation.picture, box, PREPARED)
-        unix_s = observation.unix_s if clock.is_synchronized() else None
-        closed = monitor.add(Sample(sample.look(pixels), self._answer), unix_s)
-        self._answer = None
-        learning = monitor.memory.judge is None
-        self._pictures.take(hour_of(unix_s), pixels, learning=learning)
-        return closed
+        return self._resizer.prepare_box(observation.picture, box, PREPARED)
 
     # --- what is known ------------------------------------------------------------------------
 

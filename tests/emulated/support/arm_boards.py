@@ -79,6 +79,10 @@ class Answer:
         medians = np.median(self.arrays["instructions"][-pictures:], axis=0)
         return dict(zip(STAGES, map(int, medians), strict=True))
 
+    def moment_instructions(self) -> int:
+        """The median of a moment's of drift; the first one also fetches what is needed."""
+        return int(np.median(self.arrays["moment_instructions"][1:]))
+
     def look_instructions(self) -> dict[str, int]:
         """The median of a look's instructions, by what it found; each has a background's step."""
         kinds, spent = self.arrays["looked"][:, 0], self.arrays["look_instructions"]
@@ -246,6 +250,7 @@ def report(
                 **asdict(difference(answer.outputs(), reference)),
                 "instructions": answer.instructions(frames),
                 "look_instructions": answer.look_instructions(),
+                "moment_instructions": answer.moment_instructions(),
             }
             for (place, way), answer in answers.items()
         ],
@@ -284,13 +289,15 @@ def _core(place: str) -> str:
 
 def table(found: dict[str, Any]) -> str:
     """The report to read."""
-    heads = ("class map", "features", "probabilities", "photos unequal", "top-1 other", *STAGES)
-    lines = [f"{'place':12} {'runtime':38} {'Python':6}" + "".join(f" {h:>14}" for h in heads)]
+    heads = ("class map", "features", "probabilities", "photos unequal", "top-1 other")
+    columns = (*heads, *STAGES, "moment of drift")
+    lines = [f"{'place':12} {'runtime':38} {'Python':6}" + "".join(f" {h:>14}" for h in columns)]
     for run in found["runs"]:
         of = f"of {run['photos']}"
         cells = [*(str(run["steps"][name]) for name in ("class_map", "features", "probabilities"))]
         cells += [f"{run[name]} {of}" for name in ("unequal", "other_top1")]
-        cells += [f"{count / 1e6:.2f}" for count in run["instructions"].values()]
+        counts = [*run["instructions"].values(), run["moment_instructions"]]
+        cells += [f"{count / 1e6:.2f}" for count in counts]
         name = f"{run['runtime']} {run['version']}"
         start = f"{run['place']:12} {name:38} {run['python']:6}"
         lines.append(start + "".join(f" {cell:>14}" for cell in cells))

@@ -1,7 +1,8 @@
 """What `tests/emulated/test_arm.py` runs on an emulated board, and beside it on the workstation.
 
 Prepares and classifies photos with the device package alone, then the golden inputs, looks at a
-film, and writes the pixels, the raw outputs, what was found, and the instructions that each took.
+film, notes moments of drift, and writes the pixels, the raw outputs, what was found, and the
+instructions that each took.
 It knows no other module of the tests: only the device's wheel and its locks' wheels are there.
 """
 
@@ -18,12 +19,17 @@ from device.contract import bundle
 from device.contract.look.looker import Looker
 from device.contract.look.rules import LookRules, Seen
 from device.contract.photos import decode, read_photo
-from device.contract.preprocess import prepare
+from device.contract.preprocess import FrameResizer, Preprocessing, crop_box, prepare
+from device.drift import sample
+from device.drift.monitor import SAMPLE_S, Monitor
 from device.inference.classifier import Classifier
 from device.inference.runtime import Runtime, find
 
 WITHOUT_XNNPACK = " without XNNPACK"
 STAGES = ("decode", "prepare", "invoke", "read outputs")
+MOMENTS = 8
+WIDTH_PX, HEIGHT_PX = 640, 480
+STARTED_S = 1.7e9
 
 
 def runtime_named(name: str) -> Runtime:
@@ -87,6 +93,22 @@ def looked(film: Path, now: Callable[[], int]) -> Iterator[dict[str, Any]]:
         yield {"looked": np.array(found, np.int32), "look_instructions": np.int64(spent)}
 
 
+def noted(now: Callable[[], int]) -> Iterator[dict[str, Any]]:
+    """The instructions of moments of drift, each from a whole frame, as the service notes them."""
+    small = np.random.default_rng(0).integers(
+        60, 180, (HEIGHT_PX // 20, WIDTH_PX // 20, 3), np.uint8
+    )
+    frame = np.ascontiguousarray(small.repeat(20, 0).repeat(20, 1))
+    monitor, resizer, rules = Monitor(("daisy", "rose", "tulip")), FrameResizer(), Preprocessing()
+    box, scores = crop_box(WIDTH_PX, HEIGHT_PX, rules), np.array([0.8, 0.15, 0.05], np.float32)
+    for number in range(MOMENTS):
+        began = now()
+        facts = sample.look(resizer.prepare_box(frame, box, rules))
+        seen = sample.Sample(facts, sample.answer(scores, distance=0.1))
+        monitor.add(seen, STARTED_S + SAMPLE_S * number)
+        yield {"moment_instructions": np.int64(now() - began)}
+
+
 def main(job: dict[str, Any]) -> None:
     """Do what the job says; its arrays go to `out`, the runtime's version to stdout."""
     loaded = bundle.load(Path(job["bundle"]))
@@ -96,6 +118,7 @@ def main(job: dict[str, Any]) -> None:
         classified(classifier, job["photos"], counter(job["counter"])),
         golden(classifier, loaded),
         looked(Path(job["film"]), counter(job["counter"])),
+        noted(counter(job["counter"])),
     ):
         for record in records:
             for name, array in record.items():

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from device import clock
 from device.drift import kept
 from device.drift.judge import LEARN_DAYS
-from device.drift.monitor import SAMPLE_S, Memory, Monitor
+from device.drift.monitor import FEWEST_MOMENTS, SAMPLE_S, Memory, Monitor
 from device.drift.sample import Family
 from device.errors import OutputError
 from device.outputs.drift import sink as module
@@ -187,6 +188,35 @@ def test_a_disk_that_takes_nothing_is_one_line_and_watching_goes_on(
     now(module.RETRY_S)
     sink.tick(surroundings.status())
     assert drift_file(config).exists()
+
+
+def test_a_disk_that_takes_no_picture_keeps_no_day_from_being_told(
+    config: Config, now: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("device.outputs.drift.pictures.files.write_bytes", full)
+    sink = Drift(config)
+    day = [STARTED_S + SAMPLE_S * number for number in range(FEWEST_MOMENTS)]
+    for unix_s in (*day, STARTED_S + 86400):
+        with pytest.raises(OSError, match="No space left"):
+            show(sink, sight(0, unix_s=unix_s))
+        now(SAMPLE_S)
+    assert sink.drift.learned_days == 1 and status_of(sink) == 1
+
+
+def test_all_that_is_kept_is_less_than_5_mb(config: Config, now: Callable[[float], None]) -> None:
+    sink, chance = Drift(config), np.random.default_rng(0)
+    for hour in range(24):
+        noise = chance.integers(0, 256, (480, 640, 3), np.uint8)
+        show(sink, sight(hour, unix_s=STARTED_S + 3600 * hour, picture=noise))
+        now(SAMPLE_S)
+    assert sink._monitor is not None
+    sink._monitor.memory = after_days(LEARN_DAYS - 1)
+    sink.close()
+    files = [path for path in drift_folder(config).rglob("*") if path.is_file()]
+    assert len(files) >= 25 and sum(path.stat().st_size for path in files) < 5_000_000
 
 
 def test_an_alarm_and_its_end_are_one_line_each(
