@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from device.doctor.finding import OK, WARNING, Finding
 from device.drift import kept
 from device.drift.monitor import Monitor
-from device.drift.status import DriftStatus
+from device.drift.status import SAYS, DriftStatus
 from device.errors import DriftStateError
 from device.settings.sections import Config
 from device.settings.state import drift_file
@@ -33,7 +33,7 @@ def _of(status: DriftStatus) -> Iterator[Finding]:
     for family in status.alarms:
         found = status.families[family]
         since = f" since {found.since}" if found.since else ""
-        what = f"{family} has changed{since}: {found.why}"
+        what = f"{SAYS[family]}{since}: {found.why}"
         yield Finding("drift", WARNING, what, found.cure + ACKNOWLEDGE)
     if status.alarms:
         return

@@ -1,4 +1,7 @@
-"""How far a day is from a reference: the population stability index of each statistic.
+"""How far a day is from a reference: by the population stability index of each statistic.
+
+Of statistics that only more of is bad, the tail decides: a few strangers change a mean and an index
+little, and the tail much.
 
 All functions take any number of leading axes, so that a simulation runs a thousand cameras at once.
 """
@@ -9,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.drift.day import Counts
-from device.drift.sample import BAD, BINS, OF_PICTURE, Floats
+from device.drift.sample import BAD, BINS, OF_PICTURE, STATISTICS, Floats
 
 LEAST_SHARE = 0.01
 """Added to the share of each bin: an empty bin would be infinitely far from a full one."""
@@ -19,6 +22,12 @@ FEWEST = 20
 """With fewer moments than this a statistic says nothing about a day, or an hour about the view."""
 FEWEST_ANSWERS = 8
 """The same for statistics of answers."""
+STRANGE_SHARE, STRANGE_POWER = 0.2, 0.2
+"""A share of strangers that should be seen, and where they are expected: with this power of the
+share of usual moments that are at least as far out. So most are beyond nearly all of these."""
+LEAST_USUAL = 0.002
+"""Added to the share of each bin of the reference: where nothing was, something may come."""
+ONLY_MORE = BAD[: len(STATISTICS)] > 0
 FEWEST_OF = np.array([FEWEST if picture else FEWEST_ANSWERS for picture in OF_PICTURE] + [FEWEST])
 
 
@@ -27,8 +36,8 @@ class Distances:
     """How far a day is from its reference; arrays end with one entry for each of `NAMES`."""
 
     far: Floats
-    """Square root of the index; of one minus the correlation of the layouts for the view. NaN where
-    there is too little to tell."""
+    """Square root of the index, or the excess of the tail; the root of one minus the correlation of
+    the layouts for the view. NaN where there is too little to tell."""
     shift: Floats
     """By how many bins the mean has moved; 0 for the view."""
 
@@ -56,7 +65,9 @@ def distances(
     now = np.where(both, counts, 0).sum(axis=-3) / least
     usual = (reference * per_moment).sum(axis=-3) / least
     view, hours = _view(layouts, reference_layouts, in_day[..., 0, 0], in_reference[..., 0, 0])
-    far = np.concatenate([np.sqrt(_index(now, usual)), view[..., None]], axis=-1)
+    excess = _excess(now, usual, least[..., 0])
+    far = np.where(ONLY_MORE, excess, np.sqrt(_index(now, usual)))
+    far = np.concatenate([far, view[..., None]], axis=-1)
     shift = ((now - usual) * np.arange(BINS)).sum(axis=-1)
     shift = np.concatenate([shift, np.zeros_like(view)[..., None]], axis=-1)
     enough = np.concatenate([total[..., 0], hours[..., None] * FEWEST], axis=-1) >= FEWEST_OF
@@ -69,6 +80,27 @@ def _index(now: npt.NDArray[np.floating], usual: npt.NDArray[np.floating]) -> Fl
     p, q = _blurred(now) + LEAST_SHARE, _blurred(usual) + LEAST_SHARE
     total: Floats = ((p - q) * np.log(p / q)).sum(axis=-1) / (1 + BINS * LEAST_SHARE)
     return total
+
+
+def _excess(
+    now: npt.NDArray[np.floating], usual: npt.NDArray[np.floating], moments: Floats
+) -> npt.NDArray[np.floating]:
+    """By how much the upper tail has grown, in standard deviations of independent moments.
+
+    A bin counts as the log of how much likelier it is with strangers than without, which is what
+    finds them soonest (Page 1954); where they are expected, no stranger has to be known.
+    """
+    p = usual + LEAST_USUAL
+    p = p / p.sum(axis=-1, keepdims=True)
+    beyond = np.flip(np.flip(p, -1).cumsum(axis=-1), -1) - p / 2
+    strange = p * beyond ** (STRANGE_POWER - 1)
+    strange = strange / strange.sum(axis=-1, keepdims=True)
+    weight = np.log(1 - STRANGE_SHARE + STRANGE_SHARE * strange / p)
+    mean = (p * weight).sum(axis=-1, keepdims=True)
+    spread = np.sqrt((p * (weight - mean) ** 2).sum(axis=-1))
+    grown = ((now - usual) * weight).sum(axis=-1) * np.sqrt(moments)
+    excess: npt.NDArray[np.floating] = grown / np.maximum(spread, LEAST_SHARE)
+    return excess
 
 
 def _blurred(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

@@ -17,9 +17,9 @@ LEARN_DAYS = 7
 USUAL_WEIGHT = 6
 """For how many days the spread that a statistic usually has (`USUAL_SPREADS`) counts, beside the
 first days of a camera."""
-USUAL_SPREADS = {"contrast": 0.3, "colour cast": 0.2}
+USUAL_SPREADS = {"contrast": 0.3, "colour cast": 0.2, "distance": 1.5, "unknown": 1.5}
 """Standard deviation of a statistic's distance between quiet days; a week without fog is no reason
-to take the first fog for a fault."""
+to take the first fog for a fault. The last two would be 1 if moments were independent."""
 OTHER_SPREAD = 0.12
 FOLLOW_DAYS = 21.0
 """The reference follows the season: after this many days a new day has 63% of the weight."""
@@ -41,13 +41,14 @@ class Rule:
 
 RULES = {
     Family.CAMERA: Rule(3.0, 3.0, 4.0),
-    Family.WORLD: Rule(2.0, 2.0, 3.0),
+    Family.WORLD: Rule(2.0, 2.5, 3.0),
     Family.CONFIDENCE: Rule(2.0, 2.5, 4.0),
 }
 QUIET_DAYS = 3
 """An alarm ends after this many days in a row that add nothing."""
 
-FAMILIES = tuple(Family)
+FAMILIES = tuple(RULES)
+"""Those that are compared with usual days."""
 OF_FAMILY = np.array([[each is family for each in FAMILY_OF] for family in FAMILIES])
 ALLOWANCE = np.array([RULES[family].allowance for family in FAMILIES], np.float32)
 MOST_A_DAY = np.array([RULES[family].most_a_day for family in FAMILIES], np.float32)

@@ -18,12 +18,13 @@ import numpy.typing as npt
 from device.drift.day import HOURS, Day
 from device.drift.judge import FAMILIES, LEARN_DAYS, Judge
 from device.drift.monitor import KEPT_DAYS, Memory
+from device.drift.place import Place
 from device.drift.sample import BINS, CELLS, NAMES, STATISTICS
 from device.drift.status import DayStatus
 from device.errors import DriftStateError
 from device.files import read_headed, write_bytes
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_BYTES = 4 * 2**20
 """Most of the file, and of its arrays."""
 COUNTS = (HOURS, len(STATISTICS), BINS)
@@ -58,6 +59,7 @@ def write(path: Path, owner: str, memory: Memory) -> None:
         "days": [asdict(day) for day in memory.days],
         "since": memory.since,
         "why": memory.why,
+        "place": asdict(memory.place),
     }
     write_bytes(path, json.dumps(head).encode() + b"\n" + data)
 
@@ -132,6 +134,7 @@ def _memory(head: Mapping[str, Any], arrays: Named) -> Memory:
         days=days,
         since=since,
         why=why,
+        place=_place(head["place"]),
     )
 
 
@@ -146,6 +149,14 @@ def _day(name: str, record: Mapping[str, Any], arrays: Named) -> Day:
         _checked(arrays[f"{name}.labels"], None),
         score_sum,
     )
+
+
+def _place(record: Mapping[str, Any]) -> Place:
+    answers, beyond = float(record["answers"]), float(record["beyond"])
+    if not 0 <= beyond <= answers < np.inf:
+        raise ValueError("no counts")
+    alarm, accepted = record["alarm"] is True, record["accepted"] is True
+    return Place(answers, beyond, alarm, str(record["since"]), accepted)
 
 
 def _day_status(record: Mapping[str, Any]) -> DayStatus:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from device.drift import place
 from device.drift.day import NO_HOUR, Day, add
 from device.drift.judge import (
     FAMILIES,
@@ -21,6 +22,7 @@ from device.drift.judge import (
     judge,
     learned,
 )
+from device.drift.place import Place
 from device.drift.sample import FAMILY_OF, NAMES, Family, Floats, Sample
 from device.drift.status import CURES, DayStatus, DriftStatus, FamilyStatus, estimate
 
@@ -63,6 +65,7 @@ class Memory:
     days: tuple[DayStatus, ...] = ()
     since: tuple[str, ...] = ("",) * len(FAMILIES)
     why: tuple[str, ...] = ("",) * len(FAMILIES)
+    place: Place = field(default_factory=Place)
 
 
 class Monitor:
@@ -92,12 +95,18 @@ class Monitor:
             self._close()
             today = self.memory.today
         dated = replace(today, date=today.date or date)
-        self.memory = replace(self.memory, today=add(dated, hour, sample, len(self._classes)))
+        self.memory = replace(
+            self.memory,
+            today=add(dated, hour, sample, len(self._classes)),
+            place=place.noted(self.memory.place, sample, dated.date),
+        )
         return closed
 
     def acknowledge(self) -> None:
         """Take what is seen now as usual: the reference is learned from the beginning."""
-        self.memory = replace(Memory(), today=self.memory.today, days=self.memory.days)
+        now = self.memory
+        settled = place.accepted(now.place)
+        self.memory = replace(Memory(), today=now.today, days=now.days, place=settled)
 
     def status(self) -> DriftStatus:
         """What is known now."""
@@ -107,6 +116,7 @@ class Monitor:
             family: self._family(index, family) if now is not None else FamilyStatus()
             for index, family in enumerate(FAMILIES)
         }
+        families[Family.PLACE] = _of_place(memory.place)
         return DriftStatus(
             learned_days=LEARN_DAYS if now is not None else len(memory.learning),
             wanted_days=LEARN_DAYS,
@@ -130,6 +140,7 @@ class Monitor:
         self.memory = replace(memory, today=Day())
         if day.moments < self._fewest():
             return
+        self.memory = replace(self.memory, place=place.after_day(memory.place))
         if memory.judge is not None:
             self._judge(memory.judge, day)
             return
@@ -192,6 +203,12 @@ def why_in_words(verdict: Verdict, family: int) -> str:
         if FAMILY_OF[number] is FAMILIES[family] and verdict.beyond[number] > 1
     ]
     return ", ".join(words for _, words in sorted(found, reverse=True) if words)
+
+
+def _of_place(found: Place) -> FamilyStatus:
+    if not found.alarm:
+        return FamilyStatus(min(found.level, 1.0))
+    return FamilyStatus(found.level, True, found.since, found.why, CURES[Family.PLACE])
 
 
 def _of_classes(day: Day, classes: int) -> Floats:

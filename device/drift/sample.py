@@ -32,6 +32,8 @@ class Family(StrEnum):
     CAMERA = "camera"
     WORLD = "world"
     CONFIDENCE = "confidence"
+    PLACE = "place"
+    """Of no statistic of the camera's own: the bundle is its reference (`device.drift.place`)."""
 
 
 @dataclass(frozen=True)

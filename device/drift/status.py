@@ -11,7 +11,13 @@ CURES = {
     Family.CAMERA: "look at the camera: clean the lens, set focus and light, turn it back",
     Family.WORLD: "label the collected photos (*-world.jpg first), and train again with them",
     Family.CONFIDENCE: "train again with photos of this camera",
+    Family.PLACE: "collect and label photos from here, and train again with them",
 }
+SAYS = {
+    **{family: f"{family} has changed" for family in Family},
+    Family.PLACE: "this place is not what it was trained for",
+}
+"""What an alarm says, before its reason."""
 ACCURACY_DAYS = 7
 """The accuracy is estimated over so many of the last days."""
 FEWEST_DAYS = 3
@@ -82,8 +88,8 @@ class DriftStatus:
 
     @property
     def is_accuracy_valid(self) -> bool:
-        """Whether scores mean what they say: not while camera or world have changed."""
-        return not {Family.CAMERA, Family.WORLD} & set(self.alarms)
+        """Whether scores mean what they say: not while camera, world or place are others."""
+        return not {Family.CAMERA, Family.WORLD, Family.PLACE} & set(self.alarms)
 
     def record(self) -> dict[str, Any]:
         """As a JSON object."""

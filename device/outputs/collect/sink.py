@@ -52,6 +52,8 @@ BEST_AHEAD = 4
 alarm of the world."""
 ENDS = {RANDOM: RANDOM_END, WORLD: WORLD_END}
 """How names end, by reason."""
+FOREIGN = {Family.WORLD, Family.PLACE}
+"""Alarms at which labels of what is strange are the cure."""
 MAX_REMEMBERED = 32
 SAME_PICTURE_DIFFERENCE = 4.0
 """Thumbnails whose grey values differ by less than this on average count as the same picture."""
@@ -186,8 +188,8 @@ class Collector:
             self._room.log_removed()
 
     def _heed(self, drift: DriftStatus | None) -> None:
-        """While the world has changed, what is strange, and unlike the others, is saved first."""
-        self._alarm = drift is not None and Family.WORLD in drift.alarms
+        """While world or place are others, what is strange, and unlike the rest, is saved first."""
+        self._alarm = drift is not None and bool(FOREIGN & set(drift.alarms))
         if not self._alarm:
             self._unlike.forget()
 

@@ -15,7 +15,7 @@ from device.contract.preprocess import FrameResizer, Preprocessing, crop_box
 from device.drift import kept, sample
 from device.drift.monitor import SAMPLE_S, Memory, Monitor, hour_of
 from device.drift.sample import AnswerFacts, Family, Sample
-from device.drift.status import DriftStatus
+from device.drift.status import SAYS, DriftStatus
 from device.errors import DriftStateError, OutputError
 from device.outputs.drift.pictures import Pictures
 from device.outputs.sink import log
@@ -91,7 +91,7 @@ class Drift:
         unix_s = observation.unix_s if clock.is_synchronized() else None
         closed = monitor.add(Sample(sample.look(pixels), self._answer), unix_s)
         self._answer = None
-        if closed:
+        if closed or monitor.memory.place.alarm != (Family.PLACE in self._status.alarms):
             self._tell(monitor)
             self._keep_s = 0.0
         # Last: a full disk must not keep what was noted from being told.
@@ -203,7 +203,7 @@ def log_change(family: Family, before: DriftStatus, now: DriftStatus) -> None:
     found = now.families[family]
     if is_new:
         since = f" since {found.since}" if found.since else ""
-        log.warning("drift: %s has changed%s: %s; %s", family, since, found.why, found.cure)
+        log.warning("drift: %s%s: %s; %s", SAYS[family], since, found.why, found.cure)
     else:
         log.info("drift: %s is as usual again", family)
 

@@ -10,6 +10,7 @@ NAMES = {
     Family.CAMERA: "Camera changed",
     Family.WORLD: "World changed",
     Family.CONFIDENCE: "Less sure than usual",
+    Family.PLACE: "Unlike its training photos",
 }
 
 

@@ -1,7 +1,7 @@
 // Whether camera, world and answers are as usual: alarms with then and now, and a week's chart.
 
 const DRIFT_MS = 5000, DRIFT_DAYS = 7;
-const FAMILIES = ["camera", "world", "confidence"];
+const FAMILIES = ["camera", "world", "confidence", "place"];
 let asked = false;  // whether the button was pressed once, and asks again
 
 async function followDrift() {
@@ -33,7 +33,9 @@ function showDrift(now) {
 }
 
 function usualInWords(now, alarms) {
-  if (alarms.length) return `Changed: ${alarms.join(", ")}.`;
+  const changed = alarms.filter((name) => name !== "place");
+  if (changed.length) return `Changed: ${changed.join(", ")}.`;
+  if (alarms.length) return "This place is not what the model was trained for.";
   if (now.learned_days < now.wanted_days) return `Usual days are being learned: ${now.learned_days} of ${now.wanted_days}.`;
   return "Camera and answers are as usual.";
 }

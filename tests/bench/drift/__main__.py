@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from device.console import guarded
 from device.files import write_text
 from tests.bench.drift import lives
-from tests.bench.drift.cached import Cached, cached
+from tests.bench.drift.cached import RENDERED, Cached, cached
 from tests.bench.drift.findings import Findings
 from tests.bench.drift.worlds import YEAR_DAYS, Cameras
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cameras", type=int, default=1000)
     parser.add_argument("--days", type=int, default=YEAR_DAYS)
     parser.add_argument("--photos", type=int, default=200, help="most of the test part")
+    parser.add_argument("--strangers", type=Path, help="photos of no class; else rendered clutter")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     return guarded(lambda: run(options))
@@ -37,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate, print the table, write page and record."""
-    known = cached(options.build, options.out / CACHE, options.photos)
+    known = cached(options.build, options.out / CACHE, options.photos, options.strangers)
     found = simulate(known, options.cameras, options.days, options.seed)
+    found = replace(found, strangers=options.strangers.name if options.strangers else RENDERED)
     write_text(options.out / RECORD, json.dumps(found.record(), indent=1) + "\n")
     write_text(options.out / PAGE, found.page())
     print(f"{found.table()}\npage: {options.out / PAGE}")
@@ -55,7 +58,8 @@ def simulate(known: Cached, cameras: int, days: int, seed: int) -> Findings:
         some = Cameras.drawn(
             -(-number // FAULTY_PART), known, np.random.default_rng([seed, first, 1])
         )
-        faults.append([lives.found(some, known, seed + first, one) for one in lives.EXPECTED])
+        told = [lives.found(some, known, seed + first, one) for one in lives.EXPECTED]
+        faults.append([*told, lives.foreign(some, known, seed + first)])
         print(f"{first + number} of {cameras} cameras", file=sys.stderr, flush=True)
     return Findings(
         model=known.model_sha256[:12],

@@ -16,11 +16,15 @@ from device.contract.arrays import Pixels
 from device.contract.bundle import Bundle, load
 from device.contract.preprocess import Preprocessing, prepare
 from device.drift.sample import Floats, look
+from device.errors import UsageError
 from device.inference.classifier import Classifier
 from tests.bench.drift.conditions import ALL, all_shown
 
 PLACES = 16
 STRANGERS = 24
+RENDERED = "rendered clutter"
+"""What strangers are unless a folder of photos is given."""
+PICTURES = ("*.jpg", "*.jpeg", "*.png")
 SHIFT = 0.3
 """A camera that was moved looks this much of its picture aside."""
 
@@ -49,22 +53,27 @@ class Cached:
     model_sha256: str
 
 
-def cached(build: Path, file: Path, most: int) -> Cached:
+def cached(build: Path, file: Path, most: int, strangers: Path | None = None) -> Cached:
     """Read the file, or make it from a build and its photos.
 
     Args:
         build: a build folder with its bundle and split.
         file: where it is kept.
         most: photos of the test part.
+        strangers: a folder with photos of what is none of the classes; None: rendered clutter.
+
+    Raises:
+        UsageError: if there is no photo in the folder.
     """
     bundle = load(build / "bundle")
     made_of = [hashlib.sha256(bundle.model).hexdigest(), most, PLACES, STRANGERS, len(ALL)]
+    made_of += [str(strangers or RENDERED)]
     key = json.dumps(made_of)
     if file.exists():
         with np.load(file) as kept:
             if str(kept["key"]) == key:
                 return _from(kept, bundle)
-    arrays = _compute(bundle, build, most)
+    arrays = _compute(bundle, build, most, strangers)
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(file, allow_pickle=False, key=np.array(key), **arrays)
     with np.load(file) as kept:
@@ -78,7 +87,9 @@ def _from(kept: "np.lib.npyio.NpzFile", bundle: Bundle) -> Cached:
     return Cached(**arrays, labels=bundle.labels, model_sha256=digest)
 
 
-def _compute(bundle: Bundle, build: Path, most: int) -> dict[str, npt.NDArray[Any]]:
+def _compute(
+    bundle: Bundle, build: Path, most: int, strangers: Path | None
+) -> dict[str, npt.NDArray[Any]]:
     rules = bundle.preprocessing
     photos = Path(json.loads((build / "train" / "data.json").read_text())["folder"])
     known = _rows(build, photos, "test")
@@ -86,8 +97,7 @@ def _compute(bundle: Bundle, build: Path, most: int) -> dict[str, npt.NDArray[An
     chosen = [known[i] for i in chance.permutation(len(known))[:most]]
     classifier = Classifier.from_bundle(bundle, threads=1)
     pictures = [(_prepared(path, rules), bundle.labels.index(name)) for path, name in chosen]
-    size = (rules.height_px, rules.width_px)
-    pictures += [(clutter(number, size), -1) for number in range(STRANGERS)]
+    pictures += [(pixels, -1) for pixels in _strangers(strangers, rules)]
     answers = [_answers(classifier, pixels) for pixels, _ in pictures]
     teaching = _rows(build, photos, "train")
     places = [teaching[i][0] for i in chance.permutation(len(teaching))[:PLACES]]
@@ -100,6 +110,17 @@ def _compute(bundle: Bundle, build: Path, most: int) -> dict[str, npt.NDArray[An
         "place_facts": np.stack([[facts for facts, _ in one] for one in views]),
         "place_layouts": np.stack([[layouts for _, layouts in one] for one in views]),
     }
+
+
+def _strangers(folder: Path | None, rules: Preprocessing) -> list[Pixels]:
+    if folder is None:
+        size = (rules.height_px, rules.width_px)
+        return [clutter(number, size) for number in range(STRANGERS)]
+    paths = sorted(path for pattern in PICTURES for path in folder.glob(pattern))
+    if not paths:
+        raise UsageError(f"{folder}: there is no photo")
+    order = np.random.default_rng(0).permutation(len(paths))[:STRANGERS]
+    return [_prepared(paths[i], rules) for i in order]
 
 
 def _rows(build: Path, photos: Path, part: str) -> list[tuple[Path, str]]:

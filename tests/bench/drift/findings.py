@@ -13,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from device.drift.judge import FAMILIES, LEARN_DAYS
+from device.drift.sample import Family
 from device.workstation.plot_style import FIRST, INK, SAVING, SECOND, STYLE, inline
 from device.workstation.templates import STYLES, environment
+from tests.bench.drift.cached import RENDERED
 from tests.bench.drift.lives import WITHIN_DAYS, Found, Years
-from tests.bench.drift.worlds import YEAR_DAYS
+from tests.bench.drift.worlds import FOREIGN, NEW_CLASS, YEAR_DAYS
 
 TEMPLATE = "drift.html.j2"
 PLOT_INCHES = (7.2, 3.4)
@@ -37,6 +39,8 @@ class Findings:
     days: int
     years: Years
     faults: tuple[Found, ...]
+    strangers: str = RENDERED
+    """What the new class is."""
 
     @property
     def camera_years(self) -> float:
@@ -48,7 +52,8 @@ class Findings:
         """False alarms a camera-year, by family and all together."""
         each = self.years.alarms.sum(axis=0) / self.camera_years
         named = {family.value: float(rate) for family, rate in zip(FAMILIES, each, strict=True)}
-        return {**named, "all": float(each.sum())}
+        named[Family.PLACE.value] = float(self.years.of_place.sum() / self.camera_years)
+        return {**named, "all": sum(named.values())}
 
     @property
     def accuracy(self) -> dict[str, float]:
@@ -72,12 +77,13 @@ class Findings:
             "model": self.model,
             "has_distance": self.has_distance,
             "photos": self.photos,
+            "strangers": self.strangers,
             "cameras": self.cameras,
             "days": self.days,
             "runs_with_faults": len(self.faults[0].after_days) if self.faults else 0,
             "goals": GOALS,
             "false_alarms": self.false_alarms,
-            "without_any": float((self.years.alarms.sum(axis=1) == 0).mean()),
+            "without_any": float((self.years.alarms.sum(axis=1) + self.years.of_place == 0).mean()),
             "found": self.found(),
             "median_days": {one.name: _median(one) for one in self.faults},
             "accuracy": self.accuracy,
@@ -89,7 +95,8 @@ class Findings:
         by_family = ", ".join(f"{name} {rate:.2f}" for name, rate in rates.items() if name != "all")
         lines = ["| what | goal | measured |\n|---|---|---|"]
         lines.append(f"| false alarms a camera-year | <= 1 | {rates['all']:.2f} ({by_family}) |")
-        for name, share in self.found().items():
+        for fault, share in self.found().items():
+            name = f"{fault} ({self.strangers})" if fault in (NEW_CLASS, FOREIGN) else fault
             lines.append(f"| {name}: found within {WITHIN_DAYS} days | >= 95% | {share:.1%} |")
         lines.append(
             f"| estimated accuracy within 3 points | >= 90% of quiet weeks | {close['close']:.1%} "
@@ -136,7 +143,7 @@ def _false_alarms(axes: Axes, found: Findings) -> str:
 
 
 def _found_curves(axes: Axes, faults: Sequence[Found]) -> str:
-    styles = ((FIRST, "-"), (FIRST, "--"), (SECOND, "-"), (SECOND, "--"))
+    styles = ((FIRST, "-"), (FIRST, "--"), (SECOND, "-"), (SECOND, "--"), (INK, "-"))
     at = np.linspace(0, 6, 241)
     for one, (colour, line) in zip(faults, styles, strict=False):
         shares = [100 * np.mean(one.after_days <= day) for day in at]

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from device.drift import place
 from device.drift.judge import FAMILIES, LEARN_DAYS, Judge, judge, learned
+from device.drift.place import Place
 from device.drift.sample import Family
 from device.drift.status import DayStatus, estimate
 from tests.bench.drift.cached import Cached
-from tests.bench.drift.worlds import YEAR_DAYS, Array, Cameras, Days, World
+from tests.bench.drift.worlds import FOREIGN, NEW_CLASS, YEAR_DAYS, Array, Cameras, Days, World
 
 QUIET_DAYS = 21
 """From the end of learning until a fault begins."""
@@ -20,7 +22,7 @@ EXPECTED = {
     "blur": Family.CAMERA,
     "dimmed by half": Family.CAMERA,
     "moved": Family.CAMERA,
-    "new class": Family.WORLD,
+    NEW_CLASS: Family.WORLD,
 }
 WEEK = 7
 
@@ -33,6 +35,8 @@ class Years:
     """(days, families): how many cameras began a false alarm on a day."""
     alarms: Array
     """(cameras, families): false alarms of each."""
+    of_place: Array
+    """(cameras,): how often each was said to be no place for its bundle."""
     estimated: Array
     """(weeks, cameras): mean score of a week; NaN where it is not told."""
     true: Array
@@ -46,6 +50,7 @@ class Years:
         return cls(
             raised=np.sum([part.raised for part in parts], axis=0),
             alarms=np.concatenate([part.alarms for part in parts]),
+            of_place=np.concatenate([part.of_place for part in parts]),
             estimated=np.concatenate([part.estimated for part in parts], axis=1),
             true=np.concatenate([part.true for part in parts], axis=1),
             covered=np.concatenate([part.covered for part in parts], axis=1),
@@ -72,14 +77,16 @@ class Found:
 def years(cameras: Cameras, cached: Cached, seed: int, days: int = YEAR_DAYS) -> Years:
     """Quiet years; alarms end by themselves, and nobody acknowledges any."""
     world = World(cameras, cached, seed)
-    state = _learn(world)
+    state, places = _learn(world), [Place()] * len(cameras.place)
     shape = (len(cameras.place), len(FAMILIES))
-    raised, alarms = [], np.zeros(shape)
+    raised, alarms, of_place = [], np.zeros(shape), np.zeros(len(places))
     week: deque[Days] = deque(maxlen=WEEK)
     told: list[tuple[Array, Array, Array]] = []
     for number in range(LEARN_DAYS, days):
         day = world.day(number)
         week.append(day)
+        places, told_now = _placed(places, day)
+        of_place += told_now
         after, _ = judge(state, day.counts, day.layouts)
         began = after.alarm & ~state.alarm
         raised.append(began.sum(axis=0))
@@ -88,7 +95,15 @@ def years(cameras: Cameras, cached: Cached, seed: int, days: int = YEAR_DAYS) ->
         if number % WEEK == 0 and len(week) == WEEK:
             told.append(_told(week, after))
     estimated, true, covered = (np.stack(one) for one in zip(*told, strict=True))
-    return Years(np.stack(raised), alarms, estimated, true, covered)
+    return Years(np.stack(raised), alarms, of_place, estimated, true, covered)
+
+
+def _placed(places: list[Place], day: Days) -> tuple[list[Place], Array]:
+    """What is known of each place after a day, and for which an alarm began."""
+    pairs = zip(places, day.clear, day.beyond, strict=True)
+    after = [place.settled(one, float(n), float(away), "today") for one, n, away in pairs]
+    began = [now.alarm and not one.alarm for one, now in zip(places, after, strict=True)]
+    return [place.after_day(now) for now in after], np.array(began)
 
 
 def _told(week: "deque[Days]", state: Judge) -> tuple[Array, Array, Array]:
@@ -139,3 +154,13 @@ def found(cameras: Cameras, cached: Cached, seed: int, fault: str) -> Found:
         after_days = np.where(state.alarm & np.isinf(after_days), took, after_days)
     others = np.delete(after_days, expected, axis=1).min(axis=1)
     return Found(fault, after_days[:, expected], others)
+
+
+def foreign(cameras: Cameras, cached: Cached, seed: int) -> Found:
+    """How long it takes until a place is told at which all is strange from the first day."""
+    world = World(cameras, cached, seed)
+    places, after_days = [Place()] * len(cameras.place), np.full(len(cameras.place), np.inf)
+    for number in range(FAULT_DAYS):
+        places, began = _placed(places, world.day(number, FOREIGN))
+        after_days = np.where(began & np.isinf(after_days), number + 1, after_days)
+    return Found(FOREIGN, after_days, np.full_like(after_days, np.inf))

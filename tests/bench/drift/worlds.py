@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from device.contract.statistics import LIMIT
 from device.drift.day import HOURS, Counts
+from device.drift.place import is_clear
 from device.drift.sample import BINS, CELLS, LEAST, LEAST_CONTRAST, LEAST_LIGHT, STATISTICS
 from tests.bench.drift.cached import Cached
 from tests.bench.drift.conditions import HALF, LEVELS, Condition
@@ -26,7 +28,8 @@ INDIVIDUALS = 12
 """Visitors that come again and again on one day."""
 YEAR_DAYS = 365
 NEW_SHARE = 0.2
-FAULTS = ("none", "blur", "dimmed by half", "moved", "new class")
+NEW_CLASS, FOREIGN = "new class", "strangers alone"
+FAULTS = ("none", "blur", "dimmed by half", "moved", NEW_CLASS, FOREIGN)
 Array = npt.NDArray[Any]
 
 
@@ -80,6 +83,10 @@ class Days:
     """... that were right ..."""
     score_sum: Array
     """... and the sum of their scores."""
+    clear: Array
+    """(cameras,): answers in good light ..."""
+    beyond: Array
+    """... and how many of them were beyond the bundle's limit on distances."""
 
 
 class World:
@@ -196,8 +203,8 @@ class World:
 
     def _count_answers(
         self, counts: Counts, condition: Array, season: Array, fault: str, from_hour: int
-    ) -> tuple[Array, Array, Array]:
-        """Count the answers of a day; returns how many were accepted, right, and their scores."""
+    ) -> tuple[Array, ...]:
+        """Count the answers of a day; returns the last fields of `Days`."""
         chance, cached = self._chance, self._cached
         shape = (self._number, MOST_EVENTS)
         busy = np.exp(chance.normal(0, 0.25, self._number)) * (1 + 0.3 * np.sin(season))
@@ -206,7 +213,8 @@ class World:
         state: Array = drawn.astype(int)
         hours = state // STEPS
         photo = self._visitors(season, shape)
-        new = (fault == "new class") & (hours >= from_hour) & (chance.random(shape) < NEW_SHARE)
+        share = {NEW_CLASS: NEW_SHARE, FOREIGN: 1.0}.get(fault, 0.0)
+        new = (hours >= from_hour) & (chance.random(shape) < share)
         photo = np.where(new, chance.choice(self._strangers, shape), photo)
         there = np.arange(MOST_EVENTS) < many[:, None]
         lasts = there * chance.integers(1, ANSWERS + 1, shape)
@@ -222,7 +230,10 @@ class World:
         values = [away, ~is_known, odds, lead]
         for number, value in enumerate(values, start=4):
             self._add_answers(counts, hours, number, value.astype(np.float32), lasts)
-        return accepted.sum(axis=1), right.sum(axis=1), (top * accepted).sum(axis=1)
+        facts = cached.place_facts[0, self._cameras.place[:, None], seen]
+        clear = lasts * is_clear(facts[..., 0], facts[..., 3])
+        counted = (accepted, right, top * accepted, clear, clear * (away > LIMIT))
+        return tuple(each.sum(axis=1) for each in counted)
 
     def _visitors(self, season: Array, shape: tuple[int, int]) -> Array:
         """Photos of a day's visitors: half of them are the same few individuals."""

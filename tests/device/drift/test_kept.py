@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from device.drift import kept
 from device.drift.monitor import Memory, Monitor
+from device.drift.place import Place
 from device.errors import DriftStateError
 from tests.support.device.drifting import CLASSES, live
 
@@ -61,6 +63,19 @@ def test_a_day_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path: Path)
         kept.write(path, OWNER, restarted.memory)
         restarted = Monitor(CLASSES, kept.read(path, OWNER))
     assert same(restarted.memory, through.memory)
+
+
+def test_what_is_known_of_the_place_is_kept(tmp_path: Path) -> None:
+    foreign = replace(after(0), place=Place(60.0, 55.0, True, "2026-11-02"))
+    kept.write(tmp_path / "state", OWNER, foreign)
+    assert kept.read(tmp_path / "state", OWNER).place == foreign.place
+
+
+@pytest.mark.parametrize("counts", [(1.0, 2.0), (-1.0, -2.0), (float("nan"), 0.0)])
+def test_a_place_that_cannot_be_is_refused(tmp_path: Path, counts: tuple[float, float]) -> None:
+    kept.write(tmp_path / "state", OWNER, replace(after(0), place=Place(*counts)))
+    with pytest.raises(DriftStateError, match="damaged"):
+        kept.read(tmp_path / "state", OWNER)
 
 
 def test_the_file_is_small(tmp_path: Path) -> None:

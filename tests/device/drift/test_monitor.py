@@ -76,6 +76,16 @@ def test_a_change_that_lasts_is_told_within_three_days_with_its_cure(
     assert status.families[family].since
 
 
+def test_a_new_class_at_a_fifth_of_answers_is_told_within_three_days(monitor: Monitor) -> None:
+    # The third day is closed by the next.
+    for day in range(QUIET + 1, QUIET + 5):
+        for number, (sample, unix_s) in enumerate(moments(day)):
+            strange = moment(number, 12, distance=1.5).answer if number % 5 == 0 else None
+            monitor.add(replace(sample, answer=strange or sample.answer), unix_s)
+    assert monitor.status().alarms == (Family.WORLD,)
+    assert "unlike what it learned from" in monitor.status().families[Family.WORLD].why
+
+
 def test_one_odd_day_is_no_alarm(monitor: Monitor) -> None:
     live(monitor, QUIET + 1, QUIET + 1, sharpness=0.2, brightness=0.3, away=1)
     live(monitor, QUIET + 2, QUIET + 3)

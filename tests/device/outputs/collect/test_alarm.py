@@ -28,10 +28,10 @@ KINDS = 200
 AXES = np.eye(KINDS, dtype=np.float32)
 
 
-def tell(sink: Collector, *, alarm: bool) -> None:
+def tell(sink: Collector, *, alarm: bool, family: Family = Family.WORLD) -> None:
     """A second passes; an alarm of the world stands or not."""
     surroundings = Surroundings()
-    surroundings.telemetry.drift(DriftStatus(families={Family.WORLD: FamilyStatus(1.2, alarm)}))
+    surroundings.telemetry.drift(DriftStatus(families={family: FamilyStatus(1.2, alarm)}))
     sink.tick(surroundings.status())
 
 
@@ -66,6 +66,15 @@ def test_without_an_alarm_strange_frames_are_saved_as_ever(tmp_path: Path) -> No
     sink = collector(tmp_path, alarm=False)
     sink.publish(strange(0, kind=0))
     assert reasons(tmp_path) == ["unknown"]
+
+
+@pytest.mark.parametrize("family", Family)
+def test_alarms_that_labels_cure_are_heeded(tmp_path: Path, family: Family) -> None:
+    sink = collector(tmp_path, alarm=False)
+    tell(sink, alarm=True, family=family)
+    sink.publish(strange(0, kind=0))
+    heeded = family in (Family.WORLD, Family.PLACE)
+    assert reasons(tmp_path) == [WORLD if heeded else "unknown"]
 
 
 def test_what_the_model_knows_is_nothing_of_an_alarm(tmp_path: Path) -> None:

@@ -145,6 +145,17 @@ def test_quiet_days_are_one_line_and_the_accuracy(
         assert browser.run(IS_HIDDEN % "then-now") and browser.run(IS_HIDDEN % "acknowledge")
 
 
+def test_a_place_unlike_the_training_photos_is_said_before_usual_days_are_learned(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    foreign = FamilyStatus(3.0, True, "2026-11-26", "70% is unlike", CURES[Family.PLACE])
+    surroundings.watcher = Watcher(DriftStatus(0, 7, {**QUIET, Family.PLACE: foreign}))
+    with browsers.visit(page) as browser:
+        eventually(lambda: "not what the model was trained for" in text(browser, "usual"))
+        assert "70% is unlike" in text(browser, "alarms")
+        assert "collect and label" in text(browser, "alarms")
+
+
 def test_days_that_are_learned_are_counted(
     browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
 ) -> None:

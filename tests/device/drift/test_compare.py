@@ -1,0 +1,68 @@
+"""How far a day is from the reference: strangers show in the tail of distances."""
+
+import numpy as np
+import pytest
+
+from device.drift.compare import Distances, distances
+from device.drift.day import HOURS, Counts
+from device.drift.sample import BINS, CELLS, NAMES, STATISTICS, Floats
+
+DISTANCE = NAMES.index("distance")
+USUAL = np.exp(-(np.linspace(-3, 3, BINS) ** 2) / 2).astype(np.float32)
+
+
+def counts(distance: Floats) -> Counts:
+    """Of a day on which all was seen at noon, with this histogram of distances."""
+    found = np.zeros((HOURS, len(STATISTICS), BINS), np.float32)
+    found[12, DISTANCE] = distance
+    return found
+
+
+def found(now: Floats, usual: Floats = USUAL) -> Distances:
+    layouts = np.zeros((HOURS, CELLS), np.float32)
+    return distances(counts(now), layouts, counts(7 * usual), layouts)
+
+
+def with_strangers(share: float, answers: float) -> Floats:
+    """A day on which so many lie where hardly any known photo does."""
+    now = USUAL / USUAL.sum() * (1 - share)
+    now[-1] += share
+    found: Floats = (answers * now).astype(np.float32)
+    return found
+
+
+def far(now: Floats) -> float:
+    return float(found(now).far[DISTANCE])
+
+
+def test_a_day_like_the_reference_is_not_far() -> None:
+    assert far(with_strangers(0.0, 100)) == pytest.approx(0, abs=1e-3)
+
+
+def test_strangers_are_the_further_the_more_there_are() -> None:
+    by_share = [far(with_strangers(share, 100)) for share in (0.0, 0.05, 0.1, 0.2)]
+    assert by_share == sorted(by_share) and by_share[-1] > 5
+
+
+def test_four_times_as_many_answers_tell_twice_as_much() -> None:
+    assert far(with_strangers(0.1, 400)) == pytest.approx(
+        2 * far(with_strangers(0.1, 100)), rel=1e-3
+    )
+
+
+def test_a_day_that_looks_more_like_the_training_photos_is_not_worse() -> None:
+    shifted = np.roll(USUAL, -2) * 10
+    assert far(shifted) < 0 and float(found(shifted).shift[DISTANCE]) < 0
+
+
+def test_too_few_answers_say_nothing() -> None:
+    assert np.isnan(far(with_strangers(0.2, 5)))
+
+
+def test_a_reference_without_a_tail_is_no_division_by_zero() -> None:
+    alone = np.zeros(BINS, np.float32)
+    alone[3] = 100
+    now = np.zeros(BINS, np.float32)
+    now[-1] = 100
+    assert np.isfinite(found(now, alone).far[DISTANCE]) and found(now, alone).far[DISTANCE] > 10
+    assert found(alone, alone).far[DISTANCE] == pytest.approx(0, abs=1e-3)
