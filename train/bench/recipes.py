@@ -116,7 +116,12 @@ def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
 
 
 def _run_ours(
-    training: Path, weights: Path, config: TrainConfig, clock: _Clock, caches: Sequence[Path]
+    training: Path,
+    weights: Path,
+    config: TrainConfig,
+    clock: _Clock,
+    caches: Sequence[Path],
+    teachers: Sequence[Path],
 ) -> Accuracy:
     from train.network.cache import adopt
     from train.recipe.activations import CACHE_FOLDER
@@ -128,7 +133,7 @@ def _run_ours(
         adopt(Path(folder) / CACHE_FOLDER, caches)
         for name in (SPLIT, EVENTS, CUTS, DATA):
             shutil.copy(training / name, out)
-        metrics = run(config, str(weights), out)
+        metrics = run(config, str(weights), out, teachers)
         timings = Timings.read(out / TIMINGS)
     clock.ended = list(timings.epochs_ended_s)
     clock.ended_processor = list(timings.epochs_ended_processor_s)
@@ -143,18 +148,19 @@ def run_recipe(
     config: TrainConfig,
     most_epochs: int | None = None,
     caches: Sequence[Path] = (),
+    teachers: Sequence[Path] = (),
 ) -> Measured:
     """Run one recipe in this process; all but ours use only size and seed of `config`.
 
     `most_epochs` limits each phase of the others' recipes. What our recipe finds in `caches` of
-    other trainings is not computed again.
+    other trainings is not computed again, and `teachers` teach it.
     """
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
     clock = _Clock()
     if recipe == OURS:
-        share = _run_ours(training, weights, config, clock, caches)
+        share = _run_ours(training, weights, config, clock, caches, teachers)
     else:
         given = (config.architecture.size_px, config.seed, clock.note, most_epochs)
         share = run_other(OTHERS[recipe], training, weights, *given)
@@ -204,8 +210,10 @@ def measure_all(options: argparse.Namespace) -> int:
     """Run every recipe in its own process; print the table and write it as JSON."""
     if not (options.training / SPLIT).exists():
         raise DataError(f"{options.training}: there is no split; run `make data` first")
-    if options.set or options.caches or options.backbone != DEFAULT:
-        raise UsageError("--set, --backbone and --caches are for one recipe: add --recipe ours")
+    if options.set or options.caches or options.teacher or options.backbone != DEFAULT:
+        raise UsageError(
+            "--set, --backbone, --caches and --teacher are for one recipe: add --recipe ours"
+        )
     if not {TUTORIAL, OURS} <= set(options.recipes):
         raise UsageError(
             f"--recipes: the table compares with {TUTORIAL} and {OURS}; name them, too"
@@ -236,7 +244,7 @@ def measure_one(options: argparse.Namespace) -> int:
     config = changed(TrainConfig(architecture=architecture, seed=options.seed), options.set)
     weights = fetch_weights(options.weights, architecture.spec.checkpoint)
     given = (options.recipe, options.training, weights, config)
-    measured = run_recipe(*given, caches=options.caches)
+    measured = run_recipe(*given, caches=options.caches, teachers=options.teacher)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.out, json.dumps(asdict(measured)) + "\n")
     print(
@@ -283,6 +291,14 @@ def main(arguments: list[str] | None = None) -> int:
         default=[],
         metavar="FOLDER",
         help="caches of other trainings: what they have in common is not computed again",
+    )
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="trainings on the same split that teach our recipe's network",
     )
     options = parser.parse_args(arguments)
     return guarded(lambda: measure_one(options) if options.recipe else measure_all(options))

@@ -12,6 +12,7 @@ import pytest
 
 from device import child
 from device.errors import UsageError
+from device.workstation.records import RecordError
 from tests.support.builds.build_folder import Build, weights_wheel
 from tests.support.cli import only_error
 from tests.support.pictures import picture
@@ -221,3 +222,11 @@ def test_our_recipe_takes_what_other_trainings_have_cached(
     config = TrainConfig(architecture=Architecture(size_px=96), epochs=0, views=1)
     recipes.run_recipe("ours", trained.train, weights_wheel(), config, caches=[tmp_path])
     assert adopted == [tmp_path]
+
+
+@pytest.mark.slow
+def test_our_recipe_can_be_taught(trained: Build, tmp_path: Path) -> None:
+    config = TrainConfig(architecture=Architecture(size_px=96), epochs=0, views=1)
+    given = ("ours", trained.train, weights_wheel(), config)
+    with pytest.raises(RecordError, match="metrics"):
+        recipes.run_recipe(*given, teachers=[tmp_path])
