@@ -23,6 +23,7 @@ from device.outputs.thread import SinkThread
 from device.settings.sections import WebConfig
 from device.telemetry.observation import NOTHING, Observation
 from device.telemetry.status import BoardStatus
+from device.telemetry.updates import UpdateStatus
 from device.visits import days
 from tests.support.device.mqtt_sinks import config
 from tests.support.device.observations import MODEL, Surroundings, sight
@@ -105,9 +106,11 @@ def home(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
 @contextmanager
 def running(broker: Broker, name: str, around: Surroundings, **more: Any) -> Iterator[SinkThread]:
     web = more.pop("web", None)
-    visits = more.pop("visits", None)
+    visits, updating = more.pop("visits", None), more.pop("updating", None)
     settings = config(broker, device_id=name, **more)
-    thread = around.run(Mqtt(settings, web, looked_at=visits is not None, visits=visits))
+    looked_at = visits is not None
+    sink = Mqtt(settings, web, looked_at=looked_at, visits=visits, updating=updating)
+    thread = around.run(sink)
     try:
         yield thread
     finally:
@@ -265,6 +268,46 @@ def test_visits_are_events_counters_and_a_picture(
         thread.put(sight(9, changed=True, model=others))
         eventually(lambda: home.entity("sensor.visits_none_class_today") == {}, HEARD_S)
         assert home.state("sensor.visits_red_today") == "0"
+    assert home.complaints == []
+
+
+class Updating:
+    """Notes wishes for a release."""
+
+    def __init__(self, status: UpdateStatus) -> None:
+        self.update, self.wishes = status, 0
+
+    def install_update(self) -> None:
+        self.wishes += 1
+
+
+def test_a_signed_release_is_an_update_that_it_installs(
+    home: HomeAssistant, broker: Broker
+) -> None:
+    around = Surroundings()
+    told = UpdateStatus(source="https://fleet.example/", name="birds", installed=2, latest=2)
+    updating = Updating(told)
+    around.telemetry.update(told)
+    with running(broker, "release", around, updating=lambda: updating) as thread:
+        thread.put(sight(0, changed=True))
+        entity = "update.release_model"
+        eventually(lambda: home.state(entity) == "off", HEARD_S)
+        assert home.state("sensor.release_last_check_for_updates") == "unknown"
+        news = replace(told, latest=3, checked_unix_s=1.78e9, verified=True, waits="its hours")
+        around.telemetry.update(news)
+        eventually(lambda: home.state(entity) == "on", HEARD_S)
+        found = home.entity(entity)["attributes"]
+        assert (found["installed_version"], found["latest_version"]) == ("birds/2", "birds/3")
+        assert found["release_summary"] == "waits for its hours" and not found["in_progress"]
+        checked = home.entity("sensor.release_last_check_for_updates")
+        assert checked["state"] == "2026-05-28T20:26:40+00:00"
+        assert checked["attributes"]["time_verified"] is True
+        home.call("/api/services/update/install", {"entity_id": entity})
+        eventually(lambda: updating.wishes == 1, HEARD_S)
+        around.telemetry.update(replace(news, stage="trial"))
+        eventually(lambda: home.entity(entity)["attributes"]["in_progress"], HEARD_S)
+        around.telemetry.update(replace(news, installed=3))
+        eventually(lambda: home.state(entity) == "off", HEARD_S)
     assert home.complaints == []
 
 

@@ -22,8 +22,7 @@ class ReleaseServer:
         self.ranges: list[str] = []
         self.sent_bytes = 0
         handler = partial(_Handler, self)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/fleet"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -35,6 +34,13 @@ class ReleaseServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: clients are killed, or have had enough."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
 
 
 @pytest.mark.slow
-def test_an_update_cut_short_anywhere_is_made_up_for(
+def test_an_updater_killed_anywhere_leaves_a_whole_bundle_and_the_next_turn_goes_on(
     scene: Scene, second: Files, tmp_path: Path
 ) -> None:
     """Before each change of the disk, and at `KILLS` random moments."""
