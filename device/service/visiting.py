@@ -113,6 +113,7 @@ class Visiting:
             end_unix_s=None,
             label=UNKNOWN if away else labels[best],
             score=float(shares[best]),
+            why=rule.doubt_of_visit(labels, going.evidence).words() if away else "",
             top=tuple(top[: self._top_k]),
             frames=going.frames,
             box=going.best.box,
@@ -139,4 +140,7 @@ def _sight(result: Result, unix_s: float) -> Sight:
     seen = result.outcome.seen if result.outcome else Seen.LEARNING
     found = result.prediction if seen is Seen.SOMETHING else None
     scores, distance = (found.scores, found.distance) if found else (None, None)
-    return Sight(seen, result.frame.moment_s, unix_s, scores, result.crop_box, size, distance)
+    novelty = found.novelty if found else None
+    return Sight(
+        seen, result.frame.moment_s, unix_s, scores, result.crop_box, size, distance, novelty
+    )

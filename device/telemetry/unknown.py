@@ -79,6 +79,17 @@ class UnknownRule:
         score = float(evidence.probabilities().max())
         return self.turns_away(score, evidence.distance) or (is_any and evidence.is_divided)
 
+    def doubt_of_visit(self, labels: Sequence[str], evidence: Evidence) -> Doubt:
+        """Why a visit was turned away.
+
+        Args:
+            labels: of the classes.
+            evidence: of its frames.
+        """
+        # Where they are not strange, no class comes out of them.
+        is_strange = self.turns_away(1.0, evidence.distance)
+        return self.doubt(labels, evidence.of_a_frame, evidence.novelty if is_strange else None)
+
     def is_close(self, score: float, distance: float | None, margin: float) -> bool:
         """Whether the picture could as well be on the other side of the rule."""
         if self.limit is not None and distance is not None:

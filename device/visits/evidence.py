@@ -42,11 +42,24 @@ class Evidence:
     """Sum of their weights, in whole frames."""
     distances: float | None = None
     """Weighted sum of the frames' distances; None if a frame has none."""
+    novelties: float | None = None
+    """The same of their novelty, which tells what they are strange for."""
 
     @property
     def distance(self) -> float | None:
         """How strange the frames are, on the average."""
         return None if self.distances is None else self.distances / self.weight
+
+    @property
+    def novelty(self) -> float | None:
+        """Whether they are strange for what they show (above 0) or because classes are alike."""
+        return None if self.novelties is None else self.novelties / self.weight
+
+    @property
+    def of_a_frame(self) -> Scores:
+        """float32 (classes,): what a frame says on the average, 1 for the best class."""
+        logs = self.logs / self.weight
+        return np.asarray(np.exp(logs - logs.max()), np.float32)
 
     @property
     def is_divided(self) -> bool:
@@ -64,13 +77,16 @@ class Evidence:
         return np.asarray(shares / shares.sum(), np.float32)
 
 
-def of_frame(scores: Scores, since_s: float, distance: float | None = None) -> Evidence:
+def of_frame(
+    scores: Scores, since_s: float, distance: float | None = None, novelty: float | None = None
+) -> Evidence:
     """What one frame says.
 
     Args:
         scores: float32 (classes,), probabilities.
         since_s: time since the frame before it, seconds.
         distance: how strange it is.
+        novelty: what for.
     """
     weight = min(1.0, max(0.01, since_s / FULL_WEIGHT_S))
     # With hundreds of classes an int8 output may round all of them to 0.
@@ -78,12 +94,16 @@ def of_frame(scores: Scores, since_s: float, distance: float | None = None) -> E
     logs = np.log(np.maximum(scores.astype(np.float64), best / MOST_ODDS))
     near = within(distance)
     distances = None if near is None else weight * near
-    return Evidence(weight * (logs - logs.max()), weight, distances)
+    novelties = None if novelty is None else weight * novelty
+    return Evidence(weight * (logs - logs.max()), weight, distances, novelties)
 
 
 def together(before: Evidence, more: Evidence) -> Evidence:
     """What was known, and one frame more of a model with the same classes."""
-    distances = None
-    if before.distances is not None and more.distances is not None:
-        distances = before.distances + more.distances
-    return Evidence(before.logs + more.logs, before.weight + more.weight, distances)
+    distances = _sum(before.distances, more.distances)
+    novelties = _sum(before.novelties, more.novelties)
+    return Evidence(before.logs + more.logs, before.weight + more.weight, distances, novelties)
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other

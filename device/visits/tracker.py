@@ -39,11 +39,13 @@ class Sight:
     """Width and height of the whole frame, pixels."""
     distance: float | None = None
     """How strange what the model saw is."""
+    novelty: float | None = None
+    """What it is strange for."""
 
     def evidence(self, since_s: float) -> Evidence:
         """What the frame says; for SOMETHING."""
         assert self.scores is not None
-        return evidence.of_frame(self.scores, since_s, self.distance)
+        return evidence.of_frame(self.scores, since_s, self.distance, self.novelty)
 
     def clarity(self, label: int) -> float:
         """How well the frame shows a class, above 0: sure, large, away from the picture's edge."""

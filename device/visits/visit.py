@@ -38,6 +38,8 @@ class Visit:
     """When its best frame was captured."""
     picture: bytes | None = field(default=None, repr=False)
     """A small JPEG of what is in `box`."""
+    why: str = ""
+    """Why it is unknown, in words; empty if it is not."""
 
     @property
     def day(self) -> date:
@@ -56,6 +58,7 @@ class Visit:
             "end": None if self.end_unix_s is None else round(self.end_unix_s, 3),
             "label": self.label,
             "score": round(self.score, 4),
+            "why": self.why or None,
             "top": {name: round(score, 4) for name, score in self.top},
             "frames": self.frames,
             "box": list(self.box),
@@ -98,6 +101,7 @@ def from_record(record: Mapping[str, Any]) -> Visit:
             frames=int(record["frames"]),
             box=(left, upper, right, lower),
             best_unix_s=float(record["best"]),
+            why=str(record["why"] or ""),
         )
         day_of(found.id)
         _check_numbers(found)

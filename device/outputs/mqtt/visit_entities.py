@@ -39,7 +39,7 @@ def entities(
 
 def _event(topics: Mapping[str, str], told: Mapping[str, str], otherwise: str) -> dict[str, Any]:
     names = json.dumps(told, ensure_ascii=False)
-    fields = ", ".join(f"'{name}': value_json.{name}" for name in ("start", "end", "score"))
+    fields = ", ".join(f"'{name}': value_json.{name}" for name in ("start", "end", "score", "why"))
     return {
         "p": "event",
         "name": "Visit",

@@ -43,13 +43,14 @@ const inOrder = (counts) => Object.entries(counts).sort(([, one], [, other]) => 
 function visitRow(visit) {
   const row = rows.get(visit.visit) ?? newVisitRow();
   rows.set(visit.visit, row);
-  const [picture, name, when] = [row.firstChild, ...row.lastChild.children];
+  const [picture, name, when, why] = [row.firstChild, ...row.lastChild.children];
   const source = `${home}visit-picture?visit=${visit.visit}&best=${visit.best}&ended=${visit.end !== null}`;
   if (picture.src !== source) picture.src = source;
   const time = new Date(visit.start * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const unknown = visit.label === UNKNOWN;
   say(name, unturned(visit.label), " ", make("span", unknown ? "" : percent(visit.score)));
   say(when, `${time}, ${visit.end === null ? "still there" : lasting(visit.end - visit.start)}`);
+  say(why, isolated(visit.why ?? ""));
   row.classList.toggle("unknown", unknown);
   picture.alt = `${unturned(visit.label)}, ${time}`;
   return row;
@@ -60,7 +61,7 @@ function newVisitRow() {
   picture.width = picture.height = 72;
   picture.addEventListener("error", () => picture.classList.add("missing"));
   picture.addEventListener("load", () => picture.classList.remove("missing"));
-  words.append(make("b"), make("span"));
+  words.append(make("b"), make("span"), make("span"));
   row.append(picture, words);
   return row;
 }

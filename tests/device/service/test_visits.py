@@ -195,8 +195,10 @@ def test_a_visit_whose_frames_contradict_one_another_is_unknown_where_anything_i
     said = [replace(one.prediction, scores=scores) if one.prediction else None for one in found]
     frames = [replace(one, prediction=told) for one, told in zip(found, said, strict=True)]
     ended = [visiting.next(one, info, config, one.frame.captured_s)[0] for one in frames]
-    (label,) = {one.label for one in ended if one is not None and one.end_unix_s}
-    assert (label != UNKNOWN) == known
+    (over,) = (one for one in ended if one is not None and one.end_unix_s)
+    assert (over.label != UNKNOWN) == known
+    both = f"cannot be told apart here: {info.labels[0]} and {info.labels[1]}"
+    assert over.why == over.ended(0).why == ("" if known else both)
 
 
 @pytest.mark.parametrize("why", ["another camera", "other classes"])

@@ -1,9 +1,12 @@
 """Why something is unknown is said by what made it so, in the same words everywhere."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 
 from device.telemetry.unknown import Doubt, Reason, UnknownRule
+from device.visits.evidence import of_frame, together
 
 LABELS = ("robin", "wren", "blackbird")
 BY_DISTANCE, BY_SCORE = UnknownRule.of(1.0, None), UnknownRule.of(1.0, 0.7)
@@ -32,6 +35,24 @@ def test_what_made_it_unknown_is_said_with_the_classes_in_question(
     rule: UnknownRule, novelty: float | None, scores: tuple[float, ...], expected: str
 ) -> None:
     assert doubt(rule, novelty, *scores).words() == expected
+
+
+@pytest.mark.parametrize(
+    ("distance", "novelty", "expected"),
+    [
+        (0.4, NEW, f"{APART} robin and wren"),
+        (1.6, NEW, "unlike the training photos; nearest: robin"),
+        (1.6, SHARED, f"{APART} robin and wren"),
+    ],
+)
+def test_of_a_visit_the_frames_tell_together(
+    distance: float, novelty: float, expected: str
+) -> None:
+    frames = [(0.7, 0.25, 0.05), (0.3, 0.6, 0.1), (0.6, 0.3, 0.1)]
+    said = [of_frame(np.array(f, np.float32), 1.0, distance, novelty) for f in frames]
+    all_frames = reduce(together, said)
+    assert BY_DISTANCE.turns_away_visit(all_frames)
+    assert BY_DISTANCE.doubt_of_visit(LABELS, all_frames).words() == expected
 
 
 def test_of_one_class_there_is_no_second_that_is_alike() -> None:

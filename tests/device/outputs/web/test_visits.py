@@ -53,7 +53,8 @@ def of_today(ago_s: float, label: str = "wren", **more: Any) -> Any:
 def test_today_s_visits_are_listed_newest_first_with_their_pictures(
     page: Web, store: VisitStore
 ) -> None:
-    added = [of_today(30 - 10 * i, label) for i, label in enumerate(("wren", "robin", "unknown"))]
+    added = [of_today(30 - 10 * i, label) for i, label in enumerate(("wren", "robin"))]
+    added.append(of_today(10, "unknown", why="unlike the training photos; nearest: wren"))
     for one in added:
         store.add(one)
     told = asked(page)
@@ -125,7 +126,8 @@ def listed(browser: Browser) -> list[str]:
 def test_the_page_lists_visits_with_picture_label_time_and_duration(
     browsers: Browsers, page: Web, film: Film, store: VisitStore, size: tuple[int, int]
 ) -> None:
-    ended, unknown = of_today(200, "robin"), of_today(100, "unknown", end_unix_s=None)
+    why = "unlike the training photos; nearest: wren"
+    ended, unknown = of_today(200, "robin"), of_today(100, "unknown", end_unix_s=None, why=why)
     ended = ended.ended(ended.start_unix_s + 12)
     unknown = unknown.ended(unknown.start_unix_s + 180)
     going = of_today(5, "<b>wren</b>", end_unix_s=None)
@@ -136,7 +138,7 @@ def test_the_page_lists_visits_with_picture_label_time_and_duration(
         eventually(lambda: len(listed(browser)) == 3, within_s=15)
         first, second, third = listed(browser)
         assert first.startswith("<b>wren</b> 87%") and first.endswith("still there")
-        assert second.startswith("unknown ") and second.endswith(", 3 min")
+        assert second.startswith("unknown ") and second.endswith(f", 3 min {why}")
         assert third.startswith("robin 87%") and third.endswith(", 12 s")
         eventually(lambda: browser.run(PICTURES) == [80, 80, 80])
         assert "2 today: " in text(browser, "today") and "1 robin" in text(browser, "today")
