@@ -131,6 +131,8 @@ RECORD := $(BUILD)/train/data.json
 OCCASIONS := $(BUILD)/train/events.csv
 CUTS := $(BUILD)/train/cuts.csv
 DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS) $(CUTS)
+# Photos of _other teach and judge what is unknown; no training of the network depends on them.
+STRANGERS := $(BUILD)/train/strangers.csv
 AUDIT := $(BUILD)/train/audit.json
 # The weights of one backbone; those of mobilenet-v2 are needed whatever is trained.
 weights_ready = $(SHARED)/weights/$(1).ready
@@ -180,7 +182,7 @@ END { printf "\n%s\n%s\n%s", toupper(section), targets, variables }
 endef
 
 setup: $(READY) ## make .venv with everything a workstation needs
-data: $(DATA_FILES) ## find and split the photos: build/train/split.csv
+data: $(DATA_FILES) $(STRANGERS) ## find and split the photos: build/train/split.csv
 audit: $(AUDIT) $(AUDIT:.json=.html) ## find photos that would harm training: audit.html
 weights: $(call weights_ready,$(BACKBONE)) ## fetch the ImageNet weights of BACKBONE
 train: $(TRAINED) ## fine-tune: model.keras, metrics.json, report.html
@@ -255,10 +257,14 @@ $(SCANNED): $(VARS)/photos $(VARS)/films $(VARS)/data $(VARS)/events $(VARS)/cod
 ifneq ($(SHARED),$(BUILD))
 $(DATA_FILES) &: $(patsubst $(BUILD)/%,$(SHARED)/%,$(DATA_FILES))
 	@mkdir -p $(@D) && cp -p $^ $(@D)
+$(STRANGERS): $(SHARED)/train/strangers.csv
+	@mkdir -p $(@D) && cp -p $< $@
 else
 # Written only if they change, so photos that wait for review do not cause a new training.
 $(DATA_FILES) &: $(SCANNED)
 	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+$(STRANGERS): $(SCANNED) | $(SPLIT)
+	@test -e $@ || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 endif
 
 $(AUDIT) $(AUDIT:.json=.html) &: $(VARS)/photos $(VARS)/audit $(VARS)/events $(VARS)/code-data $(VARS)/code-train $(audit_needs) | $(READY)
@@ -287,7 +293,7 @@ $(TRAINED) &: $(TIMINGS)
 	done
 
 # Everything that causes a new training may change which photos calibrate and verify.
-$(EXPORTED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
+$(EXPORTED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(STRANGERS) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
 	@$(PY) -m convert export --training $(BUILD)/train --out $(BUILD)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 

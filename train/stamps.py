@@ -59,6 +59,7 @@ CODE = {
             for name in ("folders", "moments", "names", "orientation", "provenance")
         ),
         *("device/workstation/events/*.py", "device/workstation/wording.py"),
+        "device/workstation/unknown/listed.py",
     ),
     "code-train": (
         *("train/**/*.py", "train/**/*.j2", "device/inference/runtime.py"),

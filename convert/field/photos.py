@@ -16,7 +16,7 @@ from device.contract import provenance
 from device.contract.folders import SkipReason, photos_below
 from device.contract.names import settled
 from device.contract.photos import read_photo
-from device.contract.provenance import LABELLED, OTHER, WORLD, Provenance
+from device.contract.provenance import LABELLED, OTHER, WORLD, Provenance, is_other
 from device.errors import PhotoError
 from device.workstation.wording import number, shown
 
@@ -118,7 +118,7 @@ def readable(path: Path) -> str:
 
 def shown_class(photo: FieldPhoto, labels: Sequence[str]) -> str:
     """What a photo was sorted as: a class of the bundle, `OTHER`, or empty if neither."""
-    if photo.folder == OTHER:
+    if is_other(photo.folder):
         return OTHER
     spelled = settled(photo.folder, labels)
     return spelled if spelled in labels else ""

@@ -7,7 +7,7 @@ SWEEP ?= all
 # how many trials of a sweep are at work at once
 JOBS ?= 1
 
-sweep: $(VARS)/trials $(DATA_FILES) | $(READY) ## try networks, and say which to take: sweep/index.html
+sweep: $(VARS)/trials $(DATA_FILES) $(STRANGERS) | $(READY) ## try networks, and say which to take: sweep/index.html
 	@$(PY) -m convert sweep --trials "$$(cat $<)" --jobs $(call given,JOBS) \
 	  --make '$(trial_make)' --training $(BUILD)/train --out $(BUILD)/sweep
 	@$(PY) -m train tidy $(BUILD)/sweep/*/cache $(BUILD)/sweep/*/teacher/*/cache

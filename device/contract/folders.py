@@ -47,7 +47,6 @@ class SkipReason(Enum):
     LIBRARY = "of photo programs, which keep several versions of a photo: export the photos"
     HIDDEN = "hidden"
     RAW = "of cameras' raw formats, which are not read: convert them to JPEG"
-    NO_CLASS = "with photos that show none of the classes"
     FILM = "films"
     OTHER = "no photos"
     BROKEN_LINK = "links that lead nowhere"

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from device.contract.arrays import Box
 from device.contract.look.rules import Seen
+from device.contract.names import look_alike_key
 
 VERSION = 2
 """Photos of version 1 are what the model saw. Since then they are whole frames."""
@@ -35,6 +36,14 @@ REVIEW = "_review"
 """Folder of the photos that nobody has sorted yet, with one subfolder per predicted class."""
 OTHER = "_other"
 """Folder of sorted photos that show none of the classes; nothing trains on them."""
+
+
+def is_other(folder: str) -> bool:
+    """Whether a folder of this name holds photos that show none of the classes.
+
+    Some file systems change how names are spelled, so `_Other` does, too.
+    """
+    return look_alike_key(folder) == OTHER
 
 
 @dataclass(frozen=True)

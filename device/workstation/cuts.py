@@ -48,14 +48,19 @@ def _lines(path: Path) -> list[tuple[str, Box, str]]:
             lines = csv.reader(file, strict=True)
             if tuple(next(lines, ())) != COLUMNS:
                 raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
-            return [(name, _box(numbers), doubt) for name, *numbers, doubt in lines]
+            return [(name, box_of(numbers), doubt) for name, *numbers, doubt in lines]
     except FileNotFoundError as error:
         raise RecordError(f"{path} is missing; {again}") from error
     except (OSError, csv.Error, ValueError) as error:
         raise RecordError(f"{path}: damaged ({error}); {again}") from error
 
 
-def _box(numbers: list[str]) -> Box:
+def box_of(numbers: list[str]) -> Box:
+    """A box from the cells of its line.
+
+    Raises:
+        ValueError: if they are none.
+    """
     left, upper, right, lower = map(int, numbers)
     if not (0 <= left < right and 0 <= upper < lower):
         raise ValueError(f"{','.join(numbers)} is no box")

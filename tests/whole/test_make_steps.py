@@ -19,7 +19,7 @@ EXPORTED = (
     *("convert/model_float32.tflite", "convert/equalization.npz", "convert/statistics.npz"),
     *("convert/calibration.json", "convert/model_int8.tflite"),
 )
-SPLIT = ("data.json", "events.csv", "cuts.csv", "split.csv")
+SPLIT = ("data.json", "events.csv", "cuts.csv", "split.csv", "strangers.csv")
 STEPS = {
     "train data": ("SEED=1", tuple(f"train/{name}" for name in SPLIT)),
     "train fit": ("EPOCHS=9", ("train/model.keras", *TRAINED, "train/timings.json")),
@@ -197,6 +197,19 @@ def test_a_small_network_is_taught_again_when_photos_are_cut_elsewhere(workshop:
     # Boxes of test photos do not change the large network, which then keeps its date.
     done = workshop.make("micro", "FILM_FPS=2")
     assert done == ["train data", "train fit", *MICRO]
+
+
+def test_other_strangers_teach_and_judge_without_another_training(workshop: Workshop) -> None:
+    workshop.make("bundle")
+    workshop.hook(
+        "if command == ('train', 'data'):\n"
+        "    (out / 'strangers.csv').write_text('others')\n"
+        "    made[command] = [name for name in made[command] if name != 'strangers.csv']\n"
+    )
+    assert workshop.make("bundle", "FILM_FPS=2") == ["train data", "convert export", *REST]
+    assert workshop.make("bundle", "FILM_FPS=2") == []
+    (workshop.build / "train" / "strangers.csv").unlink()
+    assert workshop.make("data", "FILM_FPS=2")[0] == "train data"
 
 
 def test_steps_side_by_side_wait_for_what_they_read(workshop: Workshop) -> None:

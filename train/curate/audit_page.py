@@ -35,6 +35,7 @@ from train.data.dataset import scan
 from train.data.listed import loader, read_same
 from train.data.record import describe
 from train.data.split import Row, assign
+from train.data.strangers.placing import of_classes, parted
 from train.page.pictures import Picture, photo
 from train.page.templates import PART_NAMES, page_environment
 
@@ -145,9 +146,9 @@ def _pictures(found: Audit, files: PhotoFiles) -> Callable[[str], Pixels]:
 def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
     """Scan, split and examine the photos of a folder; `cache` keeps their features."""
     notes: list[str] = []
-    scanned = scan(inputs.photos, Preprocessing(), inputs.kept, notes.append)
-    photos = sorted(scanned, key=lambda photo: photo.path)
-    rows = assign(photos, inputs.seed, inputs.events)
+    known, _ = parted(scan(inputs.photos, Preprocessing(), inputs.kept, notes.append))
+    photos = sorted(known, key=lambda photo: photo.path)
+    rows = assign(photos, inputs.seed, of_classes(inputs.events))
     frames = {photo.path: photo.box for photo in photos if photo.box is not None}
     sight = inputs.sight(rows, frames, notes.append)
     usable = [

@@ -12,7 +12,16 @@ from device.workstation import cuts
 from device.workstation.events import listed
 from device.workstation.events.listed import Occasion
 from device.workstation.photo_files import PhotoFiles
-from device.workstation.training import CUTS, DATA, EVENTS, LEFT_OUT, SPLIT, DataRecord
+from device.workstation.training import (
+    CUTS,
+    DATA,
+    EVENTS,
+    LEFT_OUT,
+    SPLIT,
+    STRANGERS,
+    DataRecord,
+)
+from device.workstation.unknown.listed import to_csv as to_strangers_csv
 from train.curate import review
 from train.data import dataset
 from train.data.events.occasions import EventSettings
@@ -23,6 +32,8 @@ from train.data.sight.cutting import Cutting, find_cuts
 from train.data.sight.noted import with_noted
 from train.data.sight.region import AUTO, Sight, decide
 from train.data.split import Row, assign, to_csv
+from train.data.strangers.listing import listed as listed_strangers
+from train.data.strangers.placing import of_classes, parted, place
 
 
 @dataclass(frozen=True)
@@ -80,18 +91,23 @@ class Prepared:
 
     record: DataRecord
     rows: Sequence[Row]
+    of_strangers: Sequence[str]
+    """Lines on the photos of `_other`."""
     news: str
     """Text on the photos that wait for review; empty if there are none."""
 
     def text(self) -> str:
         """For people: the photos by class and part, and what was left out."""
         data = self.record.data
-        notes = (*data.event_notes, data.region_note)
+        notes = (*data.event_notes, data.region_note, *self.of_strangers)
         return "\n".join([data.description, table(data, self.rows), *notes]) + self.news
 
 
 def split_photos(inputs: SplitInputs) -> Prepared:
-    """Write `split.csv`, `data.json` and, if there are photos from devices, the page for review.
+    """Write `split.csv`, `data.json`, `strangers.csv` and the lists of events and cuts.
+
+    If there are photos from devices, write the page for review, too. What is in `_other` changes
+    `strangers.csv` alone, so it causes no new training.
 
     Raises:
         DataError: if the folder has no classes to tell apart, or the audit is of other photos.
@@ -100,8 +116,9 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     """
     notes: list[str] = []
     found = dataset.scan(inputs.photos, Preprocessing(), inputs.kept, notes.append)
-    collected = {photo.path for photo in found if photo.collected}
-    rows = assign(found, inputs.seed, inputs.events, notes.append)
+    known, strange = parted(found)
+    collected = {photo.path for photo in known if photo.collected}
+    rows = assign(known, inputs.seed, of_classes(inputs.events), notes.append)
     if inputs.audit is not None:
         fingerprint = describe(inputs.photos, rows).data.fingerprint
         rows = _cleaned(rows, inputs.audit, fingerprint, inputs.seed)
@@ -109,6 +126,8 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     sight = inputs.sight(rows, frames, notes.append)
     films = inputs.kept.folder if any(photo.film for photo in found) else None
     record = describe(inputs.photos, rows, collected, notes, sight=sight, films=films)
+    placed = place(known, rows, strange, inputs.files, inputs.events, inputs.seed)
+    strangers = listed_strangers(placed, inputs.files, sight.region, frames)
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.photos, waiting)
@@ -116,7 +135,8 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     boxes = cuts.to_csv(sight.boxes, sight.doubts)
     texts = {DATA: record.text(), EVENTS: occasions, CUTS: boxes, SPLIT: to_csv(rows)}
     _write_changes(inputs.out, texts)
-    return Prepared(record, rows, news)
+    _write_changes(inputs.out, {STRANGERS: to_strangers_csv(strangers.strangers)})
+    return Prepared(record, rows, strangers.notes, news)
 
 
 def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[Row]:

@@ -11,4 +11,5 @@ __all__ = [
     "rendered",
     "sight",
     "split",
+    "strangers",
 ]

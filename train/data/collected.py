@@ -63,18 +63,31 @@ def _leaks(
     fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: npt.NDArray[np.float64]
 ) -> dict[str, str]:
     """By path, why a photo must be left out: it shows the same as a held-out one."""
-    new, old = thumbnails(fresh), thumbnails(held_out)
+    alike = nearly_the_same(fresh, held_out, thresholds)
     said = "a device's photo, {} the held-out {}"
-    leaks = {}
-    for photo, row in zip(fresh, new, strict=True):
-        # How far above the threshold of each held-out photo.
-        above = old @ row - thresholds
-        if above.max() >= 0:
-            path = held_out[int(above.argmax())].path
-            leaks[photo.path] = said.format("nearly the same as", path)
+    leaks = {path: said.format("nearly the same as", other) for path, other in alike.items()}
     new_details, old_details = details(fresh), details(held_out)
     if new_details is not None and old_details is not None:
         for copy in copies_of(new_details, old_details):
             path = held_out[copy.second].path
             leaks.setdefault(fresh[copy.first].path, said.format("an edited copy of", path))
     return leaks
+
+
+def nearly_the_same(
+    fresh: Sequence[Photo], known: Sequence[Photo], thresholds: npt.NDArray[np.float64]
+) -> dict[str, str]:
+    """By path, for each photo that shows nearly the same picture as a known one, that one's path.
+
+    Args:
+        fresh: the photos that are looked at.
+        known: those that they are compared with.
+        thresholds: (n,), the correlation from which a picture is the same as each of these.
+    """
+    found, old = {}, thumbnails(known)
+    for photo, row in zip(fresh, thumbnails(fresh), strict=True):
+        # How far above the threshold of each known photo.
+        above = old @ row - thresholds
+        if above.max() >= 0:
+            found[photo.path] = known[int(above.argmax())].path
+    return found

@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 
 from device.contract.folders import SkipReason, is_film, is_photo, is_system, photos_below
 from device.contract.formats import PHOTO_SUFFIXES
-from device.contract.names import look_alikes, name_problem
-from device.contract.provenance import OTHER, REVIEW
+from device.contract.names import look_alike_key, look_alikes, name_problem
+from device.contract.provenance import OTHER, REVIEW, is_other
 from device.workstation.wording import shown
 from train.errors import DataError
 
@@ -31,6 +31,8 @@ _BESIDE = re.compile(
 """Suffixes of files that describe photos. A folder with only such files is not a lost class."""
 MEANT = (SkipReason.RAW, SkipReason.FILM)
 """What is no photo and yet makes a folder a class."""
+OTHER_CLASSES = ("other", "others", "none")
+"""Names of classes that may be meant as `OTHER`."""
 SHOWN = 3
 """Names listed in one line."""
 
@@ -40,11 +42,11 @@ class Contents:
     """The files of a data folder."""
 
     photos: tuple[tuple[Path, str], ...]
-    """Each with its class."""
+    """Each with its class, or `OTHER`."""
     raw: tuple[tuple[Path, str], ...]
-    """Cameras' raw pictures, each with its class; they are not read."""
+    """Cameras' raw pictures, likewise; they are not read."""
     films: tuple[tuple[Path, str], ...]
-    """Each with its class."""
+    """Likewise."""
     notes: tuple[str, ...]
     """A line for each kind of file that was skipped."""
 
@@ -59,18 +61,20 @@ def read_folder(folder: Path) -> Contents:
     passed: dict[SkipReason, list[Path]] = defaultdict(list)
     photos: list[tuple[Path, str]] = []
     empty: list[Path] = []
-    for entry in _class_folders(folder, passed):
+    folders = _class_folders(folder, passed)
+    for entry in folders:
         found_before = len(photos) + _count(passed, *MEANT)
         before = {why: len(passed[why]) for why in (SkipReason.OTHER, SkipReason.BROKEN_LINK)}
         below = photos_below(
             entry, on_unreadable=_refuse, on_skipped=lambda path, why: passed[why].append(path)
         )
-        photos += ((path, entry.name) for path in below)
+        photos += ((path, _label(entry.name)) for path in below)
         if len(photos) + _count(passed, *MEANT) == found_before:
-            _check_empty(entry, *(passed[why][count:] for why, count in before.items()))
+            if not is_other(entry.name):
+                _check_empty(entry, *(passed[why][count:] for why, count in before.items()))
             empty.append(entry)
     raw, films = (
-        tuple((path, path.relative_to(folder).parts[0]) for path in passed.pop(why, ()))
+        tuple((path, _label(path.relative_to(folder).parts[0])) for path in passed.pop(why, ()))
         for why in MEANT
     )
     loose = [
@@ -78,17 +82,36 @@ def read_folder(folder: Path) -> Contents:
         for path in passed[SkipReason.OTHER]
         if path.parent == folder and (is_photo(path) or is_film(path))
     ]
-    if not photos and not raw and not films:
+    of_classes = [each for each in (*photos, *raw, *films) if each[1] != OTHER]
+    if not of_classes:
         raise _nothing(folder, bool(loose))
-    _check_names(label for _, label in (*photos, *raw, *films))
-    _check_layout(folder, [path.relative_to(folder) for path, _ in (*photos, *raw, *films)])
+    _check_names(label for _, label in of_classes)
+    _check_layout(folder, [path.relative_to(folder) for path, _ in of_classes])
     passed[SkipReason.OTHER] = [path for path in passed[SkipReason.OTHER] if path not in set(loose)]
     notes = [
         *_notes(folder, passed),
         *_note(folder, loose, "photos or films in no class folder"),
         *_note(folder, empty, "folders without photos or films"),
+        *(note for entry in folders for note in _name_notes(entry.name)),
     ]
     return Contents(tuple(photos), raw, films, tuple(notes))
+
+
+def _label(name: str) -> str:
+    """The class of a folder directly below the data folder, or `OTHER`."""
+    return OTHER if is_other(name) else name
+
+
+def _name_notes(name: str) -> list[str]:
+    """A line on a folder that may be meant otherwise."""
+    if is_other(name) and name != OTHER:
+        return [f"{name!r} is read as {OTHER!r}: pictures that show none of the classes"]
+    if look_alike_key(name) in OTHER_CLASSES:
+        return [
+            f"{name!r} is a class like any other; if its pictures show none of the classes, call "
+            f"it {OTHER!r}"
+        ]
+    return []
 
 
 def _count(passed: dict[SkipReason, list[Path]], *reasons: SkipReason) -> int:
@@ -100,9 +123,6 @@ def _class_folders(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[P
     for path in sorted(folder.iterdir()):
         # Unsorted photos from devices are not trained on (`train.curate.review`).
         if path.name in (REVIEW, RENDERED_MARK):
-            continue
-        if path.name == OTHER and path.is_dir():
-            passed[SkipReason.NO_CLASS].append(path)
             continue
         if is_system(path.name):
             passed[SkipReason.SYSTEM].append(path)

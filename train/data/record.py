@@ -112,10 +112,10 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
         lines.append(f"{label:{width}}" + "".join(f"{cell:>15}" for cell in cells))
     lines += _shares_notes(rows) + _unjudged_notes(data_set)
     lines += _occasion_notes(data_set) + _grouping_notes(data_set, rows)
-    return "\n".join(lines + _left_out_notes(rows))
+    return "\n".join(lines + left_out_notes(rows))
 
 
-def _left_out_notes(rows: Sequence[Row]) -> list[str]:
+def left_out_notes(rows: Sequence[Row]) -> list[str]:
     """A line for each photo that was left out; one for all if they are many for one reason."""
     by_reason = defaultdict(list)
     for row in rows:

@@ -1,3 +1,3 @@
 """What a verification says of `unknown`."""
 
-__all__ = ["known", "strangers"]
+__all__ = ["known", "listed", "strangers"]

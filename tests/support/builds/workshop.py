@@ -28,7 +28,7 @@ given = dict(zip(arguments, arguments[1:]))
 out = Path(given.get("--out", "."))
 trained = ["labels.txt", "preprocess.json", "metrics.json", "report.html"]
 made = {{
-    ("train", "data"): ["data.json", "events.csv", "cuts.csv", "split.csv"],
+    ("train", "data"): ["data.json", "events.csv", "cuts.csv", "split.csv", "strangers.csv"],
     ("train", "audit"): ["audit.html", "audit.json"],
     ("train", "weights"): [],
     ("train", "fit"): [*trained, "timings.json"],
@@ -64,7 +64,7 @@ if command == ("train", "fit"):
     contents = {{"model.keras": " ".join(arguments), **contents}}
 for name, content in list(contents.items())[:cut]:
     path = out / name
-    kept = ("split.csv", "events.csv", "cuts.csv", "data.json", "model.keras")
+    kept = ("split.csv", "events.csv", "cuts.csv", "data.json", "strangers.csv", "model.keras")
     keeps = command[1] != "distill" and name in kept
     if not keeps or not path.exists() or path.read_text() != content:
         path.write_text(content)

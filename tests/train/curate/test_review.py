@@ -175,14 +175,14 @@ def test_random_photos_train_as_doubtful_ones_do(folder: Path) -> None:
     assert [row for row in after if row.path != "moss/r.jpg"] == before
 
 
-def test_photos_that_show_no_class_are_passed_over_with_a_line(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+def test_photos_that_show_no_class_have_a_line_and_change_nothing_for_the_others(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = split(folder)
-    capsys.readouterr()
     write(folder / OTHER / "cat.jpg", image(5004), RECORD)
-    assert split(folder) == before
-    assert "with photos that show none of the classes: 1 (_other)" in capsys.readouterr().err
+    run(folder, tmp_path)
+    assert read_csv(tmp_path / SPLIT) == before
+    assert f"left out: {OTHER}/cat.jpg: a device's photo" in capsys.readouterr().out
 
 
 def test_the_page_goes_when_there_is_nothing_new(folder: Path, tmp_path: Path) -> None:

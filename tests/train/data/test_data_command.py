@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from device.contract.look.rules import Region
 from device.workstation.cuts import read_cuts
 from device.workstation.events.listed import read_occasions
-from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, DataRecord
+from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, STRANGERS, DataRecord
 from tests.support.cli import only_error
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
@@ -51,6 +51,7 @@ def test_the_command_writes_split_and_record(
         DATA,
         EVENTS,
         SPLIT,
+        STRANGERS,
     ]
     occasions = read_occasions(out / EVENTS)
     assert {path: each.event for path, each in occasions.items()} == {r.path: r.group for r in rows}
