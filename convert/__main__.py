@@ -53,7 +53,7 @@ def export(options: argparse.Namespace) -> int:
 def verify(options: argparse.Namespace) -> int:
     """Compare Keras, float and int8 on the test part; fail if too much is lost."""
     from convert.commands.verify import VerifyInputs, require_shipping, verify_models
-    from convert.report.summary import new_places_line
+    from convert.report.summary import new_places_line, strangers_line
     from convert.verify import comparison
 
     config = ConvertConfig(
@@ -73,6 +73,7 @@ def verify(options: argparse.Namespace) -> int:
     print(f"verification on the test part of {record.data}\n\n{table}")
     lines = [
         *(record.held_out, new_places_line(record), faults_line(record.faults)),
+        *([strangers_line(record.strangers)] if record.strangers else []),
         *(record.edge_tpu.summary, f"report: {report}"),
     ]
     print("\n".join(filter(None, lines)))

@@ -5,7 +5,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from device.workstation.training import (
     REPORT,
     REPORT_PLACE,
     SPLIT,
+    STRANGERS,
     TIMINGS,
     DataRecord,
     Metrics,
@@ -41,6 +42,9 @@ from device.workstation.training import (
     read_labels,
     read_metrics,
 )
+from device.workstation.unknown.listed import read_strangers
+
+NO_CLASS = -1
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class LabelledPhoto:
     path: str
     """Relative to the data folder."""
     label: int
-    """Index into the labels."""
+    """Index into the labels; `NO_CLASS` of a stranger."""
     sha256: str
     event: str
     """The occasion at which it was taken; photos of one event are right or wrong together."""
@@ -72,6 +76,9 @@ class Training:
     metrics: Metrics | PupilMetrics
     commit: str = UNKNOWN
     """Commit of this project that did the training."""
+    strangers: Mapping[Part, tuple[LabelledPhoto, ...]] = field(default_factory=dict)
+    """The user's own photos that show none of the classes: those of the training part teach what is
+    unknown, those of the test part judge it."""
 
     @property
     def model_path(self) -> Path:
@@ -143,16 +150,31 @@ def read_training(folder: Path) -> Training:
     """
     if not (folder / NETWORK).exists():
         raise InputError(f"{folder / NETWORK} is missing; run `make train` first")
-    labels = read_labels(folder / LABELS)
+    labels, metrics = read_labels(folder / LABELS), read_metrics(folder / METRICS)
     return Training(
         folder=folder,
         files=DataRecord.read(folder / DATA).files,
         labels=labels,
         preprocessing=Rules.read(folder / PREPROCESSING).rules,
         photos=read_photos(folder),
-        metrics=read_metrics(folder / METRICS),
+        metrics=metrics,
         commit=Timings.read(folder / TIMINGS).commit,
+        # A pupil is not asked about them.
+        strangers=_strangers(folder / STRANGERS) if isinstance(metrics, Metrics) else {},
     )
+
+
+def _strangers(path: Path) -> dict[Part, tuple[LabelledPhoto, ...]]:
+    """The strangers that teach and those that judge; raises RecordError."""
+    found = read_strangers(path)
+    return {
+        part: tuple(
+            LabelledPhoto(one.path, NO_CLASS, one.sha256, one.event, "", one.box)
+            for one in found
+            if one.part == part
+        )
+        for part in (Part.TRAIN, Part.TEST)
+    }
 
 
 def read_photos(folder: Path) -> dict[Part, tuple[LabelledPhoto, ...]]:

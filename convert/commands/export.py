@@ -12,7 +12,7 @@ from convert.artifacts.training import LabelledPhoto, Training, load_network, re
 from convert.commands.progress import bar, bars
 from convert.config import ConvertConfig
 from convert.quantize.calibration import choose
-from convert.quantize.known import known_features
+from convert.quantize.known import known_features, photos_seen
 from convert.targets import runtimes
 from convert.tflite import metadata
 from convert.tflite.flatbuffer import read_facts
@@ -71,7 +71,7 @@ def _plan(
 
 def _statistics(training: Training, model: bytes, show_progress: bool) -> FeatureStatistics:
     with bars(show_progress) as progress:
-        advance = bar(progress, "features of known photos", len(training.photos[Part.TRAIN]))
+        advance = bar(progress, "features of known photos", photos_seen(training))
         return known_features(training, model, advance)
 
 

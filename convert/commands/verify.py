@@ -17,6 +17,7 @@ from convert.verify import comparison
 from convert.verify.comparison import Outputs, Verification
 from convert.verify.faults.measure import UnderFaults, example, measure, steps
 from convert.verify.models import Models
+from convert.verify.strangers import judging
 from device.commit import commit
 from device.files import write_bytes
 from device.workstation.conversion import (
@@ -218,7 +219,8 @@ def _write_report(
     """Put the section on quantization into training's page, given the text before and after it."""
     from convert.report.section import section
 
-    by_path = {photo.path: photo for photo in training.photos[Part.TEST]}
+    shown = (*training.photos[Part.TEST], *judging(training))
+    by_path = {photo.path: photo for photo in shown}
     body = section(
         record,
         training.metrics.calibration,

@@ -14,9 +14,7 @@ from device.workstation.conversion import (
 )
 from device.workstation.faults.figures import faults_line
 from device.workstation.training import Metrics, Pretrained, PupilMetrics
-from device.workstation.unknown.known import (
-    ThresholdFigures,
-)
+from device.workstation.unknown.known import ThresholdFigures
 from device.workstation.wording import (
     at_a_new_place,
     counted,
@@ -195,13 +193,16 @@ def _unknown(threshold: ThresholdFigures) -> str:
 
 def _strangers(evidence: EvidenceFigures) -> str:
     """A row for each kind of pictures that show no class."""
+    own = evidence.own
     kinds = (
+        ("the user's own", own.int8 if own else None),
+        ("the user's own, by float32", own.float if own else None),
         ("rendered pictures of nothing", evidence.clutter),
         ("boxes of background", evidence.backgrounds),
     )
     return "\n".join(
-        f"| {kind} | {row.n} | {row.rejected:.1%} | {_interval(row.interval)} | {row.auroc:.3f} "
-        f"| {row.by_score:.1%} |"
+        f"| {kind} | {counted(row.n, row.events)} | {row.rejected:.1%} | {_interval(row.interval)} "
+        f"| {row.auroc:.3f} | {row.by_score:.1%} |"
         for kind, row in kinds
         if row is not None
     )

@@ -13,6 +13,7 @@ from convert.report import plots
 from convert.report.pictures import picture
 from convert.verify.clutter import clutter
 from convert.verify.confidence import MIN_EVENTS
+from convert.verify.left_out import MOST_PHOTOS
 from device.contract.arrays import Pixels
 from device.workstation.conversion import (
     EvidenceFigures,
@@ -23,9 +24,7 @@ from device.workstation.faults.catalogue import Strength
 from device.workstation.faults.figures import Told
 from device.workstation.templates import environment
 from device.workstation.training import Calibration
-from device.workstation.unknown.strangers import (
-    ClutterFigures,
-)
+from device.workstation.unknown.strangers import TurnedFigures
 from device.workstation.wording import photos_in_events
 
 TEMPLATE = "quantization.html.j2"
@@ -66,8 +65,13 @@ def section(
         threshold_plot=plots.threshold_plot(evidence.threshold_curve, record.threshold.value),
         pictures=[picture(load(row.path), PICTURE_PX) for row in evidence.disagreements],
         strangers=strangers(evidence),
+        most_taught=MOST_PHOTOS,
         named=[
             picture(clutter(int(row.picture), RENDERED_SIZE), PICTURE_PX) for row in evidence.named
+        ],
+        own_named=[
+            picture(load(row.picture), PICTURE_PX)
+            for row in (evidence.own.named if evidence.own else ())
         ],
     )
 
@@ -95,9 +99,12 @@ def _faults(templates: Environment, record: VerificationRecord, shown: Mapping[s
     )
 
 
-def strangers(evidence: EvidenceFigures) -> list[tuple[str, ClutterFigures]]:
+def strangers(evidence: EvidenceFigures) -> list[tuple[str, TurnedFigures]]:
     """The kinds of pictures that show no class, with what becomes of them."""
+    own = evidence.own
     kinds = [
+        ("your own, from _other", own.int8 if own else None),
+        ("the same, by the float network", own.float if own else None),
         ("rendered: noise, gradients, stripes, clouds, shapes", evidence.clutter),
         ("boxes of background from the test photos", evidence.backgrounds),
     ]

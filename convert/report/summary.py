@@ -16,10 +16,9 @@ from device.workstation.conversion import (
 )
 from device.workstation.faults.figures import faults_line
 from device.workstation.training import REPORT, TIMINGS, Timings
-from device.workstation.unknown.known import (
-    ThresholdFigures,
-)
-from device.workstation.wording import at_a_new_place, counted, paired_test
+from device.workstation.unknown.known import ThresholdFigures
+from device.workstation.unknown.strangers import OwnClaim
+from device.workstation.wording import at_a_new_place, counted, paired_test, photos_in_events
 
 
 def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tuple[str, str]]:
@@ -45,6 +44,7 @@ def summarise(loaded: contract.Bundle, bundle: Path, training: Path) -> list[tup
         ("int8 loses", f"{v.loss_points:+.2f} points (95% {low:+.2f} to {high:+.2f})"),
         ("agreement", f"{v.agreement:.2%}, {paired_test(v.n, v.events)} p = {v.mcnemar_p:.3f}"),
         ("unknown", threshold_line(threshold_of(loaded.manifest))),
+        *([("", strangers_line(v.strangers))] if v.strangers else []),
         ("faults", faults_line(v.faults)),
         ("gate", gate_line(v)),
         ("model", f"{len(loaded.model) / 2**20:.1f} MiB, one inference {invoke_ms:.1f} ms here"),
@@ -69,6 +69,16 @@ def threshold_line(record: ThresholdFigures) -> str:
         )
     right = "" if record.precision is None else f", {record.precision:.1%} of these correct"
     return f"what is too strange; {record.coverage:.1%} of known photos get a label{right}"
+
+
+def strangers_line(own: OwnClaim) -> str:
+    """What becomes of the user's own pictures that show none of the classes."""
+    low, high = own.int8_interval
+    taught = f"; {own.taught:,} others taught it" if own.taught else ""
+    return (
+        f"{own.int8:.1%} (95% {low:.1%} to {high:.1%}) of {photos_in_events(own.n, own.events)} of "
+        f"_other are called unknown (float {own.float:.1%}){taught}"
+    )
 
 
 def _share(value: float, interval: Sequence[float], v: Claims) -> str:

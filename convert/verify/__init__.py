@@ -6,7 +6,9 @@ __all__ = [
     "confidence",
     "evidence",
     "faults",
+    "left_out",
     "models",
     "record",
     "statistics",
+    "strangers",
 ]

@@ -19,7 +19,7 @@ from convert.verify.statistics import (
     compare,
     recall_by_class,
 )
-from device.contract.statistics import Doubles
+from device.contract.statistics import Doubles, Floats
 from device.workstation.conversion import ClassRecall
 from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.wording import counted, paired_test
@@ -40,6 +40,8 @@ class Outputs:
     measured: Doubles = field(default_factory=lambda: np.empty((0, 2)))
     """float64 (n, 2): how strange int8 finds each photo (`FeatureStatistics.measured`); empty where
     nobody asks."""
+    features: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    """float32 (n, features) of int8; empty where nobody asks."""
 
     def followed_by(self, other: "Outputs") -> "Outputs":
         """Both parts as one."""
@@ -53,6 +55,7 @@ class Outputs:
             weighted / (n + more),
             self.events + other.events,
             np.concatenate([self.measured, other.measured]),
+            np.concatenate([self.features, other.features]),
         )
 
     def accuracy(self, probabilities: Probabilities) -> ShareByEvent:

@@ -13,10 +13,9 @@ import numpy.typing as npt
 from convert.verify.reliability import Floats
 from convert.verify.statistics import Labels, Probabilities
 from device.contract.statistics import LIMIT, FeatureStatistics
+from device.workstation.measures import wilson
 from device.workstation.shares import ShareByEvent, share_by_event
-from device.workstation.unknown.known import (
-    ThresholdFigures,
-)
+from device.workstation.unknown.known import ThresholdFigures
 from device.workstation.weights import event_weights
 
 REJECTED_SHARE = 0.05
@@ -186,7 +185,55 @@ def threshold_curve(
 
 def separation(known: Floats, unknown: Floats) -> float:
     """Probability that an unknown photo is stranger than a known one (area under the ROC)."""
-    ranks = np.sort(unknown)
-    below = np.searchsorted(ranks, known, "left")
-    ties = np.searchsorted(ranks, known, "right") - below
-    return float(1 - (below + ties / 2).mean() / len(unknown))
+    return float(_below(known, unknown).mean())
+
+
+@dataclass(frozen=True)
+class Area:
+    """The area under the ROC, with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Both ends of the interval, 0..1."""
+        return self.low, self.high
+
+
+def area(
+    known: Floats, known_events: Sequence[str], unknown: Floats, unknown_events: Sequence[str]
+) -> Area:
+    """The probability that an unknown photo is stranger than a known one, by event.
+
+    The variance is that of placements (DeLong et al. 1988), summed over the photos of an event
+    (Obuchowski 1997). As many single photos as have the same variance give a score interval, which
+    is sensible even where all unknown photos are stranger than all known ones.
+
+    Args:
+        known: (n,), how strange known photos are.
+        known_events: the event of each.
+        unknown: (m,), how strange others are.
+        unknown_events: likewise.
+    """
+    value = separation(known, unknown)
+    variance, events = 0.0, 0.0
+    for placed, names in (
+        (1 - _below(unknown, known), known_events),
+        (_below(known, unknown), unknown_events),
+    ):
+        sums = np.bincount(np.unique(np.asarray(names), return_inverse=True)[1], placed - value)
+        variance += float(sums @ sums) / len(placed) ** 2 * len(sums) / max(len(sums) - 1, 1)
+        events += 1 / len(sums)
+    # Two normal distributions give at most about twice the harmonic mean of both numbers.
+    most = 4 / events
+    single = min(value * (1 - value) / variance, most) if variance > 0 else most
+    return Area(value, *wilson(value, max(single, 1.0)))
+
+
+def _below(values: Floats, others: Floats) -> Doubles:
+    """float64 (m,): the share of the values that is below each of the others; ties count half."""
+    ranks = np.sort(values)
+    low, high = (np.searchsorted(ranks, others, side) for side in ("left", "right"))
+    return np.asarray((low + high) / (2 * len(values)), np.float64)

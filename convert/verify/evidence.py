@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.artifacts.training import Training, one_class_after_another, turns
-from convert.verify import backgrounds
-from convert.verify.clutter import clutter
+from convert.verify import backgrounds, left_out
 from convert.verify.comparison import Outputs
 from convert.verify.confidence import (
     CurvePoint,
@@ -17,93 +16,37 @@ from convert.verify.confidence import (
     distances,
     measure_threshold,
     scale,
-    separation,
     threshold_curve,
 )
 from convert.verify.layer_noise import LayerError, compare_layers, describe, worst_first
 from convert.verify.models import Models
-from convert.verify.reliability import Floats, Reliability, scores_of, without_temperature
+from convert.verify.reliability import Reliability, scores_of, without_temperature
 from convert.verify.statistics import Labels
-from device.contract.preprocess import Preprocessing
+from convert.verify.strangers import (
+    CLUTTER_PICTURES,
+    Judge,
+    Known,
+    Strangers,
+    Turned,
+    judging,
+    own,
+    rendered,
+)
 from device.contract.statistics import FeatureStatistics
-from device.inference.classifier import Classifier, Prediction
+from device.inference.classifier import Classifier
 from device.workstation.conversion import (
     CalibrationErrors,
     Disagreement,
     EvidenceFigures,
 )
-from device.workstation.shares import ShareByEvent, share_by_event
+from device.workstation.shares import share_by_event
 from device.workstation.training import Part
-from device.workstation.unknown.known import (
-    ClassKept,
-)
-from device.workstation.unknown.strangers import (
-    ClutterFigures,
-    NamedStranger,
-)
+from device.workstation.unknown.known import ClassKept
+from device.workstation.unknown.strangers import LeftOutClass, NamedStranger, OwnFigures
 
 LAYER_PHOTOS = 24
 """Validation photos on which layers are compared."""
-CLUTTER_PICTURES = 200
 DISAGREEMENTS_KEPT = 24
-NAMED_KEPT = 12
-
-
-@dataclass(frozen=True)
-class Turned:
-    """What becomes of pictures that show no class."""
-
-    away: ShareByEvent
-    separation: float
-    """Probability that one of them is stranger than a test photo (area under the ROC)."""
-    by_score: float
-    """The share that would be turned away if the score alone decided."""
-    by_score_separation: float
-
-    def clutter_figures(self) -> ClutterFigures:
-        """The record for `verification.json`."""
-        away = self.away
-        return ClutterFigures(
-            away.n,
-            away.value,
-            away.interval,
-            self.separation,
-            self.by_score,
-            self.by_score_separation,
-        )
-
-
-@dataclass(frozen=True)
-class Strangers:
-    """What the int8 model says of pictures that show no class."""
-
-    seen: list[Prediction]
-    events: list[str]
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Turns strangers away, with the test photos beside them."""
-
-    limit: float | None
-    least_score: float
-    """Below which as many validation photos are."""
-    distances: Floats
-    """Of the test photos."""
-    scores: Floats
-    """Likewise."""
-
-    def turned(self, strangers: Strangers) -> Turned:
-        """How many of some strangers are turned away."""
-        away = [seen.unknown for seen in strangers.seen]
-        far = np.array([seen.distance for seen in strangers.seen], np.float64)
-        scores = np.array([seen.score for seen in strangers.seen])
-        return Turned(
-            share_by_event(np.array(away), strangers.events),
-            separation(self.distances, far),
-            float((scores < self.least_score).mean()),
-            separation(-self.scores, -scores),
-        )
 
 
 @dataclass(frozen=True)
@@ -125,6 +68,10 @@ class Evidence:
     """Those of them that get a label."""
     backgrounds: Turned | None
     """The same with boxes of background; None if there are none."""
+    own: OwnFigures | None
+    """The same with the user's own pictures, of float, too; None if there are none."""
+    left_out: tuple[LeftOutClass, ...]
+    """Classes in turn as the stranger to the others."""
     layers: list[LayerError]
     disagreements: tuple[Disagreement, ...]
 
@@ -147,9 +94,11 @@ class Evidence:
             ),
             threshold_curve=self.curve,
             kept=self.kept,
-            clutter=self.clutter.clutter_figures(),
+            clutter=self.clutter.turned_figures(),
             named=self.named,
-            backgrounds=self.backgrounds.clutter_figures() if self.backgrounds else None,
+            backgrounds=self.backgrounds.turned_figures() if self.backgrounds else None,
+            own=self.own,
+            left_out=self.left_out,
             layers=tuple(layer.layer_figures() for layer in self.layers),
             disagreements=self.disagreements,
         )
@@ -158,7 +107,8 @@ class Evidence:
 def evidence_steps(training: Training) -> int:
     """How often `gather_evidence` calls `advance`."""
     layers = min(LAYER_PHOTOS, len(training.photos[Part.VAL]))
-    return CLUTTER_PICTURES + len(backgrounds.chosen(training)) + layers
+    shown = len(backgrounds.chosen(training)) + len(judging(training))
+    return CLUTTER_PICTURES + shown + layers + left_out.steps(training)
 
 
 def gather_evidence(
@@ -180,20 +130,26 @@ def gather_evidence(
     scaled = scale(
         models.exported.statistics, _named(validation), validation.measured, validation.events
     )
-    int8, judge = _knowing(models, scaled), _judge(scaled, test, validation)
-    rendered = _rendered(int8, training.preprocessing, advance)
+    float32, int8 = (
+        models.knowing(model, scaled)
+        for model in (models.exported.float_model, models.exported.int8_model)
+    )
+    judge = _judge(scaled, test, validation)
+    clutter = rendered(int8, training.preprocessing, advance)
     paths = [photo.path for photo in training.photos[Part.TEST]]
     return Evidence(
         statistics=scaled.statistics,
-        threshold=measure_threshold(scaled.limit, truth, test.int8, judge.distances, events),
-        curve=threshold_curve(truth, test.int8, judge.distances),
+        threshold=measure_threshold(scaled.limit, truth, test.int8, judge.known.distances, events),
+        curve=threshold_curve(truth, test.int8, judge.known.distances),
         kept=_kept(training.labels, test, judge),
         untempered=Reliability.of(truth, without_temperature(test.float32, temperature), events),
         float32=Reliability.of(truth, test.float32, events),
         int8=Reliability.of(truth, test.int8, events),
-        clutter=judge.turned(rendered),
-        named=_named_strangers(rendered),
+        clutter=judge.turned(clutter),
+        named=clutter.named(),
         backgrounds=_backgrounds(training, int8, judge, advance),
+        own=own(training, (float32, int8), judge, advance),
+        left_out=_left_out(models, validation, test, advance),
         layers=_layers(models, advance),
         disagreements=disagreements(training.labels, paths, test),
     )
@@ -209,25 +165,29 @@ def _judge(scaled: Scaled, test: Outputs, validation: Outputs) -> Judge:
     return Judge(
         scaled.limit,
         0.0 if least is None else -least,
-        distances(scaled.statistics, _named(test), test.measured),
-        scores_of(test.int8),
+        Known(
+            distances(scaled.statistics, _named(test), test.measured),
+            scores_of(test.int8),
+            test.events,
+        ),
     )
 
 
-def _knowing(models: Models, scaled: Scaled) -> Classifier:
-    """The int8 model as it will be on the device."""
-    training = models.training
-    return Classifier(
-        models.exported.int8_model,
-        training.labels,
-        training.preprocessing,
-        limit=scaled.limit,
-        statistics=scaled.statistics,
+def _left_out(
+    models: Models, validation: Outputs, test: Outputs, advance: Callable[[], None]
+) -> tuple[LeftOutClass, ...]:
+    taught = left_out.show(models, advance)
+    if taught is None:
+        return ()
+    held_out = (
+        left_out.Shown(part.truth, part.features, np.array(part.events))
+        for part in (validation, test)
     )
+    return left_out.leave_out(models.training.labels, taught, *held_out)
 
 
 def _kept(labels: Sequence[str], test: Outputs, judge: Judge) -> tuple[ClassKept, ...]:
-    kept = judge.distances <= (np.inf if judge.limit is None else judge.limit)
+    kept = judge.known.distances <= (np.inf if judge.limit is None else judge.limit)
     events, found = np.array(test.events), []
     for number, label in enumerate(labels):
         own = test.truth == number
@@ -247,26 +207,7 @@ def _backgrounds(
         if pixels is not None:
             seen.append(int8.classify(pixels))
             events.append(photo.event)
-    return judge.turned(Strangers(seen, events)) if seen else None
-
-
-def _rendered(int8: Classifier, rules: Preprocessing, advance: Callable[[], None]) -> Strangers:
-    """What the int8 model says of pictures without an object."""
-    seen = []
-    for number in range(CLUTTER_PICTURES):
-        seen.append(int8.classify(clutter(number, (rules.height_px, rules.width_px))))
-        advance()
-    return Strangers(seen, [str(number) for number in range(CLUTTER_PICTURES)])
-
-
-def _named_strangers(strangers: Strangers) -> tuple[NamedStranger, ...]:
-    """Of pictures that get a label the least strange, at most `NAMED_KEPT`."""
-    found = [
-        NamedStranger(event, seen.label, seen.score, seen.distance or 0.0)
-        for seen, event in zip(strangers.seen, strangers.events, strict=True)
-        if not seen.unknown
-    ]
-    return tuple(sorted(found, key=lambda one: one.distance)[:NAMED_KEPT])
+    return judge.turned(Strangers(seen, events, events)) if seen else None
 
 
 def _layers(models: Models, advance: Callable[[], None]) -> list[LayerError]:

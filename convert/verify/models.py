@@ -37,8 +37,14 @@ class Models:
         )
         return cls(training, exported, network, float32, int8)
 
-    def single(self, model: bytes, known: Scaled) -> Classifier:
-        """One of the models again, on one thread, that says unknown, for a thread of its own."""
+    def knowing(self, model: bytes, known: Scaled, threads: int | None = None) -> Classifier:
+        """One of the models as it will be on the device, where it says unknown.
+
+        Args:
+            model: float or int8.
+            known: the limits that ship.
+            threads: of its runtime; None: the usual number.
+        """
         training = self.training
         return Classifier(
             model,
@@ -46,7 +52,7 @@ class Models:
             training.preprocessing,
             limit=known.limit,
             statistics=known.statistics,
-            threads=1,
+            threads=threads,
         )
 
     def classify(self, part: Part, advance: Callable[[], None] = lambda: None) -> Outputs:
@@ -56,7 +62,8 @@ class Models:
             InputError: if a photo is missing or has changed since the split.
         """
         predict = self._prediction()
-        keras_rows, float_rows, int8_rows, measured, saturated = [], [], [], [], []
+        keras_rows, float_rows, int8_rows, saturated = [], [], [], []
+        measured, features = [], []
         photos = self.training.photos[part]
         for photo in photos:
             pixels = self.training.pixels(photo)
@@ -64,6 +71,7 @@ class Models:
             float_rows.append(self.float32.classify(pixels).scores)
             int8_rows.append(self.int8.classify(pixels).scores)
             measured.append(self.measured())
+            features.append(self.int8.features())
             class_map = self.int8.raw_outputs()["class_map"]
             saturated.append(float(np.isin(class_map, SATURATED).mean()))
             advance()
@@ -75,6 +83,7 @@ class Models:
             float(np.mean(saturated)),
             tuple(photo.event for photo in photos),
             np.stack(measured),
+            np.stack(features),
         )
 
     def measured(self) -> Doubles:

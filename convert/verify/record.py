@@ -106,6 +106,7 @@ def verification_record(
         },
         edge_tpu=edge_tpu,
         faults=faults.claim() if faults else None,
+        strangers=evidence.own.claim() if evidence.own else None,
         commit=commit,
         threshold=evidence.threshold.threshold_figures(),
         usual=usual_figures(evidence.statistics),

@@ -7,6 +7,7 @@ high its best score is. Together with the highest logit it tells how strange a p
 
 import io
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,9 @@ class FeatureStatistics:
     classes: Doubles
     """float64 (classes, 2): of the strangeness of photos that get each label, the middle, and the
     limit that at most one known photo in twenty exceeds."""
+    taught: Floats | None = None
+    """float32 (features,), stored as float16: what tells the user's own strangers from known
+    photos, in units of the share outside; None if none taught."""
 
     @classmethod
     def unscaled(cls, directions: Floats, classes: int) -> "FeatureStatistics":
@@ -49,7 +53,10 @@ class FeatureStatistics:
         return cls(directions, np.repeat(scale, 2, axis=0), np.repeat(scale, classes, axis=0))
 
     def outside(self, features: Floats) -> float:
-        """The share of the features' square that is along none of the directions, 0 to 1.
+        """How much of the features is beside those of known photos.
+
+        It is the share of their square that is along none of the directions, 0 to 1. If the user's
+        own strangers taught, how much the features are like theirs is added.
 
         Args:
             features: float32 (features,), real values of the model's output.
@@ -60,7 +67,11 @@ class FeatureStatistics:
         # Not `@`: for so many numbers a BLAS library wakes threads, which then spin for a while
         # beside the next inference, 4 to 6% of its instructions on an emulated A72.
         inside = np.einsum("i,ij->j", features, self.directions)
-        return float(np.clip(1 - float(inside @ inside) / square, 0, 1))
+        beside = float(np.clip(1 - float(inside @ inside) / square, 0, 1))
+        if self.taught is None:
+            return beside
+        like = float(np.einsum("i,i", features, self.taught)) / float(np.sqrt(square))
+        return beside + like
 
     def measured(self, logits: Floats, features: Floats) -> Doubles:
         """float64 (2,): the doubt, which is minus the highest logit, and the share outside.
@@ -108,12 +119,14 @@ class FeatureStatistics:
     def content(self) -> bytes:
         """The bytes of the file; equal statistics give equal bytes."""
         data = io.BytesIO()
-        np.savez(
-            data,
-            directions=self.directions.astype(np.float16),
-            usual=self.usual.astype(np.float64),
-            classes=self.classes.astype(np.float64),
-        )
+        arrays: dict[str, Any] = {
+            "directions": self.directions.astype(np.float16),
+            "usual": self.usual.astype(np.float64),
+            "classes": self.classes.astype(np.float64),
+        }
+        if self.taught is not None:
+            arrays["taught"] = self.taught.astype(np.float16)
+        np.savez(data, **arrays)
         return data.getvalue()
 
     @classmethod
@@ -131,7 +144,8 @@ class FeatureStatistics:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 arrays = {name: np.asarray(archive[name], np.float64) for name in archive.files}
             directions = arrays.pop("directions").astype(np.float32)
-            read = cls(directions=directions, **arrays)
+            taught = arrays.pop("taught").astype(np.float32) if "taught" in arrays else None
+            read = cls(directions=directions, taught=taught, **arrays)
         except Exception as error:
             # On damaged archives NumPy raises anything: BadZipFile, ValueError, EOFError ...
             raise BundleError(f"{STATISTICS_FILE} cannot be read ({error}); {_REBUILD}") from error
@@ -139,12 +153,13 @@ class FeatureStatistics:
         return read
 
     def _check(self, classes: int) -> None:
-        arrays = [getattr(self, field.name) for field in fields(self)]
+        arrays = [each for field in fields(self) if (each := getattr(self, field.name)) is not None]
         whole = (
             self.directions.ndim == 2
             and self.directions.size > 0
             and self.usual.shape == (2, 2)
             and self.classes.shape == (classes, 2)
+            and (self.taught is None or self.taught.shape == self.directions.shape[:1])
             and all(bool(np.isfinite(array).all()) for array in arrays)
             and bool((self.usual[:, 1] > 0).all())
             and bool((self.classes[:, 1] > self.classes[:, 0]).all())

@@ -14,14 +14,13 @@ from device.contract.look.rules import Region
 from device.errors import BundleError
 from device.workstation.faults.figures import FaultsClaim, FaultsFigures
 from device.workstation.records import Record, checked
-from device.workstation.unknown.known import (
-    ClassKept,
-    ThresholdFigures,
-    UsualFigures,
-)
+from device.workstation.unknown.known import ClassKept, ThresholdFigures, UsualFigures
 from device.workstation.unknown.strangers import (
-    ClutterFigures,
+    LeftOutClass,
     NamedStranger,
+    OwnClaim,
+    OwnFigures,
+    TurnedFigures,
 )
 from device.workstation.wording import at_the_same_places, number, rather_than
 
@@ -218,13 +217,17 @@ class EvidenceFigures:
     """Limit on distances, coverage and precision (None where no photo is left)."""
     kept: tuple[ClassKept, ...]
     """By class, how many test photos are not called unknown."""
-    clutter: ClutterFigures
+    clutter: TurnedFigures
     """Rendered pictures of nothing."""
     named: tuple[NamedStranger, ...]
     """Those that get a label, the least strange first."""
-    backgrounds: ClutterFigures | None
+    backgrounds: TurnedFigures | None
     """The same for boxes of background, which a device may cut by mistake; None if the test part
     has no photos that are cut, or none with room beside their subject."""
+    own: OwnFigures | None
+    """The same for the user's own pictures; None without any that judge."""
+    left_out: tuple[LeftOutClass, ...]
+    """Classes in turn as the stranger to the others; the ones with the most photos if many."""
     layers: tuple[LayerFigures, ...]
     """In network order."""
     disagreements: tuple[Disagreement, ...]
@@ -306,6 +309,8 @@ class Claims:
     edge_tpu: EdgeTpuFigures
     faults: FaultsClaim | None
     """Under faults of the camera; None if that was left out (`FAULTS=none`)."""
+    strangers: OwnClaim | None
+    """Of the user's own pictures that show none of the classes; None without any that judge."""
     commit: str
     """Of this project, that verified."""
 
@@ -343,7 +348,7 @@ class Claims:
 class VerificationRecord(Claims, Record):
     """`verification.json`: the claims with the evidence for them."""
 
-    SCHEMA: ClassVar[int] = 6
+    SCHEMA: ClassVar[int] = 7
     MADE_BY: ClassVar[str] = "make verify"
 
     threshold: ThresholdFigures

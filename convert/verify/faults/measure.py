@@ -126,7 +126,7 @@ def example(training: Training, figures: FaultsFigures | None) -> dict[str, Pixe
 
 def _pair(models: Models, known: Scaled) -> Pair:
     float_model, int8_model = models.exported.float_model, models.exported.int8_model
-    return models.single(float_model, known), models.single(int8_model, known)
+    return models.knowing(float_model, known, 1), models.knowing(int8_model, known, 1)
 
 
 def _lines(models: Models, ruling: Ruling) -> list[str]:

@@ -1,5 +1,6 @@
 """The steps of conversion as a program calls them: export, verification, packing, in silence."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,19 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from convert.artifacts.training import Training
+from convert.artifacts.training import NO_CLASS, LabelledPhoto, Training
 from convert.commands import bundle, export, verify
 from convert.commands.bundle import BundleInputs, pack_bundle
 from convert.commands.export import ExportInputs, export_models
 from convert.commands.verify import Verified, VerifyInputs, require_shipping, verify_models
 from convert.config import ConvertConfig, Gate
-from convert.errors import GateError
+from convert.errors import GateError, InputError
 from device.contract import bundle as contract
 from device.errors import UsageError
 from device.inference.classifier import Classifier
 from device.workstation.conversion import VERIFICATION, VerificationRecord
 from device.workstation.training import Part
+from tests.support.pictures import encoded
 
 SETTINGS = ConvertConfig(calibration_photos=6, seed=3, faults="jpeg,rotation")
 QUICK = ConvertConfig(faults="none")
@@ -118,6 +121,38 @@ def test_faults_that_are_left_out_are_said_to_be(
     assert manifest["verification"]["faults"] is None
     assert "left out (<code>FAULTS=none</code>)" in (tmp_path / "report.html").read_text("utf-8")
     assert "Faults of the camera were left out" in files[contract.MODEL_CARD].decode()
+
+
+def test_the_users_own_strangers_are_in_record_manifest_report_and_card(
+    steps: Steps, tiny_training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise, photos = np.random.default_rng(0), []
+    for number in range(6):
+        pixels = noise.integers(0, 256, (60, 60, 3), np.uint8)
+        content, path = encoded(Image.fromarray(pixels)), f"_other/{number}.png"
+        file = tiny_training.files.path(path)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        photos.append(LabelledPhoto(path, NO_CLASS, digest, f"event {number // 2}", ""))
+    training = replace(tiny_training, strangers={Part.TEST: tuple(photos)})
+    for module in (verify, bundle):
+        monkeypatch.setattr(module, "read_training", lambda folder: training)
+    shutil.copytree(steps.folder / "convert", tmp_path / "convert")
+    places = (training.folder, tmp_path / "convert")
+    verified = verify_models(VerifyInputs(*places, tmp_path / "report.html", QUICK))
+    own = verified.record.evidence.own
+    assert own is not None and (own.taught, own.int8.n, own.int8.events) == (0, 6, 3)
+    assert own.float.n == 6 and own.int8.rejected == 1 - len(own.named) / 6
+    files = pack_bundle(BundleInputs(*places, tmp_path / "bundle", tmp_path / "no"))
+    claimed = contract.load(tmp_path / "bundle").manifest["verification"]["strangers"]
+    assert (claimed["n"], claimed["events"], claimed["int8"]) == (6, 3, own.int8.rejected)
+    assert "your own, from _other" in (tmp_path / "report.html").read_text("utf-8")
+    assert "| the user's own | 6 photos in 3 events |" in files[contract.MODEL_CARD].decode()
+    assert steps.verified.record.evidence.own is None
+    training.files.path(photos[0].path).write_bytes(b"other")
+    with pytest.raises(InputError, match=r"_other/0.png: its content has changed"):
+        verify_models(VerifyInputs(*places, tmp_path / "report.html", QUICK))
 
 
 def test_a_step_that_nobody_watches_prints_nothing(

@@ -6,7 +6,7 @@ import pytest
 
 from convert.artifacts.training import Training
 from convert.pack.model_card import model_card
-from convert.report.summary import gate_line, threshold_line
+from convert.report.summary import gate_line, strangers_line, threshold_line
 from convert.verify.comparison import Outputs
 from device.contract.look.rules import Region
 from device.workstation.conversion import (
@@ -14,9 +14,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.training import Metrics, Teacher
-from device.workstation.unknown.strangers import (
-    ClutterFigures,
-)
+from device.workstation.unknown.strangers import OwnFigures, TurnedFigures
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import metrics_of, pupil_metrics_of
 from tests.support.builds.verified import evidence_of, record_of
@@ -72,7 +70,7 @@ def test_a_card_says_that_the_model_expects_boxes_and_how_many_test_photos_were_
     plain = model_card(tiny_training, verified, model)
     assert "prepared as `manifest.json` records under `preprocess`.\n" in plain
     assert "cut" not in plain and "boxes" not in plain
-    empty = ClutterFigures(40, 0.5, (0.35, 0.65), 0.8, 0.25, 0.7)
+    empty = TurnedFigures(40, 40, 0.5, (0.35, 0.65), 0.8, (0.7, 0.9), 0.25, 0.7, (0.6, 0.8))
     evidence = replace(verified.evidence, backgrounds=empty)
     shown = replace(verified, cut=12, cut_accuracy=0.75, cut_accuracy_interval=(0.47, 0.91))
     seen = replace(shown, region=Region.CHANGE, evidence=evidence)
@@ -85,6 +83,25 @@ def test_a_card_says_that_the_model_expects_boxes_and_how_many_test_photos_were_
     assert "| boxes of background | 40 | 50.0% | 35.0% to 65.0% | 0.800 | 25.0% |" in card
     all_cut = model_card(tiny_training, replace(seen, cut=15), model)
     assert "15 of 15 test photos cut to what differs from their place." in all_cut
+
+
+def test_a_card_and_the_summary_show_the_users_own_strangers_by_both_models(
+    tiny_training: Training, verified: VerificationRecord, model: bytes
+) -> None:
+    assert "the user's own" not in model_card(tiny_training, verified, model)
+    turned = TurnedFigures(20, 12, 0.75, (0.53, 0.89), 0.9, (0.8, 0.95), 0.5, 0.8, (0.7, 0.88))
+    own = OwnFigures(44, turned, replace(turned, rejected=0.8), ())
+    card = model_card(
+        tiny_training, replace(verified, evidence=replace(verified.evidence, own=own)), model
+    )
+    assert (
+        "| the user's own | 20 photos in 12 events | 75.0% | 53.0% to 89.0% | 0.900 | 50.0% |"
+    ) in card
+    assert "| the user's own, by float32 | 20 photos in 12 events | 80.0% |" in card
+    assert strangers_line(own.claim()) == (
+        "75.0% (95% 53.0% to 89.0%) of 20 photos in 12 events of _other are called unknown "
+        "(float 80.0%); 44 others taught it"
+    )
 
 
 def test_a_card_without_limit_says_that_the_device_never_says_unknown(

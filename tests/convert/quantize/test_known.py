@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from convert.artifacts.training import Training
-from convert.quantize.known import Floats, feature_statistics, known_features
+from convert.quantize.known import (
+    Floats,
+    Seen,
+    feature_statistics,
+    known_features,
+    photos_seen,
+    taught,
+)
 from device.contract.statistics import MAX_BYTES, FeatureStatistics
 from device.inference.classifier import Classifier
 from device.workstation.conversion import INT8_MODEL
@@ -110,3 +117,63 @@ def test_a_photo_that_was_given_another_event_changes_nothing_else(
     model = tiny_models[INT8_MODEL]
     found, expected = known_features(renamed, model), known_features(tiny_training, model)
     assert found.content() == expected.content()
+
+
+def strangers(photos: int, axis: int, seed: int = 0) -> Floats:
+    """Features of known photos that show a little of something else, too."""
+    rows = sample(photos, seed=100 + seed)
+    rows[:, axis] += 0.4
+    return rows
+
+
+def test_what_is_like_a_stranger_that_taught_is_farther_outside_and_other_strangers_are_not() -> (
+    None
+):
+    known, validation = Seen(sample(200), alone(200)), Seen(sample(90, seed=2), alone(90))
+    before = feature_statistics(known.features, known.events, CLASSES)
+    found = taught(before, known, Seen(strangers(30, 3), alone(30)), validation)
+    gains = {
+        name: np.median([found.outside(row) - before.outside(row) for row in rows])
+        for name, rows in (
+            ("known", sample(60, seed=3)),
+            ("like these", strangers(60, 3, seed=1)),
+            ("others", strangers(60, 4, seed=1)),
+        )
+    }
+    assert gains["like these"] > gains["known"]
+    assert abs(gains["others"] - gains["known"]) < (gains["like these"] - gains["known"]) / 4
+    np.testing.assert_array_equal(found.directions, before.directions)
+
+
+def test_strangers_of_one_event_teach_as_much_as_one() -> None:
+    known, validation = Seen(sample(200), alone(200)), Seen(sample(90, seed=2), alone(90))
+    before, rows = statistics_of(200), strangers(30, 3)
+    once = taught(before, known, Seen(rows, alone(30)), validation).taught
+    many = [0, *range(30), *[0] * 20]
+    again = taught(before, known, Seen(rows[many], [alone(30)[k] for k in many]), validation).taught
+    assert once is not None and again is not None
+    np.testing.assert_allclose(again, once, atol=2e-3 * float(np.abs(once).max()))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_features_that_are_all_equal_teach_nothing_wrong(value: float) -> None:
+    same = Seen(np.full((40, FEATURES), value, np.float32), alone(40))
+    before = feature_statistics(same.features, same.events, CLASSES)
+    found = taught(before, same, same, same)
+    assert found.taught is not None and np.isfinite(found.taught).all()
+    assert found.outside(same.features[0]) == pytest.approx(before.outside(same.features[0]))
+
+
+def test_strangers_teach_by_the_int8_model_s_own_features(
+    tiny_training: Training, tiny_models: dict[str, bytes]
+) -> None:
+    steps: list[None] = []
+    strange = tiny_training.photos[Part.TEST][:4]
+    teaching = replace(tiny_training, strangers={Part.TRAIN: strange})
+    found = known_features(teaching, tiny_models[INT8_MODEL], lambda: steps.append(None))
+    assert len(steps) == photos_seen(teaching) > photos_seen(tiny_training)
+    plain = known_features(tiny_training, tiny_models[INT8_MODEL])
+    assert plain.taught is None and found.taught is not None
+    judged = replace(tiny_training, strangers={Part.TEST: strange})
+    again = known_features(judged, tiny_models[INT8_MODEL])
+    assert again.content() == plain.content(), "those that judge teach nothing"

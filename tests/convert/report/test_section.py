@@ -27,7 +27,10 @@ from device.workstation.conversion import (
 )
 from device.workstation.training import REPORT_PLACE, Calibration, LogLoss
 from device.workstation.unknown.strangers import (
-    ClutterFigures,
+    LeftOutClass,
+    NamedStranger,
+    OwnFigures,
+    TurnedFigures,
 )
 from tests.support.builds.spoiled_answers import losing, spoiled
 from tests.support.builds.verified import evidence_of, record_of
@@ -85,12 +88,65 @@ def test_the_section_tells_what_was_measured(
     assert f"p = {verification.mcnemar_p:.3f}" in said
     assert "beyond 1 the device says unknown" in said
     assert f"Of the test part {verification.threshold.coverage:.1%}" in said
-    assert "clouds, shapes 200 73.0% 66.5% to 78.7% 0.957 55.0% 0.912" in said
+    assert (
+        "clouds, shapes 200 73.0% 66.5% to 78.7% 0.957 0.940 to 0.970 55.0% 0.912 0.890 to 0.930"
+        in said
+    )
     assert "red 20 95.0%" in said, "by class"
     assert 'alt="rendered picture 7, called red"' in section and "temperature 0.50" in said
     errors = verification.evidence.calibration
     for measured in (errors.untempered, errors.float, errors.int8):
         assert f"{measured.expected_calibration_error:.1%}" in said
+
+
+OWN = OwnFigures(
+    taught=44,
+    int8=TurnedFigures(20, 12, 0.75, (0.53, 0.89), 0.9, (0.8, 0.95), 0.5, 0.8, (0.7, 0.88)),
+    float=TurnedFigures(20, 12, 0.8, (0.58, 0.92), 0.91, (0.81, 0.96), 0.5, 0.8, (0.7, 0.88)),
+    named=(NamedStranger("_other/<cat>.jpg", "red", 0.93, 0.31),),
+)
+
+
+def test_the_users_own_strangers_are_shown_with_both_models_and_the_worst_as_pictures(
+    verification: VerificationRecord, section: str
+) -> None:
+    assert "_other" not in section
+    record = replace(verification, evidence=replace(verification.evidence, own=OWN))
+    loaded: list[str] = []
+
+    def load(path: str) -> Any:
+        loaded.append(path)
+        return np.full((32, 32, 3), 120, np.uint8)
+
+    html = report.section(record, CALIBRATION, load)
+    said = text(html)
+    assert "your own, from _other 20 12 events 75.0% 53.0% to 89.0% 0.900 0.800 to 0.950" in said
+    assert "by the float network 20 12 events 80.0%" in said
+    assert "20 photos in 12 events judge. 44 others, of other events, taught" in said
+    assert "_other/<cat>.jpg" in loaded and "called red 93.0% distance 0.31" in said
+    assert "<cat>" not in html
+    untaught = replace(record.evidence, own=replace(OWN, taught=0))
+    plain = text(report.section(replace(record, evidence=untaught), CALIBRATION, load))
+    assert "None taught what is unknown: that takes more of them." in plain
+
+
+def test_each_class_as_the_stranger_is_shown_with_what_it_means(
+    verification: VerificationRecord, section: str
+) -> None:
+    assert "as the stranger" not in section
+    turned = TurnedFigures(60, 60, 0.8, (0.68, 0.88), 0.97, (0.94, 0.99), 0.7, 0.95, (0.9, 0.98))
+    rows = (LeftOutClass("<b>rose</b>", 0.95, turned),)
+    record = replace(verification, evidence=replace(verification.evidence, left_out=rows))
+    html = report.section(record, CALIBRATION, picture)
+    said = text(html)
+    assert f"the 1 of {len(LABELS)} with the most photos" in said
+    assert "rose&lt;/b&gt; 60 95.0% 80.0% 68.0% to 88.0% 0.970 0.940 to 0.990 70.0% 0.950" in said
+    assert "(by at most 1,000 training photos)" in said
+    assert "A kind that it was never shown is turned away less often." in said
+    assert "<b>rose</b>" not in html
+    every = replace(record.evidence, left_out=rows * len(LABELS))
+    whole = text(report.section(replace(record, evidence=every), CALIBRATION, picture))
+    assert "with the most photos" not in whole
 
 
 def test_few_photos_are_said_to_be_no_proof_and_no_threshold(
@@ -133,13 +189,13 @@ def test_what_was_cut_and_boxes_of_background_are_told_where_there_are_any(
     verification: VerificationRecord, section: str
 ) -> None:
     assert "cut to" not in text(section) and "boxes of background" not in text(section)
-    empty = ClutterFigures(48, 0.5, (0.36, 0.64), 0.81, 0.25, 0.7)
+    empty = TurnedFigures(48, 48, 0.5, (0.36, 0.64), 0.81, (0.7, 0.9), 0.25, 0.7, (0.6, 0.8))
     evidence = replace(verification.evidence, backgrounds=empty)
     cut = replace(verification, region=Region.CHANGE, cut=0, evidence=evidence)
     said = text(report.section(cut, CALIBRATION, picture))
     assert "0 of 60 test photos cut to what differs from their place, the other 60 whole." in said
-    row = "boxes of background from the test photos 48 50.0% 36.0% to 64.0% 0.810 25.0% 0.700"
-    assert row in said
+    row = "boxes of background from the test photos 48 50.0% 36.0% to 64.0% 0.810 0.700 to 0.900"
+    assert f"{row} 25.0% 0.700 0.600 to 0.800" in said
 
 
 def test_each_operator_has_its_verdict_for_the_edge_tpu(section: str) -> None:

@@ -15,6 +15,7 @@ from convert.verify.comparison import Outputs
 from convert.verify.confidence import (
     MIN_EVENTS,
     REJECTED_SHARE,
+    area,
     choose_limit,
     distances,
     measure_threshold,
@@ -237,3 +238,32 @@ def saying_two(float32: Any, int8: Any, events: tuple[str, ...] | None = None) -
     n = len(float32)
     truth = np.minimum(np.arange(n), 1)
     return Outputs(truth, float32, float32, int8, 0.0, events or singles(n))
+
+
+# --- the area under the ROC -----------------------------------------------------------------------
+
+
+def test_the_area_has_the_interval_of_bootstraps() -> None:
+    rng = np.random.default_rng(0)
+    known, unknown = rng.normal(0, 1, 200), rng.normal(1.5, 1, 120)
+    found = area(known, singles(200), unknown, singles(120))
+    truth = [0] * 200 + [1] * 120
+    assert found.value == pytest.approx(roc_auc_score(truth, [*known, *unknown]))
+    drawn = [separation(rng.choice(known, 200), rng.choice(unknown, 120)) for _ in range(2000)]
+    np.testing.assert_allclose(found.interval, np.quantile(drawn, [0.025, 0.975]), atol=0.01)
+
+
+def test_photos_of_one_event_widen_the_interval_of_the_area() -> None:
+    rng = np.random.default_rng(1)
+    known, single = rng.normal(0, 1, 200), rng.normal(1.5, 1, 20)
+    alone = area(known, singles(200), single, singles(20))
+    events = np.repeat(np.arange(20), 5)
+    together = area(known, singles(200), np.repeat(single, 5), [str(each) for each in events])
+    assert together.value == pytest.approx(alone.value)
+    np.testing.assert_allclose(together.interval, alone.interval, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 5, 50])
+def test_few_pictures_prove_no_area_of_1(count: int) -> None:
+    found = area(np.zeros(300), singles(300), np.ones(count), singles(count))
+    assert found.value == found.high == 1 and found.low < 1 - 0.6 / (count + 1)

@@ -67,6 +67,18 @@ def test_what_lies_beside_the_known_directions_is_outside_however_bright_it_is(
         assert known.outside(row) == pytest.approx(outside, abs=1e-6)
 
 
+def test_what_is_like_strangers_that_taught_is_farther_outside_however_bright_it_is() -> None:
+    taught = np.array([0, 0.5, 0, 0.25], np.float32)
+    known = FeatureStatistics.unscaled(np.eye(4, 2, dtype=np.float32), 3)
+    known = FeatureStatistics(known.directions, known.usual, known.classes, taught)
+    for bright in (0.01, 1.0, 100.0):
+        row = np.array([3, 0, 0, 4], np.float32) * np.float32(bright)
+        assert known.outside(row) == pytest.approx(16 / 25 + 0.25 * 4 / 5, abs=1e-6)
+    assert known.outside(np.zeros(4, np.float32)) == 1
+    back = FeatureStatistics.read(known.content(), 3)
+    assert back.taught is not None and (back.taught == taught).all()
+
+
 def test_a_distance_is_0_in_the_middle_of_known_photos_and_1_at_the_limit_of_its_label() -> None:
     known = FeatureStatistics(
         np.eye(4, 2, dtype=np.float32),
@@ -98,6 +110,8 @@ def test_without_statistics_a_picture_has_no_distance(tiny_bundle: Path) -> None
         lambda data: archive(usual=parts()["usual"]),
         lambda data: archive(**parts(), more=np.zeros(3)),
         lambda data: archive(**parts(classes=2)),
+        lambda data: archive(**parts(), taught=np.zeros(3, np.float16)),
+        lambda data: archive(**parts(), taught=np.full(4, np.nan, np.float16)),
         lambda data: archive(**parts(directions=0)),
         lambda data: archive(**{**parts(), "usual": np.zeros((2, 2))}),
         lambda data: archive(**{**parts(), "classes": np.ones((3, 2))}),

@@ -25,9 +25,7 @@ from device.workstation.training import DataSet
 from device.workstation.unknown.known import (
     ClassKept,
 )
-from device.workstation.unknown.strangers import (
-    NamedStranger,
-)
+from device.workstation.unknown.strangers import NamedStranger, OwnFigures
 from tests.support.builds.training_records import data_set_of
 from tests.support.device.known import STATISTICS
 
@@ -47,12 +45,15 @@ def evidence_of(
     layers: Sequence[LayerError] = (),
     disagreements: Sequence[Disagreement] = (),
     statistics: FeatureStatistics | None = None,
+    own: OwnFigures | None = None,
 ) -> Evidence:
     """What explains a verdict on these answers; of pictures of nothing, 146 of 200 are rejected.
 
     Photos with a score below `threshold` are too strange; with None, or 0, none is.
     """
-    from convert.verify.evidence import Evidence, Turned
+    from convert.verify.confidence import Area
+    from convert.verify.evidence import Evidence
+    from convert.verify.strangers import Turned
 
     truth, events = outputs.truth, outputs.events
     float32, int8 = outputs.float32, outputs.int8
@@ -66,9 +67,11 @@ def evidence_of(
         untempered=Reliability.of(truth, without_temperature(float32, 0.5), events),
         float32=Reliability.of(truth, float32, events),
         int8=Reliability.of(truth, int8, events),
-        clutter=Turned(CLUTTER, 0.957, 0.55, 0.912),
+        clutter=Turned(CLUTTER, Area(0.957, 0.94, 0.97), 0.55, Area(0.912, 0.89, 0.93)),
         named=(NamedStranger("7", "red", 0.91, 0.25),),
         backgrounds=None,
+        own=own,
+        left_out=(),
         layers=list(layers),
         disagreements=tuple(disagreements),
     )

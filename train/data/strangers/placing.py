@@ -22,7 +22,7 @@ from train.data.split import Row
 
 LEAST_EVENTS = 15
 """With fewer events all judge that can: too few would teach, and almost none would be left to judge
-(decision 10 of convert)."""
+(decision 11 of convert)."""
 START_BYTES = 2**17
 """A photo's record is in its first 64 KiB."""
 CHOSEN = "a device's photo, chosen by what its model said of it, so it cannot judge"
