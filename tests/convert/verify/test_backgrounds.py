@@ -105,7 +105,8 @@ def test_evidence_says_what_becomes_of_background(
     tiny_models: dict[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("convert.verify.evidence.CLUTTER_PICTURES", 5)
+    for module in ("evidence", "strangers"):
+        monkeypatch.setattr(f"convert.verify.{module}.CLUTTER_PICTURES", 5)
     calibration = tiny_network_of.tiny_training(base).photos[Part.TRAIN]
     statistics = known_features(
         tiny_network_of.tiny_training(base), tiny_models["model_int8.tflite"]
