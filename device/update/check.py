@@ -42,18 +42,30 @@ def check(places: Places, clocks: Clocks, *, forced: bool = False) -> Checks:
         forced: whether to ask although it is not time yet.
 
     Raises:
-        UpdateError: if the files of the updater itself cannot be read.
+        UpdateError: if it cannot be read what to ask for.
         OSError: if they cannot be written.
     """
     wanted = asking.read(places.asked)
     remember(wanted.url)
-    before = _advanced(read(Checks, places.fetched / STATE_FILE), wanted, clocks)
+    before = _advanced(_known(places.fetched / STATE_FILE), wanted, clocks)
     due = before.uptime.total_s >= before.due_s or wanted.hurry != before.hurry
     if not wanted.url or not (due or forced):
         return before
     after = _scheduled(_asked(before, wanted, places, clocks), wanted)
     write(places.fetched / STATE_FILE, after)
     return after
+
+
+def _known(path: Path) -> Checks:
+    """What was kept; from the beginning if it is damaged.
+
+    What must not fall is kept elsewhere, too: versions in python-tuf's own files, and a floor by
+    the process that installs.
+    """
+    try:
+        return read(Checks, path)
+    except UpdateError:
+        return Checks()
 
 
 def _advanced(known: Checks, wanted: Asked, clocks: Clocks) -> Checks:

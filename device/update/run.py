@@ -52,7 +52,12 @@ def install_pass(config: Config, device: str, places: Places, clocks: Clocks) ->
     own = updates_folder(config)
     own.mkdir(mode=0o750, parents=True, exist_ok=True)
     with _alone(own):
-        work = _Pass(config, device, places, clocks)
+        try:
+            work = _Pass(config, device, places, clocks)
+        except UpdateError as error:
+            # Otherwise the last status would stay, as if all were well.
+            _tell(own / STATUS_FILE, replace(_status(own / STATUS_FILE), problem=safe(str(error))))
+            raise
         work.run()
         return work.told()
 
@@ -63,13 +68,20 @@ class _Pass:
     def __init__(self, config: Config, device: str, places: Places, clocks: Clocks) -> None:
         self._config, self._places, self._clocks = config, places, clocks
         self._own = updates_folder(config)
-        self._health = read(Health, self._own / HEALTH_FILE)
+        self._health = self._of_service()
         root = Path(config.bundle.path).parent
         self._board = Board(root, places.fetched, self._own, clocks)
         kept = read(Progress, self._own / STATE_FILE)
         self._before_s = kept.uptime.total_s
         self._progress = self._advanced(kept)
         self._asked = self._question(device)
+
+    def _of_service(self) -> Health:
+        """How the service is; nothing if what it wrote is damaged, until it writes again."""
+        try:
+            return read(Health, self._own / HEALTH_FILE)
+        except UpdateError:
+            return Health()
 
     def run(self) -> None:
         """Act, keep what came of it, and tell the other process what is wanted."""
@@ -98,9 +110,7 @@ class _Pass:
             waits=progress.waits,
             failed=progress.failed,
         )
-        path = self._own / STATUS_FILE
-        if read(UpdateStatus, path) != status:
-            write(path, status)
+        _tell(self._own / STATUS_FILE, status)
         return status
 
     def _act(self) -> None:
@@ -208,6 +218,20 @@ class _Pass:
             return parse(Checks, read_regular(path, MOST_BYTES), path)
         except UpdateError:
             return Checks()
+
+
+def _status(path: Path) -> UpdateStatus:
+    """What was told last; nothing if that is damaged."""
+    try:
+        return read(UpdateStatus, path)
+    except UpdateError:
+        return UpdateStatus()
+
+
+def _tell(path: Path, status: UpdateStatus) -> None:
+    """Write it if it is new."""
+    if not path.exists() or _status(path) != status:
+        write(path, status)
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from device.contract import bundle as contract
-from device.telemetry.updates import UpdateStatus
+from device.errors import UpdateError
+from device.telemetry.updates import UpdateStatus, read
 from device.update import slots, watch
 from tests.device.update.releases.conftest import Scene
 from tests.support.device.board import Files, offer, roll_out
@@ -288,3 +289,28 @@ def test_what_was_fetched_for_older_releases_is_removed(scene: Scene, second: Fi
     # What is not wanted any more, except who may have what.
     assert len(list(targets.iterdir())) == 1
     assert contract.read_files(scene.board.slots / slots.CURRENT) == second
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"taken": "many"}', bytes(100_000)])
+def test_a_damaged_memory_takes_nothing_and_says_so(
+    damage: bytes, scene: Scene, second: Files
+) -> None:
+    """It says which releases failed, so it is not begun again without a person."""
+    (scene.board.own / "state.json").write_bytes(damage)
+    offer(scene.fleet, second, 2)
+    scene.board.fetch()
+    with pytest.raises(UpdateError, match="damaged"):
+        scene.board.install()
+    told = read(UpdateStatus, scene.board.own / "status.json")
+    assert "damaged" in told.problem and told.installed == 1
+    assert scene.board.running() == scene.honest
+
+
+@pytest.mark.parametrize("name", ["own/status.json", "own/health.json", "fetched/state.json"])
+def test_other_damaged_files_are_written_again(name: str, scene: Scene, second: Files) -> None:
+    folder, _, file = name.partition("/")
+    place = scene.board.own if folder == "own" else scene.board.places.fetched
+    (place / file).write_bytes(b"{")
+    scene.accepts(second)
+    scene.board.install()
+    assert read(UpdateStatus, scene.board.own / "status.json").stage == "trial"
