@@ -213,12 +213,15 @@ def _judged(progress: Progress, board: Board, health: Health) -> Progress:
     runs = health.model_sha256 == slot.bundle.manifest["files"][bundle.MODEL]["sha256"]
     if progress.stage == TRIAL:
         if board.is_confirmed():
-            return replace(_begun(progress, WATCH), applied=progress.release)
+            begun = _begun(progress, WATCH)
+            return replace(begun, applied=progress.release, returns_to=progress.applied)
         fault = watch.trial_fault(progress, health, runs)
     else:
         if progress.uptime.total_s - progress.began_s > watch.WATCH_S:
             return _begun(progress, IDLE)
         fault = watch.watch_fault(progress, health) if runs else ""
+        if fault:
+            progress = replace(progress, applied=progress.returns_to)
     if fault:
         return replace(failed(progress, fault), stage=BACK, served_s=0.0)
     return progress

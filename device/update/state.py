@@ -58,6 +58,8 @@ class Progress:
     """The highest release that was tried; none of a lower or equal number is taken any more."""
     applied: int = 0
     """The release that was confirmed last; 0: none."""
+    returns_to: int = 0
+    """What `applied` was before it."""
     release: int = 0
     """The release that the stage is about."""
     digest: str = ""

@@ -31,7 +31,7 @@ def watched(scene: Scene, files: Files) -> None:
 def went_back(scene: Scene, why: str) -> UpdateStatus:
     """The release before runs, confirmed, and this one is not taken again."""
     status = scene.board.install()
-    assert scene.board.running() == scene.honest
+    assert scene.board.running() == scene.honest and status.installed == 1
     assert slots.named(scene.board.slots, slots.CONFIRMED) == slots.named(
         scene.board.slots, slots.CURRENT
     )
