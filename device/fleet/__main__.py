@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device import console
-from device.fleet import commands
+from device.fleet import commands, ramp
 
+MOST_HOURS = 8760.0
 EXAMPLES = """examples:
   make fleet-init FLEET=~/fleet
   make publish FLEET=~/fleet NAME=birds
@@ -63,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--lower", action="store_true", help="the percentage may fall")
     command.add_argument("--resume", action="store_true", help="also one that is halted")
     _add_stage(add("halt", commands.halt, "offer a release to no more boards"))
+    command = add("ramp", commands.look, "raise or halt what is offered, by what boards tell")
+    _add_stage(command)
+    listed = "a file: in each line the metrics of a board of the group"
+    command.add_argument("--boards", type=Path, required=True, help=listed)
+    hours = "for which each stage is watched; default: %(default)g"
+    command.add_argument("--hours", type=_hours, default=ramp.WINDOW_H, help=hours)
     command = add("status", commands.show_status, "say what is offered, and what boards run")
     command.add_argument("--boards", type=Path, help="a file: in each line a board's metrics")
     add("refresh", commands.refresh, "sign again what the publisher's keys sign")
@@ -72,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     roles = "such as root or timestamp; may be given again"
     command.add_argument("--role", action="append", required=True, help=roles)
     return parser
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0 <= hours <= MOST_HOURS:
+        raise ValueError
+    return hours
 
 
 def _add_stage(command: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """Which board runs what, from the metrics that each serves (`[output.prometheus]` on the board).
 
-What a board says is not trusted: it is short, comes within seconds, and is only shown.
+What a board says is not trusted: it is short, comes within seconds, and is shown and counted.
 """
 
 import re
@@ -46,6 +46,8 @@ class Told:
     """What it is doing about another; empty: nothing."""
     latest: int = 0
     """The number of the newest release for it; 0: none."""
+    failed: int = 0
+    """The number of the newest release that led back; 0: none."""
     troubles: tuple[str, ...] = ()
     """Words for what is not as it should be."""
 
@@ -92,6 +94,7 @@ def parse(url: str, text: str) -> Told:
         printable_line(facts.get("release", ""))[:80],
         printable_line(facts.get("stage", ""))[:80],
         _whole(values.get("latest_release", "")),
+        _whole(values.get("failed_release", "")),
         tuple(_troubles(values)),
     )
 

@@ -1,14 +1,16 @@
 """What the commands of a fleet do and say: what will happen, before it does."""
 
 import argparse
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from device.console import say
 from device.contract.release.naming import release_id
 from device.contract.release.rollout import Stage
-from device.fleet import boards, init, releases, software, stages, upkeep
+from device.fleet import boards, init, ramp, releases, software, stages, upkeep
 from device.fleet import publish as publishing
 from device.fleet.errors import FleetError
 from device.fleet.publish import Plan
@@ -99,6 +101,28 @@ def halt(options: argparse.Namespace) -> int:
         _write_stage(change, options, stages.halt(change, options.name, options.group))
     say("boards that have it keep it; to take it from them, publish a better one")
     return 0
+
+
+def look(options: argparse.Namespace) -> int:
+    """Raise what is offered by a stage, halt it, or leave it; returns 1 if it is halted."""
+    told = boards.ask(boards.read_list(options.boards))
+    with _change(options) as change:
+        stage = ramp.offered(change, options.name, options.group)
+        counts = ramp.counted(told, options.name, stage.release)
+        if not counts.answered:
+            raise FleetError(f"{options.boards}: no board there tells of {options.name}")
+        say(f"{release_id(options.name, stage.release)}: {counts.words()}")
+        known = ramp.remember(change, options.name, options.group, stage, counts)
+        verdict = ramp.judged(known, time.time(), options.hours)
+        say(verdict.words(stage), error=bool(verdict.halt))
+        if verdict.halt and not stage.halted:
+            halted = stages.halt(change, options.name, options.group)
+            _write_stage(change, options, halted)
+            # Only now: a kill before it must not make these failures old ones.
+            ramp.remember(change, options.name, options.group, halted, counts)
+        elif verdict.percent:
+            _write_stage(change, options, replace(stage, percent=verdict.percent))
+    return int(bool(verdict.halt))
 
 
 def refresh(options: argparse.Namespace) -> int:

@@ -21,18 +21,22 @@ RESUME ?=
 # whose keys change or sign again: root, targets, software,
 # rollout, snapshot, timestamp, model-NAME
 ROLE ?=
-# a file for `make fleet-status`: in each line the address
-# of a board's metrics, and a token if it needs one
+# a file for `make fleet-status` and `make ramp`: in each
+# line the address of a board's metrics, and a token if
+# it needs one
 BOARDS ?=
+# hours for which `make ramp` watches each stage
+WINDOW ?= 48
 # boards that software is for: Python, machine and glibc
 SYSTEMS ?= 3.11.2-aarch64-2.36 3.13.5-aarch64-2.41
 
 FLEET_VENV := $(BUILD)/venv-fleet
 FLEET_READY := $(FLEET_VENV)/ready
-fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-renew fleet-keys fleet-status
+fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-renew fleet-keys fleet-status ramp
 $(if $(filter $(fleet_goals),$(MAKECMDGOALS)),$(if $(value FLEET),,$(error name the folder of the fleet: FLEET=folder)))
 $(if $(filter promote,$(MAKECMDGOALS)),$(if $(value PERCENT),,$(error say to how many boards: PERCENT=10)))
-$(if $(filter publish promote halt,$(MAKECMDGOALS)),$(if $(value NAME),,$(error name the releases: NAME=birds)))
+$(if $(filter ramp,$(MAKECMDGOALS)),$(if $(value BOARDS),,$(error list the boards: BOARDS=boards.txt)))
+$(if $(filter publish promote halt ramp,$(MAKECMDGOALS)),$(if $(value NAME),,$(error name the releases: NAME=birds)))
 $(if $(filter fleet-keys fleet-renew,$(MAKECMDGOALS)),$(if $(value ROLE),,$(error name the role: ROLE=root; see `make help`)))
 # No secret is among the words: passphrases are asked for, or come from the environment.
 fleet = $(FLEET_VENV)/bin/python -m device.fleet $(1) --fleet=$(call given,FLEET) $(if $(value KEYS),--keys=$(call given,KEYS))
@@ -60,6 +64,9 @@ promote: $(FLEET_READY) ## offer a release of NAME to PERCENT of GROUP
 
 halt: $(FLEET_READY) ## offer the release of NAME to no more boards of GROUP
 	@$(call fleet,halt) $(stage)
+
+ramp: $(FLEET_READY) ## raise what GROUP is offered by a stage, or halt it
+	@$(call fleet,ramp) $(stage) --boards=$(call given,BOARDS) --hours=$(call given,WINDOW)
 
 fleet-refresh: $(FLEET_READY) ## sign again what expires soon, for a daily timer
 	@$(call fleet,refresh)

@@ -234,6 +234,7 @@ def update(status: UpdateStatus) -> Iterator[Metric]:
     for name, (words, value) in states.items():
         yield _gauge(f"update_{name}", words, value)
     yield _gauge("update_failed_releases", "Releases that led back", len(status.failed))
+    yield _gauge("update_failed_release", "The newest of them; 0: none", status.failed_last)
 
 
 def _count(counts: Counter[str], label: str) -> None:

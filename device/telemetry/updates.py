@@ -78,6 +78,12 @@ class UpdateStatus:
     failed: tuple[str, ...] = ()
     """Releases that led back, each with its reason, the newest last."""
 
+    @property
+    def failed_last(self) -> int:
+        """The number of the newest release that led back; 0: none."""
+        number = self.failed[-1].partition(":")[0] if self.failed else ""
+        return int(number) if number.isdecimal() else 0
+
 
 def read(cls: "type[Kept]", path: Path) -> "Kept":
     """Read what was kept; the beginning if there is no file.
