@@ -16,6 +16,7 @@ from device.contract.arrays import Box
 from device.contract.folders import is_raw
 from device.contract.photos import decode, read_photo
 from device.contract.preprocess import Preprocessing
+from device.contract.provenance import OTHER
 from device.errors import PhotoError
 from train.data import folder as folders
 from train.data.events.copies import detail
@@ -72,7 +73,9 @@ def scan(
     kept: KeptFilms | None = None,
     tell: Callable[[str], None] = lambda note: None,
 ) -> list[Photo]:
-    """Read every photo and film of every class folder; skipped files are reported on stderr.
+    """Read every photo and film of every class folder and of `OTHER`, whose label that then is.
+
+    Skipped files, and films of `OTHER`, are reported on stderr.
 
     Args:
         folder: of class folders.
@@ -89,8 +92,11 @@ def scan(
     for note in (*contents.notes, *([] if kept else found.skipped(contents.films))):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     films = found.read_films(folder, contents.films, kept, console) if kept else []
-    for note in found.notes(films):
+    for note in found.notes([film for film in films if film.label != OTHER]):
         tell(note)
+    # What is told is written down beside what trains, which strangers must not change.
+    for note in found.notes([film for film in films if film.label == OTHER]):
+        console.print(f"{OTHER}, {note}", highlight=False, markup=False, soft_wrap=True)
     files = [_File.of(folder, *each) for each in (*contents.photos, *contents.raw)]
     files += (frame for film in films for frame in _frames(film))
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from device.contract.look.rules import Region
+from device.contract.provenance import OTHER
 from device.workstation.cuts import read_cuts
 from device.workstation.events.listed import read_occasions
-from device.workstation.training import CUTS, DATA, EVENTS, LEFT_OUT, SPLIT, DataRecord
+from device.workstation.training import CUTS, DATA, EVENTS, LEFT_OUT, SPLIT, STRANGERS, DataRecord
+from device.workstation.unknown.listed import read_strangers
 from tests.support.cli import only_error
 from tests.support.film_files import write_film
 from tests.support.films import Film, Visit
@@ -67,6 +69,24 @@ def test_a_folder_of_films_alone_is_split_and_each_film_is_one_event(
     said = capsys.readouterr().out
     assert f"films: 8 films, each an event: {len(rows)} frames taken of 256 looked at" in said
     assert any(note.startswith("films: 8 films") for note in record.data.event_notes)
+
+
+def test_a_film_that_shows_none_of_the_classes_changes_nothing_that_training_reads(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, film = tmp_path / "build", Path(shutil.move(folder / "wren" / "clip7.mp4", tmp_path))
+    run(folder, out)
+    before = {name: (out / name).read_bytes() for name in (SPLIT, DATA, EVENTS, CUTS)}
+    (folder / OTHER).mkdir()
+    shutil.move(film, folder / OTHER)
+    run(folder, out)
+    assert {name: (out / name).read_bytes() for name in before} == before
+    found, files = read_strangers(out / STRANGERS), DataRecord.read(out / DATA).files
+    assert found and len({one.event for one in found}) == 1
+    for one in found:
+        assert one.path.startswith(f"{OTHER}/clip7.mp4/") and files.path(one.path).is_file()
+    assert sum(one.box is not None for one in found) > 0.9 * len(found)
+    assert f"{OTHER}, films: 1 film, each an event" in capsys.readouterr().err
 
 
 def test_frames_are_cut_where_something_was_seen(folder: Path, tmp_path: Path) -> None:
