@@ -24,6 +24,7 @@ from tests.support.device.board import Board, offer
 from tests.support.device.fleet import Fleet
 from tests.support.device.release_server import serving
 from tests.support.device.tiny_bundle import TAR
+from tests.support.places import ROOT
 
 PROGRAM = """
 import resource, runpy, sys
@@ -36,6 +37,7 @@ used = resource.getrusage(resource.RUSAGE_SELF)
 (most,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print("used", int(most) / 1000, used.ru_utime + used.ru_stime)
 """
+UNITS = ROOT / "device" / "deploy"
 COUNTER = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 
@@ -58,11 +60,19 @@ class Parts:
             *("--fetched", str(places.fetched), "--asked", str(places.asked)),
         ]
 
+    def environment(self, part: str) -> dict[str, str]:
+        """As the unit sets it."""
+        unit = {"install": "fieldguide-install.service", "fetch": "fieldguide-update.service"}
+        text = (UNITS / unit[part]).read_text()
+        lines = re.findall("^Environment=(.*)$", text, re.M)
+        pairs = [word.partition("=") for line in lines for word in line.split()]
+        return {**child.environment(), **{name: value for name, _, value in pairs}}
+
     def run(self, part: str) -> dict[str, float]:
         """Memory, MB, and processor time, seconds."""
         # Its own most memory begins with that of who starts it, unless a shell is in between.
         line = ["sh", "-c", '"$@"; exit $?', "sh", *self.command(part)]
-        done = subprocess.run(line, env=child.environment(), capture_output=True, text=True)
+        done = subprocess.run(line, env=self.environment(part), capture_output=True, text=True)
         if done.returncode:
             sys.exit(done.stderr)
         memory, time_s = re.findall(r"^used (\S+) (\S+)$", done.stdout, re.M)[0]
