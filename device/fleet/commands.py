@@ -151,7 +151,7 @@ def change_keys(options: argparse.Namespace) -> int:
         for role in names:
             change.state.role(role)
         judges = sorted({ROOT if role in TOP else TARGETS for role in names})
-        say(f"makes keys of {', '.join(names)}, and {' and '.join(judges)} signs that")
+        say(f"makes keys of {', '.join(names)}, to be signed by {' and '.join(judges)}")
         secret = "" if {*names} <= {*PUBLISHER} else passphrase.for_new_keys()
         old = upkeep.rotate(change, names, secret)
         told = _told(change)
