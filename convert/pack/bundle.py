@@ -66,7 +66,7 @@ def golden_file(training: Training, classifier: Classifier, count: int) -> bytes
         name: np.stack([output[name] for output in outputs]) for name in sorted(outputs[0])
     }
     data = io.BytesIO()
-    np.savez_compressed(data, inputs=np.stack(inputs), **named)
+    np.savez(data, inputs=np.stack(inputs), **named)
     return data.getvalue()
 
 
