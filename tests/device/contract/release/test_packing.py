@@ -1,6 +1,8 @@
 """Compressed files become what they were, and never longer than what was signed."""
 
 import lzma
+import random
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,15 @@ def test_what_is_packed_becomes_what_it_was_in_pieces_of_any_size(data: bytes, s
 
 def test_the_same_bytes_are_packed_to_the_same_bytes() -> None:
     assert pack(b"labels" * 100) == pack(b"labels" * 100)
+
+
+def test_neighbouring_pixels_that_differ_little_become_small() -> None:
+    steps = random.Random(0).choices(range(3), k=30_000)
+    pixels = bytes(total % 256 for total in accumulate(steps))
+    picture = b"".join(bytes((value, 255 - value, value // 2)) for value in pixels)
+    plain = lzma.compress(picture, preset=9)
+    assert len(pack(picture)) < 0.8 * len(plain)
+    assert _unpacked(pack(picture), len(picture)) == picture
 
 
 def test_a_bomb_stops_at_the_length_that_was_signed() -> None:
