@@ -23,6 +23,7 @@ from device.settings.sections import (
     VisitsConfig,
     WebConfig,
 )
+from device.settings.update import UpdateConfig
 from device.telemetry.counters import Telemetry
 from device.visits.days import Days
 from device.visits.store import VisitStore
@@ -59,7 +60,8 @@ def named(threads: tuple[SinkThread, ...]) -> dict[str, Sink]:
 
 def test_every_section_of_the_outputs_has_its_sink() -> None:
     every = {name: replace(section, enabled=True) for name, section in vars(OutputConfig()).items()}
-    assert list(Config(output=OutputConfig(**every)).sinks()) == list(registry.FACTORIES)
+    config = Config(output=OutputConfig(**every), update=UpdateConfig(enabled=True))
+    assert list(config.sinks()) == list(registry.FACTORIES)
 
 
 @pytest.mark.parametrize(
