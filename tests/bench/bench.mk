@@ -37,6 +37,9 @@ bench-look: | $(READY) ## visits found in films of fixed cameras, and false ones
 bench-drift: $(PACKED) ## false alarms and faults found in 1,000 simulated years
 	@$(PY) -m tests.bench.drift --build $(BUILD) --out $(BUILD)/bench/drift
 
+bench-fleet: | $(READY) ## good and bad releases to 1,000 simulated boards, load
+	@$(PY) -m tests.bench.fleet --out $(BUILD)/bench/fleet
+
 # SEED=1 BUILD=build1 make train ...; then BUILDS="build build1" pools the photos of both.
 bench-quant: $(if $(filter $(BUILD),$(BUILDS)),$(NETWORK)) | $(READY) ## compare ways to quantize, on networks of BUILDS
 	@$(PY) -m convert.bench.quantizers $(BUILDS) --out $(BUILD)/bench

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,9 +38,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status = self._statuses(int(self.path.split("/")[1]))
-        self.send_response(200 if status else 503)
-        self.end_headers()
-        self.wfile.write(metrics(status) if status else b"")
+        # Who asked may have waited long enough.
+        with suppress(ConnectionError):
+            self.send_response(200 if status else 503)
+            self.end_headers()
+            self.wfile.write(metrics(status) if status else b"")
 
     def log_message(self, format: str, *args: object) -> None:
         return
