@@ -37,7 +37,9 @@ NOT_CONFIRMED = "what runs is not confirmed yet: a board on trial takes nothing"
 class Board:
     """The board's slots, and where releases come from."""
 
-    def __init__(self, root: Path, fetched: Path, own: Path, clocks: Clocks) -> None:
+    def __init__(
+        self, root: Path, fetched: Path, own: Path, clocks: Clocks, load_timeout_s: float
+    ) -> None:
         """Touch nothing yet.
 
         Args:
@@ -45,8 +47,10 @@ class Board:
             fetched: what the process with the network keeps.
             own: a folder for what is verified here.
             clocks: of the board.
+            load_timeout_s: limit for the self-test, as the service has it.
         """
         self.root, self.fetched, self.own, self.clocks = root, fetched, own, clocks
+        self.load_timeout_s = load_timeout_s
 
     def verified(self, asked: Asked, floor_s: float) -> tuple[Trusted, float]:
         """What was fetched, verified here, and the floor after it.
@@ -163,7 +167,9 @@ def install(progress: Progress, board: Board, files: dict[str, bytes]) -> Progre
     if progress.attempts > MOST_ATTEMPTS:
         return failed(progress, f"begun {MOST_ATTEMPTS} times without an end")
     try:
-        done = slots.install_files(files, board.root, trial=True)
+        done = slots.install_files(
+            files, board.root, trial=True, load_timeout_s=board.load_timeout_s
+        )
     except FieldguideError as error:
         if isinstance(error, BundleError) or isinstance(error.__cause__, BundleError):
             return failed(progress, one_line(error))

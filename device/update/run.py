@@ -70,7 +70,8 @@ class _Pass:
         self._own = updates_folder(config)
         self._health = self._of_service()
         root = Path(config.bundle.path).parent
-        self._board = Board(root, places.fetched, self._own, clocks)
+        limit_s = config.inference.load_timeout_s
+        self._board = Board(root, places.fetched, self._own, clocks, limit_s)
         kept = read(Progress, self._own / STATE_FILE)
         self._before_s = kept.uptime.total_s
         self._progress = self._advanced(kept)

@@ -116,8 +116,20 @@ def install(path: Path, root: Path, *, trial: bool = False) -> Installed:
     return install_files(bundle.read_files(path), root, trial=trial)
 
 
-def install_files(files: Mapping[str, bytes], root: Path, *, trial: bool = False) -> Installed:
+def install_files(
+    files: Mapping[str, bytes],
+    root: Path,
+    *,
+    trial: bool = False,
+    load_timeout_s: float = InferenceConfig.load_timeout_s,
+) -> Installed:
     """The same with a bundle's files, as `bundle.read_files` returns them.
+
+    Args:
+        files: of the bundle.
+        root: the slots' folder.
+        trial: as for `install`.
+        load_timeout_s: limit for the self-test.
 
     Raises:
         FieldguideError: as for `install`.
@@ -125,7 +137,7 @@ def install_files(files: Mapping[str, bytes], root: Path, *, trial: bool = False
     loaded = bundle.from_files(files)
     _check_folder(root)
     # Before root becomes the owner, who may not be able to run this Python.
-    runtime = _tested(loaded)
+    runtime = _tested(loaded, load_timeout_s)
     with _changing(root):
         current = named(root, CURRENT)
         changed = not _holds(root, current, files)
@@ -272,9 +284,9 @@ def _holds(root: Path, name: str, files: Mapping[str, bytes]) -> bool:
         return False
 
 
-def _tested(loaded: Bundle) -> str:
+def _tested(loaded: Bundle, load_timeout_s: float) -> str:
     try:
-        return Trial().passes(loaded, InferenceConfig(threads=1))
+        return Trial().passes(loaded, InferenceConfig(threads=1, load_timeout_s=load_timeout_s))
     except BundleError as error:
         raise SlotError(f"{error}; nothing was changed") from error
 

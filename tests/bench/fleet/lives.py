@@ -74,7 +74,7 @@ def _serve(board: Board) -> None:
     board.install()
 
 
-def _tested(loaded: Bundle) -> str:
+def _tested(loaded: Bundle, load_timeout_s: float) -> str:
     if loaded.manifest["name"].endswith(REFUSED):
         raise SlotError("the self-test failed; nothing was changed") from BundleError("bad")
     return "a stand-in"

@@ -147,7 +147,7 @@ def _make_boards(world: World) -> None:
     """All alike, with a bundle that is confirmed; files that never change are shared."""
     first = _home(world.folder, 0)
     board = Board(first, world.server.url, Fleet(world.fleet).root(1).read_bytes())
-    slots._tested = lambda loaded: "a stand-in"
+    slots._tested = lambda loaded, load_timeout_s: "a stand-in"
     slots.install(TAR, board.slots)
     for each in range(1, world.boards):
         shutil.copytree(first, _home(world.folder, each), symlinks=True, copy_function=_shared)

@@ -29,7 +29,7 @@ def new(tmp_path: Path) -> Path:
 @pytest.fixture
 def garden(fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A board with the first root and a bundle from elsewhere, that fetches over HTTP."""
-    monkeypatch.setattr(slots, "_tested", lambda _bundle: "no runtime")
+    monkeypatch.setattr(slots, "_tested", lambda *_: "no runtime")
     root = (fleet / "public/metadata/1.root.json").read_bytes()
     with served(fleet / "public") as url:
         board = Board(tmp_path / "garden", url, root, Clock(datetime.now(UTC)))

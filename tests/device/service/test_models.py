@@ -53,7 +53,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Watch]]:
     watches: list[Watch] = []
     trial = SimpleNamespace(load=lambda *words: watches[-1].load(*words), stop=lambda: None)
     monkeypatch.setattr(model_watcher, "Trial", lambda: trial)
-    monkeypatch.setattr(slots, "_tested", lambda _bundle: "not run here")
+    monkeypatch.setattr(slots, "_tested", lambda *_: "not run here")
 
     def start(path: Path) -> Watch:
         started = Watch.__new__(Watch)

@@ -54,7 +54,7 @@ def test_root_is_led_nowhere_by_links_that_the_service_s_user_lays(
     name: str, owned: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While root fills it, the folder is exchanged for one that links to a file of root's."""
-    monkeypatch.setattr(slots, "_tested", lambda _bundle: "not run here")
+    monkeypatch.setattr(slots, "_tested", lambda *_: "not run here")
     victim = owned.parent / "shadow"
     victim.write_text("root:secret")
     victim.chmod(0o600)
@@ -77,7 +77,7 @@ def test_root_is_led_nowhere_by_links_that_the_service_s_user_lays(
 def test_root_removes_nothing_through_a_link(
     owned: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "_tested", lambda _bundle: "not run here")
+    monkeypatch.setattr(slots, "_tested", lambda *_: "not run here")
     slots.install(tiny_bundle, owned)
     precious = owned.parent / "precious"
     precious.mkdir()

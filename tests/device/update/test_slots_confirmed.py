@@ -27,7 +27,7 @@ Files = dict[str, bytes]
 @pytest.fixture(autouse=True)
 def instant(monkeypatch: pytest.MonkeyPatch) -> None:
     """No self-test: these are about what comes after it."""
-    monkeypatch.setattr(slots, "_tested", lambda _bundle: "no runtime")
+    monkeypatch.setattr(slots, "_tested", lambda *_: "no runtime")
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ SOMEBODY = 65534
 
 
 def as_root(root: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    start = "import sys; from device.update import slots; slots._tested = lambda b: 'none'; "
+    start = "import sys; from device.update import slots; slots._tested = lambda *_: 'none'; "
     start += "from device.__main__ import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", start, "slots", *map(str, arguments), "--root", str(root)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

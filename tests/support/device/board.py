@@ -11,7 +11,13 @@ from device.contract.release.naming import PACKED, ROLLOUT_ROLE, ROLLOUT_TARGET,
 from device.contract.release.packing import pack
 from device.contract.release.record import Release, ReleaseFile, record_target
 from device.contract.release.rollout import Rollout, Stage
-from device.settings.sections import BundleConfig, CollectConfig, Config, OutputConfig
+from device.settings.sections import (
+    BundleConfig,
+    CollectConfig,
+    Config,
+    InferenceConfig,
+    OutputConfig,
+)
 from device.settings.state import updates_folder
 from device.settings.update import UpdateConfig
 from device.telemetry.updates import HEALTH_FILE, Health, UpdateStatus, read, write
@@ -68,6 +74,7 @@ class Board:
     update: UpdateConfig = field(default_factory=UpdateConfig)
     device: str = "garden-1"
     dated: tuple[Path, ...] = ()
+    load_timeout_s: float = 60.0
 
     def __post_init__(self) -> None:
         for name in ("fetched", "asked", "state"):
@@ -87,6 +94,7 @@ class Board:
             bundle=BundleConfig(path=str(state / slots.CURRENT)),
             output=OutputConfig(collect=collect),
             update=self.update,
+            inference=InferenceConfig(load_timeout_s=self.load_timeout_s),
         )
 
     @property

@@ -187,13 +187,28 @@ def test_a_release_that_fails_its_self_test_is_not_taken(
 ) -> None:
     from device.errors import BundleError, SlotError
 
-    def fails(_bundle: object) -> str:
+    def fails(*_: object) -> str:
         raise SlotError("self-test failed; nothing was changed") from BundleError("differs")
 
     monkeypatch.setattr(slots, "_tested", fails)
     offer(scene.fleet, second, 2)
     scene.board.turn()
     went_back(scene, "self-test failed")
+
+
+def test_the_self_test_of_a_release_may_take_as_long_as_the_service_s(
+    scene: Scene, second: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits_s: list[float] = []
+
+    def passes(_bundle: object, load_timeout_s: float) -> str:
+        limits_s.append(load_timeout_s)
+        return "none"
+
+    monkeypatch.setattr(slots, "_tested", passes)
+    scene.board.load_timeout_s = 321.0
+    offer(scene.fleet, second, 2)
+    assert scene.board.turn().stage == "trial" and limits_s == [321.0]
 
 
 def test_a_full_disk_is_tried_again(
