@@ -90,6 +90,7 @@ CODE = {
         *(f"device/contract/{name}.py" for name in ("accuracy", "bundle", "statistics")),
         "device/contract/thumbnails/*.py",
         *("device/workstation/conversion.py", "device/telemetry/unknown.py"),
+        "device/visits/evidence.py",
         *("device/workstation/faults/*.py", "device/workstation/unknown/*.py"),
         *(f"device/inference/{name}.py" for name in ("classifier", "outputs", "runtime")),
     ),
