@@ -31,7 +31,7 @@ test-deploy: $(READY) $(DEPLOYER) $(BUILD)/wheel/ready ## test deploying to cont
 
 test-image: image ## boot the image on emulated machines, with power cuts
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_BOOTS="$(BOOTS)" FIELDGUIDE_CUTS="$(CUTS)" \
-	  $(PY) -m pytest -v tests/emulated/test_image_boot.py
+	  $(PY) -m pytest -v tests/emulated/test_image_boot.py tests/emulated/test_image_releases.py
 
 test-all: test test-ha test-arm test-image test-deploy ## all tests on all cores and machines (root; hours)
 

@@ -14,49 +14,37 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from convert.pack import bundle
 from device.contract import bundle as contract
-from device.image import archive, disk
+from device.image import archive
 from device.image.customise import INSTALL
-from device.image.identity import Identity, seed
 from device.image.layout import DATA, ROOT_B
 from tests.emulated.support import stock_image
+from tests.emulated.support.cards import (
+    COMMAND,
+    HOSTNAME,
+    IMAGE,
+    LABELLED,
+    TOKEN,
+    USER,
+    active_within,
+    owned,
+    settled,
+    verified,
+)
 from tests.emulated.support.qemu_board import CARD_BYTES, PATIENCE_S, Board, insert
 from tests.support.places import BUILD, ROOT
 
 MACHINES = os.environ.get("FIELDGUIDE_BOOTS", "").split()
 CUTS = int(os.environ.get("FIELDGUIDE_CUTS", "0"))
-IMAGE = BUILD / "image" / "fieldguide.img"
 STOCK = "stock"
 NO_NETWORK = "QEMU's raspi3b has no network card that Debian's kernel drives"
-COMMAND = "/opt/fieldguide/venv/bin/fieldguide"
-TOKEN = "0123456789abcdef0123"
-USER, HOSTNAME = "gardener", "hedge"
 ANOTHER = "another bundle"
-LABELLED = r'fieldguide\[\d+\]: (\{.*"label".*\})'
-"""A JSON line of the journal on the console."""
-
-SLOW = """[Service]
-TimeoutStartSec=1200
-WatchdogSec=300
-"""
-"""What emulation needs that a board does not: an inference takes a second or more, and the
-self-test a minute and more while other work runs beside. The image keeps the unit's times."""
-
 pytestmark = pytest.mark.skipif(not MACHINES, reason="boots take minutes: make test-image")
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The owner's private key; its public half lies beside it."""
-    path = tmp_path_factory.mktemp("owner") / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
-    return path
 
 
 @pytest.fixture(scope="module", params=MACHINES or ["virt"])
@@ -86,35 +74,6 @@ def customised(folder: Path) -> Path:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return IMAGE.with_name("raspios-fieldguide.img")
-
-
-def owned(card: Path, key: Path, each_boot: str = "") -> None:
-    """Write the owner's settings on a card, and patience with an emulated board."""
-    public = key.with_suffix(".pub").read_text().strip()
-    owner = Identity(hostname=HOSTNAME, user=USER, ssh_key=public, web_token=TOKEN)
-    files = seed(owner, each_boot)
-    heading, _, rest = files["user-data"].partition("\n")
-    data = json.loads(rest)
-    (settings,) = data["write_files"]
-    settings["content"] += "[inference]\nload_timeout_s = 600.0\n"
-    unit = "/etc/systemd/system/fieldguide.service.d/emulation.conf"
-    data["write_files"].append({"path": unit, "content": SLOW})
-    data["runcmd"].insert(0, ["systemctl", "daemon-reload"])
-    files["user-data"] = f"{heading}\n{json.dumps(data)}\n"
-    disk.write_texts(card, files)
-
-
-def settled(board: Board) -> None:
-    """The first boot's settings are in place, and the service runs with them."""
-    board.run("cloud-init status --wait || true")
-    board.run(active_within(PATIENCE_S))
-
-
-def active_within(seconds: float) -> str:
-    return (
-        f"for i in $(seq {int(seconds)}); do systemctl is-active -q fieldguide && exit 0; "
-        "sleep 1; done; systemctl status fieldguide; exit 1"
-    )
 
 
 def ask(board: Board, port: str, path: str) -> bytes:
@@ -282,17 +241,6 @@ def test_a_power_cut_during_an_update_leaves_a_verified_bundle(plugged: Board, c
     plugged.run(active_within(PATIENCE_S))
     plugged.wait_for(LABELLED)
     plugged.power_off()
-
-
-def verified(board: Board) -> dict[str, Any]:
-    """The current slot, all its bytes compared with its manifest, its outputs with the golden."""
-    # The shell is there before the data are.
-    board.run("until mountpoint -q /var/lib/fieldguide; do sleep 1; done")
-    slots: list[dict[str, Any]] = json.loads(board.run(f"{COMMAND} slots status --json"))
-    (current,) = [slot for slot in slots if slot["current"]]
-    assert current["problem"] == ""
-    board.run(f"{COMMAND} selftest --bundle /var/lib/fieldguide/current")
-    return current
 
 
 long = pytest.mark.skipif(not CUTS, reason="more boots and more minutes: CUTS=1 or more")

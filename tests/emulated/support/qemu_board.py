@@ -7,9 +7,11 @@ camera, the journal on the console) is said on the kernel's command line: the im
 import base64
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -37,6 +39,9 @@ MACHINES = {
 }
 CONSOLE = {"virt": "ttyAMA0", "raspi3b": "ttyS1,115200"}
 SHELL = {"virt": "hvc0", "raspi3b": "ttyS1"}
+SERVER = "10.0.2.100"
+"""Where a board of the virt machine finds a folder of this machine; it reaches nothing else."""
+FILE_SERVER = Path(__file__).with_name("file_server.py")
 PORTS = {"page": 8080, "metrics": 9464, "ssh": 22}
 
 
@@ -65,6 +70,7 @@ class Board:
         extra: Path | None = None,
         *,
         has_data: bool = True,
+        served: Path | None = None,
     ) -> None:
         """Put the card in.
 
@@ -72,12 +78,13 @@ class Board:
             folder: for logs and sockets.
             extra: a second disk, of the virt machine only.
             has_data: whether the card has a partition for data.
+            served: a folder that the virt machine finds at http://SERVER.
         """
         program = shutil.which("qemu-system-aarch64")
         if program is None:
             pytest.skip("no emulator: apt-get install qemu-system-arm")
         self.card, self.machine, self._folder, self._extra = card, machine, folder, extra
-        self.has_data = has_data
+        self.has_data, self._served = has_data, served
         self._program = program
         self.ports = {name: free_port() for name in PORTS}
         self._asked = 0
@@ -223,6 +230,10 @@ class Board:
         forwards = [
             f"hostfwd=tcp:127.0.0.1:{self.ports[name]}-:{port}" for name, port in PORTS.items()
         ]
+        if self._served is not None:
+            words = shlex.join([sys.executable, f"{FILE_SERVER}", f"{self._served}"])
+            # The emulator's own way to write a comma.
+            forwards.append(f"guestfwd=tcp:{SERVER}:80-cmd:{words.replace(',', ',,')}")
         options += ["-netdev", ",".join(["user,id=net,restrict=on", *forwards])]
         options += ["-device", "virtio-net-pci,netdev=net,romfile="]
         options += ["-drive", f"if=virtio,format=raw,file={self.card}"]
