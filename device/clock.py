@@ -1,11 +1,13 @@
 """Whether the clock can be trusted: most boards have no clock that survives a power cut."""
 
 import ctypes
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd creates it once a time server has answered."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMEX_BYTES = 1024
 """Larger than any `struct timex`. All zeros: adjtimex only reports, and sets nothing."""
 _TIME_ERROR = 5
@@ -22,6 +24,13 @@ def is_synchronized() -> bool:
     inside the unit's sandbox that is not allowed.
     """
     return SYNCHRONIZED.exists() or _kernel_is_synchronized()
+
+
+def boot_id() -> str:
+    """Another one after each start of the board; empty if the kernel does not tell."""
+    with suppress(OSError):
+        return BOOT_ID.read_text().strip()
+    return ""
 
 
 def _kernel_is_synchronized() -> bool:

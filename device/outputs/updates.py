@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from device import clock
 from device.errors import OutputError, UpdateError
 from device.telemetry.observation import UNKNOWN, ModelInfo, Observation
 from device.telemetry.status import CameraState, Status
@@ -36,6 +37,9 @@ class Updates:
     def __init__(self, folder: Path) -> None:
         """Note a crash, if the service did not close the last time.
 
+        If the board has started since, its power was cut: three cuts in a day must not make a good
+        release go back.
+
         Args:
             folder: where both meet.
 
@@ -44,9 +48,10 @@ class Updates:
         """
         self._folder = folder
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        before = _health(folder)
+        before, boot = _health(folder), clock.boot_id()
+        crashed = before.open and before.boot == boot
         self._health = replace(
-            before, open=True, streaming=False, crashes=before.crashes + before.open
+            before, open=True, boot=boot, streaming=False, crashes=before.crashes + crashed
         )
         self._update = UpdateStatus()
         self._ticked_s = time.monotonic()

@@ -40,11 +40,13 @@ class Health:
     slowed_s: float = 0.0
     """How long of that the board was slowed by heat or power."""
     crashes: int = 0
-    """How often the service ended without having closed, whatever its model."""
+    """How often the service ended without having closed, whatever its model; not by power cuts."""
     served_s: float = 0.0
     """How long it has run in all."""
     open: bool = False
     """Whether it has not closed since."""
+    boot: str = ""
+    """In which start of the board it was opened."""
     problem: str = ""
     """Why the newest bundle was refused; empty if it was not."""
 

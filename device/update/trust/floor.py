@@ -22,15 +22,8 @@ SAVED = (
     Path("/var/lib/private/systemd/timesync/clock"),
 )
 """systemd-timesyncd sets its modification time while it runs."""
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LATEST_S = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 """A file may be dated later than a `datetime` can say."""
-
-
-def _boot_id() -> str:
-    with suppress(OSError):
-        return BOOT_ID.read_text().strip()
-    return ""
 
 
 def _boot_s() -> float:
@@ -48,7 +41,7 @@ class Clocks:
     """Files whose modification times are past."""
     boot_s: Callable[[], float] = _boot_s
     """Time since the board started; it never jumps."""
-    boot_id: Callable[[], str] = _boot_id
+    boot_id: Callable[[], str] = clock.boot_id
     """Another one after each start of the board."""
 
 

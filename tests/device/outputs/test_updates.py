@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from device import clock
 from device.outputs.updates import Updates
 from device.telemetry.status import BoardStatus, CameraState, Status
 from device.telemetry.updates import (
@@ -81,6 +82,15 @@ def test_only_an_end_without_closing_is_a_crash(folder: Path) -> None:
     Updates(folder)
     Updates(folder).close()
     assert told(folder).crashes == 2 and not told(folder).open
+
+
+def test_a_power_cut_is_no_crash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for start in ("first", "second", "third"):
+        monkeypatch.setattr(clock, "boot_id", lambda start=start: start)
+        Updates(folder)
+        assert told(folder).crashes == 0
+    Updates(folder)
+    assert told(folder).crashes == 1
 
 
 def test_what_matters_is_told_at_once_and_the_rest_now_and_then(
