@@ -129,4 +129,4 @@ def test_damaged_health_begins_again(folder: Path) -> None:
     folder.mkdir()
     (folder / HEALTH_FILE).write_text("{")
     Updates(folder).close()
-    assert told(folder) == Health()
+    assert told(folder) == Health(boot=clock.boot_id())
