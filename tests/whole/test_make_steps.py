@@ -2,7 +2,6 @@
 
 import ast
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -387,24 +386,3 @@ def test_a_build_folder_that_make_would_misread_is_refused_in_one_line(
     assert done.returncode == 2 and not done.stdout
     assert len(done.stderr.splitlines()) == 1 and "BUILD=" in done.stderr
     assert not name or not (ROOT / name).exists()
-
-
-@pytest.mark.parametrize("version", ["3.81", "3.82.90", "4.0", "4.2.1"])
-def test_a_make_that_is_too_old_says_what_to_install(workshop: Workshop, version: str) -> None:
-    done = workshop.run("bundle", f"MAKE_VERSION={version}")
-    assert done.returncode == 2 and not done.stdout
-    (line,) = done.stderr.splitlines()
-    assert "GNU make 4.3 or newer" in line and "brew install make" in line
-
-
-def test_makes_to_come_are_taken(workshop: Workshop) -> None:
-    for version in ("4.3", "4.4.1", "4.10", "5.0"):
-        workshop.make("-n", "bundle", f"MAKE_VERSION={version}")
-
-
-def test_a_real_old_make_says_so_too(workshop: Workshop) -> None:
-    old = shutil.which("make-3.81")
-    if not old:
-        pytest.skip("no GNU make 3.81 on the PATH as make-3.81")
-    done = subprocess.run([old, "bundle"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "GNU make 4.3 or newer" in done.stderr

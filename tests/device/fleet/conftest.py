@@ -6,12 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from device.contract import bundle
 from device.fleet.__main__ import main
 from tests.device.fleet.boards import Board, served
-from tests.support.device.tiny_bundle import TAR
+from tests.support.device.tiny_bundle import TAR, unpack
 
 Run = Callable[..., int]
 Good = Callable[..., None]
+
+
+def contents(fleet: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in fleet.rglob("*") if path.is_file()}
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +71,12 @@ def board(fleet: Path, tmp_path: Path) -> Iterator[Board]:
     """A board that was given the first root, and fetches over HTTP."""
     with served(fleet / "public") as url:
         yield Board(tmp_path / "board", (fleet / "public/metadata/1.root.json").read_bytes(), url)
+
+
+@pytest.fixture
+def other_tar(tmp_path: Path) -> Path:
+    """A bundle that differs from the published one."""
+    folder = unpack(tmp_path)
+    manifest = bundle.parse_manifest((folder / "manifest.json").read_bytes())
+    (folder / "manifest.json").write_bytes(bundle.seal_manifest({**manifest, "name": "other"}))
+    return folder

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,6 +15,19 @@ from tests.support.device.board import Board, Files, offer
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.fleet import Fleet
 from tests.support.device.release_server import ReleaseServer, serving
+
+ROLES = ["timestamp", "snapshot", "targets", "model-birds", "rollout"]
+
+
+def old_files(fleet: Fleet) -> dict[str, bytes]:
+    """All metadata as it is now."""
+    return {path.name: path.read_bytes() for path in (fleet.public / "metadata").iterdir()}
+
+
+def stranger() -> Fleet:
+    """Only its keys are of use."""
+    with TemporaryDirectory() as folder:
+        return Fleet(Path(folder))
 
 
 def relabelled(files: Files, *labels: str, name: str) -> Files:
