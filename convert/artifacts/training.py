@@ -13,7 +13,7 @@ from typing import Any
 from convert.errors import InputError
 from device.commit import UNKNOWN
 from device.contract.arrays import Box, Pixels
-from device.contract.photos import decode, load_box, read_photo
+from device.contract.photos import decode, load_box
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError, one_line
 from device.workstation.cuts import read_cuts
@@ -126,7 +126,7 @@ class Training:
             return self._read(photo)
 
     def _read(self, photo: LabelledPhoto) -> bytes:
-        data = read_photo(self.files.path(photo.path))
+        data = self.files.read(photo.path)
         if hashlib.sha256(data).hexdigest() != photo.sha256:
             raise PhotoError("its content has changed since it was scanned")
         return data

@@ -9,8 +9,9 @@ from convert.field.moments import Moment, events_of, moment_of
 from convert.field.photos import TRAINED, TRAINED_EVENT, FieldPhoto
 from device.contract import provenance
 from device.contract.bundle import Bundle
-from device.errors import one_line
+from device.errors import PhotoError, one_line
 from device.workstation.events.listed import Occasion, read_occasions
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.records import RecordError
 from device.workstation.training import DATA, EVENTS, SPLIT, DataRecord, Part
 from device.workstation.wording import number
@@ -62,7 +63,7 @@ def read_trained(
     used = [row for row in rows if row.used]
     moments: list[Moment] = []
     for row in used:
-        moments += _moment(record.files.path(row.path))
+        moments += _moment(record.files, row.path)
         advance()
     digests, events = frozenset(row.sha256 for row in used), {row.occasion.event for row in used}
     mates = frozenset(row.sha256 for row in rows if row.occasion.event in events) - digests
@@ -87,12 +88,11 @@ def _rows(split: Path, occasions: Mapping[str, Occasion]) -> list[_Row]:
         ]
 
 
-def _moment(path: Path) -> list[Moment]:
+def _moment(files: PhotoFiles, path: str) -> list[Moment]:
     """When a device took a photo; nothing for a photo that no device took, or that is gone."""
     try:
-        with path.open("rb") as file:
-            record = provenance.read(file.read(START_BYTES))
-    except OSError:
+        record = provenance.read(files.start(path, START_BYTES))
+    except PhotoError:
         return []
     return [moment_of(record)] if record else []
 

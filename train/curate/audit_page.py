@@ -137,7 +137,7 @@ def _pictures(found: Audit, files: PhotoFiles) -> Callable[[str], Pixels]:
 
     def load(path: str) -> Pixels:
         if path in found.boxes:
-            return decode_frame(read_same(files.path(path), digests[path]))
+            return decode_frame(read_same(files, path, digests[path]))
         return seen(path)
 
     return load

@@ -104,7 +104,7 @@ def backbone_features(
     paths = [first[digest].path for digest in digests]
     boxes = [cuts.get(path) for path in paths]
     pictures = [
-        partial(load_listed, files.path(path), digest, rules, box)
+        partial(load_listed, files, path, digest, rules, box)
         for path, digest, box in zip(paths, digests, boxes, strict=True)
     ]
     key = [f"{digest} {box or ''}" for digest, box in zip(digests, boxes, strict=True)]

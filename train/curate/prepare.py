@@ -130,7 +130,7 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     strangers = listed_strangers(placed, inputs.files, sight.region, frames)
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
-    news = review.write_page(inputs.out, inputs.photos, waiting)
+    news = review.write_page(inputs.out, inputs.files, waiting)
     occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
     boxes = cuts.to_csv(sight.boxes, sight.doubts)
     texts = {DATA: record.text(), EVENTS: occasions, CUTS: boxes, SPLIT: to_csv(rows)}

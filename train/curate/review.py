@@ -13,11 +13,12 @@ from PIL import Image
 from device.contract import provenance
 from device.contract.arrays import Box
 from device.contract.folders import photos_below
-from device.contract.photos import decode, decode_frame, read_photo
+from device.contract.photos import decode, decode_frame
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER, REVIEW, WORLD, Provenance
 from device.errors import PhotoError
 from device.files import write_text
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import LEFT_OUT, NEW_PHOTOS_PAGE
 from train.data.split import Row
 from train.page.templates import page_environment
@@ -66,23 +67,24 @@ class Group:
     """Moves all of them into the class folder."""
 
 
-def write_page(out: Path, folder: Path, labelled: Sequence[Row]) -> str:
+def write_page(out: Path, files: PhotoFiles, labelled: Sequence[Row]) -> str:
     """Write `new.html` if devices saved anything into the data folder, else remove it.
 
     Args:
         out: where to write it.
-        folder: the data folder.
+        files: finds the photos.
         labelled: rows of devices' photos that are already in class folders.
 
     Returns:
         What to tell the user, on a line of its own; empty if there is nothing new.
     """
+    folder = files.source
     waiting = _waiting(folder)
     page = out / NEW_PHOTOS_PAGE
     if not waiting and not labelled:
         page.unlink(missing_ok=True)
         return ""
-    write_text(page, render(folder, labelled, waiting))
+    write_text(page, render(files, labelled, waiting))
     used = sum(row.part != LEFT_OUT for row in labelled)
     return (
         f"\nsaved by devices: {used:,} train, {len(labelled) - used:,} left out, "
@@ -90,8 +92,9 @@ def write_page(out: Path, folder: Path, labelled: Sequence[Row]) -> str:
     )
 
 
-def render(folder: Path, labelled: Sequence[Row], waiting: Sequence[Path]) -> str:
+def render(files: PhotoFiles, labelled: Sequence[Row], waiting: Sequence[Path]) -> str:
     """The page: photos to sort by what the model took them for, then the sorted ones by class."""
+    folder = files.source
     names = [*(path.relative_to(folder).as_posix() for path in waiting)]
     names += [row.path for row in labelled]
     # Devices name photos by time.
@@ -100,11 +103,11 @@ def render(folder: Path, labelled: Sequence[Row], waiting: Sequence[Path]) -> st
     for path in waiting:
         name = path.relative_to(folder).as_posix()
         if name in shown:
-            to_sort[path.parent.name].append(_item(folder, name, ""))
+            to_sort[path.parent.name].append(_item(files, name, ""))
     sorted_: defaultdict[str, list[Item]] = defaultdict(list)
     for row in labelled:
         if row.path in shown:
-            sorted_[row.label].append(_item(folder, row.path, row.reason, row.label))
+            sorted_[row.label].append(_item(files, row.path, row.reason, row.label))
     items = [item for found in (to_sort, sorted_) for group in found.values() for item in group]
     template = page_environment(Path(__file__).parent).get_template(TEMPLATE)
     return template.render(
@@ -133,9 +136,9 @@ def _group(folder: Path, name: str, items: list[Item]) -> Group:
     return Group(name, items, f"mv {source}/*.jpg {target}/")
 
 
-def _item(folder: Path, name: str, reason: str, label: str = "") -> Item:
+def _item(files: PhotoFiles, name: str, reason: str, label: str = "") -> Item:
     try:
-        data = read_photo(folder / name)
+        data = files.read(name)
     except PhotoError as error:
         return Item(name, "", None, str(error))
     record = provenance.read(data)

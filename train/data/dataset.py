@@ -14,10 +14,11 @@ from rich.progress import track
 from device.contract import moments
 from device.contract.arrays import Box
 from device.contract.folders import is_raw
-from device.contract.photos import decode, read_photo
+from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER
 from device.errors import PhotoError
+from device.workstation.photo_files import PhotoFiles
 from train.data import folder as folders
 from train.data.events.copies import detail
 from train.data.films import found
@@ -99,8 +100,9 @@ def scan(
         console.print(f"{OTHER}, {note}", highlight=False, markup=False, soft_wrap=True)
     files = [_File.of(folder, *each) for each in (*contents.photos, *contents.raw)]
     files += (frame for film in films for frame in _frames(film))
+    stored = PhotoFiles(folder, kept.folder if films and kept else None)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        reading = pool.map(partial(_read, rules), files)
+        reading = pool.map(partial(_read, stored, rules), files)
         read = track(reading, f"{'reading photos':24}", total=len(files), console=console)
         return [*read, *(_unusable(film) for film in films if film.record.problem)]
 
@@ -109,7 +111,6 @@ def scan(
 class _File:
     """A file with a picture."""
 
-    file: Path
     path: str
     """As in `split.csv`."""
     label: str
@@ -118,28 +119,28 @@ class _File:
 
     @classmethod
     def of(cls, folder: Path, file: Path, label: str) -> "_File":
-        return cls(file, file.relative_to(folder).as_posix(), label)
+        return cls(file.relative_to(folder).as_posix(), label)
 
 
 def _frames(film: Film) -> Iterator[_File]:
     for frame in film.record.frames:
         path = f"{film.path}/{frame.name}"
-        yield _File(film.folder / frame.name, path, film.label, film.path, frame.box)
+        yield _File(path, film.label, film.path, frame.box)
 
 
 def _unusable(film: Film) -> Photo:
     return Photo(readable(film.path), film.label, NO_BYTES, problem=film.record.problem)
 
 
-def _read(rules: Preprocessing, file: _File) -> Photo:
+def _read(files: PhotoFiles, rules: Preprocessing, file: _File) -> Photo:
     path, label = readable(file.path), file.label
     if path != file.path:
         return Photo(path, label, NO_BYTES, problem=BAD_NAME)
-    if is_raw(file.file):
-        problem = f"{file.file.suffix.lower()} files are not supported: convert it to JPEG"
+    if is_raw(Path(path)):
+        problem = f"{Path(path).suffix.lower()} files are not supported: convert it to JPEG"
         return Photo(path, label, NO_BYTES, problem=problem)
     try:
-        data = read_photo(file.file)
+        data = files.read(path)
     except PhotoError as error:
         return Photo(path, label, NO_BYTES, problem=str(error))
     digest = hashlib.sha256(data).hexdigest()

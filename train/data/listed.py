@@ -3,24 +3,23 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
 
 from device.contract.arrays import Box, Pixels
-from device.contract.photos import decode, load_box, read_photo
+from device.contract.photos import decode, load_box
 from device.contract.preprocess import Preprocessing, prepare
 from device.errors import PhotoError
 from device.workstation.photo_files import PhotoFiles
 from train.errors import DataError
 
 
-def read_same(path: Path, sha256: str) -> bytes:
-    """The bytes of a photo file, which must be the same as when it was scanned.
+def read_same(files: PhotoFiles, path: str, sha256: str) -> bytes:
+    """The bytes of a photo, which must be the same as when it was scanned.
 
     Raises:
         PhotoError: if it cannot be read, or has changed since.
     """
-    data = read_photo(path)
+    data = files.read(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise PhotoError("its content has changed since it was scanned")
     return data
@@ -37,31 +36,33 @@ def loader(
     It gives uint8 (height_px, width_px, 3), of the photo's box in `cuts` if there is one, or raises
     PhotoError.
     """
-    return lambda path: _prepared(read_same(files.path(path), digests[path]), rules, cuts.get(path))
+    return lambda path: _prepared(read_same(files, path, digests[path]), rules, cuts.get(path))
 
 
 @contextmanager
-def listed(path: Path, sha256: str) -> Iterator[bytes]:
+def listed(files: PhotoFiles, path: str, sha256: str) -> Iterator[bytes]:
     """Work on the bytes of a photo of the split; the error names a missing or changed photo.
 
     Raises:
         DataError: in place of a `PhotoError`.
     """
     try:
-        yield read_same(path, sha256)
+        yield read_same(files, path, sha256)
     except PhotoError as error:
         raise DataError(
-            f"{path}: {error}, though the split lists it; run `make data` again"
+            f"{files.shown(path)}: {error}, though the split lists it; run `make data` again"
         ) from error
 
 
-def load_listed(path: Path, sha256: str, rules: Preprocessing, box: Box | None = None) -> Pixels:
+def load_listed(
+    files: PhotoFiles, path: str, sha256: str, rules: Preprocessing, box: Box | None = None
+) -> Pixels:
     """A photo of the split, or one box of it, as uint8 (height_px, width_px, 3).
 
     Raises:
         DataError: as `listed`.
     """
-    with listed(path, sha256) as data:
+    with listed(files, path, sha256) as data:
         return _prepared(data, rules, box)
 
 

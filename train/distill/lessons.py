@@ -111,7 +111,7 @@ def _view_in_sizes(
     box: Box | None,
 ) -> list[Pixels]:
     """One view of a photo, small and large."""
-    with listed(files.path(row.path), row.sha256) as data:
+    with listed(files, row.path, row.sha256) as data:
         image = decoded(data, sizes[-1], box)
         own_seed = int(row.sha256[:12], 16) ^ seed
         return [view(image, rules, number, own_seed, box) for rules in sizes]

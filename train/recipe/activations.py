@@ -100,7 +100,7 @@ class Seen:
     def of_photo(self, stem: Frozen, numbers: range, row: Row) -> Activations:
         """float16 (views, ...): the frozen part's output for some views of a photo."""
         box = self.photos.cuts.get(row.path)
-        with listed(self.photos.path(row), row.sha256) as data:
+        with listed(self.photos.files, row.path, row.sha256) as data:
             image = decoded(data, self.config.preprocessing, box)
         seed = int(row.sha256[:12], 16) ^ self.config.seed
         return np.stack([stem(self._view(image, row, n, seed, box)) for n in numbers])

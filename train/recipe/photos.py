@@ -49,10 +49,6 @@ class Photos:
         """The true classes of a part and the weights of its photos: an event counts once."""
         return Truth(self.numbers(part), event_weights(self.events(part)))
 
-    def path(self, row: Row) -> Path:
-        """The path of a photo's file."""
-        return self.files.path(row.path)
-
     def pixels(self, rows: Sequence[Row], rules: Preprocessing) -> npt.NDArray[np.uint8]:
         """Photos as uint8 (n, height_px, width_px, 3).
 
@@ -61,7 +57,7 @@ class Photos:
         """
         return np.stack(
             [
-                load_listed(self.path(row), row.sha256, rules, self.cuts.get(row.path))
+                load_listed(self.files, row.path, row.sha256, rules, self.cuts.get(row.path))
                 for row in rows
             ]
         )
@@ -75,7 +71,7 @@ def read_photos(record: DataRecord, out: Path) -> Photos:
         RecordError: if the list of events or of cuts cannot be read.
     """
     rows = read_csv(out / SPLIT)
-    if not record.files.folder.is_dir():
+    if not record.files.are_there():
         raise DataError(f"{record.folder}: the folder of photos is missing; run `make data` again")
     labels = tuple(sorted({row.label for row in rows}))
     occasions = read_occasions(out / EVENTS)

@@ -152,7 +152,7 @@ def _background(photos: Photos, rules: Preprocessing, rows: Sequence[Row]) -> Pi
 
 
 def _read(photos: Photos, rules: Preprocessing, row: Row) -> Image.Image:
-    with listed(photos.path(row), row.sha256) as data:
+    with listed(photos.files, row.path, row.sha256) as data:
         return decode(data, rules)
 
 

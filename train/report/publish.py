@@ -44,13 +44,13 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
     load = loader(files, digests, rules, cuts)
     candidates = list(_candidates(rows, metrics.labels, load))
     if not candidates:
-        raise DataError(f"{files.folder}: the test photos cannot be read; run `make data` again")
+        raise DataError(f"{files.source}: the test photos cannot be read; run `make data` again")
     block = metrics.config.first_trained_block - 1
     cut = f"block_{block}" if metrics.best_epoch > 0 else chapter.LAST
     shown = chapter.make_chapter(network, candidates, metrics.labels, cut)
 
     def frame(row: Row) -> Pixels:
-        return decode_frame(read_same(files.path(row.path), row.sha256))
+        return decode_frame(read_same(files, row.path, row.sha256))
 
     boxes = Boxes.of(metrics.data, rows, cuts, doubts, frame)
     write_text(out / REPORT, page.render(metrics, rows, load, shown, boxes))

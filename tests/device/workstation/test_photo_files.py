@@ -16,15 +16,15 @@ def files(tmp_path: Path) -> PhotoFiles:
 
 
 def test_a_frame_of_a_film_is_found_beside_the_build(files: PhotoFiles) -> None:
-    (files.folder / "robin/clip.mp4").touch()
+    (files.source / "robin/clip.mp4").touch()
     assert files.path(FRAME) == files.films / FRAME  # type: ignore[operator]
-    assert files.path("robin/1.jpg") == files.folder / "robin/1.jpg"
+    assert files.path("robin/1.jpg") == files.source / "robin/1.jpg"
 
 
 def test_a_photo_in_a_folder_that_is_called_like_a_film_is_the_users_own(files: PhotoFiles) -> None:
-    (files.folder / "robin/clip.mp4").mkdir()
-    assert files.path(FRAME) == files.folder / FRAME
+    (files.source / "robin/clip.mp4").mkdir()
+    assert files.path(FRAME) == files.source / FRAME
 
 
 def test_frames_of_a_film_that_is_gone_are_missed_where_it_was(files: PhotoFiles) -> None:
-    assert files.path(FRAME) == files.folder / FRAME
+    assert files.path(FRAME) == files.source / FRAME

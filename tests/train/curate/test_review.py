@@ -11,6 +11,7 @@ from PIL import Image
 
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER, RANDOM, REVIEW, WORLD, Provenance
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import DATA, LEFT_OUT, NEW_PHOTOS_PAGE, SPLIT, Part
 from tests.support.pictures import encoded
 from train.__main__ import main
@@ -71,7 +72,7 @@ def test_the_page_shows_what_the_model_saw_of_a_whole_frame(tmp_path: Path) -> N
     seen = replace(RECORD, box=(100, 50, 160, 110), seen="something")
     for name, record, size in (("a.jpg", seen, (60, 60)), ("b.jpg", RECORD, (176, 132))):
         write(tmp_path / REVIEW / "moss" / name, frame, record)
-        item = review._item(tmp_path, f"{REVIEW}/moss/{name}", "")
+        item = review._item(PhotoFiles(tmp_path), f"{REVIEW}/moss/{name}", "")
         shown = Image.open(io.BytesIO(base64.b64decode(item.picture.partition(",")[2])))
         assert shown.size == size
         is_red = bool(np.asarray(shown)[..., 0].mean() > 200)
@@ -149,10 +150,10 @@ def test_the_page_shows_which_photos_are_random(folder: Path) -> None:
         write(folder / REVIEW / "fern" / "d.jpg", image(5002), replace(RECORD, reason="unknown")),
         write(folder / REVIEW / "fern" / "r.jpg", image(5003), drawn),
     ]
-    page = review.render(folder, [], waiting)
+    page = review.render(PhotoFiles(folder), [], waiting)
     assert page.count('<small><b class="random">random</b>') == 1
     assert "1 of the photos below is marked" in page and f"{folder}/{OTHER}</code>" in page
-    assert "marked" not in review.render(folder, [], waiting[:1])
+    assert "marked" not in review.render(PhotoFiles(folder), [], waiting[:1])
 
 
 def test_photos_of_an_alarm_are_marked_and_shown_first(folder: Path) -> None:
@@ -160,10 +161,10 @@ def test_photos_of_an_alarm_are_marked_and_shown_first(folder: Path) -> None:
         write(folder / REVIEW / "fern" / "a.jpg", image(5004), replace(RECORD, reason="unknown")),
         write(folder / REVIEW / "fern" / "z.jpg", image(5005), replace(RECORD, reason=WORLD)),
     ]
-    page = review.render(folder, [], waiting)
+    page = review.render(PhotoFiles(folder), [], waiting)
     assert page.count('<small><b class="random">world</b>') == 1
     assert "1 of them is marked" in page and page.index("z.jpg") < page.index("a.jpg")
-    assert "marked" not in review.render(folder, [], waiting[:1])
+    assert "marked" not in review.render(PhotoFiles(folder), [], waiting[:1])
 
 
 def test_random_photos_train_as_doubtful_ones_do(folder: Path) -> None:
@@ -214,7 +215,7 @@ def test_many_new_photos_leave_the_page_small(
         write(folder / REVIEW / "fern" / f"2026010{day}.jpg", image(day), RECORD)
         for day in range(1, 9)
     ]
-    page = review.render(folder, [], waiting)
+    page = review.render(PhotoFiles(folder), [], waiting)
     assert "5 older photos are not shown" in page
     assert "20260108.jpg" in page and "20260101.jpg" not in page
 

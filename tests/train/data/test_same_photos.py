@@ -56,10 +56,10 @@ READERS: dict[str, Read] = {
         range(2),
         ROW,
     ),
-    "test and validation": lambda folder: load_listed(folder / NAME, ROW.sha256, RULES),
+    "test and validation": lambda folder: load_listed(PhotoFiles(folder), NAME, ROW.sha256, RULES),
     "features for the audit": lambda folder: features._activations(
         frozen,  # type: ignore[arg-type]
-        partial(load_listed, folder / NAME, ROW.sha256, RULES),
+        partial(load_listed, PhotoFiles(folder), NAME, ROW.sha256, RULES),
     ),
     "a lesson for the small network": lambda folder: lessons._view_in_sizes(
         PhotoFiles(folder), (RULES,), 1, 0, ROW, None
@@ -90,6 +90,6 @@ def test_another_picture_under_the_same_name_stops_with_its_name(folder: Path, r
 
 
 def test_a_report_shows_no_other_picture_under_a_photos_name(folder: Path) -> None:
-    assert read_same(folder / NAME, ROW.sha256) == SCANNED
+    assert read_same(PhotoFiles(folder), NAME, ROW.sha256) == SCANNED
     with pytest.raises(PhotoError, match="has changed"):
-        read_same(folder / NAME, replace(ROW, sha256=sha256(OTHER).hexdigest()).sha256)
+        read_same(PhotoFiles(folder), NAME, replace(ROW, sha256=sha256(OTHER).hexdigest()).sha256)

@@ -65,13 +65,13 @@ def photos_at(
 
 
 def views(exchange: Exchange, photos: Photos, row: Row, count: int = 4) -> list[bytes]:
-    image = Image.open(photos.path(row))
+    image = Image.open(photos.files.path(row.path))
     return [exchange.view(image, row, RULES, n, 5).tobytes() for n in range(count)]
 
 
 def plain(photos: Photos, row: Row, count: int = 4) -> list[bytes]:
     """The views of a photo of which no place is known."""
-    image = Image.open(photos.path(row))
+    image = Image.open(photos.files.path(row.path))
     return [view(image, RULES, n, 5).tobytes() for n in range(count)]
 
 

@@ -100,7 +100,9 @@ def test_a_teacher_answers_what_it_sees_in_the_pupils_views(
     for number in range(VIEWS):
         seen = []
         for row in pupil.photos.rows[Part.TRAIN]:
-            image = decode(pupil.photos.path(row).read_bytes(), Preprocessing(SIZE_PX, SIZE_PX))
+            image = decode(
+                pupil.photos.files.path(row.path).read_bytes(), Preprocessing(SIZE_PX, SIZE_PX)
+            )
             seed = int(row.sha256[:12], 16) ^ SEED
             seen.append(view(image, Preprocessing(SIZE_PX, SIZE_PX), number, seed))
         wanted = tiny_network(np.stack(seen))["class_map"].numpy().mean(axis=(1, 2))

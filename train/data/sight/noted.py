@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from device.contract import provenance
 from device.contract.look.rules import Seen
 from device.contract.provenance import Provenance
+from device.errors import PhotoError
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import LEFT_OUT
 from device.workstation.wording import number
@@ -53,8 +54,7 @@ def _record(files: PhotoFiles, row: Row) -> Provenance | None:
     if not row.collected or row.part == LEFT_OUT:
         return None
     try:
-        with files.path(row.path).open("rb") as file:
-            return provenance.read(file.read(START_BYTES))
-    except OSError:
+        return provenance.read(files.start(row.path, START_BYTES))
+    except PhotoError:
         # Whoever needs its pixels says so.
         return None

@@ -178,7 +178,7 @@ class _Place:
         return _Known(grid, {event: made[each] for event, each in chosen.items()}, pictures)
 
     def _read(self, row: Row) -> _Picture | None:
-        with listed(self.files.path(row.path), row.sha256) as data:
+        with listed(self.files, row.path, row.sha256) as data:
             try:
                 frame = decode_frame(data)
             except PhotoError:

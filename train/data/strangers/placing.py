@@ -11,6 +11,7 @@ from functools import cached_property
 
 from device.contract import provenance
 from device.contract.provenance import OTHER, is_other
+from device.errors import PhotoError
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import LEFT_OUT, Part
 from train.data.assignment import parts_of_events
@@ -211,9 +212,8 @@ def _row(photo: Photo, part: str, reason: str, event: str = "", where: str = "")
 
 def _is_random(files: PhotoFiles, photo: Photo) -> bool:
     try:
-        with files.path(photo.path).open("rb") as file:
-            record = provenance.read(file.read(START_BYTES))
-    except OSError:
+        record = provenance.read(files.start(photo.path, START_BYTES))
+    except PhotoError:
         # Whoever needs its pixels says so.
         return False
     return record is not None and record.is_random

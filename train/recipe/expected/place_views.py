@@ -14,6 +14,7 @@ import numpy as np
 
 from device.contract.arrays import Box, Pixels
 from device.contract.preprocess import Preprocessing
+from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import Part
 from train.curate.features import Backbone, picture_features
 from train.data.augment import decoded
@@ -72,7 +73,7 @@ def place_views(
             behind.append(exchange.places[chosen])
             box = photos.cuts.get(row.path)
             pictures.append(
-                _picture(photos.path(row), row, exchange, chosen, backbone.rules, seeds, box)
+                _picture(photos.files, row, exchange, chosen, backbone.rules, seeds, box)
             )
     # Which frames a background is made of depends on their events, too.
     of_rows = (
@@ -84,7 +85,7 @@ def place_views(
 
 
 def _picture(
-    path: Path,
+    files: PhotoFiles,
     row: Row,
     exchange: Exchange,
     chosen: int,
@@ -93,17 +94,17 @@ def _picture(
     box: Box | None,
 ) -> Callable[[], Pixels]:
     backgrounds, standing = [exchange.backgrounds[chosen]], exchange.standing[row.path]
-    return partial(_shown, path, row.sha256, rules, standing, backgrounds, seeds, box)
+    return partial(_shown, files, row, rules, standing, backgrounds, seeds, box)
 
 
 def _shown(
-    path: Path,
-    sha256: str,
+    files: PhotoFiles,
+    row: Row,
     rules: Preprocessing,
     standing: Standing,
     backgrounds: Sequence[Pixels],
     seeds: Sequence[int],
     box: Box | None,
 ) -> Pixels:
-    with listed(path, sha256) as data:
+    with listed(files, row.path, row.sha256) as data:
         return exchanged(decoded(data, rules, box), standing, backgrounds, rules, seeds, box)
