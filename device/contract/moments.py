@@ -33,7 +33,7 @@ _TIME = re.compile(r"(\d{4})[:/-]([ \d]\d)[:/-]([ \d]\d)[ T]([ \d]\d):([ \d]\d):
 _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
 _NO_SERIAL = re.compile(r"(.)\1*|1234567\d*|none|null|unknown|n/?a|not set|undefined", re.I)
 """What cameras and programs write that have no serial number to write."""
-_USUAL_HOSTS = {"", "localhost", "raspberrypi", "fieldguide"}
+USUAL_HOSTS = {"", "localhost", "raspberrypi", "fieldguide"}
 """Names that several boards of one house may have."""
 
 
@@ -59,7 +59,7 @@ def read(data: bytes) -> Moment:
     """What the bytes of a photo say; bytes that are no picture, or without Exif, say nothing."""
     own = provenance.read(data)
     if own is not None:
-        unique = own.device.lower() not in _USUAL_HOSTS
+        unique = own.device.lower() not in USUAL_HOSTS
         return Moment(own.device, unique, own=True, seconds=_iso(own.time), offset_s=0)
     block = _exif(data)
     if not block:

@@ -59,7 +59,7 @@ class Provenance:
     time: str
     """UTC, ISO 8601, by the device's clock."""
     device: str
-    """Host name."""
+    """Host name; one that many boards have, with digits of its own behind it."""
     model_sha256: str
     source: str
     """Which frame of which camera."""

@@ -16,6 +16,7 @@ from device.outputs.mqtt import home_assistant
 from device.settings.address import shown
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import CameraConfig
+from device.telemetry.machine import machine
 
 if TYPE_CHECKING:
     from device.outputs.mqtt.connection import Connection
@@ -72,7 +73,7 @@ def _connected(connection: "Connection", config: MqttConfig) -> Finding:
 def _identity(config: MqttConfig, availability: str, health: str) -> Finding:
     """Whether a device that is online under this id is this machine."""
     name, theirs = home_assistant.device_id(config), home_assistant.sender_of(health)[0]
-    if availability == home_assistant.ONLINE and theirs not in ("", home_assistant.machine()):
+    if availability == home_assistant.ONLINE and theirs not in ("", machine()):
         fix = "give one of the two another output.mqtt.device_id"
         return Finding("mqtt id", FAILED, f"another device uses the id {name}", fix)
     return Finding("mqtt id", OK, name)

@@ -1,3 +1,3 @@
 """What the service reports about its work and its health."""
 
-__all__ = ["board", "counters", "observation", "status", "unknown", "updates"]
+__all__ = ["board", "counters", "machine", "observation", "status", "unknown", "updates"]

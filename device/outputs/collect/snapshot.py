@@ -5,7 +5,6 @@ Where the settings limit the camera to a region of its frames, that region is al
 
 import hashlib
 import io
-import platform
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ from device import __version__
 from device.contract.arrays import Pixels
 from device.contract.provenance import Provenance
 from device.settings.region import WHOLE, Region, region_pixels
+from device.telemetry.machine import board_name
 from device.telemetry.observation import Observation
 
 THUMBNAIL_PX = 16
@@ -114,7 +114,7 @@ def _provenance(
         label=label,
         top={names[i]: round(float(observation.scores[i]), 4) for i in order},
         time=datetime.fromtimestamp(observation.unix_s, UTC).isoformat(timespec="milliseconds"),
-        device=platform.node(),
+        device=board_name(),
         model_sha256=observation.model.sha256,
         source=observation.source,
         probability=probability,

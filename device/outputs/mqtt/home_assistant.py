@@ -4,21 +4,18 @@ This is device discovery: one message for the device and all of its components. 
 https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload.
 """
 
-import hashlib
-import hmac
 import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from device.contract.look.rules import Region
 from device.outputs.mqtt import drift_entities, update_entity, visit_entities
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
+from device.telemetry.machine import machine
 from device.telemetry.observation import NOTHING, UNKNOWN, Observation
 from device.telemetry.status import CameraState, Status, rounded_rate
 
@@ -26,7 +23,6 @@ STREAMING = f"value_json.camera == '{CameraState.STREAMING}'"
 """An expression for Home Assistant's templates over the `health` message."""
 ONLINE, OFFLINE = "online", "offline"
 SUPPORT_NAME = "Fieldguide"
-MACHINE_ID = Path("/etc/machine-id")
 NOTHING_KNOWN = "nothing known"
 """Sent to Home Assistant instead of `UNKNOWN`, which has another meaning there."""
 RESERVED = frozenset({"", "none", "unknown", "unavailable"})
@@ -84,19 +80,6 @@ def device_id(config: MqttConfig) -> str:
         filter(None, ("fieldguide", socket.gethostname(), machine()))
     )
     return re.sub(r"[^A-Za-z0-9_-]+", "-", wanted)
-
-
-def machine() -> str:
-    """8 hex digits that identify this installation; empty if it has no machine id.
-
-    Derived like systemd's application-specific ids, because the machine id itself should not be
-    revealed.
-    """
-    with suppress(OSError):
-        text = MACHINE_ID.read_bytes().strip()
-        if re.fullmatch(rb"[0-9a-f]{32}", text):
-            return hmac.new(text, b"fieldguide.mqtt", hashlib.sha256).hexdigest()[:8]
-    return ""
 
 
 def topics(

@@ -15,6 +15,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from device.outputs.mqtt import home_assistant
 from device.settings.mqtt import MqttConfig
 from device.settings.sections import WebConfig
+from device.telemetry import machine
 from device.telemetry.observation import UNKNOWN
 from tests.support.device.observations import MODEL, Surroundings, sight
 
@@ -89,7 +90,7 @@ def test_machines_of_one_host_name_have_ids_of_their_own_that_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "machine-id"
-    monkeypatch.setattr(home_assistant, "MACHINE_ID", file)
+    monkeypatch.setattr(machine, "MACHINE_ID", file)
     ids = []
     for number in (1, 2, 1):
         file.write_text(f"{number:032x}\n")
@@ -108,7 +109,7 @@ def test_a_machine_without_an_id_goes_by_its_host_name(
     file = tmp_path / "machine-id"
     if text is not None:
         file.write_text(text)
-    monkeypatch.setattr(home_assistant, "MACHINE_ID", file)
+    monkeypatch.setattr(machine, "MACHINE_ID", file)
     host = re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname())
     assert home_assistant.device_id(MqttConfig()) == f"fieldguide-{host}"
 
