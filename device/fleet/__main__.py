@@ -66,12 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_stage(add("halt", commands.halt, "offer a release to no more boards"))
     command = add("ramp", commands.look, "raise or halt what is offered, by what boards tell")
     _add_stage(command)
-    listed = "a file: in each line the metrics of a board of the group"
-    command.add_argument("--boards", type=Path, required=True, help=listed)
+    _add_boards(command)
     hours = "for which each stage is watched; default: %(default)g"
     command.add_argument("--hours", type=_hours, default=ramp.WINDOW_H, help=hours)
     command = add("status", commands.show_status, "say what is offered, and what boards run")
-    command.add_argument("--boards", type=Path, help="a file: in each line a board's metrics")
+    _add_boards(command)
     add("refresh", commands.refresh, "sign again what the publisher's keys sign")
     command = add("renew", commands.renew, "sign a role again, so that it expires later")
     command.add_argument("--role", required=True, help="such as targets or model-birds")
@@ -79,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     roles = "such as root or timestamp; may be given again"
     command.add_argument("--role", action="append", required=True, help=roles)
     return parser
+
+
+def _add_boards(command: argparse.ArgumentParser) -> None:
+    listed = "a file: in each line the metrics of a board, or mqtt: and its id"
+    command.add_argument("--boards", type=Path, help=listed)
+    broker = "a settings file with [output.mqtt]; alone, all boards at that broker"
+    command.add_argument("--mqtt", type=Path, help=broker)
 
 
 def _hours(text: str) -> float:

@@ -1,6 +1,7 @@
-"""Which board runs what, from the metrics that each serves (`[output.prometheus]` on the board).
+"""Which board runs what: the list of boards, and those that serve metrics of their own.
 
-What a board says is not trusted: it is short, comes within seconds, and is shown and counted.
+`[output.prometheus]` on the board serves them; `device.fleet.at_broker` asks a broker. What a board
+says is not trusted: it is short, comes within seconds, and is shown and counted.
 """
 
 import re
@@ -20,14 +21,17 @@ MAX_BYTES = 1024 * 1024
 AT_ONCE = 32
 INFO = "fieldguide_update_info"
 PREFIX = "fieldguide_update_"
+AT_BROKER, EVERY = "mqtt:", "+"
+"""How the list names a board at the broker; `EVERY` for its id: all that are there."""
 
+_LINE = re.compile(r"https?://\S+( \S+)?|mqtt:([A-Za-z0-9_-]+|\+)")
 _SAMPLE = re.compile(r"([a-z_:]+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Where a board's metrics are."""
+    """Where a board's metrics are; or `AT_BROKER` and its id."""
 
     url: str
     token: str = field(default="", repr=False)
@@ -55,6 +59,8 @@ class Told:
 def read_list(path: Path) -> list[Asked]:
     """The boards of a file: an address in each line, and a token after it if it needs one.
 
+    A board at a broker is a line `mqtt:ID`.
+
     Raises:
         FleetError: if it cannot be read, or a line is no address.
     """
@@ -65,10 +71,10 @@ def read_list(path: Path) -> list[Asked]:
     words = [(number, line.split()) for number, line in enumerate(lines, 1)]
     found = [(n, word) for n, word in words if word and not word[0].startswith("#")]
     for number, word in found:
-        if not re.match("https?://.", word[0]) or len(word) > 2:
+        if not _LINE.fullmatch(" ".join(word)):
             raise FleetError(
                 f"{path}: line {number}: write http://garden.local:9464/metrics and, if it needs "
-                "one, a token"
+                "one, a token; or, for a board at the broker, mqtt: and its id"
             )
     return [Asked(*word) for _, word in found]
 
@@ -88,14 +94,63 @@ def parse(url: str, text: str) -> Told:
             facts = dict(_LABEL.findall(sample[2] or ""))
         elif sample and sample[1].startswith(PREFIX):
             values[sample[1].removeprefix(PREFIX)] = sample[3]
+    if not facts:
+        return Told(url, "fetches no releases")
+    return of_updates(
+        url,
+        release=facts.get("release", ""),
+        stage=facts.get("stage", ""),
+        latest=_whole(values.get("latest_release", "")),
+        failed=_whole(values.get("failed_release", "")),
+        went_back=_whole(values.get("failed_releases", "")),
+        problem=values.get("problem") == "1.0",
+        expired=values.get("expired") == "1.0",
+        frozen=values.get("frozen") == "1.0",
+        verified=values.get("time_verified") != "0.0",
+    )
+
+
+def of_updates(
+    url: str,
+    *,
+    release: str,
+    stage: str,
+    latest: int,
+    failed: int,
+    went_back: int,
+    problem: bool,
+    expired: bool,
+    frozen: bool,
+    verified: bool,
+) -> Told:
+    """What a board that fetches releases tells, made safe to show.
+
+    Args:
+        url: of the board.
+        release: as in `Told`, like `stage`, `latest` and `failed`.
+        stage: as there.
+        latest: as there.
+        failed: as there.
+        went_back: from how many releases.
+        problem: whether the last attempt failed.
+        expired: whether all is too old by its clock.
+        frozen: whether nothing newer came for three weeks.
+        verified: whether its time is.
+    """
+    known = {
+        "its last attempt failed": problem,
+        "all is too old by its clock": expired,
+        "nothing newer for three weeks": frozen,
+        f"went back from {went_back} release{'s' if went_back > 1 else ''}": went_back > 0,
+        "its time is not verified": not verified,
+    }
     return Told(
         url,
-        "" if facts else "fetches no releases",
-        printable_line(facts.get("release", ""))[:80],
-        printable_line(facts.get("stage", ""))[:80],
-        _whole(values.get("latest_release", "")),
-        _whole(values.get("failed_release", "")),
-        tuple(_troubles(values)),
+        release=printable_line(release)[:80],
+        stage=printable_line(stage)[:80],
+        latest=latest,
+        failed=failed,
+        troubles=tuple(words for words, is_so in known.items() if is_so),
     )
 
 
@@ -124,16 +179,3 @@ def _ask(asked: Asked) -> Told:
 
 def _whole(text: str) -> int:
     return int(float(text)) if re.fullmatch(r"[0-9]{1,9}(\.0)?", text) else 0
-
-
-def _troubles(values: dict[str, str]) -> Iterator[str]:
-    said = {
-        "problem": "its last attempt failed",
-        "expired": "all is too old by its clock",
-        "frozen": "nothing newer for three weeks",
-    }
-    yield from (words for name, words in said.items() if values.get(name) == "1.0")
-    if failed := _whole(values.get("failed_releases", "")):
-        yield f"went back from {failed} release{'s' if failed > 1 else ''}"
-    if values.get("time_verified") == "0.0":
-        yield "its time is not verified"

@@ -12,6 +12,7 @@ from device.contract.release.naming import release_id
 from device.contract.release.rollout import Stage
 from device.fleet import boards, init, ramp, releases, software, stages, upkeep
 from device.fleet import publish as publishing
+from device.fleet.boards import AT_BROKER, EVERY, Asked, Told
 from device.fleet.errors import FleetError
 from device.fleet.publish import Plan
 from device.fleet.signing import passphrase
@@ -105,12 +106,15 @@ def halt(options: argparse.Namespace) -> int:
 
 def look(options: argparse.Namespace) -> int:
     """Raise what is offered by a stage, halt it, or leave it; returns 1 if it is halted."""
-    told = boards.ask(boards.read_list(options.boards))
+    if not (options.boards or options.mqtt):
+        raise FleetError("list the boards: BOARDS=boards.txt, or name their broker: MQTT=")
+    told = _told_by_boards(options)
     with _change(options) as change:
         stage = ramp.offered(change, options.name, options.group)
         counts = ramp.counted(told, options.name, stage.release)
         if not counts.answered:
-            raise FleetError(f"{options.boards}: no board there tells of {options.name}")
+            where = options.boards or options.mqtt
+            raise FleetError(f"{where}: no board there tells of {options.name}")
         say(f"{release_id(options.name, stage.release)}: {counts.words()}")
         known = ramp.remember(change, options.name, options.group, stage, counts)
         verdict = ramp.judged(known, time.time(), options.hours)
@@ -174,7 +178,7 @@ def show_status(options: argparse.Namespace) -> int:
             say(f"{role} " + (f"expires {signed.expires:%d %B %Y}" if signed else "is not signed"))
         if not change.state.is_complete():
             say("boards are not told all that is signed: `make fleet-refresh`")
-    told = boards.ask(boards.read_list(options.boards)) if options.boards else []
+    told = _told_by_boards(options)
     for each in told:
         newer = f", {each.latest} is offered" if each.latest else ""
         doing = each.problem or f"{each.release}{newer} {each.stage}".rstrip()
@@ -182,6 +186,24 @@ def show_status(options: argparse.Namespace) -> int:
     for line in boards.summary(told):
         say(line)
     return 0
+
+
+def _told_by_boards(options: argparse.Namespace) -> list[Told]:
+    """What boards tell, by their metrics and at the broker; all at it if there is no list."""
+    everybody = [Asked(AT_BROKER + EVERY)] if options.mqtt else []
+    listed = boards.read_list(options.boards) if options.boards else everybody
+    ids = [each.url.removeprefix(AT_BROKER) for each in listed if each.url.startswith(AT_BROKER)]
+    if ids and not options.mqtt:
+        raise FleetError(
+            f"{options.boards} names boards at a broker: which one? MQTT= names a settings file "
+            "with its section [output.mqtt]"
+        )
+    told = boards.ask([each for each in listed if not each.url.startswith(AT_BROKER)])
+    if not ids:
+        return told
+    from device.fleet import at_broker
+
+    return told + at_broker.ask(at_broker.read_broker(options.mqtt), ids)
 
 
 @contextmanager

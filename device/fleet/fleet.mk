@@ -23,8 +23,11 @@ RESUME ?=
 ROLE ?=
 # a file for `make fleet-status` and `make ramp`: in each
 # line the address of a board's metrics, and a token if
-# it needs one
+# it needs one; or mqtt: and a board's id
 BOARDS ?=
+# settings as boards have them, whose [output.mqtt] says
+# where such boards are; without BOARDS, all that are there
+MQTT ?=
 # hours for which `make ramp` watches each stage
 WINDOW ?= 48
 # boards that software is for: Python, machine and glibc
@@ -35,12 +38,13 @@ FLEET_READY := $(FLEET_VENV)/ready
 fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-renew fleet-keys fleet-status ramp
 $(if $(filter $(fleet_goals),$(MAKECMDGOALS)),$(if $(value FLEET),,$(error name the folder of the fleet: FLEET=folder)))
 $(if $(filter promote,$(MAKECMDGOALS)),$(if $(value PERCENT),,$(error say to how many boards: PERCENT=10)))
-$(if $(filter ramp,$(MAKECMDGOALS)),$(if $(value BOARDS),,$(error list the boards: BOARDS=boards.txt)))
+$(if $(filter ramp,$(MAKECMDGOALS)),$(if $(value BOARDS)$(value MQTT),,$(error list the boards: BOARDS=boards.txt, or name their broker: MQTT=fieldguide.toml)))
 $(if $(filter publish promote halt ramp,$(MAKECMDGOALS)),$(if $(value NAME),,$(error name the releases: NAME=birds)))
 $(if $(filter fleet-keys fleet-renew,$(MAKECMDGOALS)),$(if $(value ROLE),,$(error name the role: ROLE=root; see `make help`)))
 # No secret is among the words: passphrases are asked for, or come from the environment.
 fleet = $(FLEET_VENV)/bin/python -m device.fleet $(1) --fleet=$(call given,FLEET) $(if $(value KEYS),--keys=$(call given,KEYS))
 stage = --name=$(call given,NAME) --group=$(call given,GROUP)
+asked = $(if $(value BOARDS),--boards=$(call given,BOARDS)) $(if $(value MQTT),--mqtt=$(call given,MQTT))
 # TAR, or BUNDLE if it is given.
 released := $(if $(filter command line,$(origin BUNDLE)),BUNDLE,TAR)
 to_release = $(if $(filter file,$(origin $(released))),$($(released)),$(call given,$(released)))
@@ -66,13 +70,13 @@ halt: $(FLEET_READY) ## offer the release of NAME to no more boards of GROUP
 	@$(call fleet,halt) $(stage)
 
 ramp: $(FLEET_READY) ## raise what GROUP is offered by a stage, or halt it
-	@$(call fleet,ramp) $(stage) --boards=$(call given,BOARDS) --hours=$(call given,WINDOW)
+	@$(call fleet,ramp) $(stage) $(asked) --hours=$(call given,WINDOW)
 
 fleet-refresh: $(FLEET_READY) ## sign again what expires soon, for a daily timer
 	@$(call fleet,refresh)
 
 fleet-status: $(FLEET_READY) ## say what FLEET offers, and what BOARDS run
-	@$(call fleet,status) $(if $(value BOARDS),--boards=$(call given,BOARDS))
+	@$(call fleet,status) $(asked)
 
 fleet-renew: $(FLEET_READY) ## sign ROLE again, so that it expires later
 	@$(call fleet,renew) --role=$(call given,ROLE)

@@ -32,6 +32,7 @@ STEADY_S = 60.0
 CLOSE_S = 0.4
 AT_LEAST_ONCE = 1
 """MQTT's quality of service 1."""
+AT_MOST_ONCE = 0
 MAX_IN_FLIGHT = 10
 
 
@@ -68,6 +69,7 @@ class Connection:
         topics: topics to subscribe to.
         optional_topics: likewise, but a broker may deny these.
         on_message: called on another thread with topic, message, and whether it was retained.
+        qos: of what is subscribed to.
     """
 
     def __init__(
@@ -79,8 +81,9 @@ class Connection:
         topics: tuple[str, ...] = (),
         optional_topics: tuple[str, ...] = (),
         on_message: Callable[[str, str, bool], None] = lambda topic, message, retained: None,
+        qos: int = AT_LEAST_ONCE,
     ) -> None:
-        self._config, self._name, self._will = config, name, will
+        self._config, self._name, self._will, self._qos = config, name, will, qos
         self._topics, self._optional_topics, self._report_message = (
             topics,
             optional_topics,
@@ -293,7 +296,7 @@ class Connection:
         link.answered.set()
 
     def _subscribe(self, link: _Link, topic: str) -> None:
-        _, mid = link.client.subscribe(topic, qos=AT_LEAST_ONCE)
+        _, mid = link.client.subscribe(topic, qos=self._qos)
         if mid is not None:
             link.subscribed[mid] = topic
 

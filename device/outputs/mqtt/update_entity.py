@@ -70,6 +70,7 @@ def record(status: UpdateStatus) -> dict[str, Any]:
         "checked": checked and checked.isoformat(timespec="seconds"),
         "about": {
             "source": status.source,
+            "stage": status.stage,
             "time_verified": status.verified,
             "expired": status.expired,
             "frozen": status.frozen,

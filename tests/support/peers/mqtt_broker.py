@@ -139,3 +139,23 @@ def retained(broker: Broker, settle_s: float = 0.3, **login: str) -> dict[str, s
     with listening(broker, **login) as listener:
         time.sleep(settle_s)
         return {topic: payload for topic, payload, kept in listener.messages if kept}
+
+
+def certificate(folder: Path, name: str, *, issuer: str = "") -> None:
+    """Write NAME.pem and NAME.key, signed by itself or by another."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make certificates with")
+    signed = f"-CA {issuer}.pem -CAkey {issuer}.key" if issuer else ""
+    subprocess.run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+        f"-subj /CN={name} -addext subjectAltName=IP:127.0.0.1 {signed} "
+        f"-keyout {name}.key -out {name}.pem".split(),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+
+
+def tls(folder: Path, more: str = "allow_anonymous true") -> str:
+    """Settings of a broker that has the certificate `ours`."""
+    return f"certfile {folder}/ours.pem\nkeyfile {folder}/ours.key\n{more}"

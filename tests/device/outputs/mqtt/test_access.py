@@ -15,7 +15,7 @@ from device.outputs.mqtt import sink as mqtt
 from device.settings.mqtt import MqttConfig, check_mqtt
 from tests.support.device.mqtt_sinks import OWN, Make, config, connect, problem_of
 from tests.support.device.observations import Surroundings, sight
-from tests.support.peers.mqtt_broker import Broker, retained
+from tests.support.peers.mqtt_broker import Broker, certificate, retained, tls
 from tests.support.timing import eventually
 
 pytest_plugins = "tests.support.device.mqtt_sinks"
@@ -40,25 +40,6 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Broker]]:
     yield run
     for broker in brokers:
         broker.stop()
-
-
-def certificate(folder: Path, name: str, *, issuer: str = "") -> None:
-    """Write NAME.pem and NAME.key, signed by itself or by another."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make certificates with")
-    signed = f"-CA {issuer}.pem -CAkey {issuer}.key" if issuer else ""
-    subprocess.run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-        f"-subj /CN={name} -addext subjectAltName=IP:127.0.0.1 {signed} "
-        f"-keyout {name}.key -out {name}.pem".split(),
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-
-
-def tls(folder: Path, more: str = "allow_anonymous true") -> str:
-    return f"certfile {folder}/ours.pem\nkeyfile {folder}/ours.key\n{more}"
 
 
 # --- names and certificates -------------------------------------------------------------------
