@@ -1,6 +1,5 @@
 """Promises of `make deploy`, on systems that boot: see `boards`. Run by `make test-deploy`."""
 
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from copy import copy
@@ -13,16 +12,14 @@ from convert.pack.bundle import tar_bytes
 from device.contract import bundle as contract
 from tests.emulated.support import containers as boards
 from tests.emulated.support.containers import Board
+from tests.emulated.support.deploying import Run, make, write_settings
 from tests.support.device.bundle_files import read_folder, resealed
 from tests.support.peers.cameras import MjpegCamera, mjpeg_camera
-from tests.support.places import BUILD, ROOT
 
 LABELS_S = 60
 """For systems that share two cores."""
 SLOT = "/var/lib/fieldguide/current/labels.txt"
 AS_SERVICE = "env -C /opt/fieldguide runuser -u fieldguide -- /opt/fieldguide/venv/bin/fieldguide"
-
-Run = subprocess.CompletedProcess[str]
 
 
 @dataclass
@@ -40,27 +37,19 @@ class Fleet:
         inventory = self.folder / "inventory.ini"
         inventory.write_text("".join(board.inventory() for board in boards or self.boards))
         given = {
-            "BUILD": BUILD,
             "HOSTS": inventory,
             "TAR": self.first,
             "SETTINGS": self.folder / "settings.toml",
             "LABELS_S": LABELS_S,
             **variables,
         }
-        words = [f"{name}={value}" for name, value in given.items()]
-        return boards_run(["make", "--no-print-directory", goal, *words])
+        return make(goal, **given)
 
     def good(self, goal: str, *boards: Board, **variables: object) -> list[str]:
         """The lines that it prints; it must succeed."""
         done = self.make(goal, *boards, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()
-
-
-def boards_run(command: Sequence[str]) -> Run:
-    return subprocess.run(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
 
 
 def labels(board: Board) -> str:
@@ -85,10 +74,7 @@ def fleet(tiny_bundle: Path) -> Iterator[Fleet]:
         folder = stack.enter_context(boards.memory())
         stack.enter_context(boards.bridge())
         camera = stack.enter_context(mjpeg_camera(5.0, boards.GATEWAY))
-        example = (ROOT / "device/fieldguide.example.toml").read_text()
-        assert 'source = "auto"' in example
-        settings = example.replace('source = "auto"', f'source = "{camera.url}"')
-        (folder / "settings.toml").write_text(settings)
+        write_settings(folder / "settings.toml", camera)
         for path, content in (("first.tar", files), ("second.tar", other)):
             (folder / path).write_bytes(tar_bytes(content))
         started = []
@@ -291,14 +277,14 @@ def test_a_board_that_is_off_stops_the_rollout_as_one_that_fails(fleet: Fleet) -
 
 
 def test_a_board_that_is_off_is_one_line(fleet: Fleet) -> None:
-    done = boards_run(["make", "--no-print-directory", "status", f"HOST=pi@{boards.SUBNET}.99"])
+    done = make("status", HOST=f"pi@{boards.SUBNET}.99")
     [line] = errors(done)
     assert "10.83.0.99" in line and "is it on, and does `ssh` to it work?" in line
 
 
 def test_no_board_named_is_one_line_before_anything_is_built(tmp_path: Path) -> None:
     for goal in ("deploy", "rollback", "status"):
-        done = boards_run(["make", goal, f"BUILD={tmp_path / 'build'}"])
+        done = make(goal, BUILD=tmp_path / "build")
         assert done.returncode == 2 and not (tmp_path / "build").exists()
         assert len(done.stderr.splitlines()) == 1 and "HOST=user@board" in done.stderr
 
@@ -319,8 +305,7 @@ def test_no_board_named_is_one_line_before_anything_is_built(tmp_path: Path) -> 
 def test_a_mistake_is_one_line_before_anything_is_built(
     given: dict[str, str], told: str, tmp_path: Path
 ) -> None:
-    words = [f"{name}={value}" for name, value in given.items()]
-    done = boards_run(["make", "deploy", f"BUILD={tmp_path / 'build'}", *words])
+    done = make("deploy", BUILD=tmp_path / "build", **given)
     assert done.returncode == 2 and not (tmp_path / "build").exists()
     assert len(done.stderr.splitlines()) == 1 and told in done.stderr
 
@@ -328,5 +313,5 @@ def test_a_mistake_is_one_line_before_anything_is_built(
 def test_an_inventory_without_boards_is_no_success(tmp_path: Path) -> None:
     boards.needs()
     (tmp_path / "empty.ini").touch()
-    done = boards_run(["make", "status", f"BUILD={BUILD}", f"HOSTS={tmp_path / 'empty.ini'}"])
+    done = make("status", HOSTS=tmp_path / "empty.ini")
     assert errors(done) == ["error: no board in the inventory: name some in HOSTS"]
