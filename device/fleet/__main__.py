@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("status", commands.show_status, "say what is offered, and what boards run")
     _add_boards(command)
     add("refresh", commands.refresh, "sign again what the publisher's keys sign")
+    add("tidy", commands.tidy_up, "remove what boards cannot want any more")
     command = add("renew", commands.renew, "sign a role again, so that it expires later")
     command.add_argument("--role", required=True, help="such as targets or model-birds")
     command = add("keys", commands.change_keys, "give roles other keys")

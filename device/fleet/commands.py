@@ -10,7 +10,7 @@ from pathlib import Path
 from device.console import say
 from device.contract.release.naming import release_id
 from device.contract.release.rollout import Stage
-from device.fleet import boards, init, ramp, releases, software, stages, upkeep
+from device.fleet import boards, init, ramp, releases, software, stages, tidy, upkeep
 from device.fleet import publish as publishing
 from device.fleet.boards import AT_BROKER, EVERY, Asked, Told
 from device.fleet.errors import FleetError
@@ -136,6 +136,21 @@ def refresh(options: argparse.Namespace) -> int:
         say(f"signed until {expiry('timestamp'):%d %B %Y}")
         for line in upkeep.warnings(change):
             say(f"warning: {line}", error=True)
+    return 0
+
+
+def tidy_up(options: argparse.Namespace) -> int:
+    """Remove what boards cannot want any more."""
+    with _change(options) as change:
+        gone = tidy.plan(change.fleet, change.state)
+        size = sum(each.path.stat().st_size for each in gone)
+        years = tidy.longest().days // 365
+        say(f"{len(gone)} files, {size:,} bytes, are in no list of the last {years} years")
+        for each in gone:
+            shown = each.path.relative_to(change.fleet.public)
+            say(f"removes {shown}, replaced on {each.since:%d %B %Y}")
+            each.path.unlink(missing_ok=True)
+        tidy.remove_empty_folders(change.fleet)
     return 0
 
 

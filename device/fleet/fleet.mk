@@ -35,7 +35,7 @@ SYSTEMS ?= 3.11.2-aarch64-2.36 3.13.5-aarch64-2.41
 
 FLEET_VENV := $(BUILD)/venv-fleet
 FLEET_READY := $(FLEET_VENV)/ready
-fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-renew fleet-keys fleet-status ramp
+fleet_goals := fleet-init publish publish-software promote halt fleet-refresh fleet-tidy fleet-renew fleet-keys fleet-status ramp
 $(if $(filter $(fleet_goals),$(MAKECMDGOALS)),$(if $(value FLEET),,$(error name the folder of the fleet: FLEET=folder)))
 $(if $(filter promote,$(MAKECMDGOALS)),$(if $(value PERCENT),,$(error say to how many boards: PERCENT=10)))
 $(if $(filter ramp,$(MAKECMDGOALS)),$(if $(value BOARDS)$(value MQTT),,$(error list the boards: BOARDS=boards.txt, or name their broker: MQTT=fieldguide.toml)))
@@ -74,6 +74,9 @@ ramp: $(FLEET_READY) ## raise what GROUP is offered by a stage, or halt it
 
 fleet-refresh: $(FLEET_READY) ## sign again what expires soon, for a daily timer
 	@$(call fleet,refresh)
+
+fleet-tidy: $(FLEET_READY) ## remove files that boards cannot want any more
+	@$(call fleet,tidy)
 
 fleet-status: $(FLEET_READY) ## say what FLEET offers, and what BOARDS run
 	@$(call fleet,status) $(asked)

@@ -131,10 +131,20 @@ def read(fleet: Fleet) -> State:
 
 def versions_in(folder: Path) -> dict[str, int]:
     """The highest version of each role in a folder of metadata."""
-    found: dict[str, int] = {}
+    return {role: max(numbers) for role, numbers in _all_in(folder).items()}
+
+
+def all_versions(fleet: Fleet) -> dict[str, set[int]]:
+    """Every version on the disk of each role that is below root."""
+    found = _all_in(fleet.metadata)
+    return {role: numbers for role, numbers in found.items() if role not in (ROOT, TIMESTAMP)}
+
+
+def _all_in(folder: Path) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
     for path in folder.iterdir():
         if match := _VERSIONED.fullmatch(path.name):
-            found[match[2]] = max(found.get(match[2], 0), int(match[1]))
+            found.setdefault(match[2], set()).add(int(match[1]))
     return found
 
 
@@ -152,7 +162,7 @@ def _read_root(fleet: Fleet, newest: int) -> Metadata[Root]:
     trusted: Metadata[Root] | None = None
     for version in range(1, newest + 1):
         path = fleet.root(version)
-        found: Metadata[Root] = _load(path, Root)
+        found: Metadata[Root] = load(path, Root)
         for judge in (trusted or found, found):
             _verify(judge.signed, ROOT, found, path)
         trusted = found
@@ -179,15 +189,15 @@ def _roles(
 ) -> dict[str, Metadata[Targets]]:
     found: dict[str, Metadata[Targets]] = {}
 
-    def load(name: str, judge: Root | Targets) -> None:
+    def add(name: str, judge: Root | Targets) -> None:
         path = fleet.metadata / f"{versions.get(name, 0)}.{name}.json"
-        found[name] = _load(path, Targets)
+        found[name] = load(path, Targets)
         _verify(judge, name, found[name], path)
 
-    load(TARGETS, root.signed)
+    add(TARGETS, root.signed)
     delegations = found[TARGETS].signed.delegations
     for name in (delegations.roles if delegations else None) or {}:
-        load(name, found[TARGETS].signed)
+        add(name, found[TARGETS].signed)
     return found
 
 
@@ -196,14 +206,19 @@ def _verified(
 ) -> Metadata[Kind] | None:
     """Metadata that can be signed again at any time: None if it does not count."""
     try:
-        found = _load(path, kind)
+        found = load(path, kind)
         _verify(root.signed, name, found, path)
     except FleetError:
         return None
     return found
 
 
-def _load(path: Path, kind: type[Kind]) -> Metadata[Kind]:
+def load(path: Path, kind: type[Kind]) -> Metadata[Kind]:
+    """Read metadata, whoever signed it.
+
+    Raises:
+        FleetError: if it is missing, damaged, or of another kind.
+    """
     try:
         found: Metadata[Kind] = Metadata.from_bytes(path.read_bytes())
     except OSError as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 from device.contract.release import packing
 from device.fleet import releases
 from device.fleet.__main__ import main as fleet_main
+from tests.device.fleet import aged
 from tests.device.fleet.boards import Board
 from tests.support.device.cut_updates import die_at, fork, was_killed
 from tests.support.device.tiny_bundle import TAR
@@ -34,6 +35,7 @@ COMMANDS = {
     "snapshot": ["keys", "--role=snapshot"],
     "targets": ["keys", "--role=targets"],
     "model": ["keys", "--role=model-birds"],
+    "tidy": ["tidy"],
 }
 MADE_BEFORE = ("init", "publish", "promote")
 """The other commands begin with a fleet that these made."""
@@ -70,7 +72,14 @@ def accept(fleet: Path, home: Path, first_root: bytes) -> None:
 def at_each_step(folder: Path, command: str) -> int:
     """Cut a command before its first, second, ... step, until one comes through."""
     base, work, home = folder / "base", folder / "work", folder / "home"
-    for before in MADE_BEFORE[: MADE_BEFORE.index(command) if command in MADE_BEFORE else 3]:
+    if command == "tidy":
+        with redirect_stdout(io.StringIO()):
+            aged.make(folder).rename(base)
+    for before in (
+        ()
+        if base.exists()
+        else MADE_BEFORE[: MADE_BEFORE.index(command) if command in MADE_BEFORE else 3]
+    ):
         base.mkdir(exist_ok=True)
         run(base, before)
     for step in count(1):
