@@ -1,3 +1,3 @@
 """The files between the stages: those of training, and those of export."""
 
-__all__ = ["exported", "training"]
+__all__ = ["exported", "features", "training"]

@@ -5,7 +5,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,10 @@ class Training:
             if photo.box is not None:
                 return load_box(self._read(photo), photo.box, rules)
             return prepare(decode(self._read(photo), rules), rules)
+
+    def without_photos(self) -> "Training":
+        """The same for workers, which are told what to read."""
+        return replace(self, photos={}, strangers={})
 
     def content(self, photo: LabelledPhoto) -> bytes:
         """The bytes of a photo; raises as `pixels` does."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from convert.artifacts.exported import Export
 from convert.artifacts.training import LabelledPhoto, Training, load_network, read_training
-from convert.commands.progress import bar, bars
+from convert.commands.progress import bar
 from convert.config import ConvertConfig
 from convert.quantize.calibration import choose
 from convert.quantize.known import known_features, photos_seen
@@ -18,6 +18,7 @@ from convert.tflite import metadata
 from convert.tflite.flatbuffer import read_facts
 from device.commit import commit
 from device.contract.statistics import FeatureStatistics
+from device.workstation.engine.progress import bars
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import Part
 
@@ -64,13 +65,13 @@ def _plan(
         from convert.quantize.plan import make_plan
 
     pixels = np.stack([training.pixels(photo) for photo in photos])
-    with bars(show_progress) as progress:
+    with bars(shown=show_progress) as progress:
         advance = bar(progress, "quantizing layers", len(network.layers))
         return make_plan(network, pixels, advance)
 
 
 def _statistics(training: Training, model: bytes, show_progress: bool) -> FeatureStatistics:
-    with bars(show_progress) as progress:
+    with bars(shown=show_progress) as progress:
         advance = bar(progress, "features of known photos", photos_seen(training))
         return known_features(training, model, advance)
 

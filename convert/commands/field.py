@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.commands.progress import bar, bars
+from convert.commands.progress import bar
 from convert.errors import GateError
 from convert.field import looked, measure, photos
 from convert.field.answers import classify
@@ -14,6 +14,7 @@ from convert.field.words import promise_of
 from device.contract import bundle as contract
 from device.files import write_text
 from device.inference.classifier import Classifier
+from device.workstation.engine.progress import bars
 
 RECORD, PAGE = "field.json", "field.html"
 
@@ -42,7 +43,7 @@ def measure_field(inputs: FieldInputs, *, show_progress: bool = False) -> FieldR
     bundle = contract.load(inputs.bundle)
     promised = promise_of(bundle)
     paths, skipped = photos.list_photos(inputs.data)
-    with bars(show_progress) as progress:
+    with bars(shown=show_progress) as progress:
         advance = bar(progress, "reading photos", len(paths))
         found = photos.read_photos(inputs.data, paths, advance)
         trained = read_trained(inputs.training, bundle)

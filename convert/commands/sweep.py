@@ -12,7 +12,7 @@ from pathlib import Path
 
 from convert.artifacts.exported import read_model
 from convert.artifacts.training import read_photos
-from convert.commands.progress import bar, bars
+from convert.commands.progress import bar
 from convert.errors import InputError
 from convert.sweep import work
 from convert.sweep.choice import choose, sentence
@@ -25,6 +25,7 @@ from convert.sweep.work import Planned
 from device.errors import FieldguideError
 from device.files import write_text
 from device.workstation.conversion import INT8_MODEL
+from device.workstation.engine.progress import bars
 from device.workstation.records import RecordError
 from device.workstation.training import DATA, DataRecord, Part
 
@@ -94,7 +95,7 @@ def _known(one: Planned, fingerprint: str) -> Figures | None:
 def _measured(one: Planned) -> tuple[Figures | None, str]:
     """The figures, or why there are none."""
     try:
-        with bars(True) as progress:
+        with bars() as progress:
             advance = bar(progress, f"measuring {one.name}", photos_to_judge(one.folder))
             return measure(one.folder, advance), ""
     except FieldguideError as error:

@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from convert.artifacts.exported import Export, read_export
 from convert.artifacts.training import Training, load_network, read_training
-from convert.commands.progress import bar, bars
+from convert.commands.progress import bar
 from convert.config import ConvertConfig
 from convert.errors import GateError
 from convert.targets import edgetpu, runtimes
@@ -26,6 +26,7 @@ from device.workstation.conversion import (
     EdgeTpuFigures,
     VerificationRecord,
 )
+from device.workstation.engine.progress import bars
 from device.workstation.faults.catalogue import chosen
 from device.workstation.faults.figures import FaultsFigures
 from device.workstation.quiet import quiet_tensorflow
@@ -106,7 +107,7 @@ def verify_models(inputs: VerifyInputs, *, show_progress: bool = False) -> Verif
     """
     training, made_by = read_training(inputs.training), commit()
     page, models = training.page(), _models(inputs, training)
-    with bars(show_progress) as progress:
+    with bars(shown=show_progress) as progress:
         test, validation = (_classify(models, part, progress) for part in (Part.TEST, Part.VAL))
         gate = inputs.config.gate
         occasion_only = training.metrics.data.occasion_only

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from convert.artifacts.features import FeaturesOf
 from convert.artifacts.training import LabelledPhoto, Training
 from device.contract.statistics import MAX_BYTES, OUTSIDE_WEIGHT, FeatureStatistics
-from device.inference.classifier import Classifier
+from device.workstation.engine.choice import done
+from device.workstation.engine.work import Work
 from device.workstation.training import Part
 from device.workstation.weights import event_weights
 
@@ -50,15 +52,10 @@ def known_features(
     Raises:
         InputError: if a photo is missing or has changed since the split.
     """
-    classifier = Classifier(model, training.labels, training.preprocessing)
+    task = FeaturesOf(training.without_photos(), model)
 
     def of(photos: Sequence[LabelledPhoto]) -> Seen:
-        rows = []
-        for photo in photos:
-            classifier.set_input(training.pixels(photo))
-            classifier.invoke()
-            rows.append(classifier.features())
-            advance()
+        rows = list(done(Work.of(task, photos, "features"), advance))
         return Seen(np.stack(rows), [photo.event for photo in photos])
 
     known = of(training.photos[Part.TRAIN])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from convert.artifacts.features import FeaturesOf
 from convert.artifacts.training import (
     LabelledPhoto,
     Training,
@@ -26,6 +27,8 @@ from convert.verify.models import Models
 from convert.verify.statistics import Labels
 from convert.verify.strangers import Judge, Known
 from device.contract.statistics import Doubles
+from device.workstation.engine.choice import done
+from device.workstation.engine.work import Work
 from device.workstation.shares import share_by_event
 from device.workstation.training import Part
 from device.workstation.unknown.strangers import LeftOutClass
@@ -107,12 +110,9 @@ def show(models: Models, advance: Callable[[], None]) -> Shown | None:
     """
     if not steps(models.training):
         return None
-    photos, rows = taught_by(models.training), []
-    for photo in photos:
-        models.int8.set_input(models.training.pixels(photo))
-        models.int8.invoke()
-        rows.append(models.int8.features())
-        advance()
+    photos = taught_by(models.training)
+    task = FeaturesOf(models.training.without_photos(), models.exported.int8_model)
+    rows = list(done(Work.of(task, photos, "features"), advance))
     return Shown(
         np.array([photo.label for photo in photos], np.int64),
         np.stack(rows),

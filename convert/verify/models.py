@@ -1,17 +1,21 @@
 """The three models that are compared, and their outputs for a part of the photos."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from convert.artifacts.exported import Export
-from convert.artifacts.training import Training
+from convert.artifacts.training import LabelledPhoto, Training
 from convert.verify.comparison import Outputs
 from convert.verify.confidence import Scaled
-from device.contract.statistics import Doubles
+from device.contract.arrays import Pixels
+from device.contract.statistics import Doubles, FeatureStatistics, Floats
 from device.inference.classifier import Classifier
+from device.workstation.engine.choice import done
+from device.workstation.engine.work import Work
 from device.workstation.training import Part
 
 SATURATED = (0, 255)
@@ -37,13 +41,12 @@ class Models:
         )
         return cls(training, exported, network, float32, int8)
 
-    def knowing(self, model: bytes, known: Scaled, threads: int | None = None) -> Classifier:
+    def knowing(self, model: bytes, known: Scaled) -> Classifier:
         """One of the models as it will be on the device, where it says unknown.
 
         Args:
             model: float or int8.
             known: the limits that ship.
-            threads: of its runtime; None: the usual number.
         """
         training = self.training
         return Classifier(
@@ -52,7 +55,6 @@ class Models:
             training.preprocessing,
             limit=known.limit,
             statistics=known.statistics,
-            threads=threads,
         )
 
     def classify(self, part: Part, advance: Callable[[], None] = lambda: None) -> Outputs:
@@ -61,36 +63,81 @@ class Models:
         Raises:
             InputError: if a photo is missing or has changed since the split.
         """
-        predict = self._prediction()
-        keras_rows, float_rows, int8_rows, saturated = [], [], [], []
-        measured, features = [], []
-        photos = self.training.photos[part]
-        for photo in photos:
-            pixels = self.training.pixels(photo)
-            keras_rows.append(predict(pixels[np.newaxis])[0])
-            float_rows.append(self.float32.classify(pixels).scores)
-            int8_rows.append(self.int8.classify(pixels).scores)
-            measured.append(self.measured())
-            features.append(self.int8.features())
-            class_map = self.int8.raw_outputs()["class_map"]
-            saturated.append(float(np.isin(class_map, SATURATED).mean()))
-            advance()
+        photos, exported = self.training.photos[part], self.exported
+        task = Classifying(
+            self.training.without_photos(),
+            self.keras,
+            exported.float_model,
+            exported.int8_model,
+            exported.statistics,
+        )
+        # What Keras says depends on what the float model is made from.
+        key = Work.of(replace(task, keras=None), photos, "").key
+        seen = list(done(Work(task, photos, f"verifying, {part} part", key), advance))
         return Outputs(
             np.array([photo.label for photo in photos], np.int64),
-            np.stack(keras_rows),
-            np.stack(float_rows),
-            np.stack(int8_rows),
-            float(np.mean(saturated)),
+            np.stack([each.keras for each in seen]),
+            np.stack([each.float32 for each in seen]),
+            np.stack([each.int8 for each in seen]),
+            float(np.mean([each.saturated for each in seen])),
             tuple(photo.event for photo in photos),
-            np.stack(measured),
-            np.stack(features),
+            np.stack([each.measured for each in seen]),
+            np.stack([each.features for each in seen]),
         )
 
-    def measured(self) -> Doubles:
-        """float64 (2,): how strange int8 found the last picture (`FeatureStatistics.measured`)."""
-        return self.exported.statistics.measured(self.int8.logits(), self.int8.features())
 
-    def _prediction(self) -> Callable[[Any], Any]:
+@dataclass(frozen=True)
+class SeenPhoto:
+    """What the three models say of one photo."""
+
+    keras: Floats
+    """float32 (classes,): probabilities; of the other two, likewise."""
+    float32: Floats
+    int8: Floats
+    measured: Doubles
+    """float64 (2,): how strange int8 finds it (`FeatureStatistics.measured`)."""
+    features: Floats
+    """float32 (features,) of int8."""
+    saturated: float
+    """The share of int8 class-map values at the end of their range."""
+
+
+@dataclass(frozen=True)
+class Classifying:
+    """The task of asking all three models about photos."""
+
+    training: Training
+    """That reads the photos."""
+    keras: Any
+    """The trained network."""
+    float_model: bytes
+    int8_model: bytes
+    statistics: FeatureStatistics
+
+    def setup(self) -> Callable[[LabelledPhoto], SeenPhoto]:
+        """As for every task; the function raises as `Training.pixels`."""
+        training = self.training
+        # One thread: each core has a worker.
+        float32, int8 = (
+            Classifier(model, training.labels, training.preprocessing, threads=1)
+            for model in (self.float_model, self.int8_model)
+        )
+        return lambda photo: self._seen(training.pixels(photo), float32, int8)
+
+    def _seen(self, pixels: Pixels, float32: Classifier, int8: Classifier) -> SeenPhoto:
+        scores = int8.classify(pixels).scores
+        logits, features = int8.logits(), int8.features()
+        return SeenPhoto(
+            self._predict(pixels[np.newaxis])[0],
+            float32.classify(pixels).scores,
+            scores,
+            self.statistics.measured(logits, features),
+            features,
+            float(np.isin(int8.raw_outputs()["class_map"], SATURATED).mean()),
+        )
+
+    @cached_property
+    def _predict(self) -> Callable[[Any], Any]:
         """From pixels, uint8 (n, h, w, 3), to Keras' probabilities, float32 (n, classes)."""
         import tensorflow as tf
 

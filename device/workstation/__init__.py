@@ -3,6 +3,7 @@
 __all__ = [
     "conversion",
     "cuts",
+    "engine",
     "events",
     "expected",
     "faults",

@@ -22,8 +22,8 @@ from device.workstation.photo_files import PhotoFiles
 from train.data.augment import views_digest
 from train.data.listed import load_listed
 from train.network.backbone import Architecture, build, load_weights
-from train.network.cache import Activations, cached, keep_only
-from train.network.frozen import FROZEN_CODE, Frozen
+from train.network.cache import cached, keep_only
+from train.network.frozen import FROZEN_CODE, Frozen, OfPicture
 from train.network.weights import Convolution, weights_sha256
 from train.stamps import code_digest
 
@@ -128,14 +128,10 @@ def picture_features(
     keep_only(cache, {path.name})
     network = build(backbone.architecture, backbone.convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
-    frozen = Frozen(keras.Model(network.input, pooled))
-    computed = [partial(_activations, frozen, picture) for picture in pictures]
-    rows = cached(path, computed, frozen.output_shape, "computing features").astype(np.float32)
+    frozen = Frozen.of(keras.Model(network.input, pooled))
+    task, shape = OfPicture(frozen), frozen.output_shape
+    rows = cached(path, task, pictures, shape, "computing features").astype(np.float32)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6))
-
-
-def _activations(frozen: Frozen, picture: Callable[[], Pixels]) -> Activations:
-    return frozen(picture())
 
 
 def _key(convolutions: Sequence[Convolution], rules: Preprocessing, inputs: Sequence[str]) -> str:

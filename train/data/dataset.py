@@ -2,14 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 
 from device.contract import moments
 from device.contract.arrays import Box
@@ -18,6 +16,8 @@ from device.contract.photos import decode
 from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER
 from device.errors import PhotoError
+from device.workstation.engine.choice import done
+from device.workstation.engine.work import Work
 from device.workstation.photo_files import PhotoFiles
 from train.data import folder as folders
 from train.data.events.copies import detail
@@ -29,6 +29,7 @@ from train.data.photo import Photo, thumbnail
 from train.data.record import RENDERED
 from train.data.rendered import render_data_set
 from train.errors import DataError, DownloadError
+from train.stamps import file_state
 
 NO_BYTES = hashlib.sha256(b"").hexdigest()
 """The digest of what was not read."""
@@ -101,10 +102,9 @@ def scan(
     files = [_File.of(folder, *each) for each in (*contents.photos, *contents.raw)]
     files += (frame for film in films for frame in _frames(film))
     stored = PhotoFiles(folder, kept.folder if films and kept else None)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        reading = pool.map(partial(_read, stored, rules), files)
-        read = track(reading, f"{'reading photos':24}", total=len(files), console=console)
-        return [*read, *(_unusable(film) for film in films if film.record.problem)]
+    task = _Reading(stored, rules)
+    read = done(Work(task, files, "reading photos", partial(_key, task, files)))
+    return [*read, *(_unusable(film) for film in films if film.record.problem)]
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,26 @@ def _frames(film: Film) -> Iterator[_File]:
 
 def _unusable(film: Film) -> Photo:
     return Photo(readable(film.path), film.label, NO_BYTES, problem=film.record.problem)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The task of reading files."""
+
+    files: PhotoFiles
+    rules: Preprocessing
+
+    def setup(self) -> Callable[[_File], Photo]:
+        return partial(_read, self.files, self.rules)
+
+
+def _key(task: _Reading, files: Sequence[_File]) -> str:
+    """Of what reading the files gives: another if one of them was changed."""
+    digest = hashlib.sha256(repr(task).encode("utf-8", "surrogateescape"))
+    for file in files:
+        state = file_state(task.files.shown(file.path))
+        digest.update(f"{file} {state}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
 
 
 def _read(files: PhotoFiles, rules: Preprocessing, file: _File) -> Photo:

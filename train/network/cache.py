@@ -5,19 +5,18 @@ are float16 and appended to a file as they are computed. So an interrupted run c
 stopped, and a full disk gives an error message (writing through a memory map would crash).
 """
 
-import os
 import shutil
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import Progress
 
+from device.workstation.engine.choice import done
+from device.workstation.engine.work import Item, Task, Work
 from train.errors import BuildFolderError
 
 Activations = npt.NDArray[np.float16]
@@ -31,36 +30,41 @@ SPARE_BYTES = 200 * 1024 * 1024
 
 def cached(
     path: Path,
-    rows: Sequence[Callable[[], Activations]],
+    task: Task[Item, Activations],
+    items: Sequence[Item],
     row_shape: tuple[int, ...],
     description: str,
+    *,
+    here: bool = False,
 ) -> Activations:
     """The activations of each photo, from the file at `path` or computed into it.
 
     Args:
         path: final file; its name must contain everything that the rows depend on.
-        rows: one function per photo that gives its row; called on as many threads as there are
-            cores.
+        task: gives the row of an item.
+        items: one per photo.
         row_shape: shape of one row.
         description: what the progress bar says.
+        here: whether the task needs what lies on this machine alone.
 
     Returns:
-        A read-only memory map, float16 (len(rows), *row_shape).
+        A read-only memory map, float16 (len(items), *row_shape).
 
     Raises:
         BuildFolderError: if the disk has too little space for it.
     """
-    shape = (len(rows), *row_shape)
+    shape = (len(items), *row_shape)
     row_bytes = int(np.prod(row_shape)) * 2
-    if not (path.exists() and path.stat().st_size == row_bytes * len(rows)):
+    if not (path.exists() and path.stat().st_size == row_bytes * len(items)):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        done = min(part.stat().st_size // row_bytes, len(rows)) if part.exists() else 0
-        _check_room(path.parent, row_bytes * (len(rows) - done))
+        there = min(part.stat().st_size // row_bytes, len(items)) if part.exists() else 0
+        _check_room(path.parent, row_bytes * (len(items) - there))
+        work = Work(task, items, description, lambda: path.name, first=there, here=here)
         # Closed at once if writing fails, so that no progress bar is printed below the error.
-        with part.open("ab") as file, closing(_chunks(rows[done:], description)) as chunks:
-            file.truncate(done * row_bytes)
-            for chunk in chunks:
+        with part.open("ab") as file, closing(done(work)) as rows:
+            file.truncate(there * row_bytes)
+            for chunk in _chunks(rows):
                 file.write(np.stack(chunk).astype(np.float16, copy=False).tobytes())
                 file.flush()
         part.replace(path)
@@ -96,22 +100,9 @@ def groups(views: int) -> list[range]:
     return [range(a, b) for a, b in zip(starts, [*starts[1:], views], strict=True)]
 
 
-def _chunks(
-    rows: Sequence[Callable[[], Activations]], description: str
-) -> Generator[list[Activations], None, None]:
-    """Rows in order, a chunk at a time; the next chunk is computed while the caller writes."""
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    try:
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task(f"{description:24}", total=len(rows))
-            pending = [pool.submit(row) for row in rows[:CHUNK]]
-            for start in range(0, len(rows), CHUNK):
-                ready, following = pending, rows[start + CHUNK : start + 2 * CHUNK]
-                pending = [pool.submit(row) for row in following]
-                yield [future.result() for future in ready]
-                progress.advance(task, len(ready))
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _chunks(rows: Iterator[Activations]) -> Iterator[list[Activations]]:
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
 
 
 def _check_room(folder: Path, needed_bytes: int) -> None:

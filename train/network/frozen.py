@@ -5,18 +5,18 @@ same float convolutions, and threads do not wait for each other.
 """
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2,
-)
 
 from device.contract.arrays import Pixels
 from device.inference.runtime import find
 from train.network.cache import Activations
+
+if TYPE_CHECKING:
+    import keras
 
 FROZEN_CODE = (
     *(
@@ -30,16 +30,32 @@ FROZEN_CODE = (
 
 
 class Frozen:
-    """A snapshot of a Keras model from pixels, or maps, to one output, with its current weights."""
+    """A snapshot of a Keras model from pixels, or maps, to one output.
 
-    def __init__(self, model: keras.Model) -> None:
+    It can be pickled, and used without TensorFlow.
+    """
+
+    def __init__(self, model: bytes, output_shape: tuple[int, ...]) -> None:
+        """`model` is in TFLite's format; `output_shape` has no first axis."""
+        self._model, self.output_shape = model, output_shape
+        self._own = threading.local()
+
+    @classmethod
+    def of(cls, model: "keras.Model") -> "Frozen":
+        """A snapshot with the model's current weights."""
+        import tensorflow as tf
+        from tensorflow.python.framework.convert_to_constants import (
+            convert_variables_to_constants_v2,
+        )
+
         function = tf.function(lambda x: model(x, training=False), autograph=False)
         pixels = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
         constant = convert_variables_to_constants_v2(function.get_concrete_function(pixels))
-        self._model = tf.lite.TFLiteConverter.from_concrete_functions([constant], model).convert()
-        self._runtime = find()
-        self._own = threading.local()
-        self.output_shape: tuple[int, ...] = model.output_shape[1:]
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([constant], model)
+        return cls(converter.convert(), model.output_shape[1:])
+
+    def __reduce__(self) -> tuple[type["Frozen"], tuple[bytes, tuple[int, ...]]]:
+        return Frozen, (self._model, self.output_shape)
 
     def __call__(self, pixels: Pixels | Activations) -> Activations:
         """The output, float16, for one input without its first axis: uint8 pixels (h, w, 3), say.
@@ -54,8 +70,23 @@ class Frozen:
         return np.asarray(interpreter.get_tensor(self._own.output)[0].astype(np.float16))
 
     def _interpreter(self) -> Any:
-        interpreter = self._runtime.interpreter(model_content=self._model, num_threads=1)
+        interpreter = find().interpreter(model_content=self._model, num_threads=1)
         interpreter.allocate_tensors()
         self._own.input = interpreter.get_input_details()[0]["index"]
         self._own.output = interpreter.get_output_details()[0]["index"]
         return interpreter
+
+
+@dataclass(frozen=True)
+class OfPicture:
+    """The task of showing a frozen network pictures that are made when they are needed."""
+
+    frozen: Frozen
+
+    def setup(self) -> Callable[[Callable[[], Pixels]], Activations]:
+        """As for every task."""
+        return self.of
+
+    def of(self, picture: Callable[[], Pixels]) -> Activations:
+        """The frozen network's output for one picture."""
+        return self.frozen(picture())

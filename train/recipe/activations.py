@@ -7,22 +7,16 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
-from PIL import Image
 
-from device.contract.arrays import Box, Pixels
-from device.workstation.faults.catalogue import frame_rules
 from device.workstation.training import CUTS, EVENTS, SPLIT, Part
-from train.data.augment import decoded, views_digest
-from train.data.listed import listed
-from train.data.split import Row
+from train.data.augment import views_digest
 from train.network.cache import Activations, Views, cached, groups, keep_only
 from train.network.frozen import FROZEN_CODE, Frozen
 from train.recipe.config import TrainConfig
+from train.recipe.photo_views import PhotoViews
 from train.recipe.photos import Photos
 from train.recipe.places import Exchange
 from train.stamps import code_digest
-from train.views.robust import has_fault, with_fault
 
 CACHE_FOLDER = "cache"
 """Beside the folder of the training."""
@@ -30,7 +24,7 @@ VIEWS_CODE = (
     *FROZEN_CODE,
     *(f"train/data/{name}.py" for name in ("augment", "listed", "sight/sighting")),
     *(f"train/views/{name}.py" for name in ("backgrounds", "exchange", "robust")),
-    *(f"train/recipe/{name}.py" for name in ("activations", "photos", "places")),
+    *(f"train/recipe/{name}.py" for name in ("activations", "photo_views", "photos", "places")),
     "device/contract/look/*.py",
     *(
         f"device/workstation/faults/{name}.py"
@@ -80,7 +74,7 @@ class Seen:
         """
         views = {Part.TRAIN: self.config.views, Part.VAL: 1}
         key, network = self.key(), self.network
-        stem = Frozen(keras.Model(network.input, network.get_layer(self.config.cut).output))
+        stem = Frozen.of(keras.Model(network.input, network.get_layer(self.config.cut).output))
         names = {_name(key, part, group) for part in views for group in groups(views[part])}
         keep_only(self.cache, names)
         return {
@@ -89,30 +83,19 @@ class Seen:
         }
 
     def _cached(self, key: str, stem: Frozen, part: Part, numbers: range) -> Activations:
-        rows = self.photos.rows[part]
         return cached(
             self.cache / _name(key, part, numbers),
-            [partial(self.of_photo, stem, numbers, row) for row in rows],
+            self.task(stem, numbers),
+            [(row, self.photos.cuts.get(row.path)) for row in self.photos.rows[part]],
             (len(numbers), *stem.output_shape),
             f"{part} photos, {shown(numbers)}",
         )
 
-    def of_photo(self, stem: Frozen, numbers: range, row: Row) -> Activations:
-        """float16 (views, ...): the frozen part's output for some views of a photo."""
-        box = self.photos.cuts.get(row.path)
-        with listed(self.photos.files, row.path, row.sha256) as data:
-            image = decoded(data, self.config.preprocessing, box)
-        seed = int(row.sha256[:12], 16) ^ self.config.seed
-        return np.stack([stem(self._view(image, row, n, seed, box)) for n in numbers])
-
-    def _view(
-        self, image: Image.Image, row: Row, number: int, seed: int, box: Box | None
-    ) -> Pixels:
-        rules = self.config.preprocessing
-        if not (self.config.robust and has_fault(number)):
-            return self.exchange.view(image, row, rules, number, seed, box)
-        frame = self.exchange.view(image, row, frame_rules(rules), number, seed, box)
-        return with_fault(frame, rules, number, seed)
+    def task(self, stem: Frozen, numbers: range) -> PhotoViews:
+        """What gives the frozen part's output for some views of a photo."""
+        config, files = self.config, self.photos.files
+        settings = (config.preprocessing, self.exchange, numbers, config.seed, config.robust)
+        return PhotoViews(stem, files, *settings)
 
 
 def _name(key: str, part: Part, numbers: range) -> str:

@@ -6,7 +6,7 @@ own training has cached, so an answer costs a pass through its last layers only.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -107,7 +107,7 @@ class _Asked:
         sha256, cache = metrics.pretrained.sha256, folder.parent / CACHE_FOLDER
         seen = Seen(network, config, sha256, pupil.photos, exchange, pupil.training, cache)
         views, photos = seen.activations()[Part.TRAIN], len(pupil.photos.rows[Part.TRAIN])
-        last = Frozen(between(network, config.cut, "logits"))
+        last = Frozen.of(between(network, config.cut, "logits"))
         teacher = Teacher(metrics.test.accuracy, metrics.config, metrics.pretrained)
         return cls(teacher, views, photos, last, digest(seen.key(), _content(network)))
 
@@ -117,13 +117,24 @@ class _Asked:
     def answers(self, cache: Path, numbers: range) -> Activations:
         """float16 (photos, views, classes): logits for some views of the training part."""
         maps = [self.views[number] for number in numbers]
-
-        def row(photo: int) -> Activations:
-            return np.stack([self.last(of_view[photo]) for of_view in maps])
-
-        rows = [partial(row, photo) for photo in range(self.photos)]
         shape = (len(numbers), *self.last.output_shape)
-        return cached(cache / self.name(numbers), rows, shape, f"teacher, {shown(numbers)}")
+        task, title = _OfMaps(self.last, maps), f"teacher, {shown(numbers)}"
+        return cached(cache / self.name(numbers), task, range(self.photos), shape, title, here=True)
+
+
+@dataclass(frozen=True)
+class _OfMaps:
+    """The task of asking about views whose activations are known."""
+
+    last: Frozen
+    maps: Sequence[Activations]
+    """By view, of all photos."""
+
+    def setup(self) -> Callable[[int], Activations]:
+        return self.of
+
+    def of(self, photo: int) -> Activations:
+        return np.stack([self.last(of_view[photo]) for of_view in self.maps])
 
 
 def _check_same_photos(folder: Path, training: Path) -> None:

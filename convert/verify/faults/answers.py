@@ -1,9 +1,6 @@
 """What both models answer to photos under faults of cameras."""
 
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
@@ -11,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from convert.artifacts.training import LabelledPhoto, Training, one_class_after_another, turns
+from convert.verify.confidence import Scaled
 from convert.verify.statistics import Labels
 from device.contract.arrays import Pixels
 from device.contract.preprocess import prepare_frame
 from device.inference.classifier import Classifier
+from device.workstation.engine.choice import done
+from device.workstation.engine.work import Work
 from device.workstation.faults.catalogue import Fault, Strength, frame_rules, spoiled
 from device.workstation.training import Part
 
@@ -62,10 +62,43 @@ def photos_spoiled(training: Training, most: int = MOST_PHOTOS) -> list[Labelled
     return [photo for photo in photos if photo.path in kept]
 
 
+@dataclass(frozen=True)
+class Answering:
+    """The task of asking both models about photos as they are and under each fault."""
+
+    training: Training
+    """That reads the photos."""
+    cases: Sequence[Case]
+    models: tuple[bytes, bytes]
+    """Float and int8."""
+    known: Scaled
+    """The limits that ship."""
+
+    def setup(self) -> Callable[[LabelledPhoto], npt.NDArray[np.int64]]:
+        """As for every task; the function gives int64 (1 + cases, 4) and raises as `answer`."""
+        training, known = self.training, self.known
+        # One thread: each core has a worker.
+        float32, int8 = (
+            Classifier(
+                model,
+                training.labels,
+                training.preprocessing,
+                limit=known.limit,
+                statistics=known.statistics,
+                threads=1,
+            )
+            for model in self.models
+        )
+        return lambda photo: np.array(
+            list(_of_photo(training, photo, self.cases, (float32, int8))), np.int64
+        )
+
+
 def answer(
     training: Training,
     faults: Sequence[Fault],
-    models: Callable[[], Pair],
+    models: tuple[bytes, bytes],
+    known: Scaled,
     advance: Callable[[], None] = lambda: None,
 ) -> Spoiled:
     """Classify the test photos as they are and under each fault at each strength.
@@ -73,27 +106,16 @@ def answer(
     Args:
         training: the photos.
         faults: that can be rendered here, at least one.
-        models: makes both models anew, each on one thread and with the limits that ship;
-            called once by every thread.
+        models: float and int8.
+        known: the limits that ship.
         advance: called after each photo.
 
     Raises:
         InputError: if a photo is missing or has changed since the split.
     """
     photos, cases = photos_spoiled(training), list(product(faults, Strength))
-    own = threading.local()
-
-    def of_photo(photo: LabelledPhoto) -> npt.NDArray[np.int64]:
-        if not hasattr(own, "models"):
-            own.models = models()
-        return np.array(list(_of_photo(training, photo, cases, own.models)), np.int64)
-
-    rows = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for row in pool.map(of_photo, photos):
-            rows.append(row)
-            advance()
-    table = np.stack(rows)
+    task = Answering(training.without_photos(), cases, models, known)
+    table = np.stack(list(done(Work.of(task, photos, "faults of cameras"), advance)))
     of_case = [_both(table[:, 1 + i]) for i in range(len(cases))]
     return Spoiled(
         training.labels,

@@ -11,7 +11,6 @@ from convert.config import Gate
 from convert.verify.confidence import Scaled
 from convert.verify.faults.answers import (
     Case,
-    Pair,
     Spoiled,
     answer,
     photos_spoiled,
@@ -93,7 +92,8 @@ def measure(
     able = [fault for fault in faults if fault.title not in missing]
     if not able:
         return None
-    spoiled = answer(models.training, able, lambda: _pair(models, known), advance)
+    both = (models.exported.float_model, models.exported.int8_model)
+    spoiled = answer(models.training, able, both, known, advance)
     rulings = rule(spoiled, gate)
     failures = tuple(line for each in rulings for line in _lines(models, each))
     return UnderFaults(figures_of(spoiled, rulings, missing), failures)
@@ -122,11 +122,6 @@ def example(training: Training, figures: FaultsFigures | None) -> dict[str, Pixe
         for fault in FAULTS
         if fault.name in names
     }
-
-
-def _pair(models: Models, known: Scaled) -> Pair:
-    float_model, int8_model = models.exported.float_model, models.exported.int8_model
-    return models.knowing(float_model, known, 1), models.knowing(int8_model, known, 1)
 
 
 def _lines(models: Models, ruling: Ruling) -> list[str]:

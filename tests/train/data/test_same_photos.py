@@ -16,11 +16,11 @@ from device.errors import PhotoError
 from device.workstation.photo_files import PhotoFiles
 from tests.support.builds.training_records import metrics_of
 from tests.support.pictures import LABELS, RULES, encoded, picture
-from train.curate import features
 from train.data.listed import load_listed, read_same
 from train.data.split import Row
 from train.distill import lessons
 from train.errors import DataError
+from train.network.frozen import OfPicture
 from train.recipe.activations import Seen
 from train.recipe.config import TrainConfig
 from train.recipe.photos import Photos
@@ -41,8 +41,11 @@ def converted(method: str) -> Read:
     )(photo)
 
 
-def frozen(pixels: Any) -> Any:
+def nothing_seen(pixels: Any) -> Any:
     return np.zeros(1, np.float16)
+
+
+frozen: Any = nothing_seen
 
 
 def seen_in(folder: Path) -> Seen:
@@ -51,15 +54,10 @@ def seen_in(folder: Path) -> Seen:
 
 
 READERS: dict[str, Read] = {
-    "a view for training": lambda folder: seen_in(folder).of_photo(
-        frozen,  # type: ignore[arg-type]
-        range(2),
-        ROW,
-    ),
+    "a view for training": lambda folder: seen_in(folder).task(frozen, range(2)).of((ROW, None)),
     "test and validation": lambda folder: load_listed(PhotoFiles(folder), NAME, ROW.sha256, RULES),
-    "features for the audit": lambda folder: features._activations(
-        frozen,  # type: ignore[arg-type]
-        partial(load_listed, PhotoFiles(folder), NAME, ROW.sha256, RULES),
+    "features for the audit": lambda folder: OfPicture(frozen).of(
+        partial(load_listed, PhotoFiles(folder), NAME, ROW.sha256, RULES)
     ),
     "a lesson for the small network": lambda folder: lessons._view_in_sizes(
         PhotoFiles(folder), (RULES,), 1, 0, ROW, None

@@ -253,7 +253,7 @@ def test_the_frozen_part_gives_on_the_device_runtime_what_keras_gives(
     network: keras.Model, pixels: npt.NDArray[np.uint8]
 ) -> None:
     part = keras.Model(network.input, network.get_layer("block_12").output)
-    frozen = Frozen(part)
+    frozen = Frozen.of(part)
     with ThreadPoolExecutor(3) as pool:
         rows = np.stack(list(pool.map(frozen, pixels)))
     assert rows.dtype == np.float16 and rows.shape[1:] == frozen.output_shape

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections import namedtuple
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +36,24 @@ def row(number: int, computed: list[int]) -> npt.NDArray[np.float16]:
     return np.random.default_rng(number).normal(0, 1, SHAPE).astype(np.float16)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The task of computing rows, which notes those that were computed."""
+
+    function: Callable[[int, list[int]], npt.NDArray[np.float16]]
+    computed: list[int]
+
+    def setup(self) -> Callable[[int], npt.NDArray[np.float16]]:
+        return lambda number: self.function(number, self.computed)
+
+
 def run(
     path: Path,
     computed: list[int],
     count: int = COUNT,
     function: Callable[[int, list[int]], npt.NDArray[np.float16]] = row,
 ) -> npt.NDArray[np.float16]:
-    rows = [partial(function, number, computed) for number in range(count)]
-    return cached(path, rows, SHAPE, "testing")
+    return cached(path, Rows(function, computed), range(count), SHAPE, "testing")
 
 
 @pytest.fixture

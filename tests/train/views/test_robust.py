@@ -44,7 +44,7 @@ def seen(folder: Path, config: TrainConfig) -> Seen:
 def views(folder: Path, config: TrainConfig) -> list[Pixels]:
     """The views of the photo, as the frozen part gets them."""
     of, stem = seen(folder, config), cast(Frozen, lambda pixels: pixels)
-    return list(of.of_photo(stem, range(config.views), of.photos.rows[Part.TRAIN][0]))
+    return list(of.task(stem, range(config.views)).of((of.photos.rows[Part.TRAIN][0], None)))
 
 
 def test_half_of_the_views_have_a_fault_and_the_others_are_as_without(tmp_path: Path) -> None:
