@@ -18,6 +18,7 @@ from tests.support.pictures import RULES
 from tests.support.places import ROOT
 from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album
+from train.data.events import cells, copies
 from train.data.events.copies import detail
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, group, near_identical
 from train.data.photo import Photo, thumbnail
@@ -232,3 +233,35 @@ def test_the_order_of_photos_changes_no_group_of_edited_copies(order: list[int])
     photos += [photo(image(100 + i), f"class {i % 2}/x{i}") for i in range(20)]
     shuffled = [photos[i] for i in order] + photos[24:]
     assert assign(shuffled) == assign(photos)
+
+
+# --- very many photos ---------------------------------------------------------------------------
+
+
+def test_a_search_in_cells_joins_the_edited_copies_that_comparing_joins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edits = [edit for edit, _ in EDITS.values()]
+    pictures = [image(seed) for seed in range(400)]
+    pictures += [edits[i % len(edits)](picture) for i, picture in enumerate(pictures[:200])]
+    compared = grouped(pictures)
+    monkeypatch.setattr(copies, "MANY", 2)
+    monkeypatch.setattr(cells, "IN_A_CELL", 12)
+    searched = grouped(pictures)
+    copied, originals = np.arange(400, 600), np.arange(200)
+    found = compared[copied] == compared[originals]
+    assert found.mean() > 0.85
+    assert (searched[copied] == searched[originals])[found].mean() >= 0.97
+    assert len(set(searched[:400])) == 400, "no two pictures are one"
+
+
+def test_a_search_in_cells_finds_what_an_edited_photo_of_a_device_copies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = np.stack([detail(image(seed)) for seed in range(300)])
+    new = np.stack([detail(ImageOps.mirror(image(seed))) for seed in range(0, 300, 10)])
+    monkeypatch.setattr(copies, "MANY", 2)
+    monkeypatch.setattr(cells, "IN_A_CELL", 12)
+    found = {copy.first: copy.second for copy in copies.copies_of(new, known)}
+    assert all(second == 10 * first for first, second in found.items())
+    assert len(found) >= 28

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from train.data.events.copies import Copy, Details, edited_copies, joined
+from train.data.events.cells import Cells, Vectors
+from train.data.events.copies import Copy, edited_copies, joined
+from train.data.events.descriptors import Details
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -30,6 +32,8 @@ long as it stays below `MAX_BURST_SHARE`."""
 MAX_BURST_SHARE = 1 / 3
 MIN_GROUP = 3
 """A group of this size is allowed in any set."""
+MANY = 20_000
+"""From so many photos on, those that cannot be alike are not compared."""
 BLOCK = 256
 MAX_PAIRS_PER_PHOTO = 20
 
@@ -152,33 +156,39 @@ def _largest_group(photos: float, threshold: float) -> float:
     return max(MIN_GROUP, burst)
 
 
-def near_identical(thumbnails: Floats, threshold: float) -> Numbers:
+def near_identical(thumbnails: Vectors, threshold: float) -> Numbers:
     """Pairs (2, m) that connect the same photos as all pairs that reach `threshold` would.
 
-    Compares every photo with every other. Where all photos are alike, only a few pairs are kept:
-    10,000 photos need about 100 MB and a few seconds.
+    Fewer than `MANY` photos are compared each with each: 10,000 need about 100 MB and a few
+    seconds. Where all photos are alike, only a few pairs are kept.
     """
+    count = len(thumbnails)
+    if count >= MANY:
+        return Cells.of(thumbnails).connecting(threshold)
     found = [np.empty((2, 0), np.int64)]
-    for start in range(0, len(thumbnails), BLOCK):
+    for start in range(0, count, BLOCK):
         like = thumbnails[start : start + BLOCK] @ thumbnails[start:].T >= threshold
         lines, columns = np.divmod(np.flatnonzero(like), like.shape[1])
         later = columns > lines
         pairs = np.stack([lines[later], columns[later]]) + start
-        if pairs.shape[1] > 2 * len(thumbnails):
-            roots = joined(np.arange(len(thumbnails)), pairs)
+        if pairs.shape[1] > 2 * count:
+            roots = joined(np.arange(count), pairs)
             pairs = np.stack([np.arange(len(roots)), roots])
         found.append(pairs)
     return np.concatenate(found, axis=1)
 
 
 def near_identical_pairs(
-    thumbnails: npt.NDArray[np.float32], threshold: float, most: int | None = None
+    thumbnails: Vectors, threshold: float, most: int | None = None
 ) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, whose thumbnails correlate by at least `threshold`.
 
-    Compares every photo with every other, 1,024 rows at a time. The result is exact; 10,000 photos
-    need 40 MB and a few seconds. Gives at most `most` + 1 pairs, however similar the photos are.
+    Fewer than `MANY` photos are compared each with each, 1,024 rows at a time: 10,000 need 40 MB
+    and a few seconds. Gives at most `most` + 1 pairs, however similar the photos are.
     """
+    if len(thumbnails) >= MANY:
+        found = Cells.of(thumbnails).pairs(threshold, most)
+        return list(zip(*found.tolist(), strict=True))
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(thumbnails), 1024):
         block = thumbnails[start : start + 1024]

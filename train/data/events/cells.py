@@ -1,0 +1,274 @@
+"""Which of very many pictures are alike, without comparing each with each.
+
+Vectors of length 1 with a dot product of at least t lie within sqrt(2 - 2 t) of one another. They
+are shortened to their main components, which brings no two of them farther apart, and put into
+cells around centres, as faiss does (Johnson, Douze and Jegou 2017, "Billion-scale similarity search
+with GPUs"). There a few cells are searched, and some pairs are missed. Here none is: a vector is
+compared with those of another cell unless the plane between the two centres keeps them apart. What
+is left is compared in full, so the result depends neither on the centres nor on any order.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+
+COMPONENTS = 64
+"""Numbers that a vector is shortened to; the length of what is cut off is one more."""
+SAMPLE = 20_000
+"""Vectors that the components and the centres are found from."""
+ROUNDS = 4
+"""How often each centre moves to the mean of its cell."""
+MOST_CENTRES = 1024
+IN_A_CELL = 256
+"""Vectors in a cell, until there are `MOST_CENTRES`."""
+SLACK = 1e-4
+"""Of distances: rounding must lose no pair."""
+CLOSE = 1e-2
+"""Centres that are nearer than this have no plane between them."""
+BLOCK = 1024
+WIDE = 16_384
+"""A block of so many columns is compared with `BLOCK` lines at a time."""
+CHECKED = 4096
+"""Pairs that are compared in full at a time."""
+DENSE = 0.01
+"""Share of a block from which whole blocks are compared in full instead of pairs."""
+UNSURE = 1e-5
+"""What is so near to a threshold in sums of float32 is summed again in float64."""
+
+
+class Vectors(Protocol):
+    """Rows of length 1 or 0, which need not be in memory."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Float32 (m, numbers): those of a slice, or of an array of numbers."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Shortened vectors in cells around centres."""
+
+    vectors: Vectors
+    rows: Numbers
+    """(m,), the vectors of length 1; one of length 0 resembles nothing."""
+    short: Floats
+    """(m, components + 1): two of them are at most as far apart as the vectors."""
+    centres: Floats
+    """(cells, components + 1)."""
+    members: tuple[Numbers, ...]
+    """Of each cell, as indices into `rows`."""
+
+    @classmethod
+    def of(cls, vectors: Vectors) -> "Cells":
+        """Divide vectors into cells."""
+        rows, mean, basis = _axes(vectors)
+        short = np.empty((len(rows), basis.shape[1] + 1), np.float32)
+        for start in range(0, len(rows), BLOCK):
+            part = slice(start, start + BLOCK)
+            short[part] = _shortened(vectors[rows[part]], mean, basis)
+        centres = centres_of(short)
+        members = in_cells(short, centres)
+        return cls(vectors, rows, short, centres, members)
+
+    def near(self, distance: float) -> Iterator[tuple[Numbers, Numbers]]:
+        """Sets of indices: any two vectors within a distance are in one cell or in both sets.
+
+        A cell is given with itself, as one object.
+        """
+        for a, inside in enumerate(self.members):
+            if len(inside):
+                yield inside, inside
+                gaps = np.linalg.norm(self.centres[a + 1 :] - self.centres[a], axis=1)
+                for b, gap in enumerate(gaps.tolist(), a + 1):
+                    ends = self._before_plane(a, b, gap, distance + SLACK)
+                    if len(ends[0]) and len(ends[1]):
+                        yield ends
+
+    def _before_plane(self, a: int, b: int, gap: float, distance: float) -> tuple[Numbers, Numbers]:
+        """The members of two cells that may lie within a distance across the plane between."""
+        first, second = self.members[a], self.members[b]
+        if gap < CLOSE or not len(second):
+            return first, second
+        axis = (self.centres[b] - self.centres[a]) / np.float32(gap)
+        middle = (self.centres[a] + self.centres[b]) @ axis / 2
+        left, right = middle - self.short[first] @ axis, self.short[second] @ axis - middle
+        return first[left <= distance - right.min()], second[right <= distance - left.min()]
+
+    @cached_property
+    def _lifted(self) -> tuple[Floats, Floats]:
+        """Two sets of rows whose products are minus half the squared distances."""
+        half = -(self.short**2).sum(1, keepdims=True) / 2
+        one = np.ones_like(half)
+        return np.hstack([self.short, half, one]), np.hstack([self.short, one, half])
+
+    def connecting(self, threshold: float) -> Numbers:
+        """Pairs (2, m) of rows that connect the same vectors as all that reach a threshold do."""
+        names, found = np.arange(len(self.rows)), [np.empty((2, 0), np.int64)]
+        for lines, columns in self._blocks(threshold):
+            roots = _roots(names, lines)
+            if (roots == roots[0]).all():
+                columns = columns[_roots(names, columns) != roots[0]]
+            pairs = self._reaching(lines, columns, threshold, names)
+            found.append(self.rows[_united(names, pairs)])
+        return np.concatenate(found, axis=1)
+
+    def pairs(self, threshold: float, most: int | None = None) -> Numbers:
+        """All pairs (2, m) of rows that reach a threshold, in order; only `most` + 1 of more."""
+        found, count = [np.empty((2, 0), np.int64)], 0
+        for lines, columns in self._blocks(threshold):
+            pairs = self._reaching(lines, columns, threshold)
+            found.append(np.sort(self.rows[pairs], axis=0))
+            count += pairs.shape[1]
+            # A block of a cell with itself gives each pair twice.
+            if most is not None and count > 2 * (most + 1):
+                break
+        cut = slice(None if most is None else most + 1)
+        return np.unique(np.concatenate(found, axis=1), axis=1)[:, cut]
+
+    def _blocks(self, threshold: float) -> Iterator[tuple[Numbers, Numbers]]:
+        for first, second in self.near(distance(threshold)):
+            for start in range(0, len(first), BLOCK):
+                # Each pair within a cell once, but for those within a block.
+                begin = start if first is second else 0
+                for left in range(begin, len(second), WIDE):
+                    yield first[start : start + BLOCK], second[left : left + WIDE]
+
+    def _reaching(
+        self, lines: Numbers, columns: Numbers, threshold: float, names: Numbers | None = None
+    ) -> Numbers:
+        """Pairs (2, m) of indices that reach a threshold, but for those that `names` connects."""
+        pairs = self._candidates(lines, columns, threshold)
+        if pairs.shape[1] > DENSE * len(lines) * len(columns) + CHECKED:
+            return self._all_reaching(lines, columns, threshold)
+        pairs = np.stack([lines[pairs[0]], columns[pairs[1]]])
+        new = pairs[0] != pairs[1]
+        if names is not None:
+            new = _roots(names, pairs[0]) != _roots(names, pairs[1])
+        one, other = pairs[0][new], pairs[1][new]
+        reached = self._reach(one, other, threshold)
+        return np.stack([one[reached], other[reached]])
+
+    def _candidates(self, first: Numbers, second: Numbers, threshold: float) -> Numbers:
+        """Pairs (2, m), as places in `first` and `second`, that may reach a threshold."""
+        left, right = self._lifted
+        like = left[first] @ right[second].T >= threshold - 1 - SLACK
+        return np.stack(np.divmod(np.flatnonzero(like), len(second)))
+
+    def _reach(self, first: Numbers, second: Numbers, threshold: float) -> npt.NDArray[np.bool_]:
+        """(m,): whether the vectors of pairs of indices reach a threshold."""
+        found = np.empty(len(first), bool)
+        for start in range(0, len(first), CHECKED):
+            part = slice(start, start + CHECKED)
+            one, other = (self.vectors[self.rows[ends[part]]] for ends in (first, second))
+            found[part] = _reaches(np.einsum("ij,ij->i", one, other), one, other, threshold)
+        return found
+
+    def _all_reaching(self, first: Numbers, second: Numbers, threshold: float) -> Numbers:
+        """Pairs (2, m) of indices that reach a threshold, found by comparing all in full."""
+        one, other = (self.vectors[self.rows[ends]] for ends in (first, second))
+        like = one @ other.T
+        lines, columns = np.divmod(np.flatnonzero(like >= threshold - UNSURE), len(second))
+        sums = like[lines, columns]
+        sure = sums >= threshold + UNSURE
+        open_ = np.flatnonzero(~sure)
+        sure[open_] = self._reach(first[lines[open_]], second[columns[open_]], threshold)
+        sure &= first[lines] != second[columns]
+        return np.stack([first[lines[sure]], second[columns[sure]]])
+
+
+def distance(threshold: float) -> float:
+    """How far vectors of length 1 are apart at most if their product reaches a threshold."""
+    return math.sqrt(max(0.0, 2 - 2 * threshold))
+
+
+def _roots(names: Numbers, rows: Numbers) -> Numbers:
+    """The group of each row: names lead on to the names of their groups."""
+    roots = names[rows]
+    while True:
+        further = names[roots]
+        if np.array_equal(further, roots):
+            return roots
+        roots = further
+
+
+def _united(names: Numbers, pairs: Numbers) -> Numbers:
+    """Lets `names` connect the ends of pairs, and gives the pairs that were needed for it."""
+    ends = np.sort(np.stack([_roots(names, pairs[0]), _roots(names, pairs[1])]), axis=0)
+    needed = []
+    _, first = np.unique(ends, axis=1, return_index=True)
+    for i in first.tolist():
+        low, high = sorted(_roots(names, ends[:, i]).tolist())
+        if low != high:
+            names[high] = low
+            needed.append(i)
+    names[pairs] = _roots(names, pairs)
+    return pairs[:, needed]
+
+
+def _reaches(sums: Floats, one: Floats, other: Floats, threshold: float) -> npt.NDArray[np.bool_]:
+    found = sums >= threshold
+    unsure = np.flatnonzero(np.abs(sums - threshold) < UNSURE)
+    exact = np.einsum("ij,ij->i", one[unsure].astype(np.float64), other[unsure])
+    found[unsure] = exact >= threshold
+    return np.asarray(found)
+
+
+def _axes(vectors: Vectors) -> tuple[Numbers, Floats, Floats]:
+    """The rows that are not 0, their mean, and their main components (numbers, components)."""
+    used = [np.empty(0, np.int64)]
+    for start in range(0, len(vectors), BLOCK):
+        used.append(np.flatnonzero(vectors[start : start + BLOCK].any(axis=1)) + start)
+    rows = np.concatenate(used)
+    sample = vectors[rows[:: -(-max(1, len(rows)) // SAMPLE)]]
+    mean = sample.mean(axis=0) if len(sample) else np.zeros(sample.shape[1], np.float32)
+    values = sample - mean
+    basis = np.linalg.eigh((values.T @ values).astype(np.float64))[1][:, -COMPONENTS:]
+    return rows, mean, basis.astype(np.float32)
+
+
+def _shortened(vectors: Floats, mean: Floats, basis: Floats) -> Floats:
+    values = vectors - mean
+    short = values @ basis
+    rest = (values**2).sum(1) - (short**2).sum(1)
+    return np.hstack([short, np.sqrt(rest.clip(0))[:, None]])
+
+
+def centres_of(short: Floats) -> Floats:
+    """Centres of cells: means of what is nearest to them, in a sample."""
+    sample = short[:: -(-max(1, len(short)) // SAMPLE)]
+    count = max(1, min(MOST_CENTRES, len(short) // IN_A_CELL, len(sample)))
+    centres = sample[np.linspace(0, len(sample) - 1, count).astype(np.int64)].copy()
+    for _ in range(ROUNDS):
+        nearest = _nearest(sample, centres)
+        sizes = np.bincount(nearest, minlength=count)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, nearest, sample)
+        kept = sizes > 0
+        centres[kept] = sums[kept] / sizes[kept, None]
+    return centres
+
+
+def in_cells(short: Floats, centres: Floats) -> tuple[Numbers, ...]:
+    """For each centre, the vectors that are nearest to it."""
+    nearest = _nearest(short, centres)
+    order = np.argsort(nearest, kind="stable")
+    bounds = np.searchsorted(nearest[order], np.arange(1, len(centres)))
+    return tuple(np.split(order, bounds))
+
+
+def _nearest(short: Floats, centres: Floats) -> Numbers:
+    """(n,), the nearest centre of each."""
+    half = (centres**2).sum(1) / 2
+    found = [np.empty(0, np.int64)]
+    for start in range(0, len(short), BLOCK):
+        found.append((short[start : start + BLOCK] @ centres.T - half).argmax(axis=1))
+    return np.concatenate(found)
