@@ -1,5 +1,8 @@
 // History and health.
 
+let waiting = "";  // the release that could be installed
+let wished = null; // the one that somebody has asked for here
+
 async function tend() {
   for (;;) {
     if (!document.hidden) {
@@ -50,6 +53,7 @@ function showHealth(now) {
   showSpark(now.history.samples);
   showChanges(now.history.changes);
   get("facts").replaceChildren(...facts(now).flatMap(fact));
+  showInstall(now.update);
   say(get("made"), `Fieldguide ${now.version}`, ...(model ? [". The model was made from ", isolated(model.data), "."] : []));
 }
 
@@ -94,6 +98,32 @@ function releases(update) {
   update.failed.slice(-1).forEach((why) => rows.push(["Led back", `release ${why}`, "", true]));
   return rows;
 }
+
+// A newer release may be wanted now, unless one is being tried or watched, or this one has led back.
+function showInstall(update) {
+  const ledBack = update?.failed.some((why) => why.startsWith(`${update.latest}:`));
+  const waits = Boolean(update) && update.latest > update.installed && !update.stage && !ledBack;
+  const name = waits ? `${update.name}/${update.latest}` : "";
+  if (name !== waiting) say(get("wish"), "");
+  get("install").hidden = !waits;
+  get("install").disabled = name === wished;
+  if (waits) say(get("install"), `Install ${name} now`);
+  waiting = name;
+}
+
+async function install() {
+  const name = waiting;
+  try {
+    await post("install", {});
+    wished = name;
+    get("install").disabled = true;
+    say(get("wish"), `${name} is wanted: the board takes it within minutes, at any hour.`);
+  } catch (error) {
+    say(get("wish"), explain(error));
+  }
+}
+
+get("install").addEventListener("click", install);
 
 function accuracy(measured) {
   if (!measured) return ["not known", "the bundle's manifest does not say"];

@@ -76,6 +76,7 @@ class Web(ServingSink):
             "/save": self._save,
             "/save-mask": self._save_mask,
             "/acknowledge": self._acknowledge,
+            "/install": self._install,
         }
 
     @property
@@ -224,6 +225,17 @@ class Web(ServingSink):
         if watcher is None:
             return text(409, "Nothing is watched: drift.enabled says so.")
         watcher.acknowledge_drift()
+        return _json({})
+
+    async def _install(self, wanted: Mapping[str, Any]) -> Response:
+        """Leave the wish that Home Assistant can leave, too."""
+        updating = self._context.updating()
+        if updating is None:
+            return text(409, "No releases are fetched: update.enabled says so.")
+        try:
+            await asyncio.to_thread(updating.install_update)
+        except OutputError as error:
+            return text(507, f"Not asked for: {error}")
         return _json({})
 
     async def _mask(self, request: Request) -> Response:

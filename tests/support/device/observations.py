@@ -9,7 +9,7 @@ import numpy as np
 
 from device.contract.look.rules import Seen
 from device.errors import OutputError
-from device.outputs.sink import Context, DriftWatcher, Sink
+from device.outputs.sink import Context, DriftWatcher, Sink, Updating
 from device.outputs.thread import SinkThread
 from device.settings.sections import (
     BundleConfig,
@@ -102,6 +102,7 @@ class Surroundings:
         self.observations: list[Observation] = []
         self.cannot_keep = ""
         self.watcher: DriftWatcher | None = None
+        self.updating: Updating | None = None
         self._bundle, self._threshold = BundleConfig(path=bundle), threshold
 
     def context(
@@ -117,7 +118,7 @@ class Surroundings:
             output=OutputConfig(**sections),
             smoothing=SmoothingConfig(threshold=self._threshold),
         )
-        return Context(config, self.status, self._keep, lambda: self.watcher)
+        return Context(config, self.status, self._keep, lambda: self.watcher, lambda: self.updating)
 
     def status(self) -> Status:
         return self.telemetry.snapshot()
