@@ -9,6 +9,10 @@ BUILDS ?= $(BUILD)
 # empty: all recipes
 RECIPES ?=
 
+# how many photos `make bench-scale` splits and trains on, as
+# "1000 2000"; empty: up to a million, and up to 10,000
+SIZES ?=
+
 bench: $(PACKED) ## measure speed and memory of the frame loop
 	@$(PY) -m device benchmark --bundle $(BUILD)/bundle --runtime $(RUNTIME)
 
@@ -25,8 +29,9 @@ bench-features: $(SPLIT) $(call weights_ready,$(BACKBONE)) ## a linear classifie
 	@$(PY) -m train.bench.features --training $(BUILD)/train --weights $(BUILD)/weights \
 	  --backbone $(BACKBONE) $(size) --seed $(SEED)
 
-bench-scale: $(WEIGHTS_READY) ## time and memory of training, up to 10,000 photos
-	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale
+bench-scale: $(WEIGHTS_READY) ## time and memory of splitting and training (SIZES=, hours)
+	@$(PY) -m tests.bench.scale --out $(BUILD)/bench/split $(if $(SIZES),--photos $(SIZES) --rows $(SIZES))
+	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale $(if $(SIZES),--photos $(SIZES))
 
 bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, before fixed cameras
 	@$(PY) -m tests.bench.honesty --weights $(BUILD)/weights --out $(BUILD)/bench/honesty

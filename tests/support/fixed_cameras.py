@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from train.data.events.copies import detail
-from train.data.photo import thumbnail
+from train.data.looks import Small
 
 WIDTH, HEIGHT = 160, 120
 Floats = npt.NDArray[np.float64]
@@ -46,8 +45,8 @@ class Camera:
     places: list[int] = field(default_factory=list)
 
     def add(self, picture: Image.Image, event: int, place: int) -> None:
-        self.thumbnails.append(thumbnail(picture))
-        self.details.append(detail(picture))
+        self.thumbnails.append(Small.of(picture).thumbnail)
+        self.details.append(Small.of(picture).detail)
         self.events.append(event)
         self.places.append(place)
 

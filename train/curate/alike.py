@@ -14,6 +14,7 @@ from device.workstation.training import LEFT_OUT
 from train.curate.findings import CONTRADICTION, COPY, SAME_PICTURE, Finding
 from train.data.events.copies import joined
 from train.data.events.groups import MAX_PAIRS_PER_PHOTO, near_identical_pairs
+from train.data.looks import AnyThumbnails
 from train.data.split import Row
 
 Floats = npt.NDArray[np.float32]
@@ -24,7 +25,7 @@ a dandelion and a sunflower of the same size on white."""
 SAME_PICTURE_COSINE = 0.85
 
 
-def find_alike(rows: Sequence[Row], thumbnails: Floats, features: Floats) -> list[Finding]:
+def find_alike(rows: Sequence[Row], thumbnails: AnyThumbnails, features: Floats) -> list[Finding]:
     """Copies, contradictions, and other photos of the same picture, each as a group.
 
     A group that contains photos that devices saved, or that the split leaves out, is also reported
@@ -73,7 +74,7 @@ def _same_bytes(rows: Sequence[Row]) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs if i != j]
 
 
-def _pairs_if_few(vectors: Floats, threshold: float) -> list[tuple[int, int]]:
+def _pairs_if_few(vectors: AnyThumbnails, threshold: float) -> list[tuple[int, int]]:
     """Pairs that are alike, or none if there are too many, as behind a fixed camera."""
     most = MAX_PAIRS_PER_PHOTO * len(vectors)
     pairs = near_identical_pairs(vectors, threshold, most)

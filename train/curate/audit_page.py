@@ -33,6 +33,8 @@ from train.curate.findings import (
 from train.curate.prepare import SplitInputs
 from train.data.dataset import scan
 from train.data.listed import loader, read_same
+from train.data.looks import Looks
+from train.data.photo import thumbnails
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.data.strangers.placing import of_classes, parted
@@ -146,18 +148,17 @@ def _pictures(found: Audit, files: PhotoFiles) -> Callable[[str], Pixels]:
 def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
     """Scan, split and examine the photos of a folder; `cache` keeps their features."""
     notes: list[str] = []
-    known, _ = parted(scan(inputs.photos, Preprocessing(), inputs.kept, notes.append))
+    looks = Looks(inputs.out)
+    known, _ = parted(scan(inputs.photos, Preprocessing(), inputs.kept, notes.append, looks))
     photos = sorted(known, key=lambda photo: photo.path)
     rows = assign(photos, inputs.seed, of_classes(inputs.events))
     frames = {photo.path: photo.box for photo in photos if photo.box is not None}
     sight = inputs.sight(rows, frames, notes.append)
-    usable = [
-        (photo, row) for photo, row in zip(photos, rows, strict=True) if photo.thumbnail is not None
-    ]
+    usable = [pair for pair in zip(photos, rows, strict=True) if pair[0].look is not None]
     files = inputs.files
     features = frozen_features([photo for photo, _ in usable], files, weights, cache)
-    thumbnails = np.stack([p.thumbnail for p, _ in usable if p.thumbnail is not None])
-    findings = alike.find_alike([row for _, row in usable], thumbnails, features)
+    in_small = thumbnails([photo for photo, _ in usable])
+    findings = alike.find_alike([row for _, row in usable], in_small, features)
     used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]
     kept = [usable[i][1] for i in used]
     labels = sorted({row.label for row in rows})

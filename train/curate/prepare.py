@@ -27,6 +27,7 @@ from train.data import dataset
 from train.data.events.occasions import EventSettings
 from train.data.films.kept import FILMS, KeptFilms
 from train.data.films.rules import FilmRules
+from train.data.looks import Looks
 from train.data.record import describe, table
 from train.data.sight.cutting import Cutting, find_cuts
 from train.data.sight.noted import with_noted
@@ -115,7 +116,8 @@ def split_photos(inputs: SplitInputs) -> Prepared:
         RecordError: if the audit cannot be read.
     """
     notes: list[str] = []
-    found = dataset.scan(inputs.photos, Preprocessing(), inputs.kept, notes.append)
+    looks = Looks(inputs.out)
+    found = dataset.scan(inputs.photos, Preprocessing(), inputs.kept, notes.append, looks)
     known, strange = parted(found)
     collected = {photo.path for photo in known if photo.collected}
     rows = assign(known, inputs.seed, of_classes(inputs.events), notes.append)

@@ -7,6 +7,8 @@ __all__ = [
     "events",
     "films",
     "listed",
+    "looks",
+    "photo",
     "record",
     "rendered",
     "sight",

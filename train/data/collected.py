@@ -9,6 +9,7 @@ from device.workstation.training import LEFT_OUT, Part
 from train.data.blocks import Block
 from train.data.events.copies import copies_of
 from train.data.events.occasions import EventSettings, joined_by_clock
+from train.data.looks import AnyThumbnails, Floats, Numbers, blocks
 from train.data.own import Own
 from train.data.photo import Photo, details, thumbnails
 
@@ -84,10 +85,26 @@ def nearly_the_same(
         known: those that they are compared with.
         thresholds: (n,), the correlation from which a picture is the same as each of these.
     """
-    found, old = {}, thumbnails(known)
-    for photo, row in zip(fresh, thumbnails(fresh), strict=True):
-        # How far above the threshold of each known photo.
-        above = old @ row - thresholds
-        if above.max() >= 0:
-            found[photo.path] = known[int(above.argmax())].path
+    found = {}
+    for part in blocks(len(fresh)):
+        best, which = _closest(thumbnails(fresh[part])[:], thumbnails(known), thresholds)
+        for photo, above, other in zip(fresh[part], best.tolist(), which.tolist(), strict=True):
+            if above >= 0:
+                found[photo.path] = known[other].path
     return found
+
+
+def _closest(
+    fresh: Floats, known: AnyThumbnails, thresholds: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], Numbers]:
+    """How far each is above the threshold of the known one that it is most above, and which."""
+    best = np.full(len(fresh), -np.inf)
+    which = np.zeros(len(fresh), np.int64)
+    for part in [slice(0, None)] if isinstance(known, np.ndarray) else blocks(len(known)):
+        here = known[part]
+        above = np.stack([here @ row for row in fresh]) - thresholds[part]
+        highest = above.argmax(axis=1)
+        values = above[np.arange(len(fresh)), highest]
+        better = values > best
+        best[better], which[better] = values[better], highest[better] + part.start
+    return best, which

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,12 @@ from device.workstation.engine.choice import done
 from device.workstation.engine.work import Work
 from device.workstation.photo_files import PhotoFiles
 from train.data import folder as folders
-from train.data.events.copies import detail
 from train.data.films import found
 from train.data.films.found import BAD_NAME, Film, readable
 from train.data.films.kept import KeptFilms
 from train.data.flowers import fetch_flowers
-from train.data.photo import Photo, thumbnail
+from train.data.looks import Looks, Small
+from train.data.photo import Photo
 from train.data.record import RENDERED
 from train.data.rendered import render_data_set
 from train.errors import DataError, DownloadError
@@ -74,6 +75,7 @@ def scan(
     rules: Preprocessing,
     kept: KeptFilms | None = None,
     tell: Callable[[str], None] = lambda note: None,
+    looks: Looks | None = None,
 ) -> list[Photo]:
     """Read every photo and film of every class folder and of `OTHER`, whose label that then is.
 
@@ -84,10 +86,11 @@ def scan(
         rules: of preprocessing.
         kept: where frames of films are kept; None: films are skipped, too.
         tell: gets a line for each thing that the user should know of the films.
+        looks: where photos in small are kept; None: in memory.
 
     Raises:
         DataError: as `train.data.folder.read_folder` does.
-        OSError: if frames of films cannot be written.
+        OSError: if frames of films, or photos in small, cannot be written.
     """
     contents = folders.read_folder(folder)
     console = Console(stderr=True)
@@ -104,7 +107,14 @@ def scan(
     stored = PhotoFiles(folder, kept.folder if films and kept else None)
     task = _Reading(stored, rules)
     read = done(Work(task, files, "reading photos", partial(_key, task, files)))
-    return [*read, *(_unusable(film) for film in films if film.record.problem)]
+    # Closed at once if looks cannot be kept, so that no bar is printed below the error.
+    with closing(read):
+        photos = [photo if looks is None else _kept(photo, looks) for photo in read]
+    return [*photos, *(_unusable(film) for film in films if film.record.problem)]
+
+
+def _kept(photo: Photo, looks: Looks) -> Photo:
+    return replace(photo, look=looks.keep(photo.look)) if isinstance(photo.look, Small) else photo
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,6 @@ def _read(files: PhotoFiles, rules: Preprocessing, file: _File) -> Photo:
     )
     try:
         picture = decode(data, rules)
-        return replace(photo, thumbnail=thumbnail(picture), detail=detail(picture))
+        return replace(photo, look=Small.of(picture))
     except PhotoError as error:
         return replace(photo, problem=str(error))

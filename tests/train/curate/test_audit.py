@@ -23,7 +23,7 @@ from train.curate.audit_record import AuditRecord
 from train.curate.clean import clean
 from train.curate.findings import Finding, Judge, Removal
 from train.curate.removals import removals
-from train.data.photo import thumbnail
+from train.data.looks import Small
 from train.data.record import describe
 from train.data.split import Row
 from train.errors import DataError
@@ -302,7 +302,7 @@ def test_a_recompressed_photo_in_another_class_is_a_contradiction() -> None:
     original = Image.fromarray(picture(0, 5))
     copy = Image.open(io.BytesIO(encoded(original, "JPEG", quality=70)))
     assert copy.mode == "RGB"
-    thumbs = np.stack([thumbnail(original), thumbnail(copy)])
+    thumbs = np.stack([Small.of(original).thumbnail, Small.of(copy).thumbnail])
     features = np.full((2, 4), 0.5, np.float32)
     (found,) = find_alike([row(0, "rose"), row(1, "tulip")], thumbs, features)
     assert found.kind == "contradiction"

@@ -156,9 +156,9 @@ def test_a_turned_photo_is_near_identical_to_its_upright_self(folder: Path) -> N
     write(folder / "moss" / "a.jpg", jpeg(upright, quality=95))
     write(folder / "moss" / "b.jpg", jpeg(turned, quality=95, exif=exif))
     found = by_path(folder)
-    first, second = (found[f"moss/{name}.jpg"].thumbnail for name in "ab")
+    first, second = (found[f"moss/{name}.jpg"].look for name in "ab")
     assert first is not None and second is not None
-    assert float(first @ second) > 0.99
+    assert float(first.thumbnail @ second.thumbnail) > 0.99
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe.jpg", b"caf\xe9.jpg"])

@@ -18,6 +18,7 @@ from device.workstation.training import LEFT_OUT, Part
 from tests.train.data.test_split import SEEDS, Album, parts_by_path
 from train.data.blocks import MIN_EVENTS
 from train.data.events.occasions import EventSettings
+from train.data.looks import Vector
 from train.data.photo import Photo
 from train.data.record import describe, table
 from train.data.split import Row, assign, to_csv
@@ -47,7 +48,7 @@ def single_photos(seed: int, sizes: Sequence[int]) -> list[Photo]:
             values = rng.standard_normal(768)
             picture = (values / np.linalg.norm(values)).astype(np.float32)
             path = f"class {number}/{rng.bytes(6).hex()}.jpg"
-            photos.append(Photo(path, f"class {number}", rng.bytes(32).hex(), picture))
+            photos.append(Photo(path, f"class {number}", rng.bytes(32).hex(), Vector(picture)))
     return photos
 
 
@@ -276,7 +277,7 @@ def test_frames_that_show_the_same_again_are_left_out_of_later_blocks() -> None:
     album = Album.of(1, (0, 30))
     listed = film(album, "class 0", 40, "film")
     frames = [photo for photo in album.photos if photo.label == "class 0"]
-    again = replace(frames[38], thumbnail=frames[2].thumbnail)
+    again = replace(frames[38], look=frames[2].look)
     album.photos[album.photos.index(frames[38])] = again
     rows = {row.path: row for row in assign(album.photos, 0, EventSettings(listed=listed))}
     assert rows[frames[37].path].part == rows[frames[39].path].part == Part.TEST
@@ -286,8 +287,8 @@ def test_frames_that_show_the_same_again_are_left_out_of_later_blocks() -> None:
 def test_a_film_in_which_nothing_moves_is_still_built() -> None:
     album = Album.of(1, (0, 300))
     listed = film(album, "class 0", 12, "film")
-    still = album.photos[-1].thumbnail
-    album.photos[-12:] = [replace(photo, thumbnail=still) for photo in album.photos[-12:]]
+    still = album.photos[-1].look
+    album.photos[-12:] = [replace(photo, look=still) for photo in album.photos[-12:]]
     rows = in_time(assign(album.photos, 0, EventSettings(listed=listed)), "film")
     assert {row.part for row in rows} == {*Part, LEFT_OUT}
 

@@ -19,9 +19,9 @@ from tests.support.places import ROOT
 from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album
 from train.data.events import cells, copies
-from train.data.events.copies import detail
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, group, near_identical
-from train.data.photo import Photo, thumbnail
+from train.data.looks import Small, Vector
+from train.data.photo import Photo, details
 from train.data.split import Row, assign
 
 FLOWERS = ROOT.parent / "shared" / "flowers"
@@ -139,15 +139,17 @@ EDITS: dict[str, tuple[Edit, float]] = {
 
 def photo(picture: Image.Image, path: str, label: str = "") -> Photo:
     digest = sha256(picture.tobytes()).hexdigest()
-    looks = thumbnail(picture), detail(picture)
-    return Photo(path, label or path.partition("/")[0], digest, *looks)
+    return Photo(path, label or path.partition("/")[0], digest, Small.of(picture))
+
+
+def without_details(photos: Sequence[Photo]) -> list[Photo]:
+    return [replace(p, look=Vector(p.look.thumbnail)) for p in photos if p.look is not None]
 
 
 def grouped(pictures: Sequence[Image.Image]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     photos = [photo(picture, f"a/{i}") for i, picture in enumerate(pictures)]
-    thumbnails = np.stack([p.thumbnail for p in photos if p.thumbnail is not None])
-    details = np.stack([p.detail for p in photos if p.detail is not None])
-    return group(thumbnails, details, range(len(photos))).roots
+    thumbnails = np.stack([p.look.thumbnail for p in photos if p.look is not None])
+    return group(thumbnails, details(photos), range(len(photos))).roots
 
 
 @pytest.fixture(scope="module")
@@ -195,10 +197,10 @@ def test_an_exported_set_of_edited_copies_stays_on_one_side_by_families() -> Non
 
 def test_a_few_edited_copies_move_no_other_photo() -> None:
     photos = [photo(image(i), f"class {i % 2}/{i}") for i in range(150)]
-    plain = assign([replace(p, detail=None) for p in photos])
+    plain = assign(without_details(photos))
     # Of the first photo a mirrored copy was there all the time, and nobody saw it.
     photos.append(photo(ImageOps.mirror(image(0)), "class 0/mirrored"))
-    without = {row.path: row for row in assign([replace(p, detail=None) for p in photos])}
+    without = {row.path: row for row in assign(without_details(photos))}
     rows = {row.path: row for row in assign(photos)}
     assert rows["class 0/0"].group == rows["class 0/mirrored"].group
     assert rows["class 0/0"].part == rows["class 0/mirrored"].part
@@ -258,8 +260,8 @@ def test_a_search_in_cells_joins_the_edited_copies_that_comparing_joins(
 def test_a_search_in_cells_finds_what_an_edited_photo_of_a_device_copies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    known = np.stack([detail(image(seed)) for seed in range(300)])
-    new = np.stack([detail(ImageOps.mirror(image(seed))) for seed in range(0, 300, 10)])
+    known = np.stack([Small.of(image(seed)).detail for seed in range(300)])
+    new = np.stack([Small.of(ImageOps.mirror(image(seed))).detail for seed in range(0, 300, 10)])
     monkeypatch.setattr(copies, "MANY", 2)
     monkeypatch.setattr(cells, "IN_A_CELL", 12)
     found = {copy.first: copy.second for copy in copies.copies_of(new, known)}

@@ -18,7 +18,8 @@ from PIL import Image, ImageEnhance
 from device.workstation.training import LEFT_OUT, Part
 from train.data.assignment import SHARES
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical_pairs
-from train.data.photo import THUMBNAIL_PX, Photo, thumbnail
+from train.data.looks import THUMBNAIL_PX, Small, Vector
+from train.data.photo import Photo
 from train.data.rendered import CLASS_NAMES, render_flower
 from train.data.split import MIN_PHOTOS_PER_CLASS, Row, assign, part, read_csv, to_csv
 from train.errors import DataError
@@ -54,9 +55,9 @@ class Album:
         """One more photo: of a new picture, or of nearly the same as `like`."""
         noise = unit(self.rng.standard_normal(SIZE))
         picture = noise
-        if like is not None and like.thumbnail is not None:
-            picture = unit(like.thumbnail + distance * noise)
-        photo = Photo(self.new_path(label), label, self.rng.bytes(32).hex(), picture)
+        if like is not None and like.look is not None:
+            picture = unit(like.look.thumbnail + distance * noise)
+        photo = Photo(self.new_path(label), label, self.rng.bytes(32).hex(), Vector(picture))
         self.photos.append(photo)
         return photo
 
@@ -169,7 +170,7 @@ def test_one_picture_is_always_on_one_side(album: Album) -> None:
     rows = [row for row in assign(album.photos, album.seed) if row.part != LEFT_OUT]
     side = {row.path: row.part for row in rows}
     good = [photo for photo in album.photos if photo.path in side]
-    pictures = np.stack([photo.thumbnail for photo in good if photo.thumbnail is not None])
+    pictures = np.stack([photo.look.thumbnail for photo in good if photo.look is not None])
     alike = pictures @ pictures.T >= NEAR_IDENTICAL_CORRELATIONS[0]
     assert alike.sum() > len(good) or album.seed % 3 == 0
     for i, j in zip(*np.nonzero(alike), strict=True):
@@ -372,16 +373,17 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 def test_versions_of_one_picture_have_one_thumbnail(change: str) -> None:
     for number in range(10):
         image = flower(number)
-        likeness = float(thumbnail(image) @ thumbnail(CHANGES[change](image)))
+        likeness = float(Small.of(image).thumbnail @ Small.of(CHANGES[change](image)).thumbnail)
         assert likeness >= NEAR_IDENTICAL_CORRELATIONS[0], number
 
 
 def test_different_pictures_have_different_thumbnails() -> None:
-    pictures = np.stack([thumbnail(flower(number)) for number in range(40)])
+    pictures = np.stack([Small.of(flower(number)).thumbnail for number in range(40)])
     assert np.allclose(np.linalg.norm(pictures, axis=1), 1, atol=1e-5)
     assert near_identical_pairs(pictures, NEAR_IDENTICAL_CORRELATIONS[0]) == []
 
 
 def test_flat_colours_are_near_to_nothing() -> None:
-    flat = [thumbnail(Image.new("RGB", (300, 200), colour)) for colour in ("white", "red", "red")]
+    colours = ("white", "red", "red")
+    flat = [Small.of(Image.new("RGB", (300, 200), each)).thumbnail for each in colours]
     assert near_identical_pairs(np.stack(flat), NEAR_IDENTICAL_CORRELATIONS[0]) == []

@@ -11,20 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from train.data.events.descriptors import (
     Descriptors,
-    Details,
     Numbers,
     Pair,
     turned,
 )
 from train.data.events.overlay import fitted, halved
 from train.data.events.searching import Searched
+from train.data.looks import Bytes, Details
 
-DETAIL_PX = 32
 COARSE_POINTS, FINE_POINTS = 8, 20
 COARSE_STEPS, FINE_STEPS = 4, 5
 COARSE_LIKENESS = 0.9
@@ -49,17 +47,11 @@ class Copy:
     """Correlation once one is laid on the other, `SAME_LIKENESS` to 1."""
 
 
-def detail(image: Image.Image) -> Details:
-    """A picture just large enough to recognise edited copies: uint8 (32, 32, 3)."""
-    size = (DETAIL_PX, DETAIL_PX)
-    return np.asarray(image.resize(size, Image.Resampling.BOX, reducing_gap=2.0))
-
-
 def edited_copies(details: Details, roots: Numbers) -> list[Copy]:
     """Find pairs of edited copies.
 
     Args:
-        details: uint8 (n, 32, 32, 3), the result of `detail` for each photo.
+        details: uint8 (n, 32, 32, 3), of each photo.
         roots: (n,), the same number for photos that are known to show one picture. No
             edits are searched for in a group as large as a fixed camera's.
 
@@ -84,7 +76,7 @@ def edited_copies(details: Details, roots: Numbers) -> list[Copy]:
 def _nearest_of(details: Details) -> Callable[[Numbers, Numbers], list[Pair]]:
     """A function that gives, for each of some rows, the most similar photo outside its group."""
     if len(details) < MANY:
-        return Descriptors.of(halved(details)).nearest
+        return Descriptors.of(halved(details[:])).nearest
     searched = Searched.of(details)
     return lambda rows, roots: searched.nearest(details, rows, roots, roots)
 
@@ -99,7 +91,7 @@ def _nearest_known(new: Details, known: Details) -> list[Pair]:
     rows = np.arange(len(new))
     if len(known) >= MANY:
         return Searched.of(known).nearest(new, rows)
-    descriptors = Descriptors.of(np.concatenate([halved(new), halved(known)]))
+    descriptors = Descriptors.of(np.concatenate([halved(new[:]), halved(known[:])]))
     sides = tuple(
         (turn, scale, descriptor[len(new) :]) for turn, scale, descriptor in descriptors.sides
     )
@@ -156,9 +148,7 @@ def _confirmed_few(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> 
     ]
 
 
-def _laid_ready(
-    firsts: Details, seconds: Details, pairs: Sequence[Pair]
-) -> tuple[Details, Details]:
+def _laid_ready(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> tuple[Bytes, Bytes]:
     """Both pictures of each pair, the second turned like the first."""
     first = firsts[np.array([pair.first for pair in pairs])]
     second = np.empty_like(first)

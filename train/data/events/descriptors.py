@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from train.data.events.overlay import Floats, laid_out
+from train.data.looks import Bytes
 
 Numbers = npt.NDArray[np.int64]
-Details = npt.NDArray[np.uint8]
-Pictures = TypeVar("Pictures", Details, Floats)
+Pictures = TypeVar("Pictures", Bytes, Floats)
 
 DESCRIPTOR_PX = 8
 DESCRIPTOR_WINDOW = 0.6

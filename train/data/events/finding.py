@@ -18,8 +18,9 @@ from device.workstation.events.films import films, next_numbers
 from device.workstation.wording import number, shown
 from train.data.events.copies import joined
 from train.data.events.groups import Grouping, Known, group
-from train.data.events.places import Details, Floats, Numbers, Places, by_background
+from train.data.events.places import Floats, Numbers, Places, by_background
 from train.data.events.subjects import same_subjects
+from train.data.looks import AnyThumbnails, Details, blocks
 
 FILM_LIKENESS = 0.4
 """Median correlation of two consecutive frames from which names that count frames are believed."""
@@ -43,7 +44,7 @@ class Events:
 def find_events(
     paths: Sequence[str],
     moments: Sequence[Moment],
-    pictures: tuple[Floats, Details | None],
+    pictures: tuple[AnyThumbnails, Details | None],
     same_bytes: Sequence[int],
     *,
     places: Sequence[str] = (),
@@ -55,8 +56,8 @@ def find_events(
     Args:
         paths: (n,), relative to the data folder, with forward slashes; the first part is the class.
         moments: (n,), what each photo says of its camera and time.
-        pictures: thumbnails, float32 (n, 768), and the result of `copies.detail` for each photo,
-            uint8 (n, 32, 32, 3); None: there are neither edited copies nor places.
+        pictures: thumbnails, float32 (n, 768), and details, uint8 (n, 32, 32, 3); without
+            details there are neither edited copies nor places.
         same_bytes: (n,), for each photo the first one with the same bytes.
         places: (n,), what the user says of places, empty if nothing; or nothing at all.
         reels: (n,), the film that each photo is a frame of, empty if of none; or nothing at all.
@@ -113,7 +114,7 @@ class _Possible:
 
 
 def _of_films(
-    paths: Sequence[str], clocks: Clocks, places: Numbers, thumbnails: Floats
+    paths: Sequence[str], clocks: Clocks, places: Numbers, thumbnails: AnyThumbnails
 ) -> tuple[Numbers, list[str]]:
     """Pairs (2, m) of consecutive frames, and lines on names that are not believed."""
     by_family = defaultdict(list)
@@ -124,7 +125,7 @@ def _of_films(
     kept, notes = [np.empty((2, 0), np.int64)], []
     for family, parts in sorted(by_family.items()):
         first, second = pairs = np.concatenate(parts, axis=1)
-        likeness = np.median(np.einsum("ij,ij->i", thumbnails[first], thumbnails[second]))
+        likeness = np.median(_likeness(thumbnails, pairs))
         if likeness < FILM_LIKENESS:
             photos = number(len(np.unique(pairs)), "photo")
             notes.append(
@@ -135,6 +136,13 @@ def _of_films(
         elsewhere = (places[first] != places[second]) & (places[pairs] >= 0).all(axis=0)
         kept.append(pairs[:, ~elsewhere & ~possible.far(first, second)])
     return np.concatenate(kept, axis=1), notes
+
+
+def _likeness(thumbnails: AnyThumbnails, pairs: Numbers) -> Floats:
+    """(m,), the correlations of pairs (2, m)."""
+    parts = (pairs[:, part] for part in blocks(pairs.shape[1]))
+    found = [np.einsum("ij,ij->i", thumbnails[a], thumbnails[b]) for a, b in parts]
+    return np.concatenate([np.empty(0, np.float32), *found])
 
 
 def _of_reels(reels: Sequence[str]) -> Numbers:

@@ -13,9 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from train.data.events.cells import Cells, Vectors
 from train.data.events.copies import Copy, edited_copies, joined
-from train.data.events.descriptors import Details
+from train.data.looks import AnyThumbnails, Details, Thumbnails, chosen
 
-Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
 NEAR_IDENTICAL_CORRELATIONS = (0.94, 0.97, 0.99, 0.997)
@@ -80,7 +79,7 @@ class Known:
 
 
 def group(
-    thumbnails: Floats,
+    thumbnails: AnyThumbnails,
     details: Details | None,
     same_bytes: Sequence[int],
     known: Known | None = None,
@@ -89,7 +88,7 @@ def group(
 
     Args:
         thumbnails: float32 (n, 768), rows of length 1 or 0.
-        details: the result of `copies.detail` for each photo; None: do not search for edits.
+        details: uint8 (n, 32, 32, 3), of each photo; None: do not search for edits.
         same_bytes: (n,), for each photo the first one with the same bytes.
         known: what else than the look of whole pictures joins photos; None: nothing.
     """
@@ -97,11 +96,18 @@ def group(
     known = known or Known.nothing(len(bytes_))
     with threadpool_limits(1, "blas"):
         # One thread: the sums are the same on any number of cores, and no thread waits for another.
-        return _grouped(np.where(known.fixed[:, None] < 0, thumbnails, 0), details, bytes_, known)
+        return _grouped(_hidden(thumbnails, known.fixed >= 0), details, bytes_, known)
+
+
+def _hidden(thumbnails: AnyThumbnails, hidden: npt.NDArray[np.bool_]) -> AnyThumbnails:
+    """Some as 0, which is like nothing."""
+    if isinstance(thumbnails, Thumbnails):
+        return thumbnails.without(hidden)
+    return np.where(hidden[:, None], np.float32(0), thumbnails)
 
 
 def _grouped(
-    thumbnails: Floats, details: Details | None, bytes_: Numbers, known: Known
+    thumbnails: AnyThumbnails, details: Details | None, bytes_: Numbers, known: Known
 ) -> Grouping:
     certain = joined(bytes_, known.pairs)
     alike = joined(certain, near_identical(thumbnails, NEAR_IDENTICAL_CORRELATIONS[0]))
@@ -117,7 +123,7 @@ def _grouped(
 
 
 def _regrouped(
-    thumbnails: Floats,
+    thumbnails: AnyThumbnails,
     certain: Numbers,
     roots: Numbers,
     copies: Sequence[Copy],
@@ -133,7 +139,7 @@ def _regrouped(
             alone = np.unique(certain[members], return_inverse=True)[1]
             if stricter:
                 thresholds[members] = stricter
-                alone = joined(alone, near_identical(thumbnails[members], stricter))
+                alone = joined(alone, near_identical(chosen(thumbnails, members), stricter))
                 alone = joined(alone, _ends(copies, members, stricter))
             _, first, which = np.unique(alone, return_index=True, return_inverse=True)
             roots[members] = members[first[which]]

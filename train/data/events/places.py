@@ -5,15 +5,15 @@ if most of the picture agrees with it, in its fine structure, too; what does not
 subject. Photos that somebody took by hand hardly ever agree so far, and have no place.
 """
 
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-Details = npt.NDArray[np.uint8]
+from train.data.looks import AnyThumbnails, Bytes, Details, digests
+
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
@@ -51,34 +51,33 @@ class Places:
     """(places, 32, 32, 3), in grey levels."""
 
 
-def by_background(thumbnails: Floats, details: Details) -> Places:
+def by_background(thumbnails: AnyThumbnails, details: Details) -> Places:
     """Find the places at which at least `MIN_PHOTOS` photos were taken.
 
     Args:
-        thumbnails: float32 (n, 768), rows of length 1 or 0, as from `split.thumbnail`.
-        details: uint8 (n, 32, 32, 3), the result of `copies.detail` for each photo.
+        thumbnails: float32 (n, 768), rows of length 1 or 0.
+        details: uint8 (n, 32, 32, 3).
     """
     with threadpool_limits(1, "blas"):
         # In an order that depends on the pictures only: names and folders must not matter.
-        blocks = _blocks(thumbnails)
-        left = np.array(sorted(range(len(details)), key=lambda i: zlib.crc32(details[i].tobytes())))
+        left = np.argsort(digests(details), kind="stable")
         place = np.full(len(details), -1, np.int64)
         found: list[Floats] = []
         while len(left) >= MIN_PHOTOS:
             before = len(left)
-            for background in _sampled(blocks, details, left[:: -(-len(left) // SAMPLE)]):
-                members = _members(blocks, details, left, background)
-                if len(members) >= MIN_PHOTOS:
-                    place[members] = len(found)
-                    found.append(_median(details[_thinned(members)]))
-                    left = left[place[left] < 0]
+            sample = left[:: -(-len(left) // SAMPLE)]
+            backgrounds = list(_sampled(_blocks(thumbnails[sample]), details[sample]))
+            for members in _members(thumbnails, details, left, backgrounds):
+                place[members] = len(found)
+                found.append(_median(details[_thinned(members)]))
+            left = left[place[left] < 0]
             if len(left) == before or before <= SAMPLE:
                 break
     shape = (len(found), _DETAIL_PX, _DETAIL_PX, 3)
     return Places(place, np.array(found, np.float32).reshape(shape))
 
 
-def residuals(details: Details, background: Floats) -> tuple[Floats, Floats]:
+def residuals(details: Bytes, background: Floats) -> tuple[Floats, Floats]:
     """What a background does not explain.
 
     Args:
@@ -101,18 +100,18 @@ def _gains(pictures: Floats, background: Floats) -> Floats:
     return gains
 
 
-def _sampled(blocks: Floats, details: Details, rows: Numbers) -> Iterator[Floats]:
+def _sampled(blocks: Floats, details: Bytes) -> Iterator[Floats]:
     """Backgrounds of groups of photos in a sample that agree with one of them."""
-    like = _alike(blocks[:, rows], blocks[:, rows])
-    free = np.ones(len(rows), bool)
+    like = _alike(blocks, blocks)
+    free = np.ones(len(details), bool)
     for leader in np.argsort(-like.sum(1), kind="stable").tolist():
         near = np.flatnonzero(like[leader] & free)
         if not free[leader] or len(near) < MIN_SAMPLED:
             continue
-        agrees = _agrees(details[rows[near]], details[rows[leader]].astype(np.float32))
+        agrees = _agrees(details[near], details[leader].astype(np.float32))
         if agrees.sum() >= MIN_SAMPLED:
             free[near[agrees]] = False
-            yield _median(details[rows[near[agrees]]])
+            yield _median(details[near[agrees]])
 
 
 def _blocks(thumbnails: Floats) -> Floats:
@@ -132,7 +131,7 @@ def _alike(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(count >= LIKE_BLOCKS)
 
 
-def _median(details: Details) -> Floats:
+def _median(details: Bytes) -> Floats:
     """What stays in pictures of one place: float32 (32, 32, 3)."""
     background: Floats = np.median(details, axis=0).astype(np.float32)
     for _ in range(2):
@@ -145,16 +144,35 @@ def _thinned(members: Numbers) -> Numbers:
     return members[:: -(-len(members) // SAMPLE)]
 
 
-def _members(blocks: Floats, details: Details, rows: Numbers, background: Floats) -> Numbers:
-    """Those of `rows` that show a place."""
+def _members(
+    thumbnails: AnyThumbnails, details: Details, rows: Numbers, backgrounds: Sequence[Floats]
+) -> Iterator[Numbers]:
+    """Those of `rows` that show each background and none before; backgrounds with few have none."""
+    shows = np.zeros((len(backgrounds), len(rows)), bool)
+    coarse = [_blocks(_coarse(background)) for background in backgrounds]
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
+        blocks, pictures = _blocks(thumbnails[part]), details[part]
+        for number, background in enumerate(backgrounds):
+            near = np.flatnonzero(_alike(blocks, coarse[number])[:, 0])
+            if len(near):
+                shows[number, start + near] = _agrees(pictures[near], background)
+    free = np.ones(len(rows), bool)
+    for each in shows:
+        members = np.flatnonzero(each & free)
+        if len(members) >= MIN_PHOTOS:
+            free[members] = False
+            yield rows[members]
+
+
+def _coarse(background: Floats) -> Floats:
+    """A background as a thumbnail, (1, 768)."""
     coarse = background.reshape(_COARSE_PX, 2, _COARSE_PX, 2, 3).mean((1, 3)).reshape(1, -1)
-    coarse = coarse / max(float(np.linalg.norm(coarse - coarse.mean())), 1e-3)
-    near = rows[_alike(blocks[:, rows], _blocks(coarse))[:, 0]]
-    parts = [near[start : start + BLOCK] for start in range(0, len(near), BLOCK)]
-    return np.concatenate([near[:0], *(p[_agrees(details[p], background)] for p in parts)])
+    unit: Floats = coarse / max(float(np.linalg.norm(coarse - coarse.mean())), 1e-3)
+    return unit
 
 
-def _agrees(details: Details, background: Floats) -> npt.NDArray[np.bool_]:
+def _agrees(details: Bytes, background: Floats) -> npt.NDArray[np.bool_]:
     """(n,): whether most of each picture is a background, up to its brightness."""
     pictures = details.astype(np.float32)
     gains = _gains(pictures, background)

@@ -4,7 +4,6 @@ Other than in `cells`, only the cells nearest to a picture are searched: how lik
 so much that nothing could be ruled out. What is missed of copies is told in the results.
 """
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ from train.data.events.descriptors import (
     CENTRE,
     DESCRIPTOR_SIZE,
     WEAK_LIKENESS,
-    Details,
     Numbers,
     Pair,
     described,
@@ -24,6 +22,7 @@ from train.data.events.descriptors import (
     turned,
 )
 from train.data.events.overlay import Floats, halved
+from train.data.looks import Details, digests
 
 BLOCK = 2048
 PROBED = 8
@@ -150,5 +149,4 @@ def _probed(asking: Floats, centres: Floats) -> Iterator[tuple[int, Numbers]]:
 
 def _sampled(details: Details) -> npt.NDArray[np.int64]:
     """Photos that are chosen by what they show, not by their order."""
-    digests = np.array([zlib.crc32(picture.tobytes()) for picture in details], np.int64)
-    return np.argsort(digests, kind="stable")[:SAMPLE]
+    return np.argsort(digests(details), kind="stable")[:SAMPLE]

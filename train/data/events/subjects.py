@@ -13,7 +13,8 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from train.data.events.copies import joined
-from train.data.events.places import Details, Floats, Numbers, Places, blurred, residuals
+from train.data.events.places import Floats, Numbers, Places, blurred, residuals
+from train.data.looks import Bytes, Details
 
 Pairs = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
 """Says of pairs (of indices) whether they can be of one event."""
@@ -61,7 +62,7 @@ def same_subjects(
     """Find photos of one place that show the same subject.
 
     Args:
-        details: uint8 (n, 32, 32, 3), the result of `copies.detail` for each photo.
+        details: uint8 (n, 32, 32, 3).
         places: of these photos.
         possible: says of pairs whether they can be of one event.
         known: (n,), the same number for photos of one event, which need no comparison.
@@ -96,7 +97,7 @@ def _as_indices(pairs: Numbers, rows: Numbers, photos: int) -> Numbers:
     return np.asarray(inside[:, (inside >= 0).all(axis=0)])
 
 
-def _subjects(details: Details, background: Floats) -> tuple[npt.NDArray[np.float16], Floats]:
+def _subjects(details: Bytes, background: Floats) -> tuple[npt.NDArray[np.float16], Floats]:
     """What differs from the background by more than noise, and the brightness of each photo."""
     cut = np.empty(details.shape, np.float16)
     gains = np.empty(len(details), np.float32)

@@ -1,0 +1,113 @@
+"""`python -m tests.bench.scale.rows PHOTOS OUT`: rows with stand-ins, no photos and no network.
+
+One process, so that its peak memory is that of what the driver of a training does.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from device.contract.moments import Moment
+from device.files import write_text
+from device.workstation.events import listed
+from device.workstation.events.listed import Occasion
+from device.workstation.training import EVENTS, SPLIT
+from tests.bench.scale import pictures
+from train.curate.alike import find_alike
+from train.data.events.copies import joined
+from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical
+from train.data.looks import Looks, Small
+from train.data.photo import Photo, thumbnails
+from train.data.record import describe, table
+from train.data.split import Row, assign, read_csv, to_csv
+
+CAMERAS = 1000
+FEATURES = 64
+"""Numbers of a stand-in for a photo's features, of which networks give 1,280."""
+
+
+class _Watch:
+    """Seconds of the steps, and the memory after each."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, dict[str, float]] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began, processor = time.perf_counter(), time.process_time()
+        yield
+        self.steps[name] = {
+            "seconds": round(time.perf_counter() - began, 2),
+            "processor_s": round(time.process_time() - processor, 2),
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+        print(name, self.steps[name], file=sys.stderr, flush=True)
+
+
+def main(photos: int, out: Path) -> None:
+    """Run all steps; prints a record of them."""
+    watch, looks = _Watch(), Looks(out)
+    with watch.step("stand-ins"):
+        made = list(_photos(photos, looks))
+    with watch.step("near copies alone"), threadpool_limits(1, "blas"):
+        pairs = near_identical(thumbnails(made), NEAR_IDENTICAL_CORRELATIONS[0])
+        groups = len(np.unique(joined(np.arange(photos), pairs)))
+    with watch.step("split"):
+        rows = assign(made)
+    with watch.step("record and files"):
+        record = describe(out, rows)
+        shown = table(record.data, rows)
+        write_text(out / SPLIT, to_csv(rows))
+        write_text(out / EVENTS, listed.to_csv({r.path: Occasion(r.group, r.place) for r in rows}))
+    with watch.step("read again"):
+        read = read_csv(out / SPLIT), listed.read_occasions(out / EVENTS)
+    with watch.step("audit: what is alike"):
+        alike = len(find_alike(rows, thumbnails(_in_order(made)), _features(rows)))
+    found = {
+        "groups": groups,
+        "alike": alike,
+        "rows": len(read[0]),
+        "lines": len(shown.splitlines()),
+        "files_mib": round((out / SPLIT).stat().st_size / 2**20, 1),
+        "looks_mib": round(looks.count * (16 * 16 + 32 * 32) * 3 / 2**20, 1),
+    }
+    print(json.dumps({"photos": photos, "steps": watch.steps, "found": found}))
+
+
+def _photos(count: int, looks: Looks) -> Iterator[Photo]:
+    number = 0
+    for block in pictures.details(count):
+        small = block.reshape(-1, 16, 2, 16, 2, 3).mean((2, 4)).astype(np.uint8)
+        for pixels, detail in zip(small, block, strict=True):
+            label, digest = f"class {number % pictures.CLASSES}", sha256(b"%d" % number).hexdigest()
+            # Half of the photos say when they were taken, by one of many cameras.
+            moment = Moment(f"camera {number % CAMERAS}", True, seconds=number * 97.0)
+            yield Photo(
+                f"{label}/{digest[:16]}.jpg",
+                label,
+                digest,
+                looks.keep(Small(pixels, detail)),
+                moment=moment if number % 2 else Moment(),
+            )
+            number += 1
+
+
+def _in_order(photos: list[Photo]) -> list[Photo]:
+    return sorted(photos, key=lambda photo: photo.path)
+
+
+def _features(rows: list[Row]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    features = np.random.default_rng(1).normal(size=(len(rows), FEATURES)).astype(np.float32)
+    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
