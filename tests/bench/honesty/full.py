@@ -36,9 +36,7 @@ def outcomes(seeds: Sequence[int], shared: Path, weights: Path, out: Path) -> li
 
 
 def _outcome(seed: int, shared: Path, weights: Path, out: Path) -> Outcome:
-    root, build = out / f"world{seed}", out / f"build{seed}"
-    if not (root / NEW).exists():
-        _run(str(shared / WORLD), str(root), str(seed), str(shared / "flowers"))
+    root, build = world(seed, shared, out), out / f"build{seed}"
     make(root, build, weights)
     record = VerificationRecord.read(build / "bundle" / VERIFICATION)
     true, elsewhere = (truth(build, root / name) for name in (SAME, NEW))
@@ -48,14 +46,24 @@ def _outcome(seed: int, shared: Path, weights: Path, out: Path) -> Outcome:
     return _counted(f"world{seed}", build, same, held_out, new)
 
 
+def world(seed: int, shared: Path, out: Path) -> Path:
+    """The folder of a rendered world."""
+    root = out / f"world{seed}"
+    if not (root / NEW).exists():
+        _run(str(shared / WORLD), str(root), str(seed), str(shared / "flowers"))
+    return root
+
+
 def _claim(
     accuracy: float | None, interval: Interval | None, true: tuple[float, int]
 ) -> Claim | None:
     return None if accuracy is None or interval is None else Claim(accuracy, interval, *true)
 
 
-def make(root: Path, build: Path, weights: Path, backbone: str = DEFAULT) -> None:
-    """Fill a build folder from the photos of a world, by default settings.
+def make(
+    root: Path, build: Path, weights: Path, backbone: str = DEFAULT, *, robust: bool = False
+) -> None:
+    """Fill a build folder from the photos of a world, by default settings but for those given.
 
     A bundle that this commit made is kept; another would be judged in the name of this code.
     """
@@ -64,7 +72,7 @@ def make(root: Path, build: Path, weights: Path, backbone: str = DEFAULT) -> Non
     shutil.rmtree(build, ignore_errors=True)
     training, models = str(build / "train"), str(build / "convert")
     _run("-m", "train", "data", "--data", str(root / TRAIN), "--out", training)
-    given = ("--weights", str(weights), "--backbone", backbone)
+    given = ("--weights", str(weights), "--backbone", backbone, *(("--robust",) if robust else ()))
     _run("-m", "train", "fit", *given, "--out", training)
     _run("-m", "convert", "export", "--training", training, "--out", models)
     bundle = ("--training", training, "--models", models, "--out", str(build / "bundle"))
@@ -94,14 +102,22 @@ def truth(build: Path, folder: Path) -> tuple[float, int]:
 
     They are cut, or not, as `device classify` cuts them.
     """
+    right = [*hits(build, folder).values()]
+    return float(np.mean(right)), len(right)
+
+
+def hits(build: Path, folder: Path) -> dict[str, bool]:
+    """Whether int8 classifies each photo of a folder rightly, by its class and name.
+
+    They are cut, or not, as `device classify` cuts them.
+    """
     loaded = load(build / "bundle")
     rules, classifier = files.rules_of(loaded, LOOK_AUTO), Classifier.from_bundle(loaded)
-    right = [
-        answer.prediction.label == answer.path.parent.name
+    return {
+        "/".join(answer.path.parts[-2:]): answer.prediction.label == answer.path.parent.name
         for answer in files.answers([folder], classifier, rules)
         if answer.prediction
-    ]
-    return float(np.mean(right)), len(right)
+    }
 
 
 def _counted(
