@@ -221,10 +221,10 @@ def _stepped(cells: Cells, picture: Cells, found: Look, held: Mask | None, steps
     if held is None and not low <= int(found.of_light[1, 0, 0]) <= high:
         cells = found.expected
     apart = picture - found.expected
-    apart.clip(-steps, steps, out=apart)
-    if found.uneven is not None:
-        rough = np.abs(picture - found.expected) <= found.expected >> light.EXACT_BITS
+    if found.uneven is not None and found.uneven.any():
+        rough = np.abs(apart) <= found.expected >> light.EXACT_BITS
         np.copyto(apart, 0, where=rough & found.uneven)
+    apart.clip(-steps, steps, out=apart)
     if int(picture.max()) >= light.OVEREXPOSED:
         # Of what is overexposed nobody knows how bright it is.
         np.copyto(apart, 0, where=picture >= light.OVEREXPOSED)
