@@ -1,8 +1,15 @@
 """How many frames a second are taken."""
 
+import math
 import threading
 import time
 
+from device.contract.look.rules import Outcome, Seen
+
+CALM_S = 60.0
+"""A place is calm once nothing at all has changed for so long."""
+CALM_SHARE = 0.6
+"""Of a calm place so many of the frames are taken that are while nothing is there."""
 POLL_S = 0.25
 """Longest single wait; in between, whoever waits checks whether to stop or do something else."""
 
@@ -65,3 +72,36 @@ class Pace:
             # In short waits: the limit may be raised meanwhile.
             stop.wait(min(rest_s, until_s - now_s, POLL_S))
         return False
+
+
+class Rest:
+    """Slows down where nothing is there, and again where nothing has changed for a minute.
+
+    A single look at which a thousandth of the picture differs ends that: a quarter of what can be
+    a subject. What comes in is first seen at the edge of the picture.
+    """
+
+    def __init__(self, calm_s: float = CALM_S) -> None:
+        """Begin where something may be there.
+
+        Args:
+            calm_s: how long nothing must have changed.
+        """
+        self._calm_s, self._calm_since_s = calm_s, math.inf
+
+    def most_fps(self, outcome: Outcome | None, at_s: float, rest_fps: float) -> float:
+        """How many frames a second are enough after a frame; infinite if all are wanted.
+
+        Args:
+            outcome: what the frame showed; None if something may be there.
+            at_s: when it was taken, by any clock that does not go backwards.
+            rest_fps: how many are enough while nothing is there.
+        """
+        if outcome is None or outcome.seen is not Seen.NOTHING:
+            self._calm_since_s = math.inf
+            return math.inf
+        if outcome.changed_permille:
+            self._calm_since_s = math.inf
+            return rest_fps
+        self._calm_since_s = min(self._calm_since_s, at_s)
+        return rest_fps * (CALM_SHARE if at_s - self._calm_since_s >= self._calm_s else 1.0)

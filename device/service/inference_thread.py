@@ -1,6 +1,5 @@
 """The inference thread of the service: infer, smooth, follow visits, publish."""
 
-import math
 import queue
 import threading
 import time
@@ -9,11 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from device.camera.frame import FrameSource
-from device.contract.look.rules import Seen
 from device.inference.answers import Answers
 from device.inference.looking import Looking
 from device.inference.loop import CHECK_S, Preparer
-from device.inference.pace import Pace
+from device.inference.pace import Pace, Rest
 from device.inference.prepared import Other, Result, infer
 from device.inference.trial import LoadedModel
 from device.outputs.thread import SinkThread
@@ -74,6 +72,7 @@ class InferenceThread:
         self._lock = threading.Lock()
         self._models: tuple[LoadedModel, ...] = (model,)
         self._answers, self._visiting = Answers(), visiting or Visiting()
+        self._resting = Rest()
         self._inferred_s, self._idle_s = time.monotonic(), IDLE_INFERENCE_S
         self._stop = threading.Event()
         self._preparer = Preparer(
@@ -144,7 +143,7 @@ class InferenceThread:
         observation = self._observe(result, self._model_of(result), with_picture=bool(watching))
         self.number += 1
         self._idle_s = IDLE_INFERENCE_S if result.is_answered else CHECK_S
-        self._rest(observation)
+        self._rest(observation, result)
         # A slow sink that does not use pictures must not keep them in memory.
         bare = observation.without_picture() if watching else observation
         for sink in sinks:
@@ -154,11 +153,14 @@ class InferenceThread:
             self._inferred_s = time.monotonic()
             self._notifier.feed_watchdog()
 
-    def _rest(self, observation: Observation) -> None:
+    def _rest(self, observation: Observation, result: Result) -> None:
         """Ask for fewer frames while nothing is there; of a film all are wanted."""
-        is_empty = observation.label == NOTHING and observation.seen is Seen.NOTHING
-        rests = is_empty and self._source.live
-        self.pace.rest_fps = self.config.inference.rest_fps if rests else math.inf
+        rests = observation.label == NOTHING and self._source.live
+        self.pace.rest_fps = self._resting.most_fps(
+            result.outcome if rests else None,
+            result.frame.captured_s,
+            self.config.inference.rest_fps,
+        )
 
     def _count(self, result: Result) -> None:
         frame, camera = result.frame, self._telemetry.camera

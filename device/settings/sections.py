@@ -84,7 +84,7 @@ class InferenceConfig:
     hot_fps: float = setting(2.0, low=0.01, high=1000)
     """The same while the firmware throttles or the board is hotter than `hot_c`."""
     rest_fps: float = setting(5.0, low=0.01, high=1000)
-    """The same for a camera while nothing is there (`device.inference.looking`)."""
+    """The same for a camera while nothing is there; fewer of a calm place (`pace.Rest`)."""
     hot_c: float = setting(80.0, low=0, high=150)
     load_timeout_s: float = setting(60.0, low=1, high=3600)
 

@@ -27,6 +27,13 @@ def test_visitors_of_a_quiet_film_are_found_and_nothing_else() -> None:
     assert visit.found and np.mean(np.array(visit.overlaps) >= 0.5) > 0.9
 
 
+def test_visitors_are_found_too_where_an_empty_place_is_looked_at_less_often() -> None:
+    scene = Scene("noise", Film(0, "noise", fps=4))
+    found, often = (judged(scene, 40, 70, LookRules(), paced=paced) for paced in (True, False))
+    assert found.visits[0].found and (found.false_visits, found.false_among) == (0, 0)
+    assert found.seen["learning"] > 1.5 * often.seen["learning"], "of fewer frames it is more"
+
+
 def test_a_look_that_finds_nothing_loses_every_visit() -> None:
     found = judged(Scene("noise", Film(0, "noise")), 1, 70, LookRules(least_cells=6000))
     assert not any(visit.found for visit in found.visits)

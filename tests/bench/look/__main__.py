@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", help="films whose names contain one of these")
     parser.add_argument("--places", type=int, nargs="*", default=scenes.HELD_OUT, help="drawn")
     parser.add_argument("--rule", nargs="*", default=[], help="NAME=NUMBER of LookRules")
+    parser.add_argument("--paced", action="store_true", help="look less often at empty places")
     parser.add_argument("--no-real", action="store_true", help="fetch no real footage")
     options = parser.parse_args(arguments)
     return guarded(lambda: run(options))
@@ -63,7 +64,13 @@ def _all(chosen: Sequence[Scene], options: argparse.Namespace) -> list[Judged]:
     empty_s = 3600 * options.hours / max(1.0, parts)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         waiting = [
-            pool.submit(judged, scene, *_lengths(scene, empty_s, 60 * options.minutes), rules)
+            pool.submit(
+                judged,
+                scene,
+                *_lengths(scene, empty_s, 60 * options.minutes),
+                rules,
+                paced=options.paced,
+            )
             for scene in chosen
         ]
         return [one.result() for one in waiting]

@@ -10,6 +10,7 @@ import numpy as np
 from device.contract.arrays import Box, Pixels
 from device.contract.look.looker import Looker
 from device.contract.look.rules import LookRules, Outcome, Seen
+from device.inference.pace import Rest
 from device.visits import tracker
 from device.visits.tracker import Sight, State
 from tests.bench.look.scenes import Scene
@@ -20,6 +21,8 @@ MOVES_S = 1.5
 """A visitor enters and leaves in this time; then it rests."""
 END_S = 5.0
 """A visit ends after this long without anything, as the device's settings say."""
+REST_FPS = 5.0
+"""Looks a second while nothing is there, as the device's settings say."""
 WORST = 2
 """Of each film so many frames are kept."""
 SURE = np.ones(1, np.float32)
@@ -94,17 +97,28 @@ def best_overlap(shot: Shot, outcome: Outcome, rules: LookRules) -> float:
     return max((overlap(b, t) for b in outcome.boxes for t in wanted), default=0.0)
 
 
-def judged(scene: Scene, empty_s: float, visited_s: float, rules: LookRules) -> Judged:
-    """Look at a scene, once empty and once visited, each from the beginning."""
+def judged(
+    scene: Scene, empty_s: float, visited_s: float, rules: LookRules, *, paced: bool = False
+) -> Judged:
+    """Look at a scene, once empty and once visited, each from the beginning.
+
+    Args:
+        scene: what is filmed.
+        empty_s: how long it is empty.
+        visited_s: how long it is visited.
+        rules: of looking.
+        paced: whether frames are left out while nothing is there, as by the service, but at once
+            and not after a minute; and of 4 frames/s every second one, where it takes 3 a second.
+    """
     worst: list[tuple[float, int, Frame]] = []
     seen, false, boxed = Counter[str](), 0, 0
-    for shot, outcome, state in _looked(scene.shots(empty_s, visited=False), rules):
+    for shot, outcome, state in _looked(scene.shots(empty_s, visited=False), rules, paced):
         seen[outcome.seen.value] += 1
         boxed += bool(outcome.boxes)
         false += state.begun
         if state.begun:
             _keep(worst, scene, shot, outcome, -1.0)
-    visits, among = _visited(scene, visited_s, rules, worst)
+    visits, among = _visited(scene, visited_s, rules, worst, paced)
     frames = max(1, seen.total())
     return Judged(
         scene.name,
@@ -118,13 +132,19 @@ def judged(scene: Scene, empty_s: float, visited_s: float, rules: LookRules) -> 
     )
 
 
-def _looked(film: Iterator[Shot], rules: LookRules) -> Iterator[tuple[Shot, Outcome, State]]:
-    """Each frame with what a look found, and the device's visits."""
-    looker, state = Looker(rules), State()
+def _looked(
+    film: Iterator[Shot], rules: LookRules, paced: bool
+) -> Iterator[tuple[Shot, Outcome, State]]:
+    """Each frame that is looked at with what was found, and the device's visits."""
+    looker, state, resting, due_s = Looker(rules), State(), Rest(calm_s=0), 0.0
     for shot in film:
-        outcome, at_s = looker.see(shot.pixels, shot.at_ms), shot.at_ms / 1000
+        at_s = shot.at_ms / 1000
+        if paced and at_s < due_s:
+            continue
+        outcome = looker.see(shot.pixels, shot.at_ms)
         scores = SURE if outcome.seen is Seen.SOMETHING else None
         state = tracker.step(state, Sight(outcome.seen, at_s, at_s, scores), END_S)
+        due_s = at_s + 1 / resting.most_fps(None if state.going else outcome, at_s, REST_FPS)
         yield shot, outcome, state
 
 
@@ -144,12 +164,16 @@ class _Unexplained:
 
 
 def _visited(
-    scene: Scene, seconds: float, rules: LookRules, worst: list[tuple[float, int, Frame]]
+    scene: Scene,
+    seconds: float,
+    rules: LookRules,
+    worst: list[tuple[float, int, Frame]],
+    paced: bool,
 ) -> tuple[tuple[Visited, ...], int]:
     film = scene.filmed(seconds, visited=True)
     overlaps: list[list[float]] = [[] for _ in film.visits]
     found, unexplained = set[int](), _Unexplained()
-    for shot, outcome, state in _looked(scene.shots(seconds, visited=True), rules):
+    for shot, outcome, state in _looked(scene.shots(seconds, visited=True), rules, paced):
         unexplained.take(state, anyone=bool(shot.boxes))
         number = _at_rest(film, shot.at_ms / 1000)
         if number is None:
