@@ -60,6 +60,9 @@ VIEWS ?= 8
 # 1: half of the views show a fault of cameras, such as
 # blur or low light, so that the network minds these less
 ROBUST ?=
+# at most so many training photos are trained on: of more, a
+# sample as even in classes and looks as can be
+TRAIN_PHOTOS ?= 100000
 # larger networks that teach this one, on the same photos:
 # none, or some that BACKBONE takes (they are averaged)
 TEACHER ?= none
@@ -224,7 +227,7 @@ endef
 .PHONY: force
 $(eval $(call stamp,data,$(SEED) $(CLEAN) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
 $(eval $(call stamp,audit,$(SEED) $(value EVENT_S) $(value FILM_FPS) $(PLACE) $(REGION)))
-$(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED) $(TEACHER) $(filter-out 0,$(ROBUST))))
+$(eval $(call stamp,train,$(BACKBONE) $(ALPHA) $(SIZE) $(EPOCHS) $(VIEWS) $(SEED) $(TEACHER) $(filter-out 0,$(ROBUST)) $(filter-out 100000,$(TRAIN_PHOTOS))))
 $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS) $(faults)))
 $(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
@@ -278,9 +281,10 @@ $(call weights_ready,%): | $(READY)
 $(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	@$(PY) -m train fit --out $(BUILD)/train $(weights) \
 	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED) \
-	  $(robust) $(teacher) $(caches)
+	  $(robust) $(sample) $(teacher) $(caches)
 size = $(if $(SIZE),--size $(SIZE))
 robust = $(if $(filter-out 0,$(ROBUST)),--robust)
+sample = --train-photos $(TRAIN_PHOTOS)
 # What trials of a sweep have in common with each other and with the build is computed once.
 trained_beside = $(wildcard $(addsuffix cache,$(foreach each,$(SHARED)/ $(SHARED)/sweep/*/,$(each) $(each)teacher/*/)))
 others = $(filter-out $(BUILD)/cache,$(trained_beside))

@@ -11,7 +11,7 @@ from device import console
 from device.workstation.expected import NewPlaces
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import REPORT, Metrics
-from device.workstation.wording import at_the_same_places, counted, rather_than
+from device.workstation.wording import at_the_same_places, counted, rather_than, sampled
 from train.network.backbones import BACKBONES, DEFAULT
 
 if TYPE_CHECKING:
@@ -135,14 +135,16 @@ def fit(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         views=options.views,
         robust=options.robust,
+        train_photos=options.train_photos,
     )
     adopt(options.out.parent / CACHE_FOLDER, options.caches)
     source = _weights_source(options.weights, options.backbone)
     metrics = run(config, source, options.out, options.teacher)
     test = metrics.test
     low, high = test.interval
+    sample = sampled(metrics.trained_photos, metrics.training_photos)
     print(
-        f"trained on {metrics.data.description}\n"
+        f"trained on {metrics.data.description}{sample and '; '}{sample}\n"
         f"test top-1 {test.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}, "
         f"n = {counted(test.n, test.events)}), best epoch {metrics.best_epoch}\n"
         f"{_same_places(metrics)}{_new_places(metrics.new_places)}"
@@ -269,6 +271,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--views", type=int, default=8, help="cached views per training photo")
     command.add_argument(
         "--robust", action="store_true", help="half of the views show a fault of cameras"
+    )
+    command.add_argument(
+        "--train-photos",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="train on a sample of at most N training photos (default: 100000)",
     )
     command.add_argument(
         "--teacher",

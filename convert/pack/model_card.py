@@ -20,6 +20,7 @@ from device.workstation.wording import (
     counted,
     paired_test,
     photos_in_events,
+    sampled,
 )
 
 _CARD = """\
@@ -165,7 +166,8 @@ def _made(metrics: Metrics | PupilMetrics) -> str:
         teachers = [teacher.pretrained.title for teacher in metrics.teachers]
         robust = " with faults of cameras among the views" if metrics.config.robust else ""
         taught = f", taught by {' and '.join(teachers)}" if teachers else ""
-        return f"fine-tuned{robust}{taught}"
+        sample = sampled(metrics.trained_photos, metrics.training_photos)
+        return f"fine-tuned{f' on {sample}' if sample else ''}{robust}{taught}"
     size_px = metrics.teacher.config.architecture.size_px
     return (
         f"distilled from a fine-tuned {metrics.teacher.pretrained.title} at "

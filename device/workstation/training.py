@@ -149,6 +149,7 @@ class FitSettings:
     epochs: int
     views: int
     robust: bool
+    train_photos: int
     first_trained_block: int
     batch_size: int
     learning_rate: float
@@ -280,7 +281,7 @@ class Teacher:
 class Metrics(Record):
     """`metrics.json` of a fine-tuned network."""
 
-    SCHEMA: ClassVar[int] = 7
+    SCHEMA: ClassVar[int] = 8
     MADE_BY: ClassVar[str] = "make train"
 
     data: DataSet
@@ -289,6 +290,8 @@ class Metrics(Record):
     teachers: tuple[Teacher, ...]
     """Of whose answers it learned; empty without any."""
     labels: tuple[str, ...]
+    trained_photos: int
+    """Of the training part; fewer than it has if it has more than `config.train_photos`."""
     test: Tested
     same_places: SamePlaces | None
     """Of the float network; None where the test part has many events, or all have too few."""
@@ -302,6 +305,11 @@ class Metrics(Record):
     """Whether Ctrl-C ended training early."""
     weight_change: Mapping[str, float]
     """By layer, how far its weights moved as a share of their length."""
+
+    @property
+    def training_photos(self) -> int:
+        """All of the training part."""
+        return sum(counts[Part.TRAIN] for counts in self.data.counts.values())
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,11 @@ def paired_test(n: int, events: int) -> str:
     return "McNemar" if n == events else "McNemar by event"
 
 
+def sampled(trained: int, photos: int) -> str:
+    """How many of the training photos were trained on; empty if all were."""
+    return "" if trained == photos else f"{trained:,} of {photos:,} training photos"
+
+
 def shown(name: str) -> str:
     """A name from elsewhere, of a file or a device, for a line: control characters are escaped."""
     return printable(name)

@@ -29,7 +29,7 @@ bench-features: $(SPLIT) $(call weights_ready,$(BACKBONE)) ## a linear classifie
 	@$(PY) -m train.bench.features --training $(BUILD)/train --weights $(BUILD)/weights \
 	  --backbone $(BACKBONE) $(size) --seed $(SEED)
 
-bench-scale: $(WEIGHTS_READY) ## time and memory of splitting and training (SIZES=, hours)
+bench-scale: $(WEIGHTS_READY) ## time and memory of splitting and training
 	@$(PY) -m tests.bench.scale --out $(BUILD)/bench/split $(if $(SIZES),--photos $(SIZES) --rows $(SIZES))
 	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale $(if $(SIZES),--photos $(SIZES))
 

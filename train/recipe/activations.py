@@ -58,8 +58,13 @@ class Seen:
         rules = self.config.preprocessing
         # Events and places, too: they decide which photos exchange their backgrounds.
         split = [(self.training / name).read_bytes() for name in (SPLIT, EVENTS, CUTS)]
-        inputs = digest(self.weights_sha256, split, rules.sha256())
+        inputs = digest(self.weights_sha256, split, rules.sha256(), *self._chosen())
         return digest(inputs, code_digest(VIEWS_CODE), views_digest(rules), self.config.robust)
+
+    def _chosen(self) -> list[str]:
+        """Paths of the training photos, if they are a sample."""
+        photos = self.photos
+        return [] if photos.taught_of is None else [row.path for row in photos.rows[Part.TRAIN]]
 
     def key(self) -> str:
         """The same, with what of the network is frozen and which views are drawn."""

@@ -35,6 +35,8 @@ class TrainConfig(FitSettings):
     """Cached views per training photo; the first is the photo as the device prepares it."""
     robust: bool = False
     """Whether half of the views show a fault of cameras."""
+    train_photos: int = 100_000
+    """At most so many photos of the training part are trained on; of more, a sample is."""
     first_trained_block: int = 0
     """Blocks from this one on, the last convolution and the head are fine-tuned; 0 becomes what the
     backbone's recipe says."""
@@ -61,6 +63,7 @@ class TrainConfig(FitSettings):
         if not self.first_trained_block:
             object.__setattr__(self, "first_trained_block", spec.first_trained_block)
         limits = {"epochs": (0, 1000), "views": (1, 64), "batch_size": (1, 4096)}
+        limits["train_photos"] = (100, 10**9)
         check_limits(self, {**limits, "first_trained_block": (2, spec.blocks - 1), "seed": SEEDS})
 
     @classmethod

@@ -49,6 +49,7 @@ from train.recipe.expected.place_views import place_views
 from train.recipe.finetune import Figures, FineTuner, TuningState, fit_head
 from train.recipe.photos import Photos, read_photos
 from train.recipe.places import Exchange, read_exchange
+from train.recipe.sample import sampled
 from train.recipe.teachers import Taught, ask
 from train.report.publish import write_report
 from train.stamps import code_digest
@@ -58,7 +59,10 @@ FIT_CODE = (
     *VIEWS_CODE,
     "train/network/averaging.py",
     "device/workstation/weights.py",
-    *(f"train/recipe/{name}.py" for name in ("config", "finetune", "fit", "teachers", "truth")),
+    *(
+        f"train/recipe/{name}.py"
+        for name in ("config", "finetune", "fit", "sample", "teachers", "truth")
+    ),
 )
 """Source files that may change the state of fine-tuning."""
 EXCHANGED_SLACK = 0.1
@@ -116,8 +120,8 @@ class _Training:
     @classmethod
     def begin(cls, config: TrainConfig, weights: str, out: Path) -> "_Training":
         watch, record = _Stopwatch(), DataRecord.read(out / DATA)
-        photos = read_photos(record, out)
         convolutions = load_weights(weights, config.architecture)
+        photos = _taught(read_photos(record, out), config, convolutions, out.parent / CACHE_FOLDER)
         network = classifier(build(config.architecture, convolutions), len(photos.labels))
         began = pretrained(weights, config.architecture, convolutions)
         exchange = read_exchange(photos, config.preprocessing)
@@ -137,6 +141,18 @@ class _Training:
         sha256, photos = self.pretrained.sha256, self.photos
         folders = (self.out, self.cache)
         return Seen(self.network, self.config, sha256, photos, self.exchange, *folders)
+
+
+def _taught(
+    photos: Photos, config: TrainConfig, convolutions: list[Convolution], cache: Path
+) -> Photos:
+    """The photos with as many training photos as the settings allow."""
+    backbone = Backbone(config.architecture, convolutions, config.preprocessing)
+
+    def features(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+        return backbone_features(rows, photos.files, backbone, cache / "sample", photos.cuts)
+
+    return sampled(photos, config.train_photos, features)
 
 
 @dataclass(frozen=True)
@@ -285,6 +301,7 @@ def _evaluate(
         pretrained=training.pretrained,
         teachers=taught.teachers,
         labels=photos.labels,
+        trained_photos=len(photos.rows[Part.TRAIN]),
         test=tested(photos, probabilities),
         same_places=beside.same_places,
         new_places=beside.new_places,

@@ -32,6 +32,8 @@ class Photos:
     """By path."""
     cuts: Mapping[str, Box] = field(default_factory=dict)
     """By path, for the photos that are cut; in pixels of `decode_frame`'s picture."""
+    taught_of: int | None = None
+    """Of how many photos those of the training part were chosen; None: they are all."""
 
     def events(self, part: Part) -> list[str]:
         """The event of each photo of a part."""

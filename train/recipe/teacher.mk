@@ -8,11 +8,11 @@ $(TIMINGS): $(addsuffix /timings.json,$(teacher_folders)) | $(addsuffix /model.k
 # As for build/train: one run makes all files, and the last one tells that it has ended. A teacher
 # learns by the recipe of its own backbone, whatever EPOCHS, VIEWS and WEIGHTS of its pupil are.
 .PRECIOUS: $(addprefix $(BUILD)/teacher/%/train/,timings.json model.keras) $(call weights_ready,%)
-$(eval $(call stamp,teacher,$(SEED)))
+$(eval $(call stamp,teacher,$(SEED) $(filter-out 100000,$(TRAIN_PHOTOS))))
 $(BUILD)/teacher/%/train/timings.json: $(DATA_FILES) $(VARS)/teacher $(VARS)/code-train $(call weights_ready,%) | $(READY)
 	@mkdir -p $(@D) && cp $(DATA_FILES) $(@D)
 	@echo "training the teacher, $*"
-	@$(PY) -m train fit --out $(@D) --weights=$(SHARED)/weights --backbone $* --seed $(SEED) $(caches)
+	@$(PY) -m train fit --out $(@D) --weights=$(SHARED)/weights --backbone $* --seed $(SEED) $(sample) $(caches)
 
 $(BUILD)/teacher/%/train/model.keras: $(BUILD)/teacher/%/train/timings.json
 	@test -e $@ -a -e $(@D)/metrics.json || { rm -f $<; $(MAKE) --no-print-directory $<; }

@@ -137,7 +137,7 @@ def render(
             left_out=[row for row in rows if row.part == LEFT_OUT],
             left_out_shown=LEFT_OUT_SHOWN,
             notes_shown=NOTES_SHOWN,
-            training_photos=sum(counts[Part.TRAIN] for counts in metrics.data.counts.values()),
+            training_photos=metrics.training_photos,
             fine_tuned=metrics.best_epoch > 0,
             largest_change=max(changes.values(), default=0),
             parts=[(name, PART_NAMES[name]) for name in (*Part, LEFT_OUT)],
