@@ -87,6 +87,15 @@ FAULTS ?= all
 # bundle; the device's page shows which are most like what
 # it sees. Who has the bundle can see them
 THUMBNAILS ?=
+# what works on photos: local (this machine), or ray (a
+# cluster, see train/README.md); results are the same
+ENGINE ?= local
+# of ENGINE=ray: HOST:PORT of the cluster's head, auto on
+# one of its nodes, or local to try it on this machine
+RAY_ADDRESS ?=
+# where its nodes keep what they have done: a folder that
+# all of them have, or a bucket such as s3://name/folder
+RAY_STORE ?= $(BUILD)/engine
 # what `make run` classifies: a folder of photos or a video
 SOURCE ?= $(BUILD)/samples
 # TFLite runtime: auto, ai-edge-litert or tflite-runtime
@@ -104,6 +113,8 @@ given = '$(subst ','\'',$(value $(1)))'
 is_one_of = $(if $(filter 1,$(words $($(1)))),$(filter $(2),$($(1))))
 $(if $(call is_one_of,PLACE,auto folder),,$(error PLACE=$(PLACE): give auto or folder))
 $(if $(call is_one_of,REGION,auto change whole),,$(error REGION=$(REGION): give auto, change or whole))
+$(if $(call is_one_of,ENGINE,local ray),,$(error ENGINE=$(ENGINE): give local or ray))
+export ENGINE RAY_ADDRESS RAY_STORE
 ifneq ($(value USE),)
 use := $(subst @, ,$(USE))
 without_digits = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(1)))))))))))
@@ -117,7 +128,7 @@ BACKBONES := $(shell sed -nE 's/^    "([a-z0-9-]+)": .*/\1/p' train/network/back
 $(if $(call is_one_of,BACKBONE,$(BACKBONES)),,$(error BACKBONE=$(BACKBONE): give one of $(BACKBONES)))
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 
-VENV := .venv
+VENV := $(if $(filter ray,$(ENGINE)),.venv-ray,.venv)
 PY := $(VENV)/bin/python
 READY := $(VENV)/ready
 VARS := $(BUILD)/.vars
@@ -325,11 +336,13 @@ $(SAMPLES): $(SPLIT) | $(READY) $(TRAINED)
 # first one found
 PYTHON ?=
 
-LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),train/locks/workstation-gpu.txt,train/locks/workstation.txt)
+LOCK := train/locks/$(if $(filter ray,$(ENGINE)),cluster,workstation$(if $(shell command -v nvidia-smi 2>/dev/null),-gpu)).txt
 # The environment of checks and device tests: no TensorFlow, installed in seconds.
 LIGHT_VENV := .venv-light
 LIGHT_PY := $(LIGHT_VENV)/bin/python
 LIGHT_READY := $(LIGHT_VENV)/ready
+# That of a cluster's driver and nodes.
+RAY_READY := .venv-ray/ready
 
 # The first working Python of a supported version that can make environments.
 find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
@@ -343,8 +356,9 @@ environment = rm -rf $(@D); $(1) -m venv $(@D); \
   $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 
 $(READY): $(LOCK)
+$(RAY_READY): train/locks/cluster.txt
 $(LIGHT_READY): tests/locks/light.txt
-$(READY) $(LIGHT_READY):
+$(sort $(READY) $(RAY_READY) $(LIGHT_READY)):
 	@python=$$($(find_python)); \
 	echo "setting up $(@D) with $$("$$python" --version) from $<"; \
 	$(call environment,"$$python")
@@ -378,6 +392,9 @@ check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
 	@$(LIGHT_PY) -m mypy
 	@$(LIGHT_VENV)/bin/lint-imports --no-cache
 
+test-scale: $(RAY_READY) ## ENGINE=ray on a cluster on this machine (half an hour)
+	@FIELDGUIDE_BUILD="$(BUILD)" .venv-ray/bin/python -m pytest tests/scale $(PYTEST)
+
 lint: check ## the same as check
 
 format: $(LIGHT_READY) ## format the code with ruff
@@ -386,8 +403,8 @@ format: $(LIGHT_READY) ## format the code with ruff
 clean: ## remove everything built (keeps data/ and .venv)
 	rm -rf "$(BUILD)"
 
-distclean: clean ## also remove .venv, .venv-light and fetched photos
-	rm -rf $(VENV) $(LIGHT_VENV) data
+distclean: clean ## also remove .venv, .venv-ray, .venv-light, fetched photos
+	rm -rf .venv .venv-ray $(LIGHT_VENV) data
 
 # Every target that `make help` lists is phony.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(MAKEFILE_LIST))

@@ -102,6 +102,10 @@ class SettingsUnreadError(ConfigError):
     exit_status = 1
 
 
+class ClusterError(FieldguideError):
+    """The cluster cannot do the work: the user starts it, or gives it what it lacks."""
+
+
 class OutputError(FieldguideError):
     """An observation could not be delivered: the user checks the broker, disk or receiver."""
 

@@ -42,6 +42,8 @@ lock: $(READY) ## resolve all locks again, with uv
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@for group in workstation workstation-gpu; do \
 	  $(compile) --group pyproject.toml:$$group -o train/locks/$$group.txt; done
+	@$(compile) --group pyproject.toml:cluster --constraint train/locks/workstation.txt \
+	  -o train/locks/cluster.txt
 	@$(compile) --group pyproject.toml:light --constraint train/locks/workstation.txt \
 	  -o tests/locks/light.txt
 	@for group in oldest-litert readers; do \

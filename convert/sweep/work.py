@@ -7,8 +7,6 @@ continues at its last epoch, and what other code or photos made is made again.
 import fcntl
 import os
 import re
-import signal
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +16,9 @@ from pathlib import Path
 
 from convert.errors import InputError
 from convert.sweep.trial import LOG
-from device import child
-from device.errors import UsageError
+from device.errors import ClusterError, UsageError
+from device.workstation.engine import commands
+from device.workstation.engine.commands import Command, Running
 from device.workstation.training import DATA, DataRecord
 
 LOCK = ".lock"
@@ -28,6 +27,8 @@ END_S = 20
 """Time for a trial to end by itself when it is asked to."""
 MOST_ERROR = 300
 """Longest error that a row shows."""
+ON_NODE = ("ENGINE=local", "VENV=.venv-ray", "LOCK=train/locks/cluster.txt")
+"""A trial on a node of a cluster stays there, with the environment that all nodes have."""
 _PROGRAM_ERROR = "error: "
 _MADE = re.compile(r"^make(\[\d+\])?: \*\*\* \[.*?\] (.+)$")
 _JOBS = re.compile(r"(^| )(-j\d*|--jobserver-[a-z]+=\S+)")
@@ -114,7 +115,7 @@ def run(
         For each trial by name why it failed, on one line; empty if it did not.
     """
     waiting, errors = deque(plan), dict[str, str]()
-    working: dict[str, subprocess.Popen[bytes]] = {}
+    working: dict[str, Running] = {}
     with _ended(working):
         while waiting or working:
             while waiting and len(working) < jobs:
@@ -122,16 +123,24 @@ def run(
                 say(f"{one.name}: begins ({len(plan) - len(waiting)} of {len(plan)})")
                 working[one.name] = _start(one, make)
             for one in plan:
-                process = working.get(one.name)
-                if process is not None and process.poll() is not None:
+                if one.name in working and (error := _error(one, working[one.name])) is not None:
                     del working[one.name]
-                    errors[one.name] = "" if process.returncode == 0 else said_error(one.folder)
+                    errors[one.name] = error
                     say(f"{one.name}: {errors[one.name] or 'trained and verified'}")
             time.sleep(POLL_S)
     return errors
 
 
-def _start(one: Planned, make: Sequence[str]) -> "subprocess.Popen[bytes]":
+def _error(one: Planned, running: Running) -> str | None:
+    """Why a trial failed, empty if it did not; None while it is at work."""
+    try:
+        status = running.poll()
+    except ClusterError as error:
+        return str(error)
+    return None if status is None else said_error(one.folder) if status else ""
+
+
+def _start(one: Planned, make: Sequence[str]) -> Running:
     one.folder.mkdir(parents=True, exist_ok=True)
     settings = (
         f"BUILD={one.folder}",
@@ -139,20 +148,11 @@ def _start(one: Planned, make: Sequence[str]) -> "subprocess.Popen[bytes]":
         f"BACKBONE={one.backbone}",
         f"SIZE={one.size_px}",
         "USE=",
+        *(ON_NODE if commands.is_remote() else ()),
     )
-    with (one.folder / LOG).open("wb") as log:
-        return subprocess.Popen(
-            [*make, "--no-print-directory", *settings, f"{one.folder}/bundle.tar"],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C is for the sweep: a training that sees it keeps its best epoch so far and
-            # counts as done.
-            start_new_session=True,
-            # A sweep that is killed ends its trials: the next one would train beside them.
-            preexec_fn=child.tie(signal.SIGTERM),
-        )
+    words = [*make, "--no-print-directory", *settings, f"{one.folder}/bundle.tar"]
+    log = (one.folder / LOG).absolute()
+    return commands.start(Command(words, _environment(), os.getcwd(), log))
 
 
 def _environment() -> dict[str, str]:
@@ -163,7 +163,7 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _ended(working: "dict[str, subprocess.Popen[bytes]]") -> Iterator[None]:
+def _ended(working: dict[str, Running]) -> Iterator[None]:
     """Whatever happens, no trial is left at work; make ends its own commands."""
     try:
         yield

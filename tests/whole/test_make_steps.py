@@ -313,7 +313,7 @@ NO_NUMBERS = {
         for name in ("cuts", "photo_files", "records", "tables", "training")
     ),
     "device/workstation/events/listed.py",
-    *(f"device/workstation/engine/{name}.py" for name in ("choice", "local", "progress", "work")),
+    *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("device/workstation/engine/*.py")),
     *(f"train/{name}.py" for name in ("artifacts", "errors", "stamps")),
     *("train/page/templates.py", "train/report/publish.py"),
     *("train/data/dataset.py", "train/data/split.py"),

@@ -32,6 +32,8 @@ from train.data.rendered import render_data_set
 from train.errors import DataError, DownloadError
 from train.stamps import file_state
 
+PROBED = 8
+"""Photos of which a node of a cluster must be able to read one: else all would be left out."""
 NO_BYTES = hashlib.sha256(b"").hexdigest()
 """The digest of what was not read."""
 
@@ -106,7 +108,9 @@ def scan(
     files += (frame for film in films for frame in _frames(film))
     stored = PhotoFiles(folder, kept.folder if films and kept else None)
     task = _Reading(stored, rules)
-    read = done(Work(task, files, "reading photos", partial(_key, task, files)))
+    probe = partial(_probe, stored, [file.path for file in files[:PROBED]])
+    key = partial(_key, task, files)
+    read = done(Work(task, files, "reading photos", key, probe=probe))
     # Closed at once if looks cannot be kept, so that no bar is printed below the error.
     with closing(read):
         photos = [photo if looks is None else _kept(photo, looks) for photo in read]
@@ -151,6 +155,18 @@ class _Reading:
 
     def setup(self) -> Callable[[_File], Photo]:
         return partial(_read, self.files, self.rules)
+
+
+def _probe(files: PhotoFiles, paths: Sequence[str]) -> None:
+    """Raise a DataError unless one of some photos can be read: here the folder may be missing."""
+    said = ""
+    for path in paths:
+        try:
+            files.start(path, 1)
+            return
+        except PhotoError as error:
+            said = said or f"{files.shown(path)}: {error}"
+    raise DataError(f"{said}: DATA= must be readable at the same path on every node")
 
 
 def _key(task: _Reading, files: Sequence[_File]) -> str:

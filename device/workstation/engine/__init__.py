@@ -1,6 +1,7 @@
-"""Where work on photos is done: every loop over photos goes through here.
+"""Where work on photos is done: on the threads of this machine, or on a Ray cluster.
 
-What comes out does not depend on how many workers there are, or on their order.
+Every loop over photos goes through here. What comes out does not depend on the engine, on how many
+workers it has, or on their order.
 """
 
-__all__ = ["choice", "progress", "work"]
+__all__ = ["choice", "commands", "progress", "work"]

@@ -1,16 +1,45 @@
-"""The engine that does the work of this process."""
+"""Which engine does the work: what the environment says.
 
-from collections.abc import Generator
+It is no setting of a build, since nothing that is built depends on it.
+"""
+
+import os
+from collections.abc import Generator, Mapping
 from contextlib import closing
+from functools import cache
 
+from device.errors import UsageError
 from device.workstation.engine.local import Local
+from device.workstation.engine.on_ray import OnRay
 from device.workstation.engine.progress import bars, titled
 from device.workstation.engine.work import Advance, Engine, Item, Result, Work
 
+ENGINE, ADDRESS, STORE = "ENGINE", "RAY_ADDRESS", "RAY_STORE"
+"""Variables of the environment; `make` has them, too."""
+LOCAL, RAY = "local", "ray"
 
+
+@cache
 def engine() -> Engine:
-    """The engine of this process."""
-    return Local()
+    """The engine of this process; raises as `named`."""
+    return named(os.environ)
+
+
+def named(environment: Mapping[str, str]) -> Engine:
+    """The engine that an environment names.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    name = environment.get(ENGINE) or LOCAL
+    if name == LOCAL:
+        return Local()
+    if name != RAY:
+        raise UsageError(f"ENGINE={name}: give {LOCAL} or {RAY}")
+    store = environment.get(STORE) or "build/engine"
+    if "://" not in store:
+        store = os.path.abspath(os.path.expanduser(store))
+    return OnRay(environment.get(ADDRESS, ""), store, os.getcwd())
 
 
 def done(work: Work[Item, Result], advance: Advance | None = None) -> Generator[Result, None, None]:

@@ -37,3 +37,8 @@ def bars(*, shown: bool = True) -> Progress:
 def titled(description: str) -> str:
     """A bar's title, as wide as all."""
     return f"{description:{WIDTH}}"
+
+
+def tell(line: str) -> None:
+    """A line for people, on stderr as the bars."""
+    Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)

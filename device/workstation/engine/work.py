@@ -45,6 +45,9 @@ class Work(Generic[Item, Result]):
     here: bool = False
     """Whether the task needs what lies on this machine alone, so that no other can do it."""
 
+    probe: Callable[[], Any] | None = None
+    """Run on each other machine before the task: raises if what the items name is not there."""
+
     @classmethod
     def of(
         cls, task: Task[Item, Result], items: Sequence[Item], description: str

@@ -1,0 +1,113 @@
+"""Connecting to a Ray cluster, with one line for whatever is in the way."""
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from device.errors import ClusterError, UsageError, one_line
+from device.quiet import quiet_native_stderr
+from device.workstation.engine.progress import tell
+
+ROOT = Path(__file__).resolve().parents[3]
+NOT_CODE = ("/.git", "/.venv*", "/build*", "/data", "/tests", "/dist", "**/__pycache__")
+"""What workers do not need of the checkout."""
+CONNECT_S = 5.0
+AUTO, HERE = "auto", "local"
+"""The cluster of this machine; one that is started for this command alone."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that answers."""
+
+    ray: Any
+    """The module."""
+
+    @property
+    def cores(self) -> int:
+        """Of all nodes."""
+        return int(self.ray.cluster_resources().get("CPU", 1))
+
+
+@cache
+def connected(address: str) -> Cluster:
+    """Connect this process to a cluster, once, and say which it is.
+
+    Raises:
+        UsageError: if the address is none, or Ray is not installed.
+        ClusterError: if nothing answers there, or another Ray or Python does.
+    """
+    _check(address)
+    # Nothing goes to anybody on the internet.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray's own lines would break the bar; what goes wrong comes as an error, too.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(
+            f"ENGINE=ray needs Ray ({one_line(error)}): `make ENGINE=ray` installs it, from "
+            "train/locks/cluster.txt"
+        ) from error
+    try:
+        with quiet_native_stderr():
+            context = ray.init(
+                address=address,
+                runtime_env={
+                    "working_dir": str(ROOT),
+                    "excludes": list(NOT_CODE),
+                    "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUTF8": "1"},
+                },
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except (OSError, RuntimeError, ValueError, ImportError) as error:
+        raise ClusterError(f"no work at RAY_ADDRESS={address}: {_why(error)}") from error
+    _quiet(ray)
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    seen = f"; dashboard http://{context.dashboard_url}" if context.dashboard_url else ""
+    cluster = Cluster(ray)
+    tell(f"Ray {ray.__version__}: {nodes} nodes, {cluster.cores} cores{seen}")
+    return cluster
+
+
+def _check(address: str) -> None:
+    """Refuse what Ray would wait for a minute for."""
+    if not address:
+        raise UsageError(
+            "ENGINE=ray needs RAY_ADDRESS=: HOST:PORT of the cluster's head, auto on one of its "
+            "nodes, or local to try it on this machine"
+        )
+    if address in (AUTO, HERE):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise UsageError(
+            f"RAY_ADDRESS={address}: give HOST:PORT, or auto, on a node of the cluster; or local"
+        )
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({one_line(error)}): start it, see "
+            "train/cluster"
+        ) from error
+
+
+def _why(error: Exception) -> str:
+    said = one_line(error)
+    if "Version mismatch" in said or "version mismatch" in said:
+        return f"{said}: install train/locks/cluster.txt and the same Python on all nodes"
+    return said
+
+
+def _quiet(ray: Any) -> None:
+    """Our bar is the one that is shown."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.verbose_progress = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -1,0 +1,58 @@
+"""A cluster on this machine: a head without cores and two nodes of one core each."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device.workstation.engine import cluster as connecting
+from device.workstation.engine.on_ray import OnRay
+from tests.support.places import ROOT
+
+STORE_BYTES = 100 * 2**20
+
+
+@dataclass
+class Nodes:
+    """The cluster's nodes: separate processes, as if they were machines that share a disk."""
+
+    cluster: Any
+    workers: list[Any] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return str(self.cluster.address)
+
+    def add(self) -> None:
+        node = self.cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        self.workers.append(node)
+
+    def lose(self) -> None:
+        """One node is gone, without a word."""
+        self.cluster.remove_node(self.workers.pop(0), allow_graceful=False)
+
+    def engine(self, store: Path) -> OnRay:
+        return OnRay(self.address, str(store), str(ROOT))
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[Nodes]:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray = pytest.importorskip(
+        "ray", reason="Ray is not installed here: `make test-scale` runs these tests"
+    )
+    from ray.cluster_utils import Cluster
+
+    # For tasks of tests; the rest comes with the working directory.
+    os.environ["PYTHONPATH"] = str(ROOT)
+    head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+    nodes = Nodes(Cluster(initialize_head=True, head_node_args=head))
+    for _ in range(2):
+        nodes.add()
+    yield nodes
+    connecting.connected.cache_clear()
+    ray.shutdown()
+    nodes.cluster.shutdown()

@@ -1,0 +1,135 @@
+"""Promises of work on a cluster: the same results, whoever is lost, and little done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from device.errors import ClusterError
+from device.workstation.engine.local import Local
+from device.workstation.engine.on_ray import OnRay
+from device.workstation.engine.work import Work
+from device.workstation.engine.worker import CHUNK
+from tests.scale.conftest import Nodes
+from tests.scale.stubs import Row, Stub, computed
+from tests.support.places import ROOT
+
+COUNT = 2_000
+DONE = "*/*/done/*"
+Rows = npt.NDArray[np.float32]
+
+
+def work(task: Stub, count: int = COUNT, first: int = 0) -> Work[int, Row]:
+    return Work(task, range(count), "stubs", lambda: "key", first)
+
+
+def nothing() -> None:
+    """Nobody looks."""
+
+
+@pytest.fixture(scope="session")
+def expected() -> Rows:
+    rows: list[Row] = list(Local().run(work(Stub()), nothing))
+    return np.stack(rows)
+
+
+def test_results_are_the_same_to_the_bit_and_in_order(
+    nodes: Nodes, tmp_path: Path, expected: Rows
+) -> None:
+    counted, first = list[int](), 40
+    found = list(nodes.engine(tmp_path).run(work(Stub(), 300, first), lambda: counted.append(1)))
+    assert np.array_equal(np.stack(found), expected[first:300])
+    assert len(counted) == len(found)
+    assert not list(tmp_path.glob("*/*"))
+
+
+def driver(nodes: Nodes, store: Path, noted: Path, takes_s: float) -> "subprocess.Popen[bytes]":
+    program = (
+        "import sys; from pathlib import Path; from tests.scale.test_engine import *\n"
+        f"engine = OnRay({nodes.address!r}, {str(store)!r}, {str(ROOT)!r})\n"
+        f"stub = Stub(Path({str(noted)!r}), takes_s={takes_s})\n"
+        "np.save(sys.argv[1], np.stack(list(engine.run(work(stub), nothing))))\n"
+    )
+    command = [sys.executable, "-c", program, str(store / "out.npy")]
+    return subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+
+
+def until_half(store: Path, running: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + 240
+    while len(list(store.glob(DONE))) < COUNT // CHUNK // 2:
+        assert running.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+
+
+def twice(noted: Path) -> float:
+    """The share of the items that were computed more than once."""
+    counts = computed(noted)
+    assert sorted(counts) == list(range(COUNT))
+    return (sum(counts.values()) - COUNT) / COUNT
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_at_half_goes_on_and_little_is_done_twice(
+    nodes: Nodes,
+    tmp_path: Path,
+    expected: Rows,
+) -> None:
+    store, noted = tmp_path / "store", tmp_path / "noted"
+    store.mkdir()
+    first = driver(nodes, store, noted, 0.02)
+    until_half(store, first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (store / "out.npy").exists()
+    assert driver(nodes, store, noted, 0.0).wait(300) == 0
+    assert np.array_equal(np.load(store / "out.npy"), expected)
+    assert twice(noted) <= 0.05
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_midway_changes_nothing(
+    nodes: Nodes,
+    tmp_path: Path,
+    expected: Rows,
+) -> None:
+    store, noted = tmp_path / "store", tmp_path / "noted"
+    store.mkdir()
+    running = driver(nodes, store, noted, 0.02)
+    until_half(store, running)
+    nodes.lose()
+    try:
+        assert running.wait(400) == 0
+    finally:
+        nodes.add()
+    assert np.array_equal(np.load(store / "out.npy"), expected)
+    assert twice(noted) <= 0.05
+
+
+def test_an_error_that_people_can_act_on_stops_with_its_words_and_its_node(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    with pytest.raises(ClusterError, match=r"shard-70\.tar: cannot be read \(said by the node "):
+        list(nodes.engine(tmp_path).run(work(Stub(fails_at=70), 100), nothing))
+    assert list(tmp_path.glob(DONE))
+
+
+@pytest.mark.slow
+def test_items_at_which_workers_die_one_after_the_other_are_named(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    with pytest.raises(ClusterError, match="one of 64 to 95: is a file there too large"):
+        list(nodes.engine(tmp_path).run(work(Stub(dies_at=70), 100), nothing))
+
+
+@pytest.mark.slow
+def test_a_store_that_nodes_cannot_read_is_named_in_a_line(nodes: Nodes, tmp_path: Path) -> None:
+    store = "memory://" + tmp_path.name
+    with pytest.raises(ClusterError, match="cannot be read here") as caught:
+        list(OnRay(nodes.address, store, str(ROOT)).run(work(Stub(), 100), nothing))
+    assert "RAY_STORE" in str(caught.value) and "\n" not in str(caught.value)
