@@ -60,8 +60,8 @@ VIEWS ?= 8
 # 1: half of the views show a fault of cameras, such as
 # blur or low light, so that the network minds these less
 ROBUST ?=
-# at most so many training photos are trained on: of more, a
-# sample as even in classes and looks as can be
+# at most so many training photos are trained on; of more,
+# a sample as even in classes and looks as can be
 TRAIN_PHOTOS ?= 100000
 # larger networks that teach this one, on the same photos:
 # none, or some that BACKBONE takes (they are averaged)

@@ -9,7 +9,7 @@ BUILDS ?= $(BUILD)
 # empty: all recipes
 RECIPES ?=
 
-# how many photos `make bench-scale` splits and trains on, as
+# photos that `make bench-scale` splits and trains on, as
 # "1000 2000"; empty: up to a million, and up to 10,000
 SIZES ?=
 

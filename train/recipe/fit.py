@@ -58,6 +58,7 @@ PREDICT_BATCH = 32
 FIT_CODE = (
     *VIEWS_CODE,
     "train/network/averaging.py",
+    "train/data/events/cells.py",
     "device/workstation/weights.py",
     *(
         f"train/recipe/{name}.py"
