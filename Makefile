@@ -15,7 +15,8 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 
 ##@ pipeline
-# the photos: a folder of class folders, or "rendered" for
+# the photos: a folder of class folders, shards (tar,
+# Parquet) or an address (s3://...); "rendered" for
 # pictures that the project draws; empty: the flowers, see
 # train/README.md
 DATA ?=

@@ -18,6 +18,11 @@ $(BUILD)/venv-device/ready: device/locks/device.txt | $(READY)
 	@$(call environment,$(PY))
 	@touch $@
 
+# Readers of Parquet and S3, a server that is like S3, and WebDataset's own reader.
+$(BUILD)/venv-shards/ready: tests/locks/shards.txt | $(READY)
+	@$(call environment,$(PY))
+	@touch $@
+
 # tflite-runtime has no wheel for a Python above 3.11.
 $(BUILD)/venv-tflite/ready: device/locks/device-tflite.txt
 # The oldest ai-edge-litert, and other programs; they do not support a newer Python than 3.11 either.
@@ -32,7 +37,7 @@ $(BUILD)/venv-ha/ready: tests/locks/home-assistant.txt | $(READY)
 	@$(call environment_on,3.13)
 
 # The environments that `make test` needs besides that of the workstation.
-PEERS := $(BUILD)/venv-device/ready $(ON_3_11)
+PEERS := $(addprefix $(BUILD)/,venv-device/ready venv-shards/ready) $(ON_3_11)
 
 runtimes: $(EXPORTED) $(BUILD)/venv-device/ready $(BUILD)/venv-tflite/ready $(BUILD)/venv-litert-oldest/ready ## measure again which operators runtimes support
 	@$(PY) -m convert runtimes --model $(firstword $(EXPORTED)) --python $(BUILD)/venv-tflite/bin/python \
@@ -46,7 +51,7 @@ lock: $(READY) ## resolve all locks again, with uv
 	  -o train/locks/cluster.txt
 	@$(compile) --group pyproject.toml:light --constraint train/locks/workstation.txt \
 	  -o tests/locks/light.txt
-	@for group in oldest-litert readers; do \
+	@for group in oldest-litert readers shards; do \
 	  $(compile) --group pyproject.toml:$$group -o tests/locks/$$group.txt; done
 	@$(compile) --group pyproject.toml:deploy -o device/deploy/lock.txt
 	@$(compile) --group pyproject.toml:fleet -o device/fleet/lock.txt

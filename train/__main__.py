@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device import console
+from device.errors import UsageError
 from device.workstation.expected import NewPlaces
 from device.workstation.quiet import quiet_tensorflow
 from device.workstation.training import REPORT, Metrics
@@ -15,6 +16,7 @@ from device.workstation.wording import at_the_same_places, counted, rather_than,
 from train.network.backbones import BACKBONES, DEFAULT
 
 if TYPE_CHECKING:
+    from device.workstation.photo_files import Source
     from train.curate.prepare import SplitInputs
     from train.data.events.occasions import EventSettings
     from train.data.films.rules import FilmRules
@@ -68,17 +70,17 @@ def _films(options: argparse.Namespace) -> "FilmRules":
     return film_rules(options.film_fps)
 
 
-def _photos(options: argparse.Namespace) -> Path:
-    """The folder of photos; its stamp is written first, so that no later change is missed."""
+def _photos(options: argparse.Namespace) -> "Source":
+    """Where the photos are; their stamp is written first, so that no later change is missed."""
     from train import stamps
-    from train.data.dataset import locate
+    from train.data.shards.source import find_source
 
-    folder = locate(options.data, options.store)
+    source = find_source(options.data, options.store, options.out)
     if options.stamp:
         stamps.write_if_changed(
             options.stamp, stamps.photos_digest(options.data or "", str(options.store))
         )
-    return folder
+    return source
 
 
 def audit(options: argparse.Namespace) -> int:
@@ -101,6 +103,17 @@ def _weights_source(given: str, backbone: str) -> str:
     # make passes WEIGHTS= on as it is: no shell has expanded a "~".
     path = Path(os.path.expanduser(given))
     return str(fetch_weights(path, BACKBONES[backbone].checkpoint) if path.is_dir() else path)
+
+
+def shards(options: argparse.Namespace) -> int:
+    """Write the photos of a folder as tar shards."""
+    from train.data.shards.write import write_shards
+
+    folder = Path(os.path.expanduser(options.data))
+    if not folder.is_dir():
+        raise UsageError(f"--data {folder}: no such folder; it must hold one folder per class")
+    print(*write_shards(folder, options.out, options.mb * 10**6), sep="\n")
+    return 0
 
 
 def weights(options: argparse.Namespace) -> int:
@@ -223,8 +236,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("data", help="find and split the photos")
     command.add_argument(
         "--data",
-        help="folder of class folders; 'rendered' for the project's own pictures (default: the "
-        "official flower photos, or rendered ones without network)",
+        help="folder of class folders, shards, or an address; 'rendered' for the project's own "
+        "pictures (default: the official flower photos, or rendered ones without network)",
     )
     command.add_argument("--store", type=Path, default=Path("data"), help="default: data")
     command.add_argument("--stamp", type=Path, help="where make keeps the state of the photos")
@@ -245,6 +258,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_region(command)
     command.add_argument("--out", type=Path, default=Path("build/train"))
     command.set_defaults(command=audit, clean=None)
+
+    command = commands.add_parser("shards", help="write the photos of a folder as tar shards")
+    command.add_argument("--data", required=True, help="folder of class folders")
+    command.add_argument("--out", type=Path, required=True, help="folder that is not there yet")
+    command.add_argument("--mb", type=int, default=256, help="size of a shard (default: 256)")
+    command.set_defaults(command=shards)
 
     command = commands.add_parser("weights", help="fetch the ImageNet weights")
     _add_backbone(command)

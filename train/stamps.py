@@ -1,7 +1,8 @@
 """Stamps for make: they change with the photos and with the code, which file dates cannot tell.
 
-Every `make` runs this, so it needs only the standard library. A stamp is a small file below
-`build/.vars` that is rewritten, and so gets a new date, only when what it stands for has changed.
+Every `make` runs this, so it needs only the standard library, unless `DATA=` is an address. A stamp
+is a small file below `build/.vars` that is rewritten, and so gets a new date, only when what it
+stands for has changed.
 """
 
 import glob
@@ -19,13 +20,15 @@ STORE = "data"
 """Where the project keeps its own photos, used without DATA=."""
 PHOTOS = "photos"
 FILMS = "films"
+INDEX = "shards.sqlite"
+"""Of the index of shards, as `device.workstation.shards.index` calls it."""
 RECENT_NS = 20_000_000
 """File systems count time in steps of up to 10 ms, so a second change within one step cannot be
 seen. A file that changed this recently gets a mark, and the next `make` looks at it again."""
 RECENT = b" recent"
 LIBRARIES = (
     *("pillow", "numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu"),
-    *("ai-edge-litert", "pillow-heif", "pillow-jxl-plugin", "av"),
+    *("ai-edge-litert", "pillow-heif", "pillow-jxl-plugin", "av", "fsspec", "pyarrow"),
 )
 """Libraries that the numbers depend on, or that decide which photos can be read."""
 
@@ -35,8 +38,12 @@ PHOTO_RULES = (
     *("device/contract/look/*.py", "device/workstation/cuts.py"),
 )
 """The code that decides which pixels a photo has, and where it is cut."""
-RECORDS = tuple(
-    f"device/workstation/{name}.py" for name in ("expected", "photo_files", "records", "training")
+RECORDS = (
+    *(
+        f"device/workstation/{name}.py"
+        for name in ("expected", "photo_files", "records", "training")
+    ),
+    "device/workstation/shards/*.py",
 )
 """The code that decides which files training writes, and in which format."""
 PAGES = (
@@ -113,14 +120,36 @@ def folders(data: str, store: str = STORE) -> list[str]:
 def photos_digest(data: str, store: str = STORE) -> str:
     """A digest that changes when a file of the photos is added, removed, moved or written.
 
-    It covers names, sizes, times and inodes; for a link, those of its target.
+    It covers names, sizes, times and inodes; for a link, those of its target. Of an address it
+    covers names, sizes and what the store tells of a file, such as its etag.
     """
+    if "://" in data:
+        return hashlib.sha256("\n".join(_remote(data)).encode("utf-8", "replace")).hexdigest()
     return _digest(folders(data, store))
 
 
+def _remote(address: str) -> Iterator[str]:
+    """A line for each file of an address."""
+    from device.workstation.shards.stores import StoreError, listing
+
+    try:
+        found = listing(address)
+    except StoreError:
+        # Whoever reads the photos says why they cannot be read. Nothing is kept of an address that
+        # may hold a secret, not even its digest.
+        yield "unreadable"
+        return
+    yield address
+    yield from (f"{each.name} {each.version}" for each in found)
+
+
 def films_digest(folder: str) -> str:
-    """The same of the folder of frames that were taken of films; also if it is another folder."""
-    return _digest([os.path.realpath(folder)])
+    """The same of the folder of frames that were taken of films; also if it is another folder.
+
+    It covers whether the index of shards beside it is there, too, without which no photo is found.
+    """
+    index = Path(folder).with_name(INDEX).exists()
+    return _digest([os.path.realpath(folder)]) + (" with an index" if index else "")
 
 
 def _digest(watched: Sequence[str]) -> str:
@@ -142,6 +171,9 @@ def _listing(root: bytes) -> Iterator[bytes]:
     seen: set[tuple[int, int]] = set()
     waiting = [root]
     now_ns = time.time_ns()
+    if os.path.isfile(root):
+        yield file_state(os.fsdecode(root)).encode("utf-8", "surrogateescape")
+        waiting.clear()
     while waiting:
         folder = waiting.pop()
         try:

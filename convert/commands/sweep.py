@@ -61,7 +61,7 @@ def try_networks(inputs: SweepInputs, made_on: str, say: Say) -> list[Trial]:
     record = DataRecord.read(inputs.training / DATA)
     plan = work.planned(inputs.names, inputs.out)
     with work.alone(inputs.out):
-        work.check_same_folder(plan, Path(record.folder))
+        work.check_same_photos(plan, record.folder)
         errors = work.run(plan, inputs.make, inputs.jobs, say)
         fingerprint = record.data.fingerprint
         # Not while others train: what is measured is time, among others.

@@ -65,19 +65,19 @@ def planned(names: Sequence[str], sweep: Path) -> list[Planned]:
     return found
 
 
-def check_same_folder(plan: Sequence[Planned], photos: Path) -> None:
-    """Refuse to replace trials of another data folder.
+def check_same_photos(plan: Sequence[Planned], photos: str) -> None:
+    """Refuse to replace trials of other photos.
 
     Args:
         plan: the trials.
-        photos: the folder that is to be swept now.
+        photos: the folder or address that is to be swept now.
 
     Raises:
-        UsageError: naming a trial of another folder.
+        UsageError: naming a trial of other photos.
     """
     for one in plan:
         record = one.folder / "train" / DATA
-        if record.exists() and (of := Path(DataRecord.read(record).folder)) != photos:
+        if record.exists() and (of := DataRecord.read(record).folder) != photos:
             raise UsageError(
                 f"{one.folder} is a trial of other photos, {of}: remove {one.folder.parent}, or "
                 "choose another BUILD="

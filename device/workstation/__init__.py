@@ -12,6 +12,7 @@ __all__ = [
     "plot_style",
     "quiet",
     "records",
+    "shards",
     "shares",
     "tables",
     "templates",

@@ -95,18 +95,20 @@ class DataSet:
 class DataRecord(Record):
     """`data.json`: the photos, and where they are on this machine."""
 
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
     MADE_BY: ClassVar[str] = "make data"
 
     folder: str
     films: str | None
     """Where frames of films are kept; None without films."""
+    index: str | None
+    """Where the index of shards is kept, of which `folder` is the address; None for a folder."""
     data: DataSet
 
     @property
     def files(self) -> PhotoFiles:
         """Finds the photos."""
-        return PhotoFiles(Path(self.folder), Path(self.films) if self.films else None)
+        return PhotoFiles.recorded(self.folder, self.films, self.index)
 
 
 # --- settings -------------------------------------------------------------------------------------

@@ -313,7 +313,11 @@ NO_NUMBERS = {
         for name in ("cuts", "photo_files", "records", "tables", "training")
     ),
     "device/workstation/events/listed.py",
-    *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("device/workstation/engine/*.py")),
+    *(
+        path.relative_to(ROOT).as_posix()
+        for folder in ("engine", "shards")
+        for path in ROOT.glob(f"device/workstation/{folder}/*.py")
+    ),
     *(f"train/{name}.py" for name in ("artifacts", "errors", "stamps")),
     *("train/page/templates.py", "train/report/publish.py"),
     *("train/data/dataset.py", "train/data/split.py"),

@@ -11,7 +11,7 @@ from device.files import is_text, write_text
 from device.workstation import cuts
 from device.workstation.events import listed
 from device.workstation.events.listed import Occasion
-from device.workstation.photo_files import PhotoFiles
+from device.workstation.photo_files import PhotoFiles, Source
 from device.workstation.training import (
     CUTS,
     DATA,
@@ -41,8 +41,8 @@ from train.data.strangers.placing import of_classes, parted, place
 class SplitInputs:
     """What a split is made from and where it goes."""
 
-    photos: Path
-    """Folder of class folders."""
+    photos: Source
+    """A folder of class folders, or shards."""
     out: Path
     seed: int = 0
     """Another seed, another split."""

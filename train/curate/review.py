@@ -18,7 +18,8 @@ from device.contract.preprocess import Preprocessing
 from device.contract.provenance import OTHER, REVIEW, WORLD, Provenance
 from device.errors import PhotoError
 from device.files import write_text
-from device.workstation.photo_files import PhotoFiles
+from device.workstation.photo_files import PhotoFiles, Source
+from device.workstation.shards.index import Shards
 from device.workstation.training import LEFT_OUT, NEW_PHOTOS_PAGE
 from train.data.split import Row
 from train.page.templates import page_environment
@@ -78,8 +79,7 @@ def write_page(out: Path, files: PhotoFiles, labelled: Sequence[Row]) -> str:
     Returns:
         What to tell the user, on a line of its own; empty if there is nothing new.
     """
-    folder = files.source
-    waiting = _waiting(folder)
+    waiting = _waiting(files.source)
     page = out / NEW_PHOTOS_PAGE
     if not waiting and not labelled:
         page.unlink(missing_ok=True)
@@ -88,13 +88,13 @@ def write_page(out: Path, files: PhotoFiles, labelled: Sequence[Row]) -> str:
     used = sum(row.part != LEFT_OUT for row in labelled)
     return (
         f"\nsaved by devices: {used:,} train, {len(labelled) - used:,} left out, "
-        f"{len(waiting):,} wait in {folder / REVIEW} for you to sort: see {page}"
+        f"{len(waiting):,} wait in {_folder(files.source) / REVIEW} for you to sort: see {page}"
     )
 
 
 def render(files: PhotoFiles, labelled: Sequence[Row], waiting: Sequence[Path]) -> str:
     """The page: photos to sort by what the model took them for, then the sorted ones by class."""
-    folder = files.source
+    folder = _folder(files.source)
     names = [*(path.relative_to(folder).as_posix() for path in waiting)]
     names += [row.path for row in labelled]
     # Devices name photos by time.
@@ -111,7 +111,7 @@ def render(files: PhotoFiles, labelled: Sequence[Row], waiting: Sequence[Path]) 
     items = [item for found in (to_sort, sorted_) for group in found.values() for item in group]
     template = page_environment(Path(__file__).parent).get_template(TEMPLATE)
     return template.render(
-        folder=str(folder.resolve()),
+        folder=_where(files.source),
         review=REVIEW,
         other=OTHER,
         random=sum(item.record is not None and item.record.is_random for item in items),
@@ -125,9 +125,20 @@ def render(files: PhotoFiles, labelled: Sequence[Row], waiting: Sequence[Path]) 
     )
 
 
-def _waiting(folder: Path) -> list[Path]:
-    review = folder / REVIEW
-    return list(photos_below(review)) if review.is_dir() else []
+def _folder(source: Source) -> Path:
+    """What paths of photos are relative to."""
+    return Path() if isinstance(source, Shards) else source
+
+
+def _where(source: Source) -> str:
+    return source.address if isinstance(source, Shards) else str(source.resolve())
+
+
+def _waiting(source: Source) -> list[Path]:
+    """Photos that nobody has sorted yet; none of shards, whose makers sorted them."""
+    if isinstance(source, Shards) or not (source / REVIEW).is_dir():
+        return []
+    return list(photos_below(source / REVIEW))
 
 
 def _group(folder: Path, name: str, items: list[Item]) -> Group:

@@ -11,6 +11,7 @@ __all__ = [
     "photo",
     "record",
     "rendered",
+    "shards",
     "sight",
     "split",
     "strangers",

@@ -19,7 +19,8 @@ from device.contract.provenance import OTHER
 from device.errors import PhotoError
 from device.workstation.engine.choice import done
 from device.workstation.engine.work import Work
-from device.workstation.photo_files import PhotoFiles
+from device.workstation.photo_files import PhotoFiles, Source
+from device.workstation.shards.index import Shards
 from train.data import folder as folders
 from train.data.films import found
 from train.data.films.found import BAD_NAME, Film, readable
@@ -29,8 +30,8 @@ from train.data.looks import Looks, Small
 from train.data.photo import Photo
 from train.data.record import RENDERED
 from train.data.rendered import render_data_set
+from train.data.shards.records import read_shards
 from train.errors import DataError, DownloadError
-from train.stamps import file_state
 
 PROBED = 8
 """Photos of which a node of a cluster must be able to read one: else all would be left out."""
@@ -73,7 +74,7 @@ def locate(data: str | None, store: Path) -> Path:
 
 
 def scan(
-    folder: Path,
+    source: Source,
     rules: Preprocessing,
     kept: KeptFilms | None = None,
     tell: Callable[[str], None] = lambda note: None,
@@ -84,7 +85,7 @@ def scan(
     Skipped files, and films of `OTHER`, are reported on stderr.
 
     Args:
-        folder: of class folders.
+        source: a folder of class folders, or shards.
         rules: of preprocessing.
         kept: where frames of films are kept; None: films are skipped, too.
         tell: gets a line for each thing that the user should know of the films.
@@ -92,10 +93,15 @@ def scan(
 
     Raises:
         DataError: as `train.data.folder.read_folder` does.
+        StoreError: if shards or a bucket cannot be read.
         OSError: if frames of films, or photos in small, cannot be written.
     """
-    contents = folders.read_folder(folder)
     console = Console(stderr=True)
+    if isinstance(source, Shards):
+        # Their paths are relative already, and there are no films among them.
+        contents, folder = read_shards(source, console), Path()
+    else:
+        contents, folder = folders.read_folder(source), source
     for note in (*contents.notes, *([] if kept else found.skipped(contents.films))):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     films = found.read_films(folder, contents.films, kept, console) if kept else []
@@ -106,7 +112,7 @@ def scan(
         console.print(f"{OTHER}, {note}", highlight=False, markup=False, soft_wrap=True)
     files = [_File.of(folder, *each) for each in (*contents.photos, *contents.raw)]
     files += (frame for film in films for frame in _frames(film))
-    stored = PhotoFiles(folder, kept.folder if films and kept else None)
+    stored = PhotoFiles(source, kept.folder if films and kept else None)
     task = _Reading(stored, rules)
     probe = partial(_probe, stored, [file.path for file in files[:PROBED]])
     key = partial(_key, task, files)
@@ -173,7 +179,7 @@ def _key(task: _Reading, files: Sequence[_File]) -> str:
     """Of what reading the files gives: another if one of them was changed."""
     digest = hashlib.sha256(repr(task).encode("utf-8", "surrogateescape"))
     for file in files:
-        state = file_state(task.files.shown(file.path))
+        state = task.files.state(file.path)
         digest.update(f"{file} {state}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 

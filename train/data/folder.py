@@ -6,7 +6,7 @@ with an error that says what to do.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -19,12 +19,12 @@ from train.errors import DataError
 
 RENDERED_MARK = "RENDERED.txt"
 """A file that marks a folder of pictures that the project rendered itself."""
-_PART = re.compile(
+PART = re.compile(
     "train|training|trn|val|valid|validation|dev|eval|evaluation|test|testing|tst|holdout|predict"
     "|prediction|unlabell?ed"
 )
 """A word in the names of folders that hold a part of a data set, not a class, as in exports."""
-_BESIDE = re.compile(
+BESIDE = re.compile(
     r"\.(csv|docx?|html?|ini|json|log|lst|md|names|pdf|py|tsv|txt|xlsx?|xml|ya?ml|zip)",
     re.IGNORECASE,
 )
@@ -68,13 +68,13 @@ def read_folder(folder: Path) -> Contents:
         below = photos_below(
             entry, on_unreadable=_refuse, on_skipped=lambda path, why: passed[why].append(path)
         )
-        photos += ((path, _label(entry.name)) for path in below)
+        photos += ((path, class_of(entry.name)) for path in below)
         if len(photos) + _count(passed, *MEANT) == found_before:
             if not is_other(entry.name):
-                _check_empty(entry, *(passed[why][count:] for why, count in before.items()))
+                check_empty(entry.name, *(passed[why][count:] for why, count in before.items()))
             empty.append(entry)
     raw, films = (
-        tuple((path, _label(path.relative_to(folder).parts[0])) for path in passed.pop(why, ()))
+        tuple((path, class_of(path.relative_to(folder).parts[0])) for path in passed.pop(why, ()))
         for why in MEANT
     )
     loose = [
@@ -85,24 +85,25 @@ def read_folder(folder: Path) -> Contents:
     of_classes = [each for each in (*photos, *raw, *films) if each[1] != OTHER]
     if not of_classes:
         raise _nothing(folder, bool(loose))
-    _check_names(label for _, label in of_classes)
-    _check_layout(folder, [path.relative_to(folder) for path, _ in of_classes])
+    check_names(label for _, label in of_classes)
+    layout = [path.relative_to(folder) for path, _ in of_classes]
+    check_layout(layout, lambda inner: str(folder / inner))
     passed[SkipReason.OTHER] = [path for path in passed[SkipReason.OTHER] if path not in set(loose)]
     notes = [
         *_notes(folder, passed),
         *_note(folder, loose, "photos or films in no class folder"),
         *_note(folder, empty, "folders without photos or films"),
-        *(note for entry in folders for note in _name_notes(entry.name)),
+        *(note for entry in folders for note in name_notes(entry.name)),
     ]
     return Contents(tuple(photos), raw, films, tuple(notes))
 
 
-def _label(name: str) -> str:
+def class_of(name: str) -> str:
     """The class of a folder directly below the data folder, or `OTHER`."""
     return OTHER if is_other(name) else name
 
 
-def _name_notes(name: str) -> list[str]:
+def name_notes(name: str) -> list[str]:
     """A line on a folder that may be meant otherwise."""
     if is_other(name) and name != OTHER:
         return [f"{name!r} is read as {OTHER!r}: pictures that show none of the classes"]
@@ -153,45 +154,62 @@ def _nothing(folder: Path, loose: bool) -> DataError:
     )
 
 
-def _check_empty(folder: Path, files: Sequence[Path], links: Sequence[Path]) -> None:
+def check_empty(name: str, files: Sequence[PurePath], links: Sequence[PurePath] = ()) -> None:
     """Refuse a folder whose files are unsupported or missing: it was probably meant as a class."""
     if links:
-        raise _gone(folder.name, links[0])
-    odd = [path for path in files if not _BESIDE.fullmatch(path.suffix)]
+        raise _gone(name, links[0])
+    odd = [path for path in files if not BESIDE.fullmatch(path.suffix)]
     if odd:
         raise DataError(
-            f"class folder {folder.name!r} has no photos, only {_suffixes(odd)}: convert them to "
+            f"class folder {name!r} has no photos, only {_suffixes(odd)}: convert them to "
             "JPEG, or remove the folder"
         )
 
 
-def _gone(label: str, link: Path) -> DataError:
+def _gone(label: str, link: PurePath) -> DataError:
     return DataError(
         f"class {label!r} has no photos: {shown(str(link))} is a link that leads nowhere (a disk "
         "that is not there?): remove it, or restore its target"
     )
 
 
-def _check_names(labels: Iterable[str]) -> None:
+def check_names(labels: Iterable[str], what: str = "class folder") -> None:
+    """Refuse names that no class can have, and such as look alike.
+
+    Args:
+        labels: names of classes.
+        what: what has these names, for people.
+
+    Raises:
+        DataError: naming one, or some that look alike.
+    """
     names = sorted(set(labels))
     for alike in look_alikes(names):
         both = " and ".join(map(repr, alike))
-        raise DataError(f"class folders {both} look alike: put their photos into one of them")
+        raise DataError(f"{what}s {both} look alike: put their photos into one of them")
     for name in names:
         problem = name_problem(name)
         if problem:
-            raise DataError(f"class folder {name!r} {problem}: rename it")
+            raise DataError(f"{what} {name!r} {problem}: rename it")
 
 
-def _check_layout(folder: Path, photos: Sequence[PurePath]) -> None:
-    """Refuse folders that are parts of a data set, and class folders one level too deep."""
+def check_layout(photos: Sequence[PurePath], named: Callable[[PurePath], str]) -> None:
+    """Refuse folders that are parts of a data set, and class folders one level too deep.
+
+    Args:
+        photos: their paths in the data folder.
+        named: how `DATA=` calls a folder in it.
+
+    Raises:
+        DataError: naming the folders.
+    """
     tops = {path.parts[0] for path in photos}
     holders = {PurePath(*path.parts[:depth]) for path in photos for depth in (0, 1)}
     for holder in sorted(holders):
         parts = _part_folders([path.relative_to(holder) for path in photos if _is_in(path, holder)])
         if parts:
             raise DataError(
-                f"{folder / holder}: its folders are parts ({', '.join(parts)}), not classes; "
+                f"{named(holder)}: its folders are parts ({', '.join(parts)}), not classes; "
                 "put the class folders directly below DATA, with all their photos: `make data` "
                 "makes the split"
             )
@@ -199,8 +217,8 @@ def _check_layout(folder: Path, photos: Sequence[PurePath]) -> None:
     if len(tops) == 1 and deep and all(len(path.parts) > 2 for path in photos):
         (top,) = tops
         raise DataError(
-            f"{folder}: its only class would be {top!r}, which holds folders "
-            f"({_few(sorted(deep))}): if they are the classes, give DATA={folder / top}"
+            f"{named(PurePath())}: its only class would be {top!r}, which holds folders "
+            f"({_few(sorted(deep))}): if they are the classes, give DATA={named(PurePath(top))}"
         )
 
 
@@ -216,7 +234,7 @@ def _part_folders(photos: Sequence[PurePath]) -> list[str]:
 
 
 def _is_part(name: str) -> bool:
-    return any(_PART.fullmatch(word) for word in re.findall("[a-z]+", name.lower()))
+    return any(PART.fullmatch(word) for word in re.findall("[a-z]+", name.lower()))
 
 
 def _notes(folder: Path, passed: dict[SkipReason, list[Path]]) -> list[str]:
@@ -239,6 +257,6 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join([*names[:SHOWN], *(["..."] if len(names) > SHOWN else [])])
 
 
-def _suffixes(paths: Iterable[Path]) -> str:
+def _suffixes(paths: Iterable[PurePath]) -> str:
     counts = Counter(path.suffix.lower() or "without suffix" for path in paths)
     return ", ".join(f"{count:,} {shown(suffix)}" for suffix, count in counts.most_common())

@@ -3,8 +3,12 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
+from device.workstation.photo_files import Source
+from device.workstation.shards.index import Shards
+from device.workstation.shards.stores import has_file, last_name
 from device.workstation.training import LEFT_OUT, SPLIT, DataRecord, DataSet, Part
 from device.workstation.wording import number, shown
 from train.data import folder as folders
@@ -24,7 +28,7 @@ MOST_LINES = 20
 
 
 def describe(
-    folder: Path,
+    source: Source,
     rows: Sequence[Row],
     collected: Set[str] = frozenset(),
     event_notes: Sequence[str] = (),
@@ -32,25 +36,25 @@ def describe(
     films: Path | None = None,
     sight: Sight = UNKNOWN,
 ) -> DataRecord:
-    """The record of a scanned and split folder.
+    """The record of photos that were scanned and split.
 
     Args:
-        folder: of the photos.
+        source: of the photos.
         rows: their split.
         collected: the paths of devices' photos.
         event_notes: lines on how events and places were found.
         films: where frames of films are kept, if there are any.
         sight: what of the photos is seen.
     """
-    rendered = (folder / RENDERED_MARK).exists()
+    of = _Where.of(source)
     labels = sorted({row.label for row in rows})
     counter = Counter((row.label, row.part) for row in rows)
     counts = {label: {part: counter[label, part] for part in (*Part, LEFT_OUT)} for label in labels}
     digests = "\n".join(sorted(f"{row.sha256} {row.label}" for row in rows))
     data_set = DataSet(
-        kind="rendered" if rendered else "photos",
-        name=folder.resolve().name,
-        description=_description(folder, rows, collected, rendered),
+        kind="rendered" if of.rendered else "photos",
+        name=of.name,
+        description=_description(of, rows, collected),
         fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
         counts=counts,
         events=_different(labels, [(row, row.group) for row in rows]),
@@ -63,18 +67,40 @@ def describe(
         correlations={f"{key:g}": count for key, count in sorted(_correlations(rows).items())},
         edited_copies=sum(bool(row.copy_of) for row in rows),
     )
-    return DataRecord(str(folder.resolve()), str(films.resolve()) if films else None, data_set)
+    kept = str(films.resolve()) if films else None
+    return DataRecord(of.where, kept, of.index, data_set)
 
 
-def _description(folder: Path, rows: Sequence[Row], collected: Set[str], rendered: bool) -> str:
+@dataclass(frozen=True)
+class _Where:
+    """What the record says of the place that photos come from."""
+
+    where: str
+    index: str | None
+    name: str
+    what: str
+    rendered: bool = False
+
+    @classmethod
+    def of(cls, source: Source) -> "_Where":
+        if isinstance(source, Shards):
+            name = last_name(source.address)
+            rendered = has_file(source.address, RENDERED_MARK)
+            return cls(source.address, str(source.index.resolve()), name, "shards", rendered)
+        rendered = (source / RENDERED_MARK).exists()
+        return cls(str(source.resolve()), None, source.resolve().name, "folder", rendered)
+
+
+def _description(of: _Where, rows: Sequence[Row], collected: Set[str]) -> str:
     used = [row for row in rows if row.part != LEFT_OUT]
     classes, events = len({row.label for row in rows}), len({row.group for row in used})
     occasions = f" from {number(events, 'event')}" if events < len(used) else ""
     fresh = sum(row.path in collected for row in used)
     saved = f", {fresh:,} of them saved by devices" if fresh else ""
-    note = " (pictures rendered by this project, no real photos)" if rendered else ""
-    name = folder.resolve().name
-    return f"{len(used):,} photos{occasions} in {classes} classes, folder {name!r}{saved}{note}"
+    note = " (pictures rendered by this project, no real photos)" if of.rendered else ""
+    return (
+        f"{len(used):,} photos{occasions} in {classes} classes, {of.what} {of.name!r}{saved}{note}"
+    )
 
 
 def _different(

@@ -74,7 +74,9 @@ def read_photos(record: DataRecord, out: Path) -> Photos:
     """
     rows = read_csv(out / SPLIT)
     if not record.files.are_there():
-        raise DataError(f"{record.folder}: the folder of photos is missing; run `make data` again")
+        what = "index" if record.index else "folder"
+        where = record.index or record.folder
+        raise DataError(f"{where}: the {what} of photos is missing; run `make data` again")
     labels = tuple(sorted({row.label for row in rows}))
     occasions = read_occasions(out / EVENTS)
     strangers = [row.path for row in rows if row.path not in occasions]

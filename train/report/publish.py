@@ -44,7 +44,7 @@ def write_report(out: Path, network: keras.Model, metrics: Metrics) -> None:
     load = loader(files, digests, rules, cuts)
     candidates = list(_candidates(rows, metrics.labels, load))
     if not candidates:
-        raise DataError(f"{files.source}: the test photos cannot be read; run `make data` again")
+        raise DataError(f"{files.where}: the test photos cannot be read; run `make data` again")
     block = metrics.config.first_trained_block - 1
     cut = f"block_{block}" if metrics.best_epoch > 0 else chapter.LAST
     shown = chapter.make_chapter(network, candidates, metrics.labels, cut)

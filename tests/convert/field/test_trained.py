@@ -113,7 +113,9 @@ def training(folder: Path, rows: Sequence[tuple[str, str, str, str]]) -> Path:
     (folder / "split.csv").write_text(csv_text(columns, split), "utf-8")
     events = {path: Occasion(event, "by the pond") for path, _, _, event in rows}
     (folder / "events.csv").write_text(to_csv(events), "utf-8")
-    DataRecord(str(folder.parent / "data"), None, data_set_of(LABELS)).write(folder / "data.json")
+    DataRecord(str(folder.parent / "data"), None, None, data_set_of(LABELS)).write(
+        folder / "data.json"
+    )
     return folder
 
 

@@ -28,7 +28,7 @@ from tests.support.builds.training_records import data_set_of, metrics_of, pupil
 LEARNED = ("daisy", "rose")
 FINE_TUNED = metrics_of([[5, 1], [0, 6]], LEARNED)
 RECORDS: dict[str, Record] = {
-    DATA: DataRecord("/photos", None, data_set_of(LEARNED)),
+    DATA: DataRecord("/photos", None, None, data_set_of(LEARNED)),
     METRICS: FINE_TUNED,
     f"pupil/{METRICS}": pupil_metrics_of(FINE_TUNED),
     TIMINGS: Timings("abc1234", {"head": 1.5}, (2.0, 3.0), (4.0, 5.0), 900),
