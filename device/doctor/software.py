@@ -36,6 +36,10 @@ IMPORT_TIMEOUT_S = 30
 SYSTEM_PACKAGES = Path("/usr/lib/python3/dist-packages")
 """Where apt puts Python packages."""
 NO_CAMERA = "no CSI camera is connected"
+OTHER_ROUNDING = (
+    "it rounds otherwise than the runtime that verified the bundle: near the limits a few answers "
+    "differ; ai-edge-litert gives the same ones"
+)
 AS_SERVICE = "run it as the user: sudo -u fieldguide /opt/fieldguide/venv/bin/fieldguide doctor"
 CSI_CAMERA = f"""
 import sys, picamera2
@@ -94,7 +98,8 @@ def runtime(attempt: Try) -> Finding:
     for name, module in MODULES.items():
         problem = attempt(f"import {module}")
         if not problem:
-            return Finding("runtime", OK, f"{name} {installed(name)}".strip())
+            rounds = f"; {OTHER_ROUNDING}" if name == TFLITE else ""
+            return Finding("runtime", OK, f"{name} {installed(name)}".strip() + rounds)
         problems.append(f"{name}: {problem}")
     fix = "pip install ai-edge-litert (Python 3.9 or later, 64-bit)"
     return Finding("runtime", FAILED, "; ".join(problems), fix)

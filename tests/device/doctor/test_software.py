@@ -121,6 +121,13 @@ def test_without_a_runtime_the_reasons_are_told() -> None:
     assert software.runtime(lambda _: "").state == OK
 
 
+def test_a_runtime_that_rounds_otherwise_is_told() -> None:
+    finding = software.runtime(lambda statement: "missing" if "litert" in statement else "")
+    assert finding.state == OK and finding.found.startswith("tflite-runtime")
+    assert "ai-edge-litert gives the same" in finding.found
+    assert "rounds" not in software.runtime(lambda _: "").found
+
+
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
