@@ -21,7 +21,7 @@ from device.contract.bundle import Bundle, load
 from device.contract.photos import load_photo
 from device.contract.statistics import LIMIT
 from device.workstation.measures import wilson
-from tests.bench.verdicts.ask import DEFAULT, RESOLVERS
+from tests.bench.verdicts.ask import DEFAULT, PLAIN
 
 CLUTTER = 200
 STRANGER = -1
@@ -58,8 +58,7 @@ def run(options: argparse.Namespace) -> int:
     shown = options.out / "pictures.npy"
     np.save(shown, _pictures(paths, bundle))
     here = Path(sys.executable)
-    cases = [(here, DEFAULT), *((here, kernels) for kernels in RESOLVERS)]
-    cases += [(python, DEFAULT) for python in options.python]
+    cases = [(here, DEFAULT), (here, PLAIN), *((python, DEFAULT) for python in options.python)]
     found = [
         _asked(python, options.build / "bundle", shown, kernels, options.out / f"{number}.npz")
         for number, (python, kernels) in enumerate(cases)

@@ -18,10 +18,8 @@ from device.contract.runtimes import AUTO
 from device.inference.classifier import Classifier
 from device.inference.runtime import MODULES, Runtime, find
 
-DEFAULT, PLAIN, REFERENCE = "default", "plain", "reference"
-"""The kernels that the runtime takes by itself (XNNPACK where it was built in), TFLite's own, and
-those of TFLite that are written to be read."""
-RESOLVERS = {PLAIN: "BUILTIN_WITHOUT_DEFAULT_DELEGATES", REFERENCE: "BUILTIN_REF"}
+DEFAULT, PLAIN = "default", "plain"
+"""The kernels that the runtime takes by itself, XNNPACK where it was built in; and TFLite's own."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.verdicts.ask", description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, required=True, help="uint8 (n, h, w, 3), as .npy")
-    parser.add_argument("--kernels", choices=(DEFAULT, *RESOLVERS), default=DEFAULT)
+    parser.add_argument("--kernels", choices=(DEFAULT, PLAIN), default=DEFAULT)
     parser.add_argument("--out", type=Path, required=True, help="answers, as .npz")
     options = parser.parse_args(arguments)
     ask(options.bundle, np.load(options.pictures, mmap_mode="r"), options.kernels, options.out)
@@ -42,7 +40,7 @@ def ask(bundle: Path, pictures: Pixels, kernels: str, out: Path) -> None:
     Args:
         bundle: folder or tar.
         pictures: uint8 (n, h, w, 3), prepared.
-        kernels: one of `DEFAULT`, `PLAIN`, `REFERENCE`.
+        kernels: `DEFAULT` or `PLAIN`.
         out: a file with label int (n,), unknown bool (n,), distance float (n,), and every output
             of the model as it wrote it.
     """
@@ -68,8 +66,11 @@ def runtime(kernels: str) -> Runtime:
     found = find(AUTO)
     if kernels == DEFAULT:
         return found
-    resolver = import_module(MODULES[found.name]).OpResolverType[RESOLVERS[kernels]]
-    interpreter = partial(found.interpreter, experimental_op_resolver_type=resolver)
+    resolvers = import_module(MODULES[found.name]).OpResolverType
+    interpreter = partial(
+        found.interpreter,
+        experimental_op_resolver_type=resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
     return Runtime(found.name, found.version, interpreter)
 
 
