@@ -59,8 +59,9 @@ EPOCHS ?= 10
 # cached views of each training photo
 VIEWS ?= 8
 # 1: half of the views show a fault of cameras, such as
-# blur or low light, so that the network minds these less
-ROBUST ?=
+# blur or low light, so that the network minds these less;
+# 0: none does, and training takes less time
+ROBUST ?= 1
 # at most so many training photos are trained on; of more,
 # a sample as even in classes and looks as can be
 TRAIN_PHOTOS ?= 100000
@@ -295,7 +296,7 @@ $(TIMINGS): $(DATA_FILES) $(VARS)/train $(VARS)/code-train $(FETCHED) | $(READY)
 	  --backbone $(BACKBONE) --alpha $(ALPHA) $(size) --epochs $(EPOCHS) --views $(VIEWS) --seed $(SEED) \
 	  $(robust) $(sample) $(teacher) $(caches)
 size = $(if $(SIZE),--size $(SIZE))
-robust = $(if $(filter-out 0,$(ROBUST)),--robust)
+robust = $(if $(filter-out 0,$(ROBUST)),,--no-robust)
 sample = --train-photos $(TRAIN_PHOTOS)
 # What trials of a sweep have in common with each other and with the build is computed once.
 trained_beside = $(wildcard $(addsuffix cache,$(foreach each,$(SHARED)/ $(SHARED)/sweep/*/,$(each) $(each)teacher/*/)))

@@ -289,7 +289,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 0: head alone")
     command.add_argument("--views", type=int, default=8, help="cached views per training photo")
     command.add_argument(
-        "--robust", action="store_true", help="half of the views show a fault of cameras"
+        "--no-robust",
+        dest="robust",
+        action="store_false",
+        help="no view shows a fault of cameras; else half of them do",
     )
     command.add_argument(
         "--train-photos",

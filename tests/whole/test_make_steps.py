@@ -96,13 +96,15 @@ def test_a_failed_verification_runs_again_and_packs_nothing(workshop: Workshop) 
     assert workshop.make("bundle", "CALIBRATION=3") == REST
 
 
-def test_teaching_faults_of_cameras_trains_again(workshop: Workshop) -> None:
+def test_teaching_no_faults_of_cameras_trains_again(workshop: Workshop) -> None:
     workshop.make("bundle")
-    assert workshop.make("bundle", "ROBUST=1") == ["train fit", "convert export", *REST]
-    assert "--robust" in (workshop.build / "train/model.keras").read_text()
-    assert workshop.make("bundle", "ROBUST=1") == []
-    assert "train fit" in workshop.make("bundle", "ROBUST=0")
-    assert "--robust" not in (workshop.build / "train/model.keras").read_text()
+    assert "--no-robust" not in (workshop.build / "train/model.keras").read_text()
+    assert workshop.make("bundle", "ROBUST=0") == ["train fit", "convert export", *REST]
+    assert "--no-robust" in (workshop.build / "train/model.keras").read_text()
+    assert workshop.make("bundle", "ROBUST=0") == []
+    assert "train fit" in workshop.make("bundle", "ROBUST=1")
+    assert workshop.make("bundle") == []
+    assert "--no-robust" not in (workshop.build / "train/model.keras").read_text()
 
 
 def test_thumbnails_are_packed_without_any_other_step_and_only_where_wanted(

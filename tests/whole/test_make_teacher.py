@@ -58,6 +58,14 @@ def test_another_split_teaches_the_teacher_again(workshop: Workshop) -> None:
     assert workshop.make("bundle", LITE, "SEED=1") == []
 
 
+def test_a_teacher_knows_the_faults_that_its_pupil_is_shown(workshop: Workshop) -> None:
+    workshop.make("bundle", LITE)
+    assert "--no-robust" not in given(folder(workshop))
+    assert workshop.make("bundle", LITE, "ROBUST=0") == ["train fit", *FIT]
+    assert "--no-robust" in given(folder(workshop))
+    assert "--no-robust" in given(workshop.build / "train")
+
+
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_a_teacher_whose_training_was_killed_is_trained_whole(
     workshop: Workshop, count: int

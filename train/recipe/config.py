@@ -33,7 +33,7 @@ class TrainConfig(FitSettings):
     """Epochs of fine-tuning; 0 trains only the head."""
     views: int = 8
     """Cached views per training photo; the first is the photo as the device prepares it."""
-    robust: bool = False
+    robust: bool = True
     """Whether half of the views show a fault of cameras."""
     train_photos: int = 100_000
     """At most so many photos of the training part are trained on; of more, a sample is."""

@@ -1,4 +1,4 @@
-"""Promises of views with faults of cameras: half of them, seeded, and none without `ROBUST=1`."""
+"""Promises of views with faults of cameras: half of them, seeded, and none with `ROBUST=0`."""
 
 import hashlib
 from dataclasses import replace
@@ -25,8 +25,8 @@ from train.recipe.places import Exchange
 from train.views.robust import TAUGHT, has_fault, with_fault
 
 RULES = Preprocessing(height_px=96, width_px=96)
-PLAIN = TrainConfig(architecture=Architecture(size_px=96), views=8)
-ROBUST = replace(PLAIN, robust=True)
+ROBUST = TrainConfig(architecture=Architecture(size_px=96), views=8)
+PLAIN = replace(ROBUST, robust=False)
 
 
 def seen(folder: Path, config: TrainConfig) -> Seen:
