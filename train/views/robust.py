@@ -1,4 +1,4 @@
-"""Views of photos as cameras spoil them, for networks that should mind less (all but with `ROBUST=0`)."""
+"""Views of photos as cameras spoil them, for networks that should mind less."""
 
 import numpy as np
 
