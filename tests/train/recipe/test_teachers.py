@@ -19,6 +19,7 @@ from device.errors import FieldguideError
 from device.workstation.cuts import to_csv as cuts_csv
 from device.workstation.events.listed import Occasion
 from device.workstation.events.listed import to_csv as events_csv
+from device.workstation.faults.catalogue import frame_rules
 from device.workstation.training import CUTS, EVENTS, METRICS, NETWORK, SPLIT, Part
 from tests.support.builds.training_records import metrics_of
 from tests.support.pictures import LABELS, SIZE_PX
@@ -33,6 +34,7 @@ from train.recipe.finetune import FineTuner
 from train.recipe.photos import Photos
 from train.recipe.places import Exchange
 from train.recipe.teachers import ANSWERS_FOLDER, ask
+from train.views.robust import has_fault, with_fault
 
 VIEWS, SEED, TEMPERATURE = 3, 4, 1.7
 PHOTOS = 9
@@ -91,20 +93,24 @@ def pupil(tmp_path: Path, photos: Photos) -> Seen:
     return Seen(None, config, "ab" * 32, photos, Exchange(), folder, folder.parent / "cache")
 
 
+@pytest.mark.parametrize("robust", [False, True])
 def test_a_teacher_answers_what_it_sees_in_the_pupils_views(
-    teacher: Path, pupil: Seen, tiny_network: Any
+    teacher: Path, pupil: Seen, tiny_network: Any, robust: bool
 ) -> None:
-    """At its own size, before its calibration."""
-    answers = ask([teacher], pupil).answers
+    """At its own size, before its calibration; with the faults that the pupil is shown."""
+    shown = replace(pupil, config=replace(pupil.config, robust=robust))
+    answers, rules = ask([teacher], shown).answers, Preprocessing(SIZE_PX, SIZE_PX)
     assert len(answers) == VIEWS
     for number in range(VIEWS):
         seen = []
         for row in pupil.photos.rows[Part.TRAIN]:
-            image = decode(
-                pupil.photos.files.path(row.path).read_bytes(), Preprocessing(SIZE_PX, SIZE_PX)
-            )
+            image = decode(pupil.photos.files.path(row.path).read_bytes(), rules)
             seed = int(row.sha256[:12], 16) ^ SEED
-            seen.append(view(image, Preprocessing(SIZE_PX, SIZE_PX), number, seed))
+            if robust and has_fault(number):
+                frame = view(image, frame_rules(rules), number, seed)
+                seen.append(with_fault(frame, rules, number, seed))
+            else:
+                seen.append(view(image, rules, number, seed))
         wanted = tiny_network(np.stack(seen))["class_map"].numpy().mean(axis=(1, 2))
         # Activations and answers are float16.
         np.testing.assert_allclose(answers[number], wanted, atol=0.05)
