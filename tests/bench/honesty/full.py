@@ -61,7 +61,7 @@ def _claim(
 
 
 def make(
-    root: Path, build: Path, weights: Path, backbone: str = DEFAULT, *, robust: bool = False
+    root: Path, build: Path, weights: Path, backbone: str = DEFAULT, *, robust: bool = True
 ) -> None:
     """Fill a build folder from the photos of a world, by default settings but for those given.
 
@@ -72,7 +72,8 @@ def make(
     shutil.rmtree(build, ignore_errors=True)
     training, models = str(build / "train"), str(build / "convert")
     _run("-m", "train", "data", "--data", str(root / TRAIN), "--out", training)
-    given = ("--weights", str(weights), "--backbone", backbone, *(("--robust",) if robust else ()))
+    given = ["--weights", str(weights), "--backbone", backbone]
+    given += [] if robust else ["--no-robust"]
     _run("-m", "train", "fit", *given, "--out", training)
     _run("-m", "convert", "export", "--training", training, "--out", models)
     bundle = ("--training", training, "--models", models, "--out", str(build / "bundle"))
