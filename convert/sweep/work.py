@@ -18,6 +18,7 @@ from convert.errors import InputError
 from convert.sweep.trial import LOG
 from device.errors import ClusterError, UsageError
 from device.workstation.engine import commands
+from device.workstation.engine.choice import spreads
 from device.workstation.engine.commands import Command, Running
 from device.workstation.training import DATA, DataRecord
 
@@ -148,7 +149,7 @@ def _start(one: Planned, make: Sequence[str]) -> Running:
         f"BACKBONE={one.backbone}",
         f"SIZE={one.size_px}",
         "USE=",
-        *(ON_NODE if commands.is_remote() else ()),
+        *(ON_NODE if spreads() else ()),
     )
     words = [*make, "--no-print-directory", *settings, f"{one.folder}/bundle.tar"]
     log = (one.folder / LOG).absolute()

@@ -29,6 +29,7 @@ from convert.verify.strangers import (
     Strangers,
     Turned,
     judging,
+    knowing,
     own,
     rendered,
 )
@@ -130,10 +131,8 @@ def gather_evidence(
     scaled = scale(
         models.exported.statistics, _named(validation), validation.measured, validation.events
     )
-    float32, int8 = (
-        models.knowing(model, scaled)
-        for model in (models.exported.float_model, models.exported.int8_model)
-    )
+    both = (models.exported.float_model, models.exported.int8_model)
+    int8 = knowing(training, models.exported.int8_model, scaled)
     judge = _judge(scaled, test, validation)
     clutter = rendered(int8, training.preprocessing, advance)
     paths = [photo.path for photo in training.photos[Part.TEST]]
@@ -148,7 +147,7 @@ def gather_evidence(
         clutter=judge.turned(clutter),
         named=clutter.named(),
         backgrounds=_backgrounds(training, int8, judge, advance),
-        own=own(training, (float32, int8), judge, advance),
+        own=own(training, both, scaled, judge, advance),
         left_out=_left_out(models, validation, test, advance),
         layers=_layers(models, advance),
         disagreements=disagreements(training.labels, paths, test),

@@ -10,7 +10,6 @@ import numpy as np
 from convert.artifacts.exported import Export
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.verify.comparison import Outputs
-from convert.verify.confidence import Scaled
 from device.contract.arrays import Pixels
 from device.contract.statistics import Doubles, FeatureStatistics, Floats
 from device.inference.classifier import Classifier
@@ -40,22 +39,6 @@ class Models:
             for model in (exported.float_model, exported.int8_model)
         )
         return cls(training, exported, network, float32, int8)
-
-    def knowing(self, model: bytes, known: Scaled) -> Classifier:
-        """One of the models as it will be on the device, where it says unknown.
-
-        Args:
-            model: float or int8.
-            known: the limits that ship.
-        """
-        training = self.training
-        return Classifier(
-            model,
-            training.labels,
-            training.preprocessing,
-            limit=known.limit,
-            statistics=known.statistics,
-        )
 
     def classify(self, part: Part, advance: Callable[[], None] = lambda: None) -> Outputs:
         """Run all three on one part; `advance` is called after each photo.

@@ -7,10 +7,12 @@ import numpy as np
 
 from convert.artifacts.training import LabelledPhoto, Training
 from convert.verify.clutter import clutter
-from convert.verify.confidence import Area, area
+from convert.verify.confidence import Area, Scaled, area
 from convert.verify.reliability import Floats, Hits
 from device.contract.preprocess import Preprocessing
 from device.inference.classifier import Classifier, Prediction
+from device.workstation.engine.choice import done
+from device.workstation.engine.work import Work
 from device.workstation.shares import ShareByEvent, share_by_event
 from device.workstation.training import Part
 from device.workstation.unknown.strangers import NamedStranger, OwnFigures, TurnedFigures
@@ -110,9 +112,54 @@ def rendered(int8: Classifier, rules: Preprocessing, advance: Callable[[], None]
     return Strangers(seen, names, names)
 
 
+def knowing(
+    training: Training, model: bytes, known: Scaled, threads: int | None = None
+) -> Classifier:
+    """A model as it will be on the device, where it says unknown.
+
+    Args:
+        training: what it is made from.
+        model: float or int8.
+        known: the limits that ship.
+        threads: of its runtime; None: the usual number.
+    """
+    return Classifier(
+        model,
+        training.labels,
+        training.preprocessing,
+        limit=known.limit,
+        statistics=known.statistics,
+        threads=threads,
+    )
+
+
+@dataclass(frozen=True)
+class Turning:
+    """The task of asking both models about pictures."""
+
+    training: Training
+    """That reads them."""
+    models: tuple[bytes, bytes]
+    """Float and int8."""
+    known: Scaled
+    """The limits that ship."""
+
+    def setup(self) -> Callable[[LabelledPhoto], tuple[Prediction, Prediction]]:
+        """As for every task; the function raises as `Training.pixels`."""
+        training = self.training
+        float32, int8 = (knowing(training, model, self.known, 1) for model in self.models)
+
+        def answers(photo: LabelledPhoto) -> tuple[Prediction, Prediction]:
+            pixels = training.pixels(photo)
+            return float32.classify(pixels), int8.classify(pixels)
+
+        return answers
+
+
 def own(
     training: Training,
-    models: tuple[Classifier, Classifier],
+    models: tuple[bytes, bytes],
+    known: Scaled,
     judge: Judge,
     advance: Callable[[], None],
 ) -> OwnFigures | None:
@@ -120,7 +167,8 @@ def own(
 
     Args:
         training: with the strangers.
-        models: float and int8, each with the limits that ship.
+        models: float and int8.
+        known: the limits that ship.
         judge: of int8's answers. Float's are compared with the same test photos.
         advance: called after each picture.
 
@@ -130,11 +178,8 @@ def own(
     photos = judging(training)
     if not photos:
         return None
-    answers: list[tuple[Prediction, Prediction]] = []
-    for photo in photos:
-        pixels = training.pixels(photo)
-        answers.append((models[0].classify(pixels), models[1].classify(pixels)))
-        advance()
+    task = Turning(training.without_photos(), models, known)
+    answers = list(done(Work.of(task, photos, "own strangers"), advance))
     events, paths = [photo.event for photo in photos], [photo.path for photo in photos]
     float32, int8 = (Strangers(seen, events, paths) for seen in zip(*answers, strict=True))
     return OwnFigures(

@@ -14,8 +14,7 @@ import pytest
 from device.errors import ClusterError
 from device.workstation.engine.local import Local
 from device.workstation.engine.on_ray import OnRay
-from device.workstation.engine.work import Work
-from device.workstation.engine.worker import CHUNK
+from device.workstation.engine.work import CHUNK, Work
 from tests.scale.conftest import Nodes
 from tests.scale.stubs import Row, Stub, computed
 from tests.support.places import ROOT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from device.workstation.engine.worker import CHUNK
+from device.workstation.engine.work import CHUNK
 from tests.scale.conftest import Nodes
 from tests.support.places import ROOT
 
@@ -17,7 +17,7 @@ GROWTH = 0.1
 PROGRAM = """
 import resource, sys
 from device.workstation.engine.on_ray import OnRay
-from device.workstation.engine.work import Work
+from device.workstation.engine.work import CHUNK, Work
 from tests.scale.stubs import Stub
 address, store, root, count = sys.argv[1:]
 engine = OnRay(address, store, root)

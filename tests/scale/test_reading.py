@@ -19,6 +19,7 @@ from device.workstation.engine.local import Local
 from device.workstation.engine.work import Advance, Engine, Work
 from device.workstation.photo_files import PhotoFiles
 from tests.scale.conftest import Nodes
+from tests.train.data.test_cutting import EVENTS, cuts_in, photos_at
 from train.data.dataset import scan
 from train.data.listed import load_listed
 from train.data.photo import Photo
@@ -100,3 +101,17 @@ def test_photos_that_a_node_cannot_read_stop_the_work_in_one_line(
     with pytest.raises(ClusterError, match="at the same path on every node") as caught:
         scan(away, RULES)
     assert "\n" not in str(caught.value) and str(away) in str(caught.value)
+
+
+@pytest.mark.slow
+def test_what_stands_before_a_background_is_found_as_on_one_machine(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rows = photos_at(folder, {"lawn": EVENTS, "shed": EVENTS, "few": 1})
+    found = []
+    for engine in (Local(), nodes.engine(tmp_path / "store")):
+        use(monkeypatch, engine)
+        found.append(cuts_in(folder, rows))
+    assert found[0] == found[1] and found[0].boxes

@@ -1,8 +1,12 @@
 """Evaluating a trained network: the figures that `metrics.json` records."""
 
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +14,11 @@ import numpy.typing as npt
 import tensorflow as tf
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing
+from device.workstation.engine.choice import done
+from device.workstation.engine.progress import bars, titled
+from device.workstation.engine.work import Work
 from device.workstation.shares import share_by_event
 from device.workstation.training import (
     Accuracy,
@@ -21,6 +29,7 @@ from device.workstation.training import (
     Tested,
     Validated,
 )
+from train.data.split import Row
 from train.recipe.finetune import Figures, TuningState
 from train.recipe.photos import Photos
 from train.recipe.truth import Labels
@@ -48,13 +57,45 @@ def predict(network: keras.Model, photos: Photos, rules: Preprocessing) -> Float
     Raises:
         DataError: if a photo is missing or has changed since it was scanned.
     """
-    compiled = tf.function(
-        lambda x: network(x, training=False)["probabilities"], autograph=False, jit_compile=False
-    )
     rows = photos.rows[Part.TEST]
     starts = range(0, len(rows), PREDICT_BATCH)
-    batches = (photos.pixels(rows[start : start + PREDICT_BATCH], rules) for start in starts)
-    return np.concatenate([compiled(batch).numpy() for batch in batches])
+    batches = [tuple(rows[start : start + PREDICT_BATCH]) for start in starts]
+    task = Predicting(network, replace(photos, rows={}, occasions={}), rules)
+    work = Work(task, batches, "test photos", partial(_key, task, rows), chunk=1)
+    with bars() as progress:
+        bar = progress.add_task(titled(work.description), total=len(rows))
+        return np.concatenate(list(done(work, lambda: progress.advance(bar, PREDICT_BATCH))))
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """The task of asking a network about batches of photos."""
+
+    network: keras.Model
+    photos: Photos
+    """That reads them."""
+    rules: Preprocessing
+
+    def setup(self) -> Callable[[Sequence[Row]], Floats]:
+        """As for every task; the function gives (photos, classes) and raises as `predict`."""
+        compiled = self._compiled
+        return lambda rows: np.asarray(compiled(self.photos.pixels(rows, self.rules)))
+
+    @cached_property
+    def _compiled(self) -> Callable[[Pixels], Any]:
+        """Once for all threads; it is not yet there when the task goes to another machine."""
+        return tf.function(  # type: ignore[no-any-return]
+            lambda x: self.network(x, training=False)["probabilities"],
+            autograph=False,
+            jit_compile=False,
+        )
+
+
+def _key(task: Predicting, rows: Sequence[Row]) -> str:
+    weights = [array.tobytes() for array in task.network.get_weights()]
+    sha256 = hashlib.sha256(b"".join(weights))
+    sha256.update(repr((task.photos, task.rules, rows)).encode("utf-8", "surrogateescape"))
+    return sha256.hexdigest()[:16]
 
 
 def tested(photos: Photos, probabilities: Floats) -> Tested:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from convert.artifacts.training import LabelledPhoto, Training, one_class_after_another, turns
 from convert.verify.confidence import Scaled
 from convert.verify.statistics import Labels
+from convert.verify.strangers import knowing
 from device.contract.arrays import Pixels
 from device.contract.preprocess import prepare_frame
 from device.inference.classifier import Classifier
@@ -76,19 +77,9 @@ class Answering:
 
     def setup(self) -> Callable[[LabelledPhoto], npt.NDArray[np.int64]]:
         """As for every task; the function gives int64 (1 + cases, 4) and raises as `answer`."""
-        training, known = self.training, self.known
+        training = self.training
         # One thread: each core has a worker.
-        float32, int8 = (
-            Classifier(
-                model,
-                training.labels,
-                training.preprocessing,
-                limit=known.limit,
-                statistics=known.statistics,
-                threads=1,
-            )
-            for model in self.models
-        )
+        float32, int8 = (knowing(training, model, self.known, 1) for model in self.models)
         return lambda photo: np.array(
             list(_of_photo(training, photo, self.cases, (float32, int8))), np.int64
         )

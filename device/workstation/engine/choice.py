@@ -42,6 +42,11 @@ def named(environment: Mapping[str, str]) -> Engine:
     return OnRay(environment.get(ADDRESS, ""), store, os.getcwd())
 
 
+def spreads() -> bool:
+    """Whether work goes to other machines."""
+    return isinstance(engine(), OnRay)
+
+
 def done(work: Work[Item, Result], advance: Advance | None = None) -> Generator[Result, None, None]:
     """Do work; gives the results in the order of the items.
 

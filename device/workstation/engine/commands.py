@@ -71,11 +71,6 @@ def start(command: Command) -> Running:
     return command.start()
 
 
-def is_remote() -> bool:
-    """Whether commands run on other machines."""
-    return isinstance(engine(), OnRay)
-
-
 def _status(command: Command) -> int:
     """What runs on a node."""
     for folder in (Path(command.folder), command.log.parent):

@@ -17,7 +17,7 @@ from device.workstation.engine.kept import Kept
 from device.workstation.engine.local import Local
 from device.workstation.engine.progress import tell
 from device.workstation.engine.work import Advance, Item, Result, Work
-from device.workstation.engine.worker import CHUNK, Part, Report, Worker
+from device.workstation.engine.worker import Part, Report, Worker
 
 PARTS_A_CORE = 8
 """At least, if there are as many chunks: so that cores end at about the same time."""
@@ -83,17 +83,17 @@ class _Run:
             self._summarise(time.monotonic() - begun, reports)
 
     def _parts(self) -> Iterator[Part]:
-        first, last = self.work.first // CHUNK, _chunks(self.work)
+        first, last = self.work.first // self.work.chunk, _chunks(self.work)
         count = last - first
         size = min(MOST_CHUNKS, max(1, count // (PARTS_A_CORE * self.cluster.cores)))
         size = max(size, -(-count // MOST_PARTS))
         for number, begin in enumerate(range(first, last, size)):
-            yield Part(number, begin, min(size, last - begin))
+            yield Part(number, begin, min(size, last - begin), self.work.chunk)
 
     def _left(self, part: Part, known: set[int]) -> int:
         """How many results of a part are asked for and are not there yet."""
-        starts = [chunk * CHUNK for chunk in part.chunks if chunk not in known]
-        ends = [min(start + CHUNK, len(self.work.items)) for start in starts]
+        starts = [chunk * part.size for chunk in part.chunks if chunk not in known]
+        ends = [min(start + part.size, len(self.work.items)) for start in starts]
         return sum(
             end - max(start, self.work.first) for start, end in zip(starts, ends, strict=True)
         )
@@ -104,8 +104,8 @@ class _Run:
             return
         self.kept.write_task((self.work.task, self.work.probe))
         for part in parts:
-            first = part.first * CHUNK
-            items = self.work.items[first : first + part.count * CHUNK]
+            first = part.first * part.size
+            items = self.work.items[first : first + part.count * part.size]
             self.kept.write_items(part.number, items)
         ray, most = self.cluster.ray, len(parts)
         pool = ray.data.ActorPoolStrategy(
@@ -139,7 +139,7 @@ class _Run:
 
 
 def _chunks(work: Work[Any, Any]) -> int:
-    return -(-len(work.items) // CHUNK)
+    return -(-len(work.items) // work.chunk)
 
 
 def _advance(advance: Advance, count: int) -> None:
@@ -153,7 +153,7 @@ def _why(error: Exception) -> str:
 
 
 def _results(kept: Kept, work: Work[Any, Result]) -> Iterator[Result]:
-    for chunk in range(work.first // CHUNK, _chunks(work)):
+    for chunk in range(work.first // work.chunk, _chunks(work)):
         try:
             results = kept.results(chunk)
         except OSError as error:
@@ -161,7 +161,7 @@ def _results(kept: Kept, work: Work[Any, Result]) -> Iterator[Result]:
                 f"{kept.address} is not what the nodes write to ({one_line(error)}): give a BUILD= "
                 "on a path that every node has, or the address of a bucket as RAY_STORE="
             ) from error
-        yield from results[max(work.first - chunk * CHUNK, 0) :]
+        yield from results[max(work.first - chunk * work.chunk, 0) :]
 
 
 def _name(description: str) -> str:

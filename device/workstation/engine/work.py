@@ -11,6 +11,9 @@ Result = TypeVar("Result")
 ItemIn = TypeVar("ItemIn", contravariant=True)
 ResultOut = TypeVar("ResultOut", covariant=True)
 
+CHUNK = 32
+"""Items whose results are kept together: what a worker that dies has to do again at most."""
+
 Advance = Callable[[], Any]
 """Called once for each item that is done."""
 
@@ -45,6 +48,8 @@ class Work(Generic[Item, Result]):
     here: bool = False
     """Whether the task needs what lies on this machine alone, so that no other can do it."""
 
+    chunk: int = CHUNK
+    """So many items are kept together; 1 if an item is many photos."""
     probe: Callable[[], Any] | None = None
     """Run on each other machine before the task: raises if what the items name is not there."""
 

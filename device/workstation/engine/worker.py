@@ -11,9 +11,6 @@ from typing import Any
 from device.errors import ClusterError, FieldguideError, one_line
 from device.workstation.engine.kept import Kept, packed
 
-CHUNK = 32
-"""Items whose results are kept together: what a worker that dies has to do again at most."""
-
 MOST_TRIES = 8
 """A part is not begun more often: its worker died each time, or its node was lost."""
 MOST_SHOWN = 200
@@ -29,6 +26,8 @@ class Part:
     """Its first chunk."""
     count: int
     """How many chunks it has; the last one may be short."""
+    size: int
+    """Items of a chunk."""
 
     @property
     def chunks(self) -> range:
@@ -128,4 +127,4 @@ def _shown(item: Any) -> str:
 
 def _chunks(part: Part, items: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
     for place, chunk in enumerate(part.chunks):
-        yield chunk, items[place * CHUNK : (place + 1) * CHUNK]
+        yield chunk, items[place * part.size : (place + 1) * part.size]

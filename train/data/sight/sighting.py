@@ -8,7 +8,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -25,6 +25,8 @@ from device.contract.look.place import Look
 from device.contract.look.rules import LookRules, Seen
 from device.contract.photos import decode_frame
 from device.errors import PhotoError
+from device.workstation.engine.choice import done, spreads
+from device.workstation.engine.work import Work
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import LEFT_OUT
 from train.data.listed import listed
@@ -235,11 +237,30 @@ def _background(
     return place.of_pictures(cells, visited=True) if len(cells) >= MIN_FRAMES else None
 
 
+@dataclass(frozen=True)
+class Looking:
+    """The task of looking at places."""
+
+    def setup(self) -> Callable[[_Place], Found]:
+        """As for every task; the function raises as `look_at`."""
+        return self.of
+
+    def of(self, place: _Place) -> Found:
+        """What is in the photos of a place."""
+        with ThreadPoolExecutor(1) as pool:
+            return place.found(pool, lambda: None)
+
+
 def _looked_at(places: Sequence[_Place]) -> Iterator[Found]:
     """What was found at each place, with a progress bar if there is any."""
     if not places:
         return
     console, total = Console(stderr=True), sum(len(each.rows) for each in places)
+    if spreads():
+        # A place on each worker: its photos teach each other's background.
+        looking = Work.of(Looking(), places, "looking for subjects")
+        yield from done(replace(looking, chunk=1))
+        return
     with Progress(console=console) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
         task = progress.add_task(f"{'looking for subjects':24}", total=total)
         for each in places:
