@@ -33,6 +33,9 @@ bench-scale: $(WEIGHTS_READY) ## time and memory of splitting and training
 	@$(PY) -m tests.bench.scale --out $(BUILD)/bench/split $(if $(SIZES),--photos $(SIZES) --rows $(SIZES))
 	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale $(if $(SIZES),--photos $(SIZES))
 
+bench-engines: $(RAY_READY) $(WEIGHTS_READY) ## what a Ray cluster costs beside threads; installs Ray
+	@.venv-ray/bin/python -m train.bench.engines --weights $(BUILD)/weights
+
 bench-honesty: $(WEIGHTS_READY) | $(READY) ## reported against true accuracy, before fixed cameras
 	@$(PY) -m tests.bench.honesty --weights $(BUILD)/weights --out $(BUILD)/bench/honesty
 

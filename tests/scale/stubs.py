@@ -24,8 +24,7 @@ class Stub:
     takes_s: float = 0.0
     fails_at: int = -1
     dies_at: int = -1
-    unwritable: Path | None = None
-    """A folder in which the first worker to come here makes writing fail."""
+    breaks_at: int = -1
 
     def setup(self) -> Callable[[int], Row]:
         return self.of
@@ -37,6 +36,8 @@ class Stub:
         time.sleep(self.takes_s)
         if number == self.fails_at:
             raise PhotoError(f"shard-{number}.tar: cannot be read")
+        if number == self.breaks_at:
+            raise RuntimeError("a mistake in the code")
         if number == self.dies_at:
             os._exit(9)
         return np.random.default_rng(number).normal(size=4).astype(np.float32)

@@ -119,6 +119,15 @@ def test_an_error_that_people_can_act_on_stops_with_its_words_and_its_node(
 
 
 @pytest.mark.slow
+def test_a_mistake_in_the_code_is_said_in_a_line_and_what_is_done_is_kept(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    with pytest.raises(ClusterError, match="RuntimeError: a mistake in the code") as caught:
+        list(nodes.engine(tmp_path).run(work(Stub(breaks_at=70), 100), nothing))
+    assert "\n" not in str(caught.value) and list(tmp_path.glob(DONE))
+
+
+@pytest.mark.slow
 def test_items_at_which_workers_die_one_after_the_other_are_named(
     nodes: Nodes, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def _works(folder: Path, weights: Path, counts: tuple[int, ...]) -> list[Work[An
 
 def compare(folder: Path, weights: Path, few: int, many: int) -> tuple[Cost, Cost]:
     """The costs of the local engine and of the cluster."""
+    import ray
     from ray.cluster_utils import Cluster
 
     works = _works(folder, weights, (few, many))
@@ -118,6 +119,7 @@ def compare(folder: Path, weights: Path, few: int, many: int) -> tuple[Cost, Cos
             engine = OnRay(cluster.address, store, os.getcwd())
             return local, measure(engine, works)
     finally:
+        ray.shutdown()
         cluster.shutdown()
 
 

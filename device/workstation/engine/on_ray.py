@@ -5,6 +5,8 @@ come and go. Items and results go through files that all nodes share, so that no
 is done again, whoever is killed, and no process holds more than a part.
 """
 
+import pickle
+import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ MOST_PARTS = 4_000
 """The driver's memory grows with the number of parts."""
 MOST_ERROR = 300
 """Longest error of Ray's that is repeated."""
+_ERROR = re.compile(r"^[\w.]*(Error|Exception)\b.*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,15 @@ class _Run:
             max_size=most,
             max_tasks_in_flight_per_actor=2,
         )
-        rows = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=most)
+        given = [{"part": pickle.dumps(part)} for part in parts]
+        rows = ray.data.from_items(given, override_num_blocks=most)
         settings = (self.kept, self.folder)
         done = rows.map_batches(
             Worker, fn_constructor_args=settings, batch_size=1, num_cpus=1, compute=pool
         )
         try:
             for row in done.iter_rows():
-                yield row["report"]
+                yield pickle.loads(row["report"])
         except ray.exceptions.RayError as error:
             raise ClusterError(
                 f"{self.work.description}: {_why(error)}; what is done is kept, and the same "
@@ -148,8 +152,10 @@ def _advance(advance: Advance, count: int) -> None:
 
 
 def _why(error: Exception) -> str:
-    said = one_line(getattr(error, "cause", None) or error)
-    return said if len(said) <= MOST_ERROR else f"...{said[-MOST_ERROR:]}"
+    """The first error of a traceback: those that follow only say that a worker failed."""
+    said = _ERROR.search(str(error))
+    text = said[0] if said else one_line(error)
+    return text if len(text) <= MOST_ERROR else f"{text[:MOST_ERROR]}..."
 
 
 def _results(kept: Kept, work: Work[Any, Result]) -> Iterator[Result]:

@@ -1,6 +1,7 @@
 """What runs on the nodes of a cluster: a worker does one part of the items after another."""
 
 import os
+import pickle
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -61,8 +62,9 @@ class Worker:
         self._function: Callable[[Any], Any] | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Called by Ray Data with a batch of parts."""
-        return {"report": [self.report(part) for part in batch["part"]]}
+        """Called by Ray Data with a batch of parts; both are pickled, since Arrow knows neither."""
+        parts = map(pickle.loads, batch["part"])
+        return {"report": [pickle.dumps(self.report(part)) for part in parts]}
 
     def report(self, part: Part) -> Report:
         """Do a part; errors that a user can act on are told, not raised."""
