@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ from train.network.backbones import BACKBONES, DEFAULT
 from train.network.fetch_weights import fetch_weights
 from train.recipe.config import TrainConfig
 
+if TYPE_CHECKING:
+    from train.recipe.fit import FineTuned
+
 NORMAL_95 = 1.96
 
 
@@ -44,7 +47,7 @@ class Judged:
     """Folders of the teachers of each split."""
     commit: str
     photos: list[str]
-    """Split and path of each photo: "0 rose/1.jpg"."""
+    """Seed of the split and path of each photo: "0 rose/1.jpg"."""
     events: list[str]
     """Of each photo; the same in all splits."""
     right: list[bool]
@@ -129,13 +132,18 @@ def judge(options: argparse.Namespace) -> Judged:
         seed = options.seeds[number] if options.seeds else number
         config = changed(TrainConfig(architecture=architecture, seed=seed), options.set)
         teachers = [Path(each.format(seed)) for each in options.teacher]
-        for name, values in _of_split(number, training, config, weights, teachers).items():
+        keep = options.keep / str(seed) if options.keep else None
+        for name, values in _of_split(training, config, weights, teachers, keep).items():
             rows.setdefault(name, []).extend(values)
     return Judged(options.backbone, list(options.set), commit=commit(), **rows)
 
 
 def _of_split(
-    number: int, training: Path, config: TrainConfig, weights: Path, teachers: list[Path]
+    training: Path,
+    config: TrainConfig,
+    weights: Path,
+    teachers: list[Path],
+    keep: Path | None,
 ) -> dict[str, list[Any]]:
     """The fields of `Judged` for one split; its caches are those beside the training."""
     from train.network.cache import adopt
@@ -143,7 +151,7 @@ def _of_split(
     from train.recipe.activations import CACHE_FOLDER
     from train.recipe.fit import fine_tuned
 
-    started = time.process_time()
+    started, made_by = time.process_time(), commit()
     with tempfile.TemporaryDirectory(prefix="fieldguide-search-", dir=training.parent) as folder:
         out, cache = Path(folder) / "train", Path(folder) / CACHE_FOLDER
         out.mkdir()
@@ -155,22 +163,37 @@ def _of_split(
         adopt(kept, [cache])
         for state in kept.glob("*.state.npz"):
             state.unlink()
-    if done.tuned.interrupted:
-        raise TrainingError("interrupted: a recipe is judged after all its epochs")
+        if done.tuned.interrupted:
+            raise TrainingError("interrupted: a recipe is judged after all its epochs")
+        taken = round(time.process_time() - started, 1)
+        if keep:
+            _keep(done, made_by, keep)
     rows, events = done.photos.rows[Part.VAL], done.photos.events(Part.VAL)
     labels = done.photos.numbers(Part.VAL)
     temperature = fit_temperature(done.logits, labels, events)
     losses = _losses(done.logits / temperature, labels)
     return {
         "teachers": [[str(teacher) for teacher in teachers]],
-        "photos": [f"{number} {row.path}" for row in rows],
+        "photos": [f"{config.seed} {row.path}" for row in rows],
         "events": list(events),
         "right": (done.logits.argmax(axis=1) == labels).tolist(),
         "losses": losses.tolist(),
         "val_accuracy": [[epoch.val_accuracy for epoch in done.tuned.history]],
         "best_epochs": [done.tuned.best_epoch],
-        "processor_s": [round(time.process_time() - started, 1)],
+        "processor_s": [taken],
     }
+
+
+def _keep(done: "FineTuned", made_by: str, folder: Path) -> None:
+    """Leave a whole training in `folder`, which can be quantized and can teach."""
+    from train.network.cache import adopt
+    from train.recipe.activations import CACHE_FOLDER
+    from train.recipe.fit import finish
+
+    finish(done, made_by)
+    out = done.training.out
+    adopt(folder / CACHE_FOLDER, [out.parent / CACHE_FOLDER])
+    shutil.copytree(out, folder / out.name, dirs_exist_ok=True)
 
 
 def _losses(
@@ -220,6 +243,13 @@ def main(arguments: list[str] | None = None) -> int:
         default=[],
         metavar="FOLDER",
         help="trainings that teach; {} in a name becomes the seed",
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="leave each split's training in FOLDER/SEED/train, to quantize it or to teach; its "
+        "metrics.json has the test part",
     )
     parser.add_argument("--against", type=Path, metavar="FILE", help="--out of another recipe")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")

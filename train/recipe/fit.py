@@ -192,7 +192,16 @@ def run(config: TrainConfig, weights: str, out: Path, teachers: Sequence[Path] =
         TrainingError: if a teacher learned from another split.
     """
     made_by = commit()
-    done = fine_tuned(config, weights, out, teachers)
+    return finish(fine_tuned(config, weights, out, teachers), made_by)
+
+
+def finish(done: FineTuned, made_by: str) -> Metrics:
+    """The second half of `run`: calibrate, test, and write everything into the training's folder.
+
+    Args:
+        done: what `fine_tuned` gave.
+        made_by: the commit that trained.
+    """
     training, photos = done.training, done.photos
     calibrated = calibrate(
         training.network, done.logits, photos.numbers(Part.VAL), photos.events(Part.VAL)
