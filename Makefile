@@ -128,6 +128,13 @@ endif
 # The one list of backbones is Python's.
 BACKBONES := $(shell sed -nE 's/^    "([a-z0-9-]+)": .*/\1/p' train/network/backbones.py)
 $(if $(call is_one_of,BACKBONE,$(BACKBONES)),,$(error BACKBONE=$(BACKBONE): give one of $(BACKBONES)))
+$(if $(call is_one_of,RUNTIME,auto ai-edge-litert tflite-runtime),,$(error RUNTIME=$(RUNTIME): give auto, ai-edge-litert or tflite-runtime))
+# As is the one list of faults.
+comma := ,
+ifneq ($(origin FAULTS),file)
+FAULT_NAMES := $(shell sed -nE 's/^ +(Fault|\*)."([a-z0-9-]+)", .*/\2/p' device/workstation/faults/catalogue.py)
+$(if $(call is_one_of,FAULTS,all none)$(if $(strip $(FAULTS)),$(if $(filter-out $(FAULT_NAMES),$(subst $(comma), ,$(FAULTS))),,right)),,$(error FAULTS=$(FAULTS): give all, none, or some of $(FAULT_NAMES) with commas))
+endif
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 
 VENV := $(if $(filter ray,$(ENGINE)),.venv-ray,.venv)
@@ -245,9 +252,12 @@ $(eval $(call stamp,convert,$(CALIBRATION) $(SEED)))
 $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS) $(faults)))
 $(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
 
+# Refused here, before any photo is read, and not by the step that uses them.
+numbers := BACKBONE SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.
 $(addprefix $(VARS)/,photos films weights events code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
+	@$(PY) -m train.network.limits $(foreach each,$(numbers),$(each)=$(call given,$(each)))
 	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS) $(call given,EVENTS) \
 	  $(BUILD)/train/films
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos

@@ -57,7 +57,8 @@ bench-intervals: | $(READY) ## how often 95% intervals hold the truth, by event
 
 # Each seed has its own build folder: build, build1, build2.
 FIGURE_BUILDS := $(BUILD) $(BUILD)1 $(BUILD)2
-figures: $(READY) ## make every table again, on three seeds (over an hour)
+# Three recipes of six: the others take as long again, and `make bench-train` runs them all.
+figures: $(READY) ## make the main tables again, on three seeds (over an hour)
 	@for seed in 0 1 2; do \
 	  $(MAKE) --no-print-directory SEED=$$seed BUILD="$(BUILD)$${seed#0}" bundle; \
 	done

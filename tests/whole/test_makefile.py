@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from device.workstation.faults.catalogue import FAULTS
 from tests.support.builds.workshop import FIRST, REST, Workshop, environment, makefiles, rules
 from tests.support.pages import tracked
 from tests.support.places import ROOT
@@ -50,6 +51,34 @@ def test_the_size_of_a_pupil_is_refused_where_there_is_none(workshop: Workshop) 
     refused = workshop.run("-n", "micro", short, "MICRO_SIZE=128")
     assert refused.returncode != 0 and f"with {short} give SIZE=128" in refused.stderr
     assert "--size 128" in workshop.run("-n", "micro", short, "SIZE=128").stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("SIZE=225", "give a multiple of 32"),
+        ("USE=efficientnet-lite0@226", "SIZE=226: give a multiple of 4"),
+        ("MICRO_SIZE=100", "give a multiple of 32"),
+        ("VIEWS=many", "give a whole number in 1..64"),
+        ("CALIBRATION=0", "give a whole number"),
+        ("FAULTS=jpeg,fog", "FAULTS=jpeg,fog: give all, none, or some of defocus"),
+        ("FAULTS=", "give all, none"),
+        ("RUNTIME=onnx", "give auto, ai-edge-litert or tflite-runtime"),
+    ],
+)
+def test_what_a_later_step_would_refuse_is_refused_before_any_photo_is_read(
+    workshop: Workshop, setting: str, said: str
+) -> None:
+    refused = workshop.run("bundle", setting)
+    assert refused.returncode == 2 and said in refused.stderr and workshop.started() == []
+    # Of make's own lines there is one at most: which rule it was.
+    ours = [line for line in refused.stderr.splitlines() if not line.startswith("make: *** [")]
+    assert len(ours) <= 1 and len(refused.stderr.splitlines()) <= 2
+
+
+def test_all_faults_that_there_are_can_be_named(workshop: Workshop) -> None:
+    names = ",".join(fault.name for fault in FAULTS)
+    assert f"--faults='{names}'" in workshop.run("-n", "bundle", f"FAULTS={names}").stdout
 
 
 def test_the_audit_uses_the_features_that_its_limits_were_found_with(workshop: Workshop) -> None:

@@ -54,9 +54,10 @@ from train.errors import TrainingError
 from train.network.averaging import AveragedWeights, assign, learning_rates, values
 from train.network.backbone import Architecture
 from train.network.backbones import DEFAULT
+from train.network.limits import MICRO_EPOCHS, SEEDS, VIEWS
 from train.network.temperature import Calibrated, calibrate, fold_temperature, logits_before
 from train.page.templates import page_environment
-from train.recipe.config import SEEDS, check_limits
+from train.recipe.config import check_limits
 from train.recipe.evaluate import accuracy
 from train.recipe.photos import Photos, read_photos
 from train.recipe.truth import EQUAL
@@ -99,7 +100,7 @@ class DistillConfig(DistillSettings):
         Raises:
             TrainingError: naming the setting.
         """
-        check_limits(self, {"epochs": (1, 1000), "views": (1, 64), "seed": SEEDS})
+        check_limits(self, {"epochs": MICRO_EPOCHS, "views": VIEWS, "seed": SEEDS})
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -8,6 +8,7 @@ __all__ = [
     "fetch_weights",
     "frozen",
     "layer_table",
+    "limits",
     "temperature",
     "trials",
     "weights",

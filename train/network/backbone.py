@@ -24,6 +24,7 @@ from train.network.backbones import (
     BackboneSpec,
     Stage,
 )
+from train.network.limits import MOST_ALPHA
 from train.network.weights import (
     Convolution,
     checkpoint_bytes,
@@ -68,8 +69,10 @@ class Architecture(training.Architecture):
             object.__setattr__(self, "size_px", self.spec.size_px)
         if self.alpha != 1 and not self.spec.widths:
             raise TrainingError(f"--alpha {self.alpha}: {self.name} has the width 1.0 alone")
-        if not 0 < self.alpha <= 2:
-            raise TrainingError(f"--alpha {self.alpha} is not in 0..2; usual: {KERAS_ALPHAS}")
+        if not 0 < self.alpha <= MOST_ALPHA:
+            raise TrainingError(
+                f"--alpha {self.alpha} is not in 0..{MOST_ALPHA}; usual: {KERAS_ALPHAS}"
+            )
         if not self.spec.takes(self.size_px):
             raise TrainingError(f"--size {self.size_px}: {self.spec.sizes_allowed}")
 

@@ -8,8 +8,7 @@ from device.contract.preprocess import Preprocessing
 from device.workstation.training import FitSettings
 from train.errors import TrainingError
 from train.network.backbone import Architecture
-
-SEEDS = (0, 2**31 - 1)
+from train.network.limits import EPOCHS, SEEDS, TRAIN_PHOTOS, VIEWS
 
 
 def check_limits(config: object, limits: Mapping[str, tuple[int, int]]) -> None:
@@ -62,8 +61,8 @@ class TrainConfig(FitSettings):
         spec = self.architecture.spec
         if not self.first_trained_block:
             object.__setattr__(self, "first_trained_block", spec.first_trained_block)
-        limits = {"epochs": (0, 1000), "views": (1, 64), "batch_size": (1, 4096)}
-        limits["train_photos"] = (100, 10**9)
+        limits = {"epochs": EPOCHS, "views": VIEWS, "batch_size": (1, 4096)}
+        limits["train_photos"] = TRAIN_PHOTOS
         check_limits(self, {**limits, "first_trained_block": (2, spec.blocks - 1), "seed": SEEDS})
 
     @classmethod

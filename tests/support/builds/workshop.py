@@ -24,6 +24,9 @@ if arguments[1] == "train.stamps" or "--stamp" in arguments:
     from train import stamps
 if arguments[1] == "train.stamps":
     sys.exit(stamps.main(arguments[2:]))
+if arguments[1] == "train.network.limits":
+    from train.network import limits
+    sys.exit(limits.main(arguments[2:]))
 given = dict(zip(arguments, arguments[1:]))
 out = Path(given.get("--out", "."))
 trained = ["labels.txt", "preprocess.json", "metrics.json", "report.html"]

@@ -10,6 +10,7 @@ import pytest
 from device.errors import UsageError
 from tests.support.builds.build_folder import Build, weights_wheel
 from tests.support.cli import only_error
+from train.artifacts import read_training
 from train.bench import search
 from train.bench.search import Difference, Judged, compared
 
@@ -65,6 +66,14 @@ def test_a_folder_without_a_split_is_named(
     assert str(tmp_path) in only_error(capsys.readouterr().err)
 
 
+def split_of(build: Build, folder: Path) -> Path:
+    """A folder with the split of a build and nothing else."""
+    folder.mkdir(parents=True)
+    for name in ("split.csv", "events.csv", "cuts.csv", "data.json"):
+        (folder / name).write_bytes((build.train / name).read_bytes())
+    return folder
+
+
 @pytest.mark.slow
 def test_a_recipe_is_judged_without_test_photos_and_its_views_are_kept(
     trained: Build,
@@ -74,10 +83,7 @@ def test_a_recipe_is_judged_without_test_photos_and_its_views_are_kept(
 ) -> None:
     monkeypatch.setattr("train.recipe.evaluate.predict", None)
     monkeypatch.setattr("train.recipe.fit.predict", None)
-    folder = tmp_path / "one" / "train"
-    folder.mkdir(parents=True)
-    for name in ("split.csv", "events.csv", "cuts.csv", "data.json"):
-        (folder / name).write_bytes((trained.train / name).read_bytes())
+    folder = split_of(trained, tmp_path / "one" / "train")
     out = tmp_path / "found.json"
     given = ["--trainings", str(folder), "--weights", str(weights_wheel().parent), "--size", "96"]
     given += ["--set", "epochs=1", "views=1", "--out", str(out)]
@@ -89,3 +95,18 @@ def test_a_recipe_is_judged_without_test_photos_and_its_views_are_kept(
     assert "+0.00 (+0.00 to +0.00) points" in capsys.readouterr().out
     assert sorted(path.name for path in folder.parent.iterdir()) == ["cache-block_12", "train"]
     assert asdict(found)["best_epochs"][0] in (0, 1)
+
+
+@pytest.mark.slow
+def test_a_training_that_is_kept_is_whole_and_can_teach(trained: Build, tmp_path: Path) -> None:
+    folder, kept = split_of(trained, tmp_path / "three" / "train"), tmp_path / "kept"
+    given = ["--trainings", str(folder), "--seeds", "3", "--out", str(tmp_path / "found.json")]
+    given += ["--weights", str(weights_wheel().parent), "--size", "96"]
+    given += ["--set", "epochs=0", "views=1"]
+    assert search.main([*given, "--keep", str(kept)]) == 0
+    metrics, _ = read_training(kept / "3" / "train")
+    assert metrics.config.seed == 3 and list((kept / "3" / "cache").glob("*.f16"))
+    assert search.main([*given, "--teacher", str(kept / "{}" / "train")]) == 0
+    found = Judged(**json.loads((tmp_path / "found.json").read_text("utf-8")))
+    assert found.teachers == [[str(kept / "3" / "train")]]
+    assert all(photo.startswith("3 ") for photo in found.photos)

@@ -1,0 +1,79 @@
+"""Promises of the check of numbers: what a later step would refuse is refused at once."""
+
+import pytest
+
+from device.errors import UsageError
+from tests.support.cli import only_error
+from train.errors import TrainingError
+from train.network.backbone import Architecture
+from train.network.limits import check, main
+from train.recipe.config import TrainConfig
+
+RIGHT = {
+    "BACKBONE": "mobilenet-v2",
+    "SIZE": "",
+    "ALPHA": "1.0",
+    "EPOCHS": "0",
+    "VIEWS": "64",
+    "TRAIN_PHOTOS": "100",
+    "SEED": "2147483647",
+    "CALIBRATION": "1",
+    "MICRO_SIZE": "128",
+    "MICRO_EPOCHS": "1",
+}
+
+
+def test_right_numbers_pass_and_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([f"{name}={text}" for name, text in RIGHT.items()]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("SIZE", "225", "give a multiple of 32 in 32..1024 for mobilenet-v2"),
+        ("SIZE", "-32", "give a multiple of 32"),
+        ("SIZE", "big", "give a multiple of 32"),
+        ("MICRO_SIZE", "100", "give a multiple of 32"),
+        ("ALPHA", "wide", "give a number"),
+        ("ALPHA", "0", "above 0"),
+        ("ALPHA", "nan", "above 0"),
+        ("EPOCHS", "1001", "give a whole number in 0..1000"),
+        ("EPOCHS", "1.5", "give a whole number"),
+        ("VIEWS", "0", "give a whole number in 1..64"),
+        ("TRAIN_PHOTOS", "99", "give a whole number in 100..1000000000"),
+        ("SEED", "-1", "give a whole number in 0..2147483647"),
+        ("CALIBRATION", "0", "give a whole number in 1.."),
+        ("MICRO_EPOCHS", "0", "give a whole number in 1..1000"),
+    ],
+)
+def test_a_wrong_number_is_named_in_one_line(
+    name: str, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"{each}={value}" for each, value in (RIGHT | {name: text}).items()]) == 2
+    error = only_error(capsys.readouterr().err)
+    assert f"{name}={text}: " in error and said in error
+
+
+def test_each_backbone_has_its_own_sizes_and_widths() -> None:
+    lite = RIGHT | {"BACKBONE": "efficientnet-lite0"}
+    check(lite | {"SIZE": "228"})
+    with pytest.raises(UsageError, match=r"multiple of 4 in .* for efficientnet-lite0"):
+        check(lite | {"SIZE": "226"})
+    with pytest.raises(UsageError, match=r"has the width 1\.0 alone"):
+        check(lite | {"ALPHA": "0.5"})
+    check(RIGHT | {"ALPHA": "0.5"})
+
+
+@pytest.mark.parametrize(("epochs", "size_px"), [(1000, 96), (1001, 96), (1, 100)])
+def test_training_takes_what_the_check_takes(epochs: int, size_px: int) -> None:
+    def train() -> None:
+        TrainConfig(Architecture(size_px=size_px), epochs=epochs)
+
+    try:
+        check(RIGHT | {"EPOCHS": str(epochs), "SIZE": str(size_px)})
+    except UsageError:
+        with pytest.raises(TrainingError):
+            train()
+    else:
+        train()

@@ -1,0 +1,88 @@
+"""The limits of settings, and their check before any photo is read.
+
+Every `make` runs this first, so it needs only the standard library: a mistyped number should not
+cost the time of the steps before the one that uses it.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+
+from device.console import guarded
+from device.errors import UsageError
+from train.network.backbones import BACKBONES, DEFAULT
+
+EPOCHS = (0, 1000)
+MICRO_EPOCHS = (1, 1000)
+VIEWS = (1, 64)
+SEEDS = (0, 2**31 - 1)
+TRAIN_PHOTOS = (100, 10**9)
+CALIBRATION = (1, 2**31 - 1)
+MOST_ALPHA = 2
+"""The greatest width multiplier."""
+
+Check = Callable[[str], str]
+"""From a setting's text to what is wrong with it; empty if it is right."""
+
+
+def check(settings: Mapping[str, str]) -> None:
+    """Refuse settings of make that a later step would refuse; empty ones stand for a default.
+
+    Args:
+        settings: the text of each setting by its name in make, `BACKBONE` among them.
+
+    Raises:
+        UsageError: naming the setting, its value, and what to give.
+    """
+    backbone = settings["BACKBONE"]
+    checks: dict[str, Check] = {
+        "SIZE": lambda text: _size(text, backbone),
+        "ALPHA": lambda text: _alpha(text, backbone),
+        "EPOCHS": lambda text: _whole(text, EPOCHS),
+        "VIEWS": lambda text: _whole(text, VIEWS),
+        "TRAIN_PHOTOS": lambda text: _whole(text, TRAIN_PHOTOS),
+        "SEED": lambda text: _whole(text, SEEDS),
+        "CALIBRATION": lambda text: _whole(text, CALIBRATION),
+        "MICRO_SIZE": lambda text: _size(text, DEFAULT),
+        "MICRO_EPOCHS": lambda text: _whole(text, MICRO_EPOCHS),
+    }
+    for name, wrong in checks.items():
+        text = settings.get(name, "")
+        if text and (told := wrong(text)):
+            raise UsageError(f"{name}={text}: {told}")
+
+
+def _whole(text: str, limits: tuple[int, int]) -> str:
+    low, high = limits
+    right = text.isascii() and text.isdecimal() and low <= int(text) <= high
+    return "" if right else f"give a whole number in {low}..{high}"
+
+
+def _size(text: str, backbone: str) -> str:
+    spec = BACKBONES[backbone]
+    right = text.isascii() and text.isdecimal() and spec.takes(int(text))
+    return "" if right else f"{spec.sizes_allowed} for {backbone}"
+
+
+def _alpha(text: str, backbone: str) -> str:
+    try:
+        alpha = float(text)
+    except ValueError:
+        return "give a number, such as 0.5"
+    if alpha != 1 and not BACKBONES[backbone].widths:
+        return f"{backbone} has the width 1.0 alone"
+    return "" if 0 < alpha <= MOST_ALPHA else f"give a number above 0, {MOST_ALPHA} at most"
+
+
+def main(arguments: list[str]) -> int:
+    """Check settings given as NAME=VALUE; returns the exit status."""
+    settings = dict(argument.split("=", 1) for argument in arguments)
+
+    def work() -> int:
+        check(settings)
+        return 0
+
+    return guarded(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
