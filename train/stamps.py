@@ -82,7 +82,7 @@ CODE = {
         *(f"train/distill/{name}.py" for name in ("lessons", "narrow", "run")),
         *(
             f"train/network/{name}.py"
-            for name in ("averaging", "backbone", "backbones", "temperature", "weights")
+            for name in ("averaging", "backbone", "backbones", "limits", "temperature", "weights")
         ),
         *PHOTO_RULES,
         *RECORDS,

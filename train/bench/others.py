@@ -13,6 +13,9 @@
   BatchNorms, dropout 0.9, Adam at 1e-4 in batches of 64, contrast, brightness, flips, shifts,
   rotations and zooms; the weights that are best on the validation part are kept. Not taken over:
   width 0.35 (no weights), shear and noise, and 1,000 epochs with patience: here it has 30.
+
+A frozen network that sees each photo unchanged says the same of it in each epoch. So for `frigate`
+and `frigate_input` it is asked once, which Frigate does not do: their times are too short.
 """
 
 from collections.abc import Callable, Mapping
@@ -63,6 +66,11 @@ class Recipe:
     batch: int = 32
     keeps_best: bool = False
     """Whether the epoch that is best on the validation part is kept, or the last one."""
+
+    @property
+    def sees_the_same(self) -> bool:
+        """Whether the features of a photo are the same in each epoch."""
+        return not self.views and all(phase.unfrozen_from is None for phase in self.phases)
 
 
 _REFLECT = {"fill_mode": "reflect", "interpolation": "nearest"}
@@ -127,6 +135,8 @@ def run(
     sets, classes = _data_sets(training, size_px, seed, recipe.batch)
     base = keras_network(weights, size_px)
     model = _classifier(recipe, base, classes, size_px)
+    if recipe.sees_the_same:
+        model, sets = _on_features(model, sets, seed, recipe.batch)
     for phase in recipe.phases:
         _unfreeze(base, phase.unfrozen_from)
         epochs = min(phase.epochs, most_epochs or phase.epochs)
@@ -155,6 +165,34 @@ def _classifier(recipe: Recipe, base: Any, classes: int, size_px: int) -> Any:
         x = layers.Dense(recipe.hidden, activation="relu")(x)
     x = layers.Dropout(recipe.dropout)(x)
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+
+def _on_features(
+    model: Any, sets: Mapping[Part, Any], seed: int, batch: int
+) -> tuple[Any, dict[Part, Any]]:
+    """The layers of a model after its pooling, and the features of all photos in place of them."""
+    import keras
+
+    kinds = [type(layer) for layer in model.layers]
+    pooled = kinds.index(keras.layers.GlobalAveragePooling2D)
+    features = keras.Model(model.input, model.layers[pooled].output)
+    inputs = keras.Input(features.output.shape[1:])
+    x = inputs
+    for layer in model.layers[pooled + 1 :]:
+        x = layer(x)
+    seen = {name: _seen(features, data) for name, data in sets.items()}
+    seen[Part.TRAIN] = seen[Part.TRAIN].shuffle(len(seen[Part.TRAIN]), seed=seed)
+    return keras.Model(inputs, x), {name: data.batch(batch) for name, data in seen.items()}
+
+
+def _seen(features: Any, data: Any) -> Any:
+    """A data set of single photos: their features instead of their pixels."""
+    import tensorflow as tf
+
+    # In one pass, since each pass has an order of its own.
+    pairs = [(features.predict_on_batch(x), y.numpy()) for x, y in data]
+    x, y = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    return tf.data.Dataset.from_tensor_slices((x, y))
 
 
 def _unfreeze(base: Any, first: int | None) -> None:

@@ -57,7 +57,7 @@ from train.stamps import code_digest
 PREDICT_BATCH = 32
 FIT_CODE = (
     *VIEWS_CODE,
-    "train/network/averaging.py",
+    *("train/network/averaging.py", "train/network/limits.py"),
     "train/data/events/cells.py",
     "device/workstation/weights.py",
     *(

@@ -9,10 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from device import child
 from device.errors import UsageError
 from device.workstation.records import RecordError
+from device.workstation.training import Part
 from tests.support.builds.build_folder import Build, weights_wheel
 from tests.support.cli import only_error
 from tests.support.pictures import picture
@@ -186,6 +188,22 @@ def test_batchnorms_follow_the_batches_only_where_the_network_is_not_frozen(
     others._unfreeze(base, first)
     model(np.ones((2, 32, 32, 3)), training=True)
     assert bool(np.asarray(norm.moving_mean).any()) == follow
+
+
+def test_a_network_that_sees_the_same_in_each_epoch_is_asked_once() -> None:
+    same = [name for name, recipe in OTHERS.items() if recipe.sees_the_same]
+    assert same == ["frigate", "frigate_input"]
+    picture_in = keras.Input((32, 32, 3))
+    base = keras.Model(picture_in, keras.layers.Identity()(picture_in))
+    model = others._classifier(OTHERS["frigate"], base, 5, 32)
+    bytes_of = np.arange(64, dtype=np.float32)
+    pictures = np.broadcast_to(bytes_of[:, None, None, None], (64, 32, 32, 3))
+    data = tf.data.Dataset.from_tensor_slices((pictures, bytes_of)).shuffle(64).batch(16)
+    head, sets = others._on_features(model, dict.fromkeys(Part, data), 0, 8)
+    for x, y in sets[Part.TRAIN]:
+        assert len(x) == 8
+        assert np.allclose(x, y.numpy()[:, None] / 255, atol=1e-6), "each with its own label"
+        assert np.allclose(head(x), model(pictures[y.numpy().astype(int)]), atol=1e-6)
 
 
 @pytest.mark.slow
