@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from device.workstation.training import LEFT_OUT, Part
 from train.curate.findings import APART, CONTRADICTION, COPY, Finding
+from train.data.events.cells import MANY, neighbourhoods
 from train.data.events.copies import joined
 from train.data.split import Row
 
@@ -86,15 +87,23 @@ def _own(features: Floats, event: Numbers) -> Floats:
     np.add.at(means, event, features)
     means = _unit(means)
     rest = np.empty_like(features)
-    for start in range(0, len(features), BLOCK):
-        rows = slice(start, start + BLOCK)
-        like = features[rows] @ means.T
-        like[np.arange(len(like)), event[rows]] = -2.0
-        nearest = np.argsort(-like, axis=1, kind="stable")[:, : len(means) - 1]
+    for rows, near in _compared(features, means):
+        like = features[rows] @ means[near].T
+        like[event[rows, None] == near] = -2.0
+        nearest = near[np.argsort(-like, axis=1, kind="stable")[:, : len(means) - 1]]
         # Among few events the surroundings are all the others.
         around = nearest[:, SURROUNDINGS] if len(means) > SURROUNDINGS.stop else nearest
         rest[rows] = features[rows] - (means[around].mean(axis=1) if around.size else 0)
     return _unit(rest)
+
+
+def _compared(asking: Floats, vectors: Floats) -> Iterator[tuple[Numbers, Numbers]]:
+    """Rows that ask, and the vectors that they are compared with: of many, those nearby."""
+    if len(asking) >= MANY:
+        yield from neighbourhoods(asking, vectors, SURROUNDINGS.stop + 1)
+        return
+    for start in range(0, len(asking), BLOCK):
+        yield np.arange(start, min(start + BLOCK, len(asking))), np.arange(len(vectors))
 
 
 def _unit(vectors: Floats) -> Floats:
@@ -118,14 +127,18 @@ def _links(own: Floats, event: Numbers, places: Numbers, near: Numbers) -> list[
         near: keys of pairs of events that are neighbours.
     """
     best: dict[int, Link] = {}
-    for start in range(0, len(own), BLOCK):
-        rows = slice(start, start + BLOCK)
-        like = own[rows] @ own[start:].T
-        here, there = places[rows, None], places[None, start:]
-        may_be = (like >= ONE_OCCASION_NEXT_TO) & (event[rows, None] != event[None, start:])
+    for rows, others in _compared(own, own):
+        if len(own) < MANY:
+            others = others[others >= rows.min()]
+        like = own[rows] @ own[others].T
+        here, there = places[rows, None], places[None, others]
+        may_be = (like >= ONE_OCCASION_NEXT_TO) & (event[rows, None] != event[None, others])
         may_be &= (here == there) | (here < 0) | (there < 0)
-        first, second = (ends + start for ends in np.nonzero(np.triu(may_be, k=1)))
-        cosines, keys = like[first - start, second - start], _keys(event, first, second)
+        # A search may find a pair from either end; comparing each with each finds it from both.
+        may_be &= rows[:, None] != others if len(own) >= MANY else rows[:, None] < others
+        lines, columns = np.nonzero(may_be)
+        first, second = np.sort([rows[lines], others[columns]], axis=0)
+        cosines, keys = like[lines, columns], _keys(event, first, second)
         for i in _strongest(cosines, keys, (cosines >= ONE_OCCASION) | np.isin(keys, near)):
             link = Link(int(first[i]), int(second[i]), float(cosines[i]))
             best[int(keys[i])] = max(best.get(int(keys[i]), link), link, key=lambda x: x.cosine)

@@ -24,6 +24,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from device.workstation.training import Part
 from device.workstation.weights import event_weights, weighted_mean
 from train.curate.findings import MISLABEL, OUTLIER, Finding, Judge
+from train.data.events.cells import MANY, neighbourhoods
 from train.data.split import Row
 
 Floats = npt.NDArray[np.float32]
@@ -38,6 +39,7 @@ MIN_JUDGED = 20
 """If a class has fewer events to train on, it cannot be judged, and then no class is."""
 NEIGHBOURS = 10
 OUTLIERS_PER_100 = 1
+BLOCK = 512
 
 
 def judge(
@@ -98,27 +100,49 @@ def nearest(
 
     Returns:
         Their indices, int64 (n, k), and cosines of centred features, float32 (n, k), -1 to 1;
-        k is `NEIGHBOURS` or fewer. Compares 512 photos at a time.
+        k is `NEIGHBOURS` or fewer. Of `MANY` photos or more, those in cells nearby are compared.
     """
-    names = np.array(groups)
+    event = np.unique(np.array(groups), return_inverse=True)[1]
     inside = np.flatnonzero(train)
-    inside = inside[np.argsort(names[inside], kind="stable")]
+    inside = inside[np.argsort(event[inside], kind="stable")]
     weights = event_weights([groups[i] for i in inside.tolist()])
     centred = features - np.average(features[inside], axis=0, weights=weights).astype(np.float32)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-6)
-    first = np.unique(names[inside], return_index=True)[1]
-    k = min(NEIGHBOURS, len(first))
-    indices, cosines = [], []
-    for start in range(0, len(features), 512):
-        rows = slice(start, start + 512)
-        like = centred[rows] @ centred[inside].T
-        like[names[rows, None] == names[None, inside]] = -1.0
-        best = _best_of_each(like, first)
+    k = min(NEIGHBOURS, len(np.unique(event[inside])))
+    indices, cosines = (
+        np.empty((len(features), k), np.int64),
+        np.empty((len(features), k), np.float32),
+    )
+    for rows, near in _compared(centred, centred[inside], event[inside], k):
+        among = inside[near]
+        like = centred[rows] @ centred[among].T
+        like[event[rows, None] == event[None, among]] = -1.0
+        best = _best_of_each(like, np.unique(event[among], return_index=True)[1])
         best_like = np.take_along_axis(like, best, axis=1)
         order = np.argsort(-best_like, axis=1, kind="stable")[:, :k]
-        indices.append(inside[np.take_along_axis(best, order, axis=1)])
-        cosines.append(np.take_along_axis(best_like, order, axis=1))
-    return np.concatenate(indices), np.concatenate(cosines)
+        indices[rows] = among[np.take_along_axis(best, order, axis=1)]
+        cosines[rows] = np.take_along_axis(best_like, order, axis=1)
+    return indices, cosines
+
+
+def _compared(
+    asking: Floats, taught: Floats, event: Numbers, count: int
+) -> Iterator[tuple[Numbers, Numbers]]:
+    """Rows that ask, and the taught ones, of at least `count` events, that they are compared with.
+
+    Args:
+        asking: (n, channels).
+        taught: (m, channels).
+        event: (m,), of those, in order.
+        count: of events.
+    """
+    everything = np.arange(len(taught))
+    if len(asking) < MANY:
+        for start in range(0, len(asking), BLOCK):
+            yield np.arange(start, min(start + BLOCK, len(asking))), everything
+        return
+    for rows, near in neighbourhoods(asking, taught):
+        yield rows, near if len(np.unique(event[near])) >= count else everything
 
 
 def _best_of_each(like: Floats, first: Numbers) -> Numbers:

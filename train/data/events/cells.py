@@ -33,6 +33,10 @@ SLACK = 1e-4
 """Of distances: rounding must lose no pair."""
 CLOSE = 1e-2
 """Centres that are nearer than this have no plane between them."""
+PROBED = 16
+"""Cells that are searched for neighbours."""
+MANY = 20_000
+"""From so many vectors on, a search takes the place of comparing each with each."""
 BLOCK = 1024
 WIDE = 16_384
 """A block of so many columns is compared with `BLOCK` lines at a time."""
@@ -272,3 +276,30 @@ def _nearest(short: Floats, centres: Floats) -> Numbers:
     for start in range(0, len(short), BLOCK):
         found.append((short[start : start + BLOCK] @ centres.T - half).argmax(axis=1))
     return np.concatenate(found)
+
+
+def neighbourhoods(
+    asking: Floats, vectors: Floats, least: int = 1
+) -> Iterator[tuple[Numbers, Numbers]]:
+    """Vectors that may be the nearest to each: a search, which misses some far ones.
+
+    Args:
+        asking: (n, numbers).
+        vectors: (m, numbers).
+        least: so many are given at least, or all.
+
+    Yields:
+        Rows of `asking` that are nearest to one centre, in parts, and the rows of `vectors` in the
+        `PROBED` cells nearest to this centre, or in more. Each row of `asking` comes once.
+    """
+    centres = centres_of(vectors)
+    cells = in_cells(vectors, centres)
+    sizes = np.array([len(cell) for cell in cells])
+    for number, rows in enumerate(in_cells(asking, centres)):
+        if not len(rows):
+            continue
+        order = np.argsort(np.linalg.norm(centres - centres[number], axis=1), kind="stable")
+        enough = int(np.searchsorted(np.cumsum(sizes[order]), least)) + 1
+        near = np.sort(np.concatenate([cells[i] for i in order[: max(PROBED, enough)].tolist()]))
+        for start in range(0, len(rows), BLOCK):
+            yield rows[start : start + BLOCK], near

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from train.data.events.cells import MANY
 from train.data.events.descriptors import (
     Descriptors,
     Numbers,
@@ -31,8 +32,6 @@ SAME_LIKENESS = 0.9
 SAME_STRUCTURE = 0.88
 """The same without the smooth part of the pictures."""
 ROUNDS = 4
-MANY = 20_000
-"""From so many photos on, each is compared with those in cells nearby."""
 CONFIRMED = 1024
 """Pairs that are laid on each other at a time."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from train.data.events.cells import Cells, Vectors
+from train.data.events.cells import MANY, Cells, Vectors
 from train.data.events.copies import Copy, edited_copies, joined
 from train.data.looks import AnyThumbnails, Details, Thumbnails, chosen
 
@@ -31,8 +31,6 @@ long as it stays below `MAX_BURST_SHARE`."""
 MAX_BURST_SHARE = 1 / 3
 MIN_GROUP = 3
 """A group of this size is allowed in any set."""
-MANY = 20_000
-"""From so many photos on, those that cannot be alike are not compared."""
 BLOCK = 256
 MAX_PAIRS_PER_PHOTO = 20
 
