@@ -11,7 +11,7 @@ is left is compared in full, so the result depends neither on the centres nor on
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,6 +40,8 @@ MANY = 20_000
 BLOCK = 1024
 WIDE = 16_384
 """A block of so many columns is compared with `BLOCK` lines at a time."""
+LARGE = 2**18
+"""Pairs from which it is worth to ask first whether all are in one group."""
 CHECKED = 4096
 """Pairs that are compared in full at a time."""
 DENSE = 0.01
@@ -63,66 +65,98 @@ class Cells:
 
     vectors: Vectors
     rows: Numbers
-    """(m,), the vectors of length 1; one of length 0 resembles nothing."""
-    short: Floats
-    """(m, components + 1): two of them are at most as far apart as the vectors."""
+    """(m,), the vectors of length 1, by cell; one of length 0 resembles nothing."""
+    lifted: Floats
+    """(m, components + 3): shortened vectors, two of which are at most as far apart as the vectors;
+    minus half their squared length; 1."""
     centres: Floats
     """(cells, components + 1)."""
-    members: tuple[Numbers, ...]
-    """Of each cell, as indices into `rows`."""
+    bounds: Numbers
+    """(cells + 1,), where each cell begins in `rows`, and the end."""
 
     @classmethod
     def of(cls, vectors: Vectors) -> "Cells":
         """Divide vectors into cells."""
         rows, mean, basis = _axes(vectors)
-        short = np.empty((len(rows), basis.shape[1] + 1), np.float32)
+        lifted = np.ones((len(rows), basis.shape[1] + 3), np.float32)
         for start in range(0, len(rows), BLOCK):
             part = slice(start, start + BLOCK)
-            short[part] = _shortened(vectors[rows[part]], mean, basis)
-        centres = centres_of(short)
-        members = in_cells(short, centres)
-        return cls(vectors, rows, short, centres, members)
+            short = _shortened(vectors[rows[part]], mean, basis)
+            lifted[part, :-2], lifted[part, -2] = short, -(short**2).sum(1) / 2
+        centres = centres_of(lifted[:, :-2])
+        members = in_cells(lifted[:, :-2], centres)
+        order = np.concatenate(members)
+        bounds = np.cumsum([0, *map(len, members)])
+        return cls(vectors, rows[order], lifted[order], centres, bounds)
 
     def near(self, distance: float) -> Iterator[tuple[Numbers, Numbers]]:
         """Sets of indices: any two vectors within a distance are in one cell or in both sets.
 
         A cell is given with itself, as one object.
         """
-        for a, inside in enumerate(self.members):
-            if len(inside):
-                yield inside, inside
-                gaps = np.linalg.norm(self.centres[a + 1 :] - self.centres[a], axis=1)
-                for b, gap in enumerate(gaps.tolist(), a + 1):
-                    ends = self._before_plane(a, b, gap, distance + SLACK)
-                    if len(ends[0]) and len(ends[1]):
-                        yield ends
+        products = self._own_products()
+        for cell, (start, end) in enumerate(pairwise(self.bounds.tolist())):
+            if start == end:
+                continue
+            inside = np.arange(start, end)
+            yield inside, inside
+            for first in range(start, end, WIDE):
+                part = slice(first, min(first + WIDE, end))
+                yield from self._before_planes(cell, part, products, distance + SLACK)
 
-    def _before_plane(self, a: int, b: int, gap: float, distance: float) -> tuple[Numbers, Numbers]:
-        """The members of two cells that may lie within a distance across the plane between."""
-        first, second = self.members[a], self.members[b]
-        if gap < CLOSE or not len(second):
-            return first, second
-        axis = (self.centres[b] - self.centres[a]) / np.float32(gap)
-        middle = (self.centres[a] + self.centres[b]) @ axis / 2
-        left, right = middle - self.short[first] @ axis, self.short[second] @ axis - middle
-        return first[left <= distance - right.min()], second[right <= distance - left.min()]
+    def _own_products(self) -> Floats:
+        """(m,), the product of each vector and the centre of its cell."""
+        own = np.empty(len(self.rows), np.float32)
+        for centre, (start, end) in zip(self.centres, pairwise(self.bounds.tolist()), strict=True):
+            own[start:end] = self.lifted[start:end, :-2] @ centre
+        return own
 
-    @cached_property
-    def _lifted(self) -> tuple[Floats, Floats]:
-        """Two sets of rows whose products are minus half the squared distances."""
-        half = -(self.short**2).sum(1, keepdims=True) / 2
-        one = np.ones_like(half)
-        return np.hstack([self.short, half, one]), np.hstack([self.short, one, half])
+    def _before_planes(
+        self, cell: int, part: slice, products: Floats, distance: float
+    ) -> Iterator[tuple[Numbers, Numbers]]:
+        """Members of a cell, and of each later one, that may be near across the plane between.
+
+        Args:
+            cell: number of the first cell.
+            part: of the vectors, members of this cell.
+            products: as of `_own_products`.
+            distance: that two may be apart.
+        """
+        sizes = np.diff(self.bounds)
+        others = np.flatnonzero(sizes[cell + 1 :]) + cell + 1
+        if not len(others):
+            return
+        starts, of_rest = self.bounds[others], np.repeat(np.arange(len(others)), sizes[others])
+        rest = slice(starts[0], None)
+        centre, further = self.centres[cell], self.centres[others]
+        gaps = np.linalg.norm(further - centre, axis=1)
+        half = ((further**2).sum(1) - (centre**2).sum()) / 2
+        # How far each lies on its own side of the plane between two centres.
+        scale = np.maximum(gaps, CLOSE)
+        left = (products[part, None] - self.lifted[part, :-2] @ further.T + half) / scale
+        right = products[rest] - self.lifted[rest, :-2] @ centre
+        right = (right - half[of_rest]) / scale[of_rest]
+        begins = starts - starts[0]
+        least_left, least_right = left.min(axis=0), np.minimum.reduceat(right, begins)
+        # Between centres that nearly coincide there is no plane to rely on.
+        close = gaps < CLOSE
+        near = (left <= distance - least_right) | close
+        far = (right <= distance - least_left[of_rest]) | close[of_rest]
+        for i in np.flatnonzero(near.any(axis=0) & np.logical_or.reduceat(far, begins)).tolist():
+            there = far[begins[i] : begins[i] + sizes[others[i]]]
+            yield part.start + np.flatnonzero(near[:, i]), starts[i] + np.flatnonzero(there)
 
     def connecting(self, threshold: float) -> Numbers:
         """Pairs (2, m) of rows that connect the same vectors as all that reach a threshold do."""
         names, found = np.arange(len(self.rows)), [np.empty((2, 0), np.int64)]
         for lines, columns in self._blocks(threshold):
-            roots = _roots(names, lines)
-            if (roots == roots[0]).all():
-                columns = columns[_roots(names, columns) != roots[0]]
+            if len(lines) * len(columns) >= LARGE:
+                roots = _roots(names, lines)
+                if (roots == roots[0]).all():
+                    columns = columns[_roots(names, columns) != roots[0]]
             pairs = self._reaching(lines, columns, threshold, names)
-            found.append(self.rows[_united(names, pairs)])
+            if pairs.size:
+                found.append(self.rows[_united(names, pairs)])
         return np.concatenate(found, axis=1)
 
     def pairs(self, threshold: float, most: int | None = None) -> Numbers:
@@ -151,6 +185,8 @@ class Cells:
     ) -> Numbers:
         """Pairs (2, m) of indices that reach a threshold, but for those that `names` connects."""
         pairs = self._candidates(lines, columns, threshold)
+        if not pairs.size:
+            return pairs
         if pairs.shape[1] > DENSE * len(lines) * len(columns) + CHECKED:
             return self._all_reaching(lines, columns, threshold)
         pairs = np.stack([lines[pairs[0]], columns[pairs[1]]])
@@ -163,9 +199,11 @@ class Cells:
 
     def _candidates(self, first: Numbers, second: Numbers, threshold: float) -> Numbers:
         """Pairs (2, m), as places in `first` and `second`, that may reach a threshold."""
-        left, right = self._lifted
-        like = left[first] @ right[second].T >= threshold - 1 - SLACK
-        return np.stack(np.divmod(np.flatnonzero(like), len(second)))
+        other = self.lifted[second]
+        # The product of two rows becomes minus half their squared distance.
+        other[:, [-1, -2]] = other[:, [-2, -1]]
+        like = self.lifted[first] @ other.T >= threshold - 1 - SLACK
+        return np.array(np.divmod(np.flatnonzero(like), len(second)))
 
     def _reach(self, first: Numbers, second: Numbers, threshold: float) -> npt.NDArray[np.bool_]:
         """(m,): whether the vectors of pairs of indices reach a threshold."""
