@@ -20,17 +20,13 @@ LABELS = "labels.txt"
 TAR, PARQUET = ".tar", ".parquet"
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://([^/\\]*)", re.IGNORECASE)
 _PACKAGES = {
-    "s3": "s3fs",
-    "s3a": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "hf": "huggingface_hub",
-} | {
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
     **dict.fromkeys(("abfs", "abfss", "az"), "adlfs"),
-    **dict.fromkeys(("http", "https"), "aiohttp"),
-    **dict.fromkeys(("sftp", "ssh"), "paramiko"),
+    **dict.fromkeys(("http", "https"), "fsspec aiohttp"),
+    "hf": "fsspec huggingface_hub",
 }
-"""What fsspec needs to read an address, by its scheme."""
+"""What reads an address, by its scheme; what is one package brings fsspec along."""
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "ino", "mtime")
 _DATES = ("LastModified", "last_modified", "updated", "created")
 """What stores tell of a file that changes with its content."""
@@ -191,8 +187,9 @@ def explained(address: str) -> Iterator[None]:
     except FieldguideError:
         raise
     except ImportError as error:
-        needed = (error.name or "").partition(".")[0]
-        package = needed if needed in ("fsspec", "pyarrow") else _PACKAGES.get(scheme, "")
+        missing = (error.name or "").partition(".")[0]
+        known = missing if missing in ("fsspec", "pyarrow") else ""
+        package = known if known == "pyarrow" else _PACKAGES.get(scheme, known)
         what = f"install {package} to read it: {INSTALL} {package}" if package else one_line(error)
         raise StoreError(f"{address}: {what}") from error
     except FileNotFoundError as error:

@@ -75,9 +75,11 @@ def split(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bucket() -> Iterator[Callable[[Path], str]]:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
     """Puts a folder into a bucket in memory; gives its address."""
-    fsspec = pytest.importorskip("fsspec")
+    shard_readers.lend(monkeypatch)
+    import fsspec
+
     system, name = fsspec.filesystem("memory"), f"/{uuid4().hex}"
 
     def put(folder: Path) -> str:

@@ -60,23 +60,27 @@ def test_a_path_is_no_address(path: str) -> None:
     assert not is_address(path)
 
 
-@pytest.mark.parametrize(
-    ("address", "package"), [("s3://b/x", "s3fs"), ("gs://b/x", "gcsfs"), ("abfs://b/x", "adlfs")]
-)
+PACKAGES = [("s3://b/x", "s3fs"), ("gs://b/x", "gcsfs"), ("abfs://b/x", "adlfs")]
+
+
+@pytest.mark.parametrize(("address", "package"), PACKAGES)
 def test_a_missing_package_is_named(
     address: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("fsspec")
+    shard_readers.lend(monkeypatch)
     for name in ("s3fs", "gcsfs", "adlfs"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(StoreError, match=rf"{address}: install {package} .*pip install {package}$"):
         listing(address)
 
 
-def test_without_fsspec_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("address", "package"), [*PACKAGES, ("memory://b/x", "fsspec")])
+def test_without_fsspec_what_brings_it_is_named(
+    address: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(StoreError, match=r"s3://b/x: install fsspec .*pip install fsspec$"):
-        listing("s3://b/x")
+    with pytest.raises(StoreError, match=rf"{address}: install {package} .*pip install {package}$"):
+        listing(address)
 
 
 @pytest.mark.parametrize(
@@ -104,22 +108,23 @@ def test_what_a_store_raises_becomes_one_line(
         stores.read_range("s3://b/x", 0, 9)
 
 
-def test_make_notices_every_change_of_shards_without_reading_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["a folder", "one shard", "an address"])
+def test_make_notices_every_change_of_shards_without_reading_them(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "shards"
     single = write_tar(folder / "0.tar", album())
-    for data in (str(folder), str(single), folder.as_uri()):
-        if "://" in data:
-            pytest.importorskip("fsspec")
-        before = photos_digest(data)
-        assert photos_digest(data) == before
-        single.write_bytes(single.read_bytes())
-        os.utime(single, ns=(1, time.time_ns()))
-        assert photos_digest(data) != before
-        before = photos_digest(data)
-        if data != str(single):
-            write_tar(folder / "more.tar", {})
-            assert photos_digest(data) != before
-            (folder / "more.tar").unlink()
+    data = {"a folder": str(folder), "one shard": str(single), "an address": folder.as_uri()}[form]
+    if form == "an address":
+        shard_readers.lend(monkeypatch)
+    before = photos_digest(data)
+    assert photos_digest(data) == before
+    os.utime(single, ns=(1, time.time_ns()))
+    changed = photos_digest(data)
+    assert changed != before
+    if form != "one shard":
+        write_tar(folder / "more.tar", {})
+        assert photos_digest(data) != changed
 
 
 def test_make_notices_that_the_index_is_gone(tmp_path: Path) -> None:
