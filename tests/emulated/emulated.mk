@@ -27,7 +27,8 @@ test-ha: $(READY) $(BUILD)/venv-ha/ready ## test with real Home Assistant and MQ
 	@FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest -s tests/emulated/test_home_assistant.py $(PYTEST)
 
 test-deploy: $(READY) $(DEPLOYER) $(BUILD)/wheel/ready ## test deploying to containers (root; minutes)
-	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) tests/emulated/test_deploy_for_real.py
+	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) \
+	  tests/emulated/test_deploy_for_real.py tests/emulated/test_updates_for_real.py
 
 test-image: image ## boot the image on emulated machines, with power cuts
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_BOOTS="$(BOOTS)" FIELDGUIDE_CUTS="$(CUTS)" \

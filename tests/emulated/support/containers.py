@@ -4,6 +4,7 @@ Each is a systemd-nspawn container that boots, in a network namespace of its own
 this machine. What they lack of a board is its processor, its kernel and its cameras.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -27,6 +28,7 @@ TOOLS = {
     "ssh": "openssh-client",
 }
 BRIDGE = "fieldguide0"
+LOCK = Path("/run/lock/fieldguide-boards")
 SUBNET = "10.83.0"
 GATEWAY = f"{SUBNET}.1"
 BOOT_LIMIT_S = 120.0
@@ -100,15 +102,18 @@ def memory() -> Iterator[Path]:
 
 @contextmanager
 def bridge() -> Iterator[None]:
-    """A network that boards and this machine share."""
-    run(["ip", "link", "del", BRIDGE])
-    must("ip", "link", "add", BRIDGE, "type", "bridge")
-    try:
-        must("ip", "addr", "add", f"{GATEWAY}/24", "dev", BRIDGE)
-        must("ip", "link", "set", BRIDGE, "up")
-        yield
-    finally:
-        must("ip", "link", "del", BRIDGE)
+    """A network that boards and this machine share; other tests wait, as it is the only one."""
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Of tests that were killed.
+        run(["ip", "link", "del", BRIDGE])
+        must("ip", "link", "add", BRIDGE, "type", "bridge")
+        try:
+            must("ip", "addr", "add", f"{GATEWAY}/24", "dev", BRIDGE)
+            must("ip", "link", "set", BRIDGE, "up")
+            yield
+        finally:
+            must("ip", "link", "del", BRIDGE)
 
 
 class Board:
