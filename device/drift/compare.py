@@ -28,6 +28,10 @@ share of usual moments that are at least as far out. So most are beyond nearly a
 LEAST_USUAL = 0.002
 """Added to the share of each bin of the reference: where nothing was, something may come."""
 ONLY_MORE = BAD[: len(STATISTICS)] > 0
+DISTANCE, UNKNOWN = (
+    next(i for i, each in enumerate(STATISTICS) if each.name == name)
+    for name in ("distance", "unknown")
+)
 FEWEST_OF = np.array([FEWEST if picture else FEWEST_ANSWERS for picture in OF_PICTURE] + [FEWEST])
 
 
@@ -48,7 +52,9 @@ def distances(
     """Compare a day with a reference.
 
     Only the hours of the day that both have count, and each hour of the reference weighs as much as
-    it does in the day: a day that was noted by night alone is compared with nights.
+    it does in the day: a day that was noted by night alone is compared with nights. Of answers the
+    same holds for light. How much is unknown tells nothing where distances are known, which say it
+    more finely: asking both would only be false more often.
 
     Args:
         counts: of the day, float32 (..., hours, statistics, bins).
@@ -72,6 +78,7 @@ def distances(
     shift = np.concatenate([shift, np.zeros_like(view)[..., None]], axis=-1)
     enough = np.concatenate([total[..., 0], hours[..., None] * FEWEST], axis=-1) >= FEWEST_OF
     far = np.where(enough, far, np.nan)
+    far[..., UNKNOWN] = np.where(total[..., DISTANCE, 0] > 0, np.nan, far[..., UNKNOWN])
     return Distances(far.astype(np.float32), shift.astype(np.float32))
 
 

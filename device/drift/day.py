@@ -1,19 +1,23 @@
-"""One day of moments as histograms by hour of day."""
+"""One day of moments as histograms, of pictures by hour of day and of answers by light."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from device.drift.sample import BINS, CELLS, STATISTICS, Floats, Sample
+from device.drift.sample import BINS, CELLS, OF_PICTURE, STATISTICS, Floats, Sample
 
 NO_HOUR = 24
 """After the 24 hours of a day, which are in UTC because summer time would shift them: moments at
 which the clock was not set."""
 HOURS = NO_HOUR + 1
+LIGHTS = 16
+"""Steps of light, each of equal width in the root of the brightness."""
 Counts = npt.NDArray[np.float32]
-"""float32 (..., `HOURS`, statistics, `BINS`): how many moments."""
+"""float32 (..., `HOURS`, statistics, `BINS`): how many moments. Those with an answer are counted by
+light (`light_of`) instead of hours: in the dark known photos are strange, too, at any hour."""
 
 
 def _no_counts() -> Counts:
@@ -64,6 +68,11 @@ class Day:
         }
 
 
+def light_of(brightness: float) -> int:
+    """The row in which answers to pictures of a mean brightness (0 to 255) are counted."""
+    return min(int(math.sqrt(max(brightness, 0.0))), LIGHTS - 1)
+
+
 _UNKNOWN = next(i for i, each in enumerate(STATISTICS) if each.name == "unknown")
 
 
@@ -76,9 +85,11 @@ def add(day: Day, hour: int, sample: Sample, classes: int) -> Day:
         sample: of the moment.
         classes: how many the model has.
     """
+    light = light_of(sample.picture.brightness)
     for number, lower, share in sample.places():
-        day.counts[hour, number, lower] += 1 - share
-        day.counts[hour, number, lower + 1] += share
+        row = hour if OF_PICTURE[number] else light
+        day.counts[row, number, lower] += 1 - share
+        day.counts[row, number, lower + 1] += share
     day.layouts[hour] += sample.picture.layout
     labels = day.labels if len(day.labels) == classes else np.zeros(classes, np.float32)
     answer, score_sum = sample.answer, day.score_sum

@@ -10,19 +10,20 @@ import numpy.typing as npt
 
 from device.drift.compare import Distances, distances, is_worse
 from device.drift.day import Counts
-from device.drift.sample import FAMILY_OF, NAMES, Family, Floats
+from device.drift.sample import FAMILY_OF, NAMES, OF_PICTURE, Family, Floats
 
 LEARN_DAYS = 7
 """Days of a camera's own that become its reference."""
 USUAL_WEIGHT = 6
 """For how many days the spread that a statistic usually has (`USUAL_SPREADS`) counts, beside the
 first days of a camera."""
-USUAL_SPREADS = {"contrast": 0.3, "colour cast": 0.2, "distance": 1.5, "unknown": 1.5}
+USUAL_SPREADS = {"contrast": 0.3, "colour cast": 0.2, "distance": 1.0, "unknown": 1.0}
 """Standard deviation of a statistic's distance between quiet days; a week without fog is no reason
-to take the first fog for a fault. The last two would be 1 if moments were independent."""
+to take the first fog for a fault. The last two are 1 if moments are independent."""
 OTHER_SPREAD = 0.12
-FOLLOW_DAYS = 21.0
-"""The reference follows the season: after this many days a new day has 63% of the weight."""
+FOLLOW_DAYS, ANSWERS_FOLLOW_DAYS = 21.0, 42.0
+"""The reference follows the season: after this many days a new day has 63% of the weight. Answers
+in the same light change less with the season than pictures do."""
 CLIP = 3.0
 """A day teaches what is usual at most as if it were this many standard deviations away."""
 
@@ -41,7 +42,7 @@ class Rule:
 
 RULES = {
     Family.CAMERA: Rule(3.0, 3.0, 4.0),
-    Family.WORLD: Rule(2.0, 2.5, 3.0),
+    Family.WORLD: Rule(1.5, 3.5, 3.6),
     Family.CONFIDENCE: Rule(2.0, 2.5, 4.0),
 }
 QUIET_DAYS = 3
@@ -53,6 +54,10 @@ OF_FAMILY = np.array([[each is family for each in FAMILY_OF] for family in FAMIL
 ALLOWANCE = np.array([RULES[family].allowance for family in FAMILIES], np.float32)
 MOST_A_DAY = np.array([RULES[family].most_a_day for family in FAMILIES], np.float32)
 LIMIT = np.array([RULES[family].limit for family in FAMILIES], np.float32)
+FOLLOWED = 1 / np.array(
+    [FOLLOW_DAYS if own else ANSWERS_FOLLOW_DAYS for own in (*OF_PICTURE, True)]
+)
+"""What part of the reference a new day becomes, by name."""
 PRIOR = np.array([USUAL_SPREADS.get(name, OTHER_SPREAD) for name in NAMES], np.float32)
 Flags = npt.NDArray[np.bool_]
 
@@ -164,25 +169,27 @@ def _followed(state: Judge, found: Distances, counts: Counts, layouts: Floats) -
 
     What is wrong must not become usual: while there is an alarm nothing is followed.
     """
-    part = 1 / FOLLOW_DAYS
     far = np.where(np.isfinite(found.far), found.far, state.usual)
     off = np.clip(far - state.usual, -CLIP * state.spread, CLIP * state.spread)
-    spread = np.sqrt(state.spread**2 + part * (off**2 - state.spread**2))
+    spread = np.sqrt(state.spread**2 + FOLLOWED * (off**2 - state.spread**2))
     # A statistic of which there was too little until now begins here.
-    usual = np.where(np.isnan(state.usual), found.far, state.usual + part * off)
+    usual = np.where(np.isnan(state.usual), found.far, state.usual + FOLLOWED * off)
     calm = state.alarm.max(axis=-1, keepdims=True) == 0
     followed = calm[..., np.newaxis]
     return replace(
         state,
         usual=np.where(calm, usual, state.usual).astype(np.float32),
         spread=np.where(calm & np.isfinite(spread), spread, state.spread).astype(np.float32),
-        counts=np.where(followed[..., None], _mixed(state.counts, counts), state.counts),
-        layouts=np.where(followed, _mixed(state.layouts, layouts), state.layouts),
+        counts=np.where(
+            followed[..., None],
+            _mixed(state.counts, counts, FOLLOWED[: len(OF_PICTURE), np.newaxis]),
+            state.counts,
+        ),
+        layouts=np.where(followed, _mixed(state.layouts, layouts, FOLLOWED[-1]), state.layouts),
     )
 
 
-def _mixed(reference: Floats, day: Floats) -> Floats:
+def _mixed(reference: Floats, day: Floats, part: npt.NDArray[np.float64]) -> Floats:
     """The reference holds `LEARN_DAYS` days in all, of which the new one becomes a small part."""
-    part = 1 / FOLLOW_DAYS
     mixed: Floats = (reference * (1 - part) + day * (part * LEARN_DAYS)).astype(np.float32)
     return mixed

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.contract.statistics import LIMIT
-from device.drift.day import HOURS, Counts
+from device.drift.day import HOURS, LIGHTS, Counts
 from device.drift.place import is_clear
 from device.drift.sample import BINS, CELLS, LEAST, LEAST_CONTRAST, LEAST_LIGHT, STATISTICS
 from tests.bench.drift.cached import Cached
@@ -180,10 +180,10 @@ class World:
         self._count(counts, number, hours, values, MOMENTS * is_there)
 
     def _count(
-        self, counts: Counts, number: int, hours: Array, values: Array, weight: Array
+        self, counts: Counts, number: int, rows: Array, values: Array, weight: Array
     ) -> None:
         lower, share = STATISTICS[number].places(values)
-        index = (np.arange(self._number)[:, None] * HOURS + hours) * BINS + lower
+        index = (np.arange(self._number)[:, None] * HOURS + rows) * BINS + lower
         for shift, part in ((0, 1 - share), (1, share)):
             total = (weight * part).ravel()
             found = np.bincount((index + shift).ravel(), total, self._number * HOURS * BINS)
@@ -228,9 +228,10 @@ class World:
         lead = np.log(np.maximum(top, LEAST) / np.maximum(second, LEAST))
         away = cached.distance[photo, seen]
         values = [away, ~is_known, odds, lead]
-        for number, value in enumerate(values, start=4):
-            self._add_answers(counts, hours, number, value.astype(np.float32), lasts)
         facts = cached.place_facts[0, self._cameras.place[:, None], seen]
+        lights = np.minimum(np.sqrt(facts[..., 0]), LIGHTS - 1).astype(int)
+        for number, value in enumerate(values, start=4):
+            self._add_answers(counts, lights, number, value.astype(np.float32), lasts)
         clear = lasts * is_clear(facts[..., 0], facts[..., 3])
         counted = (accepted, right, top * accepted, clear, clear * (away > LIMIT))
         return tuple(each.sum(axis=1) for each in counted)
@@ -252,10 +253,10 @@ class World:
         return np.where(chance.random(shape) < 0.5, again, photo)
 
     def _add_answers(
-        self, counts: Counts, hours: Array, number: int, values: Array, lasts: Array
+        self, counts: Counts, lights: Array, number: int, values: Array, lasts: Array
     ) -> None:
         if not np.isnan(values).all():
-            self._count(counts, number, hours, values, lasts)
+            self._count(counts, number, lights, values, lasts)
 
 
 _DAY = np.array(

@@ -1,18 +1,27 @@
-"""How far a day is from the reference: strangers show in the tail of distances."""
+"""How far a day is from the reference: strangers show in the tail of distances, light by light."""
 
 import numpy as np
 import pytest
 
-from device.drift.compare import Distances, distances
-from device.drift.day import HOURS, Counts
-from device.drift.sample import BINS, CELLS, NAMES, STATISTICS, Floats
+from device.drift.compare import UNKNOWN, Distances, distances
+from device.drift.day import HOURS, Counts, Day, add, light_of
+from device.drift.sample import (
+    BINS,
+    CELLS,
+    NAMES,
+    STATISTICS,
+    AnswerFacts,
+    Floats,
+    PictureFacts,
+    Sample,
+)
 
 DISTANCE = NAMES.index("distance")
 USUAL = np.exp(-(np.linspace(-3, 3, BINS) ** 2) / 2).astype(np.float32)
 
 
 def counts(distance: Floats) -> Counts:
-    """Of a day on which all was seen at noon, with this histogram of distances."""
+    """Of a day on which all was seen in one light, with this histogram of distances."""
     found = np.zeros((HOURS, len(STATISTICS), BINS), np.float32)
     found[12, DISTANCE] = distance
     return found
@@ -66,3 +75,46 @@ def test_a_reference_without_a_tail_is_no_division_by_zero() -> None:
     now[-1] = 100
     assert np.isfinite(found(now, alone).far[DISTANCE]) and found(now, alone).far[DISTANCE] > 10
     assert found(alone, alone).far[DISTANCE] == pytest.approx(0, abs=1e-3)
+
+
+# --- answers are counted by light -----------------------------------------------------------------
+
+BRIGHT, DARK = 120.0, 20.0
+
+
+def day(*parts: tuple[int, float, float]) -> Day:
+    """A day of 100 answers at each of some hours, in some light, at some distance."""
+    whole, chance = Day(), np.random.default_rng(len(parts))
+    for hour, light, distance in parts:
+        picture = PictureFacts(light, 40.0, 12.0, 0.0, np.zeros(CELLS, np.float32))
+        for away in chance.normal(distance, 0.2, 100):
+            seen = AnswerFacts(0, bool(away <= 1), 0.9, 2.0, 3.0, distance=float(away))
+            whole = add(whole, hour, Sample(picture, seen), 1)
+    return whole
+
+
+def beyond(now: Day, usual: Day) -> Floats:
+    """How far each statistic is."""
+    return distances(now.counts, now.layouts, usual.counts, usual.layouts).far
+
+
+def test_what_is_strange_in_the_dark_is_usual_there_at_any_hour() -> None:
+    usual = day((12, BRIGHT, 0.0), (22, DARK, 1.3))
+    dark, bright = (beyond(day((12, light, 1.3)), usual)[DISTANCE] for light in (DARK, BRIGHT))
+    assert abs(float(dark)) < 2 and float(bright) > 20
+
+
+def test_light_that_the_reference_does_not_know_is_not_compared() -> None:
+    assert np.isnan(beyond(day((12, DARK, 1.3)), day((12, BRIGHT, 0.0)))[DISTANCE])
+
+
+def test_how_much_is_unknown_is_asked_only_without_distances() -> None:
+    known = day((12, BRIGHT, 0.0))
+    assert np.isnan(beyond(known, known)[UNKNOWN])
+    known.counts[:, DISTANCE] = 0
+    assert np.isfinite(beyond(known, known)[UNKNOWN])
+
+
+@pytest.mark.parametrize(("brightness", "row"), [(-1, 0), (0, 0), (1, 1), (255, 15), (1e9, 15)])
+def test_every_brightness_has_a_row(brightness: float, row: int) -> None:
+    assert light_of(brightness) == row < HOURS
