@@ -36,8 +36,8 @@ _COMPRESSED = re.compile(r".*\.(tgz|tar\.[a-z0-9]+)", re.IGNORECASE | re.DOTALL)
 
 
 def is_shard(name: str) -> bool:
-    """Whether a file is a shard, by its name."""
-    return name.lower().endswith(SHARDS)
+    """Whether a file is a shard, by its name; one that is compressed is refused later."""
+    return name.lower().endswith(SHARDS) or _COMPRESSED.fullmatch(name) is not None
 
 
 def read_shards(shards: Shards, console: Console) -> Contents:
@@ -95,19 +95,19 @@ def _start(address: str, name: str) -> bytes:
 
 def _shards_of(shards: Shards, files: Sequence[Stored]) -> list[Stored]:
     found = [each for each in files if is_shard(each.name) and not _kept_aside(each.name)]
-    for each in found:
-        if readable(each.name) != each.name:
-            raise DataError(f"{readable(joined(shards.address, each.name))}: {BAD_NAME}")
-    packed = [each.name for each in files if _is_packed(each.name)]
-    if packed:
-        raise DataError(
-            f"{joined(shards.address, packed[0])}: is compressed, so no photo can be read alone: "
-            "unpack it to a plain .tar, or remove it"
-        )
     if not found:
         raise DataError(f"{shards.address}: it holds no shards ({', '.join(SHARDS)}) and no photos")
     if len(files) == 1 and last_name(shards.address) == files[0].name:
-        return [Stored("", files[0].size, files[0].version)]
+        found = [Stored("", files[0].size, files[0].version)]
+    for each in found:
+        where = joined(shards.address, each.name) if each.name else shards.address
+        if readable(where) != where:
+            raise DataError(f"{readable(where)}: {BAD_NAME}")
+        if _COMPRESSED.fullmatch(where):
+            raise DataError(
+                f"{where}: is compressed, so no photo can be read alone: unpack it to a plain "
+                ".tar, or remove it"
+            )
     return found
 
 
@@ -115,10 +115,6 @@ def _kept_aside(name: str) -> Holds | None:
     """Whether a file is hidden or of the system."""
     holds = what_is(name, lambda: b"")
     return holds if holds in (Holds.HIDDEN, Holds.SYSTEM) else None
-
-
-def _is_packed(name: str) -> bool:
-    return _COMPRESSED.fullmatch(name) is not None and not _kept_aside(name)
 
 
 def _names(shards: Shards, files: Sequence[Stored]) -> tuple[str, ...]:

@@ -64,6 +64,15 @@ def test_a_shard_that_is_not_whole_stops_with_its_name(
     assert not (out / "split.csv").exists()
 
 
+@pytest.mark.parametrize("single", [True, False])
+def test_a_compressed_shard_is_refused_with_its_name(single: bool, tmp_path: Path) -> None:
+    write_tar(tmp_path / "s" / "a.tar", two_classes({}))
+    packed = tmp_path / "s" / "b.tar.gz"
+    packed.write_bytes(gzip.compress(WHOLE))
+    with pytest.raises(DataError, match=rf"^{packed}: is compressed.* unpack it"):
+        read(packed if single else packed.parent, tmp_path)
+
+
 def test_shards_are_read_again_only_if_they_were_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
