@@ -405,7 +405,7 @@ check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
 	@$(LIGHT_VENV)/bin/lint-imports --no-cache
 
 test-scale: $(RAY_READY) ## ENGINE=ray on a cluster on this machine (half an hour)
-	@FIELDGUIDE_BUILD="$(BUILD)" .venv-ray/bin/python -m pytest tests/scale $(PYTEST)
+	@FIELDGUIDE_BUILD="$(BUILD)" .venv-ray/bin/python -m pytest tests/scale tests/device/workstation/engine $(PYTEST)
 
 lint: check ## the same as check
 

@@ -95,15 +95,6 @@ class Kept:
         with suppress(FileNotFoundError):
             files.rm(root, recursive=True)
 
-    def remove_others(self) -> None:
-        """Remove what is left of the same work on other photos, or by other code."""
-        files, root = self._place
-        beside = root.rpartition("/")[0]
-        with suppress(FileNotFoundError):
-            for path in files.ls(beside, detail=False):
-                if path.rstrip("/").rpartition("/")[2] != root.rpartition("/")[2]:
-                    files.rm(path, recursive=True)
-
     def _numbers(self, folder: str) -> Iterator[int]:
         files, root = self._place
         files.invalidate_cache()

@@ -70,7 +70,6 @@ class _Run:
 
     def do(self, advance: Advance) -> None:
         """Do what is not done yet."""
-        self.kept.remove_others()
         self.kept.forget_begun()
         known, begun, reports = self.kept.done(), time.monotonic(), []
         parts = [part for part in self._parts() if not known.issuperset(part.chunks)]

@@ -12,7 +12,7 @@ from typing import Any
 from device.errors import ClusterError, FieldguideError, one_line
 from device.workstation.engine.kept import Kept, packed
 
-MOST_TRIES = 8
+MOST_TRIES = 4
 """A part is not begun more often: its worker died each time, or its node was lost."""
 MOST_SHOWN = 200
 """Characters of an item in an error."""

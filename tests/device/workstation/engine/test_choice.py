@@ -3,6 +3,7 @@
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,3 +76,15 @@ def test_without_ray_the_lock_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="needs Ray") as caught:
         cluster.connected("local")
     assert "train/locks/cluster.txt" in one_line(caught)
+
+
+def test_another_version_on_the_cluster_is_said_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def init(**settings: Any) -> None:
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.59.0")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(ClusterError, match=r"Ray: 2\.59\.0") as caught:
+        cluster.connected("auto")
+    assert "RAY_ADDRESS=auto" in one_line(caught) and "the same Python" in str(caught.value)
