@@ -20,7 +20,7 @@ of itself must not decide."""
 CORRELATION = 0.5
 """So much that labels of visitors who show one side only are right as often as those of single
 frames (`tests.bench.look.visits`); visitors who show more are then rather too often unknown."""
-LEAST_ODDS = 2.0
+LEAST_ODDS = 2.5
 """So many to one the frames of a visit speak for its class against the next, on the average, or it
 is unknown. The frames of one visitor are often wrong together, but then they seldom agree."""
 FULL_WEIGHT_S = 0.25

@@ -152,10 +152,11 @@ FOR, AGAINST = scores(0.65, 0.25), scores(0.25, 0.65)
         ([FOR, AGAINST, FOR], True),
         ([FOR, AGAINST, FOR] * 100, True),
         ([scores(0.5, 0.4)] * 30, True),
+        ([scores(0.6, 0.26)] * 30, True),
         ([FOR] * 30, False),
         ([*[SURE] * 20, AGAINST, AGAINST], False),
     ],
-    ids=["turns", "long turns", "doubt", "agreement", "two of many"],
+    ids=["turns", "long turns", "doubt", "some doubt", "agreement", "two of many"],
 )
 def test_frames_of_which_no_class_comes_out_are_divided_however_many(
     said: list[Scores], divided: bool
