@@ -205,7 +205,7 @@ def mislabels(
         training events.
     """
     train = _teaches(rows)
-    truth = np.array([labels.index(row.label) for row in rows], np.int64)
+    truth = _numbers(labels, rows)
     groups = [row.group for row in rows]
     # Count events: if one burst is the whole class, no fold is left to learn it from.
     taught = {(r.label, r.group) for r, teaches in zip(rows, train, strict=True) if teaches}
@@ -233,7 +233,7 @@ def _suspects(
         near: (n, k), the classes of each photo's neighbours.
     """
     units = Units.among(rows)
-    own = np.array([labels.index(rows[i].label) for i in units.first.tolist()], np.int64)
+    own = _numbers(labels, [rows[i] for i in units.first.tolist()])
     likely = units.means(probabilities)
     suggested = confident_label(likely, own, _teaches(rows)[units.first])
     agreeing = units.means((near == suggested[units.of][:, None]).mean(axis=1))
@@ -242,6 +242,12 @@ def _suspects(
     for unit in np.flatnonzero((suggested != own) & (margin > 0)).tolist():
         paths, share = _paths(rows, units.members[unit]), float(agreeing[unit])
         yield Finding(MISLABEL, paths, float(margin[unit]), labels[suggested[unit]], share)
+
+
+def _numbers(labels: Sequence[str], rows: Sequence[Row]) -> Numbers:
+    """(n,), the class of each."""
+    number = {label: i for i, label in enumerate(labels)}
+    return np.array([number[row.label] for row in rows], np.int64)
 
 
 def _teaches(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:

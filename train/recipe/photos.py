@@ -45,7 +45,8 @@ class Photos:
 
     def numbers(self, part: Part) -> Labels:
         """int64 (n,): the true classes of a part."""
-        return np.array([self.labels.index(row.label) for row in self.rows[part]], np.int64)
+        number = {label: i for i, label in enumerate(self.labels)}
+        return np.array([number[row.label] for row in self.rows[part]], np.int64)
 
     def truth(self, part: Part) -> Truth:
         """The true classes of a part and the weights of its photos: an event counts once."""

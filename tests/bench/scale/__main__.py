@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/bench/split"))
     parser.add_argument("--photos", type=int, nargs="*", default=PHOTOS, help="rendered, read")
     parser.add_argument("--rows", type=int, nargs="*", default=ROWS, help="with stand-ins")
+    parser.add_argument("--near", action="store_true", help="of rows, near copies alone")
     options = parser.parse_args(arguments)
     return guarded(lambda: run(options))
 
@@ -45,7 +46,7 @@ def _all(options: argparse.Namespace) -> Iterator[list[Measured]]:
     for photos in options.photos:
         yield [_real(photos, options.out)]
     for rows in options.rows:
-        yield list(_stand_ins(rows, options.out / f"rows_{rows}"))
+        yield list(_stand_ins(rows, options.out / f"rows_{rows}", options.near))
 
 
 def _real(photos: int, folder: Path) -> Measured:
@@ -57,11 +58,12 @@ def _real(photos: int, folder: Path) -> Measured:
     return measured.run("make data", photos, out, *command)[0]
 
 
-def _stand_ins(rows: int, out: Path) -> Iterator[Measured]:
+def _stand_ins(rows: int, out: Path, near_alone: bool) -> Iterator[Measured]:
     """Everything but reading and the network: the whole process, then each of its steps."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    command = ("-m", "tests.bench.scale.rows", str(rows), str(out))
+    command: tuple[str, ...] = ("-m", "tests.bench.scale.rows", str(rows), str(out))
+    command += ("near",) if near_alone else ()
     whole, printed = measured.run("stand-ins, whole process", rows, out, *command)
     record = json.loads(printed.splitlines()[-1])
     print(rows, record["found"], file=sys.stderr)

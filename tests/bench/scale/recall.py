@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.scale.recall", description=__doc__)
     parser.add_argument("--flowers", type=Path, default=Path("../shared/flowers"))
     parser.add_argument("--photos", type=int, default=20_000)
-    parser.add_argument("--no-edits", action="store_true", help="near copies alone")
+    parser.add_argument("--only", choices=("near", "edited"), help="near or edited copies alone")
     options = parser.parse_args(arguments)
     return guarded(lambda: run(options))
 
@@ -46,14 +46,18 @@ def run(options: argparse.Namespace) -> int:
     if not sources:
         raise UsageError(f"{options.flowers}: no photos; give a folder of class folders")
     with threadpool_limits(1, "blas"):
-        flowers = _cropped(sources, options.photos, NEAR, 16)
-        for name, pixels in (("flowers", flowers), *_cameras(flowers)):
-            thumbnails = normalised(pixels)
-            for threshold in NEAR_IDENTICAL_CORRELATIONS[:3]:
-                print(f"{name:32}{threshold:6}  {_near(thumbnails, threshold)}", flush=True)
-        if not options.no_edits:
+        if options.only != "edited":
+            _compare(_cropped(sources, options.photos, NEAR, 16))
+        if options.only != "near":
             print(f"edited copies: {_edited(_cropped(sources, options.photos, EDITS, 32))}")
     return 0
+
+
+def _compare(flowers: Bytes) -> None:
+    for name, pixels in (("flowers", flowers), *_cameras(flowers)):
+        thumbnails = normalised(pixels)
+        for threshold in NEAR_IDENTICAL_CORRELATIONS[:3]:
+            print(f"{name:32}{threshold:6}  {_near(thumbnails, threshold)}", flush=True)
 
 
 def _near(thumbnails: npt.NDArray[np.float32], threshold: float) -> str:

@@ -52,14 +52,22 @@ class _Watch:
         print(name, self.steps[name], file=sys.stderr, flush=True)
 
 
-def main(photos: int, out: Path) -> None:
-    """Run all steps; prints a record of them."""
+def main(photos: int, out: Path, *, near_alone: bool = False) -> None:
+    """Run all steps, or those up to the near copies alone; prints a record of them."""
     watch, looks = _Watch(), Looks(out)
     with watch.step("stand-ins"):
         made = list(_photos(photos, looks))
     with watch.step("near copies alone"), threadpool_limits(1, "blas"):
         pairs = near_identical(thumbnails(made), NEAR_IDENTICAL_CORRELATIONS[0])
         groups = len(np.unique(joined(np.arange(photos), pairs)))
+    found = {"groups": groups, "looks_mib": round(looks.count * (256 + 1024) * 3 / 2**20, 1)}
+    if not near_alone:
+        found |= _split(made, out, watch)
+    print(json.dumps({"photos": photos, "steps": watch.steps, "found": found}))
+
+
+def _split(made: list[Photo], out: Path, watch: _Watch) -> dict[str, float]:
+    """All steps after the near copies; gives what they found."""
     with watch.step("split"):
         rows = assign(made)
     with watch.step("record and files"):
@@ -71,15 +79,12 @@ def main(photos: int, out: Path) -> None:
         read = read_csv(out / SPLIT), listed.read_occasions(out / EVENTS)
     with watch.step("audit: what is alike"):
         alike = len(find_alike(rows, thumbnails(_in_order(made)), _features(rows)))
-    found = {
-        "groups": groups,
+    return {
         "alike": alike,
         "rows": len(read[0]),
         "lines": len(shown.splitlines()),
         "files_mib": round((out / SPLIT).stat().st_size / 2**20, 1),
-        "looks_mib": round(looks.count * (16 * 16 + 32 * 32) * 3 / 2**20, 1),
     }
-    print(json.dumps({"photos": photos, "steps": watch.steps, "found": found}))
 
 
 def _photos(count: int, looks: Looks) -> Iterator[Photo]:
@@ -110,4 +115,4 @@ def _features(rows: list[Row]) -> "np.ndarray[tuple[int, int], np.dtype[np.float
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), near_alone="near" in sys.argv[3:])

@@ -185,15 +185,13 @@ class Cells:
     ) -> Numbers:
         """Pairs (2, m) of indices that reach a threshold, but for those that `names` connects."""
         pairs = self._candidates(lines, columns, threshold)
-        if not pairs.size:
-            return pairs
-        if pairs.shape[1] > DENSE * len(lines) * len(columns) + CHECKED:
+        one, other = lines[pairs[0]], columns[pairs[1]]
+        new = one != other
+        if names is not None and len(new):
+            new = _roots(names, one) != _roots(names, other)
+        one, other = one[new], other[new]
+        if len(one) > DENSE * len(lines) * len(columns) + CHECKED:
             return self._all_reaching(lines, columns, threshold)
-        pairs = np.stack([lines[pairs[0]], columns[pairs[1]]])
-        new = pairs[0] != pairs[1]
-        if names is not None:
-            new = _roots(names, pairs[0]) != _roots(names, pairs[1])
-        one, other = pairs[0][new], pairs[1][new]
         reached = self._reach(one, other, threshold)
         return np.stack([one[reached], other[reached]])
 

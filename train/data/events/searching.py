@@ -25,7 +25,7 @@ from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests
 
 BLOCK = 2048
-PROBED = 8
+PROBED = 16
 """Cells in which each orientation of a picture is searched."""
 SAMPLE = 20_000
 """Photos that components and centres are found from."""
