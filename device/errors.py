@@ -82,6 +82,10 @@ class UpdateError(FieldguideError):
     """A release was not taken: what runs goes on, and nobody need act unless it lasts."""
 
 
+class UnfitError(UpdateError):
+    """A release is signed and does not work on this board: its publisher signs another."""
+
+
 class UnreachableError(UpdateError):
     """The releases cannot be fetched now: the user checks network and address if it lasts."""
 

@@ -9,11 +9,12 @@ from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.errors import UpdateError
 from device.settings.sections import Config
 from device.settings.state import updates_folder
-from device.telemetry.updates import STATUS_FILE, UpdateStatus, read
+from device.telemetry.updates import STATUS_FILE, ReleaseStatus, UpdateStatus, read
 
 LATE = 4
 """So many intervals after the last check something is wrong."""
 LOG = "journalctl -u fieldguide-update -u fieldguide-install"
+LOG_SOFTWARE = "journalctl -u fieldguide-update -u fieldguide-software"
 CLOCK = (
     "connect it to a time server; if its clock is right, the publisher must sign again: "
     "make fleet-refresh"
@@ -48,9 +49,13 @@ def _troubles(status: UpdateStatus, interval_s: float) -> Iterator[Finding]:
     if status.frozen:
         found = "for three weeks nothing newer was signed, although the server answers"
         yield Finding("update", WARNING, found, "make fleet-refresh; or the server is not yours")
-    if status.failed:
-        found = f"release {status.failed[-1]}; the one before runs"
-        yield Finding("update", WARNING, found, "publish another one: this is not tried again")
+    software = status.software
+    if software.problem:
+        yield Finding("update", WARNING, f"software: {software.problem}", LOG_SOFTWARE)
+    for kind, failed in (("release", status.failed), ("software", software.failed)):
+        if failed:
+            found = f"{kind} {failed[-1]}; the one before runs"
+            yield Finding("update", WARNING, found, "publish another one: this is not tried again")
     late_s = time.time() - status.checked_unix_s
     if status.verified and not status.problem and late_s > LATE * interval_s:
         found = f"nothing was asked since {_day(status.checked_unix_s)}"
@@ -61,9 +66,13 @@ def _all_well(status: UpdateStatus) -> str:
     if not status.checked_unix_s:
         return "nothing was asked yet"
     by = "by a time server" if status.verified else "by the latest moment known to be past"
+    own, asked = status.software, f"asked {_day(status.checked_unix_s)} ({by})"
+    return f"{_runs(status, asked)}; {_runs(own, f'software {own.version} in {own.runs}')}"
+
+
+def _runs(status: ReleaseStatus, more: str) -> str:
     runs = f"release {status.installed}" if status.installed else "no release yet"
-    waits = f"; waits for {status.waits}" if status.waits else ""
-    return f"{runs}, asked {_day(status.checked_unix_s)} ({by}){waits}"
+    return f"{runs}, {more}" + (f"; waits for {status.waits}" if status.waits else "")
 
 
 def _day(unix_s: float) -> str:

@@ -26,10 +26,13 @@ SETTINGS = Path(__file__).parent.parent / "fieldguide.example.toml"
 BOARD = Board(python=f"{PYTHON}.5", machine="aarch64", glibc="2.41")
 """Debian 13 on a Raspberry Pi."""
 UNIT = "etc/systemd/system/fieldguide.service"
-VENV = "opt/fieldguide/venv"
+SOFTWARE = "opt/fieldguide"
+RELEASE = "releases/image"
+VENV = f"{SOFTWARE}/{RELEASE}/venv"
+"""As `make deploy` lays releases out, so that the board can go back from one that it fetches."""
 STATE = "var/lib/fieldguide"
 
-COMMAND = """#!/opt/fieldguide/venv/bin/python3
+COMMAND = f"""#!/{VENV}/bin/python3
 import sys
 
 from device.__main__ import main
@@ -44,14 +47,19 @@ version = {PYTHON}
 executable = /usr/bin/python{PYTHON}
 """
 
-UPDATE_UNITS = tuple(
-    f"fieldguide-{part}.{kind}"
-    for part in ("update", "install")
-    for kind in ("service", "timer", "path")
+BOOT_UNIT = "fieldguide-software-boot.service"
+UPDATE_UNITS = (
+    *(
+        f"fieldguide-{part}.{kind}"
+        for part in ("update", "install", "software")
+        for kind in ("service", "timer", "path")
+    ),
+    BOOT_UNIT,
 )
 """What fetches and installs signed releases; without root metadata they do nothing."""
 ENABLED = {
     "fieldguide.service": "multi-user.target",
+    BOOT_UNIT: "multi-user.target",
     **{name: "timers.target" for name in UPDATE_UNITS if name.endswith(".timer")},
     **{name: "paths.target" for name in UPDATE_UNITS if name.endswith(".path")},
 }
@@ -138,6 +146,12 @@ def _install(wheels: Path, requirements: Path, stage: Path) -> None:
     (binaries / "fieldguide").write_text(COMMAND)
     (binaries / "fieldguide").chmod(0o755)
     (stage / VENV / "pyvenv.cfg").write_text(VENV_SETTINGS)
+    for link in ("venv", "confirmed"):
+        (stage / SOFTWARE / link).symlink_to(f"{RELEASE}/venv")
+    (stage / SOFTWARE / RELEASE / "fieldguide.service").write_bytes(
+        (DEPLOY / "fieldguide.service").read_bytes()
+    )
+    (stage / SOFTWARE / RELEASE / "ready").touch()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from device.outputs.sink import Context
 from device.telemetry.board import FLAGS
 from device.telemetry.observation import Observation
 from device.telemetry.status import CameraState, CameraStatus, SinkStatus, Status
-from device.telemetry.updates import UpdateStatus
+from device.telemetry.updates import ReleaseStatus, UpdateStatus
 
 PREFIX = "fieldguide_"
 MAX_LABELS = 100
@@ -218,10 +218,9 @@ def drift(status: DriftStatus) -> Iterator[Metric]:
 
 def update(status: UpdateStatus) -> Iterator[Metric]:
     """Which release the updater has installed, and why it may not take another."""
-    stage = {"release": f"{status.name}/{status.installed}", "stage": status.stage}
-    yield InfoMetricFamily("fieldguide_update", "The release that was confirmed last", stage)
-    yield _gauge("update_installed_release", "Its number; 0: none", status.installed)
-    yield _gauge("update_latest_release", "The newest for this board; 0: none", status.latest)
+    facts = {"release": f"{status.name}/{status.installed}", "stage": status.stage}
+    yield InfoMetricFamily("fieldguide_update", "The release that was confirmed last", facts)
+    yield from _releases("update", status)
     if status.checked_unix_s:
         words = "When the server last answered with success, Unix time"
         yield _gauge("update_checked_timestamp_seconds", words, status.checked_unix_s)
@@ -229,12 +228,21 @@ def update(status: UpdateStatus) -> Iterator[Metric]:
         "time_verified": ("Whether a time server had set the clock then", status.verified),
         "expired": ("Whether all is too old by this clock", status.expired),
         "frozen": ("Whether nothing newer was signed for three weeks", status.frozen),
-        "problem": ("Whether the last attempt failed", bool(status.problem)),
     }
     for name, (words, value) in states.items():
         yield _gauge(f"update_{name}", words, value)
-    yield _gauge("update_failed_releases", "Releases that led back", len(status.failed))
-    yield _gauge("update_failed_release", "The newest of them; 0: none", status.failed_last)
+    own = status.software
+    facts = {"version": own.version, "runs": own.runs, "stage": own.stage}
+    yield InfoMetricFamily("fieldguide_software", "The software, and where it runs from", facts)
+    yield from _releases("software", own)
+
+
+def _releases(kind: str, status: ReleaseStatus) -> Iterator[Metric]:
+    yield _gauge(f"{kind}_installed_release", "Its number; 0: none", status.installed)
+    yield _gauge(f"{kind}_latest_release", "The newest for this board; 0: none", status.latest)
+    yield _gauge(f"{kind}_problem", "Whether the last attempt failed", bool(status.problem))
+    yield _gauge(f"{kind}_failed_releases", "Releases that led back", len(status.failed))
+    yield _gauge(f"{kind}_failed_release", "The newest of them; 0: none", status.failed_last)
 
 
 def _count(counts: Counter[str], label: str) -> None:

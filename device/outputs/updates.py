@@ -19,6 +19,7 @@ from device.telemetry.updates import (
     Health,
     UpdateStatus,
     read,
+    running_software,
     write,
 )
 
@@ -51,7 +52,12 @@ class Updates:
         before, boot = _health(folder), clock.boot_id()
         crashed = before.open and before.boot == boot
         self._health = replace(
-            before, open=True, boot=boot, streaming=False, crashes=before.crashes + crashed
+            before,
+            open=True,
+            boot=boot,
+            streaming=False,
+            crashes=before.crashes + crashed,
+            software=running_software(),
         )
         self._update = UpdateStatus()
         self._ticked_s = time.monotonic()

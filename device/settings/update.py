@@ -24,6 +24,8 @@ class UpdateConfig(SinkConfig):
     interval_s: float = setting(900.0, low=300, high=604_800)
     hours: tuple[int, int] = setting((0, 24), low=0, high=24)
     """From and to, by the board's clock and zone; when releases may be installed."""
+    software: bool = True
+    """Whether releases of the device package itself are taken, too, once one is rolled out."""
     require_time: bool = False
     """Whether nothing is taken before a time server has set the clock."""
     root: str = "/etc/fieldguide-update/root.json"

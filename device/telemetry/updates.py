@@ -1,12 +1,15 @@
 """What the service and the updater tell each other, in small files in a folder of theirs.
 
 The service writes `health.json`, and `wanted` when somebody wants a release now. The updater
-(`device.update`) writes `status.json`.
+(`device.update`) writes `status.json`. Fields that a reader does not know are passed over: software
+that leads back leaves files of a newer one.
 """
 
 import json
+import sys
+import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
 
 HEALTH_FILE, STATUS_FILE, WANTED_FILE = "health.json", "status.json", "wanted"
 MOST_BYTES = 64 * 1024
+
+
+def running_software() -> str:
+    """Which software runs here: the name of the folder that its venv is in."""
+    return Path(sys.prefix).resolve().parent.name
 
 
 @dataclass(frozen=True)
@@ -49,30 +57,20 @@ class Health:
     """In which start of the board it was opened."""
     problem: str = ""
     """Why the newest bundle was refused; empty if it was not."""
+    software: str = ""
+    """Which software the service is, as `running_software` names it."""
 
 
 @dataclass(frozen=True)
-class UpdateStatus:
-    """What the updater tells people."""
+class ReleaseStatus:
+    """What the updater tells people of releases, the model's or the software's own."""
 
-    source: str = ""
-    """The address of the releases, without secrets."""
-    name: str = ""
-    """Which model of them."""
     installed: int = 0
-    """The release that was confirmed last; 0: none."""
+    """The release that was found working last; 0: none."""
     latest: int = 0
     """The newest release meant for this board; 0: none, or not known."""
     stage: str = ""
     """What is being done about it; empty: nothing."""
-    checked_unix_s: float = 0.0
-    """When the server last answered with success; 0: never."""
-    verified: bool = False
-    """Whether a time server had set the clock then."""
-    expired: bool = False
-    """Whether nothing is taken only because it is too old by this clock."""
-    frozen: bool = False
-    """Whether nothing newer was signed for so long that somebody may be holding it back."""
     problem: str = ""
     """Why nothing is fetched or installed; empty if all is well."""
     waits: str = ""
@@ -85,6 +83,35 @@ class UpdateStatus:
         """The number of the newest release that led back; 0: none."""
         number = self.failed[-1].partition(":")[0] if self.failed else ""
         return int(number) if number.isdecimal() else 0
+
+
+@dataclass(frozen=True)
+class SoftwareStatus(ReleaseStatus):
+    """Of the device package itself."""
+
+    version: str = ""
+    """Of what runs."""
+    runs: str = ""
+    """The folder that it runs from; of a release that was fetched it begins with `software-`."""
+
+
+@dataclass(frozen=True)
+class UpdateStatus(ReleaseStatus):
+    """Of the model, and what is known of the server."""
+
+    source: str = ""
+    """The address of the releases, without secrets."""
+    name: str = ""
+    """Which model of them."""
+    checked_unix_s: float = 0.0
+    """When the server last answered with success; 0: never."""
+    verified: bool = False
+    """Whether a time server had set the clock then."""
+    expired: bool = False
+    """Whether nothing is taken only because it is too old by this clock."""
+    frozen: bool = False
+    """Whether nothing newer was signed for so long that somebody may be holding it back."""
+    software: SoftwareStatus = field(default_factory=SoftwareStatus)
 
 
 def read(cls: "type[Kept]", path: Path) -> "Kept":
@@ -113,9 +140,20 @@ def parse(cls: "type[Kept]", data: bytes, path: Path) -> "Kept":
         table: Any = json.loads(data)
         if not isinstance(table, Mapping) or len(data) > MOST_BYTES:
             raise ValueError("not a table")
-        return reader.read(cls, table)
+        return reader.read(cls, _known(cls, table))
     except (ValueError, RecursionError, ConfigError) as error:
         raise UpdateError(f"{path}: damaged ({one_line(error)}): remove it") from error
+
+
+def _known(cls: type, table: Mapping[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {
+        name: _known(hints[name], value)
+        if is_dataclass(hints[name]) and isinstance(value, Mapping)
+        else value
+        for name, value in table.items()
+        if name in hints
+    }
 
 
 def write(path: Path, kept: "DataclassInstance") -> None:

@@ -5,30 +5,39 @@ one may only read.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from device.errors import ConfigError, UpdateError, one_line
 from device.files import write_bytes
-from device.settings import reader
+from device.telemetry.updates import MOST_BYTES, parse, running_software
 from device.update.trust.fetch import NotThereError
 from device.update.trust.regular import read_regular
 
-MOST_BYTES = 64 * 1024
-
-
 FETCHED = Path("/var/lib/fieldguide-update")
 ASKED = Path("/run/fieldguide-asked/asked.json")
+SOFTWARE = Path("/var/lib/fieldguide-software")
+INSTALLED = Path("/opt/fieldguide")
+RUN = Path("/run/fieldguide-software")
+WHEELS_FOLDER = "wheels"
+"""Below `Places.installed`: what a deployment brought."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the two processes meet."""
+    """Where the processes meet."""
 
     fetched: Path = FETCHED
     """Of the user fieldguide-update, who has the network; the service's user may read there."""
     asked: Path = ASKED
     """Of the service's user; fieldguide-update may read it."""
+    software: Path = SOFTWARE
+    """Of root, who installs software; the service's user may read there."""
+    installed: Path = INSTALLED
+    """Of root: the software (`device.update.software.place`)."""
+    run: Path = RUN
+    """Of root, and gone when its process ends."""
+    runs: str = field(default_factory=running_software)
+    """Which software this process is."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,10 @@ class Asked:
     """The file of the first root metadata."""
     taken: int = 0
     """Releases up to this number are not wanted."""
+    software: bool = False
+    """Whether releases of the software are wanted, too."""
+    software_taken: int = 0
+    """Those up to this number are not."""
     hurry: int = 0
     """Rises when somebody wants an answer now."""
 
@@ -57,11 +70,9 @@ def read(path: Path) -> Asked:
         UpdateError: if it cannot be read.
     """
     try:
-        return reader.read(Asked, json.loads(read_regular(path, MOST_BYTES)))
+        return parse(Asked, read_regular(path, MOST_BYTES), path)
     except NotThereError:
         return Asked()
-    except (ValueError, ConfigError) as error:
-        raise UpdateError(f"{path}: damaged ({one_line(error)})") from error
 
 
 def write(path: Path, asked: Asked) -> None:

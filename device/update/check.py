@@ -6,21 +6,20 @@ fetched is verified once more by the process that installs it.
 
 import hashlib
 import random
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device.errors import ExpiredError, FieldguideError, UpdateError, one_line
+from device.contract.release.naming import SOFTWARE
+from device.errors import ExpiredError, FieldguideError, UnfitError, UpdateError, one_line
 from device.settings.address import remember, safe
 from device.telemetry.updates import read, write
 from device.update import asked as asking
 from device.update import offer
-from device.update.asked import Asked, Places
+from device.update.asked import WHEELS_FOLDER, Asked, Places
 from device.update.state import STATE_FILE, Checks
 from device.update.trust import floor
-from device.update.trust.fetch import METADATA, PART, TARGETS, Wanted, Web
+from device.update.trust.fetch import METADATA, PART, TARGETS, Wanted, Web, is_whole
 from device.update.trust.floor import Clocks
 from device.update.trust.regular import read_regular
 
@@ -36,6 +35,8 @@ MOST_ROOT_BYTES = 64 * 1024
 def check(places: Places, clocks: Clocks, *, forced: bool = False) -> Checks:
     """Ask if it is time to; returns what is known then.
 
+    The model comes first: wheels of the software may take hours.
+
     Args:
         places: of the files.
         clocks: of the board.
@@ -49,11 +50,15 @@ def check(places: Places, clocks: Clocks, *, forced: bool = False) -> Checks:
     remember(wanted.url)
     before = _advanced(_known(places.fetched / STATE_FILE), wanted, clocks)
     due = before.uptime.total_s >= before.due_s or wanted.hurry != before.hurry
-    if not wanted.url or not (due or forced):
+    if not wanted.url or not (due or forced or before.by != places.runs):
         return before
-    after = _scheduled(_asked(before, wanted, places, clocks), wanted)
-    write(places.fetched / STATE_FILE, after)
-    return after
+    known, offered = _asked(before, wanted, places, clocks)
+    known = replace(_scheduled(known, wanted), by=places.runs)
+    write(places.fetched / STATE_FILE, known)
+    if offered is not None and offered.fetch_software():
+        known = replace(known, software_problem=offered.software_problem)
+        write(places.fetched / STATE_FILE, known)
+    return known
 
 
 def _known(path: Path) -> Checks:
@@ -82,8 +87,10 @@ def _scheduled(known: Checks, wanted: Asked) -> Checks:
     return replace(known, due_s=known.uptime.total_s + pause_s, hurry=wanted.hurry)
 
 
-def _asked(before: Checks, wanted: Asked, places: Places, clocks: Clocks) -> Checks:
-    """What is known after asking, whether that worked or not."""
+def _asked(
+    before: Checks, wanted: Asked, places: Places, clocks: Clocks
+) -> "tuple[Checks, _Offered | None]":
+    """What is known after asking, whether that worked or not, and what is offered."""
     now = floor.moment(before.floor_s, clocks)
     known = replace(before, verified=now.verified, problem="", expired=False)
     try:
@@ -93,18 +100,21 @@ def _asked(before: Checks, wanted: Asked, places: Places, clocks: Clocks) -> Che
     except ExpiredError as error:
         # The server answers: old metadata may be all that somebody lets through.
         known = _aged(known, known.timestamp_version)
-        return replace(known, problem=safe(str(error)), expired=True)
+        return replace(known, problem=safe(str(error)), expired=True), None
     except (FieldguideError, OSError) as error:
-        return replace(known, problem=safe(one_line(error)))
+        return replace(known, problem=safe(one_line(error))), None
     known = _aged(known, trusted.timestamp_version)
     signed_s = floor.raised(known.floor_s, clocks, trusted.signed_s())
     known = replace(known, floor_s=signed_s, checked_unix_s=now.unix_s)
+    offered = _Offered(trusted, wanted, places)
     try:
-        return replace(known, latest=_fetched(trusted, wanted, places))
+        known = replace(known, latest=offered.fetch_model())
     except ExpiredError as error:
-        return replace(known, problem=safe(str(error)), expired=True)
+        known = replace(known, problem=safe(str(error)), expired=True)
     except (FieldguideError, OSError) as error:
-        return replace(known, problem=safe(one_line(error)))
+        known = replace(known, problem=safe(one_line(error)))
+    told = offered.software_problem
+    return replace(known, software=offered.software, software_problem=told), offered
 
 
 def _trusted(wanted: Asked, places: Places, now: floor.Moment) -> "Trusted":
@@ -126,27 +136,81 @@ def _aged(known: Checks, version: int) -> Checks:
     return replace(known, frozen=now_s - known.fresh_s > FROZEN_S)
 
 
-def _fetched(trusted: "Trusted", wanted: Asked, places: Places) -> int:
-    """Fetch what this board may have, if it is new; returns its number."""
-    folder, web = places.fetched / TARGETS, Web(wanted.url)
-    folder.mkdir(exist_ok=True)
-    kept: set[str] = set()
-    get = partial(_get, lambda each: web.fetch(each, folder), kept)
-    number = offer.newest(trusted, get, wanted)
-    if number > wanted.taken:
-        found = offer.release(trusted, get, wanted.name, number)
-        files = offer.wanted(trusted, found)
-        kept |= {each.sha256 for _, each in files}
-        _tidy(folder, kept)
-        for _, each in files:
-            web.fetch(each, folder)
-    _tidy(folder, kept)
-    return number
+class _Offered:
+    """What this board may have now, and fetching it."""
 
+    def __init__(self, trusted: "Trusted", wanted: Asked, places: Places) -> None:
+        self._trusted, self._wanted, self._places = trusted, wanted, places
+        self._folder, self._web = places.fetched / TARGETS, Web(wanted.url)
+        self._kept: set[str] = set()
+        """Hashes of what must stay in the folder."""
+        self._wheels: list[tuple[Path, Wanted]] = []
+        """Where each file of the newest software may be already, and what it is."""
+        self.software = 0
+        self.software_problem = ""
+        self._folder.mkdir(exist_ok=True)
 
-def _get(fetch: Callable[[Wanted], Path], kept: set[str], wanted: Wanted) -> bytes:
-    kept.add(wanted.sha256)
-    return fetch(wanted).read_bytes()
+    def fetch_model(self) -> int:
+        """Fetch the model's release if it is new; returns its number.
+
+        Raises:
+            FieldguideError: if that cannot be done.
+            OSError: if the disk refuses.
+        """
+        knows_all = self._plan_software()
+        name = self._wanted.name
+        number = offer.newest(self._trusted, self._get, self._wanted, name)
+        files = []
+        if number > self._wanted.taken:
+            found = offer.release(self._trusted, self._get, name, number)
+            files = [each for _, each in offer.wanted(self._trusted, found)]
+        self._kept |= {each.sha256 for each in files}
+        if knows_all:
+            _tidy(self._folder, self._kept)
+        for each in files:
+            self._web.fetch(each, self._folder)
+        return number
+
+    def fetch_software(self) -> bool:
+        """Fetch what is missing of the software; returns whether anything was to be fetched."""
+        try:
+            missing = [each for at, each in self._wheels if not is_whole(at, each)]
+            for each in missing:
+                self._web.fetch(each, self._folder)
+        except (FieldguideError, OSError) as error:
+            self.software_problem = safe(one_line(error))
+            return True
+        return bool(missing)
+
+    def _plan_software(self) -> bool:
+        """Note what the software needs; whether that is known, so that all else may go."""
+        wanted = self._wanted
+        if not wanted.software:
+            return True
+        try:
+            number = offer.newest(self._trusted, self._get, wanted, SOFTWARE)
+            self.software = number
+            if not number or number < wanted.software_taken:
+                return True
+            found = offer.release(self._trusted, self._get, SOFTWARE, number)
+            files = offer.wanted(self._trusted, found)
+        except UnfitError as error:
+            if number > wanted.software_taken:
+                self.software_problem = safe(str(error))
+            return True
+        except (FieldguideError, OSError) as error:
+            self.software_problem = safe(one_line(error))
+            return False
+        # Also of a release that is installed: most wheels of the next one are the same.
+        self._kept |= {each.sha256 for _, each in files}
+        if number > wanted.software_taken:
+            wheels = self._places.installed / WHEELS_FOLDER
+            self._wheels = [(wheels / file.name, each) for file, each in files]
+        return True
+
+    def _get(self, wanted: Wanted) -> bytes:
+        self._kept.add(wanted.sha256)
+        return self._web.fetch(wanted, self._folder).read_bytes()
 
 
 def _tidy(folder: Path, kept: set[str]) -> None:

@@ -19,13 +19,15 @@ from device.update.asked import Places
 
 if TYPE_CHECKING:
     from device.settings.sections import Config
-    from device.telemetry.updates import UpdateStatus
+    from device.telemetry.updates import ReleaseStatus, UpdateStatus
+    from device.update.trust.floor import Clocks
 
 SETTINGS = Path("/etc/fieldguide/fieldguide.toml")
 INSTALL_THEM = "pip install 'fieldguide-device[update]'"
 PACKAGES = ("tuf", "securesystemslib", "urllib3")
 """Of the extra `update`."""
 FETCH, INSTALL = "fetch", "install"
+SOFTWARE, BOOT, TRY = "software", "boot", "try"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +51,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     command.set_defaults(command=want_now)
 
     command = commands.add_parser("run", parents=[shared], help="what the units do: one pass")
-    command.add_argument("--part", choices=(FETCH, INSTALL), help="only one of the two parts")
+    parts = (FETCH, INSTALL, SOFTWARE, BOOT, TRY)
+    command.add_argument("--part", choices=parts, help="one part alone; none: fetch and install")
     command.set_defaults(command=run_pass)
 
 
@@ -96,6 +99,8 @@ def run_pass(options: argparse.Namespace) -> int:
 
     console.show_log()
     places, clocks = _places(options), Clocks()
+    if options.part in (SOFTWARE, BOOT, TRY):
+        return _run_software(options, places, clocks)
     if options.part != INSTALL:
         from device.update.check import check
 
@@ -112,6 +117,24 @@ def run_pass(options: argparse.Namespace) -> int:
         config = sections.load(options.config)
         status = install_pass(config, device_id(config.output.mqtt), places, clocks)
         _tell(status, as_json=False)
+    return 0
+
+
+def _run_software(options: argparse.Namespace, places: Places, clocks: "Clocks") -> int:
+    from device.outputs.mqtt.home_assistant import device_id
+    from device.settings import sections
+
+    config = sections.load(options.config)
+    with _needed():
+        from device.update.software import run
+    if options.part == TRY:
+        run.try_out()
+        return 0
+    device, boot = device_id(config.output.mqtt), options.part == BOOT
+    progress = run.software_pass(config, device, options.config, places, clocks, boot=boot)
+    say(f"software: release {progress.release} {progress.stage}".rstrip())
+    for said in filter(None, (progress.waits and f"waits for: {progress.waits}", progress.problem)):
+        say(said)
     return 0
 
 
@@ -152,20 +175,26 @@ def lines(status: "UpdateStatus") -> list[str]:
     """What people are told, a line each."""
     if not status.source:
         return ["no releases are fetched: see [update] in fieldguide.toml"]
-    stage = f" ({status.stage})" if status.stage else ""
     told = [
         f"releases of {status.name} from {status.source}",
-        f"installed: {status.installed or 'none of them'}{stage}",
-        f"meant for this board: {status.latest or 'none, or not known yet'}",
+        *_told_of(status),
         f"last check: {_when(status.checked_unix_s)}, {_trust(status)}",
     ]
-    if status.waits:
-        told.append(f"waits for: {status.waits}")
     if status.frozen:
         told.append("nothing newer was signed for three weeks: is somebody holding it back?")
+    own = status.software
+    return [*told, f"software {own.version} in {own.runs}", *_told_of(own)]
+
+
+def _told_of(status: "ReleaseStatus") -> Iterator[str]:
+    stage = f" ({status.stage})" if status.stage else ""
+    yield f"installed: {status.installed or 'none of them'}{stage}"
+    yield f"meant for this board: {status.latest or 'none, or not known yet'}"
+    if status.waits:
+        yield f"waits for: {status.waits}"
     if status.problem:
-        told.append(f"problem: {status.problem}")
-    return [*told, *(f"led back: release {each}" for each in status.failed)]
+        yield f"problem: {status.problem}"
+    yield from (f"led back: release {each}" for each in status.failed)
 
 
 def _when(unix_s: float) -> str:

@@ -43,6 +43,12 @@ class Checks:
     """Whether none has come for so long that somebody may be holding them back."""
     latest: int = 0
     """The newest release meant for this board; 0: none."""
+    software: int = 0
+    """The same of the software's own releases."""
+    software_problem: str = ""
+    """Why that is not known, or not fetched; empty if it is."""
+    by: str = ""
+    """Which software asked, as `device.telemetry.updates.running_software` names it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Progress:
     release: int = 0
     """The release that the stage is about."""
     digest: str = ""
-    """Of its manifest."""
+    """Of its manifest; of software, of its wheels and lock."""
     stage: str = setting(IDLE, choices=STAGES)
     attempts: int = 0
     """How often installing it was begun."""
@@ -75,6 +81,8 @@ class Progress:
     """The service before the release came."""
     failed: tuple[str, ...] = ()
     """Releases that led back, each with its reason."""
+    refused: tuple[str, ...] = ()
+    """Their digests: the same under a higher number is the same."""
     problem: str = ""
     """Why the last one was not installed; empty if it was."""
     waits: str = ""
@@ -83,3 +91,7 @@ class Progress:
     """How often somebody wanted a release now."""
     hurry_until_s: float = 0.0
     """Until then hours do not matter, as `Uptime.total_s`."""
+    boots: int = 0
+    """Starts of the board in a row that ended within a minute, with software on trial."""
+    by: str = ""
+    """Which software did the last pass."""

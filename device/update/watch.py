@@ -45,8 +45,12 @@ def trial_fault(progress: Progress, now: Health, runs: bool) -> str:
 
 def watch_fault(progress: Progress, now: Health) -> str:
     """Why a confirmed release must go; empty if it need not."""
-    before = progress.before
-    return _crashed(before, now) or _hot(before, now) or _unknown(before, now)
+    return crash_or_heat(progress.before, now) or _unknown(progress.before, now)
+
+
+def crash_or_heat(before: Health, now: Health) -> str:
+    """What may be the software's fault as well; empty if nothing is."""
+    return _crashed(before, now) or _hot(before, now)
 
 
 def _crashed(before: Health, now: Health) -> str:

@@ -17,4 +17,5 @@ touch /opt/fieldguide/installed
 systemctl daemon-reload
 # It starts with the rest of the system.
 systemctl --no-block start fieldguide fieldguide-update.timer fieldguide-update.path \
-  fieldguide-install.timer fieldguide-install.path
+  fieldguide-install.timer fieldguide-install.path \
+  fieldguide-software.timer fieldguide-software.path

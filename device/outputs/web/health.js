@@ -88,14 +88,20 @@ function facts(now) {
 
 // Signed releases that the board fetches.
 function releases(update) {
-  const name = (number) => number ? `${update.name}/${number}` : "none yet";
   const asked = update.checked_unix_s ? `asked ${new Date(update.checked_unix_s * 1000).toLocaleString()}` : "not asked yet";
-  const trust = update.verified ? "by a time server" : "time not verified";
-  const rows = [["Release", update.stage ? `${name(update.installed)}, ${update.stage}` : name(update.installed), `${asked} (${trust}), from ${update.source}`, false]];
-  if (update.latest > update.installed) rows.push(["New release", name(update.latest), update.waits && `waits for ${update.waits}`, false]);
-  if (update.problem) rows.push(["Updates", "not now", update.problem, true]);
+  const trust = update.verified ? "by a time server" : "time not verified", own = update.software;
+  const rows = kind("release", update.name, update, `${asked} (${trust}), from ${update.source}`);
   if (update.frozen) rows.push(["Updates", "held back?", "nothing newer was signed for three weeks", true]);
-  update.failed.slice(-1).forEach((why) => rows.push(["Led back", `release ${why}`, "", true]));
+  return [...rows, ...kind("software", "software", own, `${own.version} in ${own.runs}`)];
+}
+
+// Releases of the model, or of the software itself.
+function kind(what, of, told, note) {
+  const name = (number) => number ? `${of}/${number}` : "none yet";
+  const rows = [[what[0].toUpperCase() + what.slice(1), told.stage ? `${name(told.installed)}, ${told.stage}` : name(told.installed), note, false]];
+  if (told.latest > told.installed) rows.push([`New ${what}`, name(told.latest), told.waits && `waits for ${told.waits}`, false]);
+  if (told.problem) rows.push(["Updates", "not now", told.problem, true]);
+  told.failed.slice(-1).forEach((why) => rows.push(["Led back", `${what} ${why}`, "", true]));
   return rows;
 }
 

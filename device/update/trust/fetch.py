@@ -96,14 +96,14 @@ class Web:
             OSError: if the disk refuses.
         """
         path, part = folder / wanted.sha256, folder / f"{wanted.sha256}{PART}"
-        if _is_whole(path, wanted):
+        if is_whole(path, wanted):
             return path
         path.unlink(missing_ok=True)
         _check_room(folder, wanted)
         have = part.stat().st_size if part.exists() else 0
         if have < wanted.size_bytes or not have:
             self._continue(wanted, part, have)
-        if not _is_whole(part, wanted):
+        if not is_whole(part, wanted):
             part.unlink(missing_ok=True)
             raise UnreachableError(f"{wanted.name}: not what was signed")
         sync(part)
@@ -233,7 +233,8 @@ def _check_room(folder: Path, wanted: Wanted) -> None:
         raise UpdateError(f"{folder}: no room for {wanted.size_bytes:,} bytes more")
 
 
-def _is_whole(path: Path, wanted: Wanted) -> bool:
+def is_whole(path: Path, wanted: Wanted) -> bool:
+    """Whether a file is there, and is what was signed."""
     try:
         with path.open("rb") as file:
             right_size = os.fstat(file.fileno()).st_size == wanted.size_bytes

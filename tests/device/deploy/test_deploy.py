@@ -22,13 +22,16 @@ from device.settings import reader, sections
 from device.settings.sections import BundleConfig, CollectConfig, Config
 from device.settings.update import UpdateConfig
 from device.telemetry.counters import Telemetry
-from device.update.asked import ASKED, FETCHED
+from device.update.asked import ASKED, FETCHED, INSTALLED, RUN
+from device.update.asked import SOFTWARE as SOFTWARE_STATE
+from device.update.software.place import MARK, RESTART
 from tests.support.places import ROOT
 
 DEPLOY = ROOT / "device" / "deploy"
 UNIT = DEPLOY / "fieldguide.service"
 UPDATE, INSTALL = DEPLOY / "fieldguide-update.service", DEPLOY / "fieldguide-install.service"
-MOST_EXPOSURE = {UNIT: 2.5, UPDATE: 2.0, INSTALL: 2.0}
+SOFTWARE, BOOT = DEPLOY / "fieldguide-software.service", DEPLOY / payload.BOOT_UNIT
+MOST_EXPOSURE = {UNIT: 2.5, UPDATE: 2.0, INSTALL: 2.0, SOFTWARE: 2.0, BOOT: 2.0}
 NEWER_KEYS = ("RestartSteps", "RestartMaxDelaySec")
 """Known from systemd 254 on; Raspberry Pi OS Bookworm has 252, which passes over them."""
 
@@ -259,6 +262,21 @@ def test_who_has_the_network_may_read_nothing_of_the_service() -> None:
     assert installs["PrivateNetwork"] == ["yes"]
 
 
+def test_software_is_judged_by_the_release_before_and_by_root_without_network_or_powers() -> None:
+    for unit in map(settings, (SOFTWARE.read_text(), BOOT.read_text())):
+        assert unit["ExecStart"][0].startswith("/opt/fieldguide/confirmed/bin/python3 -P ")
+        assert unit["User"] == ["root"] and unit["CapabilityBoundingSet"] == [""]
+        assert unit["PrivateNetwork"] == ["yes"] and unit["ProtectSystem"] == ["strict"]
+        assert unit["ReadWritePaths"] == [str(INSTALLED)]
+        assert unit["StateDirectory"] == [SOFTWARE_STATE.name]
+        assert unit["RuntimeDirectory"] == [RUN.name]
+    restart = settings(SOFTWARE.read_text())["ExecStartPost"][0]
+    assert restart.startswith("+") and f"{RUN}/{RESTART} " in restart
+    boot = settings(BOOT.read_text())
+    assert "fieldguide.service" in boot["Before"][0].split()
+    assert boot["ConditionPathExists"] == [f"{INSTALLED}/{MARK}"]
+
+
 def test_only_the_service_s_user_reads_what_was_fetched_and_says_what_to_fetch(
     tmp_path: Path,
 ) -> None:
@@ -306,7 +324,8 @@ def test_deployment_and_card_carry_the_same_units(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "etc/systemd/system").glob("fieldguide*")}
     assert names == {UNIT.name, *payload.UPDATE_UNITS}
     started = {path.name: path for path in tmp_path.glob("etc/systemd/system/*.wants/*")}
-    assert set(started) == {UNIT.name, *(n for n in names if n.endswith((".timer", ".path")))}
+    at_boot = {UNIT.name, BOOT.name}
+    assert set(started) == at_boot | {n for n in names if n.endswith((".timer", ".path"))}
     for name, link in started.items():
         assert os.readlink(link) == f"/etc/systemd/system/{name}"
         target = settings((DEPLOY / name).read_text())["WantedBy"][0]

@@ -10,7 +10,7 @@ from device.doctor.releases import releases
 from device.settings.sections import CollectConfig, Config, OutputConfig
 from device.settings.state import updates_folder
 from device.settings.update import UpdateConfig
-from device.telemetry.updates import STATUS_FILE, UpdateStatus, write
+from device.telemetry.updates import STATUS_FILE, SoftwareStatus, UpdateStatus, write
 
 
 @pytest.fixture
@@ -47,6 +47,12 @@ def test_release_and_last_check_are_told(config: Config) -> None:
     (found,) = releases(config)
     assert found.state == OK and found.found.startswith("release 3, asked 20")
     assert "by a time server" in found.found and "its hours" in found.found
+    keep(
+        config,
+        software=SoftwareStatus(4, 5, waits="its files", version="0.2.0", runs="software-1a2b"),
+    )
+    (found,) = releases(config)
+    assert "release 4, software 0.2.0 in software-1a2b; waits for its files" in found.found
 
 
 @pytest.mark.parametrize(
@@ -56,6 +62,12 @@ def test_release_and_last_check_are_told(config: Config) -> None:
         ({"problem": "the server answers 500"}, "answers 500", "journalctl"),
         ({"frozen": True}, "three weeks", "fleet-refresh"),
         ({"failed": ("4: the service crashed 3 times",)}, "release 4", "another"),
+        (
+            {"software": SoftwareStatus(problem="no room")},
+            "software: no room",
+            "fieldguide-software",
+        ),
+        ({"software": SoftwareStatus(failed=("4: a fault",))}, "software 4: a fault", "another"),
         ({"checked_unix_s": 1e9}, "nothing was asked since 2001", "timer"),
     ],
 )

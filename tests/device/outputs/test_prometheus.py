@@ -21,7 +21,7 @@ from device.settings.sections import PrometheusConfig
 from device.telemetry.counters import Telemetry
 from device.telemetry.observation import NOTHING
 from device.telemetry.status import BoardStatus
-from device.telemetry.updates import UpdateStatus
+from device.telemetry.updates import SoftwareStatus, UpdateStatus
 from tests.support.device.observations import MODEL, Surroundings, sight
 from tests.support.device.serving import served
 from tests.support.device.visits import visit
@@ -195,12 +195,17 @@ def test_releases_are_told_only_where_they_are_fetched(
     surroundings: Surroundings, metrics: Prometheus
 ) -> None:
     assert not any("update" in name for name in values(metrics))
-    told = UpdateStatus(name="birds", installed=2, latest=3, checked_unix_s=1.8e9, expired=True)
+    own = SoftwareStatus(installed=4, latest=5, failed=("3: a fault",))
+    told = UpdateStatus(
+        name="birds", installed=2, latest=3, checked_unix_s=1.8e9, expired=True, software=own
+    )
     surroundings.telemetry.update(told)
     found = values(metrics)
     assert found["update_installed_release"] == 2 and found["update_latest_release"] == 3
     assert found["update_expired"] == 1 and found["update_time_verified"] == 0
     assert found["update_checked_timestamp_seconds"] == 1.8e9
+    assert found["software_installed_release"] == 4 and found["software_latest_release"] == 5
+    assert found["software_failed_release"] == 3 and found["software_problem"] == 0
 
 
 def test_sinks_have_figures_of_their_own(

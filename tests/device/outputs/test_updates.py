@@ -16,6 +16,7 @@ from device.telemetry.updates import (
     Health,
     UpdateStatus,
     read,
+    running_software,
     write,
 )
 from tests.support.device.observations import MODEL, Surroundings, sight
@@ -129,4 +130,4 @@ def test_damaged_health_begins_again(folder: Path) -> None:
     folder.mkdir()
     (folder / HEALTH_FILE).write_text("{")
     Updates(folder).close()
-    assert told(folder) == Health(boot=clock.boot_id())
+    assert told(folder) == Health(boot=clock.boot_id(), software=running_software())

@@ -25,6 +25,8 @@ from device.update import slots
 from device.update.asked import Places
 from device.update.check import check
 from device.update.run import install_pass
+from device.update.software.place import MARK
+from device.update.software.run import software_pass
 from device.update.state import STATE_FILE, Checks, Progress
 from device.update.trust.floor import Clocks
 from tests.support.device.fleet import SIGNED, Fleet
@@ -75,9 +77,11 @@ class Board:
     device: str = "garden-1"
     dated: tuple[Path, ...] = ()
     load_timeout_s: float = 60.0
+    runs: str = "deployed"
+    """Which software its processes are."""
 
     def __post_init__(self) -> None:
-        for name in ("fetched", "asked", "state"):
+        for name in ("fetched", "asked", "state", "software"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "root.json").write_bytes(self.root)
         self.settings(enabled=True, url=self.url, name="birds", root=str(self.folder / "root.json"))
@@ -107,7 +111,14 @@ class Board:
 
     @property
     def places(self) -> Places:
-        return Places(self.folder / "fetched", self.folder / "asked" / "asked.json")
+        return Places(
+            fetched=self.folder / "fetched",
+            asked=self.folder / "asked" / "asked.json",
+            software=self.folder / "software",
+            installed=self.folder / "opt",
+            run=self.folder / "run",
+            runs=self.runs,
+        )
 
     @property
     def checks(self) -> Checks:
@@ -131,6 +142,32 @@ class Board:
         self.install()
         self.fetch()
         return self.install()
+
+    def install_software(self) -> Progress:
+        """One pass of the process that installs software."""
+        clocks = self.clock.clocks(*self.dated)
+        settings = self.folder / "fieldguide.toml"
+        return software_pass(self.config, self.device, settings, self.places, clocks)
+
+    def boots(self) -> Progress:
+        """The board starts, and counts that if software is on trial."""
+        self.clock.restart()
+        clocks = self.clock.clocks(*self.dated)
+        settings = self.folder / "fieldguide.toml"
+        if not (self.places.installed / MARK).exists():
+            return self.software
+        return software_pass(self.config, self.device, settings, self.places, clocks, boot=True)
+
+    @property
+    def software(self) -> Progress:
+        """What is remembered of the software."""
+        return read(Progress, self.places.software / STATE_FILE)
+
+    def live(self, link: str = "venv") -> str:
+        """The software that a link leads to; it is whole, or this raises."""
+        path = self.places.installed / link
+        assert (path / "bin/python").exists(), path
+        return path.resolve().parent.name
 
     def running(self) -> Files:
         """The bundle that is current; it loads, or this raises."""

@@ -37,7 +37,12 @@ YEAR = timedelta(days=365)
 KEYS = {"root": 3, "targets": 2, "software": 2}
 """How many; one for every other role."""
 THRESHOLDS = {"root": 2, "software": 2}
-DELEGATED = {"model-birds": "birds/*/*", "model-cats": "cats/*/*", "rollout": "rollout.json"}
+DELEGATED = {
+    "model-birds": "birds/*/*",
+    "model-cats": "cats/*/*",
+    "software": "software/*/*",
+    "rollout": "rollout.json",
+}
 """Roles below targets, and the paths for which each may sign."""
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from device.outputs.mqtt import update_entity
-from device.telemetry.updates import UpdateStatus
+from device.telemetry.updates import SoftwareStatus, UpdateStatus
 from tests.device.outputs.mqtt.test_drift import announced, rendered
 from tests.support.device.mqtt_sinks import ANNOUNCED, OWN, Make, config, connect
 from tests.support.device.observations import Surroundings
@@ -21,6 +21,9 @@ NEWS = UpdateStatus(
     checked_unix_s=1_780_000_000.0,
     verified=True,
     waits="its hours, 2:00 to 5:00",
+    software=SoftwareStatus(
+        installed=4, latest=5, runs="software-1a2b", failed=("3: its updater does not run",)
+    ),
 )
 
 
@@ -44,10 +47,13 @@ def test_home_assistant_reads_versions_check_and_trust_of_one_message() -> None:
     entities, message = announced(update=True), update_entity.record(NEWS)
     release = json.loads(rendered(entities["update"]["val_tpl"], message))
     assert (release["installed_version"], release["latest_version"]) == ("birds/2", "birds/3")
+    own = json.loads(rendered(entities["update_software"]["val_tpl"], message))
+    assert (own["installed_version"], own["latest_version"]) == ("software/4", "software/5")
     checked = rendered(entities["update_checked"]["val_tpl"], message)
     assert checked == "2026-05-28T20:26:40+00:00"
     about = json.loads(rendered(entities["update_checked"]["json_attr_tpl"], message))
     assert about["time_verified"] and about["source"] == "http://fleet.example/public"
+    assert about["software"]["runs"] == "software-1a2b" and "updater" in str(about["software"])
 
 
 @pytest.mark.parametrize(("latest", "installed"), [(0, 0), (0, 2), (1, 2)])

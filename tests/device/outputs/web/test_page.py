@@ -14,7 +14,7 @@ from device.outputs.web import viewers
 from device.outputs.web.sink import Web
 from device.settings.sections import WebConfig
 from device.telemetry.observation import Also
-from device.telemetry.updates import UpdateStatus
+from device.telemetry.updates import SoftwareStatus, UpdateStatus
 from tests.support.device.observations import Surroundings, nothing, sight
 from tests.support.device.serving import served
 from tests.support.peers.browser import (
@@ -90,6 +90,14 @@ def test_the_page_tells_which_signed_release_runs_and_what_a_newer_one_waits_for
             checked_unix_s=time.time(),
             waits="its hours, 2:00 to 5:00",
             failed=("1: the service crashed 3 times",),
+            software=SoftwareStatus(
+                installed=4,
+                latest=5,
+                stage="trial",
+                failed=("3: its updater stands",),
+                version="0.2.0",
+                runs="software-1a2b3c4d5e6f",
+            ),
         )
         surroundings.telemetry.update(told)
         eventually(lambda: "birds/2" in text(browser, "facts"))
@@ -97,6 +105,8 @@ def test_the_page_tells_which_signed_release_runs_and_what_a_newer_one_waits_for
         assert "birds/3" in facts and "waits for its hours" in facts
         assert "time not verified" in facts and "https://fleet.example/public" in facts
         assert "release 1: the service crashed 3 times" in facts
+        assert "software/4, trial" in facts and "0.2.0 in software-1a2b3c4d5e6f" in facts
+        assert "software/5" in facts and "software 3: its updater stands" in facts
         surroundings.telemetry.update(replace(told, verified=True, problem="answers 500"))
         eventually(lambda: "answers 500" in text(browser, "facts"))
         assert "by a time server" in text(browser, "facts")

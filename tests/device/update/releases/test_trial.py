@@ -288,7 +288,8 @@ def test_nothing_is_asked_and_nothing_written_while_updates_are_off(
 def test_only_the_slots_and_the_two_folders_are_written(scene: Scene, second: Files) -> None:
     scene.accepts(second)
     names = {path.name for path in scene.board.folder.iterdir()}
-    assert names == {"fetched", "asked", "state", "root.json"}
+    assert names == {"fetched", "asked", "state", "software", "root.json"}
+    assert not list(scene.board.places.software.iterdir()), "that is another process's"
     assert {path.name for path in scene.board.slots.iterdir()} == {
         *(slots.CURRENT, slots.CONFIRMED, slots.SLOTS),
         "updates",

@@ -1,0 +1,81 @@
+"""Releases of the software, and a board to try them on: venvs are folders with a file in them."""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from device.contract.release.naming import ROLLOUT_ROLE, ROLLOUT_TARGET, WHEELS, target_of
+from device.contract.release.record import Release, ReleaseFile, record_target, system_key
+from device.contract.release.rollout import Rollout, Stage
+from device.telemetry.updates import Health
+from device.update.offer import LOCK
+from device.update.software.place import CONFIRMED, LIVE, READY, RELEASES
+from tests.support.device.board import Board
+from tests.support.device.fleet import Fleet
+
+HERE = system_key(platform.python_version(), platform.machine())
+SHARED = {"numpy-2.0.0-cp311-manylinux.whl": b"numpy" * 100, "h11-1.0-py3-none-any.whl": b"h11"}
+"""Wheels of other packages, by name."""
+
+
+@dataclass(frozen=True)
+class Software:
+    """What is in a release."""
+
+    version: str
+    shared: Mapping[str, bytes] = field(default_factory=lambda: SHARED)
+    system: str = HERE
+    lock: str = ""
+    """Empty: what fits the wheels."""
+
+    @property
+    def own(self) -> dict[str, bytes]:
+        """Files of this release alone."""
+        wheel = f"fieldguide_device-{self.version}-py3-none-any.whl"
+        lock = self.lock or "".join(
+            f"{name.split('-')[0]} --hash=sha256:{hashlib.sha256(data).hexdigest()}\n"
+            for name, data in self.shared.items()
+        )
+        return {wheel: self.version.encode(), LOCK: lock.encode(), "fieldguide.service": b"[Unit]"}
+
+
+def offer_software(fleet: Fleet, software: Software, number: int, percent: float = 100) -> None:
+    """Publish it, and let boards have it; offers of other names stay."""
+    files = []
+    for name, data in software.own.items():
+        target = target_of("software", number, name)
+        files.append(ReleaseFile(name, target, len(data)))
+        fleet.add("software", target, data)
+    for name, data in software.shared.items():
+        target = f"{WHEELS}/{name}"
+        files.append(ReleaseFile(name, target, len(data), (software.system,)))
+        fleet.add("software", target, data)
+    record = Release("software", number, f"version {software.version}", tuple(files))
+    fleet.add("software", record_target("software", number), record.to_json())
+    stages = {"software": Stage(number, percent), "birds": Stage(1, 100)}
+    rollout = Rollout({"all": stages})
+    fleet.add(ROLLOUT_ROLE, ROLLOUT_TARGET, rollout.to_json())
+    fleet.publish("software", "rollout")
+
+
+def lay_out(board: Board, name: str = "deployed") -> None:
+    """The board has this software, as `make deploy` leaves it."""
+    venv = board.places.installed / RELEASES / name / LIVE
+    make_venv(venv, "deployed")
+    (venv.parent / READY).touch()
+    for link in (LIVE, CONFIRMED):
+        (board.places.installed / link).symlink_to(f"{RELEASES}/{name}/{LIVE}")
+
+
+def make_venv(venv: Path, version: str) -> None:
+    """In place of a real one."""
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin/python").write_text(version)
+
+
+def start_service(board: Board, **told: object) -> Health:
+    """The service is started as what is live; so are the other two processes."""
+    board.runs = board.live()
+    return board.serve(software=board.live(), boot=board.clock.clocks().boot_id(), **told)
