@@ -28,7 +28,8 @@ test-ha: $(READY) $(BUILD)/venv-ha/ready ## test with real Home Assistant and MQ
 
 test-deploy: $(READY) $(DEPLOYER) $(BUILD)/wheel/ready ## test deploying to containers (root; minutes)
 	@FIELDGUIDE_BOARDS=1 FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest $(PYTEST) \
-	  tests/emulated/test_deploy_for_real.py tests/emulated/test_updates_for_real.py
+	  tests/emulated/test_deploy_for_real.py tests/emulated/test_updates_for_real.py \
+	  tests/emulated/test_software_for_real.py
 
 test-image: image ## boot the image on emulated machines, with power cuts
 	@FIELDGUIDE_BUILD="$(BUILD)" FIELDGUIDE_BOOTS="$(BOOTS)" FIELDGUIDE_CUTS="$(CUTS)" \

@@ -235,8 +235,8 @@ def test_a_board_that_is_told_to_be_slow_is_deployed_to(fleet: Fleet) -> None:
     fleet.good("deploy", board)
 
 
-def test_a_board_set_up_from_a_card_is_deployed_to_and_keeps_what_it_had(fleet: Fleet) -> None:
-    """The card's image has a venv where later ones have a link, and nothing else of a release."""
+def test_a_board_set_up_by_hand_is_deployed_to_and_keeps_what_it_had(fleet: Fleet) -> None:
+    """It has a venv where others have a link, and nothing else of a release."""
     board = fleet.boards[1]
     fleet.good("deploy", board)
     board.ssh(

@@ -268,7 +268,7 @@ def test_a_card_is_deployed_to_like_any_other_board(
     assert done.returncode == 0, done.stdout + done.stderr
     assert plugged.run("readlink /opt/fieldguide/confirmed").startswith("releases/")
     assert plugged.run("readlink /var/lib/fieldguide/confirmed").startswith("slots/")
-    assert "found" in plugged.run("ls /opt/fieldguide/releases")
+    assert "image" in plugged.run("ls /opt/fieldguide/releases")
     plugged.power_off()
 
 

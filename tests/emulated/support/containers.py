@@ -127,8 +127,20 @@ class Board:
         self.known_hosts = folder / "known_hosts"
         self._unpack(base(suite))
         self._connect()
-        self._process = self._boot(options)
+        self._options = options
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Boot, and wait until it can be reached."""
+        self._process = self._boot(self._options)
         self._wait()
+
+    def cut_power(self) -> None:
+        """Whatever it was doing."""
+        self._process.kill()
+        self._process.wait()
+        # Its processes end with it, and a moment later.
+        time.sleep(1)
 
     def ssh(self, command: str, *, fails: bool = False) -> str:
         """What a command prints; it must succeed, unless it is meant to fail."""
