@@ -19,10 +19,13 @@ from device.workstation.engine.local import Local
 from device.workstation.engine.work import Advance, Engine, Work
 from device.workstation.photo_files import PhotoFiles
 from tests.scale.conftest import Nodes
+from tests.train.data.shards.making import album, told, write_folder, write_parquet
 from tests.train.data.test_cutting import EVENTS, cuts_in, photos_at
 from train.data.dataset import scan
 from train.data.listed import load_listed
 from train.data.photo import Photo
+from train.data.shards.source import find_source
+from train.data.shards.write import write_shards
 from train.network.cache import cached
 from train.network.frozen import Frozen, OfPicture
 
@@ -61,6 +64,22 @@ def test_photos_are_read_as_on_one_machine_and_a_damaged_one_is_named(
     assert list(problems) == ["damaged.jpg"]
     again = [photo.sha256 for photo in found[1] if photo.path.endswith(("002.jpg", "again.jpg"))]
     assert len(again) == 3 and len(set(again)) == 2
+
+
+@pytest.mark.parametrize("form", ["tar shards", "Parquet"])
+def test_shards_are_read_as_on_one_machine(
+    form: str, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "birds", album())
+    if form == "Parquet":
+        data = write_parquet(tmp_path / "birds.parquet", album())
+    else:
+        write_shards(folder, data := tmp_path / "shards", 60_000)
+    source = find_source(str(data), tmp_path, tmp_path / "out")
+    use(monkeypatch, Local())
+    expected = sorted(map(told, scan(folder, RULES)), key=repr)
+    use(monkeypatch, nodes.engine(tmp_path / "store"))
+    assert sorted(map(told, scan(source, RULES)), key=repr) == expected
 
 
 def test_features_are_the_same_to_the_bit(
