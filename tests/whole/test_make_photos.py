@@ -155,7 +155,9 @@ def test_a_tilde_that_no_shell_saw_is_the_home_folder(workshop: Workshop, tmp_pa
 
 def project(workshop: Workshop, folder: Path) -> Path:
     """A copy of what make needs, with a store of photos of its own."""
-    for name in (*makefiles(), *CODE["code-data"], *CODE["code-train"], *CODE["code-convert"]):
+    code = (each for step in ("code-data", "code-train", "code-convert") for each in CODE[step])
+    # And what every make asks before its first step.
+    for name in (*makefiles(), *code, "device/**/*.py"):
         for path in ROOT.glob(name):
             target = folder / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
