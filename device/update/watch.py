@@ -22,6 +22,8 @@ FEWEST_ANSWERS = 20
 MORE_UNKNOWN = 3.0
 LEAST_UNKNOWN = 0.05
 """A bundle is made for so many unknowns: a rate below it counts as this one."""
+NOTHING_ELSE_S = 0.9 * WATCH_S
+"""So long that a night is not all of it, in which whole pictures may be unknown."""
 HOT_S, HOT_SHARE, COOL_SHARE = 3600.0, 0.5, 0.1
 NORMAL_95 = 1.96
 
@@ -45,7 +47,8 @@ def trial_fault(progress: Progress, now: Health, runs: bool) -> str:
 
 def watch_fault(progress: Progress, now: Health) -> str:
     """Why a confirmed release must go; empty if it need not."""
-    return crash_or_heat(progress.before, now) or _unknown(progress.before, now)
+    before = progress.before
+    return crash_or_heat(before, now) or _unknown(before, now) or _nothing_but_unknown(before, now)
 
 
 def crash_or_heat(before: Health, now: Health) -> str:
@@ -78,6 +81,17 @@ def _unknown(before: Health, now: Health) -> str:
     if _at_least(now.unknown, now.answers) > MORE_UNKNOWN * usual:
         share = now.unknown / now.answers
         return f"unknown {share:.0%} of answers, {before.unknown / before.answers:.0%} before"
+    return ""
+
+
+def _nothing_but_unknown(before: Health, now: Health) -> str:
+    """An answer counts when it is another one, so a release that has only this one gives few."""
+    if not now.unknown or now.unknown < now.answers or now.running_s < NOTHING_ELSE_S:
+        return ""
+    expected = before.answers * now.running_s / max(before.running_s, 1.0)
+    usual = before.unknown / max(before.answers, 1)
+    if expected >= FEWEST_ANSWERS and MORE_UNKNOWN * usual < 1.0:
+        return f"nothing but unknown in {now.running_s / 3600:.0f} hours, {usual:.0%} before"
     return ""
 
 

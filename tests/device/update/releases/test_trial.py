@@ -135,6 +135,8 @@ def test_a_camera_that_is_off_is_no_release_s_fault(scene: Scene, second: Files)
         ({"crashes": 3}, "crashed 3 times"),
         ({"running_s": 7200.0, "slowed_s": 5000.0}, "slowed by heat"),
         ({"answers": 60, "unknown": 30}, "unknown 50% of answers, 5% before"),
+        # The same answer again is not counted again.
+        ({"answers": 1, "unknown": 1, "running_s": 80_000.0}, "nothing but unknown in 22 hours"),
     ],
 )
 def test_what_gets_worse_within_a_day_leads_back(
@@ -154,6 +156,9 @@ def test_what_gets_worse_within_a_day_leads_back(
         {"running_s": 600.0, "slowed_s": 600.0},
         {"answers": 60, "unknown": 9},
         {"answers": 10, "unknown": 10},
+        {"answers": 2, "unknown": 1, "running_s": 80_000.0},
+        {"answers": 0, "unknown": 0, "running_s": 80_000.0},
+        {"answers": 1, "unknown": 1, "running_s": 50_000.0},
     ],
 )
 def test_what_is_as_usual_stays(told: dict[str, float], scene: Scene, second: Files) -> None:
@@ -330,3 +335,15 @@ def test_other_damaged_files_are_written_again(name: str, scene: Scene, second: 
     scene.accepts(second)
     scene.board.install()
     assert read(UpdateStatus, scene.board.own / "status.json").stage == "trial"
+
+
+@pytest.mark.parametrize("before", [{"answers": 10, "unknown": 1}, {"answers": 100, "unknown": 50}])
+def test_where_little_is_seen_or_known_nothing_but_unknown_is_no_fault(
+    before: dict[str, int],
+) -> None:
+    from device.telemetry.updates import Health
+    from device.update.state import Progress
+
+    progress = Progress(before=Health(running_s=86400.0, served_s=86400.0, **before))
+    now = Health(running_s=86400.0, served_s=172_800.0, answers=1, unknown=1)
+    assert watch.watch_fault(progress, now) == ""
