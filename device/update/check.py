@@ -183,7 +183,7 @@ class _Offered:
         return bool(missing)
 
     def _plan_software(self) -> bool:
-        """Note what the software needs; whether that is known, so that all else may go."""
+        """Note what the software needs; whether that is known."""
         wanted = self._wanted
         if not wanted.software:
             return True

@@ -131,7 +131,7 @@ class Pass:
         raise NotImplementedError
 
     def is_used(self) -> bool:
-        """Whether the service runs with what this pass may have put there, and sees pictures."""
+        """Whether the service runs and sees pictures."""
         return self._health.open and self._health.streaming
 
     def begin(self, progress: Progress) -> bool:
@@ -193,7 +193,6 @@ class Pass:
         uptime = kept.uptime.advanced(self._clocks)
         floor_s = floor.raised(kept.floor_s, self._clocks)
         of = self._of()
-        # What is on trial stays on trial; a model that is confirms itself.
         busy = self._name == SOFTWARE and kept.stage != IDLE
         if of and kept.of != of and not busy:
             kept = Progress(of=of, failed=kept.failed, refused=kept.refused, hurry=kept.hurry)

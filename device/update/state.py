@@ -92,6 +92,6 @@ class Progress:
     hurry_until_s: float = 0.0
     """Until then hours do not matter, as `Uptime.total_s`."""
     boots: int = 0
-    """Starts of the board in a row that ended within a minute, with software on trial."""
+    """Starts in a row with software on trial, each of less than a minute."""
     by: str = ""
     """Which software did the last pass."""

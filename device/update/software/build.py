@@ -117,7 +117,7 @@ def _write_requirements(wheels: Path, files: Mapping[str, Wanted]) -> None:
 
 
 def _run(command: Sequence[str], last: Path | str, limit_s: float) -> str:
-    """What a program prints; it knows nothing of this one's environment."""
+    """What a program prints."""
     try:
         done = subprocess.run(
             [*command, str(last)],

@@ -40,11 +40,10 @@ RESTART = "restart"
 WORKS_S = 600.0
 """With pictures for so long, software on trial works."""
 STARTS_S = 360.0
-"""After this long, and so long after a start of the board, the service must run new software."""
+"""After this long the service must run new software."""
 SEES_S = 3600.0
-"""After this long pictures must have come, if they did before, and the updater must have run."""
+"""After this long pictures must have come, and the updater must have run."""
 UNPACKED = 5
-"""Wheels, and what is unpacked from them, take so many times their size."""
 SPARE_BYTES = 32 * 1024 * 1024
 
 
@@ -161,7 +160,6 @@ class Software:
             unit = UNIT_FOLDER / UNIT
             if unit.exists():
                 shutil.copyfile(unit, folder / UNIT)
-            # All of it before the mark, and before the link.
             os.sync()
             (folder / READY).touch()
             os.sync()
@@ -175,7 +173,6 @@ class Software:
         return True
 
     def _find(self, name: str, wanted: Wanted) -> Path:
-        """Where a file is: a deployment may have brought it, or it was fetched."""
         brought = self.places.installed / WHEELS_FOLDER / name
         if is_whole(brought, wanted):
             return brought
@@ -185,7 +182,6 @@ class Software:
         return path
 
     def _is_updating(self) -> bool:
-        """Whether both other processes have run as what is live."""
         live = self.named(LIVE)
         own = told(Progress, updates_folder(self.config) / STATE_FILE)
         checks = told(Checks, self.source.fetched / STATE_FILE)
@@ -196,7 +192,6 @@ class Software:
         kept = {self.named(LIVE), self.named(CONFIRMED)}
         folders = [*(self.places.installed / RELEASES).glob("*")]
         for folder in folders:
-            # A deployment may be at work on one that is not ready yet.
             ours = folder.name.startswith(OURS) or (folder / READY).exists()
             if ours and folder.name not in kept:
                 shutil.rmtree(folder)

@@ -24,7 +24,7 @@ from device.update.state import BACK, IDLE, INSTALLING, STATE_FILE, TRIAL, WATCH
 from device.update.trust.floor import Clocks
 
 MOST_BOOTS = 3
-"""So many starts of the board in a row may end within its first minute with software on trial."""
+"""So many starts in a row may end within a minute with software on trial."""
 PATIENCE_S = 30.0
 """For another pass, which takes a second or two."""
 NOT_LINKS = "the software here is no release: `make deploy` once makes it one"
@@ -81,7 +81,7 @@ class _Software(Pass):
         )
 
     def run(self) -> Progress:
-        """Act, and keep what came of it."""
+        """Act."""
         self._hurry()
         if self._progress.boots:
             self.keep(replace(self._progress, boots=0))
@@ -109,7 +109,6 @@ class _Software(Pass):
         return self._progress
 
     def keep(self, progress: Progress) -> None:
-        # A start of the board counts from before the first change on.
         if progress.stage != IDLE:
             self._software.mark(wanted=True)
         super().keep(progress)
