@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -71,7 +72,7 @@ def install_pass(config: Config, device: str, places: Places, clocks: Clocks) ->
         return work.status()
 
 
-class Pass:
+class Pass(ABC):
     """What one pass knows of releases of one kind: the model's, or those of the software."""
 
     def __init__(
@@ -126,9 +127,9 @@ class Pass:
         """What releases of the other kind are about; empty if nothing."""
         return ""
 
+    @abstractmethod
     def question(self) -> Asked:
         """What is asked for."""
-        raise NotImplementedError
 
     def is_used(self) -> bool:
         """Whether the service runs and sees pictures."""

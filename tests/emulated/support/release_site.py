@@ -8,20 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.peers.nginx_site import write_site
 from tests.support.places import ROOT
 
 PORT = 8088
 PATIENCE_S = 20
-SITE = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log {folder}/access.log;
-  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
-  {server}
-}}
-"""
 
 
 class ReleaseSite:
@@ -35,15 +26,14 @@ class ReleaseSite:
         self.folder = folder
         folder.mkdir()
         server = _server_of_page(public).replace("{", f"{{\n listen {address}:{PORT};", 1)
-        (folder / "nginx.conf").write_text(SITE.format(folder=folder, server=server))
+        self._command = write_site(folder, server)
         self._process: subprocess.Popen[bytes] | None = None
         self.go_up()
 
     def go_up(self) -> None:
         """Answer from now on."""
         assert self._process is None
-        command = ["nginx", "-c", str(self.folder / "nginx.conf"), "-p", str(self.folder)]
-        self._process = subprocess.Popen(command)
+        self._process = subprocess.Popen(self._command)
         until_s = time.monotonic() + PATIENCE_S
         while not (self.folder / "pid").exists():
             assert time.monotonic() < until_s and self._process.poll() is None, self.folder

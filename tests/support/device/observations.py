@@ -23,6 +23,7 @@ from device.telemetry.counters import Telemetry
 from device.telemetry.observation import NOTHING, UNKNOWN, ModelInfo, Observation
 from device.telemetry.status import Status
 from device.telemetry.unknown import UnknownRule
+from device.telemetry.updates import UpdateStatus
 from tests.support.pictures import LABELS, picture
 from tests.support.timing import Patience
 
@@ -37,6 +38,16 @@ MODEL = ModelInfo(
     limit=None,
     checked_invoke_s=0.004,
 )
+WAITING = UpdateStatus(
+    source="http://fleet.example/public",
+    name="birds",
+    installed=2,
+    latest=3,
+    checked_unix_s=1_780_000_000.0,
+    verified=True,
+    waits="its hours, 2:00 to 5:00",
+)
+"""A release that waits to be installed."""
 
 
 def sight(

@@ -12,23 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.peers.nginx_site import write_site
 from tests.support.places import ROOT
 
 START_S = 20
-SITE = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log {folder}/access.log;
-  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
-  server {{
+SERVER = """server {{
     listen 127.0.0.1:{port} {tls};
     location / {{ default_type text/html; return 200 "{front}"; }}
     {location}
-  }}
-}}
-"""
+  }}"""
 
 
 @dataclass(frozen=True)
@@ -60,9 +52,8 @@ def nginx(
     folder.mkdir()
     tls = _certified(folder) if encrypted else ""
     port = _free_port()
-    site = SITE.format(folder=folder, port=port, tls=tls, location=location, front=front)
-    (folder / "nginx.conf").write_text(site)
-    process = subprocess.Popen(["nginx", "-c", folder / "nginx.conf", "-p", folder])
+    server = SERVER.format(port=port, tls=tls, location=location, front=front)
+    process = subprocess.Popen(write_site(folder, server))
     try:
         _wait_for(port)
         yield Proxy(f"{'https' if encrypted else 'http'}://127.0.0.1:{port}/birds/", folder)

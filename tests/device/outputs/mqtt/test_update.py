@@ -1,6 +1,7 @@
 """What MQTT and Home Assistant are told of releases, and that Home Assistant may install one."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,19 +9,13 @@ from device.outputs.mqtt import update_entity
 from device.telemetry.updates import SoftwareStatus, UpdateStatus
 from tests.device.outputs.mqtt.test_drift import announced, rendered
 from tests.support.device.mqtt_sinks import ANNOUNCED, OWN, Make, config, connect
-from tests.support.device.observations import Surroundings
+from tests.support.device.observations import WAITING, Surroundings
 from tests.support.peers.mqtt_broker import Broker, listening, retained
 from tests.support.timing import eventually
 
 pytest_plugins = "tests.support.device.mqtt_sinks"
-NEWS = UpdateStatus(
-    source="http://fleet.example/public",
-    name="birds",
-    installed=2,
-    latest=3,
-    checked_unix_s=1_780_000_000.0,
-    verified=True,
-    waits="its hours, 2:00 to 5:00",
+NEWS = replace(
+    WAITING,
     software=SoftwareStatus(
         installed=4, latest=5, runs="software-1a2b", failed=("3: its updater does not run",)
     ),

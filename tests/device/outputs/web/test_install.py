@@ -7,21 +7,12 @@ import pytest
 from device.errors import OutputError
 from device.outputs.web.sink import Web
 from device.telemetry.updates import UpdateStatus
-from tests.support.device.observations import Surroundings
+from tests.support.device.observations import WAITING, Surroundings
 from tests.support.peers.browser import CONTRAST, DESKTOP, NAMELESS, OVERFLOW, PHONE, SMALL
 from tests.support.peers.film import Browsers, Film, text
 from tests.support.peers.http_visitor import Visitor
 from tests.support.timing import eventually
 
-WAITING = UpdateStatus(
-    source="http://fleet.example/public",
-    name="birds",
-    installed=2,
-    latest=3,
-    checked_unix_s=1_780_000_000.0,
-    verified=True,
-    waits="its hours, 2:00 to 5:00",
-)
 HIDDEN = "return document.getElementById('install').hidden"
 DISABLED = "return document.getElementById('install').disabled"
 CLICK = "document.getElementById('install').click()"

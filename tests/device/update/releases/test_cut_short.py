@@ -1,16 +1,13 @@
 """A kill or power cut at any step of fetching or installing leaves a verified bundle."""
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from device import child
 from tests.device.update.releases.conftest import Scene
 from tests.support.device.board import Files, offer
-from tests.support.places import ROOT
+from tests.support.device.cutting import cuts
 
 KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
 
@@ -21,16 +18,5 @@ def test_an_updater_killed_anywhere_leaves_a_whole_bundle_and_the_next_turn_goes
 ) -> None:
     """Before each change of the disk, and at `KILLS` random moments."""
     offer(scene.fleet, second, 2)
-    script = "tests.support.device.cut_releases"
-    done = subprocess.run(
-        child.command("-m", script, str(scene.board.folder), scene.server.url, str(KILLS)),
-        cwd=ROOT,
-        env=child.environment(),
-        capture_output=True,
-        text=True,
-        timeout=3600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = cuts("cut_releases", str(scene.board.folder), scene.server.url, str(KILLS))
     assert found["fetching"] > 30 and found["installing"] > 30 and found["cut"] > 0

@@ -1,6 +1,7 @@
 """Promises of what follows an installation: confirmed, or back, and remembered."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -339,7 +340,7 @@ def test_other_damaged_files_are_written_again(name: str, scene: Scene, second: 
 
 @pytest.mark.parametrize("before", [{"answers": 10, "unknown": 1}, {"answers": 100, "unknown": 50}])
 def test_where_little_is_seen_or_known_nothing_but_unknown_is_no_fault(
-    before: dict[str, int],
+    before: dict[str, Any],
 ) -> None:
     from device.telemetry.updates import Health
     from device.update.state import Progress

@@ -1,14 +1,10 @@
 """A kill at any step of installing, keeping or taking back software leaves it whole."""
 
-import json
-import subprocess
-
 import pytest
 
-from device import child
 from tests.device.update.software.conftest import Scene
+from tests.support.device.cutting import cuts
 from tests.support.device.software import Software
-from tests.support.places import ROOT
 
 
 @pytest.mark.slow
@@ -16,16 +12,5 @@ def test_an_installation_killed_anywhere_leaves_whole_software_and_comes_to_its_
     scene: Scene,
 ) -> None:
     scene.offer(Software("2.0"), 1)
-    script = "tests.support.device.cut_software"
-    done = subprocess.run(
-        child.command("-m", script, str(scene.board.folder), scene.server.url),
-        cwd=ROOT,
-        env=child.environment(),
-        capture_output=True,
-        text=True,
-        timeout=3600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    cuts = json.loads(done.stdout)
-    assert cuts["taking"] > 30 and cuts["going back"] > 10 and cuts["keeping"] > 5, cuts
+    found = cuts("cut_software", str(scene.board.folder), scene.server.url)
+    assert found["taking"] > 30 and found["going back"] > 10 and found["keeping"] > 5, found
