@@ -258,8 +258,10 @@ def test_views_are_computed_again_when_split_places_or_boxes_change(
 ) -> None:
     for each in (SPLIT, EVENTS_FILE, CUTS):
         (tmp_path / each).write_text("before")
-    seen: Any = SimpleNamespace(config=TrainConfig(), training=tmp_path, weights_sha256="")
-    before = Seen.views_key(seen)
-    assert Seen.views_key(seen) == before
+    nothing: Any = None
+    photos: Any = SimpleNamespace(taught_of=None)
+    seen = Seen(nothing, TrainConfig(), "", photos, nothing, training=tmp_path, cache=tmp_path)
+    before = seen.views_key()
+    assert seen.views_key() == before
     (tmp_path / name).write_text("after")
-    assert Seen.views_key(seen) != before
+    assert seen.views_key() != before
