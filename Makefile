@@ -152,8 +152,8 @@ SCANNED := $(BUILD)/train/scanned
 SPLIT := $(BUILD)/train/split.csv
 RECORD := $(BUILD)/train/data.json
 OCCASIONS := $(BUILD)/train/events.csv
-CUTS := $(BUILD)/train/cuts.csv
-DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS) $(CUTS)
+CUT_BOXES := $(BUILD)/train/cuts.csv
+DATA_FILES := $(SPLIT) $(RECORD) $(OCCASIONS) $(CUT_BOXES)
 # Photos of _other teach and judge what is unknown; no training of the network depends on them.
 STRANGERS := $(BUILD)/train/strangers.csv
 AUDIT := $(BUILD)/train/audit.json
@@ -288,7 +288,7 @@ $(STRANGERS): $(SHARED)/train/strangers.csv
 else
 # Written only if they change, so photos that wait for review do not cause a new training.
 $(DATA_FILES) &: $(SCANNED)
-	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUTS) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
+	@test -e $(SPLIT) -a -e $(RECORD) -a -e $(OCCASIONS) -a -e $(CUT_BOXES) || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 $(STRANGERS): $(SCANNED) | $(SPLIT)
 	@test -e $@ || { rm -f $(SCANNED); $(MAKE) --no-print-directory $(SCANNED); }
 endif
@@ -320,7 +320,7 @@ $(TRAINED) &: $(TIMINGS)
 	done
 
 # Everything that causes a new training may change which photos calibrate and verify.
-$(EXPORTED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(STRANGERS) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
+$(EXPORTED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUT_BOXES) $(STRANGERS) $(VARS)/train $(VARS)/convert $(VARS)/code-convert | $(READY) $(TRAINED)
 	@$(PY) -m convert export --training $(BUILD)/train --out $(BUILD)/convert \
 	  --calibration-photos $(CALIBRATION) --seed $(SEED)
 

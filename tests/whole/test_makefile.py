@@ -181,6 +181,16 @@ def test_every_part_of_the_makefile_is_included() -> None:
     assert parts and parts == set(makefiles()) - {"Makefile"}
 
 
+def test_no_variable_that_users_may_give_has_a_second_meaning() -> None:
+    """`CUTS` was a number of power cuts and a list of boxes: giving the number split anew."""
+    written = "\n".join((ROOT / name).read_text("utf-8") for name in makefiles())
+    given = set(re.findall(r"^([A-Za-z_]+) *\?=", written, re.M))
+    own = set(re.findall(r"^([A-Za-z_]+) *:?=", written, re.M))
+    assert len(given) > 20 and len(own) > 20
+    # What USE= says is said of these two.
+    assert given & own == {"BACKBONE", "SIZE"}
+
+
 def test_every_target_has_a_line_in_the_help(help_lines: list[str]) -> None:
     targets = re.findall(r"^([a-z][a-z-]*):(?!=)", rules(), re.M)
     told = [line.split()[0] for line in help_lines if re.match(r"  [a-z-]+ +\S", line)]

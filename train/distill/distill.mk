@@ -15,7 +15,7 @@ $(eval $(call stamp,micro,$(MICRO_EPOCHS) $(MICRO_SIZE) $(SEED)))
 
 micro: $(MICRO)/cpp/ready ## a small network for microcontrollers: build/micro/cpp
 
-$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUTS) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
+$(MICRO_TRAINED) &: $(NETWORK) $(SPLIT) $(OCCASIONS) $(CUT_BOXES) $(VARS)/micro $(VARS)/code-micro | $(READY) $(TRAINED)
 	@$(PY) -m train distill --training $(BUILD)/train --out $(MICRO)/train \
 	  --size $(MICRO_SIZE) --epochs $(MICRO_EPOCHS) --seed $(SEED)
 
