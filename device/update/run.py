@@ -42,6 +42,8 @@ from device.update.trust.regular import read_regular
 if TYPE_CHECKING:
     from device.telemetry.updates import Kept
 
+PATIENCE_S = 30.0
+"""For another pass, which takes a second or two."""
 HURRY_S = 3600.0
 """How long a person's wish for a release lets it be installed at any hour."""
 
@@ -61,7 +63,7 @@ def install_pass(config: Config, device: str, places: Places, clocks: Clocks) ->
     """
     own = updates_folder(config)
     own.mkdir(mode=0o750, parents=True, exist_ok=True)
-    with alone(own):
+    with alone(own, PATIENCE_S):
         try:
             work = _Models(config, device, places, clocks)
         except UpdateError as error:

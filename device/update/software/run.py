@@ -18,15 +18,13 @@ from device.telemetry.updates import HEALTH_FILE, Health
 from device.update import apply
 from device.update.asked import Asked, Places
 from device.update.board import Source
-from device.update.run import HURRY_S, Pass, alone, told
+from device.update.run import HURRY_S, PATIENCE_S, Pass, alone, told
 from device.update.software.place import Software
 from device.update.state import BACK, IDLE, INSTALLING, STATE_FILE, TRIAL, WATCH, Progress
 from device.update.trust.floor import Clocks
 
 MOST_BOOTS = 3
 """So many starts in a row may end within a minute with software on trial."""
-PATIENCE_S = 30.0
-"""For another pass, which takes a second or two."""
 NOT_LINKS = "the software here is no release: `make deploy` once makes it one"
 
 
