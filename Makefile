@@ -253,7 +253,7 @@ $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS) $(
 $(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
 
 # Refused here, before any photo is read, and not by the step that uses them.
-numbers := BACKBONE SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS
+numbers := BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.
 $(addprefix $(VARS)/,photos films weights events code-data code-train code-micro code-convert code-bundle) &: force | $(READY)

@@ -17,6 +17,7 @@ VIEWS = (1, 64)
 SEEDS = (0, 2**31 - 1)
 TRAIN_PHOTOS = (100, 10**9)
 CALIBRATION = (1, 2**31 - 1)
+JOBS = (1, 1000)
 MOST_ALPHA = 2
 """The greatest width multiplier."""
 
@@ -28,7 +29,7 @@ def check(settings: Mapping[str, str]) -> None:
     """Refuse settings of make that a later step would refuse; empty ones stand for a default.
 
     Args:
-        settings: the text of each setting by its name in make, `BACKBONE` among them.
+        settings: the text of each setting by its name in make, `BACKBONE` and `WEIGHTS` among them.
 
     Raises:
         UsageError: naming the setting, its value, and what to give.
@@ -36,7 +37,7 @@ def check(settings: Mapping[str, str]) -> None:
     backbone = settings["BACKBONE"]
     checks: dict[str, Check] = {
         "SIZE": lambda text: _size(text, backbone),
-        "ALPHA": lambda text: _alpha(text, backbone),
+        "ALPHA": lambda text: _alpha(text, backbone, settings["WEIGHTS"]),
         "EPOCHS": lambda text: _whole(text, EPOCHS),
         "VIEWS": lambda text: _whole(text, VIEWS),
         "TRAIN_PHOTOS": lambda text: _whole(text, TRAIN_PHOTOS),
@@ -44,6 +45,7 @@ def check(settings: Mapping[str, str]) -> None:
         "CALIBRATION": lambda text: _whole(text, CALIBRATION),
         "MICRO_SIZE": lambda text: _size(text, DEFAULT),
         "MICRO_EPOCHS": lambda text: _whole(text, MICRO_EPOCHS),
+        "JOBS": lambda text: _whole(text, JOBS),
     }
     for name, wrong in checks.items():
         text = settings.get(name, "")
@@ -63,14 +65,18 @@ def _size(text: str, backbone: str) -> str:
     return "" if right else f"{spec.sizes_allowed} for {backbone}"
 
 
-def _alpha(text: str, backbone: str) -> str:
+def _alpha(text: str, backbone: str, weights: str) -> str:
     try:
         alpha = float(text)
     except ValueError:
         return "give a number, such as 0.5"
     if alpha != 1 and not BACKBONES[backbone].widths:
         return f"{backbone} has the width 1.0 alone"
-    return "" if 0 < alpha <= MOST_ALPHA else f"give a number above 0, {MOST_ALPHA} at most"
+    if not 0 < alpha <= MOST_ALPHA:
+        return f"give a number above 0, {MOST_ALPHA} at most"
+    if alpha != 1 and not weights:
+        return "the weights that are fetched have the width 1.0 alone; give WEIGHTS=imagenet, too"
+    return ""
 
 
 def main(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ from train.recipe.config import TrainConfig
 
 RIGHT = {
     "BACKBONE": "mobilenet-v2",
+    "WEIGHTS": "",
     "SIZE": "",
     "ALPHA": "1.0",
     "EPOCHS": "0",
@@ -20,6 +21,7 @@ RIGHT = {
     "CALIBRATION": "1",
     "MICRO_SIZE": "128",
     "MICRO_EPOCHS": "1",
+    "JOBS": "2",
 }
 
 
@@ -38,6 +40,7 @@ def test_right_numbers_pass_and_nothing_is_said(capsys: pytest.CaptureFixture[st
         ("ALPHA", "wide", "give a number"),
         ("ALPHA", "0", "above 0"),
         ("ALPHA", "nan", "above 0"),
+        ("ALPHA", "0.5", "give WEIGHTS=imagenet, too"),
         ("EPOCHS", "1001", "give a whole number in 0..1000"),
         ("EPOCHS", "1.5", "give a whole number"),
         ("VIEWS", "0", "give a whole number in 1..64"),
@@ -45,6 +48,7 @@ def test_right_numbers_pass_and_nothing_is_said(capsys: pytest.CaptureFixture[st
         ("SEED", "-1", "give a whole number in 0..2147483647"),
         ("CALIBRATION", "0", "give a whole number in 1.."),
         ("MICRO_EPOCHS", "0", "give a whole number in 1..1000"),
+        ("JOBS", "0", "give a whole number in 1..1000"),
     ],
 )
 def test_a_wrong_number_is_named_in_one_line(
@@ -62,7 +66,7 @@ def test_each_backbone_has_its_own_sizes_and_widths() -> None:
         check(lite | {"SIZE": "226"})
     with pytest.raises(UsageError, match=r"has the width 1\.0 alone"):
         check(lite | {"ALPHA": "0.5"})
-    check(RIGHT | {"ALPHA": "0.5"})
+    check(RIGHT | {"ALPHA": "0.5", "WEIGHTS": "imagenet"})
 
 
 @pytest.mark.parametrize(("epochs", "size_px"), [(1000, 96), (1001, 96), (1, 100)])
