@@ -96,8 +96,16 @@ def views_digest(rules: Preprocessing) -> str:
 def recoloured(pixels: Pixels, brightness: float, contrast: float, saturation: float) -> Pixels:
     """Change all three at once: each is linear in the colours, contrast around the mean grey."""
     to_colour: npt.NDArray[np.float64] = saturation * np.eye(3) + (1 - saturation) * LUMA
-    grey = float(pixels.mean(axis=(0, 1)) @ LUMA)
+    pixels = np.ascontiguousarray(pixels)
+    grey = float(_mean(pixels) @ LUMA)
     offset = brightness * (1 - contrast) * grey
     matrix = np.column_stack([brightness * contrast * to_colour, np.full(3, offset)])
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture = Image.fromarray(pixels)
     return np.asarray(picture.convert("RGB", tuple(matrix.ravel().tolist())))
+
+
+def _mean(pixels: Pixels) -> npt.NDArray[np.float64]:
+    """The mean of each channel, to the bit that of `pixels.mean`, which takes 20 times as long."""
+    height, width = pixels.shape[:2]
+    columns = pixels.reshape(height, -1).sum(axis=0, dtype=np.uint32)
+    return np.asarray(columns.reshape(width, 3).sum(axis=0) / (height * width))

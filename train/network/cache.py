@@ -6,11 +6,10 @@ stopped, and a full disk gives an error message (writing through a memory map wo
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,8 @@ Activations = npt.NDArray[np.float16]
 CHUNK = 32
 KEPT = ("*.f16", "*.state.npz")
 """Files of a cache that are whole."""
+FIRST_VIEWS = "first"
+"""How the names of caches of view 0 end."""
 SPARE_BYTES = 200 * 1024 * 1024
 """Free space to leave on the disk after a cache is written."""
 
@@ -71,35 +72,6 @@ def cached(
     return np.memmap(path, np.float16, "r", shape=shape)
 
 
-class Views(Sequence[Activations]):
-    """The activations of each view of the training photos, computed when first asked for.
-
-    So fine-tuning begins as soon as the first two views are there. Views are computed in groups of
-    1, 1, 2, 4, 8 ...; each photo is decoded once per group.
-    """
-
-    def __init__(self, views: int, compute: Callable[[range], Activations]) -> None:
-        """`compute` gives float16 (photos, views of the group, ...) of a group."""
-        self._views, self._compute = views, compute
-        self._known: dict[int, Activations] = {}
-
-    def __len__(self) -> int:
-        return self._views
-
-    def __getitem__(self, number: Any) -> Any:
-        """float16 (photos, ...) of one view."""
-        group = int(number).bit_length()
-        if group not in self._known:
-            self._known[group] = self._compute(groups(self._views)[group])
-        return self._known[group][:, number - groups(self._views)[group].start]
-
-
-def groups(views: int) -> list[range]:
-    """Which views are computed together: 0, 1, 2 to 3, 4 to 7 and so on."""
-    starts = [0, *(1 << i for i in range((views - 1).bit_length()))]
-    return [range(a, b) for a, b in zip(starts, [*starts[1:], views], strict=True)]
-
-
 def _chunks(rows: Iterator[Activations]) -> Iterator[list[Activations]]:
     while chunk := list(islice(rows, CHUNK)):
         yield chunk
@@ -130,7 +102,7 @@ def adopt(folder: Path, others: Sequence[Path]) -> None:
 def keep_first_views(folder: Path) -> None:
     """Remove what only an unfinished training needs: the views of the photos but the first."""
     for path in folder.glob("*.f16"):
-        if not path.stem.endswith("_0-0"):
+        if not path.stem.endswith(f"_{FIRST_VIEWS}"):
             path.unlink()
 
 

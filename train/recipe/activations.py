@@ -1,18 +1,20 @@
 """The frozen part's output for each view of the photos, cached: fine-tuning begins from it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from device.workstation.training import CUTS, EVENTS, SPLIT, Part
 from train.data.augment import views_digest
-from train.network.cache import Activations, Views, cached, groups, keep_only
+from train.network.cache import FIRST_VIEWS, Activations, cached, keep_only
 from train.network.frozen import FROZEN_CODE, Frozen
 from train.recipe.config import TrainConfig
+from train.recipe.draws import Drawn, Draws, Pairs
 from train.recipe.photo_views import PhotoViews
 from train.recipe.photos import Photos
 from train.recipe.places import Exchange
@@ -72,42 +74,43 @@ class Seen:
         config = self.config
         return digest(self.views_key(), config.architecture, config.cut, config.seed)
 
-    def activations(self) -> Mapping[Part, Views]:
-        """The views of the training part, and of the validation part the first one alone.
+    @property
+    def draws(self) -> Draws:
+        """Which views of which training photos are needed."""
+        return Draws.of(self.config, len(self.photos.rows[Part.TRAIN]))
 
-        Caches of other settings are removed.
+    def activations(self) -> tuple[Drawn, Callable[[], Activations]]:
+        """Of the drawn views of the training part, and of view 0 of the validation part.
+
+        Both are computed when they are needed. Caches of other settings are removed.
         """
-        views = {Part.TRAIN: self.config.views, Part.VAL: 1}
-        key, network = self.key(), self.network
+        key, network, draws = self.key(), self.network, self.draws
         stem = Frozen.of(keras.Model(network.input, network.get_layer(self.config.cut).output))
-        names = {_name(key, part, group) for part in views for group in groups(views[part])}
-        keep_only(self.cache, names)
-        return {
-            part: Views(count, partial(self._cached, key, stem, part))
-            for part, count in views.items()
-        }
+        validation = Pairs.where(np.ones((len(self.photos.rows[Part.VAL]), 1), bool), "view 1")
+        train = {_name(key, Part.TRAIN, piece) for piece in draws.pieces}
+        keep_only(self.cache, {*train, _name(key, Part.VAL, validation)})
+        of = partial(self._cached, key, stem)
+        return Drawn(draws, partial(of, Part.TRAIN)), partial(of, Part.VAL, validation)
 
-    def _cached(self, key: str, stem: Frozen, part: Part, numbers: range) -> Activations:
+    def _cached(self, key: str, stem: Frozen, part: Part, pairs: Pairs) -> Activations:
+        rows = [self.photos.rows[part][photo] for photo in pairs.photos]
+        boxes = [self.photos.cuts.get(row.path) for row in rows]
         return cached(
-            self.cache / _name(key, part, numbers),
-            self.task(stem, numbers),
-            [(row, self.photos.cuts.get(row.path)) for row in self.photos.rows[part]],
-            (len(numbers), *stem.output_shape),
-            f"{part} photos, {shown(numbers)}",
+            self.cache / _name(key, part, pairs),
+            self.task(stem),
+            list(zip(rows, boxes, pairs.views.tolist(), strict=True)),
+            stem.output_shape,
+            f"{part} photos, {pairs.title}",
         )
 
-    def task(self, stem: Frozen, numbers: range) -> PhotoViews:
-        """What gives the frozen part's output for some views of a photo."""
+    def task(self, stem: Frozen) -> PhotoViews:
+        """What gives the frozen part's output for a view of a photo."""
         config, files = self.config, self.photos.files
-        settings = (config.preprocessing, self.exchange, numbers, config.seed, config.robust)
-        return PhotoViews(stem, files, *settings)
+        return PhotoViews(
+            stem, files, config.preprocessing, self.exchange, config.seed, config.robust
+        )
 
 
-def _name(key: str, part: Part, numbers: range) -> str:
-    return f"{key}_{part}_{numbers.start}-{numbers.stop - 1}.f16"
-
-
-def shown(numbers: range) -> str:
-    """Which views, for a progress bar: they count from 1 there."""
-    last = f" to {numbers.stop}" if len(numbers) > 1 else ""
-    return f"view {numbers.start + 1}{last}"
+def _name(key: str, part: Part, pairs: Pairs) -> str:
+    which = digest(pairs.content) if pairs.views.any() else FIRST_VIEWS
+    return f"{key}_{part}_{which}.f16"

@@ -26,6 +26,7 @@ from device.files import replacing
 from train.network.averaging import AveragedWeights, assign, learning_rates
 from train.network.cache import Activations
 from train.recipe.config import TrainConfig
+from train.recipe.draws import Drawn, Step
 from train.recipe.truth import EQUAL, Truth
 
 HEAD_STRENGTHS = (0.003, 0.01, 0.03)
@@ -35,10 +36,6 @@ PREDICT_BATCH = 64
 WARM_UP_SHARE = 0.1
 AVERAGED_FIRST = 9
 """The average's decay after n steps is at most n / (n + this)."""
-
-
-Answers = Sequence[npt.NDArray[np.floating]]
-"""Logits (n, classes) of n photos, one array per view."""
 
 
 @dataclass(frozen=True)
@@ -129,25 +126,25 @@ class FineTuner:
         self,
         model: keras.Model,
         config: TrainConfig,
-        views: Sequence[Activations],
+        views: Drawn,
         truth: Truth,
         val: Activations,
         val_truth: Truth,
         slack: float = 0.0,
-        answers: Answers = (),
+        answers: Sequence[Drawn] = (),
     ) -> None:
         """Prepare for `run`.
 
         Args:
             model: from the cached activations to logits.
             config: all settings.
-            views: of the training part, float16 (n, ...) each.
+            views: the activations of the views that the settings draw, of the training part.
             truth: of its photos.
             val: the activations of the validation part.
             val_truth: of its photos.
             slack: how much lower than the best the kept epoch's validation accuracy may be: 0
                 keeps the best epoch, more keeps the latest one that is nearly as good.
-            answers: a teacher's logits for each of the views, (n, classes); none without a teacher.
+            answers: logits of each teacher for these views, which are averaged.
         """
         self._slack = slack
         self._answers = answers
@@ -155,9 +152,8 @@ class FineTuner:
         self._views, self._truth = views, truth
         self._val, self._val_truth = val, val_truth
         self._classes = int(model.output_shape[-1])
-        self._batch = min(config.batch_size, len(truth.labels))
-        self._steps = len(truth.labels) // self._batch
-        steps = self._steps * config.epochs
+        self._draws = views.draws
+        steps = self._draws.steps * config.epochs
         warm_up = max(1, round(steps * WARM_UP_SHARE))
         self._optimizer = keras.optimizers.AdamW(
             learning_rates(config.learning_rate, steps, warm_up), weight_decay=config.weight_decay
@@ -176,8 +172,9 @@ class FineTuner:
         """
         tuned = self._restore(state_path) or self._begin()
         with _InterruptOnce() as interrupted, _progress_bar() as progress:
-            total = self._steps * self._config.epochs
-            task = progress.add_task("", total=total, completed=tuned.epoch * self._steps)
+            steps = self._draws.steps
+            total, completed = steps * self._config.epochs, steps * tuned.epoch
+            task = progress.add_task("", total=total, completed=completed)
             while tuned.epoch < self._config.epochs and not interrupted():
                 progress.stop()
                 with interrupted.at_once():
@@ -205,16 +202,10 @@ class FineTuner:
             [self._predict(activations[i : i + PREDICT_BATCH]).numpy() for i in parts]
         )
 
-    def _offered(self, epoch: int) -> int:
-        """How many views an epoch draws from: 2 in the first two epochs, then doubling."""
-        return min(2 << max(0, epoch - 1), len(self._views))
-
     def _prepare_views(self, epoch: int) -> None:
         """Compute an epoch's views and answers now, since they show their own progress bars."""
-        for number in range(self._offered(epoch)):
-            _ = self._views[number]
-            if self._answers:
-                _ = self._answers[number]
+        for known in (self._views, *self._answers):
+            known.prepare(epoch)
 
     def _begin(self) -> TuningState:
         tuned = TuningState()
@@ -224,31 +215,23 @@ class FineTuner:
     def _train_epoch(
         self, epoch: int, advance: Callable[[], None], interrupted: Callable[[], bool]
     ) -> float:
-        rng = np.random.default_rng([self._config.seed, epoch])
-        order = rng.permutation(len(self._truth.labels))
         losses = []
-        for step in range(self._steps):
+        for step in self._draws.epoch(epoch):
             if interrupted():
                 break
-            chosen = order[step * self._batch : (step + 1) * self._batch]
-            view = rng.integers(0, self._offered(epoch), len(chosen))
-            x = np.stack([self._views[v][i] for v, i in zip(view, chosen, strict=True)])
-            partner = rng.permutation(len(chosen)).astype(np.int32)
-            share = rng.uniform(0, self._config.mixup, (len(chosen), 1)).astype(np.float32)
-            truth = self._truth.of(chosen)
-            told = self._logits_of_teacher(view, chosen)
-            losses.append(self._step(x, truth.labels, truth.weights, partner, share, told))
+            x = self._views.rows(step.photos, step.views)
+            truth, told = self._truth.of(step.photos), self._logits_of_teachers(step)
+            blend = step.partners, step.shares
+            losses.append(self._step(x, truth.labels, truth.weights, *blend, told))
             advance()
         return float(np.mean(losses)) if losses else float("nan")
 
-    def _logits_of_teacher(
-        self, view: npt.NDArray[np.int64], photos: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        """float32 (n, classes) for a view of each of n photos; (n, 0) without a teacher."""
+    def _logits_of_teachers(self, step: Step) -> npt.NDArray[np.float32]:
+        """float32 (n, classes), their mean for each example; (n, 0) without a teacher."""
         if not self._answers:
-            return np.zeros((len(photos), 0), np.float32)
-        told = [self._answers[v][i] for v, i in zip(view, photos, strict=True)]
-        return np.stack(told).astype(np.float32)
+            return np.zeros((len(step.photos), 0), np.float32)
+        told = [answers.rows(step.photos, step.views) for answers in self._answers]
+        return np.asarray(np.mean(told, axis=0, dtype=np.float32))
 
     def _train_step(
         self,

@@ -35,12 +35,13 @@ from train.artifacts import save_network
 from train.curate.features import Backbone, backbone_features
 from train.data.split import Row
 from train.network.backbone import between, build, classifier, load_weights, pretrained
-from train.network.cache import Activations, Views
+from train.network.cache import Activations
 from train.network.layer_table import weight_changes
 from train.network.temperature import Calibrated, calibrate
 from train.network.weights import Convolution
 from train.recipe.activations import CACHE_FOLDER, VIEWS_CODE, Seen, digest
 from train.recipe.config import TrainConfig
+from train.recipe.draws import Drawn
 from train.recipe.evaluate import history, predict, tested, validated
 from train.recipe.expected.estimates import Expected, expected
 from train.recipe.expected.held_out import Flags
@@ -62,7 +63,7 @@ FIT_CODE = (
     "device/workstation/weights.py",
     *(
         f"train/recipe/{name}.py"
-        for name in ("config", "finetune", "fit", "sample", "teachers", "truth")
+        for name in ("config", "draws", "finetune", "fit", "sample", "teachers", "truth")
     ),
 )
 """Source files that may change the state of fine-tuning."""
@@ -225,11 +226,10 @@ def fine_tuned(
     seen = training.seen
     taught = ask(teachers, seen)
     with training.watch.step("first_features"):
-        activations = seen.activations()
-        views, val = activations[Part.TRAIN], activations[Part.VAL][0]
-        _ = views[0]
+        views, validation = seen.activations()
+        val, first = validation(), views.first()
     with training.watch.step("head"):
-        _fit_head(training, views[0], val)
+        _fit_head(training, first, val)
     with training.watch.step("fine_tuning"):
         events = (out / EVENTS).read_bytes()
         settings = (events, config.record(), taught.key)
@@ -263,7 +263,7 @@ def _fit_head(training: _Training, train: Activations, val: Activations) -> None
 
 
 def _fine_tune(
-    training: _Training, views: Views, val: Activations, taught: Taught, state: Path
+    training: _Training, views: Drawn, val: Activations, taught: Taught, state: Path
 ) -> tuple[TuningState, npt.NDArray[np.float32]]:
     """Fine-tune; gives the progress, and the kept network's logits for the validation part."""
     tuner = FineTuner(

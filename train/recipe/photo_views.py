@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from device.contract.arrays import Box, Pixels
@@ -21,36 +20,34 @@ from train.views.robust import has_fault, with_fault
 
 @dataclass(frozen=True)
 class PhotoViews:
-    """Some views of photos, as the frozen part sees them."""
+    """Views of photos, as the frozen part sees them."""
 
     stem: Frozen
     files: PhotoFiles
     rules: Preprocessing
     exchange: Exchange
-    numbers: range
-    """Of the views."""
     seed: int
     robust: bool
     """Whether half of the views have a fault of cameras."""
 
-    def setup(self) -> Callable[[tuple[Row, Box | None]], Activations]:
+    def setup(self) -> Callable[[tuple[Row, Box | None, int]], Activations]:
         """As for every task."""
         return self.of
 
-    def of(self, photo: tuple[Row, Box | None]) -> Activations:
-        """float16 (views, ...): the frozen part's output for some views of a photo.
+    def of(self, view: tuple[Row, Box | None, int]) -> Activations:
+        """float16 (...): the frozen part's output for a view of a photo.
 
         Args:
-            photo: with the box to which it is cut.
+            view: the photo, the box to which it is cut, and the view's number.
 
         Raises:
             DataError: if it is missing or has changed since it was scanned.
         """
-        row, box = photo
+        row, box, number = view
         with listed(self.files, row.path, row.sha256) as data:
             image = decoded(data, self.rules, box)
         seed = int(row.sha256[:12], 16) ^ self.seed
-        return np.stack([self.stem(self._view(image, row, n, seed, box)) for n in self.numbers])
+        return self.stem(self._view(image, row, number, seed, box))
 
     def _view(
         self, image: Image.Image, row: Row, number: int, seed: int, box: Box | None

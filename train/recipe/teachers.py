@@ -8,26 +8,26 @@ own training has cached, so an answer costs a pass through its last layers only.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
-from device.workstation.training import CUTS, EVENTS, SPLIT, Part, Teacher
+from device.workstation.training import CUTS, EVENTS, SPLIT, Teacher
 from train.artifacts import read_training
 from train.errors import TrainingError
 from train.network.backbone import between
-from train.network.cache import Activations, Views, cached, groups, keep_only
+from train.network.cache import Activations, cached, keep_only
 from train.network.frozen import Frozen
 from train.network.temperature import fold_temperature
-from train.recipe.activations import CACHE_FOLDER, Seen, digest, shown
+from train.recipe.activations import CACHE_FOLDER, Seen, digest
 from train.recipe.config import TrainConfig
+from train.recipe.draws import Drawn, Draws, Pairs
 from train.recipe.places import find_exchange
 
 ANSWERS_FOLDER = "answers"
+THE_SAME_VIEWS = ("seed", "epochs", "views", "batch_size", "robust")
+"""Settings of the pupil by which its teachers see the views that it draws."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class Taught:
     """A network's teachers and what they answer."""
 
     teachers: tuple[Teacher, ...]
-    answers: "Sequence[npt.NDArray[np.floating]]"
-    """Logits (photos, classes) by view; empty without a teacher."""
+    answers: Sequence[Drawn]
+    """Logits of each teacher for the drawn views."""
     key: str
     """For everything that the answers depend on."""
 
 
 def ask(folders: Sequence[Path], pupil: Seen) -> Taught:
-    """Prepare to ask teachers about the views that the pupil sees; each view when it is needed.
+    """Prepare to ask teachers about the views that the pupil draws, when it needs them.
 
     Args:
-        folders: of the trainings; the logits of several teachers are averaged.
+        folders: of the trainings.
         pupil: what the pupil sees; answers are kept below its cache.
 
     Raises:
@@ -55,29 +55,11 @@ def ask(folders: Sequence[Path], pupil: Seen) -> Taught:
     """
     asked = [_Asked.read(folder, pupil) for folder in folders]
     cache = pupil.cache / ANSWERS_FOLDER
-    views = groups(pupil.config.views)
-    keep_only(cache, {each.name(group) for each in asked for group in views})
-    answers = [Views(pupil.config.views, partial(each.answers, cache)) for each in asked]
+    draws = pupil.draws
+    keep_only(cache, {each.name(pairs) for each in asked for pairs in draws.pieces})
+    answers = [each.answers(cache, draws) for each in asked]
     teachers = tuple(each.teacher for each in asked)
-    mean: Sequence[Any] = _Mean(answers) if answers else ()
-    return Taught(teachers, mean, digest(*(each.key for each in asked)))
-
-
-class _Mean(Sequence[Any]):
-    """The logits of several teachers, averaged."""
-
-    def __init__(self, answers: Sequence[Views]) -> None:
-        self._answers = answers
-        self._known: dict[int, npt.NDArray[np.float32]] = {}
-
-    def __len__(self) -> int:
-        return len(self._answers[0])
-
-    def __getitem__(self, number: Any) -> Any:
-        if number not in self._known:
-            of_view = [answers[number] for answers in self._answers]
-            self._known[number] = np.mean(of_view, axis=0, dtype=np.float32)
-        return self._known[number]
+    return Taught(teachers, answers, digest(*(each.key for each in asked)))
 
 
 @dataclass(frozen=True)
@@ -85,9 +67,8 @@ class _Asked:
     """One teacher, and what it sees of the pupil's photos."""
 
     teacher: Teacher
-    views: Views
+    views: Drawn
     """Its frozen part's activations."""
-    photos: int
     last: Frozen
     """Its last layers, from these to logits."""
     key: str
@@ -100,26 +81,31 @@ class _Asked:
         fold_temperature(network, 1 / metrics.calibration.temperature)
         own = TrainConfig.of(metrics.config)
         given = pupil.config
-        config = replace(own, seed=given.seed, views=given.views, robust=given.robust)
+        config = replace(own, **{name: getattr(given, name) for name in THE_SAME_VIEWS})
         exchange = pupil.exchange
         if config.preprocessing != pupil.config.preprocessing:
             exchange, _ = find_exchange(pupil.photos, config.preprocessing)
         sha256, cache = metrics.pretrained.sha256, folder.parent / CACHE_FOLDER
         seen = Seen(network, config, sha256, pupil.photos, exchange, pupil.training, cache)
-        views, photos = seen.activations()[Part.TRAIN], len(pupil.photos.rows[Part.TRAIN])
+        views, _ = seen.activations()
         last = Frozen.of(between(network, config.cut, "logits"))
         teacher = Teacher(metrics.test.accuracy, metrics.config, metrics.pretrained)
-        return cls(teacher, views, photos, last, digest(seen.key(), _content(network)))
+        return cls(teacher, views, last, digest(seen.key(), _content(network)))
 
-    def name(self, numbers: range) -> str:
-        return f"{self.key}_{numbers.start}-{numbers.stop - 1}.f16"
+    def name(self, pairs: Pairs) -> str:
+        return f"{self.key}_{digest(pairs.content)}.f16"
 
-    def answers(self, cache: Path, numbers: range) -> Activations:
-        """float16 (photos, views, classes): logits for some views of the training part."""
-        maps = [self.views[number] for number in numbers]
-        shape = (len(numbers), *self.last.output_shape)
-        task, title = _OfMaps(self.last, maps), f"teacher, {shown(numbers)}"
-        return cached(cache / self.name(numbers), task, range(self.photos), shape, title, here=True)
+    def answers(self, cache: Path, draws: Draws) -> Drawn:
+        """Logits for the drawn views of the training part, float16 (n, classes)."""
+
+        def compute(pairs: Pairs) -> Activations:
+            task = _OfMaps(self.last, self.views.compute(pairs))
+            shape, title = self.last.output_shape, f"teacher, {pairs.title}"
+            return cached(
+                cache / self.name(pairs), task, range(len(pairs)), shape, title, here=True
+            )
+
+        return Drawn(draws, compute)
 
 
 @dataclass(frozen=True)
@@ -127,14 +113,13 @@ class _OfMaps:
     """The task of asking about views whose activations are known."""
 
     last: Frozen
-    maps: Sequence[Activations]
-    """By view, of all photos."""
+    maps: Activations
 
     def setup(self) -> Callable[[int], Activations]:
         return self.of
 
-    def of(self, photo: int) -> Activations:
-        return np.stack([self.last(of_view[photo]) for of_view in self.maps])
+    def of(self, number: int) -> Activations:
+        return self.last(self.maps[number])
 
 
 def _check_same_photos(folder: Path, training: Path) -> None:

@@ -9,6 +9,7 @@ from PIL import Image, ImageEnhance
 from device.contract.photos import decode, load_box
 from device.contract.preprocess import Preprocessing, prepare
 from tests.support.pictures import encoded
+from train.data import augment
 from train.data.augment import SHIFT, SIDE_JITTER, STRETCH, decoded, moved, recoloured, view
 
 RULES = Preprocessing(height_px=64, width_px=64)
@@ -71,6 +72,14 @@ def test_a_view_recolours_as_pillow_would_one_after_another(photo: Image.Image) 
         wanted = enhance(wanted).enhance(factor)
     found = recoloured(np.asarray(grey), 1.1, 0.85, 1.2)
     assert np.abs(found.astype(int) - np.asarray(wanted)).max() <= 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (448, 448)])
+def test_the_mean_of_a_picture_is_numpys_to_the_bit(size: tuple[int, int]) -> None:
+    """It is only quicker: another rounding would be another training."""
+    pixels = np.random.default_rng(2).integers(0, 256, (*size, 3), np.uint8)
+    assert augment._mean(pixels).tolist() == pixels.mean(axis=(0, 1)).tolist()
+    assert augment._mean(np.full_like(pixels, 255)).tolist() == [255, 255, 255]
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def seen_in(folder: Path) -> Seen:
 
 
 READERS: dict[str, Read] = {
-    "a view for training": lambda folder: seen_in(folder).task(frozen, range(2)).of((ROW, None)),
+    "a view for training": lambda folder: seen_in(folder).task(frozen).of((ROW, None, 1)),
     "test and validation": lambda folder: load_listed(PhotoFiles(folder), NAME, ROW.sha256, RULES),
     "features for the audit": lambda folder: OfPicture(frozen).of(
         partial(load_listed, PhotoFiles(folder), NAME, ROW.sha256, RULES)

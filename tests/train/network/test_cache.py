@@ -15,10 +15,8 @@ from train.errors import BuildFolderError
 from train.network.cache import (
     CHUNK,
     SPARE_BYTES,
-    Views,
     adopt,
     cached,
-    groups,
     keep_first_views,
     keep_only,
 )
@@ -123,27 +121,6 @@ def test_an_error_does_not_wait_for_the_rows_that_follow(tmp_path: Path) -> None
     assert len(computed) < CHUNK
 
 
-@pytest.mark.parametrize("views", range(1, 20))
-def test_each_view_is_in_one_group_in_order(views: int) -> None:
-    parts = groups(views)
-    assert [view for part in parts for view in part] == list(range(views))
-    assert all(part for part in parts)
-    assert all(view in parts[view.bit_length()] for view in range(views))
-
-
-def test_a_view_is_its_column_of_its_group() -> None:
-    asked: list[range] = []
-
-    def compute(group: range) -> npt.NDArray[np.float16]:
-        asked.append(group)
-        return np.tile(np.array(group, np.float16), (3, 1))[..., None]
-
-    views = Views(6, compute)
-    for number in (0, 5, 2, 4, 3, 1, 5):
-        assert np.array_equal(views[number], np.full((3, 1), number))
-    assert asked == [range(1), range(4, 6), range(2, 4), range(1, 2)]
-
-
 def test_a_file_of_another_size_is_made_anew(tmp_path: Path) -> None:
     whole = run(tmp_path / "a.f16", []).tobytes()
     (tmp_path / "a.f16").write_bytes(whole[:-1])
@@ -223,9 +200,9 @@ def test_what_is_cached_already_stays(tmp_path: Path) -> None:
 
 
 def test_a_finished_training_keeps_what_makes_it_quick_to_repeat(tmp_path: Path) -> None:
-    for name in ("k_train_0-0", "k_train_1-1", "k_train_2-3", "k_train_10-10", "k_val_0-0"):
+    for name in ("k_train_first", "k_train_12ab", "k_val_first"):
         (tmp_path / f"{name}.f16").write_bytes(b"x")
     (tmp_path / "k.state.npz").write_bytes(b"x")
     keep_first_views(tmp_path)
-    assert names(tmp_path) == ["k.state.npz", "k_train_0-0.f16", "k_val_0-0.f16"]
+    assert names(tmp_path) == ["k.state.npz", "k_train_first.f16", "k_val_first.f16"]
     keep_first_views(tmp_path / "none")

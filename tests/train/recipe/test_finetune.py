@@ -14,9 +14,10 @@ import pytest
 from scipy.special import log_softmax
 
 from device.workstation.weights import event_weights
+from tests.support.drawn import drawn
 from tests.support.single_photos import even, singles
-from train.network.cache import Views
 from train.recipe.config import TrainConfig
+from train.recipe.draws import Draws, Pairs
 from train.recipe.finetune import FineTuner, TuningState
 from train.recipe.truth import Truth
 
@@ -39,6 +40,8 @@ class Task:
     judged: Truth | None = None
     """The same of the validation part."""
     slack: float = 0.0
+    asked: Callable[[Pairs], None] = lambda pairs: None
+    """Called before views are computed."""
     logged: list[int] = field(default_factory=list)
 
     @classmethod
@@ -60,7 +63,15 @@ class Task:
         model = keras.Model(x, keras.layers.GlobalAveragePooling2D()(maps))
         learned, judged = (self.truth or even(self.labels)), even(self.val_labels)
         judged = self.judged or judged
-        return FineTuner(model, config, self.views, learned, self.val, judged, self.slack)
+        views = drawn(Draws.of(config, len(self.labels)), self.views)
+        compute = views.compute
+
+        def noted(pairs: Pairs) -> Activations:
+            self.asked(pairs)
+            return compute(pairs)
+
+        views.compute = noted
+        return FineTuner(model, config, views, learned, self.val, judged, self.slack)
 
     def run(
         self, state: Path, after: Callable[[int], None] = lambda epoch: None, **changes: Any
@@ -236,35 +247,25 @@ def test_ctrl_c_ends_the_epoch_and_leaves_the_best_in_the_model(
     same(whole.tuned, task.run(tmp_path / "state.npz")[1])
 
 
-def on_demand(task: Task, first: Callable[[int], None]) -> Views:
-    """Six views; `first` hears of the first of each group that is made."""
-    made = task.views
-
-    def compute(group: range) -> Activations:
-        first(group.start)
-        return np.stack([made[number % VIEWS] for number in group], axis=1)
-
-    return Views(6, compute)
-
-
-def test_the_first_two_epochs_need_two_views_and_the_next_twice_as_many(
-    task: Task, tmp_path: Path
-) -> None:
-    heard: list[tuple[int, int]] = []
-    task.views = on_demand(task, lambda view: heard.append((view, len(task.logged))))
-    task.run(tmp_path / "state.npz")
-    assert heard == [(0, 0), (1, 0), (2, 2), (4, 3)]
+def test_views_are_computed_when_an_epoch_needs_them(task: Task, tmp_path: Path) -> None:
+    """The first two epochs draw from two views, and the next from twice as many."""
+    heard: list[tuple[int, list[int]]] = []
+    task.views = [*task.views] * 3
+    task.asked = lambda pairs: heard.append((len(task.logged), np.unique(pairs.views).tolist()))
+    task.run(tmp_path / "state.npz", views=6)
+    assert heard[:3] == [(0, [0]), (0, [1]), (1, [1])]
+    assert heard[3:] == [(2, [1, 2, 3]), (3, [1, 2, 3, 4, 5])]
 
 
 def test_ctrl_c_while_a_view_is_computed_ends_at_once(task: Task, tmp_path: Path) -> None:
-    def press(view: int) -> None:
-        if view == 2:
+    def press(pairs: Pairs) -> None:
+        if pairs.views.max() >= 2:
             os.kill(os.getpid(), signal.SIGINT)
             pytest.fail("the view was computed to its end")
 
     before = signal.getsignal(signal.SIGINT)
-    task.views = on_demand(task, press)
-    tuner, tuned = task.run(tmp_path / "state.npz")
+    task.views, task.asked = [*task.views] * 3, press
+    tuner, tuned = task.run(tmp_path / "state.npz", views=6)
     assert tuned.interrupted and tuned.epoch == 2
     assert loss(tuner, task) == pytest.approx(tuned.history[tuned.best_epoch].val_loss)
     assert signal.getsignal(signal.SIGINT) is before

@@ -17,6 +17,7 @@ from device.workstation.training import CUTS, EVENTS, SPLIT, Part
 from tests.support.pictures import encoded, picture
 from train.data.split import Row
 from train.network.backbone import Architecture
+from train.network.cache import Activations
 from train.network.frozen import Frozen
 from train.recipe.activations import Seen
 from train.recipe.config import TrainConfig
@@ -41,10 +42,11 @@ def seen(folder: Path, config: TrainConfig) -> Seen:
     return Seen(network, config, "", photos, Exchange(), folder, folder / "cache")
 
 
-def views(folder: Path, config: TrainConfig) -> list[Pixels]:
+def views(folder: Path, config: TrainConfig) -> list[Pixels | Activations]:
     """The views of the photo, as the frozen part gets them."""
     of, stem = seen(folder, config), cast(Frozen, lambda pixels: pixels)
-    return list(of.task(stem, range(config.views)).of((of.photos.rows[Part.TRAIN][0], None)))
+    task, row = of.task(stem), of.photos.rows[Part.TRAIN][0]
+    return [task.of((row, None, number)) for number in range(config.views)]
 
 
 def test_half_of_the_views_have_a_fault_and_the_others_are_as_without(tmp_path: Path) -> None:
