@@ -81,8 +81,9 @@ def test_a_recipe_is_judged_without_test_photos_and_its_views_are_kept(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("train.recipe.evaluate.predict", None)
+    # In this order: the module is imported here, and must keep the real one for other tests.
     monkeypatch.setattr("train.recipe.fit.predict", None)
+    monkeypatch.setattr("train.recipe.evaluate.predict", None)
     folder = split_of(trained, tmp_path / "one" / "train")
     out = tmp_path / "found.json"
     given = ["--trainings", str(folder), "--weights", str(weights_wheel().parent), "--size", "96"]
