@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from device.contract.release.naming import SOFTWARE
 from device.errors import ConfigError
-from device.fleet.boards import EVERY, Told, of_updates
+from device.fleet.boards import EVERY, Ran, Told, of_releases, of_updates
 from device.fleet.errors import FleetError
 from device.outputs.mqtt.connection import AT_MOST_ONCE, Connection
 from device.outputs.mqtt.home_assistant import ONLINE
@@ -120,19 +121,29 @@ def parse(url: str, message: str) -> Told:
     title = release.get("title")
     if not isinstance(title, str):
         return Told(url, "says nothing of releases that can be read")
-    led_back = about.get("led_back")
-    failed = [str(each) for each in led_back] if isinstance(led_back, list) else []
+    own, name = _table(about, SOFTWARE), ""
+    if own.get("fetched") is True:
+        name = SOFTWARE
     return of_updates(
         url,
-        release=f"{title}/{_number(release.get('installed_version'), title)}",
-        stage=str(about.get("stage", "")),
-        latest=_number(release.get("latest_version"), title),
-        failed=_number(f"{title}/{failed[-1].partition(':')[0]}", title) if failed else 0,
-        went_back=len(failed),
-        problem=bool(about.get("problem")),
+        _ran(title, release, about, about.get("led_back")),
+        _ran(name, _table(record, SOFTWARE), own, own.get("failed")),
         expired=about.get("expired") is True,
         frozen=about.get("frozen") is True,
         verified=about.get("time_verified") is not False,
+    )
+
+
+def _ran(name: str, release: Mapping[str, Any], about: Mapping[str, Any], led_back: object) -> Ran:
+    failed = [str(each) for each in led_back] if isinstance(led_back, list) else []
+    return of_releases(
+        name,
+        installed=_number(release.get("installed_version"), name),
+        stage=str(about.get("stage", "")),
+        latest=_number(release.get("latest_version"), name),
+        failed=_number(f"{name}/{failed[-1].partition(':')[0]}", name) if failed else 0,
+        went_back=len(failed),
+        problem=bool(about.get("problem")),
     )
 
 

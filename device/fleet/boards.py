@@ -6,7 +6,7 @@ says is not trusted: it is short, comes within seconds, and is shown and counted
 
 import re
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +19,13 @@ from device.settings import address
 WAIT_S = 5.0
 MAX_BYTES = 1024 * 1024
 AT_ONCE = 32
-INFO = "fieldguide_update_info"
-PREFIX = "fieldguide_update_"
+MODEL, OWN = "update", "software"
+"""The metrics of the model's releases, and of the software's own, begin with these."""
 AT_BROKER, EVERY = "mqtt:", "+"
 """How the list names a board at the broker; `EVERY` for its id: all that are there."""
 
 _LINE = re.compile(r"https?://\S+( \S+)?|mqtt:([A-Za-z0-9_-]+|\+)")
-_SAMPLE = re.compile(r"([a-z_:]+)(?:\{(.*)\})? (\S+)")
+_SAMPLE = re.compile(r"fieldguide_([a-z_:]+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -38,14 +38,13 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a board says of its updates."""
+class Ran:
+    """What a board says of releases of one name, made safe to show."""
 
-    url: str
-    problem: str = ""
-    """Why nothing is known; empty if it answered."""
-    release: str = ""
-    """What was confirmed last, as NAME/NUMBER; empty if it does not fetch releases."""
+    name: str = ""
+    """Empty if it fetches none."""
+    installed: int = 0
+    """The number of the release that was confirmed last; 0: none."""
     stage: str = ""
     """What it is doing about another; empty: nothing."""
     latest: int = 0
@@ -54,6 +53,34 @@ class Told:
     """The number of the newest release that led back; 0: none."""
     troubles: tuple[str, ...] = ()
     """Words for what is not as it should be."""
+
+    @property
+    def release(self) -> str:
+        """What was confirmed last."""
+        return f"{self.name}/{self.installed}"
+
+    def words(self) -> str:
+        """For people."""
+        newer = f", {self.latest} is offered" if self.latest else ""
+        return f"{self.release}{newer} {self.stage}".rstrip()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a board says of its updates."""
+
+    url: str
+    problem: str = ""
+    """Why nothing is known; empty if it answered."""
+    model: Ran = Ran()
+    software: Ran = Ran()
+    troubles: tuple[str, ...] = ()
+    """Words for what is not as it should be."""
+
+    @property
+    def fetched(self) -> tuple[Ran, ...]:
+        """Releases of each name that it fetches."""
+        return tuple(each for each in (self.model, self.software) if each.name)
 
 
 def read_list(path: Path) -> list[Asked]:
@@ -87,78 +114,104 @@ def ask(boards: Sequence[Asked]) -> list[Told]:
 
 def parse(url: str, text: str) -> Told:
     """Read a board's metrics, in the text format of Prometheus."""
-    values, facts = {}, {}
+    values: dict[str, str] = {}
+    facts: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
         sample = _SAMPLE.match(line)
-        if sample and sample[1] == INFO:
-            facts = dict(_LABEL.findall(sample[2] or ""))
-        elif sample and sample[1].startswith(PREFIX):
-            values[sample[1].removeprefix(PREFIX)] = sample[3]
-    if not facts:
+        if sample and sample[1] in (f"{MODEL}_info", f"{OWN}_info"):
+            facts[sample[1]] = dict(_LABEL.findall(sample[2] or ""))
+        elif sample:
+            values[sample[1]] = sample[3]
+    if f"{MODEL}_info" not in facts:
         return Told(url, "fetches no releases")
     return of_updates(
         url,
-        release=facts.get("release", ""),
-        stage=facts.get("stage", ""),
-        latest=_whole(values.get("latest_release", "")),
-        failed=_whole(values.get("failed_release", "")),
-        went_back=_whole(values.get("failed_releases", "")),
-        problem=values.get("problem") == "1.0",
-        expired=values.get("expired") == "1.0",
-        frozen=values.get("frozen") == "1.0",
-        verified=values.get("time_verified") != "0.0",
+        _ran(MODEL, facts, values),
+        _ran(OWN, facts, values),
+        expired=values.get("update_expired") == "1.0",
+        frozen=values.get("update_frozen") == "1.0",
+        verified=values.get("update_time_verified") != "0.0",
     )
 
 
-def of_updates(
-    url: str,
+def _ran(kind: str, facts: Mapping[str, Mapping[str, str]], values: Mapping[str, str]) -> Ran:
+    known = facts.get(f"{kind}_info", {})
+    name, _, number = known.get("release", "").rpartition("/")
+    return of_releases(
+        name,
+        installed=_whole(number),
+        stage=known.get("stage", ""),
+        latest=_whole(values.get(f"{kind}_latest_release", "")),
+        failed=_whole(values.get(f"{kind}_failed_release", "")),
+        went_back=_whole(values.get(f"{kind}_failed_releases", "")),
+        problem=values.get(f"{kind}_problem") == "1.0",
+    )
+
+
+def of_releases(
+    name: str,
     *,
-    release: str,
+    installed: int,
     stage: str,
     latest: int,
     failed: int,
     went_back: int,
     problem: bool,
-    expired: bool,
-    frozen: bool,
-    verified: bool,
-) -> Told:
-    """What a board that fetches releases tells, made safe to show.
+) -> Ran:
+    """What a board tells of releases of one name, made safe to show.
 
     Args:
-        url: of the board.
-        release: as in `Told`, like `stage`, `latest` and `failed`.
+        name: of them; empty if it fetches none.
+        installed: as in `Ran`, like `stage`, `latest` and `failed`.
         stage: as there.
         latest: as there.
         failed: as there.
         went_back: from how many releases.
         problem: whether the last attempt failed.
+    """
+    troubles = {
+        "its last attempt failed": problem,
+        f"went back from {went_back} release{'s' if went_back > 1 else ''}": went_back > 0,
+    }
+    return Ran(
+        printable_line(name)[:80],
+        installed=installed,
+        stage=printable_line(stage)[:80],
+        latest=latest,
+        failed=failed,
+        troubles=tuple(words for words, is_so in troubles.items() if is_so),
+    )
+
+
+def of_updates(
+    url: str, model: Ran, software: Ran, *, expired: bool, frozen: bool, verified: bool
+) -> Told:
+    """What a board that fetches releases tells.
+
+    Args:
+        url: of the board.
+        model: of releases of the model.
+        software: of those of the software.
         expired: whether all is too old by its clock.
         frozen: whether nothing newer came for three weeks.
         verified: whether its time is.
     """
     known = {
-        "its last attempt failed": problem,
         "all is too old by its clock": expired,
         "nothing newer for three weeks": frozen,
-        f"went back from {went_back} release{'s' if went_back > 1 else ''}": went_back > 0,
         "its time is not verified": not verified,
     }
-    return Told(
-        url,
-        release=printable_line(release)[:80],
-        stage=printable_line(stage)[:80],
-        latest=latest,
-        failed=failed,
-        troubles=tuple(words for words, is_so in known.items() if is_so),
-    )
+    own = (f"{software.name} {words}" for words in software.troubles if software.name)
+    troubles = [*model.troubles, *own, *(words for words, is_so in known.items() if is_so)]
+    return Told(url, model=model, software=software, troubles=tuple(troubles))
 
 
 def summary(told: Sequence[Told]) -> Iterator[str]:
     """Lines that say how many boards run what."""
     answered = [each for each in told if not each.problem]
-    for release in sorted({each.release for each in answered}):
-        count = sum(each.release == release for each in answered)
+    fetched = [ran.release for each in answered for ran in each.fetched]
+    for release in sorted(set(fetched)):
+        count = fetched.count(release)
         yield f"{release}: {count} of {len(answered)} boards ({100 * count / len(answered):.0f}%)"
     if len(answered) < len(told):
         yield f"{len(told) - len(answered)} of {len(told)} boards said nothing of releases"

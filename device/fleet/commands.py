@@ -195,8 +195,7 @@ def show_status(options: argparse.Namespace) -> int:
             say("boards are not told all that is signed: `make fleet-refresh`")
     told = _told_by_boards(options)
     for each in told:
-        newer = f", {each.latest} is offered" if each.latest else ""
-        doing = each.problem or f"{each.release}{newer} {each.stage}".rstrip()
+        doing = each.problem or ", ".join(ran.words() for ran in each.fetched)
         say("; ".join([f"{each.url}: {doing}", *each.troubles]))
     for line in boards.summary(told):
         say(line)

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from device.contract.release.naming import check_name, release_id
+from device.contract.release.naming import check_name
 from device.contract.release.rollout import Stage
 from device.errors import ConfigError, one_line
 from device.files import write_bytes
-from device.fleet.boards import Told
+from device.fleet.boards import Ran, Told
 from device.fleet.errors import FleetError
 from device.fleet.releases import read_rollout
 from device.fleet.signing.change import Change
@@ -137,8 +137,8 @@ def counted(told: Iterable[Told], name: str, number: int) -> Counts:
         name: of the releases.
         number: of the release that is judged.
     """
-    ours = [each for each in told if each.release.rpartition("/")[0] == name]
-    states = [_state(each, release_id(name, number), number) for each in ours]
+    ours = [ran for each in told for ran in each.fetched if ran.name == name]
+    states = [_state(each, number) for each in ours]
     return Counts(len(ours), *(states.count(one) for one in ("confirmed", "failed", "working")))
 
 
@@ -206,12 +206,12 @@ def write(path: Path, known: Mapping[str, Known]) -> None:
     write_bytes(path, (json.dumps(record, indent=1) + "\n").encode(), durable=True)
 
 
-def _state(told: Told, release: str, number: int) -> str:
-    if told.failed == number:
+def _state(ran: Ran, number: int) -> str:
+    if ran.failed == number:
         return "failed"
-    if told.release == release:
-        return "working" if told.stage == BACK else "confirmed"
-    return "working" if told.latest == number else "other"
+    if ran.installed == number:
+        return "working" if ran.stage == BACK else "confirmed"
+    return "working" if ran.latest == number else "other"
 
 
 def _waits(known: Known, counts: Counts, now_s: float, window_h: float) -> str:

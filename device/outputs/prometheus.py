@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from device.contract.release.naming import SOFTWARE
 from device.drift.status import DriftStatus
 from device.outputs.http.messages import Request, Response, not_allowed, text
 from device.outputs.http.serving import ServingSink
@@ -232,7 +233,8 @@ def update(status: UpdateStatus) -> Iterator[Metric]:
     for name, (words, value) in states.items():
         yield _gauge(f"update_{name}", words, value)
     own = status.software
-    facts = {"version": own.version, "runs": own.runs, "stage": own.stage}
+    release = f"{SOFTWARE}/{own.installed}" if own.fetched else ""
+    facts = {"version": own.version, "runs": own.runs, "release": release, "stage": own.stage}
     yield InfoMetricFamily("fieldguide_software", "The software, and where it runs from", facts)
     yield from _releases("software", own)
 

@@ -93,6 +93,8 @@ class SoftwareStatus(ReleaseStatus):
     """Of what runs."""
     runs: str = ""
     """The folder that it runs from; of a release that was fetched it begins with `software-`."""
+    fetched: bool = False
+    """Whether its releases are."""
 
 
 @dataclass(frozen=True)

@@ -261,6 +261,7 @@ class _Models(Pass):
         return SoftwareStatus(
             version=__version__,
             runs=self._places.runs,
+            fetched=self._config.update.enabled and self._config.update.software,
             installed=software.applied,
             latest=checks.software,
             stage=software.stage,

@@ -20,7 +20,8 @@ from device.settings.mqtt import MqttConfig
 from device.telemetry.updates import UpdateStatus
 from tests.device.fleet.boards import Board
 from tests.device.fleet.conftest import Good, Run, complaint
-from tests.device.fleet.test_status import STATUS, metrics
+from tests.device.fleet.test_status import STATUS
+from tests.support.device.metrics_server import metrics
 from tests.support.device.mqtt_sinks import Make, config, connect, settle
 from tests.support.device.observations import Surroundings
 from tests.support.peers.mqtt_broker import Broker, certificate, listening, tls
@@ -87,8 +88,8 @@ def test_a_board_is_understood_by_what_its_real_output_keeps(
     sink.tick(replace(surroundings.status(), update=STATUS))
     settle(sink)
     [told] = ask(MqttConfig(host="127.0.0.1", port=broker.port), ["garden"])
-    over_http = boards.parse(told.url, metrics())
-    assert told == replace(over_http, url="mqtt:garden") and told.release == "birds/2"
+    over_http = boards.parse(told.url, metrics(STATUS).decode())
+    assert told == replace(over_http, url="mqtt:garden") and told.model.release == "birds/2"
 
 
 def test_status_names_boards_of_metrics_and_of_the_broker(
@@ -135,7 +136,7 @@ def test_a_thousand_boards_are_all_heard(broker: Broker) -> None:
             client.publish(f"{PREFIX}/board{number}/availability", "online", qos=1, retain=True)
         board.keep(f"{PREFIX}/last/availability", "online")
     told = ask(MqttConfig(host="127.0.0.1", port=broker.port), ["+"])
-    assert len(told) == 1000 and {each.release for each in told} == {"birds/1"}
+    assert len(told) == 1000 and {each.model.release for each in told} == {"birds/1"}
 
 
 def test_password_and_certificate_are_those_of_the_settings_and_never_shown(
@@ -210,4 +211,4 @@ def test_no_name_or_number_of_a_board_breaks_it(release: dict[str, str]) -> None
     told = at_broker.parse(
         "mqtt:garden", json.dumps({"release": release, "about": {"led_back": [1]}})
     )
-    assert "\n" not in told.release and "\x1b" not in told.release
+    assert "\n" not in told.model.release and "\x1b" not in told.model.release

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from device.contract.release.rollout import Stage, parse
 from device.fleet import ramp
+from device.fleet.boards import Ran
+from device.fleet.boards import Told as Said
 from device.fleet.ramp import Counts, Known, advanced, counted, judged
 from device.fleet.signing.folder import Fleet
 from device.telemetry.updates import UpdateStatus
@@ -203,7 +205,10 @@ def test_no_stage_is_raised_and_halted(confirmed: int, failed: int, working: int
 
 
 def test_boards_of_other_names_do_not_count() -> None:
-    from device.fleet.boards import Told as Said
-
-    told = [Said("a", release="cats/1"), Said("b", release="birds/1"), Said("c", problem="away")]
+    told = [
+        Said("a", model=Ran("cats", 1)),
+        Said("b", model=Ran("birds", 1), software=Ran("software", 1)),
+        Said("c", problem="away"),
+    ]
     assert counted(told, "birds", 1) == Counts(answered=1, confirmed=1)
+    assert counted(told, "software", 2) == Counts(answered=1)

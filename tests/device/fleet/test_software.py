@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from device.contract.release.record import system_key
+from device.contract.release.rollout import Stage, parse
 from device.deploy import fetch_wheels
 from device.fleet.signing.folder import Fleet
 from device.fleet.signing.state import read
+from device.telemetry.updates import SoftwareStatus, UpdateStatus
 from tests.device.fleet.boards import Board
 from tests.device.fleet.conftest import Run
+from tests.support.device.metrics_server import telling
 
 OLD, NEW = "3.11.2-aarch64-2.36", "3.13.5-aarch64-2.41"
 PURE, BINARY = "h11-0.16.0-py3-none-any.whl", "numpy-2.4.6-cp{}-cp{}-manylinux.whl"
@@ -128,3 +131,29 @@ def test_no_wheel_says_how_it_is_made(
         os.unlink(path)
     assert publish(OLD) == 1
     assert "`make wheel`" in capsys.readouterr().err
+
+
+def test_a_ramp_raises_and_halts_software_by_what_boards_tell_of_it(
+    publish: Publish, run: Run, board: Board, tmp_path: Path
+) -> None:
+    """By the rules of models; boards that fetch no software do not count."""
+
+    def stage() -> Stage:
+        return parse(board.rollout().to_json()).groups["all"]["software"]
+
+    def say(*software: SoftwareStatus) -> None:
+        told[:] = [UpdateStatus(name="birds", installed=1, software=each) for each in software]
+
+    assert publish(OLD) == 0
+    assert run("promote", "--name=software", "--percent=10") == 0
+    told: list[UpdateStatus] = []
+    away, works = SoftwareStatus(), SoftwareStatus(fetched=True, installed=1, latest=1)
+    bad = SoftwareStatus(fetched=True, failed=("1: the service does not start with it",))
+    with telling(tmp_path, 20, told.__getitem__) as listed:
+        look = ("ramp", "--name=software", "--hours=0", f"--boards={listed}")
+        say(*[away] * 20)
+        assert run(*look) == 1 and stage() == Stage(1, 10)
+        say(*[works] * 5, *[away] * 15)
+        assert run(*look) == 0 and stage() == Stage(1, 50)
+        say(*[works] * 5, *[bad] * 2, *[away] * 13)
+        assert run(*look) == 1 and stage() == Stage(1, 50, halted=True)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from unicodedata import category
@@ -9,26 +10,22 @@ from unicodedata import category
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, generate_latest
 
-from device.fleet.boards import Asked, ask, parse
-from device.outputs import prometheus
-from device.telemetry.updates import UpdateStatus
+from device.fleet.boards import Asked, Ran, ask, parse
+from device.telemetry.updates import SoftwareStatus, UpdateStatus
 from tests.device.fleet.conftest import Good, Run
+from tests.support.device.metrics_server import metrics
 
 TOKEN = "0123456789abcdef"
-STATUS = UpdateStatus(name="birds", installed=2, latest=3, stage="on trial", failed=("birds/1",))
-
-
-class _Metrics:
-    def collect(self) -> Iterator[object]:
-        return prometheus.update(STATUS)
-
-
-def metrics() -> str:
-    registry = CollectorRegistry()
-    registry.register(_Metrics())  # type: ignore[arg-type]
-    return generate_latest(registry).decode()
+OWN = SoftwareStatus(fetched=True, installed=4, latest=6, failed=("5: it crashed",), problem="full")
+STATUS = UpdateStatus(
+    name="birds",
+    installed=2,
+    latest=3,
+    stage="on trial",
+    failed=("1: it crashed",),
+    software=OWN,
+)
 
 
 class _Board(BaseHTTPRequestHandler):
@@ -36,7 +33,7 @@ class _Board(BaseHTTPRequestHandler):
         allowed = self.headers["Authorization"] == f"Bearer {TOKEN}"
         self.send_response(200 if allowed else 401)
         self.end_headers()
-        self.wfile.write(metrics().encode() if allowed else b"")
+        self.wfile.write(metrics(STATUS) if allowed else b"")
 
     def log_message(self, format: str, *args: object) -> None:
         return
@@ -54,9 +51,22 @@ def url() -> Iterator[str]:
 
 
 def test_a_board_is_understood_by_the_metrics_that_it_really_serves() -> None:
-    told = parse("http://garden", metrics())
-    assert (told.release, told.latest, told.stage) == ("birds/2", 3, "on trial")
-    assert told.troubles == ("went back from 1 release", "its time is not verified")
+    told = parse("http://garden", metrics(STATUS).decode())
+    assert replace(told.model, troubles=()) == Ran("birds", 2, "on trial", latest=3, failed=1)
+    assert replace(told.software, troubles=()) == Ran("software", 4, latest=6, failed=5)
+    assert told.troubles == (
+        "went back from 1 release",
+        "software its last attempt failed",
+        "software went back from 1 release",
+        "its time is not verified",
+    )
+
+
+def test_a_board_that_fetches_no_software_tells_of_none() -> None:
+    told = parse(
+        "http://garden", metrics(replace(STATUS, software=replace(OWN, fetched=False))).decode()
+    )
+    assert told.fetched == (told.model,)
 
 
 def test_status_says_what_is_offered_and_what_boards_run(
@@ -69,8 +79,8 @@ def test_status_says_what_is_offered_and_what_boards_run(
     said = capsys.readouterr().out
     assert "boards of all: 10% are offered birds/1" in said
     assert "timestamp expires " in said
-    assert f"{url}: birds/2, 3 is offered on trial; went back from 1 release" in said
-    assert "birds/2: 1 of 1 boards (100%)" in said
+    assert f"{url}: birds/2, 3 is offered on trial, software/4, 6 is offered; went back" in said
+    assert "birds/2: 1 of 1 boards (100%)" in said and "software/4: 1 of 1 boards" in said
     assert "1 of 2 boards said nothing of releases" in said
     assert TOKEN not in said
 
@@ -93,4 +103,4 @@ def test_a_line_that_is_no_board_is_one_line(
 @given(st.text())
 def test_nothing_that_a_board_says_breaks_it(text: str) -> None:
     told = parse("http://garden", f'fieldguide_update_info{{release="{text}"}} 1.0\n{text}')
-    assert not [character for character in told.release if category(character) == "Cc"]
+    assert not [character for character in told.model.release if category(character) == "Cc"]
