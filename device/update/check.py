@@ -6,6 +6,7 @@ fetched is verified once more by the process that installs it.
 
 import hashlib
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from device.telemetry.updates import read, write
 from device.update import asked as asking
 from device.update import offer
 from device.update.asked import WHEELS_FOLDER, Asked, Places
+from device.update.lock import alone
+from device.update.software.releases import check_room
 from device.update.state import STATE_FILE, Checks
 from device.update.trust import floor
 from device.update.trust.fetch import METADATA, PART, TARGETS, Wanted, Web, is_whole
@@ -43,9 +46,14 @@ def check(places: Places, clocks: Clocks, *, forced: bool = False) -> Checks:
         forced: whether to ask although it is not time yet.
 
     Raises:
-        UpdateError: if it cannot be read what to ask for.
+        UpdateError: if it cannot be read what to ask for, or another check does not end.
         OSError: if they cannot be written.
     """
+    with alone(places.fetched):
+        return _check(places, clocks, forced)
+
+
+def _check(places: Places, clocks: Clocks, forced: bool) -> Checks:
     wanted = asking.read(places.asked)
     remember(wanted.url)
     before = _advanced(_known(places.fetched / STATE_FILE), wanted, clocks)
@@ -175,12 +183,22 @@ class _Offered:
         """Fetch what is missing of the software; returns whether anything was to be fetched."""
         try:
             missing = [each for at, each in self._wheels if not is_whole(at, each)]
+            if missing:
+                self._check_room(missing)
             for each in missing:
                 self._web.fetch(each, self._folder)
         except (FieldguideError, OSError) as error:
             self.software_problem = safe(one_line(error))
             return True
         return bool(missing)
+
+    def _check_room(self, missing: Sequence[Wanted]) -> None:
+        """Before a byte of it is fetched: a release that cannot be installed is of no use."""
+        wheels_bytes = sum(each.size_bytes for _, each in self._wheels)
+        missing_bytes = sum(
+            each.size_bytes for each in missing if not (self._folder / each.sha256).exists()
+        )
+        check_room(self._places.installed, wheels_bytes, missing_bytes)
 
     def _plan_software(self) -> bool:
         """Note what the software needs; whether that is known."""

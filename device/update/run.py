@@ -1,12 +1,7 @@
 """One pass of the process that installs: it judges what is on trial, or takes what was fetched."""
 
-import fcntl
 import hashlib
-import os
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +28,7 @@ from device.update import apply, asked, offer
 from device.update.apply import Place, Prepared
 from device.update.asked import Asked, Places
 from device.update.board import Board, Source
+from device.update.lock import alone
 from device.update.state import IDLE, STATE_FILE, Checks, Progress
 from device.update.trust import floor
 from device.update.trust.fetch import NotThereError
@@ -42,8 +38,6 @@ from device.update.trust.regular import read_regular
 if TYPE_CHECKING:
     from device.telemetry.updates import Kept
 
-PATIENCE_S = 30.0
-"""For another pass, which takes a second or two."""
 HURRY_S = 3600.0
 """How long a person's wish for a release lets it be installed at any hour."""
 
@@ -58,12 +52,12 @@ def install_pass(config: Config, device: str, places: Places, clocks: Clocks) ->
         clocks: of the board.
 
     Raises:
-        FieldguideError: if the updater's own files cannot be read, or another one runs.
+        FieldguideError: if the updater's own files cannot be read, or another one does not end.
         OSError: if they cannot be written.
     """
     own = updates_folder(config)
     own.mkdir(mode=0o750, parents=True, exist_ok=True)
-    with alone(own, PATIENCE_S):
+    with alone(own):
         try:
             work = _Models(config, device, places, clocks)
         except UpdateError as error:
@@ -321,34 +315,3 @@ def _tell(path: Path, status: UpdateStatus) -> None:
     """Write it if it is new."""
     if not path.exists() or _status(path) != status:
         write(path, status)
-
-
-@contextmanager
-def alone(folder: Path, patience_s: float = 0.0) -> Iterator[None]:
-    """Lock out another pass; the kernel frees it after a kill.
-
-    Args:
-        folder: that both know.
-        patience_s: how long to wait for another one.
-
-    Raises:
-        UpdateError: if there is one.
-    """
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    until_s = time.monotonic() + patience_s
-    try:
-        while not _is_locked(number):
-            if time.monotonic() >= until_s:
-                raise UpdateError(f"{folder}: the updater is at work already")
-            time.sleep(0.2)
-        yield
-    finally:
-        os.close(number)
-
-
-def _is_locked(number: int) -> bool:
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -1,3 +1,3 @@
 """Releases of the device package itself: a venv beside the one that runs, on trial or kept."""
 
-__all__ = ["run"]
+__all__ = ["releases", "run"]

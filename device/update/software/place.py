@@ -24,17 +24,16 @@ from device.update.apply import Prepared
 from device.update.asked import WHEELS_FOLDER, Places
 from device.update.board import Source, is_confirmed
 from device.update.run import told
-from device.update.software import build
+from device.update.software import build, releases
+from device.update.software.releases import CONFIRMED, LIVE, OURS, READY, RELEASES
 from device.update.state import STATE_FILE, TRIAL, Checks, Progress
 from device.update.trust.fetch import TARGETS, Wanted, is_whole
 from device.update.trust.regular import verify
 from device.update.trust.trusted import Trusted
 
-RELEASES, LIVE, CONFIRMED, MARK = "releases", "venv", "confirmed", "trial"
-OURS = "software-"
-"""Begins the names of releases that were made here."""
-READY, UNIT = "ready", "fieldguide.service"
-"""As `make deploy` leaves them in a release."""
+MARK = "trial"
+UNIT = "fieldguide.service"
+"""As `make deploy` leaves it in a release."""
 UNIT_FOLDER = Path("/etc/systemd/system")
 RESTART = "restart"
 WORKS_S = 600.0
@@ -43,8 +42,6 @@ STARTS_S = 360.0
 """After this long the service must run new software."""
 SEES_S = 3600.0
 """After this long pictures must have come, and the updater must have run."""
-UNPACKED = 5
-SPARE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,9 @@ class Software:
         digest = build.digest_of(files)
         places = {name: self._find(name, wanted) for name, wanted in files.items()}
         self._tidy()
-        self._check_room(sum(wanted.size_bytes for wanted in files.values()))
+        releases.check_room(
+            self.places.installed, sum(wanted.size_bytes for wanted in files.values())
+        )
         before = self.named(LIVE)
         return Prepared(digest, lambda: self._install(before, name_of(digest), files, places))
 
@@ -122,10 +121,7 @@ class Software:
 
     def named(self, link: str) -> str:
         """The release that a link leads to; empty if it is no such link."""
-        path = self.places.installed / link
-        target = os.readlink(path) if path.is_symlink() else ""
-        folder, _, name = target.removesuffix(f"/{LIVE}").rpartition("/")
-        return name if (folder, target) == (RELEASES, f"{RELEASES}/{name}/{LIVE}") else ""
+        return releases.named(self.places.installed, link)
 
     def mark(self, *, wanted: bool) -> None:
         """Whether starts of the board are to be counted."""
@@ -188,29 +184,26 @@ class Software:
         return own.by == live and (checks.by == live or not self.config.update.enabled)
 
     def _tidy(self) -> None:
-        """Remove releases that nothing leads to."""
-        kept = {self.named(LIVE), self.named(CONFIRMED)}
-        folders = [*(self.places.installed / RELEASES).glob("*")]
-        for folder in folders:
-            ours = folder.name.startswith(OURS) or (folder / READY).exists()
-            if ours and folder.name not in kept:
-                shutil.rmtree(folder)
-
-    def _check_room(self, wheels_bytes: int) -> None:
-        found = os.statvfs(self.places.installed)
-        free, needed = found.f_bavail * found.f_frsize, UNPACKED * wheels_bytes + SPARE_BYTES
-        if free < needed:
-            raise UpdateError(
-                f"{self.places.installed}: no room: {free:,} of {needed:,} bytes are free"
-            )
+        """Remove releases that nothing leads to, but for the wheels that a deployment brought."""
+        installed, live = self.places.installed, self.named(LIVE)
+        brought, kept = (installed / WHEELS_FOLDER).resolve(), Path(RELEASES, live, WHEELS_FOLDER)
+        for folder in releases.unused(installed):
+            if brought == (folder / WHEELS_FOLDER).resolve():
+                if brought.is_dir() and not (installed / kept).exists():
+                    brought.rename(installed / kept)
+                self._link(WHEELS_FOLDER, kept)
+            shutil.rmtree(folder)
 
     def _point(self, link: str, name: str) -> None:
         """Swap a link in one step, and sync it to disk."""
         if not (self.places.installed / RELEASES / name / LIVE).is_dir() or not name:
             raise UpdateError(f"{self.places.installed / RELEASES / name}: no release to link to")
+        self._link(link, Path(RELEASES, name, LIVE))
+
+    def _link(self, link: str, target: Path) -> None:
         new = self.places.installed / f"{link}.new"
         new.unlink(missing_ok=True)
-        new.symlink_to(f"{RELEASES}/{name}/{LIVE}")
+        new.symlink_to(target)
         new.replace(self.places.installed / link)
         sync(self.places.installed)
 

@@ -18,7 +18,8 @@ from device.telemetry.updates import HEALTH_FILE, Health
 from device.update import apply
 from device.update.asked import Asked, Places
 from device.update.board import Source
-from device.update.run import HURRY_S, PATIENCE_S, Pass, alone, told
+from device.update.lock import alone
+from device.update.run import HURRY_S, Pass, told
 from device.update.software.place import Software
 from device.update.state import BACK, IDLE, INSTALLING, STATE_FILE, TRIAL, WATCH, Progress
 from device.update.trust.floor import Clocks
@@ -48,10 +49,10 @@ def software_pass(
         boot: only note that the board starts.
 
     Raises:
-        FieldguideError: if what is remembered cannot be read, or another pass runs.
+        FieldguideError: if what is remembered cannot be read, or another pass does not end.
         OSError: if it cannot be written.
     """
-    with alone(places.software, PATIENCE_S * boot):
+    with alone(places.software):
         work = _Software(config, device, settings, places, clocks)
         return work.boot() if boot else work.run()
 
@@ -131,7 +132,7 @@ class _Software(Pass):
 
     def begin(self, progress: Progress) -> bool:
         try:
-            with alone(self._models_folder, PATIENCE_S):
+            with alone(self._models_folder):
                 self._models = told(Progress, self._models_folder / STATE_FILE)
                 if not (waits := self.other_stage()):
                     self.keep(progress)

@@ -277,6 +277,12 @@ def test_software_is_judged_by_the_release_before_and_by_root_without_network_or
     assert boot["ConditionPathExists"] == [f"{INSTALLED}/{MARK}"]
 
 
+@pytest.mark.parametrize("unit", [UPDATE, INSTALL, SOFTWARE, UNIT], ids=lambda unit: unit.name)
+def test_no_unit_is_refused_because_it_was_started_often(unit: Path) -> None:
+    """By `fieldguide update now` pressed again and again: its paths would not start it any more."""
+    assert settings(unit.read_text())["StartLimitIntervalSec"] == ["0"]
+
+
 def test_only_the_service_s_user_reads_what_was_fetched_and_says_what_to_fetch(
     tmp_path: Path,
 ) -> None:

@@ -145,8 +145,13 @@ class Board:
     def ssh(self, command: str, *, fails: bool = False) -> str:
         """What a command prints; it must succeed, unless it is meant to fail."""
         done = self._ssh(f"sudo {command}")
-        assert (done.returncode != 0) == fails, (command, done.stdout, done.stderr)
+        if (done.returncode != 0) != fails:
+            raise AssertionError(f"{command}\n{done.stdout}\n{done.stderr}\n{self.journal()}")
         return done.stdout.strip()
+
+    def journal(self) -> str:
+        """The last words of all units, for a test that failed."""
+        return self._ssh("sudo journalctl --no-pager --lines=100").stdout
 
     def put(self, file: Path, path: str) -> None:
         """Lay a file on it."""

@@ -11,7 +11,7 @@ from device.contract.release.record import Release, ReleaseFile, record_target, 
 from device.contract.release.rollout import Rollout, Stage
 from device.telemetry.updates import Health
 from device.update.offer import LOCK
-from device.update.software.place import CONFIRMED, LIVE, READY, RELEASES
+from device.update.software.releases import CONFIRMED, LIVE, READY, RELEASES
 from tests.support.device.board import Board
 from tests.support.device.fleet import Fleet
 

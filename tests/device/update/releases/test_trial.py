@@ -1,7 +1,5 @@
 """Promises of what follows an installation: confirmed, or back, and remembered."""
 
-import threading
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +7,8 @@ import pytest
 
 from device.contract import bundle as contract
 from device.errors import UpdateError
-from device.settings.state import updates_folder
 from device.telemetry.updates import UpdateStatus, read
-from device.update import run, slots, watch
+from device.update import slots, watch
 from tests.device.update.releases.conftest import Scene
 from tests.support.device.board import Files, offer, roll_out
 
@@ -351,20 +348,3 @@ def test_where_little_is_seen_or_known_nothing_but_unknown_is_no_fault(
     progress = Progress(before=Health(running_s=86400.0, served_s=86400.0, **before))
     now = Health(running_s=86400.0, served_s=172_800.0, answers=1, unknown=1)
     assert watch.watch_fault(progress, now) == ""
-
-
-def test_a_pass_waits_while_the_other_kind_notes_what_it_does(scene: Scene, second: Files) -> None:
-    """Software asks for a moment, under the same lock: the unit must not fail meanwhile."""
-    begun = threading.Event()
-
-    def note() -> None:
-        with run.alone(updates_folder(scene.board.config)):
-            begun.set()
-            time.sleep(0.5)
-
-    on_trial(scene, second)
-    noting = threading.Thread(target=note)
-    noting.start()
-    begun.wait()
-    assert scene.board.install().stage == "trial"
-    noting.join()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from device.update.software import build, place
+from device.update.software import build, releases
 from tests.device.update.software.conftest import Scene
 from tests.support.device.software import SHARED, Software, make_venv
 
@@ -69,13 +69,11 @@ def test_what_is_swapped_between_two_looks_is_not_installed(
     scene.offer(Software("2.0"), 1)
     scene.board.install()
     scene.board.fetch()
-    real = place.Software._check_room
 
-    def swaps(self: place.Software, wheels_bytes: int) -> None:
-        real(self, wheels_bytes)
+    def swaps(*_: object) -> None:
         fetched(scene, SHARED[H11]).write_bytes(b"evi")
 
-    monkeypatch.setattr(place.Software, "_check_room", swaps)
+    monkeypatch.setattr(releases, "check_room", swaps)
     scene.board.install_software()
     assert scene.board.live() == "deployed"
     assert "not what was signed" in scene.board.software.problem
@@ -179,13 +177,41 @@ def test_more_than_a_board_can_hold_is_not_fetched(
 def test_a_disk_without_room_is_said_before_anything_is_written(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "SPARE_BYTES", 2**60)
+    monkeypatch.setattr(releases, "SPARE_BYTES", 2**60)
     scene.offer(Software("2.0"), 1)
     for _ in range(5):
         refused(scene, "no room")
-    monkeypatch.setattr(place, "SPARE_BYTES", 0)
+    assert not any(path.endswith(".whl") for path in scene.server.asked)
+    # One that was fetched while there was room.
+    monkeypatch.setattr(releases, "SPARE_BYTES", 0)
+    scene.board.fetch()
+    monkeypatch.setattr(releases, "SPARE_BYTES", 2**60)
+    scene.board.install_software()
+    assert "no room" in scene.board.software.problem and scene.board.live() == "deployed"
+    monkeypatch.setattr(releases, "SPARE_BYTES", 0)
     scene.turn()
     assert scene.board.live() != "deployed" and not scene.board.software.failed
+
+
+def test_room_that_an_older_release_takes_is_room(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is removed before the next one is written, so it must not keep that from being fetched."""
+    wheels_bytes = sum(map(len, [*SHARED.values(), b"2.0", Software("2.0").own["lock.txt"]]))
+    monkeypatch.setattr(releases, "SPARE_BYTES", 2**20)
+    old = scene.board.places.installed / "releases/old"
+    free = [2**20 + 5 * wheels_bytes]
+    monkeypatch.setattr(releases, "free_bytes", lambda _: free[0])
+    scene.offer(Software("2.0"), 1)
+    refused(scene, "no room")
+    make_venv(old / "venv", "old")
+    (old / "venv/numpy.so").write_bytes(bytes(2**20))
+    (old / "ready").touch()
+    assert scene.board.fetch().software_problem == ""
+    assert any(path.endswith(".whl") for path in scene.server.asked)
+    free[0] += 2**20
+    scene.board.install_software()
+    assert scene.board.live() != "deployed" and not old.exists()
 
 
 def test_a_disk_that_fills_up_meanwhile_leaves_what_runs(

@@ -1,13 +1,17 @@
 """Promises of releases of the software: on trial, watched, kept or taken back, and remembered."""
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
 
 from device.contract import bundle as contract
+from device.errors import UpdateError
 from device.telemetry.updates import UpdateStatus, read
-from device.update import slots
-from device.update.software.place import OURS, RESTART
+from device.update import lock, slots
+from device.update.software.place import RESTART
+from device.update.software.releases import OURS
 from tests.device.update.software.conftest import Scene
 from tests.support.device.board import offer, release, roll_out
 from tests.support.device.bundle_files import read_folder, resealed
@@ -51,6 +55,23 @@ def test_wheels_that_are_there_are_not_fetched_again(scene: Scene) -> None:
     assert [name for name in asked if name.endswith(".whl")] == [
         "fieldguide_device-3.0-py3-none-any.whl"
     ]
+
+
+def test_wheels_that_a_deployment_brought_outlive_its_release(scene: Scene) -> None:
+    root = scene.board.places.installed
+    brought = root / "releases/deployed/wheels"
+    brought.mkdir()
+    for name, data in SHARED.items():
+        (brought / name).write_bytes(data)
+    (root / "wheels").symlink_to("releases/deployed/wheels")
+    for number in range(1, 5):
+        scene.on_trial(f"{number}.0", number)
+        scene.works()
+        scene.watched()
+        assert not scene.board.software.problem
+    assert not (root / "releases/deployed").exists() and len(list(root.glob("releases/*"))) == 2
+    asked = [path.rpartition("/")[2].partition(".")[2] for path in scene.server.asked]
+    assert not {*asked} & {*SHARED}
 
 
 def test_what_was_fetched_is_removed_once_no_release_needs_it(scene: Scene) -> None:
@@ -299,3 +320,33 @@ def test_a_board_without_links_is_told_how_to_get_them(scene: Scene) -> None:
     scene.offer(Software("2.0"), 1)
     scene.turn()
     assert "make deploy" in scene.board.install().software.problem
+
+
+@pytest.mark.parametrize("part", ["fetch", "install", "install_software", "boots"])
+def test_a_pass_waits_for_another_one_in_its_folder(part: str, scene: Scene) -> None:
+    """A person's beside a unit's, or one kind's that notes what it does: no unit may fail of it."""
+    scene.on_trial()
+    places, begun = scene.board.places, threading.Event()
+    folder = {"fetch": places.fetched, "install": scene.board.own}.get(part, places.software)
+
+    def be_alone() -> None:
+        with lock.alone(folder):
+            begun.set()
+            time.sleep(0.5)
+            ended_s.append(time.monotonic())
+
+    ended_s: list[float] = []
+    other = threading.Thread(target=be_alone)
+    other.start()
+    begun.wait()
+    getattr(scene.board, part)()
+    assert ended_s and time.monotonic() >= ended_s[0]
+    other.join()
+
+
+def test_a_pass_that_does_not_end_is_one_line_for_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.1)
+    with lock.alone(scene.board.places.fetched), pytest.raises(UpdateError, match="at work"):
+        scene.board.fetch()
