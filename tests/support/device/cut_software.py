@@ -53,6 +53,8 @@ class Cutter:
             if board.live() != board.live("confirmed"):
                 assert (board.places.installed / "trial").exists()
             for _ in range(3):
+                # A kill just while wheels are kept leaves them to be fetched.
+                board.fetch()
                 board.install_software()
             whole(board)
             if not killed:

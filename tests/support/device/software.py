@@ -10,6 +10,7 @@ from device.contract.release.naming import ROLLOUT_ROLE, ROLLOUT_TARGET, WHEELS,
 from device.contract.release.record import Release, ReleaseFile, record_target, system_key
 from device.contract.release.rollout import Rollout, Stage
 from device.telemetry.updates import Health
+from device.update.asked import WHEELS_FOLDER
 from device.update.offer import LOCK
 from device.update.software.releases import CONFIRMED, LIVE, READY, RELEASES
 from tests.support.device.board import Board
@@ -67,6 +68,17 @@ def lay_out(board: Board, name: str = "deployed") -> None:
     (venv.parent / READY).touch()
     for link in (LIVE, CONFIRMED):
         (board.places.installed / link).symlink_to(f"{RELEASES}/{name}/{LIVE}")
+
+
+def leave_behind(board: Board, name: str = "older") -> None:
+    """A deployment's release that nothing leads to any more, but for the wheels that it brought."""
+    folder = board.places.installed / RELEASES / name
+    make_venv(folder / LIVE, name)
+    (folder / READY).touch()
+    (folder / WHEELS_FOLDER).mkdir()
+    for wheel, data in SHARED.items():
+        (folder / WHEELS_FOLDER / wheel).write_bytes(data)
+    (board.places.installed / WHEELS_FOLDER).symlink_to(f"{RELEASES}/{name}/{WHEELS_FOLDER}")
 
 
 def make_venv(venv: Path, version: str) -> None:

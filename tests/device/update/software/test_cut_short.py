@@ -4,13 +4,14 @@ import pytest
 
 from tests.device.update.software.conftest import Scene
 from tests.support.device.cutting import cuts
-from tests.support.device.software import Software
+from tests.support.device.software import Software, leave_behind
 
 
 @pytest.mark.slow
 def test_an_installation_killed_anywhere_leaves_whole_software_and_comes_to_its_end(
     scene: Scene,
 ) -> None:
+    leave_behind(scene.board)
     scene.offer(Software("2.0"), 1)
     found = cuts("cut_software", str(scene.board.folder), scene.server.url)
     assert found["taking"] > 30 and found["going back"] > 10 and found["keeping"] > 5, found

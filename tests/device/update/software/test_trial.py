@@ -15,7 +15,7 @@ from device.update.software.releases import OURS
 from tests.device.update.software.conftest import Scene
 from tests.support.device.board import offer, release, roll_out
 from tests.support.device.bundle_files import read_folder, resealed
-from tests.support.device.software import SHARED, Software, start_service
+from tests.support.device.software import SHARED, Software, leave_behind, start_service
 
 
 def failed(scene: Scene) -> str:
@@ -59,17 +59,14 @@ def test_wheels_that_are_there_are_not_fetched_again(scene: Scene) -> None:
 
 def test_wheels_that_a_deployment_brought_outlive_its_release(scene: Scene) -> None:
     root = scene.board.places.installed
-    brought = root / "releases/deployed/wheels"
-    brought.mkdir()
-    for name, data in SHARED.items():
-        (brought / name).write_bytes(data)
-    (root / "wheels").symlink_to("releases/deployed/wheels")
+    leave_behind(scene.board)
     for number in range(1, 5):
         scene.on_trial(f"{number}.0", number)
         scene.works()
         scene.watched()
         assert not scene.board.software.problem
-    assert not (root / "releases/deployed").exists() and len(list(root.glob("releases/*"))) == 2
+    left = {path.name for path in root.glob("releases/*")}
+    assert len(left) == 2 and not left & {"older", "deployed"}
     asked = [path.rpartition("/")[2].partition(".")[2] for path in scene.server.asked]
     assert not {*asked} & {*SHARED}
 
