@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,9 +29,10 @@ from train.data.dataset import scan
 from train.data.listed import load_listed
 from train.data.rendered import render_data_set
 
-FEW, MANY = 320, 1_600
+FEW, MANY = 320, 6_400
 STORE_BYTES = 200 * 2**20
-END_S = 5.0
+LOOK_S = 0.25
+END_S = 3.0
 """Time for workers to end."""
 RULES = Preprocessing()
 
@@ -49,13 +51,48 @@ class Cost:
         return cls(few_s - few * photo_s, photo_s)
 
 
-def processor_s() -> float:
-    """User and system time of this process and all below it, the ended ones included."""
+class Watch:
+    """Counts the processor time of this process and all below it while they live.
+
+    Those that have ended are not in their parent's account: Ray does not wait for its workers.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, float] = {}
+        self._own_s = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._before = _times()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Workers that are told to end are looked at until they have.
+        time.sleep(END_S)
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(LOOK_S):
+            self._seen |= _times()
+        self._own_s = time.thread_time()
+
+    @property
+    def seconds(self) -> float:
+        """Of all processes, without what looking at them took."""
+        spent = sum(total - self._before.get(pid, 0.0) for pid, total in self._seen.items())
+        return spent - self._own_s
+
+
+def _times() -> dict[int, float]:
+    """User and system time of this process and all below it, by process."""
     found = dict(_processes())
     mine = {os.getpid()}
     while more := {pid for pid, (parent, _) in found.items() if parent in mine} - mine:
         mine |= more
-    return sum(found[pid][1] for pid in mine)
+    return {pid: found[pid][1] for pid in mine}
 
 
 def _processes() -> Iterator[tuple[int, tuple[int, float]]]:
@@ -66,22 +103,23 @@ def _processes() -> Iterator[tuple[int, tuple[int, float]]]:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            times = sum(map(int, fields[11:15])) / tick
-            yield int(entry.name), (int(fields[1]), times)
+            # Not those of children: they are counted themselves.
+            yield int(entry.name), (int(fields[1]), sum(map(int, fields[11:13])) / tick)
 
 
 def measure(engine: Engine, works: Sequence[Work[Any, Any]]) -> Cost:
-    """What one engine takes for two works, the smaller one first."""
+    """What one engine takes for two works, the smaller one first.
+
+    The smaller one is done once before, so that what a cluster starts only once counts for neither.
+    """
     taken = []
-    for work in works:
-        before = processor_s()
-        for _ in engine.run(work, lambda: None):
-            pass
-        # Workers that have ended are counted by who started them.
-        time.sleep(END_S)
-        taken.append(processor_s() - before)
+    for work in (works[0], *works):
+        with Watch() as watch:
+            for _ in engine.run(work, lambda: None):
+                pass
+        taken.append(watch.seconds)
     few, many = works
-    return Cost.of(taken[0], taken[1], few.count, many.count)
+    return Cost.of(taken[1], taken[2], few.count, many.count)
 
 
 def _works(folder: Path, weights: Path, counts: tuple[int, ...]) -> list[Work[Any, Any]]:
