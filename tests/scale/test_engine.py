@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,55 +60,55 @@ def driver(nodes: Nodes, store: Path, noted: Path, takes_s: float) -> "subproces
     return subprocess.Popen(command, cwd=ROOT, start_new_session=True)
 
 
-def until_half(store: Path, running: "subprocess.Popen[bytes]") -> None:
+@dataclass
+class Half:
+    """Work of which half is done."""
+
+    store: Path
+    noted: Path
+    running: "subprocess.Popen[bytes]"
+
+    def twice(self) -> float:
+        """The share of the items that were computed more than once."""
+        counts = computed(self.noted)
+        assert sorted(counts) == list(range(COUNT))
+        return (sum(counts.values()) - COUNT) / COUNT
+
+
+@pytest.fixture
+def half(nodes: Nodes, tmp_path: Path) -> Half:
+    (store := tmp_path / "store").mkdir()
+    begun = Half(store, tmp_path / "noted", driver(nodes, store, tmp_path / "noted", 0.02))
     end = time.monotonic() + 240
     while len(list(store.glob(DONE))) < COUNT // CHUNK // 2:
-        assert running.poll() is None and time.monotonic() < end
+        assert begun.running.poll() is None and time.monotonic() < end
         time.sleep(0.05)
-
-
-def twice(noted: Path) -> float:
-    """The share of the items that were computed more than once."""
-    counts = computed(noted)
-    assert sorted(counts) == list(range(COUNT))
-    return (sum(counts.values()) - COUNT) / COUNT
+    return begun
 
 
 @pytest.mark.slow
 def test_a_driver_that_is_killed_at_half_goes_on_and_little_is_done_twice(
-    nodes: Nodes,
-    tmp_path: Path,
-    expected: Rows,
+    half: Half, nodes: Nodes, expected: Rows
 ) -> None:
-    store, noted = tmp_path / "store", tmp_path / "noted"
-    store.mkdir()
-    first = driver(nodes, store, noted, 0.02)
-    until_half(store, first)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    assert not (store / "out.npy").exists()
-    assert driver(nodes, store, noted, 0.0).wait(300) == 0
-    assert np.array_equal(np.load(store / "out.npy"), expected)
-    assert twice(noted) <= 0.05
+    os.killpg(half.running.pid, signal.SIGKILL)
+    half.running.wait()
+    assert not (half.store / "out.npy").exists()
+    assert driver(nodes, half.store, half.noted, 0.0).wait(300) == 0
+    assert np.array_equal(np.load(half.store / "out.npy"), expected)
+    assert half.twice() <= 0.05
 
 
 @pytest.mark.slow
 def test_a_node_that_is_lost_midway_changes_nothing(
-    nodes: Nodes,
-    tmp_path: Path,
-    expected: Rows,
+    half: Half, nodes: Nodes, expected: Rows
 ) -> None:
-    store, noted = tmp_path / "store", tmp_path / "noted"
-    store.mkdir()
-    running = driver(nodes, store, noted, 0.02)
-    until_half(store, running)
     nodes.lose()
     try:
-        assert running.wait(400) == 0
+        assert half.running.wait(400) == 0
     finally:
         nodes.add()
-    assert np.array_equal(np.load(store / "out.npy"), expected)
-    assert twice(noted) <= 0.05
+    assert np.array_equal(np.load(half.store / "out.npy"), expected)
+    assert half.twice() <= 0.05
 
 
 def test_an_error_that_people_can_act_on_stops_with_its_words_and_its_node(

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from device.contract.preprocess import Preprocessing
-from device.errors import ClusterError
+from device.errors import ClusterError, FieldguideError
 from device.workstation.engine import choice
 from device.workstation.engine.local import Local
 from device.workstation.engine.work import Advance, Engine, Work
 from device.workstation.photo_files import PhotoFiles
 from tests.scale.conftest import Nodes
-from tests.train.data.shards.making import album, told, write_folder, write_parquet
+from tests.train.data.shards.making import album, told, write_folder, write_parquet, write_tar
 from tests.train.data.test_cutting import EVENTS, cuts_in, photos_at
 from train.data.dataset import scan
 from train.data.listed import load_listed
@@ -80,6 +80,48 @@ def test_shards_are_read_as_on_one_machine(
     expected = sorted(map(told, scan(folder, RULES)), key=repr)
     use(monkeypatch, nodes.engine(tmp_path / "store"))
     assert sorted(map(told, scan(source, RULES)), key=repr) == expected
+
+
+def test_an_empty_shard_changes_nothing(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "birds", album())
+    write_shards(folder, data := tmp_path / "shards", 60_000)
+    use(monkeypatch, Local())
+    source = find_source(str(data), tmp_path, tmp_path / "out")
+    expected = list(map(told, scan(source, RULES)))
+    write_tar(data / "empty.tar", {})
+    found = []
+    for engine in (Local(), nodes.engine(tmp_path / "store")):
+        use(monkeypatch, engine)
+        found.append(list(map(told, scan(source, RULES))))
+    assert found == [expected, expected]
+
+
+@pytest.mark.parametrize("engine_name", ["local", "ray"])
+def test_a_shard_that_cannot_be_read_stops_the_work_with_its_name(
+    engine_name: str, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "birds", album())
+    write_shards(folder, data := tmp_path / "shards", 60_000)
+    source = find_source(str(data), tmp_path, tmp_path / "out")
+    last = sorted(data.glob("*.tar"))[-1]
+    engine = nodes.engine(tmp_path / "store") if engine_name == "ray" else Local()
+
+    class Lost:
+        """The driver has listed the shards, and one is gone."""
+
+        def run(self, work: Work[Any, Any], advance: Advance) -> Generator[Any, None, None]:
+            last.rename(tmp_path / last.name)
+            return engine.run(work, advance)
+
+    use(monkeypatch, Lost())
+    with pytest.raises(FieldguideError, match=last.name) as caught:
+        scan(source, RULES)
+    assert "\n" not in str(caught.value)
+    (tmp_path / last.name).rename(last)
+    use(monkeypatch, engine)
+    assert len(scan(source, RULES)) == len(album())
 
 
 def test_features_are_the_same_to_the_bit(
