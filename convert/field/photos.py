@@ -62,6 +62,12 @@ class FieldPhoto:
     """Why it cannot be read; empty if it can."""
 
 
+_WANTED = (
+    "it must hold sorted photos from devices (`make field` reads no shards and no addresses: copy "
+    "the photos into a folder)"
+)
+
+
 def list_photos(folder: Path) -> tuple[list[Path], list[str]]:
     """The photo files below a folder, and a line for each kind of file that is skipped.
 
@@ -69,7 +75,7 @@ def list_photos(folder: Path) -> tuple[list[Path], list[str]]:
         InputError: if it is no folder, or has no photos.
     """
     if not folder.is_dir():
-        raise InputError(f"DATA={folder}: no such folder; it must hold sorted photos from devices")
+        raise InputError(f"DATA={folder}: no such folder; {_WANTED}")
     passed: dict[SkipReason, list[Path]] = defaultdict(list)
     unreadable: list[str] = []
     paths = list(
@@ -80,7 +86,7 @@ def list_photos(folder: Path) -> tuple[list[Path], list[str]]:
         )
     )
     if not paths:
-        raise InputError(f"{folder}: no photos; it must hold sorted photos from devices")
+        raise InputError(f"{folder}: no photos; {_WANTED}")
     notes = [_note(folder, passed[why], why.value) for why in SkipReason if passed[why]]
     return paths, [*notes, *(f"a folder that cannot be read: {each}" for each in unreadable)]
 

@@ -133,6 +133,7 @@ class _Distillation:
         fold_temperature(teacher, 1 / metrics.calibration.temperature)
         photos = read_photos(DataRecord.read(training / DATA), training)
         rows, small = photos.rows[Part.TRAIN], config.preprocessing
+        check_all_taught(metrics.config.train_photos, len(rows))
         lessons = take_lessons(
             teacher, photos.files, rows, small, config.views, config.seed, photos.cuts
         )
@@ -147,6 +148,24 @@ class _Distillation:
 
     def pixels(self, part: Part) -> npt.NDArray[np.uint8]:
         return self.photos.pixels(self.photos.rows[part], self.config.preprocessing)
+
+
+def check_all_taught(most: int, photos: int) -> None:
+    """Refuse to teach a pupil from more photos than its teacher may be trained on.
+
+    Args:
+        most: photos that the teacher is trained on.
+        photos: of the training part.
+
+    Raises:
+        TrainingError: if the teacher has learned from a sample.
+    """
+    if photos > most:
+        raise TrainingError(
+            f"the network was trained on a sample of {photos:,} training photos "
+            f"(TRAIN_PHOTOS={most}), and a pupil learns from all of them, which are held in "
+            "memory: for `make micro` give a DATA= with fewer photos"
+        )
 
 
 def run(config: DistillConfig, training: Path, out: Path) -> PupilMetrics:

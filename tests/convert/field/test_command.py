@@ -203,6 +203,7 @@ def test_without_a_photo_that_can_judge_there_is_one_line_and_no_page(
     [
         (("--data", ""), "DATA= is empty", 2),
         (("--data", "nowhere"), "no such folder", 1),
+        (("--data", "s3://bucket/photos"), "no shards and no addresses", 1),
         (("--data", "~nobody-of-this-name/photos"), "no such folder", 1),
         (("--bundle", "nowhere"), "no such bundle", 1),
     ],

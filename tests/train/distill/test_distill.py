@@ -16,7 +16,8 @@ from tests.support.pictures import SIZE_PX
 from train.__main__ import main
 from train.distill.lessons import FEATURES
 from train.distill.narrow import Shrunk, shrink
-from train.distill.run import DistillConfig
+from train.distill.run import DistillConfig, check_all_taught
+from train.errors import TrainingError
 from train.network.backbone import Architecture
 
 WHOLE = metrics_of([[5, 0], [0, 5]], ("daisy", "rose")).text()
@@ -108,3 +109,9 @@ def test_the_pupil_learns_from_the_trained_network(trained: Build, tmp_path: Pat
     assert metrics.history[-1].loss < metrics.history[0].loss
     places = ("--training", out, "--out", tmp_path / "convert")
     assert "calibrated" in succeeded(convert("export", *places, "--calibration-photos", "20"))
+
+
+def test_a_pupil_of_a_teacher_that_learned_from_a_sample_is_refused() -> None:
+    check_all_taught(100_000, 100_000)
+    with pytest.raises(TrainingError, match=r"sample of 100,001 .*TRAIN_PHOTOS=100000"):
+        check_all_taught(100_000, 100_001)
