@@ -121,11 +121,3 @@ def sync(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-
-
-def is_text(path: Path, text: str) -> bool:
-    """Whether a file exists and holds exactly this UTF-8 text."""
-    try:
-        return path.read_bytes() == text.encode("utf-8")
-    except OSError:
-        return False

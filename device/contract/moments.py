@@ -37,7 +37,7 @@ USUAL_HOSTS = {"", "localhost", "raspberrypi", "fieldguide"}
 """Names that several boards of one house may have."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Moment:
     """What a photo says of its camera and its time; without arguments: nothing."""
 

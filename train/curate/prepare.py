@@ -1,16 +1,16 @@
 """From a folder of photos to the split: scan, split, clean, and list photos to review."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from filecmp import cmp
 from pathlib import Path
 
 from device.contract.arrays import Box
 from device.contract.look.rules import LookRules, Region
 from device.contract.preprocess import Preprocessing
-from device.files import is_text, write_text
+from device.files import UNFINISHED
 from device.workstation import cuts
 from device.workstation.events import listed
-from device.workstation.events.listed import Occasion
 from device.workstation.photo_files import PhotoFiles, Source
 from device.workstation.training import (
     CUTS,
@@ -32,7 +32,7 @@ from train.data.record import describe, table
 from train.data.sight.cutting import Cutting, find_cuts
 from train.data.sight.noted import with_noted
 from train.data.sight.region import AUTO, Sight, decide
-from train.data.split import Row, assign, to_csv
+from train.data.split import Row, assign, parts_of_csv
 from train.data.strangers.listing import listed as listed_strangers
 from train.data.strangers.placing import of_classes, parted, place
 
@@ -133,11 +133,14 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     inputs.out.mkdir(parents=True, exist_ok=True)
     waiting = [row for row in rows if row.path in collected]
     news = review.write_page(inputs.out, inputs.files, waiting)
-    occasions = listed.to_csv({row.path: Occasion(row.group, row.place) for row in rows})
-    boxes = cuts.to_csv(sight.boxes, sight.doubts)
-    texts = {DATA: record.text(), EVENTS: occasions, CUTS: boxes, SPLIT: to_csv(rows)}
+    texts = {
+        DATA: [record.text()],
+        EVENTS: listed.parts_of_csv((row.path, row.group, row.place) for row in rows),
+        CUTS: [cuts.to_csv(sight.boxes, sight.doubts)],
+        SPLIT: parts_of_csv(rows),
+    }
     _write_changes(inputs.out, texts)
-    _write_changes(inputs.out, {STRANGERS: to_strangers_csv(strangers.strangers)})
+    _write_changes(inputs.out, {STRANGERS: [to_strangers_csv(strangers.strangers)]})
     return Prepared(record, rows, strangers.notes, news)
 
 
@@ -149,12 +152,24 @@ def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[
     return clean(rows, AuditRecord.read(audit), fingerprint, seed)
 
 
-def _write_changes(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write all the files if the content of one has changed.
+def _write_changes(folder: Path, texts: Mapping[str, Iterable[str]]) -> None:
+    """Write all the files, whose texts come in parts, if the content of one has changed.
 
     Unchanged files keep their dates, so photos that wait for review do not cause a new training
     run.
     """
-    if any(not is_text(folder / name, text) for name, text in texts.items()):
-        for name, text in texts.items():
-            write_text(folder / name, text)
+    fresh = {folder / name: folder / f"{UNFINISHED}{name}" for name in texts}
+    try:
+        for part, text in zip(fresh.values(), texts.values(), strict=True):
+            with part.open("wb") as file:
+                file.writelines(piece.encode("utf-8") for piece in text)
+        if any(not _is_same(path, part) for path, part in fresh.items()):
+            for path, part in fresh.items():
+                part.replace(path)
+    finally:
+        for part in fresh.values():
+            part.unlink(missing_ok=True)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.is_file() and cmp(path, other, shallow=False)

@@ -31,9 +31,17 @@ def parts_of_events(
         The part of every event. Each class has an event in training and, if it has at least three
         and shares none with another class, one in each part.
     """
-    members: dict[str, list[str]] = defaultdict(list)
+    # Most events have one photo, and those of a class share what is said of them.
+    alone = {label: (label,) for label in labels}
+    members: dict[str, Sequence[str]] = {}
     for label, event in zip(labels, events, strict=True):
-        members[event].append(label)
+        so_far = members.get(event)
+        if so_far is None:
+            members[event] = alone[label]
+        elif isinstance(so_far, list):
+            so_far.append(label)
+        else:
+            members[event] = [*so_far, label]
     part_of: dict[str, Part] = {}
     for own in _by_class(members).values():
         _fill(part_of, {event: len(members[event]) for event in own}, seed, fixed)
@@ -45,7 +53,7 @@ def _by_class(members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The events of each class, in order; an event of several classes counts for the largest."""
     by_label: dict[str, list[str]] = defaultdict(list)
     for event, labels in members.items():
-        counts = Counter(labels)
+        counts = Counter(labels) if len(labels) > 1 else {labels[0]: 1}
         by_label[max(sorted(counts), key=counts.__getitem__)].append(event)
     return {label: by_label[label] for label in sorted(by_label)}
 
@@ -100,21 +108,28 @@ class _Classes:
     """By event."""
     fixed: Collection[str]
     """Events that stay where they are."""
-    order: Mapping[str, tuple[int, str]]
-    """By event: the ones with few photos come first."""
+    members: Mapping[str, Sequence[str]]
+    """By event, the class of each photo."""
+    seed: int
 
     @classmethod
     def of(
         cls, members: Mapping[str, Sequence[str]], seed: int, fixed: Collection[str]
     ) -> "_Classes":
         """From the class of each photo of each event."""
-        labels = {event: sorted(set(classes)) for event, classes in members.items()}
+        labels = {
+            event: sorted(set(classes)) if len(classes) > 1 else classes
+            for event, classes in members.items()
+        }
         events: dict[str, list[str]] = defaultdict(list)
         for event, classes in labels.items():
             for label in classes:
                 events[label].append(event)
-        order = {event: (len(members[event]), _hash_order(event, seed)) for event in members}
-        return cls(events, labels, fixed, order)
+        return cls(events, labels, fixed, members, seed)
+
+    def order(self, event: str) -> tuple[int, str]:
+        """Events with few photos come first."""
+        return len(self.members[event]), _hash_order(event, self.seed)
 
     def spare(self, part_of: Mapping[str, Part], label: str, part: Part) -> list[str]:
         """Events of a class that may move to a part that it lacks."""
@@ -140,4 +155,4 @@ def _complete(part_of: dict[str, Part], classes: _Classes) -> None:
             if all(part_of[event] != part for event in classes.events[label]):
                 spare = classes.spare(part_of, label, part)
                 if spare:
-                    part_of[min(spare, key=classes.order.__getitem__)] = part
+                    part_of[min(spare, key=classes.order)] = part

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from train.data.films.found import BAD_NAME, Film, readable
 from train.data.films.kept import KeptFilms
 from train.data.flowers import fetch_flowers
 from train.data.looks import Looks, Small
-from train.data.photo import Photo
+from train.data.photo import SILENT, Photo
 from train.data.record import RENDERED
 from train.data.rendered import render_data_set
 from train.data.shards.records import read_shards
@@ -124,10 +125,17 @@ def scan(
 
 
 def _kept(photo: Photo, looks: Looks) -> Photo:
-    return replace(photo, look=looks.keep(photo.look)) if isinstance(photo.look, Small) else photo
+    """With its look in the file, and without what it repeats of others: they may be very many."""
+    look, moment = photo.look, photo.moment
+    return replace(
+        photo,
+        label=sys.intern(photo.label),
+        look=looks.keep(look) if isinstance(look, Small) else look,
+        moment=replace(moment, camera=sys.intern(moment.camera)) if moment != SILENT else SILENT,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _File:
     """A file with a picture."""
 

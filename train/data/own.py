@@ -32,12 +32,6 @@ class Own:
     """(n,), the part of each photo."""
 
     @cached_property
-    def correlations(self) -> dict[str, float]:
-        """By path, the correlation from which another thumbnail counts as the same picture."""
-        paths = (photo.path for photo in self.photos)
-        return dict(zip(paths, self.occasions.grouping.thresholds.tolist(), strict=True))
-
-    @cached_property
     def copies(self) -> dict[str, str]:
         """By path, the photo that it is an edited copy of."""
         ends = (sorted((copy.first, copy.second)) for copy in self.occasions.grouping.copies)
@@ -56,8 +50,9 @@ def split_own(photos: Sequence[Photo], occasions: Occasions, seed: int) -> Own:
     """
     cut = cut_classes(_shots_of_few_events(photos, occasions))
     parts = _parts(photos, occasions, cut, seed)
+    whole = {part: Block(part) for part in Part}
     blocks = [
-        cut.placed.get(photo.path) or Block(parts[event])
+        cut.placed.get(photo.path) or whole[parts[event]]
         for photo, event in zip(photos, occasions.events, strict=True)
     ]
     _check_parts(photos, [block.part for block in blocks])

@@ -1,7 +1,7 @@
 """A photo of the data folder, as the split sees it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from train.data.looks import AnyThumbnails, Details, KeptDetails, Look, Thumbnai
 
 MANY = 20_000
 """So many looks are not held in memory."""
+SILENT = Moment()
+"""Of a photo that says nothing, which very many share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Photo:
     """Why it cannot be used; empty for a good photo."""
     collected: bool = False
     """Whether a device saved it: such photos are trained on, never used to judge a model."""
-    moment: Moment = field(default_factory=Moment)
+    moment: Moment = SILENT
     """What it says of its camera and time."""
     film: str = ""
     """Path of the film that it is a frame of; empty if it is none."""

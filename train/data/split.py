@@ -7,12 +7,12 @@ has only one or two (`train.data.blocks`).
 """
 
 import csv
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from device.workstation.tables import csv_text
+from device.workstation.tables import csv_parts
 from device.workstation.training import LEFT_OUT, Part
 from device.workstation.wording import number
 from train.data.blocks import Block
@@ -28,7 +28,7 @@ MIN_PHOTOS_PER_CLASS = len(Part)
 """A class needs one photo to train on, one to validate with and one to test on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of `split.csv`."""
 
@@ -93,28 +93,36 @@ def assign(
     for note in occasions.notes:
         tell(note)
     own = split_own(good, occasions, seed)
-    placed = [
-        *zip(good, own.blocks, occasions.events, strict=True),
-        *place_collected(usable, own, settings),
-        *(
-            (photo, Block(LEFT_OUT, reason), photo.sha256[:12])
-            for photo, reason in zip(photos, reasons, strict=True)
-            if reason
-        ),
-    ]
-    places = dict(zip((photo.path for photo in good), occasions.places, strict=True))
-    places |= {
-        photo.path: settings.place(photo) or photo.moment.camera
-        for photo in usable
-        if photo.collected
-    }
-    seconds = {photo.path: photo.moment.seconds for photo in usable if photo.collected}
-    seconds |= zip((photo.path for photo in good), occasions.seconds, strict=True)
-    rows = [replace(_row(*each, places, own), seconds=seconds.get(each[0].path)) for each in placed]
+    rows = list(_own_rows(own))
+    for photo, block, event in place_collected(usable, own, settings):
+        place = settings.place(photo) or photo.moment.camera
+        rows.append(_row(photo, block, event, place=place, seconds=photo.moment.seconds))
+    for photo, reason in zip(photos, reasons, strict=True):
+        if reason:
+            rows.append(_row(photo, Block(LEFT_OUT, reason), photo.sha256[:12]))
     return sorted(rows, key=lambda row: row.path)
 
 
-def _row(photo: Photo, block: Block, event: str, places: Mapping[str, str], own: Own) -> Row:
+def _own_rows(own: Own) -> Iterator[Row]:
+    found, copies = own.occasions, own.copies
+    thresholds = found.grouping.thresholds.tolist()
+    more = (found.places, found.seconds, thresholds)
+    for photo, block, event, place, seconds, correlation in zip(
+        own.photos, own.blocks, found.events, *more, strict=True
+    ):
+        copy_of = copies.get(photo.path, "")
+        yield _row(photo, block, event, correlation, copy_of, place, seconds)
+
+
+def _row(
+    photo: Photo,
+    block: Block,
+    event: str,
+    correlation: float = NEAR_IDENTICAL_CORRELATIONS[0],
+    copy_of: str = "",
+    place: str = "",
+    seconds: float | None = None,
+) -> Row:
     return Row(
         path=photo.path,
         label=photo.label,
@@ -123,33 +131,36 @@ def _row(photo: Photo, block: Block, event: str, places: Mapping[str, str], own:
         group=event,
         reason=block.reason,
         collected=photo.collected,
-        correlation=own.correlations.get(photo.path, NEAR_IDENTICAL_CORRELATIONS[0]),
-        copy_of=own.copies.get(photo.path, ""),
-        place=places.get(photo.path, ""),
+        correlation=correlation,
+        copy_of=copy_of,
+        place=place,
+        seconds=seconds,
     )
 
 
 def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
-    labels = defaultdict(set)
+    first: dict[str, str] = {}
+    several: dict[str, set[str]] = defaultdict(set)
     for photo in photos:
         if not photo.problem:
-            labels[photo.sha256].add(photo.label)
-    return [
-        photo.problem
-        or (
-            f"the same bytes are in the classes {', '.join(sorted(labels[photo.sha256]))}"
-            if len(labels[photo.sha256]) > 1
-            else ""
-        )
-        for photo in photos
-    ]
+            label = first.setdefault(photo.sha256, photo.label)
+            if label != photo.label:
+                several[photo.sha256] |= {label, photo.label}
+    said = "the same bytes are in the classes {}"
+    reasons = {digest: said.format(", ".join(sorted(both))) for digest, both in several.items()}
+    return [photo.problem or reasons.get(photo.sha256, "") for photo in photos]
 
 
 def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
     labels = sorted({photo.label for photo in photos})
-    counts = {label: sum(photo.label == label for photo in good) for label in labels}
+    found = Counter(photo.label for photo in good)
+    counts = {label: found[label] for label in labels}
+    few: dict[str, set[str]] = defaultdict(set)
+    for photo in good:
+        if len(few[photo.label]) < MIN_PHOTOS_PER_CLASS:
+            few[photo.label].add(photo.sha256)
     for label, count in counts.items():
-        different = len({photo.sha256 for photo in good if photo.label == label})
+        different = len(few[label])
         if different < MIN_PHOTOS_PER_CLASS <= count:
             raise DataError(
                 f"the {count} usable photos of class {label!r} are copies of {different}; at least "
@@ -171,9 +182,14 @@ def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
 
 def to_csv(rows: Iterable[Row]) -> str:
     """The text of `split.csv`: one line per photo, with a header."""
+    return "".join(parts_of_csv(rows))
+
+
+def parts_of_csv(rows: Iterable[Row]) -> Iterator[str]:
+    """The same in parts."""
     columns = ("path", "class", "part", "sha256", "group", "reason")
     values = ((r.path, r.label, r.part, r.sha256, r.group, r.reason) for r in rows)
-    return csv_text(columns, values)
+    return csv_parts(columns, values)
 
 
 def read_csv(path: Path) -> list[Row]:

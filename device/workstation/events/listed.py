@@ -1,12 +1,12 @@
 """The list of events and places: `events.csv`, one line per photo."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from device.workstation.records import RecordError
-from device.workstation.tables import csv_text
+from device.workstation.tables import csv_parts
 
 COLUMNS = ("path", "event", "place")
 
@@ -24,7 +24,12 @@ class Occasion:
 def to_csv(occasions: Mapping[str, Occasion]) -> str:
     """The text of `events.csv`; `occasions` are by path."""
     rows = occasions.items()
-    return csv_text(COLUMNS, ((path, each.event, each.place) for path, each in rows))
+    return "".join(parts_of_csv((path, each.event, each.place) for path, each in rows))
+
+
+def parts_of_csv(rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """The text in parts, from the path, event and place of each photo."""
+    return csv_parts(COLUMNS, rows)
 
 
 def read_occasions(path: Path) -> dict[str, Occasion]:

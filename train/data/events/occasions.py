@@ -1,5 +1,6 @@
 """Events and places as the split uses them: what was found, and what the user says instead."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,10 +39,12 @@ class EventSettings:
 
     def place(self, photo: Photo) -> str:
         """What the user says of a photo's place; empty if nothing."""
-        parts = PurePosixPath(photo.film or photo.path).parts
-        folder = parts[1] if self.folders and len(parts) > 2 else ""
         said = self.said(photo)
-        return said.place or folder if said else folder
+        return (said.place if said else "") or self._folder(photo)
+
+    def _folder(self, photo: Photo) -> str:
+        parts = PurePosixPath(photo.film or photo.path).parts if self.folders else ()
+        return parts[1] if len(parts) > 2 else ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
 def _reels(photos: Sequence[Photo]) -> list[str]:
     """The film that each photo is a frame of, or that telephones took with it (a live photo)."""
     films = {_stem(photo.film): photo.film for photo in photos if photo.film}
+    if not films:
+        return [""] * len(photos)
     return [photo.film or films.get(_stem(photo.path), "") for photo in photos]
 
 
@@ -124,7 +129,9 @@ def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> 
     smallest: dict[int, str] = {}
     for photo, root in zip(photos, found.tolist(), strict=True):
         smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
-    return tuple(smallest[root][:12] for root in found.tolist())
+    # One text for all photos of an event.
+    names = {root: sys.intern(digest[:12]) for root, digest in smallest.items()}
+    return tuple(names[root] for root in found.tolist())
 
 
 def _as_said(said: Sequence[Occasion | None], found: Numbers) -> Numbers:
