@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from device.workstation.training import LEFT_OUT, Part
 from train.curate.findings import APART, CONTRADICTION, COPY, Finding
-from train.data.events.cells import MANY, neighbourhoods
+from train.data.events.centres import MANY, neighbourhoods
 from train.data.events.copies import joined
 from train.data.split import Row
 

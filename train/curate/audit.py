@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from device.workstation.training import Part
 from device.workstation.weights import event_weights, weighted_mean
 from train.curate.findings import MISLABEL, OUTLIER, Finding, Judge
-from train.data.events.cells import MANY, neighbourhoods
+from train.data.events.centres import MANY, neighbourhoods
 from train.data.split import Row
 
 Floats = npt.NDArray[np.float32]

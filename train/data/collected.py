@@ -4,14 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from device.workstation.training import LEFT_OUT, Part
 from train.data.blocks import Block
+from train.data.events.cells import Cells
+from train.data.events.centres import MANY
 from train.data.events.copies import copies_of
 from train.data.events.occasions import EventSettings, joined_by_clock
 from train.data.looks import AnyThumbnails, Floats, Numbers, blocks
 from train.data.own import Own
 from train.data.photo import Photo, details, thumbnails
+
+Thresholds = npt.NDArray[np.float64]
 
 
 def place_collected(
@@ -61,7 +66,7 @@ def _events(
 
 
 def _leaks(
-    fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: npt.NDArray[np.float64]
+    fresh: Sequence[Photo], held_out: Sequence[Photo], thresholds: Thresholds
 ) -> dict[str, str]:
     """By path, why a photo must be left out: it shows the same as a held-out one."""
     alike = nearly_the_same(fresh, held_out, thresholds)
@@ -76,7 +81,7 @@ def _leaks(
 
 
 def nearly_the_same(
-    fresh: Sequence[Photo], known: Sequence[Photo], thresholds: npt.NDArray[np.float64]
+    fresh: Sequence[Photo], known: Sequence[Photo], thresholds: Thresholds
 ) -> dict[str, str]:
     """By path, for each photo that shows nearly the same picture as a known one, that one's path.
 
@@ -85,26 +90,49 @@ def nearly_the_same(
         known: those that they are compared with.
         thresholds: (n,), the correlation from which a picture is the same as each of these.
     """
-    found = {}
-    for part in blocks(len(fresh)):
-        best, which = _closest(thumbnails(fresh[part])[:], thumbnails(known), thresholds)
-        for photo, above, other in zip(fresh[part], best.tolist(), which.tolist(), strict=True):
-            if above >= 0:
-                found[photo.path] = known[other].path
-    return found
+    if not fresh or not known:
+        return {}
+    looks, others = thumbnails(fresh), thumbnails(known)
+    # One thread: the sums are the same on any number of cores.
+    with threadpool_limits(1, "blas"):
+        closest = _search if max(len(fresh), len(known)) >= MANY else _compared
+        best, which = closest(looks, others, thresholds)
+    return {
+        photo.path: known[other].path
+        for photo, above, other in zip(fresh, best.tolist(), which.tolist(), strict=True)
+        if above >= 0
+    }
 
 
-def _closest(
-    fresh: Floats, known: AnyThumbnails, thresholds: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], Numbers]:
-    """How far each is above the threshold of the known one that it is most above, and which."""
-    best = np.full(len(fresh), -np.inf)
-    which = np.zeros(len(fresh), np.int64)
-    for part in [slice(0, None)] if isinstance(known, np.ndarray) else blocks(len(known)):
-        here = known[part]
-        above = np.stack([here @ row for row in fresh]) - thresholds[part]
-        highest = above.argmax(axis=1)
-        values = above[np.arange(len(fresh)), highest]
-        better = values > best
-        best[better], which[better] = values[better], highest[better] + part.start
+def _compared(
+    fresh: AnyThumbnails, known: AnyThumbnails, thresholds: Thresholds
+) -> tuple[Thresholds, Numbers]:
+    """For each, how far it is above the threshold of the one that it is most above, and which."""
+    found = [_closest(fresh[part], known[:], thresholds) for part in blocks(len(fresh))]
+    best, which = zip(*found, strict=True)
+    return np.concatenate(best), np.concatenate(which)
+
+
+def _search(
+    fresh: AnyThumbnails, known: AnyThumbnails, thresholds: Thresholds
+) -> tuple[Thresholds, Numbers]:
+    """The same of many known ones; what is above no threshold is not told apart."""
+    best, which = np.full(len(fresh), -np.inf), np.full(len(fresh), len(known))
+    cells = Cells.of(known)
+    for first, second in Cells.of(fresh, cells.space).pairs_with(cells, float(thresholds.min())):
+        for part in blocks(len(first)):
+            one, other = first[part], second[part]
+            sums = np.einsum("ij,ij->i", fresh[one].astype(np.float64), known[other])
+            above = sums - thresholds[other]
+            # The highest of each, of equal ones the first of the known.
+            order = np.lexsort((-other, above))
+            one, other, above = one[order], other[order], above[order]
+            better = (above > best[one]) | ((above == best[one]) & (other < which[one]))
+            best[one[better]], which[one[better]] = above[better], other[better]
     return best, which
+
+
+def _closest(fresh: Floats, known: Floats, thresholds: Thresholds) -> tuple[Thresholds, Numbers]:
+    above = np.stack([known @ row for row in fresh]) - thresholds
+    which = above.argmax(axis=1)
+    return above[np.arange(len(fresh)), which], which

@@ -84,7 +84,7 @@ def normalised(pixels: Bytes) -> Floats:
     # Each channel's mean is removed: different yellow flowers share a colour, not the picture.
     values = (values - values.mean(axis=(1, 2), keepdims=True)).reshape(len(pixels), -1)
     # Row by row, so that the length of a picture does not depend on its block.
-    lengths = np.array([np.linalg.norm(row) for row in values], np.float32)[:, None]
+    lengths = np.sqrt(np.vecdot(values, values))[:, None]
     flat = lengths <= 1e-3
     unit: Floats = np.where(flat, np.float32(0), values / np.where(flat, np.float32(1), lengths))
     return unit
@@ -200,6 +200,11 @@ AnyThumbnails = Floats | Thumbnails
 def chosen(thumbnails: AnyThumbnails, rows: Numbers) -> AnyThumbnails:
     """Those of some rows; not read yet if they are in a file."""
     return thumbnails.chosen(rows) if isinstance(thumbnails, Thumbnails) else thumbnails[rows]
+
+
+def folder_of(looks: object) -> Path | None:
+    """The folder of the file that thumbnails or details are in; None if they are in memory."""
+    return looks.looks.folder if isinstance(looks, Thumbnails | KeptDetails) else None
 
 
 def kept_of(looks: Iterable[Look | None]) -> tuple[Looks, Numbers] | None:

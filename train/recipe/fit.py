@@ -59,7 +59,7 @@ PREDICT_BATCH = 32
 FIT_CODE = (
     *VIEWS_CODE,
     *("train/network/averaging.py", "train/network/limits.py"),
-    "train/data/events/cells.py",
+    "train/data/events/centres.py",
     "device/workstation/weights.py",
     *(
         f"train/recipe/{name}.py"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from device.workstation.training import Part
-from train.data.events.cells import centres_of, in_cells
+from train.data.events.centres import centres_of, in_cells
 from train.data.sight.sighting import spread
 from train.data.split import Row
 from train.recipe.photos import Photos

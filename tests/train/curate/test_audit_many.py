@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from train.curate import apart, audit
-from train.data.events import cells
+from train.data.events import centres
 from train.data.split import Row
 
 COUNT = 3000
@@ -39,8 +39,8 @@ def photos() -> tuple[list[Row], Any]:
 def many(monkeypatch: pytest.MonkeyPatch) -> Any:
     def searched(module: ModuleType, probed: int) -> None:
         monkeypatch.setattr(module, "MANY", 2)
-        monkeypatch.setattr(cells, "IN_A_CELL", 30)
-        monkeypatch.setattr(cells, "PROBED", probed)
+        monkeypatch.setattr(centres, "IN_A_CELL", 30)
+        monkeypatch.setattr(centres, "PROBED", probed)
 
     return searched
 

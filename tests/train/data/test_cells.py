@@ -8,8 +8,10 @@ import numpy.typing as npt
 import pytest
 from threadpoolctl import threadpool_limits
 
-from train.data.events import cells, groups
-from train.data.events.cells import Cells, Floats
+from train.data import collected
+from train.data.events import centres, groups, planes
+from train.data.events.cells import Cells
+from train.data.events.centres import Floats
 from train.data.events.copies import joined
 from train.data.events.groups import near_identical, near_identical_pairs
 
@@ -97,7 +99,7 @@ def test_cells_find_the_groups_and_pairs_of_comparing_each_with_each(
 def test_cells_leave_out_most_comparisons_of_different_photos(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cells, "IN_A_CELL", 32)
+    monkeypatch.setattr(centres, "IN_A_CELL", 32)
     vectors = with_copies(np.random.default_rng(0))
     compared = sum(len(a) * len(b) for a, b in Cells.of(vectors).near(0.346))
     assert compared < 0.5 * len(vectors) ** 2 / 2
@@ -117,3 +119,44 @@ def test_neither_order_nor_threads_change_a_group(vectors: Floats) -> None:
 def test_only_as_many_pairs_as_wanted_are_looked_for() -> None:
     same = np.repeat(np.eye(1, 768, dtype=np.float32), COUNT, axis=0)
     assert Cells.of(same).pairs(0.94, 100).shape == (2, 101)
+
+
+def test_where_nothing_tells_pictures_apart_the_comparisons_grow_with_the_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(centres, "IN_A_CELL", 32)
+    rng = np.random.default_rng(0)
+    noise = unit(rng.normal(size=(2 * COUNT, 768)) + 20)
+    monkeypatch.setattr(planes, "MOST_COMPARED", most := 200)
+    for count in (COUNT, 2 * COUNT):
+        found = Cells.of(noise[:count])
+        sizes = np.diff(found.bounds)
+        compared = sum(len(a) * len(b) for a, b in found.near(0.2))
+        # From either end, and the whole of its own cell.
+        assert compared <= 2 * most * count + (sizes**2).sum()
+        assert compared < 0.5 * count**2 / 2
+
+
+def test_pairs_with_others_are_those_of_comparing_each_with_each(vectors: Floats) -> None:
+    asking, known = vectors[::4], np.delete(vectors, np.s_[::4], axis=0)
+    cells = Cells.of(known)
+    parts = list(Cells.of(asking, cells.space).pairs_with(cells, 0.95))
+    found = {(i, j) for part in parts for i, j in part.T.tolist()}
+    expected = set(map(tuple, np.argwhere(asking @ known.T >= 0.95).tolist()))
+    for i, j in found ^ expected:
+        assert abs(float(asking[i].astype(np.float64) @ known[j]) - 0.95) < 2e-7
+    assert sum(part.shape[1] for part in parts) == len(found), "each pair once"
+
+
+def test_the_most_alike_known_picture_is_that_of_comparing(vectors: Floats) -> None:
+    asking, known = vectors[::4], np.delete(vectors, np.s_[::4], axis=0)
+    thresholds = np.resize([0.94, 0.97, 0.99], len(known))
+    best, _ = collected._compared(asking, known, thresholds)
+    found, where = collected._search(asking, known, thresholds)
+    sure = np.abs(best) > 1e-6
+    np.testing.assert_array_equal((best >= 0)[sure], (found >= 0)[sure])
+    alike = np.flatnonzero(sure & (best >= 0))
+    np.testing.assert_allclose(found[alike], best[alike], atol=1e-6)
+    # Of equally similar ones it may be either by rounding.
+    sums = np.einsum("ij,ij->i", asking[alike], known[where[alike]])
+    np.testing.assert_allclose(sums - thresholds[where[alike]], best[alike], atol=1e-6)

@@ -18,7 +18,7 @@ from tests.support.pictures import RULES
 from tests.support.places import ROOT
 from tests.train.data.test_dataset import image
 from tests.train.data.test_split import Album
-from train.data.events import cells, copies
+from train.data.events import centres, copies
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, group, near_identical
 from train.data.looks import Small, Vector
 from train.data.photo import Photo, details
@@ -248,7 +248,7 @@ def test_a_search_in_cells_joins_the_edited_copies_that_comparing_joins(
     pictures += [edits[i % len(edits)](picture) for i, picture in enumerate(pictures[:200])]
     compared = grouped(pictures)
     monkeypatch.setattr(copies, "MANY", 2)
-    monkeypatch.setattr(cells, "IN_A_CELL", 12)
+    monkeypatch.setattr(centres, "IN_A_CELL", 12)
     searched = grouped(pictures)
     copied, originals = np.arange(400, 600), np.arange(200)
     found = compared[copied] == compared[originals]
@@ -263,7 +263,7 @@ def test_a_search_in_cells_finds_what_an_edited_photo_of_a_device_copies(
     known = np.stack([Small.of(image(seed)).detail for seed in range(300)])
     new = np.stack([Small.of(ImageOps.mirror(image(seed))).detail for seed in range(0, 300, 10)])
     monkeypatch.setattr(copies, "MANY", 2)
-    monkeypatch.setattr(cells, "IN_A_CELL", 12)
+    monkeypatch.setattr(centres, "IN_A_CELL", 12)
     found = {copy.first: copy.second for copy in copies.copies_of(new, known)}
     assert all(second == 10 * first for first, second in found.items())
     assert len(found) >= 28

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from tests.support.fixed_cameras import frame
 from tests.train.data.test_dataset import image
 from train.data import photo as photos_module
+from train.data.events import filed
 from train.data.looks import Looks, Small, Thumbnails
 from train.data.photo import Photo, details, thumbnails
 from train.data.split import assign
@@ -77,3 +78,28 @@ def test_a_thumbnail_does_not_depend_on_what_is_read_with_it(tmp_path: Path) -> 
     each = [looks.keep(Small.of(image(seed))) for seed in range(30)]
     together = Thumbnails(looks, np.arange(30))[:]
     assert all((look.thumbnail == row).all() for look, row in zip(each, together, strict=True))
+
+
+def test_a_table_in_a_file_is_read_like_an_array_and_leaves_no_file(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(50, 2, 3)).astype(np.float16)
+    tables = [filed.table(values.shape, values.dtype, folder) for folder in (None, tmp_path)]
+    for some in tables:
+        for start in range(0, 50, 8):
+            some[start : min(start + 8, 50)] = values[start : start + 8]
+        assert some.shape == values.shape and len(some) == 50
+        for rows in (
+            slice(3, 9),
+            slice(45, 60),
+            slice(9, 3),
+            np.array([7, 1, 7]),
+            np.empty(0, int),
+        ):
+            np.testing.assert_array_equal(some[rows], values[rows])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path: Path) -> None:
+    with Path("/dev/full").open("r+b", buffering=0) as file:
+        full = filed.Filed(file, (4, 2), np.float32, tmp_path)
+        with pytest.raises(OSError, match=str(tmp_path)):
+            full[0:2] = np.zeros((2, 2))

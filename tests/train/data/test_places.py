@@ -1,9 +1,17 @@
 """Promises of places: photos with one background are found, and photos taken by hand have none."""
 
+from pathlib import Path
+
 import numpy as np
+import numpy.typing as npt
+import pytest
 
 from tests.support.fixed_cameras import Camera, by_hand, frame, torn_and_merged, visits
+from train.data.events import centres, subjects
+from train.data.events.copies import joined
 from train.data.events.places import by_background
+from train.data.events.subjects import same_subjects
+from train.data.looks import KeptDetails, Looks, Numbers, Small
 
 
 def test_fixed_cameras_are_told_apart_by_their_backgrounds() -> None:
@@ -59,3 +67,26 @@ def test_white_paper_is_no_place() -> None:
 def test_no_photos_have_no_places() -> None:
     found = by_background(np.empty((0, 768), np.float32), np.empty((0, 32, 32, 3), np.uint8))
     assert found.place.shape == (0,) and found.backgrounds.shape == (0, 32, 32, 3)
+
+
+def test_subjects_of_a_place_with_many_photos_are_those_of_comparing_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    camera = visits(places=2, events=12, frames=4)
+    thumbnails, details = camera.pictures()
+    places, looks = by_background(thumbnails, details), Looks(tmp_path)
+    for each in details:
+        looks.keep(Small(each[::2, ::2], each))
+    kept = KeptDetails(looks, np.arange(len(details)))
+
+    def anything(first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
+        return np.broadcast_to(first == first, np.broadcast_shapes(first.shape, second.shape))
+
+    compared = same_subjects(details, places, anything)
+    monkeypatch.setattr(subjects, "MANY", 2)
+    monkeypatch.setattr(centres, "IN_A_CELL", 3)
+    searched = same_subjects(kept, places, anything)
+    np.testing.assert_array_equal(searched.seen, compared.seen)
+    each = np.arange(len(details))
+    assert compared.pairs.size
+    np.testing.assert_array_equal(joined(each, searched.pairs), joined(each, compared.pairs))

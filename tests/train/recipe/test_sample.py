@@ -16,7 +16,7 @@ from device.workstation.events.listed import Occasion
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import Part
 from device.workstation.wording import sampled as told
-from train.data.events import cells
+from train.data.events import centres
 from train.data.split import Row
 from train.recipe.photos import Photos
 from train.recipe.sample import even_shares, sampled
@@ -59,7 +59,7 @@ def is_rare(row: Row) -> bool:
 
 @pytest.fixture(autouse=True)
 def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "IN_A_CELL", 100)
+    monkeypatch.setattr(centres, "IN_A_CELL", 100)
 
 
 def test_a_sample_is_even_in_classes_and_keeps_what_is_rare() -> None:

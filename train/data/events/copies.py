@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from train.data.events.cells import MANY
+from train.data.events.centres import MANY
 from train.data.events.descriptors import (
     Descriptors,
     Numbers,

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from train.data.events.cells import MANY, Cells, Vectors
+from train.data.events.cells import Cells
+from train.data.events.centres import MANY, Vectors
 from train.data.events.copies import Copy, edited_copies, joined
 from train.data.looks import AnyThumbnails, Details, Thumbnails, chosen
 
@@ -190,9 +191,17 @@ def near_identical_pairs(
     Fewer than `MANY` photos are compared each with each, 1,024 rows at a time: 10,000 need 40 MB
     and a few seconds. Gives at most `most` + 1 pairs, however similar the photos are.
     """
-    if len(thumbnails) >= MANY:
+    # One thread: which of equal sums is rounded up is the same on any number of cores.
+    with threadpool_limits(1, "blas"):
+        if len(thumbnails) < MANY:
+            return _compared_pairs(thumbnails, threshold, most)
         found = Cells.of(thumbnails).pairs(threshold, most)
-        return list(zip(*found.tolist(), strict=True))
+    return list(zip(*found.tolist(), strict=True))
+
+
+def _compared_pairs(
+    thumbnails: Vectors, threshold: float, most: int | None
+) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(thumbnails), 1024):
         block = thumbnails[start : start + 1024]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from train.data.events.cells import centres_of, in_cells
+from train.data.events.centres import centres_of, nearest_to, number_of_cells, ordered
 from train.data.events.descriptors import (
     CENTRE,
     DESCRIPTOR_SIZE,
@@ -21,12 +21,15 @@ from train.data.events.descriptors import (
     projected,
     turned,
 )
+from train.data.events.filed import Table, table
 from train.data.events.overlay import Floats, halved
-from train.data.looks import Details, digests
+from train.data.looks import Details, digests, folder_of
 
 BLOCK = 2048
 PROBED = 16
 """Cells in which each orientation of a picture is searched."""
+MOST_CELLS = 4096
+"""So that a cell grows no larger with a million photos."""
 SAMPLE = 20_000
 """Photos that components and centres are found from."""
 SCALES = (1.0, CENTRE)
@@ -35,33 +38,57 @@ INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 
 
 @dataclass(frozen=True)
+class Sorted:
+    """Descriptors of one scale, in cells."""
+
+    descriptors: Table
+    """(n, k), by cell."""
+    photos: Numbers
+    """(n,), whose they are."""
+    bounds: Numbers
+    """(cells + 1,), where each cell begins, and the end."""
+
+    @classmethod
+    def of(cls, details: Details, scale: float, basis: Floats, centres: Floats) -> "Sorted":
+        """From details (n, 32, 32, 3)."""
+        shape, folder = (len(details), basis.shape[1]), folder_of(details)
+        found, nearest = table(shape, np.float32, folder), np.empty(len(details), np.int64)
+        for part in _parts(len(details)):
+            found[part] = block = projected(described(halved(details[part]), scale), basis)
+            nearest[part] = nearest_to(block, centres)
+        photos, bounds = ordered(nearest, len(centres))
+        by_cell = table(shape, np.float32, folder)
+        for part in _parts(len(details)):
+            by_cell[part] = found[photos[part]]
+        return cls(by_cell, photos, bounds)
+
+    def cell(self, number: int) -> tuple[Floats, Numbers]:
+        """Descriptors and photos of a cell."""
+        part = slice(*self.bounds[number : number + 2].tolist())
+        return self.descriptors[part], self.photos[part]
+
+
+@dataclass(frozen=True)
 class Searched:
     """Descriptors of photos, in cells."""
 
     basis: Floats
     """(numbers, k), the components that are kept."""
-    descriptors: tuple[Floats, ...]
-    """(n, k), of each scale: of whole photos and of their middles."""
     centres: Floats
     """(cells, k)."""
-    members: tuple[tuple[Numbers, ...], ...]
-    """For each scale, the photos in each cell."""
+    scales: tuple[Sorted, ...]
+    """Of whole photos and of their middles."""
 
     @classmethod
     def of(cls, details: Details) -> "Searched":
         """From details (n, 32, 32, 3), which need not be in memory."""
-        flat = described(halved(details[_sampled(details)]), 1.0)
+        rows = _sampled(details)
+        flat = np.concatenate([described(halved(details[rows[p]]), 1.0) for p in _parts(len(rows))])
         flat = flat.reshape(len(flat), -1)
         basis = np.linalg.eigh(flat.T @ flat)[1][:, -DESCRIPTOR_SIZE:]
-        centres = centres_of(projected(flat, basis))
-        descriptors = tuple(np.empty((len(details), basis.shape[1]), np.float32) for _ in SCALES)
-        for start in range(0, len(details), BLOCK):
-            part = slice(start, start + BLOCK)
-            small = halved(details[part])
-            for scale, into in zip(SCALES, descriptors, strict=True):
-                into[part] = projected(described(small, scale), basis)
-        members = tuple(in_cells(each, centres) for each in descriptors)
-        return cls(basis, descriptors, centres, members)
+        cells = number_of_cells(len(details), MOST_CELLS)
+        centres = centres_of(projected(flat, basis), cells)
+        return cls(basis, centres, tuple(Sorted.of(details, s, basis, centres) for s in SCALES))
 
     def nearest(
         self,
@@ -108,15 +135,16 @@ class Searched:
         likeness = np.full(len(asking), -1, np.float32)
         photo, scale = np.zeros((2, len(asking)), np.int64)
         for cell, lines in _probed(asking, self.centres):
-            for number, members in enumerate(self.members):
-                if not len(members[cell]):
+            for number, each in enumerate(self.scales):
+                descriptors, members = each.cell(cell)
+                if not len(members):
                     continue
-                like = asking[lines] @ self.descriptors[number][members[cell]].T
-                best = _highest(like, lines, members[cell], groups)
+                like = asking[lines] @ descriptors.T
+                best = _highest(like, lines, members, groups)
                 value = like[np.arange(len(lines)), best]
                 better = value > likeness[lines]
                 at = lines[better]
-                likeness[at], photo[at] = value[better], members[cell][best[better]]
+                likeness[at], photo[at] = value[better], members[best[better]]
                 scale[at] = number
         return likeness, photo, scale
 
@@ -145,6 +173,11 @@ def _probed(asking: Floats, centres: Floats) -> Iterator[tuple[int, Numbers]]:
     bounds = np.flatnonzero(np.diff(cells[order])) + 1
     for part in np.split(order, bounds):
         yield int(cells[part[0]]), part // count
+
+
+def _parts(count: int) -> Iterator[slice]:
+    for start in range(0, count, BLOCK):
+        yield slice(start, min(start + BLOCK, count))
 
 
 def _sampled(details: Details) -> npt.NDArray[np.int64]:

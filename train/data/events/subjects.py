@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from train.data.events.centres import MANY, neighbourhoods
 from train.data.events.copies import joined
+from train.data.events.filed import Table, table
 from train.data.events.places import Floats, Numbers, Places, blurred, residuals
-from train.data.looks import Bytes, Details
+from train.data.looks import Bytes, Details, folder_of
 
 Pairs = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
 """Says of pairs (of indices) whether they can be of one event."""
@@ -76,9 +78,7 @@ def same_subjects(
     with threadpool_limits(1, "blas"):
         for number, background in enumerate(places.backgrounds):
             rows = np.flatnonzero(places.place == number)
-            cut, gains = _subjects(details[rows], background)
-            visible = (np.abs(cut).sum(-1) >= MIN_SUBJECT_LEVELS).sum((1, 2)) >= MIN_SUBJECT_PX
-            rows, cut, gains = rows[visible], cut[visible], gains[visible]
+            rows, cut, gains = _visible(details, rows, background)
             seen[rows] = True
             if len(rows) > 1:
                 following = _as_indices(neighbours, rows, len(details))
@@ -97,25 +97,39 @@ def _as_indices(pairs: Numbers, rows: Numbers, photos: int) -> Numbers:
     return np.asarray(inside[:, (inside >= 0).all(axis=0)])
 
 
+def _visible(details: Details, rows: Numbers, background: Floats) -> tuple[Numbers, Table, Floats]:
+    """The photos with a subject, what differs there from the background, and their brightness."""
+    shape = (len(rows), *background.shape)
+    cut = table(shape, np.float16, folder_of(details) if len(rows) >= MANY else None)
+    kept, brightness = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    count = 0
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
+        differs, gains = _subjects(details[part], background)
+        visible = (np.abs(differs).sum(-1) >= MIN_SUBJECT_LEVELS).sum((1, 2)) >= MIN_SUBJECT_PX
+        kept.append(part[visible])
+        brightness.append(gains[visible])
+        cut[count : count + len(kept[-1])] = differs[visible]
+        count += len(kept[-1])
+    found = np.concatenate(kept)
+    return found, cut, np.concatenate(brightness)
+
+
 def _subjects(details: Bytes, background: Floats) -> tuple[npt.NDArray[np.float16], Floats]:
     """What differs from the background by more than noise, and the brightness of each photo."""
-    cut = np.empty(details.shape, np.float16)
-    gains = np.empty(len(details), np.float32)
-    for start in range(0, len(details), BLOCK):
-        part = slice(start, start + BLOCK)
-        left, gains[part] = residuals(details[part], background)
-        sizes = np.abs(left)
-        # Most pixels show the background, so half of them differ by less than 0.67 deviations.
-        noise = NOISE * np.median(sizes.reshape(len(left), -1), axis=1) / 0.6745
-        cut[part] = np.sign(left) * np.maximum(sizes - noise[:, None, None, None], 0)
-    return cut, gains
+    left, gains = residuals(details, background)
+    sizes = np.abs(left)
+    # Most pixels show the background, so half of them differ by less than 0.67 deviations.
+    noise = NOISE * np.median(sizes.reshape(len(left), -1), axis=1) / 0.6745
+    cut = np.sign(left) * np.maximum(sizes - noise[:, None, None, None], 0)
+    return cut.astype(np.float16), gains
 
 
 def _found(
-    cut: npt.NDArray[np.float16], light: Floats, rows: Numbers, roots: Numbers, possible: Pairs
+    cut: Table, light: Floats, rows: Numbers, roots: Numbers, possible: Pairs
 ) -> Iterator[Numbers]:
     """Pairs, as indices into `rows`, that show the same subject."""
-    descriptors = _descriptors(cut)
+    descriptors = _descriptors(cut, len(rows))
     asking = np.arange(len(rows))
     for _ in range(MAX_ROUNDS):
         pairs = _nearest(descriptors, asking, roots, rows, possible)
@@ -130,11 +144,14 @@ def _found(
         asking = asking[np.isin(roots[asking], roots[new[0]])]
 
 
-def _descriptors(cut: npt.NDArray[np.float16]) -> Floats:
-    """(n, 192), of length 1: so coarse that a small shift changes little."""
-    coarse = cut.reshape(-1, 8, 4, 8, 4, 3).astype(np.float32).mean((2, 4))
-    flat = blurred(coarse).reshape(len(cut), -1)
-    unit: Floats = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+def _descriptors(cut: Table, count: int) -> Floats:
+    """(count, 192), of length 1: so coarse that a small shift changes little."""
+    unit = np.empty((count, 192), np.float32)
+    for start in range(0, count, BLOCK):
+        part = slice(start, min(start + BLOCK, count))
+        coarse = cut[part].reshape(-1, 8, 4, 8, 4, 3).astype(np.float32).mean((2, 4))
+        flat = blurred(coarse).reshape(len(coarse), -1)
+        unit[part] = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     return unit
 
 
@@ -145,20 +162,33 @@ def _nearest(
     count = max(LEAST_CANDIDATES, min(MOST_CANDIDATES, PAIRS // len(rows)))
     count = min(count, len(rows) - 1)
     found = [np.empty((2, 0), np.int64)]
-    for start in range(0, len(asking), BLOCK):
-        block = asking[start : start + BLOCK]
-        likeness = descriptors[block] @ descriptors.T
-        free = roots[block][:, None] != roots[None]
-        free &= possible(rows[block][:, None], rows[None])
+    for block, near in _compared(descriptors, asking, count):
+        likeness = descriptors[block] @ descriptors[near].T
+        free = roots[block][:, None] != roots[near][None]
+        free &= possible(rows[block][:, None], rows[near][None])
         likeness[~free] = -2
         best = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
         kept = np.take_along_axis(likeness, best, axis=1) > 0
-        found.append(np.stack([np.repeat(block, kept.sum(1)), best[kept]]))
+        found.append(np.stack([np.repeat(block, kept.sum(1)), near[best[kept]]]))
     pairs = np.concatenate(found, axis=1)
     return np.unique(np.sort(pairs, axis=0), axis=1)
 
 
-def _likeness(cut: npt.NDArray[np.float16], pairs: Numbers) -> Floats:
+def _compared(
+    descriptors: Floats, asking: Numbers, least: int
+) -> Iterator[tuple[Numbers, Numbers]]:
+    """Those who ask, in blocks, and whom they are compared with: of many, those nearby."""
+    if len(descriptors) >= MANY:
+        for lines, near in neighbourhoods(descriptors[asking], descriptors, least):
+            for start in range(0, len(lines), BLOCK):
+                yield asking[lines[start : start + BLOCK]], near
+        return
+    everybody = np.arange(len(descriptors))
+    for start in range(0, len(asking), BLOCK):
+        yield asking[start : start + BLOCK], everybody
+
+
+def _likeness(cut: Table, pairs: Numbers) -> Floats:
     """(m,): correlation of two subjects, the second shifted by half pixels as fits best."""
     near = np.r_[0 : 2 * MAX_SHIFT_PX + 1, -2 * MAX_SHIFT_PX : 0]
     found = [np.empty(0, np.float32)]
