@@ -40,4 +40,4 @@ test-all: test test-ha test-scale test-arm test-image test-deploy ## all tests o
 soak: $(READY) ## an hour of faults, a thousand interrupted updates
 	@FIELDGUIDE_SOAK_S=3600 FIELDGUIDE_KILLS=1000 $(PY) -m pytest -s -k "long_life or killed_anywhere" \
 	  tests/device/service/test_faults.py tests/device/update/test_slots_cut_short.py \
-	  tests/device/update/releases/test_cut_short.py
+	  tests/device/update/releases/test_cut_short.py tests/device/update/software/test_cut_short.py

@@ -1,16 +1,19 @@
-"""Cuts the installing of software short: `cut_software.py FOLDER URL` prints how often.
+"""Cuts the installing of software short: `cut_software.py FOLDER URL KILLS` prints how often.
 
 FOLDER holds a board on which software was deployed; the server at URL offers it release 1. The
 process that installs it is killed before each thing that it does to the disk, each time on a copy
-of the board: while it takes the release, while it goes back, and while it keeps it. After each kill
-what is live is whole, and the next passes come to the same end. In a process of its own that has
-one thread, so that it can fork.
+of the board: while it takes the release, while it goes back, and while it keeps it; then KILLS
+times at random moments of taking it. After each kill what is live is whole, and the next passes
+come to the same end. In a process of its own that has one thread, so that it can fork.
 """
 
 import json
 import os
+import random
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -48,21 +51,46 @@ class Cutter:
             prepare(board)
             child = fork(partial(self._cut, step, board))
             killed = was_killed(child)
-            assert board.live() and board.live("confirmed") and board.software is not None
-            # The guard of starts is there as long as what is live is on trial.
-            if board.live() != board.live("confirmed"):
-                assert (board.places.installed / "trial").exists()
-            for _ in range(3):
-                # A kill just while wheels are kept leaves them to be fetched.
-                board.fetch()
-                board.install_software()
-            whole(board)
+            self._goes_on(board, whole)
             if not killed:
                 return step - 1
         raise AssertionError
 
+    def at_random(self, prepare: Act, whole: Act, kills: int) -> int:
+        """Cut one pass anywhere, so often; how often it had not ended."""
+        moments, cut = random.Random(0), 0
+        timed = self.board("timed")
+        prepare(timed)
+        started_s = time.perf_counter()
+        timed.install_software()
+        whole_s = time.perf_counter() - started_s
+        for _ in range(kills):
+            board = self.board("random")
+            prepare(board)
+            child = fork(partial(self._pass, board))
+            time.sleep(moments.uniform(0, whole_s))
+            os.kill(child, signal.SIGKILL)
+            cut += was_killed(child)
+            self._goes_on(board, whole)
+        return cut
+
+    def _goes_on(self, board: Board, whole: Act) -> None:
+        """After a kill."""
+        assert board.live() and board.live("confirmed") and board.software is not None
+        # The guard of starts is there as long as what is live is on trial.
+        if board.live() != board.live("confirmed"):
+            assert (board.places.installed / "trial").exists()
+        for _ in range(3):
+            # A kill just while wheels are kept leaves them to be fetched.
+            board.fetch()
+            board.install_software()
+        whole(board)
+
     def _cut(self, step: int, board: Board) -> None:
         die_at(step)
+        self._pass(board)
+
+    def _pass(self, board: Board) -> None:
         board.install_software()
 
 
@@ -112,7 +140,7 @@ def _make(venv: Path, wheels: Path, files: dict[str, Wanted]) -> None:
     make_venv(venv, (wheels / build.own_wheel(list(files))).read_text())
 
 
-def main(folder: Path, url: str) -> None:
+def main(folder: Path, url: str, kills: int) -> None:
     """Print how often it was cut."""
     slots._tested = untested
     build.build, build.check = _make, lambda *_: None  # type: ignore[assignment]
@@ -122,9 +150,10 @@ def main(folder: Path, url: str) -> None:
         "taking": cutter.at_each_step(fetched, is_on_trial),
         "going back": cutter.at_each_step(crashed, is_back),
         "keeping": cutter.at_each_step(over, is_kept),
+        "cut": cutter.at_random(fetched, is_on_trial, kills),
     }
     print(json.dumps(cuts))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

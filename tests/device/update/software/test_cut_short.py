@@ -1,10 +1,14 @@
 """A kill at any step of installing, keeping or taking back software leaves it whole."""
 
+import os
+
 import pytest
 
 from tests.device.update.software.conftest import Scene
 from tests.support.device.cutting import cuts
 from tests.support.device.software import Software, leave_behind
+
+KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
 
 
 @pytest.mark.slow
@@ -13,5 +17,6 @@ def test_an_installation_killed_anywhere_leaves_whole_software_and_comes_to_its_
 ) -> None:
     leave_behind(scene.board)
     scene.offer(Software("2.0"), 1)
-    found = cuts("cut_software", str(scene.board.folder), scene.server.url)
+    found = cuts("cut_software", str(scene.board.folder), scene.server.url, str(KILLS))
     assert found["taking"] > 30 and found["going back"] > 10 and found["keeping"] > 5, found
+    assert found["cut"] > 0, found
