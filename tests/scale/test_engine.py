@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from device.errors import ClusterError
+from device.workstation.engine import on_ray
 from device.workstation.engine.local import Local
 from device.workstation.engine.on_ray import OnRay
 from device.workstation.engine.work import CHUNK, Work
@@ -109,6 +110,17 @@ def test_a_node_that_is_lost_midway_changes_nothing(
         nodes.add()
     assert np.array_equal(np.load(half.store / "out.npy"), expected)
     assert half.twice() <= 0.05
+
+
+def test_people_are_told_what_is_waited_for(
+    nodes: Nodes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(on_ray, "PATIENCE_S", 0.01)
+    list(nodes.engine(tmp_path).run(work(Stub(), 10), nothing))
+    assert "stubs: no worker has done a part yet" in capsys.readouterr().err
 
 
 def test_an_error_that_people_can_act_on_stops_with_its_words_and_its_node(

@@ -7,8 +7,10 @@ is done again, whoever is killed, and no process holds more than a part.
 
 import pickle
 import re
+import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +29,8 @@ MOST_CHUNKS = 16
 """Of a part; but there are at most `MOST_PARTS`."""
 MOST_PARTS = 4_000
 """The driver's memory grows with the number of parts."""
+PATIENCE_S = 20.0
+"""After so long without a report people are told what is waited for."""
 MOST_ERROR = 300
 """Longest error of Ray's that is repeated."""
 _ERROR = re.compile(r"^[\w.]*(Error|Exception)\b.*", re.MULTILINE)
@@ -74,15 +78,33 @@ class _Run:
         known, begun, reports = self.kept.done(), time.monotonic(), []
         parts = [part for part in self._parts() if not known.issuperset(part.chunks)]
         _advance(advance, self.work.count - sum(self._left(part, known) for part in parts))
-        for report in self._reports(parts):
-            if report.error:
-                raise report.error
-            for chunk, results in report.unwritten:
-                self.kept.write_done(chunk, results)
-            reports.append((report.worker, report.computed, report.seconds))
-            _advance(advance, self._left(report.part, known))
+        with self._telling() as first_report:
+            for report in self._reports(parts):
+                first_report()
+                if report.error:
+                    raise report.error
+                for chunk, results in report.unwritten:
+                    self.kept.write_done(chunk, results)
+                reports.append((report.worker, report.computed, report.seconds))
+                _advance(advance, self._left(report.part, known))
         if parts:
             self._summarise(time.monotonic() - begun, reports)
+
+    @contextmanager
+    def _telling(self) -> Iterator[Callable[[], None]]:
+        """Says what is waited for, unless the function that is given is called before."""
+        said = (
+            f"{self.work.description}: no worker has done a part yet. Each starts Python, Ray and "
+            "this program, seconds of a processor, which take minutes where it is busy with "
+            "other work"
+        )
+        timer = threading.Timer(PATIENCE_S, tell, (said,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield timer.cancel
+        finally:
+            timer.cancel()
 
     def _parts(self) -> Iterator[Part]:
         first, last = self.work.first // self.work.chunk, _chunks(self.work)

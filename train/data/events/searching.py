@@ -26,7 +26,7 @@ from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests, folder_of
 
 BLOCK = 2048
-PROBED = 16
+PROBED = 32
 """Cells in which each orientation of a picture is searched."""
 MOST_CELLS = 4096
 """So that a cell grows no larger with a million photos."""
