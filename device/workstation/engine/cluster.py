@@ -65,7 +65,8 @@ def connected(address: str) -> Cluster:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-    except (OSError, RuntimeError, ValueError, ImportError) as error:
+    except Exception as error:
+        # Ray raises bare exceptions, too: of a node that does not start in time.
         raise ClusterError(f"no work at RAY_ADDRESS={address}: {_why(error)}") from error
     _quiet(ray)
     nodes = sum(node["Alive"] for node in ray.nodes())
@@ -102,6 +103,11 @@ def _why(error: Exception) -> str:
     said = one_line(error)
     if "Version mismatch" in said or "version mismatch" in said:
         return f"{said}: install train/locks/cluster.txt and the same Python on all nodes"
+    if "timed out during startup" in said:
+        return (
+            "Ray did not start within 30 s, its own limit: this machine is busy with other work. "
+            "What is done is kept; give the same command again when it has less to do"
+        )
     return said
 
 

@@ -78,6 +78,18 @@ def test_without_ray_the_lock_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "train/locks/cluster.txt" in one_line(caught)
 
 
+def test_a_node_that_does_not_start_in_time_is_said_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen because")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(ClusterError, match="give the same command again") as caught:
+        cluster.connected("local")
+    assert one_line(caught)
+
+
 def test_another_version_on_the_cluster_is_said_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
