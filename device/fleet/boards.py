@@ -201,7 +201,7 @@ def of_updates(
         "nothing newer for three weeks": frozen,
         "its time is not verified": not verified,
     }
-    own = (f"{software.name} {words}" for words in software.troubles if software.name)
+    own = (f"{software.name}: {words}" for words in software.troubles if software.name)
     troubles = [*model.troubles, *own, *(words for words, is_so in known.items() if is_so)]
     return Told(url, model=model, software=software, troubles=tuple(troubles))
 

@@ -56,8 +56,8 @@ def test_a_board_is_understood_by_the_metrics_that_it_really_serves() -> None:
     assert replace(told.software, troubles=()) == Ran("software", 4, latest=6, failed=5)
     assert told.troubles == (
         "went back from 1 release",
-        "software its last attempt failed",
-        "software went back from 1 release",
+        "software: its last attempt failed",
+        "software: went back from 1 release",
         "its time is not verified",
     )
 
