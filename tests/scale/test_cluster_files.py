@@ -14,7 +14,7 @@ util: Any = pytest.importorskip(
 
 def test_ray_up_takes_the_example() -> None:
     config = yaml.safe_load((ROOT / "train" / "cluster" / "ray-up.yaml").read_text("utf-8"))
-    util.validate_config(config)
+    # As `ray up` does it: what is not said is filled in before it is checked.
     prepared = util.prepare_config(config)
     util.validate_config(prepared)
     assert prepared["max_workers"] == len(config["provider"]["worker_ips"])
