@@ -25,7 +25,7 @@ from train.curate.alike import find_alike
 from train.data.events.copies import joined
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical
 from train.data.looks import Looks, Small
-from train.data.photo import Photo, thumbnails
+from train.data.photo import SILENT, Photo, thumbnails
 from train.data.record import describe, table
 from train.data.split import Row, assign, read_csv, to_csv
 
@@ -89,18 +89,21 @@ def _split(made: list[Photo], out: Path, watch: _Watch) -> dict[str, float]:
 
 def _photos(count: int, looks: Looks) -> Iterator[Photo]:
     number = 0
+    # As reading files gives them: what is the same of many photos is one object.
+    labels = [f"class {each}" for each in range(pictures.CLASSES)]
+    cameras = [f"camera {each}" for each in range(CAMERAS)]
     for block in pictures.details(count):
         small = block.reshape(-1, 16, 2, 16, 2, 3).mean((2, 4)).astype(np.uint8)
         for pixels, detail in zip(small, block, strict=True):
-            label, digest = f"class {number % pictures.CLASSES}", sha256(b"%d" % number).hexdigest()
+            label, digest = labels[number % len(labels)], sha256(b"%d" % number).hexdigest()
             # Half of the photos say when they were taken, by one of many cameras.
-            moment = Moment(f"camera {number % CAMERAS}", True, seconds=number * 97.0)
+            camera = cameras[number % len(cameras)]
             yield Photo(
                 f"{label}/{digest[:16]}.jpg",
                 label,
                 digest,
                 looks.keep(Small(pixels, detail)),
-                moment=moment if number % 2 else Moment(),
+                moment=Moment(camera, True, seconds=number * 97.0) if number % 2 else SILENT,
             )
             number += 1
 
