@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from device.console import guarded
 from device.contract.preprocess import Preprocessing
@@ -28,6 +28,9 @@ from device.workstation.quiet import quiet_tensorflow
 from train.data.dataset import scan
 from train.data.listed import load_listed
 from train.data.rendered import render_data_set
+
+if TYPE_CHECKING:
+    from train.network.frozen import OfPicture
 
 FEW, MANY = 320, 6_400
 STORE_BYTES = 200 * 2**20
@@ -122,7 +125,8 @@ def measure(engine: Engine, works: Sequence[Work[Any, Any]]) -> Cost:
     return Cost.of(taken[1], taken[2], few.count, many.count)
 
 
-def _works(folder: Path, weights: Path, counts: tuple[int, ...]) -> list[Work[Any, Any]]:
+def features_task(weights: Path) -> "OfPicture":
+    """The task of computing features, as the audit does."""
     with quiet_tensorflow():
         import keras
 
@@ -133,7 +137,11 @@ def _works(folder: Path, weights: Path, counts: tuple[int, ...]) -> list[Work[An
     source = str(fetch_weights(weights, BACKBONES[DEFAULT].checkpoint))
     network = build(Architecture(), load_weights(source, Architecture()))
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
-    task = OfPicture(Frozen.of(keras.Model(network.input, pooled)))
+    return OfPicture(Frozen.of(keras.Model(network.input, pooled)))
+
+
+def _works(folder: Path, weights: Path, counts: tuple[int, ...]) -> list[Work[Any, Any]]:
+    task = features_task(weights)
     photos, files = scan(folder, RULES), PhotoFiles(folder)
     pictures = [partial(load_listed, files, each.path, each.sha256, RULES) for each in photos]
     repeated = [pictures[i % len(pictures)] for i in range(max(counts))]
