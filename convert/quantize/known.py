@@ -30,6 +30,10 @@ LEAST_SHARE = 1e-6
 """A direction has at least this share of the features' square."""
 RIDGE = 0.01
 """Of features whose squares add up to 1 (decision 11 of convert)."""
+OUTSIDE_UNIT = 0.6
+"""What lies outside is measured in this part of its spread on validation photos. So it weighs
+`OUTSIDE_WEIGHT` / 0.6, 2.5 times the logit (decision 13 of convert), and bundles say so: those made
+before keep their weight on any device."""
 LEAST_SPREAD = 1e-3
 """Photos that are all alike must not make the smallest difference count."""
 
@@ -107,8 +111,8 @@ def taught(
     beside = np.array([statistics.outside(row) for row in validation.features])
     like = of_length_one(validation.features) @ direction
     spread = max(_spread(like), LEAST_SPREAD)
-    unit = max(_spread(beside), LEAST_SPREAD) / (OUTSIDE_WEIGHT * spread)
-    halves = (unit * direction).astype(np.float16)
+    step = OUTSIDE_UNIT * max(_spread(beside), LEAST_SPREAD) / OUTSIDE_WEIGHT
+    halves = (step / spread * direction).astype(np.float16)
     return replace(statistics, taught=np.asarray(halves, np.float32))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from convert.quantize.known import OUTSIDE_UNIT
 from convert.verify.reliability import Floats
 from convert.verify.statistics import Labels, Probabilities
 from device.contract.statistics import LIMIT, FeatureStatistics
@@ -29,6 +30,8 @@ LONGEST_CURVE = 2.0
 LEAST_SPREADS = (0.05, 1e-3)
 """Photos that are all alike must not make the smallest difference count: in logits, and as a share
 of the features' square."""
+UNITS = (1.0, OUTSIDE_UNIT)
+"""How much of its spread is one step of each."""
 LEAST_RANGE = 0.5
 """Least distance from the middle to the limit, in spreads, for the same reason."""
 
@@ -109,7 +112,7 @@ def scale(
         events: the event of each photo.
     """
     weights, names = event_weights(events), np.asarray(events)
-    usual = [_usual(measured[:, k], weights, LEAST_SPREADS[k]) for k in range(2)]
+    usual = [_usual(measured[:, k], weights, LEAST_SPREADS[k], UNITS[k]) for k in range(2)]
     usual_only = replace(statistics, usual=np.array(usual))
     strange = usual_only.strangeness(measured)
     whole = _limits(strange, names)
@@ -122,10 +125,13 @@ def scale(
     return Scaled(scaled, LIMIT if whole else None)
 
 
-def _usual(values: Doubles, weights: Doubles, least: float) -> tuple[float, float]:
-    """The middle of values and the width of their middle half, which is at least `least`."""
+def _usual(values: Doubles, weights: Doubles, least: float, unit: float) -> tuple[float, float]:
+    """The middle of values and a step: `unit` of the width of their middle half.
+
+    That width is at least `least`.
+    """
     low, middle, high = (_quantile(values, weights, share) for share in (0.25, 0.5, 0.75))
-    return middle, max(high - low, least)
+    return middle, unit * max(high - low, least)
 
 
 def _quantile(values: Doubles, weights: Doubles, share: float) -> float:

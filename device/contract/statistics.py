@@ -25,8 +25,8 @@ DISTANCES = (0.0, 2.0)
 outweighs all others."""
 MAX_BYTES = 200_000
 OUTSIDE_WEIGHT = 1.5
-"""How much a step outside counts beside a step of the logit, chosen with strangers (decision 8 of
-convert)."""
+"""How much a step outside counts beside a step of the logit. How long the steps are, the bundle
+says."""
 _REBUILD = "build it again with `make bundle`"
 
 
@@ -38,7 +38,7 @@ class FeatureStatistics:
     """float32 (features, d), stored as float16: orthogonal, of length 1, most important first."""
     usual: Doubles
     """float64 (2, 2): of the doubt (minus the highest logit), and of the share outside, the middle
-    and the spread."""
+    and one step."""
     classes: Doubles
     """float64 (classes, 2): of the strangeness of photos that get each label, the middle, and the
     limit that at most one known photo in twenty exceeds."""

@@ -130,6 +130,15 @@ def test_the_middle_of_known_photos_has_distance_0() -> None:
         assert np.median(found[named == label]) == pytest.approx(0, abs=0.02)
 
 
+def test_two_spreads_of_what_lies_outside_count_as_much_as_five_of_the_logit() -> None:
+    named, measured = known(600)
+    statistics = scale(DIRECTIONS, named, measured, singles(600)).statistics
+    low, middle, high = np.quantile(measured, (0.25, 0.5, 0.75), axis=0)
+    doubtful, outside = middle + (high - low) * np.eye(2) * (5, 2)
+    assert statistics.strangeness(doubtful) == pytest.approx(5, abs=0.1)
+    assert statistics.strangeness(outside) == pytest.approx(5, abs=0.1)
+
+
 def test_the_device_measures_the_same_distance() -> None:
     named, measured = known(600)
     statistics = scale(DIRECTIONS, named, measured, singles(600)).statistics
