@@ -1,36 +1,27 @@
-"""What a linear classifier on frozen features reaches on the worlds' flowers before any scene.
-
-The photos, crops, sizes, light and noise are those of `cases/26-events/world.py`; the picture is
-the square of the subject itself, so nothing is lost to a place or to a box that is off.
-"""
+"""What a linear classifier on frozen features reaches on the worlds' flowers before any scene."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from device.contract.arrays import Pixels
 from device.contract.preprocess import Preprocessing, prepare
+from tests.bench.honesty.bare import CLASSES, JUDGED, TAUGHT, subject
 from tests.bench.honesty.judge import ITERATIONS, STRENGTH
 from train.curate.features import Backbone, picture_features
 from train.network.backbone import Architecture, load_weights
 from train.network.backbones import BACKBONES
 from train.network.fetch_weights import fetch_weights
 
-CLASSES = ("rose", "tulip", "sunflower")
-TAUGHT, JUDGED = range(30), range(100, 160)
-"""Numbers of the photos of each class."""
 VIEWS = 4
-"""Of each photo that is taught."""
-NOISE = 4.0
+"""Of each photo that a linear classifier is taught."""
 
 
-def bound(name: str, options: argparse.Namespace) -> dict[str, bool]:
-    """Whether each flower is classified rightly, once for each world.
+def linear(name: str, options: argparse.Namespace) -> dict[str, bool]:
+    """Whether a linear classifier on frozen features is right, once for each world and flower.
 
     Args:
         name: of the backbone.
@@ -44,7 +35,7 @@ def bound(name: str, options: argparse.Namespace) -> dict[str, bool]:
     judged = [(c, i, f"world {w}") for w in options.worlds for c in CLASSES for i in JUDGED]
     photos = {c: sorted((options.shared / "flowers" / c).glob("*.jpg")) for c in CLASSES}
     pictures: Sequence[Callable[[], Pixels]] = [
-        partial(_subject, photos[c][i], f"{c} {i} {draw}", rules) for c, i, draw in taught + judged
+        partial(_prepared, photos[c][i], f"{c} {i} {draw}", rules) for c, i, draw in taught + judged
     ]
     key = [f"{photos[c][i].name} {draw}" for c, i, draw in taught + judged]
     rows = picture_features(pictures, key, backbone, options.out / f"bound-{name}")
@@ -57,13 +48,5 @@ def bound(name: str, options: argparse.Namespace) -> dict[str, bool]:
     }
 
 
-def _subject(photo: Path, draw: str, rules: Preprocessing) -> Pixels:
-    """The middle of a photo as small, bright and noisy as in an event."""
-    rng = np.random.default_rng([*draw.encode()])
-    image = Image.open(photo).convert("RGB")
-    side = int(min(image.size) * 0.8)
-    left, upper = (image.width - side) // 2, (image.height - side) // 2
-    size = int(rng.uniform(110, 170))
-    small = image.crop((left, upper, left + side, upper + side)).resize((size, size))
-    lit = np.asarray(small) * rng.uniform(0.6, 1.15) + rng.normal(0, NOISE, (size, size, 3))
-    return prepare(Image.fromarray(lit.clip(0, 255).astype(np.uint8)), rules)
+def _prepared(photo: Path, draw: str, rules: Preprocessing) -> Pixels:
+    return prepare(subject(photo, draw), rules)

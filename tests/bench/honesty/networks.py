@@ -2,11 +2,13 @@
 
     python -m tests.bench.honesty.networks --ways mobilenet-v2 efficientnet-lite0+robust
     python -m tests.bench.honesty.networks --ways --bound mobilenet-v2 efficientnet-lite0
+    python -m tests.bench.honesty.networks --ways --bare mobilenet-v2+robust
 
 A way is a backbone, and `+robust` where half of the views show a fault of cameras. All worlds show
 the same flowers at other places, so photos of one flower count together in every interval. The
-first way is what the others are compared with. `--bound` tells what a linear classifier on frozen
-features of some backbones reaches on the flowers alone, before they are put into any scene.
+first way is what the others are compared with. Two more tables bound them, on the flowers alone,
+before they are put into any scene: `--bound` tells what a linear classifier on frozen features of
+some backbones reaches, and `--bare` what some ways reach.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import numpy.typing as npt
 from device.console import guarded
 from device.workstation.quiet import quiet_tensorflow
 from tests.bench.honesty import full
+from tests.bench.honesty.bare import bare
 from tests.bench.honesty.judge import NEW, SAME
 from train.network.backbones import BACKBONES, DEFAULT
 
@@ -86,6 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--worlds", type=int, nargs="+", default=full.SEEDS)
     parser.add_argument("--ways", nargs="*", choices=names, default=[DEFAULT], metavar="WAY")
     parser.add_argument("--bound", nargs="*", choices=BACKBONES, default=[], metavar="NAME")
+    parser.add_argument("--bare", nargs="*", choices=names, default=[], metavar="WAY")
     options = parser.parse_args(arguments)
     return guarded(lambda: run(options))
 
@@ -96,16 +100,31 @@ def run(options: argparse.Namespace) -> int:
         print(f"skipped: {options.shared / full.WORLD} is not there")
         return 0
     ways = [Way(name) for name in options.ways]
-    found = {way: [_hits(way, options, name) for name in (SAME, NEW)] for way in ways}
-    if found:
-        head = "same places (95%) | against the first | new places (95%) | against the first"
-        print(f"| way | {head} |\n{'|---' * 5}|")
-    for way, sides in found.items():
-        cells = [text for pair in zip(sides, found[ways[0]], strict=True) for text in _cells(*pair)]
-        print(f"| {way.name}, n = {len(sides[0])} | {' | '.join(cells)} |")
+    _print("way", {way: [_hits(way, options, name) for name in (SAME, NEW)] for way in ways})
+    if options.bare:
+        _print("no scene", {Way(name): _bare(Way(name), options) for name in options.bare})
     if options.bound:
         _print_bounds(options)
     return 0
+
+
+def _print(title: str, found: dict[Way, list[Hits]]) -> None:
+    if found:
+        head = "same places (95%) | against the first | new places (95%) | against the first"
+        print(f"| {title} | {head} |\n{'|---' * 5}|")
+    for way, sides in found.items():
+        first = next(iter(found.values()))
+        cells = [text for pair in zip(sides, first, strict=True) for text in _cells(*pair)]
+        print(f"| {way.name}, n = {len(sides[0])} | {' | '.join(cells)} |")
+
+
+def _bare(way: Way, options: argparse.Namespace) -> list[Hits]:
+    """What is said of the flowers of both sides after training on flowers alone."""
+    root = bare(options.shared, options.out, options.worlds)
+    build = options.out / f"bare-{way.name}"
+    full.make(root, build, options.weights, way.backbone, robust=way.robust)
+    sides = [full.hits(build, root / side) for side in (SAME, NEW)]
+    return [{f"bare/{key}": hit for key, hit in side.items()} for side in sides]
 
 
 def _hits(way: Way, options: argparse.Namespace, side: str) -> Hits:
@@ -127,9 +146,9 @@ def _cells(hits: Hits, usual: Hits) -> Iterator[str]:
 
 def _print_bounds(options: argparse.Namespace) -> None:
     with quiet_tensorflow():
-        from tests.bench.honesty.bound import bound
+        from tests.bench.honesty.bound import linear
 
-        found = {name: bound(name, options) for name in options.bound}
+        found = {name: linear(name, options) for name in options.bound}
     print("| frozen features, no scene | right (95%) | against the first |\n|---|---|---|")
     for name, hits in found.items():
         cells = _cells(hits, found[options.bound[0]])
