@@ -57,16 +57,19 @@ def subjects(smoothed: Plane, least: Plane, changed: Mask, rules: LookRules) -> 
         rules: of looking.
     """
     found = []
-    for upper, left, piece in _pieces(_blocks(changed)):
+    for upper, left, piece in _pieces(_blocks(changed), rules.least_cells):
         part = np.s_[upper : upper + len(piece), left : left + piece.shape[1]]
         mask = piece[: len(changed) - upper, : changed.shape[1] - left] & changed[part]
+        if np.count_nonzero(mask) < rules.least_cells:
+            continue
         mask = _distinct(mask, smoothed[part], least[part], rules)
         cells = int(np.count_nonzero(mask))
         if cells >= rules.least_cells:
             whole = np.zeros(changed.shape, bool)
             whole[part] = mask
-            across = _most_of(mask.sum(axis=0, dtype=np.int32), cells, rules)
-            down = _most_of(mask.sum(axis=1, dtype=np.int32), cells, rules)
+            across, down = (
+                _most_of(np.add.reduce(mask, axis, np.int32), cells, rules) for axis in (0, 1)
+            )
             edges = (left + across[0], upper + down[0], left + across[1], upper + down[1])
             found.append(Subject(whole, cells, *edges))
     found = [subject for subject in found if subject.is_filled(rules)]
@@ -129,11 +132,12 @@ def _blocks(changed: Mask) -> Mask:
     return blocks
 
 
-def _pieces(blocks: Mask) -> Iterator[tuple[int, int, Mask]]:
+def _pieces(blocks: Mask, least_cells: int) -> Iterator[tuple[int, int, Mask]]:
     """Blocks that touch, also at corners, or have one block between them.
 
     Yields:
-        The first row and column of cells of a piece, and all of its cells from there on.
+        The first row and column of cells of a piece, and all of its cells from there on; of pieces
+        of so many cells.
     """
     width = blocks.shape[1]
     left = int.from_bytes(np.packbits(blocks, bitorder="little").tobytes(), "little")
@@ -142,7 +146,8 @@ def _pieces(blocks: Mask) -> Iterator[tuple[int, int, Mask]]:
         while (grown := _grown(piece, width) & left) != piece:
             piece = grown
         left &= ~piece
-        yield _cells(piece, width)
+        if BLOCK * BLOCK * piece.bit_count() >= least_cells:
+            yield _cells(piece, width)
 
 
 def _grown(bits: int, width: int) -> int:

@@ -2,14 +2,14 @@
 
 import itertools
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from device.contract.look.cells import Cells
-from device.contract.look.light import ONE
+from device.contract.look.cells import FULL, Cells
+from device.contract.look.light import ONE, OVEREXPOSED
 from device.contract.look.rules import LookRules
 
 Plane = npt.NDArray[np.int16]
@@ -18,6 +18,8 @@ Mask = npt.NDArray[np.bool_]
 """(rows, columns)."""
 SMOOTHED = 9
 """A smoothed difference is the sum over this many cells."""
+WIDEST = 3 * FULL * SMOOTHED
+"""The largest smoothed difference."""
 MOST = (1 << 15) - 1
 """The largest number in a plane."""
 STRONG_EDGE = 24
@@ -33,13 +35,32 @@ class Background:
     spread: Plane
     """How much a cell differs from it at most, as a rule: smoothed, 0 to 9 * 1530."""
 
+    @cached_property
+    def over(self) -> npt.NDArray[np.bool_]:
+        """Which colours of which cells were overexposed when it was learned."""
+        return np.asarray(self.cells >= OVEREXPOSED)
+
+    @cached_property
+    def is_over(self) -> bool:
+        """Whether any was."""
+        return anywhere(self.over)
+
+
+def anywhere(mask: npt.NDArray[np.bool_]) -> bool:
+    """Whether a mask of any shape holds anything; `any` of NumPy takes four times as long."""
+    return bool(mask.item(mask.argmax()))
+
 
 def difference(picture: Cells, expected: Cells) -> Plane:
     """How much cells differ: the three colours in sum, 0 to 1530."""
-    apart = picture - expected
-    np.abs(apart, out=apart)
-    made: Plane = apart[0] + apart[1]
-    made += apart[2]
+    return in_sum(picture - expected)
+
+
+def in_sum(apart: Cells) -> Plane:
+    """The same of the differences of each colour, up or down."""
+    each = np.abs(apart)
+    made: Plane = each[0] + each[1]
+    made += each[2]
     return made
 
 
@@ -61,13 +82,11 @@ def thresholds(spread: Plane, brightest: int, rules: LookRules) -> Plane:
         rules: of looking.
     """
     smallest = rules.least_difference * SMOOTHED
-    usual = spread.astype(np.int32)
-    least = np.minimum(usual * rules.spreads, usual + smallest)
-    least.clip(smallest, MOST, out=least)
+    fits = WIDEST * rules.spreads <= MOST >= WIDEST + smallest
+    usual = spread if fits else spread.astype(np.int32)
+    least = np.minimum(usual * rules.spreads, usual + smallest).clip(smallest, MOST)
     if brightest > ONE:
-        least *= brightest
-        least >>= 8
-        least = np.minimum(least, MOST) if int(least.max()) > MOST else least
+        least = np.minimum(np.multiply(least, brightest, dtype=np.int32) >> 8, MOST)
     return least.astype(np.int16)
 
 
@@ -94,11 +113,19 @@ def is_restless(least: Plane, rules: LookRules) -> Mask:
     return least > 2 * rules.least_difference * SMOOTHED
 
 
-def is_widespread(changed: Mask, rules: LookRules) -> bool:
-    """Whether many cells have changed in more ninths of the picture than a subject reaches into."""
-    if min(changed.shape) < 3:
+def is_widespread(changed: Mask, count: int, rules: LookRules) -> bool:
+    """Whether many cells have changed in more ninths of the picture than a subject reaches into.
+
+    Args:
+        changed: which cells have.
+        count: how many have.
+        rules: of looking.
+    """
+    rows, columns = changed.shape
+    least = (rules.most_regions + 1) * rules.region_percent * (rows // 3) * (columns // 3)
+    if min(rows, columns) < 3 or 100 * count <= least:
         return False
-    left = len(ninths := _ninths(*changed.shape))
+    left = len(ninths := _ninths(rows, columns))
     for ninth in (changed[part] for part in ninths):
         left -= 100 * int(np.count_nonzero(ninth)) <= rules.region_percent * ninth.size
         if left <= rules.most_regions:
@@ -145,9 +172,11 @@ def grown(mask: Mask) -> Mask:
 
 def grown_each(masks: Mask) -> Mask:
     """The same of several masks (n, rows, columns), one below the other with a row between."""
-    apart = np.zeros((masks.shape[0], masks.shape[1] + 1, masks.shape[2]), bool)
-    apart[:, :-1] = masks
-    return grown(apart.reshape(-1, masks.shape[2])).reshape(apart.shape)[:, :-1]
+    count, rows, columns = masks.shape
+    flat, bordered = _border(count * (rows + 1), columns, bool)
+    bordered[1:-1].reshape(count, rows + 1, -1)[:, :-1, 1:-1] = masks
+    made = _of_three(flat, columns + 2, np.logical_or)
+    return made.reshape(count, rows + 1, columns)[:, :-1]
 
 
 def step_across(picture: Cells, mask: Mask) -> int:
@@ -163,15 +192,22 @@ def step_across(picture: Cells, mask: Mask) -> int:
 
 
 def _bordered(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Values inside of a border of zeros, flat and in rows.
+    """Values inside of a border of zeros, flat and in rows."""
+    rows, columns = values.shape
+    flat, bordered = _border(rows, columns, values.dtype)
+    bordered[1:-1, 1:-1] = values
+    return flat, bordered
+
+
+def _border(
+    rows: int, columns: int, dtype: npt.DTypeLike
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Zeros for values and a border around them, flat and in rows.
 
     Two more zeros are at the end, so that the last row is a whole one when two columns are gone.
     """
-    rows, columns = values.shape
-    flat = np.zeros((rows + 2) * (columns + 2) + 2, values.dtype)
-    bordered = flat[:-2].reshape(rows + 2, columns + 2)
-    bordered[1:-1, 1:-1] = values
-    return flat, bordered
+    flat = np.zeros((rows + 2) * (columns + 2) + 2, dtype)
+    return flat, flat[:-2].reshape(rows + 2, columns + 2)
 
 
 def _of_three(flat: npt.NDArray[Any], wide: int, combined: np.ufunc) -> npt.NDArray[Any]:

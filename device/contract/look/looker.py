@@ -187,7 +187,7 @@ class Looker:
         cells = _stepped(known.cells, picture, found, held, steps)
         if held is None:
             self._still_ticks = 0
-        elif (taken := self._belonging(picture, found, held, ticks)).any():
+        elif change.anywhere(taken := self._belonging(picture, found, held, ticks)):
             cells = np.where(taken, light.unlit(picture, found.of_light), cells)
             self._held_since[taken] = self._ticks
         self._held, self._changed = held, found.changed
@@ -220,18 +220,16 @@ def _stepped(cells: Cells, picture: Cells, found: Look, held: Mask | None, steps
     low, high = GAIN_KEPT
     if held is None and not low <= int(found.of_light[1, 0, 0]) <= high:
         cells = found.expected
-    apart = picture - found.expected
-    if found.uneven is not None and found.uneven.any():
-        rough = np.abs(apart) <= found.expected >> light.EXACT_BITS
-        np.copyto(apart, 0, where=rough & found.uneven)
-    apart.clip(-steps, steps, out=apart)
-    if int(picture.max()) >= light.OVEREXPOSED:
-        # Of what is overexposed nobody knows how bright it is.
-        np.copyto(apart, 0, where=picture >= light.OVEREXPOSED)
+    # Of what is overexposed nobody knows how bright it is.
+    unknown = picture >= light.OVEREXPOSED
+    if found.uneven is not None and change.anywhere(found.uneven):
+        unknown |= (np.abs(found.apart) <= found.expected >> light.EXACT_BITS) & found.uneven
     if held is not None:
-        apart *= (~held).astype(np.int16)
-    apart += cells
-    return apart.clip(0, FULL, out=apart)
+        unknown |= held
+    moved = found.apart.clip(-steps, steps)
+    np.copyto(moved, 0, where=unknown)
+    moved += cells
+    return moved.clip(0, FULL, out=moved)
 
 
 def _spread(spread: Plane, smoothed: Plane, resting: Mask | None) -> Plane:

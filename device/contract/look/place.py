@@ -34,6 +34,8 @@ class Look:
     of_light: Gains
     expected: Cells
     """The background under the picture's light."""
+    apart: Cells
+    """What is seen less what is expected."""
     uneven: change.Mask | None
     """Which cells have a light of their own; None if nothing was to be told from light."""
 
@@ -86,38 +88,40 @@ def look(
     of_light = light.gains(picture, background.cells)
     expected = light.lit(background.cells, of_light)
     least = change.thresholds(background.spread, int(of_light.max()), rules)
-    apart = change.difference(picture, expected)
+    apart = picture - expected
+    differs = change.in_sum(apart)
     uneven: change.Mask | None = None
     # Its neighbours only add to how much a cell differs.
-    surely = np.count_nonzero(apart > least) >= rules.least_cells
-    if surely or (view := _View.of(apart, least)).count >= rules.least_cells:
+    surely = np.count_nonzero(differs > least) >= rules.least_cells
+    if surely or (view := _View.of(differs, least)).count >= rules.least_cells:
         # Perhaps only a shadow: most frames need not be looked at that closely.
         expected, uneven = _under_local_light(expected, picture, background)
-        view = _View.of(change.difference(picture, expected), least)
+        apart = picture - expected
+        view = _View.of(change.in_sum(apart), least)
     seen, found = _judged(picture, background, view, rules, allowed)
     if found and not (found := _steady(found, picture, expected, background, rules)):
         seen = Seen.NOTHING
-    return Look(seen, found, view.changed, view.count, view.smoothed, of_light, expected, uneven)
+    changed, count, smoothed = view.changed, view.count, view.smoothed
+    return Look(seen, found, changed, count, smoothed, of_light, expected, apart, uneven)
 
 
 def _under_local_light(
     expected: Cells, picture: Cells, background: Background
 ) -> tuple[Cells, change.Mask]:
     """What is expected under the light of regions, and which cells have a light of their own."""
-    over = background.cells >= light.OVEREXPOSED
-    local = light.local_gains(picture, expected, over)
+    local = light.local_gains(picture, expected, background.over)
     uneven: change.Mask = np.abs(local - light.ONE) > light.UNEVEN
-    return _overexposed(picture, light.lit(expected, local), over), uneven
+    return _overexposed(picture, light.lit(expected, local), background), uneven
 
 
-def _overexposed(picture: Cells, expected: Cells, over: light.Mask) -> Cells:
+def _overexposed(picture: Cells, expected: Cells, background: Background) -> Cells:
     """What is expected, with the picture itself where nobody knows how bright it should be."""
-    if over.any():
+    if background.is_over:
         # Overexposed where it was learned: it may be as bright as it likes now.
-        np.maximum(expected, picture, out=expected, where=over)
-    if int(picture.max()) >= light.OVEREXPOSED:
+        np.maximum(expected, picture, out=expected, where=background.over)
+    if change.anywhere(now := picture >= light.OVEREXPOSED):
         # Beside what is overexposed, one of a cell's two samples may be cut off.
-        beside = change.grown_each(picture >= light.OVEREXPOSED)
+        beside = change.grown_each(now)
         np.minimum(expected, picture, out=expected, where=beside & (picture >= FULL // 2))
     return expected
 
@@ -133,8 +137,8 @@ class _View:
     """Of changed cells."""
 
     @classmethod
-    def of(cls, apart: Plane, least: Plane) -> "_View":
-        smoothed = change.smoothed(apart)
+    def of(cls, differs: Plane, least: Plane) -> "_View":
+        smoothed = change.smoothed(differs)
         changed = smoothed > least
         return cls(smoothed, least, changed, int(np.count_nonzero(changed)))
 
@@ -149,7 +153,7 @@ def _judged(
     if view.count < rules.least_cells:
         return Seen.NOTHING, ()
     too_large = 100 * view.count > rules.most_percent * view.changed.size
-    if too_large or change.is_widespread(view.changed, rules):
+    if too_large or change.is_widespread(view.changed, view.count, rules):
         same = change.shows_the_same(picture, background.cells, rules)
         return (Seen.LIGHT if same else Seen.MOVED), ()
     changed = view.changed if allowed is None else view.changed & allowed

@@ -82,4 +82,6 @@ def test_a_change_is_widespread_if_more_ninths_have_changed_than_a_subject_reach
     changed = rng.random((rows, columns)) < rng.random() / 3
     thirds = [part for band in np.array_split(changed, 3) for part in np.array_split(band, 3, 1)]
     many = sum(100 * int(third.sum()) > RULES.region_percent * third.size for third in thirds)
-    assert change.is_widespread(changed, LookRules(most_regions=most)) == (many > most)
+    assert change.is_widespread(changed, int(changed.sum()), LookRules(most_regions=most)) == (
+        many > most
+    )
