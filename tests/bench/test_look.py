@@ -34,6 +34,26 @@ def test_visitors_are_found_too_where_an_empty_place_is_looked_at_less_often() -
     assert found.seen["learning"] > 1.5 * often.seen["learning"], "of fewer frames it is more"
 
 
+def test_of_a_camera_only_the_frames_are_drawn_that_the_service_would_look_at() -> None:
+    asked: list[float] = []
+
+    def third(at_s: float) -> bool:
+        asked.append(at_s)
+        return len(asked) % 3 == 0
+
+    camera = Scene("noise", Film(0, "noise")).as_camera()
+    taken = list(camera.shots(3, visited=False, due=third))
+    assert len(asked) == 30 and [shot.at_ms for shot in taken] == list(range(200, 3000, 300))
+    assert as_video()[0].as_camera() == as_video()[0]
+
+
+def test_a_calm_place_is_looked_at_three_times_a_second_where_a_camera_gives_ten() -> None:
+    camera = Scene("noise", Film(0, "noise")).as_camera()
+    seconds = judged(camera, 20, 1, LookRules(), paced=True).seen
+    # Ten seconds are learned from, at ten frames a second.
+    assert seconds["learning"] / seconds["nothing"] == pytest.approx(10 / 3, rel=0.1)
+
+
 def test_a_look_that_finds_nothing_loses_every_visit() -> None:
     found = judged(Scene("noise", Film(0, "noise")), 1, 70, LookRules(least_cells=6000))
     assert not any(visit.found for visit in found.visits)

@@ -75,13 +75,20 @@ class _Set:
     leaves: list[tuple[Picture, Picture, float, float]] = field(default_factory=list)
 
 
-def shots(film: Film) -> Iterator[Shot]:
-    """The frames of a film."""
+def shots(film: Film, due: Callable[[float], bool] = lambda at_s: True) -> Iterator[Shot]:
+    """The frames of a film.
+
+    Args:
+        film: what is filmed.
+        due: whether the frame of a time in seconds is wanted; asked when it would be drawn.
+    """
     rng = np.random.default_rng([film.seed, 7])
     scene = _Set(film, background(film.size_px, film.seed), background(film.size_px, 99), rng)
     disturb = DISTURBANCES[film.disturbance]
     for number in range(int(film.seconds * film.fps)):
         at_s = number / film.fps
+        if not due(at_s):
+            continue
         has_moved = film.disturbance == "moved" and at_s >= MOVED_S
         behind = film.behind(at_s) if film.behind else scene.behind
         picture, boxes = scene.other if has_moved else behind, []

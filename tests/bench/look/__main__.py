@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", help="films whose names contain one of these")
     parser.add_argument("--places", type=int, nargs="*", default=scenes.HELD_OUT, help="drawn")
     parser.add_argument("--rule", nargs="*", default=[], help="NAME=NUMBER of LookRules")
-    parser.add_argument("--paced", action="store_true", help="look less often at empty places")
+    parser.add_argument("--paced", action="store_true", help="as the service looks at 10 frames/s")
     parser.add_argument("--no-real", action="store_true", help="fetch no real footage")
     options = parser.parse_args(arguments)
     return guarded(lambda: run(options))
@@ -66,7 +66,7 @@ def _all(chosen: Sequence[Scene], options: argparse.Namespace) -> list[Judged]:
         waiting = [
             pool.submit(
                 judged,
-                scene,
+                scene.as_camera() if options.paced else scene,
                 *_lengths(scene, empty_s, 60 * options.minutes),
                 rules,
                 paced=options.paced,

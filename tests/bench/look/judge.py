@@ -108,11 +108,11 @@ def judged(
         visited_s: how long it is visited.
         rules: of looking.
         paced: whether frames are left out while nothing is there, as by the service, but at once
-            and not after a minute; and of 4 frames/s every second one, where it takes 3 a second.
+            and not after a minute. Only films of more than 3 frames/s show it.
     """
     worst: list[tuple[float, int, Frame]] = []
     seen, false, boxed = Counter[str](), 0, 0
-    for shot, outcome, state in _looked(scene.shots(empty_s, visited=False), rules, paced):
+    for shot, outcome, state in _looked(scene, empty_s, rules, visited=False, paced=paced):
         seen[outcome.seen.value] += 1
         boxed += bool(outcome.boxes)
         false += state.begun
@@ -133,18 +133,22 @@ def judged(
 
 
 def _looked(
-    film: Iterator[Shot], rules: LookRules, paced: bool
+    scene: Scene, seconds: float, rules: LookRules, *, visited: bool, paced: bool
 ) -> Iterator[tuple[Shot, Outcome, State]]:
     """Each frame that is looked at with what was found, and the device's visits."""
     looker, state, resting, due_s = Looker(rules), State(), Rest(calm_s=0), 0.0
-    for shot in film:
+
+    def due(at_s: float) -> bool:
+        # Whenever a look is due, it is at the newest frame.
+        return not paced or at_s + 1 / scene.film.fps > due_s
+
+    for shot in scene.shots(seconds, visited=visited, due=due):
         at_s = shot.at_ms / 1000
-        if paced and at_s < due_s:
-            continue
         outcome = looker.see(shot.pixels, shot.at_ms)
         scores = SURE if outcome.seen is Seen.SOMETHING else None
         state = tracker.step(state, Sight(outcome.seen, at_s, at_s, scores), END_S)
-        due_s = at_s + 1 / resting.most_fps(None if state.going else outcome, at_s, REST_FPS)
+        most_fps = resting.most_fps(None if state.going else outcome, at_s, REST_FPS)
+        due_s = max(at_s, due_s) + 1 / most_fps
         yield shot, outcome, state
 
 
@@ -173,7 +177,7 @@ def _visited(
     film = scene.filmed(seconds, visited=True)
     overlaps: list[list[float]] = [[] for _ in film.visits]
     found, unexplained = set[int](), _Unexplained()
-    for shot, outcome, state in _looked(scene.shots(seconds, visited=True), rules, paced):
+    for shot, outcome, state in _looked(scene, seconds, rules, visited=True, paced=paced):
         unexplained.take(state, anyone=bool(shot.boxes))
         number = _at_rest(film, shot.at_ms / 1000)
         if number is None:

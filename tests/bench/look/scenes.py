@@ -1,6 +1,6 @@
 """What is filmed: drawn places and real ones under each disturbance, some of it as H.264."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ as video and of real places."""
 VISIT_S, GAP_S, FIRST_S = 20.0, 25.0, 15.0
 VIDEO_PX, VIDEO_BITS_PER_S = (640, 480), 200_000
 VIDEO_FPS = 4.0
+CAMERA_FPS = 10.0
 KEY_EVERY_S = 8
 OUTSIDE = ("noise", "sun", "clouds", "rain", "infrared", "exposure", "nudge", "lamp")
 """What is laid over real footage, which has noise of its own."""
@@ -31,10 +32,20 @@ class Scene:
     bits_per_s: int = 0
     """As H.264 of so many bits; 0: as it is."""
 
-    def shots(self, seconds: float, *, visited: bool) -> Iterator[Shot]:
-        """Its frames."""
+    def shots(
+        self, seconds: float, *, visited: bool, due: Callable[[float], bool] = lambda at_s: True
+    ) -> Iterator[Shot]:
+        """Its frames, of those times in seconds that are due when the one before has been seen."""
         shown = self.filmed(seconds, visited=visited)
-        return compressed(shown, self.bits_per_s) if self.bits_per_s else shots(shown)
+        if not self.bits_per_s:
+            return shots(shown, due)
+        # A stream cannot be decoded without what comes between.
+        made = compressed(shown, self.bits_per_s)
+        return (shot for shot in made if due(shot.at_ms / 1000))
+
+    def as_camera(self) -> "Scene":
+        """The same with as many frames as a camera gives; video has those of a cheap one anyway."""
+        return self if self.bits_per_s else replace(self, film=replace(self.film, fps=CAMERA_FPS))
 
     def filmed(self, seconds: float, *, visited: bool) -> Film:
         """The film itself."""
