@@ -98,21 +98,12 @@ def scan(
         OSError: if frames of films, or photos in small, cannot be written.
     """
     console = Console(stderr=True)
-    if isinstance(source, Shards):
-        # Their paths are relative already, and there are no films among them.
-        contents, folder = read_shards(source, console), Path()
-    else:
-        contents, folder = folders.read_folder(source), source
-    for note in (*contents.notes, *([] if kept else found.skipped(contents.films))):
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
-    films = found.read_films(folder, contents.films, kept, console) if kept else []
+    files, films = _listed(source, kept, console)
     for note in found.notes([film for film in films if film.label != OTHER]):
         tell(note)
     # What is told is written down beside what trains, which strangers must not change.
     for note in found.notes([film for film in films if film.label == OTHER]):
         console.print(f"{OTHER}, {note}", highlight=False, markup=False, soft_wrap=True)
-    files = [_File.of(folder, *each) for each in (*contents.photos, *contents.raw)]
-    files += (frame for film in films for frame in _frames(film))
     stored = PhotoFiles(source, kept.folder if films and kept else None)
     task = _Reading(stored, rules)
     probe = partial(_probe, stored, [file.path for file in files[:PROBED]])
@@ -122,6 +113,23 @@ def scan(
     with closing(read):
         photos = [photo if looks is None else _kept(photo, looks) for photo in read]
     return [*photos, *(_unusable(film) for film in films if film.record.problem)]
+
+
+def _listed(
+    source: Source, kept: KeptFilms | None, console: Console
+) -> "tuple[list[_File], list[Film]]":
+    """All files with pictures, and the films. What was found of the folder is gone afterwards."""
+    if isinstance(source, Shards):
+        # Their paths are relative already, and there are no films among them.
+        contents, folder = read_shards(source, console), Path()
+    else:
+        contents, folder = folders.read_folder(source), source
+    for note in (*contents.notes, *([] if kept else found.skipped(contents.films))):
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    films = found.read_films(folder, contents.films, kept, console) if kept else []
+    files = [_File.of(folder, *each) for each in (*contents.photos, *contents.raw)]
+    files += (frame for film in films for frame in _frames(film))
+    return files, films
 
 
 def _kept(photo: Photo, looks: Looks) -> Photo:
@@ -193,9 +201,9 @@ def _key(task: _Reading, files: Sequence[_File]) -> str:
 
 
 def _read(files: PhotoFiles, rules: Preprocessing, file: _File) -> Photo:
-    path, label = readable(file.path), file.label
-    if path != file.path:
-        return Photo(path, label, NO_BYTES, problem=BAD_NAME)
+    path, label = file.path, file.label
+    if readable(path) != path:
+        return Photo(readable(path), label, NO_BYTES, problem=BAD_NAME)
     if is_raw(Path(path)):
         problem = f"{Path(path).suffix.lower()} files are not supported: convert it to JPEG"
         return Photo(path, label, NO_BYTES, problem=problem)

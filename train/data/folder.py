@@ -6,7 +6,7 @@ with an error that says what to do.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -204,14 +204,20 @@ def check_layout(photos: Sequence[PurePath], named: Callable[[PurePath], str]) -
         DataError: naming the folders.
     """
     tops = {path.parts[0] for path in photos}
-    holders = {PurePath(*path.parts[:depth]) for path in photos for depth in (0, 1)}
-    for holder in sorted(holders):
-        parts = _part_folders([path.relative_to(holder) for path in photos if _is_in(path, holder)])
+    # Once for all folders: with many classes, each with each photo would take hours.
+    below: dict[tuple[str, ...], set[tuple[str, bool]]] = defaultdict(set)
+    for path in photos:
+        for depth in (0, 1):
+            rest = path.parts[depth:]
+            if len(rest) > 1:
+                below[path.parts[:depth]].add((rest[0], len(rest) > 2))
+    for holder in sorted(below):
+        parts = _part_folders(below[holder])
         if parts:
             raise DataError(
-                f"{named(holder)}: its folders are parts ({', '.join(parts)}), not classes; "
-                "put the class folders directly below DATA, with all their photos: `make data` "
-                "makes the split"
+                f"{named(PurePath(*holder))}: its folders are parts ({', '.join(parts)}), not "
+                "classes; put the class folders directly below DATA, with all their photos: "
+                "`make data` makes the split"
             )
     deep = {path.parts[1] for path in photos if len(path.parts) > 2}
     if len(tops) == 1 and deep and all(len(path.parts) > 2 for path in photos):
@@ -222,14 +228,14 @@ def check_layout(photos: Sequence[PurePath], named: Callable[[PurePath], str]) -
         )
 
 
-def _is_in(path: PurePath, holder: PurePath) -> bool:
-    return path.parts[: len(holder.parts)] == holder.parts and len(path.parts) > len(holder.parts)
+def _part_folders(folders: Set[tuple[str, bool]]) -> list[str]:
+    """Names of folders that are parts of a data set: two or more, one of which contains folders.
 
-
-def _part_folders(photos: Sequence[PurePath]) -> list[str]:
-    """Names of folders that are parts of a data set: two or more, one of which contains folders."""
-    named = sorted({p.parts[0] for p in photos if len(p.parts) > 1 and _is_part(p.parts[0])})
-    deep = {path.parts[0] for path in photos if len(path.parts) > 2}
+    Args:
+        folders: names, each with whether it contains folders.
+    """
+    named = sorted({name for name, _ in folders if _is_part(name)})
+    deep = {name for name, contains in folders if contains}
     return named if len(named) > 1 and deep & set(named) else []
 
 
