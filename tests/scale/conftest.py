@@ -1,7 +1,7 @@
 """A cluster on this machine: a head without cores and two nodes of one core each."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,17 @@ from device.workstation.engine.on_ray import OnRay
 from tests.support.places import ROOT
 
 STORE_BYTES = 100 * 2**20
+
+
+def patiently(start: Callable[..., Any], **settings: Any) -> Any:
+    """Start a node, again if a busy machine let the 30 s pass that Ray gives it."""
+    for _ in range(2):
+        try:
+            return start(**settings)
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    return start(**settings)
 
 
 @dataclass
@@ -27,7 +38,7 @@ class Nodes:
         return str(self.cluster.address)
 
     def add(self) -> None:
-        node = self.cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        node = patiently(self.cluster.add_node, num_cpus=1, object_store_memory=STORE_BYTES)
         self.workers.append(node)
 
     def lose(self) -> None:
@@ -49,7 +60,7 @@ def nodes() -> Iterator[Nodes]:
     # For tasks of tests; the rest comes with the working directory.
     os.environ["PYTHONPATH"] = str(ROOT)
     head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    nodes = Nodes(Cluster(initialize_head=True, head_node_args=head))
+    nodes = Nodes(patiently(Cluster, initialize_head=True, head_node_args=head))
     for _ in range(2):
         nodes.add()
     yield nodes
