@@ -28,7 +28,7 @@ def test_visitors_of_a_quiet_film_are_found_and_nothing_else() -> None:
 
 
 def test_visitors_are_found_too_where_an_empty_place_is_looked_at_less_often() -> None:
-    scene = Scene("noise", Film(0, "noise", fps=4))
+    scene = Scene("noise", Film(0, "noise")).as_camera()
     found, often = (judged(scene, 40, 70, LookRules(), paced=paced) for paced in (True, False))
     assert found.visits[0].found and (found.false_visits, found.false_among) == (0, 0)
     assert found.seen["learning"] > 1.5 * often.seen["learning"], "of fewer frames it is more"

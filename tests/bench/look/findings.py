@@ -182,7 +182,9 @@ def _false_bars(axes: Axes, scenes: Sequence[Judged]) -> str:
     figures = sorted((f for f in figures if f.false_visits), key=lambda f: f.false_a_day)[-8:]
     axes.barh([f.name for f in figures], [f.false_a_day for f in figures], color=FIRST)
     axes.axvline(GOALS["false_a_day"], color=INK, linewidth=0.8)
+    # Room, so that the last number is not cut off.
     axes.set(xlabel="false visits in 24 h of such footage")
+    axes.set_xlim(right=1.15 * axes.get_xlim()[1])
     return "false visits by film"
 
 
