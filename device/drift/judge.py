@@ -17,7 +17,13 @@ LEARN_DAYS = 7
 USUAL_WEIGHT = 6
 """For how many days the spread that a statistic usually has (`USUAL_SPREADS`) counts, beside the
 first days of a camera."""
-USUAL_SPREADS = {"contrast": 0.3, "colour cast": 0.2, "distance": 1.0, "unknown": 1.0}
+USUAL_SPREADS = {
+    "brightness": 0.07,
+    "contrast": 0.3,
+    "colour cast": 0.2,
+    "distance": 1.0,
+    "unknown": 1.0,
+}
 """Standard deviation of a statistic's distance between quiet days; a week without fog is no reason
 to take the first fog for a fault. The last two are 1 if moments are independent."""
 OTHER_SPREAD = 0.12
@@ -41,10 +47,12 @@ class Rule:
 
 
 RULES = {
-    Family.CAMERA: Rule(3.0, 3.0, 4.0),
+    Family.CAMERA: Rule(3.0, 3.0, 4.5),
     Family.WORLD: Rule(1.5, 3.5, 3.6),
     Family.CONFIDENCE: Rule(2.0, 2.5, 4.0),
 }
+EXPLAINS = 0.5
+"""With this share of its limit a family explains those behind it: one odd day does not."""
 QUIET_DAYS = 3
 """An alarm ends after this many days in a row that add nothing."""
 
@@ -148,8 +156,9 @@ def _verdict(state: Judge, found: Distances) -> Verdict:
 def _summed(state: Judge, worst: Floats) -> Judge:
     added = np.minimum(worst - ALLOWANCE, MOST_A_DAY)
     loud = added > 0
-    # A blurred picture is strange, too: the family before explains it.
-    explained = np.logical_or.accumulate(loud | state.alarm, axis=-1)
+    # A blurred picture is strange, too: the family before explains it, if it is far on its way.
+    high = loud & (state.level + added > EXPLAINS * LIMIT)
+    explained = np.logical_or.accumulate(high | state.alarm, axis=-1)
     explained = np.concatenate([np.zeros_like(loud[..., :1]), explained[..., :-1]], axis=-1)
     added = np.where(explained, np.minimum(added, 0), added)
     level = np.clip(state.level + added, 0, LIMIT + MOST_A_DAY)

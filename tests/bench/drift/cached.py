@@ -67,7 +67,11 @@ def cached(build: Path, file: Path, most: int, strangers: Path | None = None) ->
     """
     bundle = load(build / "bundle")
     made_of = [hashlib.sha256(bundle.model).hexdigest(), most, PLACES, STRANGERS, len(ALL)]
-    made_of += [str(strangers or RENDERED)]
+    # Statistics, too: another way to tell what is strange gives other distances of the same model.
+    made_of += [
+        str(strangers or RENDERED),
+        hashlib.sha256(bundle.statistics.content()).hexdigest(),
+    ]
     key = json.dumps(made_of)
     if file.exists():
         with np.load(file) as kept:

@@ -99,6 +99,17 @@ def test_a_blurred_camera_is_an_alarm_of_the_camera_although_all_looks_strange(
     assert monitor.status().alarms == (Family.CAMERA,)
 
 
+def test_a_day_that_is_a_little_darker_does_not_hide_that_all_looks_strange(
+    monitor: Monitor,
+) -> None:
+    live(monitor, QUIET + 1, QUIET + 1, distance=0.6)
+    live(monitor, QUIET + 2, QUIET + 2, distance=0.6, brightness=0.94)
+    live(monitor, QUIET + 3, QUIET + 3)
+    before = monitor.memory.judge
+    assert before is not None and before.level[0] > 0
+    assert monitor.status().alarms == (Family.WORLD,)
+
+
 def test_an_alarm_ends_some_days_after_its_cause(monitor: Monitor) -> None:
     live(monitor, QUIET + 1, QUIET + 3, sharpness=0.4)
     live(monitor, QUIET + 4, QUIET + 5)
