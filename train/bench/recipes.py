@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from device import child
 from device.console import guarded
@@ -109,7 +110,10 @@ def changed(config: TrainConfig, changes: list[str]) -> TrainConfig:
         if name not in known:
             raise UsageError(f"--set {change}: give one of {', '.join(known)} as NAME=NUMBER")
         try:
-            config = replace(config, **{name: type(getattr(config, name))(text)})
+            kind = type(getattr(config, name))
+            # `bool` takes any text but an empty one as true.
+            value: Any = bool(int(text)) if kind is bool else kind(text)
+            config = replace(config, **{name: value})
         except ValueError as error:
             raise UsageError(f"--set {change}: {text!r} is not a number") from error
     return config

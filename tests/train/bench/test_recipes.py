@@ -82,6 +82,8 @@ def test_the_table_compares_with_the_tutorials_last_epoch(results: list[Measured
 def test_settings_change_by_name_and_keep_their_type() -> None:
     config = changed(TrainConfig(), ["views=4", "mixup=0.4"])
     assert config == TrainConfig(views=4, mixup=0.4) and isinstance(config.views, int)
+    assert changed(config, ["robust=0"]).robust is False
+    assert changed(config, ["robust=0", "robust=1"]).robust is True
 
 
 @pytest.mark.parametrize("change", ["view=4", "views", "views=many", "architecture=1", "mixup=0,4"])
