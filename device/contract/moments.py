@@ -7,13 +7,13 @@ small parser that looks at a bounded part of it: Exif is often damaged, and may 
 import calendar
 import re
 import struct
-import warnings
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from device.contract import provenance
 from device.contract.formats import opened
+from device.quiet import quiet_pillow
 
 MAX_EXIF_BYTES = 1024 * 1024
 """JPEG allows 64 KB. Larger ones come in parts, or in other formats, and are not read."""
@@ -84,8 +84,7 @@ def _exif(data: bytes) -> bytes:
     if data.startswith(b"\xff\xd8") and _START not in data[:_QUICK_BYTES]:
         return b""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_pillow():
             block = opened(data).info.get("exif", b"")
     except Exception:
         # Whatever is wrong with the picture, reading its pixels says so.

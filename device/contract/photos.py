@@ -3,7 +3,6 @@
 import io
 import itertools
 import threading
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from device.contract.arrays import Box, Pixels
 from device.contract.formats import foreign, opened
 from device.contract.preprocess import Preprocessing, prepare, prepare_box
 from device.errors import PhotoError, one_line
+from device.quiet import quiet_pillow
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -147,10 +147,9 @@ def _decoded(
     if not data:
         raise PhotoError("the file is empty")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns about damaged metadata, which is harmless, and about sizes above its
-            # limit. It raises only at twice the limit; we refuse at the limit itself.
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+        # Damaged metadata is harmless. About sizes above its limit Pillow only warns up to twice
+        # the limit; we refuse at the limit itself.
+        with quiet_pillow():
             image = opened(data)
             _make_small(image, least(image), max_pixels)
             image.load()

@@ -8,7 +8,6 @@ the reason `RANDOM` were drawn whatever the answer was, so these alone can say i
 
 import io
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -18,6 +17,7 @@ from PIL import ExifTags, Image
 from device.contract.arrays import Box
 from device.contract.look.rules import Seen
 from device.contract.names import look_alike_key
+from device.quiet import quiet_pillow
 
 VERSION = 2
 """Photos of version 1 are what the model saw. Since then they are whole frames."""
@@ -104,8 +104,7 @@ def read(data: bytes) -> Provenance | None:
     if _MARK.encode() not in data[: 2**18]:
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_pillow():
             image = Image.open(io.BytesIO(data), formats=("JPEG",))
             exif = image.getexif()
             record = _checked(json.loads(exif[_DESCRIPTION]))
