@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service until a signal ends it."""
-    # Ignored until the service handles it: there are no settings to reload yet.
+    # Ignored until the service handles it: nothing of the settings is read yet.
     signal.signal(signal.SIGHUP, lambda *_: None)
     # Imported here: the other commands do not need it, and start sooner without it.
     from device.service.supervisor import Service

@@ -48,18 +48,20 @@ class Service:
     """Everything that runs, and how it ends."""
 
     def __init__(self, path: Path, *, board: BoardSensors | None = None) -> None:
-        """Read the settings and start sinks, camera and model.
+        """Read the settings and start sinks, camera and model; call it from the main thread.
 
         Raises:
             FieldguideError: if the settings are wrong, or a sink cannot start.
         """
         self._path = path
+        # Not a threading.Event: a signal handler may interrupt this thread inside its lock.
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        # Before the settings are read: a signal tells that what was read until then may be old.
+        signal.signal(signal.SIGHUP, self._on_signal(Signal.RELOAD))
         self._config = sections.load(path)
         self._board = board or BoardSensors()
         self._telemetry = Telemetry(self._config.camera.source)
         self._notifier = Notifier()
-        # Not a threading.Event: a signal handler may interrupt this thread inside its lock.
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._inference: InferenceThread | None = None
         self._model: LoadedModel | None = None
         # Shared by all sources: cameras also ask it when the next frame is wanted.
@@ -89,7 +91,6 @@ class Service:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal(Signal.STOP))
-        signal.signal(signal.SIGHUP, self._on_signal(Signal.RELOAD))
         try:
             while self._handle(self._next_event()):
                 self._periodic_checks()

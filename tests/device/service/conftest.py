@@ -1,5 +1,6 @@
 """A model, prepared ahead and in turn, and inference threads that end with the test."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,14 @@ from device.settings.sections import Config
 from device.telemetry.counters import Telemetry
 from tests.device.service.scenes import Collected, Fed, Start, model_of
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
+
+
+@pytest.fixture(autouse=True)
+def hangups() -> Iterator[None]:
+    """SIGHUP as `python -m device serve` begins with it: a `Service` of this process takes it."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(params=[True, False], ids=["ahead", "in turn"])

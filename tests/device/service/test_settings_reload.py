@@ -1,6 +1,8 @@
 """What `python -m device serve` promises of its settings: one line for a mistake, and SIGHUP."""
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,6 +11,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from device.service.events import Signal
+from device.service.supervisor import Service
+from device.settings import sections
+from device.settings.sections import Config
 from tests.support.cli import Call, assert_one_error_line, device
 from tests.support.device.running_service import running, settings
 from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
@@ -74,6 +80,30 @@ def test_settings_are_read_anew_on_sighup_and_broken_ones_change_nothing(
         assert len(service.lines[-1]["top"]) == 1
         assert service.stop()[0] == 0
     assert any("the old ones stay" in line for line in service.log)
+
+
+def test_settings_that_change_while_they_are_first_read_are_read_once_more(
+    camera: MjpegCamera, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, text = tmp_path / "fieldguide.toml", settings(tiny_bundle, camera.url)
+    path.write_text(text)
+
+    def change(_path: Path) -> Config:
+        monkeypatch.undo()
+        first = sections.load(path)
+        path.write_text(text + "top_k = 1\n")
+        os.kill(os.getpid(), signal.SIGHUP)
+        return first
+
+    monkeypatch.setattr(sections, "load", change)
+    service = Service(path)
+    try:
+        assert service._config.smoothing.top_k == 3
+        event = service._events.get(timeout=5)
+        assert event is Signal.RELOAD and service._handle(event)
+        assert service._config.smoothing.top_k == 1
+    finally:
+        service._close()
 
 
 @pytest.mark.parametrize("source", ["rtps://garden/1", "/no/such/folder"])
