@@ -18,6 +18,7 @@ ASKED = Path("/run/fieldguide-asked/asked.json")
 SOFTWARE = Path("/var/lib/fieldguide-software")
 INSTALLED = Path("/opt/fieldguide")
 RUN = Path("/run/fieldguide-software")
+DEPLOYING = Path("/run/fieldguide-deploying")
 WHEELS_FOLDER = "wheels"
 """Below `Places.installed`: what a deployment brought."""
 
@@ -34,6 +35,8 @@ class Places:
     """Of root, who installs software; the service's user may read there."""
     installed: Path = INSTALLED
     """Of root: the software (`device.update.software.place`)."""
+    deploying: Path = DEPLOYING
+    """Of root: a deployment that goes on names the release that it prepares."""
     run: Path = RUN
     """Of root, and gone when its process ends."""
     runs: str = field(default_factory=running_software)

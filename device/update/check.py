@@ -198,7 +198,7 @@ class _Offered:
         missing_bytes = sum(
             each.size_bytes for each in missing if not (self._folder / each.sha256).exists()
         )
-        check_room(self._places.installed, wheels_bytes, missing_bytes)
+        check_room(self._places, wheels_bytes, missing_bytes)
 
     def _plan_software(self) -> bool:
         """Note what the software needs; whether that is known."""

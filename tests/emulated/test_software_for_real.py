@@ -6,8 +6,10 @@ taken back: also if it does not start, or if the board does not stay up with it.
 """
 
 import json
+import os
 import platform
 import re
+import signal
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulated.support.deploying import in_checkout
+from tests.emulated.support.deploying import in_checkout, making
 from tests.emulated.support.garden import A_DAY_S, COMMAND, PATIENCE_S, PAUSE_S, Garden, planted
 from tests.emulated.support.rewheel import rewheel
 from tests.support.places import BUILD
@@ -27,6 +29,11 @@ SYSTEM = "3.11.2-x86_64-2.36"
 STATE = "var/lib/fieldguide-software"
 NOT_STARTING = "\nimport sys\nif 'serve' in sys.argv:\n    raise SystemExit('a fault')\n"
 """At the end of a module of the service: an import in the trial finds nothing."""
+
+PREPARED = """
+cd /opt/fieldguide/releases; name=$(cat /run/fieldguide-deploying); echo $name
+test -e $name/ready && echo made; true"""
+"""The release that a deployment is preparing, and whether it has made it."""
 
 
 class SoftwareGarden(Garden):
@@ -166,6 +173,31 @@ def test_software_with_which_the_board_does_not_stay_up_is_taken_back_at_a_start
     garden.runs(before, "0.1.1")
     said = garden.told()
     assert "did not stay up" in said["failed"][-1] and said["stage"] == ""
+
+
+def test_a_deployment_that_has_not_linked_yet_outlives_a_release_of_the_software(
+    garden: SoftwareGarden,
+) -> None:
+    """It is held up between making its release and linking to it, while another one is taken."""
+    board, before = garden.board, garden.live()
+    with making("deploy", **garden.deployed()) as deployment:
+        until_s = time.monotonic() + PATIENCE_S
+        while "made" not in (said := board.ssh(f"sh -c '{PREPARED}'")):
+            assert time.monotonic() < until_s and deployment.poll() is None, said
+            time.sleep(0.1)
+        os.killpg(deployment.pid, signal.SIGSTOP)
+        release = said.split()[0]
+        assert garden.live() == before != release, "it was too quick"
+        garden.take(garden.publish("0.1.4"))
+        garden.runs(garden.live(), "0.1.4")
+        assert board.ssh(f"ls /opt/fieldguide/releases/{release}/ready")
+        os.killpg(deployment.pid, signal.SIGCONT)
+        said, _ = deployment.communicate(timeout=PATIENCE_S)
+    assert deployment.returncode == 0, said
+    garden.runs(release, "0.1.0")
+    assert garden.live("confirmed") == release
+    board.ssh("ls /run/fieldguide-deploying", fails=True)
+    assert not garden.told()["problem"]
 
 
 def test_the_units_are_little_exposed(garden: SoftwareGarden) -> None:

@@ -23,6 +23,7 @@ from device.update import offer, watch
 from device.update.apply import Prepared
 from device.update.asked import WHEELS_FOLDER, Places
 from device.update.board import Source, is_confirmed
+from device.update.lock import alone
 from device.update.run import told
 from device.update.software import build, releases
 from device.update.software.releases import CONFIRMED, LIVE, OURS, READY, RELEASES
@@ -60,9 +61,7 @@ class Software:
         digest = build.digest_of(files)
         places = {name: self._find(name, wanted) for name, wanted in files.items()}
         self._tidy()
-        releases.check_room(
-            self.places.installed, sum(wanted.size_bytes for wanted in files.values())
-        )
+        releases.check_room(self.places, sum(wanted.size_bytes for wanted in files.values()))
         before = self.named(LIVE)
         return Prepared(digest, lambda: self._install(before, name_of(digest), files, places))
 
@@ -185,14 +184,25 @@ class Software:
 
     def _tidy(self) -> None:
         """Remove releases that nothing leads to, but for the wheels that a deployment brought."""
+        # Under this lock a deployment says what it prepares, and then looks whether that is ready.
+        with alone(self.places.installed / RELEASES):
+            for folder in releases.unused(self.places):
+                self._withdraw(folder)
+        for folder in releases.unused(self.places):
+            shutil.rmtree(folder)
+
+    def _withdraw(self, folder: Path) -> None:
+        """A deployment's release is none any more: half removed, it must not be ready."""
         installed, live = self.places.installed, self.named(LIVE)
         brought, kept = (installed / WHEELS_FOLDER).resolve(), Path(RELEASES, live, WHEELS_FOLDER)
-        for folder in releases.unused(installed):
-            if brought == (folder / WHEELS_FOLDER).resolve():
-                if brought.is_dir() and not (installed / kept).exists():
-                    brought.rename(installed / kept)
-                self._link(WHEELS_FOLDER, kept)
-            shutil.rmtree(folder)
+        if brought == (folder / WHEELS_FOLDER).resolve():
+            if brought.is_dir() and not (installed / kept).exists():
+                brought.rename(installed / kept)
+            self._link(WHEELS_FOLDER, kept)
+        if not folder.name.startswith(OURS):
+            gone = folder.with_name(f"{OURS}{folder.name}")
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)
 
     def _point(self, link: str, name: str) -> None:
         """Swap a link in one step, and sync it to disk."""

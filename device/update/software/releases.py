@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from device.errors import UpdateError
+from device.update.asked import Places
 
 RELEASES, LIVE, CONFIRMED = "releases", "venv", "confirmed"
 OURS = "software-"
@@ -27,20 +28,21 @@ def named(installed: Path, link: str) -> str:
     return name if (folder, target) == (RELEASES, f"{RELEASES}/{name}/{LIVE}") else ""
 
 
-def unused(installed: Path) -> Iterator[Path]:
-    """Releases that nothing leads to, and that nobody is making."""
-    kept = {named(installed, LIVE), named(installed, CONFIRMED)}
+def unused(places: Places) -> Iterator[Path]:
+    """Releases that nothing leads to, and that nobody is making or has prepared."""
+    installed = places.installed
+    kept = {named(installed, LIVE), named(installed, CONFIRMED), _prepared(places.deploying)}
     for folder in [*(installed / RELEASES).glob("*")]:
         ours = folder.name.startswith(OURS) or (folder / READY).exists()
         if ours and folder.name not in kept:
             yield folder
 
 
-def check_room(installed: Path, wheels_bytes: int, missing_bytes: int = 0) -> None:
+def check_room(places: Places, wheels_bytes: int, missing_bytes: int = 0) -> None:
     """See that a release fits beside what is used.
 
     Args:
-        installed: the folder of all of them.
+        places: where releases are.
         wheels_bytes: of the release, in all.
         missing_bytes: how many of them are still to be fetched, onto the same disk.
 
@@ -48,10 +50,11 @@ def check_room(installed: Path, wheels_bytes: int, missing_bytes: int = 0) -> No
         UpdateError: if it does not.
         OSError: if the disk cannot be asked.
     """
+    installed = places.installed
     needed = missing_bytes + UNPACKED * wheels_bytes + SPARE_BYTES
     if (free := free_bytes(installed)) < needed:
         # What is removed before another is written; looked at only if that decides.
-        free += sum(_size_bytes(folder / LIVE) for folder in unused(installed))
+        free += sum(_size_bytes(folder / LIVE) for folder in unused(places))
     if free < needed:
         raise UpdateError(f"{installed}: no room: {free:,} of {needed:,} bytes are free")
 
@@ -60,6 +63,14 @@ def free_bytes(folder: Path) -> int:
     """What anybody may still write on the disk of a folder."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+def _prepared(deploying: Path) -> str:
+    """The release that a deployment is preparing; empty if none is."""
+    try:
+        return deploying.read_text("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _size_bytes(folder: Path) -> int:

@@ -3,14 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import yaml
@@ -25,9 +23,9 @@ from device.telemetry.counters import Telemetry
 from device.update.asked import ASKED, FETCHED, INSTALLED, RUN
 from device.update.asked import SOFTWARE as SOFTWARE_STATE
 from device.update.software.place import MARK, RESTART
+from tests.device.deploy.playbooks import DEPLOY, run, tasks_of
 from tests.support.places import ROOT
 
-DEPLOY = ROOT / "device" / "deploy"
 UNIT = DEPLOY / "fieldguide.service"
 UPDATE, INSTALL = DEPLOY / "fieldguide-update.service", DEPLOY / "fieldguide-install.service"
 SOFTWARE, BOOT = DEPLOY / "fieldguide-software.service", DEPLOY / payload.BOOT_UNIT
@@ -41,12 +39,6 @@ def tool(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not here (Debian package systemd)")
     return found
-
-
-def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def settings(text: str) -> dict[str, list[str]]:
@@ -170,11 +162,6 @@ def test_settings_on_a_card_are_closed_from_the_start(tmp_path: Path) -> None:
     modes = {info.name: info.mode for info, _ in map(payload._guarded, archive.of_tree(tmp_path))}
     assert modes["etc/fieldguide/fieldguide.toml"] == 0o640 and modes["etc/fieldguide"] == 0o750
     assert modes["etc/systemd/system/fieldguide.service"] == 0o644
-
-
-def tasks_of(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "tasks" / name).read_text())
-    return found
 
 
 @pytest.mark.parametrize(

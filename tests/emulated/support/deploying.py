@@ -1,7 +1,10 @@
 """`make`, as a person calls it, and settings for boards that watch a test's camera."""
 
+import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.peers.cameras import MjpegCamera
@@ -12,8 +15,32 @@ Run = subprocess.CompletedProcess[str]
 
 def make(goal: str, **variables: object) -> Run:
     """A goal of the Makefile, in the build folder of the tests unless it is given."""
+    return in_checkout(_command(goal, variables))
+
+
+@contextmanager
+def making(goal: str, **variables: object) -> Iterator[subprocess.Popen[str]]:
+    """Such a goal that goes on meanwhile, in a process group of its own."""
+    command, pipe = _command(goal, variables), subprocess.PIPE
+    made = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield made
+    finally:
+        if made.poll() is None:
+            os.killpg(made.pid, signal.SIGKILL)
+
+
+def _command(goal: str, variables: Mapping[str, object]) -> Sequence[str]:
     words = [f"{name}={value}" for name, value in {"BUILD": BUILD, **variables}.items()]
-    return in_checkout(["make", "--no-print-directory", goal, *words])
+    return ["make", "--no-print-directory", goal, *words]
 
 
 def in_checkout(command: Sequence[str]) -> Run:

@@ -52,9 +52,13 @@ class Garden:
 
     def deploy(self, **variables: object) -> str:
         """`make deploy` of the tiny bundle, with the address of releases."""
+        return self.make("deploy", **self.deployed(), **variables)
+
+    def deployed(self) -> dict[str, object]:
+        """What `make deploy` is told."""
         inventory = self.folder / "inventory.ini"
         inventory.write_text(self.board.inventory())
-        given = {
+        return {
             "HOSTS": inventory,
             "TAR": self.folder / "tiny.tar",
             "SETTINGS": self.folder / "settings.toml",
@@ -63,7 +67,6 @@ class Garden:
             "UPDATE_NAME": NAME,
             "UPDATE_ROOT": self.fleet / "public/metadata/1.root.json",
         }
-        return self.make("deploy", **given, **variables)
 
     def start(self, *parts: str) -> None:
         """One pass of each of these units, as by its timer."""

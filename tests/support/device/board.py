@@ -116,6 +116,7 @@ class Board:
             asked=self.folder / "asked" / "asked.json",
             software=self.folder / "software",
             installed=self.folder / "opt",
+            deploying=self.folder / "deploying",
             run=self.folder / "run",
             runs=self.runs,
         )

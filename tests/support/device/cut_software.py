@@ -21,6 +21,7 @@ from pathlib import Path
 
 from device.update import slots
 from device.update.software import build
+from device.update.software.releases import LIVE, OURS, READY, RELEASES
 from device.update.trust.fetch import Wanted
 from device.update.watch import WATCH_S
 from tests.support.device.board import Board
@@ -80,6 +81,10 @@ class Cutter:
         # The guard of starts is there as long as what is live is on trial.
         if board.live() != board.live("confirmed"):
             assert (board.places.installed / "trial").exists()
+        # A deployment takes what is ready for whole, if it is not ours.
+        for ready in board.places.installed.glob(f"{RELEASES}/*/{READY}"):
+            ours = ready.parent.name.startswith(OURS)
+            assert ours or ready.with_name(LIVE).joinpath("bin/python").exists(), ready
         for _ in range(3):
             # A kill just while wheels are kept leaves them to be fetched.
             board.fetch()

@@ -63,22 +63,28 @@ def offer_software(fleet: Fleet, software: Software, number: int, percent: float
 
 def lay_out(board: Board, name: str = "deployed") -> None:
     """The board has this software, as `make deploy` leaves it."""
-    venv = board.places.installed / RELEASES / name / LIVE
-    make_venv(venv, "deployed")
-    (venv.parent / READY).touch()
+    lay_out_release(board, name)
     for link in (LIVE, CONFIRMED):
         (board.places.installed / link).symlink_to(f"{RELEASES}/{name}/{LIVE}")
 
 
-def leave_behind(board: Board, name: str = "older") -> None:
-    """A deployment's release that nothing leads to any more, but for the wheels that it brought."""
+def lay_out_release(board: Board, name: str) -> Path:
+    """A deployment's release, whole and ready, to which nothing leads; its folder."""
     folder = board.places.installed / RELEASES / name
     make_venv(folder / LIVE, name)
     (folder / READY).touch()
+    return folder
+
+
+def leave_behind(board: Board, name: str = "older") -> None:
+    """A deployment's release that nothing leads to any more, but for the wheels that it brought."""
+    folder = lay_out_release(board, name)
     (folder / WHEELS_FOLDER).mkdir()
     for wheel, data in SHARED.items():
         (folder / WHEELS_FOLDER / wheel).write_bytes(data)
-    (board.places.installed / WHEELS_FOLDER).symlink_to(f"{RELEASES}/{name}/{WHEELS_FOLDER}")
+    link = board.places.installed / WHEELS_FOLDER
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"{RELEASES}/{name}/{WHEELS_FOLDER}")
 
 
 def make_venv(venv: Path, version: str) -> None:

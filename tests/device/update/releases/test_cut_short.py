@@ -19,4 +19,5 @@ def test_an_updater_killed_anywhere_leaves_a_whole_bundle_and_the_next_turn_goes
     """Before each change of the disk, and at `KILLS` random moments."""
     offer(scene.fleet, second, 2)
     found = cuts("cut_releases", str(scene.board.folder), scene.server.url, str(KILLS))
+    print(found)
     assert found["fetching"] > 30 and found["installing"] > 30 and found["cut"] > 0

@@ -42,6 +42,11 @@ class Scene:
         self.board.install_software()
         self.board.install()
 
+    def offer_and_turn(self) -> None:
+        """A release is offered, and tried if it can be."""
+        self.offer(Software("2.0"), 1)
+        self.turn()
+
     def on_trial(self, version: str = "2.0", number: int = 1) -> str:
         """It is live, and the service runs it; returns what was before."""
         before = self.board.live()

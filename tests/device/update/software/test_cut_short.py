@@ -18,5 +18,6 @@ def test_an_installation_killed_anywhere_leaves_whole_software_and_comes_to_its_
     leave_behind(scene.board)
     scene.offer(Software("2.0"), 1)
     found = cuts("cut_software", str(scene.board.folder), scene.server.url, str(KILLS))
+    print(found)
     assert found["taking"] > 30 and found["going back"] > 10 and found["keeping"] > 5, found
     assert found["cut"] > 0, found
