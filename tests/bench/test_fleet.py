@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from device.deploy import fetch_wheels
+from tests.bench.fleet import software
 from tests.bench.fleet.lives import CRASHES, GOOD
 from tests.bench.fleet.load import loads
 from tests.bench.fleet.ramps import ramps
@@ -12,11 +14,17 @@ BOARDS = 12
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "kinds",
+    [(GOOD, CRASHES), (software.GOOD, software.SILENT)],
+    ids=["model", "software"],
+)
 def test_a_good_release_reaches_all_boards_and_a_bad_one_stops_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kinds: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FLEET_PASSPHRASE_FILE", raising=False)
-    good, bad = ramps(tmp_path, BOARDS, (GOOD, CRASHES))
+    monkeypatch.setattr(fetch_wheels, "download", fetch_wheels.download)
+    good, bad = ramps(tmp_path, BOARDS, kinds)
     assert good.stages == (1, 10, 50, 100) and not good.halted
     assert good.tried == good.kept == BOARDS
     assert bad.halted and bad.stages[-1] < 100 and bad.tried < BOARDS and bad.kept == 0

@@ -10,19 +10,23 @@ from tempfile import TemporaryDirectory
 
 from device.console import guarded
 from device.files import write_text
+from tests.bench.fleet import software
 from tests.bench.fleet.lives import GOOD, KINDS, SOME
 from tests.bench.fleet.load import Load, loads
 from tests.bench.fleet.ramps import Ramp, ramps
 
 RECORD = "fleet.json"
 MOST_SHARE = 0.02
+RELEASES = {"model": KINDS, "software": software.KINDS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.fleet", description=__doc__)
     parser.add_argument("--boards", type=int, default=1000)
-    parser.add_argument("--kinds", type=int, default=len(KINDS), help="so many kinds of releases")
+    parser.add_argument(
+        "--releases", choices=RELEASES, nargs="+", default=list(RELEASES), help="of what"
+    )
     parser.add_argument("--seconds", type=float, default=5, help="of each load")
     parser.add_argument("--out", type=Path, default=Path("build/bench/fleet"))
     options = parser.parse_args(arguments)
@@ -33,10 +37,13 @@ def run(options: argparse.Namespace) -> int:
     """Run ramps and loads; print tables, and write a record."""
     with TemporaryDirectory() as folder:
         found = []
-        for ramp in ramps(Path(folder), options.boards, KINDS[: options.kinds]):
-            found.append(ramp)
-            print(ramp, file=sys.stderr, flush=True)
-        borne = list(loads(Path(folder) / "fleet" / "public", options.seconds))
+        # A fleet for each: what was signed lasts for two weeks of days.
+        for name in options.releases:
+            for ramp in ramps(Path(folder) / name, options.boards, RELEASES[name]):
+                found.append(ramp)
+                print(ramp, file=sys.stderr, flush=True)
+        public = Path(folder) / options.releases[0] / "fleet" / "public"
+        borne = list(loads(public, options.seconds))
     record = {
         "boards": options.boards,
         "ramps": [asdict(each) for each in found],
@@ -50,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 def as_promised(ramp: Ramp, boards: int) -> bool:
     """A good release reaches all; one that is bad everywhere is stopped at 2% of the boards."""
-    if ramp.kind == GOOD:
+    if ramp.kind in (GOOD, software.GOOD):
         return ramp.kept == boards and not ramp.halted
     return ramp.halted and (ramp.tried <= MOST_SHARE * boards or ramp.kind == SOME)
 

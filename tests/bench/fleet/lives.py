@@ -43,11 +43,8 @@ class Day:
 
 def live(day: Day) -> int:
     """Live it; returns the number of the release that was tried, 0 if none was."""
-    # What was written is there for the next process without waiting for a disk.
-    os.fsync = lambda fd: None
     slots._tested = _tested
-    clock = Clock(now=day.now, boot_s=day.uptime_s)
-    board = Board(day.folder, day.url, day.root, clock, device=day.device)
+    board = board_of(day)
     if not (board.own / "health.json").exists():
         board.serve(**CALM)
     taken = board.progress.taken
@@ -55,6 +52,14 @@ def live(day: Day) -> int:
     while board.progress.stage in (TRIAL, WATCH):
         _serve(board)
     return board.progress.taken if board.progress.taken != taken else 0
+
+
+def board_of(day: Day) -> Board:
+    """The board, as the day finds it."""
+    # What was written is there for the next process without waiting for a disk.
+    os.fsync = lambda fd: None
+    clock = Clock(now=day.now, boot_s=day.uptime_s)
+    return Board(day.folder, day.url, day.root, clock, device=day.device)
 
 
 def _serve(board: Board) -> None:

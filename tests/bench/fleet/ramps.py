@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from device.contract import bundle as contract
+from device.contract.release.naming import SOFTWARE
 from device.contract.release.rollout import Stage
 from device.fleet import releases
 from device.fleet.__main__ import main as fleet_main
@@ -19,13 +21,16 @@ from device.fleet.signing.folder import Fleet
 from device.fleet.signing.state import read as read_state
 from device.telemetry.updates import STATUS_FILE, UpdateStatus, read
 from device.update import slots
-from tests.bench.fleet.lives import KINDS, Day, live
+from tests.bench.fleet import software
+from tests.bench.fleet.lives import Day, live
 from tests.support.device.board import Board
 from tests.support.device.bundle_files import resealed, write_folder
 from tests.support.device.metrics_server import telling
 from tests.support.device.release_server import ReleaseServer, serving
+from tests.support.device.software import lay_out
 from tests.support.device.tiny_bundle import TAR
 
+SYSTEM = f"{platform.python_version()}-{platform.machine()}-2.36"
 NAME, FIRST_PERCENT, MOST_LOOKS = "birds", 1, 8
 AT_ONCE = 4
 PAUSE = timedelta(hours=26)
@@ -67,21 +72,22 @@ class World:
         with redirect_stdout(sys.stderr):
             return fleet_main([name, f"--fleet={self.fleet}", *options])
 
-    def stage(self) -> Stage:
+    def stage(self, name: str) -> Stage:
         """What is offered."""
         known = Fleet(self.fleet)
-        found = releases.read_rollout(known, read_state(known)).stage("all", NAME)
+        found = releases.read_rollout(known, read_state(known)).stage("all", name)
         assert found is not None
         return found
 
-    def day(self) -> int:
-        """A day of every board; returns how many took a release."""
+    def day(self, name: str) -> int:
+        """A day of every board; returns how many took a release of this name."""
         root = Fleet(self.fleet).root(1).read_bytes()
         days = [
             Day(_home(self.folder, each), self.server.url, root, _id(each), self.now, self.uptime_s)
             for each in range(self.boards)
         ]
-        tried = sum(map(bool, self.pool.map(live, days, chunksize=10)))
+        lived = software.live if name == SOFTWARE else live
+        tried = sum(map(bool, self.pool.map(lived, days, chunksize=10)))
         # Those that took a release are a day ahead.
         self.now += PAUSE
         self.uptime_s += PAUSE.total_seconds()
@@ -90,7 +96,7 @@ class World:
         return tried
 
 
-def ramps(folder: Path, boards: int, kinds: tuple[str, ...] = KINDS) -> Iterator[Ramp]:
+def ramps(folder: Path, boards: int, kinds: tuple[str, ...]) -> Iterator[Ramp]:
     """A fleet that is offered one release after the other."""
     with _world(folder, boards) as world:
         for kind in kinds:
@@ -98,38 +104,51 @@ def ramps(folder: Path, boards: int, kinds: tuple[str, ...] = KINDS) -> Iterator
 
 
 def _ramp(world: World, kind: str) -> Ramp:
-    files = contract.read_files(TAR)
-    about = f"{len(list(world.folder.glob('bundle-*')))}: {kind}"
-    bundle = write_folder(world.folder / f"bundle-{kind}", resealed(files, name=about))
-    assert world.command("publish", f"--name={NAME}", f"--bundle={bundle}") == 0
-    assert world.command("promote", f"--name={NAME}", f"--percent={FIRST_PERCENT}") == 0
+    name = _publish(world, kind)
+    assert world.command("promote", f"--name={name}", f"--percent={FIRST_PERCENT}") == 0
     stages, tried, asked = [], 0, len(world.server.asked)
     for _ in range(MOST_LOOKS):
-        stages.append(world.stage().percent)
-        tried += world.day()
+        stages.append(world.stage(name).percent)
+        tried += world.day(name)
         # A day has passed for the boards, and none for this machine.
-        world.command("ramp", f"--name={NAME}", f"--boards={world.listed}", "--hours=0")
-        if world.stage().halted or world.stage().percent == stages[-1]:
+        world.command("ramp", f"--name={name}", f"--boards={world.listed}", "--hours=0")
+        if world.stage(name).halted or world.stage(name).percent == stages[-1]:
             break
-    if world.stage().halted:
-        tried += world.day()
-    kept = _installed(world, world.stage().release)
+    if world.stage(name).halted:
+        tried += world.day(name)
+    kept = _installed(world, name, world.stage(name).release)
     requests = len(world.server.asked) - asked
-    return Ramp(kind, tuple(stages), world.stage().halted, tried, kept, requests)
+    return Ramp(kind, tuple(stages), world.stage(name).halted, tried, kept, requests)
 
 
-def _installed(world: World, number: int) -> int:
-    """Boards that run a release, and can prove it: the bundle that is current is read."""
+def _publish(world: World, kind: str) -> str:
+    """Sign a release that nobody is offered yet; returns what releases of it are called."""
+    number = len(list(world.folder.glob("release-*")))
+    about, folder = f"{number}: {kind}", world.folder / f"release-{number}"
+    if kind in software.KINDS:
+        written = software.write(folder, about)
+        assert world.command("software", *written, f"--system={SYSTEM}") == 0
+        return SOFTWARE
+    bundle = write_folder(folder, resealed(contract.read_files(TAR), name=about))
+    assert world.command("publish", f"--name={NAME}", f"--bundle={bundle}") == 0
+    return NAME
+
+
+def _installed(world: World, name: str, number: int) -> int:
+    """Boards that run a release, and can prove it: what is current is read."""
     found = 0
     for each in range(world.boards):
-        status = _status(world.folder, each)
-        contract.read_files(_home(world.folder, each) / "state" / slots.CURRENT)
-        found += status.installed == number and not status.stage
+        status, home = _status(world.folder, each), _home(world.folder, each)
+        contract.read_files(home / "state" / slots.CURRENT)
+        assert (home / "opt/venv/bin/python").read_text()
+        told = status.software if name == SOFTWARE else status
+        found += told.installed == number and not told.stage
     return found
 
 
 @contextmanager
 def _world(folder: Path, boards: int) -> Iterator[World]:
+    folder.mkdir(exist_ok=True)
     os.environ["FLEET_PASSPHRASE"] = ""
     with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn")) as pool:
         public = folder / "fleet" / "public"
@@ -149,6 +168,7 @@ def _make_boards(world: World) -> None:
     board = Board(first, world.server.url, Fleet(world.fleet).root(1).read_bytes())
     slots._tested = lambda loaded, load_timeout_s: "a stand-in"
     slots.install(TAR, board.slots)
+    lay_out(board)
     for each in range(1, world.boards):
         shutil.copytree(first, _home(world.folder, each), symlinks=True, copy_function=_shared)
 
