@@ -63,7 +63,8 @@ class Export:
         The record has the hashes of all files, so that `read_export` detects a mix of two exports.
         """
         scales = io.BytesIO()
-        np.savez(scales, **self.scales)
+        # In an order that no set decides: each process has its own.
+        np.savez(scales, **dict(sorted(self.scales.items())))
         files = {
             FLOAT_MODEL: self.float_model,
             EQUALIZATION: scales.getvalue(),

@@ -42,6 +42,17 @@ def test_an_export_is_read_as_it_was_written(tiny_training: Training, tmp_path: 
     assert told(read_export(tmp_path / "convert", tiny_training)) == told(made)
 
 
+def test_an_export_is_the_same_bytes_in_whatever_order_layers_were_found(
+    tiny_training: Training, tmp_path: Path
+) -> None:
+    scales = {name: np.full(3, number, np.float32) for number, name in enumerate("abc")}
+    for folder, names in (("one", "abc"), ("other", "cab")):
+        ordered = {name: scales[name] for name in names}
+        replace(export(tiny_training, 1), scales=ordered).write(tmp_path / folder)
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("written", range(len(FILES) + 1))
 def test_an_export_that_is_cut_anywhere_is_never_taken_for_a_whole_one(
