@@ -30,7 +30,7 @@ bench-features: $(SPLIT) $(call weights_ready,$(BACKBONE)) ## a linear classifie
 	  --backbone $(BACKBONE) $(size) --seed $(SEED)
 
 bench-scale: $(WEIGHTS_READY) ## time and memory of splitting and training
-	@$(PY) -m tests.bench.scale --out $(BUILD)/bench/split $(if $(SIZES),--photos $(SIZES) --rows $(SIZES))
+	@$(PY) -m tests.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/split $(if $(SIZES),--photos $(SIZES) --rows $(SIZES))
 	@$(PY) -m train.bench.scale --weights $(BUILD)/weights --out $(BUILD)/bench/scale $(if $(SIZES),--photos $(SIZES))
 
 bench-engines: $(RAY_READY) $(WEIGHTS_READY) ## what a Ray cluster costs beside threads; installs Ray

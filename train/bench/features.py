@@ -73,7 +73,7 @@ def _measure(options: argparse.Namespace) -> str:
     rules = Preprocessing(architecture.size_px, architecture.size_px)
     backbone = Backbone(architecture, folded, rules)
     files = DataRecord.read(options.training / DATA).files
-    features = backbone_features(rows, files, backbone, options.training.parent / "features")
+    features = backbone_features(rows, files, backbone, options.training.parent / "features")[:]
     labels, events = [row.label for row in rows], [row.group for row in rows]
     accuracy = five_fold(features, labels, events, options.seed)
     return f"{options.backbone} at {architecture.size_px}: {accuracy:.2%} of {len(rows)} photos"

@@ -8,16 +8,15 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from device.workstation.training import LEFT_OUT
 from train.curate.findings import CONTRADICTION, COPY, SAME_PICTURE, Finding
+from train.curate.units import numbered
+from train.curate.vectors import Vectors
 from train.data.events.copies import joined
 from train.data.events.groups import MAX_PAIRS_PER_PHOTO, near_identical_pairs
 from train.data.looks import AnyThumbnails
 from train.data.split import Row
-
-Floats = npt.NDArray[np.float32]
 
 SAME_PICTURE_CORRELATION = 0.97
 """Of thumbnails. Together with `SAME_PICTURE_COSINE`: one picture. On its own, 0.94 would also join
@@ -25,7 +24,7 @@ a dandelion and a sunflower of the same size on white."""
 SAME_PICTURE_COSINE = 0.85
 
 
-def find_alike(rows: Sequence[Row], thumbnails: AnyThumbnails, features: Floats) -> list[Finding]:
+def find_alike(rows: Sequence[Row], thumbnails: AnyThumbnails, features: Vectors) -> list[Finding]:
     """Copies, contradictions, and other photos of the same picture, each as a group.
 
     A group that contains photos that devices saved, or that the split leaves out, is also reported
@@ -47,7 +46,7 @@ def find_alike(rows: Sequence[Row], thumbnails: AnyThumbnails, features: Floats)
 
 
 def _found(
-    rows: Sequence[Row], features: Floats, pairs: Sequence[tuple[int, int]]
+    rows: Sequence[Row], features: Vectors, pairs: Sequence[tuple[int, int]]
 ) -> list[Finding]:
     """A finding for each group of photos that pairs connect; one for all of an event's groups."""
     findings: dict[tuple[str, ...], Finding] = {}
@@ -69,9 +68,10 @@ def _together(first: Finding | None, second: Finding) -> Finding:
 
 
 def _same_bytes(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    first_of: dict[str, int] = {}
-    pairs = [(first_of.setdefault(row.sha256, i), i) for i, row in enumerate(rows)]
-    return [(i, j) for i, j in pairs if i != j]
+    which = numbered(row.sha256 for row in rows)
+    first = np.unique(which, return_index=True)[1][which]
+    again = np.flatnonzero(first != np.arange(len(rows)))
+    return list(zip(first[again].tolist(), again.tolist(), strict=True))
 
 
 def _pairs_if_few(vectors: AnyThumbnails, threshold: float) -> list[tuple[int, int]]:
@@ -81,26 +81,30 @@ def _pairs_if_few(vectors: AnyThumbnails, threshold: float) -> list[tuple[int, i
     return pairs if len(pairs) <= most else []
 
 
-def _cosine(features: Floats, pair: tuple[int, int]) -> float:
+def _cosine(features: Vectors, pair: tuple[int, int]) -> float:
     return float(features[pair[0]] @ features[pair[1]])
 
 
 def _components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     members: dict[int, list[int]] = defaultdict(list)
     ends = np.array(list(pairs), np.int64).reshape(-1, 2).T
-    for i, root in enumerate(joined(np.arange(count), ends).tolist()):
+    roots = joined(np.arange(count), ends)
+    together = np.flatnonzero(np.bincount(roots, minlength=count)[roots] > 1)
+    for i, root in zip(together.tolist(), roots[together].tolist(), strict=True):
         members[root].append(i)
-    return [group for group in members.values() if len(group) > 1]
+    return list(members.values())
 
 
-def _same_picture_finding(rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Finding:
+def _same_picture_finding(
+    rows: Sequence[Row], features: Vectors, members: Sequence[int]
+) -> Finding:
     if len({rows[i].label for i in members}) > 1:
         return _group(CONTRADICTION, rows, features, members)
     copies = len({rows[i].sha256 for i in members}) == 1
     return _group(COPY if copies else SAME_PICTURE, rows, features, members)
 
 
-def _group(kind: str, rows: Sequence[Row], features: Floats, members: Sequence[int]) -> Finding:
+def _group(kind: str, rows: Sequence[Row], features: Vectors, members: Sequence[int]) -> Finding:
     # A long group is a chain: compare only neighbours in order, since its ends may differ.
     pairs = combinations(members, 2) if len(members) <= 12 else pairwise(members)
     least = min(_cosine(features, pair) for pair in pairs)

@@ -8,7 +8,6 @@ two events have in common then is their subject, not their place.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import PurePosixPath
 from re import findall
 
@@ -17,8 +16,11 @@ import numpy.typing as npt
 
 from device.workstation.training import LEFT_OUT, Part
 from train.curate.findings import APART, CONTRADICTION, COPY, Finding
-from train.data.events.centres import MANY, neighbourhoods
+from train.curate.units import numbered
+from train.curate.vectors import Vectors, blocks, chosen, folder_of
+from train.data.events.centres import MANY, neighbourhoods, ordered
 from train.data.events.copies import joined
+from train.data.events.filed import Table, table
 from train.data.split import Row
 
 Floats = npt.NDArray[np.float32]
@@ -52,7 +54,7 @@ class Link:
 
 
 def events_apart(
-    rows: Sequence[Row], features: Floats, told: Sequence[Finding] = ()
+    rows: Sequence[Row], features: Vectors, told: Sequence[Finding] = ()
 ) -> list[Finding]:
     """Groups of events that may be one occasion, with one photo of each event.
 
@@ -64,12 +66,11 @@ def events_apart(
         features: float32 (n, channels), rows of length 1.
         told: other findings; what is wholly in one copy or contradiction is not told again.
     """
-    used = [i for i, row in enumerate(rows) if row.part != LEFT_OUT]
-    kept = [rows[i] for i in used]
-    names = sorted({row.group for row in kept})
-    number = {name: i for i, name in enumerate(names)}
-    event = np.array([number[row.group] for row in kept], np.int64)
-    links = _links(_own(features[used], event), event, _places(kept), _near(kept, event))
+    used = np.array([i for i, row in enumerate(rows) if row.part != LEFT_OUT], np.int64)
+    kept = [rows[i] for i in used.tolist()]
+    event = numbered(row.group for row in kept)
+    own = _own(chosen(features, used), event)
+    links = _links(own, event, _places(kept), _near(kept, event))
     found = [_finding(kept, event, group) for group in _groups(links, event)]
     known = [set(finding.paths) for finding in told if finding.kind in (COPY, CONTRADICTION)]
     found = [finding for finding in found if not any(set(finding.paths) <= one for one in known)]
@@ -81,23 +82,40 @@ def _harmless(parts: set[str]) -> tuple[bool, bool]:
     return len(parts) < 2, Part.TEST not in parts
 
 
-def _own(features: Floats, event: Numbers) -> Floats:
+def _own(features: Vectors, event: Numbers) -> Vectors:
     """Each photo's features without those of its surroundings, of length 1."""
-    means = np.zeros((int(event.max(initial=-1)) + 1, features.shape[1]), np.float32)
-    np.add.at(means, event, features)
-    means = _unit(means)
-    rest = np.empty_like(features)
+    means, folder = _means(features, event), folder_of(features)
+    # One cell after the other, as they are found; where each photo is comes with them.
+    rest, place, done = table(features.shape, np.float32, folder), np.empty(len(features), int), 0
     for rows, near in _compared(features, means):
-        like = features[rows] @ means[near].T
+        found, like_those = features[rows], means[near]
+        like = found @ like_those.T
         like[event[rows, None] == near] = -2.0
-        nearest = near[np.argsort(-like, axis=1, kind="stable")[:, : len(means) - 1]]
+        nearest = np.argsort(-like, axis=1, kind="stable")[:, : len(means) - 1]
         # Among few events the surroundings are all the others.
         around = nearest[:, SURROUNDINGS] if len(means) > SURROUNDINGS.stop else nearest
-        rest[rows] = features[rows] - (means[around].mean(axis=1) if around.size else 0)
-    return _unit(rest)
+        found = found - (like_those[around].mean(axis=1) if around.size else 0)
+        rest[done : done + len(rows)] = _unit(found)
+        place[rows], done = np.arange(done, done + len(rows)), done + len(rows)
+    return chosen(rest, place)
 
 
-def _compared(asking: Floats, vectors: Floats) -> Iterator[tuple[Numbers, Numbers]]:
+def _means(features: Vectors, event: Numbers) -> Table:
+    """The mean of each event's features, of length 1."""
+    count = int(event.max(initial=-1)) + 1
+    means = table((count, features.shape[1]), np.float32, folder_of(features))
+    order, bounds = ordered(event, count)
+    for part in blocks(count):
+        sums = np.zeros((part.stop - part.start, features.shape[1]), np.float32)
+        photos = order[bounds[part.start] : bounds[part.stop]]
+        for some in blocks(len(photos)):
+            rows = photos[some]
+            np.add.at(sums, event[rows] - part.start, features[rows])
+        means[part] = _unit(sums)
+    return means
+
+
+def _compared(asking: Vectors, vectors: Vectors) -> Iterator[tuple[Numbers, Numbers]]:
     """Rows that ask, and the vectors that they are compared with: of many, those nearby."""
     if len(asking) >= MANY:
         yield from neighbourhoods(asking, vectors, SURROUNDINGS.stop + 1)
@@ -117,14 +135,14 @@ def _places(rows: Sequence[Row]) -> Numbers:
     return np.array([number.get(row.place, -1) for row in rows], np.int64)
 
 
-def _links(own: Floats, event: Numbers, places: Numbers, near: Numbers) -> list[Link]:
+def _links(own: Vectors, event: Numbers, places: Numbers, near: Numbers) -> list[Link]:
     """The strongest link of each two events that may be one; none if too many may be.
 
     Args:
         own: (n, channels), rows of length 1.
         event: (n,).
         places: (n,), -1 where unknown; photos of two known places are not of one occasion.
-        near: keys of pairs of events that are neighbours.
+        near: keys of pairs of events that are neighbours, in order.
     """
     best: dict[int, Link] = {}
     for rows, others in _compared(own, own):
@@ -139,12 +157,19 @@ def _links(own: Floats, event: Numbers, places: Numbers, near: Numbers) -> list[
         lines, columns = np.nonzero(may_be)
         first, second = np.sort([rows[lines], others[columns]], axis=0)
         cosines, keys = like[lines, columns], _keys(event, first, second)
-        for i in _strongest(cosines, keys, (cosines >= ONE_OCCASION) | np.isin(keys, near)):
+        for i in _strongest(cosines, keys, (cosines >= ONE_OCCASION) | _isin(keys, near)):
             link = Link(int(first[i]), int(second[i]), float(cosines[i]))
             best[int(keys[i])] = max(best.get(int(keys[i]), link), link, key=lambda x: x.cosine)
         if len(best) > MAX_PAIRS_PER_EVENT * (int(event.max()) + 1):
             return []
     return list(best.values())
+
+
+def _isin(keys: Numbers, near: Numbers) -> npt.NDArray[np.bool_]:
+    """Which of the keys are among some that are in order."""
+    if not len(near):
+        return np.zeros(len(keys), np.bool_)
+    return np.asarray(near[np.searchsorted(near, keys).clip(max=len(near) - 1)] == keys)
 
 
 def _keys(event: Numbers, first: Numbers, second: Numbers) -> Numbers:
@@ -182,21 +207,30 @@ def _finding(rows: Sequence[Row], event: Numbers, links: Sequence[Link]) -> Find
 
 
 def _near(rows: Sequence[Row], event: Numbers) -> Numbers:
-    """Keys of the events of neighbours."""
-    pairs = np.array(list(_neighbours(rows)), np.int64).reshape(-1, 2).T
-    return _keys(event, pairs[0], pairs[1])
+    """Keys of the events of neighbours, in order."""
+    keys = [_keys(event, *pair) for pair in _neighbours(rows)]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *keys]))
 
 
-def _neighbours(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
-    """Pairs of photos that are close by the longest number in their names, or by their time."""
-    numbered: dict[str, list[tuple[int, int]]] = defaultdict(list)
+def _neighbours(rows: Sequence[Row]) -> Iterator[tuple[Numbers, Numbers]]:
+    """Photos that are close by the longest number in their names, or by their time, in pairs."""
+    of_class: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
-        digits = max(findall(r"[0-9]+", PurePosixPath(row.path).stem), key=len, default="")
-        if digits:
-            numbered[row.label].append((int(digits), i))
-    for items in numbered.values():
-        order = [i for _, i in sorted(items)]
+        of_class[row.label].append(i)
+    for members in of_class.values():
+        order = _by_number(rows, members)
         for step in range(1, NAME_STEPS + 1):
-            yield from zip(order, order[step:], strict=False)
-    timed = sorted((time, i) for i, row in enumerate(rows) if (time := row.seconds) is not None)
-    yield from ((i, j) for (a, i), (b, j) in pairwise(timed) if b - a <= NEXT_TO_S)
+            yield order[:-step], order[step:]
+    none = float("nan")
+    times = np.array([none if row.seconds is None else row.seconds for row in rows], np.float64)
+    timed = np.flatnonzero(~np.isnan(times))
+    timed = timed[np.argsort(times[timed], kind="stable")]
+    close = np.diff(times[timed]) <= NEXT_TO_S
+    yield timed[:-1][close], timed[1:][close]
+
+
+def _by_number(rows: Sequence[Row], members: Sequence[int]) -> Numbers:
+    """Those with a number in their names, in its order."""
+    found = [(findall(r"[0-9]+", PurePosixPath(rows[i].path).stem), i) for i in members]
+    with_number = [(int(max(digits, key=len)), i) for digits, i in found if digits]
+    return np.array([i for _, i in sorted(with_number)], np.int64)

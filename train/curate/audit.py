@@ -9,10 +9,8 @@ saved affect only the verdict on other such photos.
 """
 
 import warnings
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +20,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from device.workstation.training import Part
-from device.workstation.weights import event_weights, weighted_mean
+from device.workstation.weights import weighted_mean
 from train.curate.findings import MISLABEL, OUTLIER, Finding, Judge
+from train.curate.units import Units, means, numbered, weights_of
+from train.curate.vectors import Centred, Vectors, blocks, chosen, folder_of, mean
 from train.data.events.centres import MANY, neighbourhoods
+from train.data.events.filed import Table, table
 from train.data.split import Row
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 FOLDS = 5
 COMPONENTS = 256
@@ -37,45 +39,103 @@ STRENGTH = 10.0
 """Inverse regularisation strength of the judge, as scikit-learn defines it."""
 MIN_JUDGED = 20
 """If a class has fewer events to train on, it cannot be judged, and then no class is."""
+MOST_TAUGHT = 40_000
+"""Training photos that judges learn from at most, so that their memory is bounded."""
 NEIGHBOURS = 10
 OUTLIERS_PER_100 = 1
 BLOCK = 512
 
 
-def judge(
-    features: Floats, labels: Numbers, groups: Sequence[str], train: npt.NDArray[np.bool_]
-) -> Probabilities:
+def judge(features: Vectors, labels: Numbers, groups: Sequence[str], train: Flags) -> Probabilities:
     """How likely each photo belongs to each class, by a judge that never saw it or its group.
 
     Args:
         features: float32 (n, channels), rows of length 1.
         labels: int64 (n,); each class has at least `MIN_JUDGED` groups in the training part.
         groups: their events; photos of one event fall into the same fold.
-        train: bool (n,), the training part, the only one that the judge learns from.
+        train: bool (n,), the training part, the only one that the judges learn from.
 
     Returns:
         float64 (n, classes): cross-validated for training photos, for all others the mean of
         the judges of the folds.
     """
-    inside = np.flatnonzero(train)
-    classes = int(labels.max()) + 1
-    result = np.zeros((len(features), classes))
-    names = np.array(groups)[inside]
-    weights = event_weights([groups[i] for i in inside.tolist()])
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    for taught, held_out in folds.split(features[inside], labels[inside], names):
-        known = features[inside[taught]]
-        components = PCA(min(COMPONENTS, *known.shape), svd_solver="covariance_eigh").fit(known)
-        model = LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(components.transform(known), labels[inside[taught]], weights[taught])
-        seen = np.concatenate([inside[held_out], np.flatnonzero(~train)])
-        share = np.where(train[seen], 1.0, 1.0 / FOLDS)[:, None]
-        result[np.ix_(seen, model.classes_)] += share * model.predict_proba(
-            components.transform(features[seen])
-        )
-    return result
+    judges = Judges.taught(features, labels, numbered(groups), train)
+    return judges.of(np.arange(len(features)))
+
+
+@dataclass(frozen=True)
+class Judges:
+    """A judge of each fold, and who of them may be asked about whom."""
+
+    features: Vectors
+    judges: Sequence[tuple[PCA, LogisticRegression]]
+    fold: Numbers
+    """(n,), the judge that never saw the photo's event; -1: none did, or it is of no training
+    photo."""
+    classes: int
+
+    @classmethod
+    def taught(cls, features: Vectors, labels: Numbers, event: Numbers, train: Flags) -> "Judges":
+        """Teach them; arguments as of `judge`, but `event` has a number for each group."""
+        inside = _teachers(np.flatnonzero(train), labels, event)
+        weights, classes = weights_of(event[inside]), int(labels.max()) + 1
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+        judges, fold_of_event = [], np.full(int(event.max()) + 1, -1, np.int64)
+        shown = np.empty((len(inside), 0))
+        for number, (taught, held_out) in enumerate(
+            folds.split(shown, labels[inside], event[inside])
+        ):
+            fold_of_event[event[inside[held_out]]] = number
+            known, truth = features[inside[taught]], labels[inside[taught]]
+            judges.append(_taught(known, truth, weights[taught]))
+        return cls(features, judges, np.where(train, fold_of_event[event], -1), classes)
+
+    def of(self, rows: Numbers) -> Probabilities:
+        """How likely some photos belong to each class, float64 (m, classes)."""
+        result = np.zeros((len(rows), self.classes))
+        for part in _parts(self.features, len(rows)):
+            result[part] = self._of_some(rows[part])
+        return result
+
+    def _of_some(self, rows: Numbers) -> Probabilities:
+        result = np.zeros((len(rows), self.classes))
+        fold = self.fold[rows]
+        all_of_them = np.flatnonzero(fold < 0)
+        for number, (components, model) in enumerate(self.judges):
+            asked = np.concatenate([np.flatnonzero(fold == number), all_of_them])
+            if len(asked):
+                share = np.where(fold[asked] < 0, 1.0 / FOLDS, 1.0)[:, None]
+                result[np.ix_(asked, model.classes_)] += share * model.predict_proba(
+                    components.transform(self.features[rows[asked]])
+                )
+        return result
+
+
+def _teachers(inside: Numbers, labels: Numbers, event: Numbers) -> Numbers:
+    """Those training photos that teach: of more than `MOST_TAUGHT` as many of each class.
+
+    A photo of each event comes before a second one of any.
+    """
+    if len(inside) <= MOST_TAUGHT:
+        return inside
+    order = inside[np.argsort(event[inside], kind="stable")]
+    _, first, sizes = np.unique(event[order], return_index=True, return_counts=True)
+    again = np.arange(len(order)) - np.repeat(first, sizes)
+    order = order[np.argsort(again, kind="stable")]
+    classes = np.unique(labels[inside])
+    of_class = (order[labels[order] == one] for one in classes)
+    return np.sort(np.concatenate([own[: MOST_TAUGHT // len(classes)] for own in of_class]))
+
+
+def _taught(
+    known: Floats, truth: Numbers, weights: npt.NDArray[np.float64]
+) -> tuple[PCA, LogisticRegression]:
+    components = PCA(min(COMPONENTS, *known.shape), svd_solver="covariance_eigh").fit(known)
+    model = LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(components.transform(known), truth, weights)
+    return components, model
 
 
 def confident_label(
@@ -87,46 +147,81 @@ def confident_label(
     Uncertainty in Dataset Labels", section 3.1): a class counts if its probability reaches the
     mean over this class's own training events; the most likely of these classes is taken.
     """
-    classes = range(probabilities.shape[1])
-    usual = np.array([probabilities[train & (labels == j), j].mean() for j in classes])
+    own = _of(probabilities, labels)
+    usual = _usual(own, labels, train, probabilities.shape[1])
+    return _confident(probabilities, labels, usual)
+
+
+def _usual(own: Probabilities, labels: Numbers, train: Flags, classes: int) -> Probabilities:
+    """(classes,), how likely the events of each class usually belong to it.
+
+    Args:
+        own: (n,), how likely each is of its own class.
+        labels: (n,), these classes.
+        train: (n,), whether it is of the training part.
+        classes: how many there are.
+    """
+    return np.array([own[train & (labels == j)].mean() for j in range(classes)])
+
+
+def _confident(probabilities: Probabilities, labels: Numbers, usual: Probabilities) -> Numbers:
     confident = np.where(probabilities >= usual, probabilities, -1.0)
     return np.where(confident.max(axis=1) < 0, labels, confident.argmax(axis=1))
 
 
-def nearest(
-    features: Floats, groups: Sequence[str], train: npt.NDArray[np.bool_]
-) -> tuple[Numbers, Floats]:
+def nearest(features: Vectors, groups: Sequence[str], train: Flags) -> tuple[Numbers, Floats]:
     """The training photos most similar to each photo, one of each other event.
 
     Returns:
         Their indices, int64 (n, k), and cosines of centred features, float32 (n, k), -1 to 1;
         k is `NEIGHBOURS` or fewer. Of `MANY` photos or more, those in cells nearby are compared.
     """
-    event = np.unique(np.array(groups), return_inverse=True)[1]
-    inside = np.flatnonzero(train)
-    inside = inside[np.argsort(event[inside], kind="stable")]
-    weights = event_weights([groups[i] for i in inside.tolist()])
-    centred = features - np.average(features[inside], axis=0, weights=weights).astype(np.float32)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-6)
-    k = min(NEIGHBOURS, len(np.unique(event[inside])))
+    event = numbered(groups)
+    k = min(NEIGHBOURS, len(np.unique(event[train])))
     indices, cosines = (
         np.empty((len(features), k), np.int64),
         np.empty((len(features), k), np.float32),
     )
-    for rows, near in _compared(centred, centred[inside], event[inside], k):
-        among = inside[near]
-        like = centred[rows] @ centred[among].T
+    for rows, near, like in neighbours(features, event, train, np.arange(len(features))):
+        indices[rows], cosines[rows] = near, like
+    return indices, cosines
+
+
+def neighbours(
+    features: Vectors, event: Numbers, train: Flags, asking: Numbers
+) -> Iterator[tuple[Numbers, Numbers, Floats]]:
+    """The same for some photos, in blocks: which they are, indices, cosines.
+
+    Args:
+        features: (n, channels).
+        event: (n,), a number for the event of each.
+        train: (n,).
+        asking: (m,), the photos whose neighbours are asked for.
+    """
+    inside = np.flatnonzero(train)
+    inside = inside[np.argsort(event[inside], kind="stable")]
+    centred = _centred(features, inside, weights_of(event[inside]))
+    k = min(NEIGHBOURS, len(np.unique(event[inside])))
+    taught = chosen(centred, inside)
+    for lines, near in _compared(chosen(centred, asking), taught, event[inside], k):
+        among, rows = inside[near], asking[lines]
+        like = centred[rows] @ taught[near].T
         like[event[rows, None] == event[None, among]] = -1.0
         best = _best_of_each(like, np.unique(event[among], return_index=True)[1])
         best_like = np.take_along_axis(like, best, axis=1)
         order = np.argsort(-best_like, axis=1, kind="stable")[:, :k]
-        indices[rows] = among[np.take_along_axis(best, order, axis=1)]
-        cosines[rows] = np.take_along_axis(best_like, order, axis=1)
-    return indices, cosines
+        found = among[np.take_along_axis(best, order, axis=1)]
+        yield rows, found, np.take_along_axis(best_like, order, axis=1)
+
+
+def _centred(features: Vectors, inside: Numbers, weights: npt.NDArray[np.float64]) -> Vectors:
+    """Features without the mean of those inside, of length 1."""
+    centred = Centred(features, mean(features, inside, weights))
+    return centred[:] if isinstance(features, np.ndarray) else centred
 
 
 def _compared(
-    asking: Floats, taught: Floats, event: Numbers, count: int
+    asking: Vectors, taught: Vectors, event: Numbers, count: int
 ) -> Iterator[tuple[Numbers, Numbers]]:
     """Rows that ask, and the taught ones, of at least `count` events, that they are compared with.
 
@@ -163,40 +258,8 @@ def _best_of_each(like: Floats, first: Numbers) -> Numbers:
     return best
 
 
-@dataclass(frozen=True)
-class Units:
-    """What is suspected as a whole: the photos of one event in one class and part."""
-
-    of: Numbers
-    """(n,), the number of each photo's unit."""
-    members: tuple[tuple[int, ...], ...]
-
-    @classmethod
-    def among(cls, rows: Sequence[Row]) -> "Units":
-        """The units of the photos of some rows."""
-        members: dict[tuple[str, str, str, bool], list[int]] = defaultdict(list)
-        for i, row in enumerate(rows):
-            members[row.group, row.label, row.part, row.collected].append(i)
-        of = np.empty(len(rows), np.int64)
-        for number, unit in enumerate(members.values()):
-            of[unit] = number
-        return cls(of, tuple(map(tuple, members.values())))
-
-    @property
-    def first(self) -> Numbers:
-        """(units,), one photo of each."""
-        return np.array([unit[0] for unit in self.members], np.int64)
-
-    def means(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """(units, ...), the mean of the photos' values (n, ...) over each unit."""
-        sums = np.zeros((len(self.members), *values.shape[1:]))
-        np.add.at(sums, self.of, values)
-        counts = np.bincount(self.of, minlength=len(self.members))
-        return sums / counts.reshape(-1, *(1,) * (values.ndim - 1))
-
-
 def mislabels(
-    rows: Sequence[Row], labels: Sequence[str], features: Floats
+    rows: Sequence[Row], labels: Sequence[str], features: Vectors
 ) -> tuple[list[Finding], Judge | None]:
     """Events that seem to belong to another class, strongest first, and how good the judge is.
 
@@ -204,44 +267,100 @@ def mislabels(
         The findings and the judge; no findings and None if a class has fewer than `MIN_JUDGED`
         training events.
     """
-    train = _teaches(rows)
+    train, event = _teaches(rows), numbered(row.group for row in rows)
     truth = _numbers(labels, rows)
-    groups = [row.group for row in rows]
     # Count events: if one burst is the whole class, no fold is left to learn it from.
-    taught = {(r.label, r.group) for r, teaches in zip(rows, train, strict=True) if teaches}
-    different = Counter(label for label, _ in taught)
-    if min(different[label] for label in labels) < MIN_JUDGED:
+    if min(len(np.unique(event[train & (truth == j)])) for j in range(len(labels))) < MIN_JUDGED:
         return [], None
-    probabilities = judge(features, truth, groups, train)
-    found = _suspects(rows, labels, probabilities, truth[nearest(features, groups, train)[0]])
-    inside = np.flatnonzero(train)
-    weights = event_weights([groups[i] for i in inside.tolist()])
-    right = weighted_mean((probabilities.argmax(axis=1) == truth)[inside], weights)
-    events = len({group for _, group in taught})
-    return sorted(found, key=lambda f: (-f.score, f.paths)), Judge(len(inside), events, right)
+    judges, units = Judges.taught(features, truth, event, train), Units.among(rows)
+    likely, right = _asked(judges, units, truth)
+    own = truth[units.first]
+    suggested, margins = _suggested(likely, own, train[units.first])
+    suspects = np.flatnonzero((suggested != own) & (margins > 0))
+    shares = _agreeing(features, (event, truth, train), units, suspects, suggested)
+    told = zip(suspects.tolist(), margins[suspects].tolist(), shares.tolist(), strict=True)
+    found = [
+        Finding(MISLABEL, _paths(rows, units.members(unit)), margin, labels[suggested[unit]], share)
+        for unit, margin, share in told
+    ]
+    accuracy = weighted_mean(right[train], weights_of(event[train]))
+    quality = Judge(int(train.sum()), len(np.unique(event[train])), accuracy)
+    return sorted(found, key=lambda f: (-f.score, f.paths)), quality
 
 
-def _suspects(
-    rows: Sequence[Row], labels: Sequence[str], probabilities: Probabilities, near: Numbers
-) -> Iterator[Finding]:
-    """Units whose photos, taken together, confidently belong to another class than theirs.
+def _asked(judges: Judges, units: Units, truth: Numbers) -> tuple[Table, Flags]:
+    """How likely each unit belongs to each class, and of which photos the judges name the class.
+
+    Returns:
+        Float64 (units, classes), the mean of its photos, and bool (n,).
+    """
+    likely = table((len(units), judges.classes), np.float64, folder_of(judges.features))
+    right = np.empty(len(truth), np.bool_)
+    for part in _parts(judges.features, len(units)):
+        rows = units.order[units.bounds[part.start] : units.bounds[part.stop]]
+        rows = np.sort(rows)
+        found = judges.of(rows)
+        right[rows] = found.argmax(axis=1) == truth[rows]
+        likely[part] = means(found, units.of[rows] - part.start, part.stop - part.start)
+    return likely, right
+
+
+def _suggested(likely: Table, own: Numbers, train: Flags) -> tuple[Numbers, Probabilities]:
+    """The class that each unit confidently belongs to, and by how much more than to its own.
 
     Args:
-        rows: of n photos.
-        labels: of the classes.
-        probabilities: (n, classes).
-        near: (n, k), the classes of each photo's neighbours.
+        likely: (units, classes).
+        own: (units,), their classes.
+        train: (units,), whether they are of the training part.
     """
-    units = Units.among(rows)
-    own = _numbers(labels, [rows[i] for i in units.first.tolist()])
-    likely = units.means(probabilities)
-    suggested = confident_label(likely, own, _teaches(rows)[units.first])
-    agreeing = units.means((near == suggested[units.of][:, None]).mean(axis=1))
-    each = np.arange(len(own))
-    margin = likely[each, suggested] - likely[each, own]
-    for unit in np.flatnonzero((suggested != own) & (margin > 0)).tolist():
-        paths, share = _paths(rows, units.members[unit]), float(agreeing[unit])
-        yield Finding(MISLABEL, paths, float(margin[unit]), labels[suggested[unit]], share)
+    of_own, of_suggested = np.empty(len(own)), np.empty(len(own))
+    suggested = np.empty(len(own), np.int64)
+    for part in blocks(len(own)):
+        of_own[part] = _of(likely[part], own[part])
+    usual = _usual(of_own, own, train, likely.shape[1])
+    for part in blocks(len(own)):
+        some = likely[part]
+        suggested[part] = _confident(some, own[part], usual)
+        of_suggested[part] = _of(some, suggested[part])
+    return suggested, of_suggested - of_own
+
+
+def _of(probabilities: Probabilities, classes: Numbers) -> Probabilities:
+    """(n,), the one of each row (n, classes) for a class."""
+    return np.asarray(np.take_along_axis(probabilities, classes[:, None], axis=1)[:, 0])
+
+
+def _agreeing(
+    features: Vectors,
+    photos: tuple[Numbers, Numbers, Flags],
+    units: Units,
+    suspects: Numbers,
+    suggested: Numbers,
+) -> npt.NDArray[np.float64]:
+    """(suspects,), the share of the neighbours of each suspected unit in the suggested class.
+
+    Args:
+        features: (n, channels).
+        photos: (n,), the events, the classes, and who teaches.
+        units: of the photos.
+        suspects: numbers of units.
+        suggested: (units,), a class for each unit.
+    """
+    (event, truth, train), agreeing = photos, np.zeros(len(features))
+    rows = np.flatnonzero(np.isin(units.of, suspects))
+    if not len(rows):
+        return np.empty(0)
+    asking = rows if not isinstance(features, np.ndarray) else np.arange(len(features))
+    for asked, near, _ in neighbours(features, event, train, asking):
+        same = truth[near] == suggested[units.of[asked]][:, None]
+        agreeing[asked] = same.mean(axis=1)
+    which = np.searchsorted(suspects, units.of[rows])
+    return means(agreeing[rows], which, len(suspects))
+
+
+def _parts(features: Vectors, count: int) -> Iterator[slice]:
+    """All at once if the features are in memory, else in blocks."""
+    return iter([slice(0, count)]) if isinstance(features, np.ndarray) else blocks(count)
 
 
 def _numbers(labels: Sequence[str], rows: Sequence[Row]) -> Numbers:
@@ -254,15 +373,18 @@ def _teaches(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
     return np.array([row.part == Part.TRAIN and not row.collected for row in rows])
 
 
-def outliers(rows: Sequence[Row], features: Floats) -> list[Finding]:
+def outliers(rows: Sequence[Row], features: Vectors) -> list[Finding]:
     """The events least similar to any training photo: candidates for photos of no class."""
     train = np.array([row.part == Part.TRAIN for row in rows])
-    units = Units.among(rows)
-    cosines = units.means(nearest(features, [row.group for row in rows], train)[1].mean(axis=1))
-    count = -(-len(units.members) * OUTLIERS_PER_100 // 100)
+    event, units = numbered(row.group for row in rows), Units.among(rows)
+    like = np.empty(len(rows), np.float32)
+    for asked, _, near in neighbours(features, event, train, np.arange(len(rows))):
+        like[asked] = near.mean(axis=1)
+    cosines = units.means(like)
+    count = -(-len(units) * OUTLIERS_PER_100 // 100)
     order = np.argsort(cosines, kind="stable")[:count]
     return [
-        Finding(OUTLIER, _paths(rows, units.members[unit]), float(cosines[unit].clip(0, 1)))
+        Finding(OUTLIER, _paths(rows, units.members(unit)), float(cosines[unit].clip(0, 1)))
         for unit in order.tolist()
     ]
 

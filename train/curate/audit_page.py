@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from device.contract.arrays import Box, Pixels
 from device.contract.photos import decode_frame
@@ -31,6 +30,7 @@ from train.curate.findings import (
     Removal,
 )
 from train.curate.prepare import SplitInputs
+from train.curate.vectors import Vectors, chosen, replaced
 from train.data.dataset import scan
 from train.data.listed import loader, read_same
 from train.data.looks import Looks
@@ -40,8 +40,6 @@ from train.data.split import Row, assign
 from train.data.strangers.placing import of_classes, parted
 from train.page.pictures import Picture, photo
 from train.page.templates import PART_NAMES, page_environment
-
-Floats = npt.NDArray[np.float32]
 
 TEMPLATE = "audit.html.j2"
 CACHE_FOLDER, CUT = "cache/audit", "cut"
@@ -159,12 +157,12 @@ def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
     features = frozen_features([photo for photo, _ in usable], files, weights, cache)
     in_small = thumbnails([photo for photo, _ in usable])
     findings = alike.find_alike([row for _, row in usable], in_small, features)
-    used = [i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT]
-    kept = [usable[i][1] for i in used]
+    used = np.array([i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT])
+    kept, of_kept = [usable[i][1] for i in used.tolist()], chosen(features, used)
     labels = sorted({row.label for row in rows})
-    findings += apart.events_apart(kept, features[used], findings)
+    findings += apart.events_apart(kept, of_kept, findings)
     # Copies and events are told by whole pictures, labels by what the network will learn from.
-    learned = _of_cut(kept, features[used], sight.boxes, files, weights, cache)
+    learned = _of_cut(kept, of_kept, sight.boxes, files, weights, cache)
     suspects, quality = audit.mislabels(kept, labels, learned)
     findings += suspects + audit.outliers(kept, learned)
     removed = removals.removals(rows, findings)
@@ -176,19 +174,18 @@ def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
 
 def _of_cut(
     rows: Sequence[Row],
-    features: Floats,
+    features: Vectors,
     boxes: Mapping[str, Box],
     files: PhotoFiles,
     weights: str,
     cache: Path,
-) -> Floats:
+) -> Vectors:
     """Features of photos (n, channels), where those that are cut have features of their boxes."""
     cut = [i for i, row in enumerate(rows) if row.path in boxes]
     if not cut:
         return features
-    changed = features.copy()
-    changed[cut] = frozen_features([rows[i] for i in cut], files, weights, cache / CUT, boxes)
-    return changed
+    others = frozen_features([rows[i] for i in cut], files, weights, cache / CUT, boxes)
+    return replaced(features, np.array(cut), others)
 
 
 def summary(found: Audit) -> str:

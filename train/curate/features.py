@@ -1,5 +1,7 @@
 """Features of the frozen ImageNet network: one vector per photo, cached in a file.
 
+Of very many photos they stay there, and are read when they are asked for.
+
 The network has not learned from the user's photos, so these vectors carry no labels from one part
 of the split to another.
 """
@@ -19,7 +21,9 @@ import numpy.typing as npt
 from device.contract.arrays import Box, Pixels
 from device.contract.preprocess import Preprocessing
 from device.workstation.photo_files import PhotoFiles
+from train.curate.vectors import InFile, Vectors
 from train.data.augment import views_digest
+from train.data.events.centres import MANY
 from train.data.listed import load_listed
 from train.network.backbone import Architecture, build, load_weights
 from train.network.cache import cached, keep_only
@@ -55,7 +59,7 @@ def frozen_features(
     weights: str,
     cache: Path,
     cuts: Mapping[str, Box] = MappingProxyType({}),
-) -> npt.NDArray[np.float32]:
+) -> Vectors:
     """The pooled last feature map of the untouched default network, of length 1.
 
     Args:
@@ -66,7 +70,8 @@ def frozen_features(
         cuts: as for `backbone_features`.
 
     Returns:
-        float32 (len(photos), 1280). Dot products of rows are cosines, 0 to 1.
+        float32 (len(photos), 1280), an array if they are few. Dot products of rows are cosines,
+        0 to 1.
 
     Raises:
         DataError: if a photo is missing or has changed since it was listed.
@@ -83,7 +88,7 @@ def backbone_features(
     backbone: Backbone,
     cache: Path,
     cuts: Mapping[str, Box] = MappingProxyType({}),
-) -> npt.NDArray[np.float32]:
+) -> Vectors:
     """The pooled last feature map of an untouched network, of length 1.
 
     Args:
@@ -94,7 +99,8 @@ def backbone_features(
         cuts: by path, where photos are cut.
 
     Returns:
-        float32 (len(photos), channels). Dot products of rows are cosines, 0 to 1.
+        float32 (len(photos), channels), an array if they are few. Dot products of rows are cosines,
+        0 to 1.
 
     Raises:
         DataError: if a photo is missing or has changed since it was listed.
@@ -108,9 +114,11 @@ def backbone_features(
         for path, digest, box in zip(paths, digests, boxes, strict=True)
     ]
     key = [f"{digest} {box or ''}" for digest, box in zip(digests, boxes, strict=True)]
-    rows = picture_features(pictures, key, backbone, cache)
+    rows = _computed(pictures, key, backbone, cache)
     position = {digest: i for i, digest in enumerate(digests)}
-    return np.asarray(rows[[position[photo.sha256] for photo in photos]])
+    numbers = np.fromiter((position[photo.sha256] for photo in photos), np.int64, len(photos))
+    found = InFile.of(rows.path, rows.channels, numbers)
+    return found if len(photos) >= MANY else found[:]
 
 
 def picture_features(
@@ -124,14 +132,29 @@ def picture_features(
         backbone: the network.
         cache: folder for the file of features; other files of features in it are removed.
     """
+    rows = _computed(pictures, key, backbone, cache)
+    return InFile.of(rows.path, rows.channels, np.arange(len(pictures)))[:]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A file of features, float16, not of length 1."""
+
+    path: Path
+    channels: int
+
+
+def _computed(
+    pictures: Sequence[Callable[[], Pixels]], key: Sequence[str], backbone: Backbone, cache: Path
+) -> _Rows:
+    """The file with the features of pictures, one after another."""
     path = cache / f"{_key(backbone.convolutions, backbone.rules, key)}.f16"
     keep_only(cache, {path.name})
     network = build(backbone.architecture, backbone.convolutions)
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
     frozen = Frozen.of(keras.Model(network.input, pooled))
-    task, shape = OfPicture(frozen), frozen.output_shape
-    rows = cached(path, task, pictures, shape, "computing features").astype(np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6))
+    cached(path, OfPicture(frozen), pictures, frozen.output_shape, "computing features")
+    return _Rows(path, *frozen.output_shape)
 
 
 def _key(convolutions: Sequence[Convolution], rules: Preprocessing, inputs: Sequence[str]) -> str:

@@ -23,7 +23,9 @@ def removals(rows: Sequence[Row], findings: Iterable[Finding]) -> list[Removal]:
     A model that cleaned the test part by its own judgement would only improve its own grade. Of
     copies the first photo is kept. Photos that the split leaves out anyway are not listed again.
     """
-    by_path = {row.path: row for row in rows}
+    findings = list(findings)
+    named = {path for finding in findings for path in finding.paths}
+    by_path = {row.path: row for row in rows if row.path in named}
     chosen: dict[str, Removal] = {}
     for finding in findings:
         for path, kind, reason in _removable(by_path, finding):
@@ -79,7 +81,8 @@ def _without_excess(rows: Sequence[Row], chosen: Iterable[Removal]) -> list[Remo
     photos.
     """
     chosen = sorted(chosen, key=lambda removal: removal.path)
-    by_path = {row.path: row for row in rows}
+    taken_away = {removal.path for removal in chosen}
+    by_path = {row.path: row for row in rows if row.path in taken_away}
     used = [row for row in rows if row.part != LEFT_OUT]
     sizes = Counter((row.label, False) for row in used if not row.collected)
     sizes.update((row.label, True) for row in used)

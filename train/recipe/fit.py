@@ -33,6 +33,7 @@ from device.workstation.training import (
 )
 from train.artifacts import save_network
 from train.curate.features import Backbone, backbone_features
+from train.curate.vectors import Vectors
 from train.data.split import Row
 from train.network.backbone import between, build, classifier, load_weights, pretrained
 from train.network.cache import Activations
@@ -151,7 +152,7 @@ def _taught(
     """The photos with as many training photos as the settings allow."""
     backbone = Backbone(config.architecture, convolutions, config.preprocessing)
 
-    def features(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+    def features(rows: Sequence[Row]) -> Vectors:
         return backbone_features(rows, photos.files, backbone, cache / "sample", photos.cuts)
 
     return sampled(photos, config.train_photos, features)
@@ -339,7 +340,7 @@ class _Pictures:
 
     def features(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
         photos, cache = self.training.photos, self.training.cache / "held_out"
-        return backbone_features(rows, photos.files, self.backbone, cache, photos.cuts)
+        return backbone_features(rows, photos.files, self.backbone, cache, photos.cuts)[:]
 
     def views(self, rows: Sequence[Row]) -> HeldViews | None:
         training, cache = self.training, self.training.cache / "place_views"

@@ -11,19 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from device.workstation.training import Part
+from train.curate.vectors import Vectors, chosen
 from train.data.events.centres import centres_of, in_cells
 from train.data.sight.sighting import spread
 from train.data.split import Row
 from train.recipe.photos import Photos
 
-Floats = npt.NDArray[np.float32]
 
-
-def sampled(photos: Photos, most: int, features: Callable[[Sequence[Row]], Floats]) -> Photos:
+def sampled(photos: Photos, most: int, features: Callable[[Sequence[Row]], Vectors]) -> Photos:
     """The same photos, but of the training part at most so many; all others stay.
 
     Args:
@@ -44,18 +42,18 @@ def sampled(photos: Photos, most: int, features: Callable[[Sequence[Row]], Float
     return replace(photos, rows={**photos.rows, Part.TRAIN: taught}, taught_of=len(rows))
 
 
-def _chosen(rows: Sequence[Row], features: Floats, most: int) -> list[Row]:
+def _chosen(rows: Sequence[Row], features: Vectors, most: int) -> list[Row]:
     of_class: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
         of_class[row.label].append(i)
     found: list[Row] = []
     shares = even_shares([len(each) for each in of_class.values()], most)
     for members, share in zip(of_class.values(), shares, strict=True):
-        found += _of_class([rows[i] for i in members], features[members], share)
+        found += _of_class([rows[i] for i in members], chosen(features, np.array(members)), share)
     return found
 
 
-def _of_class(rows: Sequence[Row], features: Floats, most: int) -> list[Row]:
+def _of_class(rows: Sequence[Row], features: Vectors, most: int) -> list[Row]:
     if len(rows) <= most:
         return list(rows)
     cells = in_cells(features, centres_of(features))

@@ -46,6 +46,8 @@ def connected(address: str) -> Cluster:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray's own lines would break the bar; what goes wrong comes as an error, too.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Nor a trace of Ray's own code where somebody ends this process.
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     try:
         import ray
     except ImportError as error:

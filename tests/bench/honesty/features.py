@@ -25,5 +25,5 @@ def features_of(
         from train.curate.features import frozen_features
 
     path = fetch_weights(weights, MOBILENET_V2.checkpoint) if weights.is_dir() else weights
-    rows = frozen_features(taken, PhotoFiles(folder), str(path), folder / "cache")
+    rows = frozen_features(taken, PhotoFiles(folder), str(path), folder / "cache")[:]
     return dict(zip((shot.sha256 for shot in taken), rows, strict=True))

@@ -10,6 +10,7 @@ from pathlib import Path
 from device.console import guarded
 from device.files import write_text
 from tests.bench.scale import measured, pictures
+from tests.bench.scale.features import MOST, REAL
 from tests.bench.scale.measured import Measured
 from tests.bench.scale.page import page, table
 
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--photos", type=int, nargs="*", default=PHOTOS, help="rendered, read")
     parser.add_argument("--rows", type=int, nargs="*", default=ROWS, help="with stand-ins")
     parser.add_argument("--near", action="store_true", help="of rows, near copies alone")
+    parser.add_argument("--weights", type=Path, default=Path("build/weights"))
+    parser.add_argument("--flowers", type=Path, default=Path("../shared/flowers"))
+    parser.add_argument("--numbers", type=int, default=1280, help="so many of each row's features")
     options = parser.parse_args(arguments)
     return guarded(lambda: run(options))
 
@@ -46,7 +50,8 @@ def _all(options: argparse.Namespace) -> Iterator[list[Measured]]:
     for photos in options.photos:
         yield [_real(photos, options.out)]
     for rows in options.rows:
-        yield list(_stand_ins(rows, options.out / f"rows_{rows}", options.near))
+        real = () if options.near else (str(_features(options)), str(options.numbers))
+        yield list(_stand_ins(rows, options.out / f"rows_{rows}", real))
 
 
 def _real(photos: int, folder: Path) -> Measured:
@@ -58,12 +63,24 @@ def _real(photos: int, folder: Path) -> Measured:
     return measured.run("make data", photos, out, *command)[0]
 
 
-def _stand_ins(rows: int, out: Path, near_alone: bool) -> Iterator[Measured]:
+def _features(options: argparse.Namespace) -> Path:
+    """Features of real photos, or of rendered ones if there are no others."""
+    path: Path = options.out / REAL
+    if not path.exists():
+        photos = options.flowers
+        if not photos.is_dir():
+            photos = options.out / "photos_of_features"
+            pictures.render(photos, MOST)
+        given = (str(photos), str(options.weights), str(options.out))
+        measured.run("features", MOST, options.out, "-m", "tests.bench.scale.features", *given)
+    return path
+
+
+def _stand_ins(rows: int, out: Path, real: tuple[str, ...]) -> Iterator[Measured]:
     """Everything but reading and the network: the whole process, then each of its steps."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    command: tuple[str, ...] = ("-m", "tests.bench.scale.rows", str(rows), str(out))
-    command += ("near",) if near_alone else ()
+    command = ("-m", "tests.bench.scale.rows", str(rows), str(out), *real)
     whole, printed = measured.run("stand-ins, whole process", rows, out, *command)
     record = json.loads(printed.splitlines()[-1])
     print(rows, record["found"], file=sys.stderr)

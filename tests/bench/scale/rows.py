@@ -1,4 +1,7 @@
-"""`python -m tests.bench.scale.rows PHOTOS OUT`: rows with stand-ins, no photos and no network.
+"""`python -m tests.bench.scale.rows PHOTOS OUT REAL NUMBERS`: rows with stand-ins, no network.
+
+Their features are made of the real ones in the file REAL, of each of which the first NUMBERS count.
+Without both, near copies alone are looked for.
 
 One process, so that its peak memory is that of what the driver of a training does.
 """
@@ -21,7 +24,11 @@ from device.workstation.events import listed
 from device.workstation.events.listed import Occasion
 from device.workstation.training import EVENTS, SPLIT
 from tests.bench.scale import pictures
+from tests.bench.scale.features import FEATURES, Floats
+from tests.bench.scale.features import made as made_of
 from train.curate.alike import find_alike
+from train.curate.apart import events_apart
+from train.curate.audit import mislabels, outliers
 from train.data.events.copies import joined
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical
 from train.data.looks import Looks, Small
@@ -30,8 +37,6 @@ from train.data.record import describe, table
 from train.data.split import Row, assign, read_csv, to_csv
 
 CAMERAS = 1000
-FEATURES = 64
-"""Numbers of a stand-in for a photo's features, of which networks give 1,280."""
 
 
 class _Watch:
@@ -52,7 +57,7 @@ class _Watch:
         print(name, self.steps[name], file=sys.stderr, flush=True)
 
 
-def main(photos: int, out: Path, *, near_alone: bool = False) -> None:
+def main(photos: int, out: Path, real: str = "", numbers: str = "") -> None:
     """Run all steps, or those up to the near copies alone; prints a record of them."""
     watch, looks = _Watch(), Looks(out)
     with watch.step("stand-ins"):
@@ -61,12 +66,13 @@ def main(photos: int, out: Path, *, near_alone: bool = False) -> None:
         pairs = near_identical(thumbnails(made), NEAR_IDENTICAL_CORRELATIONS[0])
         groups = len(np.unique(joined(np.arange(photos), pairs)))
     found = {"groups": groups, "looks_mib": round(looks.count * (256 + 1024) * 3 / 2**20, 1)}
-    if not near_alone:
-        found |= _split(made, out, watch)
+    if real:
+        features = np.load(real)[:, : int(numbers)]
+        found |= _split(made, out, watch, features)
     print(json.dumps({"photos": photos, "steps": watch.steps, "found": found}))
 
 
-def _split(made: list[Photo], out: Path, watch: _Watch) -> dict[str, float]:
+def _split(made: list[Photo], out: Path, watch: _Watch, real: Floats) -> dict[str, float]:
     """All steps after the near copies; gives what they found."""
     with watch.step("split"):
         rows = assign(made)
@@ -77,13 +83,36 @@ def _split(made: list[Photo], out: Path, watch: _Watch) -> dict[str, float]:
         write_text(out / EVENTS, listed.to_csv({r.path: Occasion(r.group, r.place) for r in rows}))
     with watch.step("read again"):
         read = read_csv(out / SPLIT), listed.read_occasions(out / EVENTS)
-    with watch.step("audit: what is alike"):
-        alike = len(find_alike(rows, thumbnails(_in_order(made)), _features(rows)))
     return {
-        "alike": alike,
+        **_audit(made, rows, real, out, watch),
         "rows": len(read[0]),
         "lines": len(shown.splitlines()),
         "files_mib": round((out / SPLIT).stat().st_size / 2**20, 1),
+    }
+
+
+def _audit(
+    made: list[Photo], rows: list[Row], real: Floats, out: Path, watch: _Watch
+) -> dict[str, float]:
+    """What `make audit` does once it has features; gives how much it found."""
+    labels = sorted({row.label for row in rows})
+    with watch.step("audit: features made"):
+        features = made_of(rows, real, labels, out)
+    with watch.step("audit: what is alike"):
+        alike = find_alike(rows, thumbnails(_in_order(made)), features)
+    with watch.step("audit: labels"):
+        suspects, judge = mislabels(rows, labels, features)
+    with watch.step("audit: outliers"):
+        strange = outliers(rows, features)
+    with watch.step("audit: events apart"):
+        apart = events_apart(rows, features, alike)
+    return {
+        "alike": len(alike),
+        "suspects": len(suspects),
+        "judge": round(judge.accuracy if judge else 0, 4),
+        "outliers": len(strange),
+        "apart": len(apart),
+        "features_mib": round((out / FEATURES).stat().st_size / 2**20),
     }
 
 
@@ -112,10 +141,5 @@ def _in_order(photos: list[Photo]) -> list[Photo]:
     return sorted(photos, key=lambda photo: photo.path)
 
 
-def _features(rows: list[Row]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    features = np.random.default_rng(1).normal(size=(len(rows), FEATURES)).astype(np.float32)
-    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True))
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), near_alone="near" in sys.argv[3:])
+    main(int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

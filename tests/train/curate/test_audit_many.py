@@ -1,12 +1,16 @@
 """Promises of the audit of very many photos: searching finds what comparing finds."""
 
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from train.curate import apart, audit
+from train.curate import alike, apart, audit
+from train.curate.units import numbered
+from train.curate.vectors import Chosen, InFile, replaced
 from train.data.events import centres
 from train.data.split import Row
 
@@ -98,3 +102,67 @@ def test_an_event_of_most_photos_leaves_enough_neighbours_of_others(
     many(audit, 1)
     found = audit.nearest(features, groups, train)
     np.testing.assert_array_equal(np.sort(found[0]), np.sort(expected[0]))
+
+
+@pytest.fixture
+def in_file(photos: tuple[list[Row], Any], tmp_path: Path) -> InFile:
+    """The features as they are cached, each second photo's in another place."""
+    path = tmp_path / "features.f16"
+    place = np.arange(COUNT).reshape(2, -1).T.ravel()
+    stored = np.empty_like(photos[1])
+    stored[place] = photos[1] * 3
+    path.write_bytes(stored.astype(np.float16).tobytes())
+    return InFile.of(path, stored.shape[1], place)
+
+
+def test_features_in_a_file_are_those_in_memory_to_the_bit(
+    photos: tuple[list[Row], Any], in_file: InFile
+) -> None:
+    np.testing.assert_allclose(in_file[:], photos[1], atol=1e-3)
+    assert np.array_equal(in_file[7], in_file[:][7])
+    assert np.array_equal(in_file[10:90:7], in_file[:][10:90:7])
+    rows = np.array([5, 3, 900])
+    assert np.array_equal(Chosen(in_file, rows)[1:], in_file[:][rows[1:]])
+    changed = replaced(in_file, rows, in_file[:][:3])
+    expected = replaced(in_file[:], rows, in_file[:][:3])
+    assert np.array_equal(changed[:], expected[:]) and np.array_equal(changed[3], expected[3])
+
+
+def test_the_audit_finds_in_a_file_what_it_finds_in_memory(
+    photos: tuple[list[Row], Any], in_file: InFile, many: Any
+) -> None:
+    rows = [
+        replace(r, label="0", sha256=r.path) if i % 50 == 1 else r for i, r in enumerate(photos[0])
+    ]
+    for module in (apart, audit):
+        many(module, 16)
+    found = []
+    for features in (in_file[:], in_file):
+        suspects, judge = audit.mislabels(rows, ["0", "1", "2", "3"], features)
+        assert suspects and judge
+        told = [(f.paths, f.suggested, f.neighbours, round(f.score, 4)) for f in suspects]
+        exact = apart.events_apart(rows, features) + audit.outliers(rows, features)
+        found.append((sorted(told), judge.n, judge.events, round(judge.accuracy, 4), exact))
+    assert found[0] == found[1] and found[1][-1]
+    thumbnails = np.ones((COUNT, 768), np.float32)[:0]
+    same = alike.find_alike(rows[:0], thumbnails, in_file)
+    assert same == []
+
+
+def test_of_very_many_photos_some_of_each_class_teach_the_judges(
+    photos: tuple[list[Row], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, features = photos
+    labels = ["0", "1", "2", "3"]
+    truth = np.array([labels.index(row.label) for row in rows])
+    train = np.array([row.part == "train" for row in rows])
+    event = numbered(row.group for row in rows)
+    monkeypatch.setattr(audit, "MOST_TAUGHT", 1000)
+    taught = audit._teachers(np.flatnonzero(train), truth, event)
+    assert np.bincount(truth[taught]).tolist() == [250] * 4 and train[taught].all()
+    # Each event has two photos, of which training has one or both: first one of each.
+    assert len(np.unique(event[taught])) == len(taught)
+    judges = audit.Judges.taught(features, truth, event, train)
+    inside = np.isin(event, event[taught]) & train
+    assert (judges.fold[inside] >= 0).all() and (judges.fold[~inside] == -1).all()
+    assert np.allclose(judges.of(np.arange(COUNT)).sum(axis=1), 1)

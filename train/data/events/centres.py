@@ -40,14 +40,14 @@ def sampled(count: int) -> slice:
     return slice(None, None, -(-max(1, count) // SAMPLE))
 
 
-def centres_of(short: Floats, count: int | None = None) -> Floats:
+def centres_of(short: Vectors, count: int | None = None) -> Floats:
     """Centres of cells: means of what is nearest to them, in a sample.
 
     Args:
         short: (n, numbers), all vectors, or a sample of them.
         count: so many centres at most; None: as for all vectors.
     """
-    sample = short[sampled(len(short))]
+    sample: Floats = short[sampled(len(short))]
     count = max(1, min(number_of_cells(len(short)) if count is None else count, len(sample)))
     centres = sample[np.linspace(0, len(sample) - 1, count).astype(np.int64)].copy()
     for _ in range(ROUNDS):
@@ -95,7 +95,7 @@ def _nearest(short: Vectors, centres: Floats) -> Numbers:
 
 
 def neighbourhoods(
-    asking: Floats, vectors: Floats, least: int = 1
+    asking: Vectors, vectors: Vectors, least: int = 1
 ) -> Iterator[tuple[Numbers, Numbers]]:
     """Vectors that may be the nearest to each: a search, which misses some far ones.
 

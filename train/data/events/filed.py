@@ -51,7 +51,9 @@ class Filed:
     def __getitem__(self, rows: Any, /) -> Array:
         """A copy; of a slice at most 2 GiB at a time."""
         if isinstance(rows, slice):
-            start, stop, _ = rows.indices(len(self))
+            start, stop, step = rows.indices(len(self))
+            if step != 1:
+                return self[np.arange(start, stop, step)]
             size = self._row_bytes
             data = os.pread(self.file.fileno(), max(0, stop - start) * size, start * size)
             return np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])

@@ -45,7 +45,7 @@ def find_events(
     paths: Sequence[str],
     moments: Sequence[Moment],
     pictures: tuple[AnyThumbnails, Details | None],
-    same_bytes: Sequence[int],
+    same_bytes: Sequence[int] | Numbers,
     *,
     places: Sequence[str] = (),
     reels: Sequence[str] = (),

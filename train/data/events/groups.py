@@ -80,7 +80,7 @@ class Known:
 def group(
     thumbnails: AnyThumbnails,
     details: Details | None,
-    same_bytes: Sequence[int],
+    same_bytes: Sequence[int] | Numbers,
     known: Known | None = None,
 ) -> Grouping:
     """Group photos by what they show.

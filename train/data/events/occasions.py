@@ -72,7 +72,7 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
         [photo.path for photo in photos],
         [photo.moment for photo in photos],
         (thumbnails(photos), details(photos)),
-        _numbers([photo.sha256 for photo in photos]).tolist(),
+        _same_bytes(photos),
         places=said,
         reels=_reels(photos),
         event_s=settings.gap_s,
@@ -124,14 +124,28 @@ def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> 
     """The events with the user's word, each named after the smallest SHA-256 of its photos."""
     if settings.listed:
         found = _as_said([settings.said(photo) for photo in photos], found)
-        same_bytes = _numbers([photo.sha256 for photo in photos])
-        found = joined(found, np.stack([np.arange(len(photos)), same_bytes]))
-    smallest: dict[int, str] = {}
-    for photo, root in zip(photos, found.tolist(), strict=True):
-        smallest[root] = min(photo.sha256, smallest.get(root, photo.sha256))
+        found = joined(found, np.stack([np.arange(len(photos)), _same_bytes(photos)]))
+    digests = _encoded([photo.sha256[:12] for photo in photos])
+    order = np.lexsort((digests, found))
+    _, first, which = np.unique(found[order], return_index=True, return_inverse=True)
     # One text for all photos of an event.
-    names = {root: sys.intern(digest[:12]) for root, digest in smallest.items()}
-    return tuple(names[root] for root in found.tolist())
+    smallest = [sys.intern(each.decode()) for each in digests[order[first]].tolist()]
+    event = np.empty_like(which)
+    event[order] = which
+    return tuple(smallest[i] for i in event.tolist())
+
+
+def _same_bytes(photos: Sequence[Photo]) -> Numbers:
+    """(n,), for each photo the first one with the same bytes."""
+    digests = _encoded([photo.sha256 for photo in photos])
+    _, first, which = np.unique(digests, return_index=True, return_inverse=True)
+    return np.asarray(first[which], np.int64)
+
+
+def _encoded(texts: Sequence[str]) -> npt.NDArray[np.bytes_]:
+    """(n,), in whose order texts are: they take few bytes each, and a dict a hundred."""
+    longest = max(map(len, texts), default=0) or 1
+    return np.fromiter((text.encode() for text in texts), f"S{longest}", len(texts))
 
 
 def _as_said(said: Sequence[Occasion | None], found: Numbers) -> Numbers:
