@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 CLIENTS = 8
 CHECK_S = 15 * 60
 TIMESTAMP = "metadata/timestamp.json"
@@ -69,9 +71,7 @@ def _servers() -> list[str]:
 
 @contextmanager
 def _serving(name: str, public: Path) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     command += ["--directory", str(public)]
     if name.startswith("nginx"):

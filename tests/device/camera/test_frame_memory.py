@@ -20,9 +20,9 @@ from device.contract.look.rules import Region
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.running_service import Running, running, settings
 from tests.support.peers.cameras import MjpegCamera, mjpeg_camera
-from tests.support.peers.mqtt_broker import free_port
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
+from tests.support.ports import free_port
 from tests.support.timing import eventually
 
 BEFORE_SWAP_S, AFTER_SWAP_S = 3.5, 1.5

@@ -14,7 +14,7 @@ from tests.support.cli import Call, device
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.fake_host import Machine, states, the
 from tests.support.device.thumbnails import with_thumbnails
-from tests.support.peers.mqtt_broker import free_port
+from tests.support.ports import free_port
 
 
 def settings_file(tmp_path: Path, bundle: Path) -> Path:

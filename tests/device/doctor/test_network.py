@@ -19,7 +19,8 @@ from tests.support.device.fake_host import states, the
 from tests.support.device.mqtt_sinks import Make, config, connect
 from tests.support.device.observations import Surroundings
 from tests.support.peers.cameras import MjpegCamera
-from tests.support.peers.mqtt_broker import Broker, free_port, listening, retained
+from tests.support.peers.mqtt_broker import Broker, listening, retained
+from tests.support.ports import free_port
 from tests.support.timing import eventually
 
 pytest_plugins = "tests.support.device.mqtt_sinks"

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.device.running_service import manager, running, settings
 from tests.support.peers.cameras import jpeg, mjpeg_camera
-from tests.support.peers.mqtt_broker import Broker, free_port, listening
+from tests.support.peers.mqtt_broker import Broker, listening
+from tests.support.ports import free_port
 from tests.support.timing import eventually
 
 MARKS = ("zqzq", "7x7x")

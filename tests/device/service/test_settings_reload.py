@@ -18,8 +18,8 @@ from device.settings.sections import Config
 from tests.support.cli import Call, assert_one_error_line, device
 from tests.support.device.running_service import running, settings
 from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
-from tests.support.peers.mqtt_broker import free_port
 from tests.support.places import ROOT
+from tests.support.ports import free_port
 from tests.support.timing import eventually
 
 PROMETHEUS = "[output.prometheus]\nenabled = true\nport = 0\n"

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from device.image.disk import boot_start_bytes
+from tests.support.ports import free_port
 
 CARD_BYTES = 4 << 30
 """QEMU's SD cards have a power of two."""
@@ -43,12 +44,6 @@ SERVER = "10.0.2.100"
 """Where a board of the virt machine finds a folder of this machine; it reaches nothing else."""
 FILE_SERVER = Path(__file__).with_name("file_server.py")
 PORTS = {"page": 8080, "metrics": 9464, "ssh": 22}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def insert(image: Path, folder: Path) -> Path:

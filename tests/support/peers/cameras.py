@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tests.support.pictures import encoded, picture
+from tests.support.ports import free_port
 
 BOUNDARY = "frame"
 Bytes = npt.NDArray[np.uint8]
@@ -33,7 +34,7 @@ class MjpegCamera:
         self.fps, self.address = fps, address
         self.connections = 0
         self._server: ThreadingHTTPServer | None = None
-        self._port = 0
+        self._port = free_port()
         self._plugged = threading.Event()
         self.plug_in()
 
@@ -64,7 +65,6 @@ class MjpegCamera:
 
         self._plugged.set()
         self._server = Server((self.address, self._port), Handler)
-        self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def unplug(self) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.peers.mqtt_broker import free_port
 from tests.support.places import BUILD
+from tests.support.ports import free_port
 from tests.support.timing import eventually
 
 HASS = BUILD / "venv-ha" / "bin" / "hass"

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.peers.nginx_site import write_site
 from tests.support.places import ROOT
+from tests.support.ports import free_port
 
 START_S = 20
 SERVER = """server {{
@@ -51,7 +52,7 @@ def nginx(
         pytest.skip("no nginx or openssl: apt-get install nginx openssl")
     folder.mkdir()
     tls = _certified(folder) if encrypted else ""
-    port = _free_port()
+    port = free_port()
     server = SERVER.format(port=port, tls=tls, location=location, front=front)
     process = subprocess.Popen(write_site(folder, server))
     try:
@@ -69,11 +70,6 @@ def _certified(folder: Path) -> str:
     files = ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*command, *files, *names], check=True, capture_output=True)
     return f"ssl; ssl_certificate {certificate}; ssl_certificate_key {key}"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from av.bitstream import BitStreamFilterContext
 
 from tests.support.pictures import picture
+from tests.support.ports import free_port
 
 WIDTH_PX, HEIGHT_PX = 128, 96
 SDP = """v=0
@@ -70,7 +71,7 @@ class RtspCamera:
         self.loses: Callable[[], bool] = lambda: False
         self.setups: list[str] = []
         self.connections = 0
-        self._port = 0
+        self._port = free_port()
         self._clients: list[Callable[[bytes], Any]] = []
         self._connections: list[socket.socket] = []
         self._running = threading.Event()
@@ -84,7 +85,6 @@ class RtspCamera:
 
     def plug_in(self) -> None:
         self._server = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._server.getsockname()[1]
         self._running.set()
         rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         rtp.bind(("127.0.0.1", 0))
