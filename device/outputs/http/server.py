@@ -35,6 +35,8 @@ REQUEST_TIMEOUT_S = 5.0
 limit for a short body."""
 LONG_BODY_TIMEOUT_S = 30.0
 SEND_TIMEOUT_S = 5.0
+START_S = 10.0
+"""For the thread to begin: beside other work it may be kept waiting."""
 CLOSE_S = 0.5
 REFUSALS = frozenset({401, 403, 421})
 """Responses that end the connection: a refused client must not keep it."""
@@ -89,7 +91,7 @@ class HttpServer:
             raise OutputError(f"cannot listen at {address} port {port}: {reason}") from error
         self._thread.start()
         self.port = listener.getsockname()[1]
-        self._wait_for(self._listen(listener))
+        self._wait_for(self._listen(listener), START_S)
 
     def call(self, function: Callable[[], object]) -> None:
         """Schedule a function on the server's thread, if that runs; callable from any thread."""
@@ -102,7 +104,7 @@ class HttpServer:
             self._loop.close()
             return
         with suppress(TimeoutError):
-            self._wait_for(self._shut())
+            self._wait_for(self._shut(), CLOSE_S)
         self.call(self._loop.stop)
         self._thread.join(CLOSE_S)
 
@@ -110,8 +112,8 @@ class HttpServer:
         self._loop.run_forever()
         self._loop.close()
 
-    def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(CLOSE_S)
+    def _wait_for(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(limit_s)
 
     async def _listen(self, listener: socket.socket) -> None:
         self._server = await asyncio.start_server(self._accept, sock=listener, limit=READ_BYTES)
