@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 MEASURED_S = 0.1
+
+Value = TypeVar("Value")
 
 
 def slowdown() -> float:
@@ -57,3 +59,18 @@ def eventually(condition: Callable[[], Any], within_s: float = 10.0) -> float:
         assert not patience.exhausted, "it did not happen in time"
         time.sleep(0.02)
     return time.monotonic() - started_s
+
+
+def settled(value: Callable[[], Value], for_s: float = 0.5, within_s: float = 10.0) -> Value:
+    """Wait until a value stays as it is for so long, as on an idle machine; returns it.
+
+    What was on its way beside other work has then arrived, which no fixed pause promises.
+    """
+    still_s, patience = for_s * slowdown(), Patience(within_s)
+    last, until_s = value(), time.monotonic() + still_s
+    while time.monotonic() < until_s:
+        if (now := value()) != last:
+            assert not patience.exhausted, "it never settled"
+            last, until_s = now, time.monotonic() + still_s
+        time.sleep(0.02)
+    return last

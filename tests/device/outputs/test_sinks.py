@@ -55,12 +55,13 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[Observation] = []
         self.ticks: list[Status] = []
-        self.closed = threading.Event()
+        self.begun, self.closed = threading.Event(), threading.Event()
         self.gate = threading.Event()
         self.gate.set()
         self.fault: Exception | None = None
 
     def publish(self, observation: Observation) -> None:
+        self.begun.set()
         self.gate.wait()
         if self.fault is not None:
             raise self.fault
@@ -296,7 +297,7 @@ def test_a_sink_that_asks_for_it_knows_whether_newer_ones_wait(start: Any) -> No
     thread, _ = start(sink)
     sink.gate.clear()
     thread.put(observation(0, changed=True))
-    time.sleep(0.3)
+    assert sink.begun.wait(30)
     for number in range(1, 5):
         thread.put(observation(number, changed=number < 4))
     sink.gate.set()

@@ -13,7 +13,7 @@ from device.inference.trial import LoadedModel
 from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
 from tests.device.service.scenes import Scene, Start, forever
-from tests.support.timing import eventually
+from tests.support.timing import eventually, settled
 
 
 @pytest.fixture
@@ -36,10 +36,7 @@ def test_the_watchdog_is_fed_by_completed_inferences_and_starves_when_one_hangs(
     eventually(lambda: len(sink.seen) > 3)
     assert fed.meals >= 3
     gate.clear()
-    time.sleep(0.3)
-    meals = fed.meals
-    time.sleep(0.5)
-    assert fed.meals == meals
+    settled(lambda: fed.meals)
     gate.set()
 
 
@@ -61,10 +58,8 @@ def test_without_a_camera_it_is_fed_only_while_someone_tries_to_get_it_back(
 
     monkeypatch.setattr(capture, "poll", hang)
     assert stuck.wait(30)
-    time.sleep(0.6)
-    meals = fed.meals
-    time.sleep(0.5)
-    assert fed.meals == meals and not sink.seen
+    settled(lambda: fed.meals)
+    assert not sink.seen
     capture.close()
     gate.set()
 
@@ -78,16 +73,12 @@ def test_a_frame_every_few_minutes_does_not_starve_the_watchdog_and_a_source_tha
     thread, sink, fed, _ = start(Scene(pictures))
     eventually(lambda: len(sink.seen) > 3)
     thread.pace.max_fps = 0.005
-    time.sleep(0.5)
-    meals, seen = fed.meals, len(sink.seen)
+    seen, meals = settled(lambda: len(sink.seen)), fed.meals
     eventually(lambda: fed.meals > meals + 3)
     assert len(sink.seen) == seen
     gate.clear()
     thread.pace.max_fps = 1000.0
-    time.sleep(0.6)
-    meals = fed.meals
-    time.sleep(0.5)
-    assert fed.meals == meals
+    settled(lambda: fed.meals)
     gate.set()
 
 
@@ -109,7 +100,6 @@ def test_an_empty_place_and_a_frame_every_few_minutes_do_not_starve_the_watchdog
     thread, sink, fed, _ = start(Scene(forever(0)))
     eventually(lambda: len(sink.seen) > 3)
     thread.pace.max_fps = 0.005
-    time.sleep(0.5)
-    meals, seen = fed.meals, len(sink.seen)
+    seen, meals = settled(lambda: len(sink.seen)), fed.meals
     eventually(lambda: fed.meals >= meals + 3)
     assert len(sink.seen) == seen
