@@ -141,8 +141,13 @@ def table(data_set: DataSet, rows: Sequence[Row]) -> str:
     return "\n".join(lines + left_out_notes(rows))
 
 
-def left_out_notes(rows: Sequence[Row]) -> list[str]:
-    """A line for each photo that was left out; one for all if they are many for one reason."""
+def left_out_notes(rows: Sequence[Row], file: str = SPLIT) -> list[str]:
+    """A line for each photo that was left out; one for all if they are many for one reason.
+
+    Args:
+        rows: of all photos.
+        file: that lists them, for a line in place of very many.
+    """
     by_reason = defaultdict(list)
     for row in rows:
         if row.part == LEFT_OUT:
@@ -154,7 +159,7 @@ def left_out_notes(rows: Sequence[Row]) -> list[str]:
             lines.append(f"left out: {number(len(paths), 'photo')} ({few}, ...): {reason}")
         else:
             lines += [f"left out: {path}: {reason}" for path in paths]
-    more = [f"... and {len(lines) - MOST_LINES} more, see {SPLIT}"]
+    more = [f"... and {len(lines) - MOST_LINES} more, see {file}"]
     return lines if len(lines) <= MOST_LINES else lines[:MOST_LINES] + more
 
 

@@ -7,9 +7,9 @@ from device.contract.arrays import Box
 from device.contract.look.rules import LookRules, Region
 from device.contract.provenance import OTHER
 from device.workstation.photo_files import PhotoFiles
-from device.workstation.training import LEFT_OUT, Part
+from device.workstation.training import LEFT_OUT, STRANGERS, Part
 from device.workstation.unknown.listed import Stranger
-from device.workstation.wording import photos_in_events
+from device.workstation.wording import number, photos_in_events
 from train.data.record import left_out_notes
 from train.data.sight.cutting import find_cuts
 from train.data.sight.noted import with_noted
@@ -66,12 +66,16 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     teach, judge, out = (
         [row for row in rows if row.part == part] for part in (Part.TRAIN, Part.TEST, LEFT_OUT)
     )
+    if not teach and not judge:
+        lines = [f"{OTHER}: {number(len(out), 'photo')} left out, so none teaches or judges"]
+        return [*lines, *left_out_notes(rows, STRANGERS)]
     events = len({row.group for row in judge})
-    said = f"{photos_in_events(len(judge), events)} judge what is called unknown"
+    verb = "judges" if len(judge) == 1 else "judge"
+    said = f"{photos_in_events(len(judge), events)} {verb} what is called unknown"
     lines = [f"{OTHER}: {_teaching(teach)}{said}{f', {len(out):,} left out' if out else ''}"]
     if judge and events < FEW_EVENTS:
         lines.append(f"{OTHER}: their share has a wide interval; {FEW_EVENTS} events narrow it")
-    return [*lines, *left_out_notes(rows)]
+    return [*lines, *left_out_notes(rows, STRANGERS)]
 
 
 def _teaching(rows: Sequence[Row]) -> str:

@@ -14,6 +14,7 @@ from tests.support.pictures import encoded
 from tests.support.visited_places import frame
 from tests.train.data.test_dataset import image, jpeg, two_classes, write
 from train.__main__ import main
+from train.data.record import MOST_LINES
 from train.data.strangers.placing import CHOSEN, LEAST_EVENTS, TRAINED
 
 OF_CLASSES = (SPLIT, DATA, EVENTS, CUTS)
@@ -91,7 +92,8 @@ def test_few_of_them_judge_and_none_teaches(
     add(folder, count)
     assert {one.part for one in run(folder, out).values()} == {Part.TEST}
     said = capsys.readouterr().out
-    assert f"{OTHER}: with fewer than {LEAST_EVENTS} events none teaches; {count} photo" in said
+    judging = "1 photo judges" if count == 1 else f"{count} photos judge"
+    assert f"{OTHER}: with fewer than {LEAST_EVENTS} events none teaches; {judging}" in said
     assert f"{OTHER}: their share has a wide interval" in said
 
 
@@ -113,6 +115,21 @@ def test_what_shows_a_photo_of_a_class_counts_for_the_class(
         assert f"left out: {OTHER}/{name}: {reason}" in said
     rows = (out / SPLIT).read_text()
     assert "moss/0.jpg" in rows and LEFT_OUT not in rows and OTHER not in rows
+
+
+def test_nothing_but_copies_of_class_photos_is_one_line_and_what_they_show(
+    folder: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = sorted(path.read_bytes() for path in folder.rglob("*.jpg"))
+    for number, content in enumerate(2 * copied):
+        write(folder / OTHER / f"{number}.jpg", content)
+    assert {one.part for one in run(folder, out).values()} == {LEFT_OUT}
+    said = capsys.readouterr().out.splitlines()
+    count = 2 * len(copied)
+    assert f"{OTHER}: {count} photos left out, so none teaches or judges" in said
+    named = [line for line in said if line.startswith(f"left out: {OTHER}/")]
+    assert len(named) == MOST_LINES
+    assert said[-1] == f"... and {count - MOST_LINES} more, see {STRANGERS}"
 
 
 def test_what_cannot_be_read_has_a_line(
