@@ -29,7 +29,7 @@ def test_each_runtime_is_compared_with_the_first() -> None:
     cells = [cell.strip() for cell in differs.split("|")[1:-1]]
     assert cells[:2] == ["two", "100.00%"] and cells[2].startswith("+33.33 (")
     assert cells[3] == "1 of 4" and cells[4].startswith("1 of 4 (")
-    assert cells[5:] == ["1", "0.000, 0.030", "0.020"]
+    assert cells[5:] == ["1", "25.0%", "0.000, 0.030", "0.020"]
 
 
 def test_other_kernels_of_one_runtime_write_other_bytes(tmp_path: Path) -> None:

@@ -106,9 +106,9 @@ def table(found: Sequence[Answers], truth: npt.NDArray[np.intp]) -> str:
         f"{photos} test photos and {number - photos} rendered pictures;"
         f" {first.unknown.sum()} are unknown",
         "| runtime | right of the photos | gains, points (paired, 95%) | other labels |"
-        " other verdicts (95%) | pictures with other bytes | distance moves: median, most |"
-        " farthest from the limit with another verdict |",
-        "|---|---|---|---|---|---|---|---|",
+        " other verdicts (95%) | pictures with other bytes | other features |"
+        " distance moves: median, most | farthest from the limit with another verdict |",
+        "|---" * 9 + "|",
     ]
     for one in found:
         other = one.unknown != first.unknown
@@ -119,8 +119,8 @@ def table(found: Sequence[Answers], truth: npt.NDArray[np.intp]) -> str:
             f"| {one.name} | {_right(one, truth).mean():.2%} | {_gain(one, first, truth)} |"
             f" {(one.label != first.label).sum()} of {number} |"
             f" {other.sum()} of {number} ({low:.1%} to {high:.1%}) |"
-            f" {_others(one, first).sum()} | {np.median(moved):.3f}, {moved.max():.3f} |"
-            f" {margin:.3f} |"
+            f" {_others(one, first).sum()} | {_features(one, first):.1%} |"
+            f" {np.median(moved):.3f}, {moved.max():.3f} | {margin:.3f} |"
         )
     return "\n".join(lines)
 
@@ -144,6 +144,11 @@ def _others(one: Answers, first: Answers) -> Flags:
     for name, values in one.raw.items():
         other |= (values != first.raw[name]).reshape(len(values), -1).any(axis=1)
     return other
+
+
+def _features(one: Answers, first: Answers) -> float:
+    """The share of all features of all pictures that have another byte."""
+    return float((one.raw["raw_features"] != first.raw["raw_features"]).mean())
 
 
 if __name__ == "__main__":
