@@ -1,0 +1,73 @@
+"""What `python -m tests.bench.strangers` makes of features."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.bench.strangers.table import Run, by_class, table
+from tests.bench.strangers.ways import DEFAULT, HELD_OUT, STRANGE, WAYS, Shown, judge
+
+FEATURES, CLASSES, LEFT_OUT = 24, 3, 1
+
+
+def seen(alike: bool) -> dict[str, Any]:
+    """Photos of three classes, one of which was left out and looks like another, or like none."""
+    rng = np.random.default_rng(0)
+    looks = np.eye(FEATURES)[[0, 0 if alike else 2, 1]]
+    found: dict[str, Any] = {"left_out": np.array(LEFT_OUT), "bias": np.zeros(2, np.float32)}
+    found["kernel"] = 9 * np.eye(FEATURES, 2, dtype=np.float32)
+    truth = np.repeat(np.arange(CLASSES), 60)
+    for part in ("train", "val", "test"):
+        noise = rng.normal(0, 0.05, (len(truth), FEATURES))
+        found |= shown(part, np.abs(looks[truth] + noise))
+        found[f"truth_{part}"] = truth
+        found[f"events_{part}"] = np.array([f"{part} {number}" for number in range(len(truth))])
+    # The first two classes that are known, and nothing of either.
+    found |= shown("mixed", np.abs(looks[[0, 2] * 20] + looks[[2, 0] * 20]) / 2)
+    return found | shown("rendered", np.abs(rng.normal(0, 0.5, (40, FEATURES))))
+
+
+def shown(part: str, features: Any) -> dict[str, Any]:
+    features = features.astype(np.float32)
+    logits = 9 * features[:, :2]
+    wide = np.repeat(logits[:, np.newaxis], 4, axis=1).reshape(-1, 2, 2, 2)
+    return {f"features_{part}": features, f"middle_{part}": features, f"map_{part}": wide}
+
+
+def test_what_looks_like_no_class_is_turned_away_and_what_looks_like_one_is_not() -> None:
+    other, like = (judge(Shown("fern", seen(alike)), DEFAULT) for alike in (False, True))
+    assert other.away[STRANGE].all() and other.areas[STRANGE] == 1
+    assert like.away[STRANGE].mean() < 0.2 and like.areas[STRANGE] < 0.6
+    assert len(other.away[STRANGE]) == 180 and len(other.away[HELD_OUT]) == 60
+    assert other.away["test"].mean() < 0.15 and other.away["rendered"].mean() > 0.5
+    assert "other" not in other.away
+
+
+def test_the_photos_of_the_class_that_was_left_out_teach_and_limit_nothing() -> None:
+    whole, changed = seen(alike=False), seen(alike=False)
+    own = changed["truth_train"] == LEFT_OUT
+    for what in ("features_train", "features_val", "middle_train", "middle_val", "map_val"):
+        changed[what][own] += 3
+    for way in WAYS:
+        one, other = (judge(Shown("fern", arrays), way) for arrays in (whole, changed))
+        assert (one.away["test"] == other.away["test"]).all(), way.name
+
+
+@pytest.mark.parametrize("way", WAYS, ids=[way.name for way in WAYS])
+def test_every_way_keeps_most_known_photos(way: Any) -> None:
+    assert judge(Shown("fern", seen(alike=True)), way).away["test"].mean() < 0.2
+
+
+def test_a_row_for_each_class_and_each_way_beside_the_default(tmp_path: Path) -> None:
+    np.savez(tmp_path / "fern.npz", **seen(alike=False))
+    np.savez(tmp_path / "moss.npz", **seen(alike=True))
+    (tmp_path / "moss.state.npz").write_bytes(b"")
+    run = Run.read(tmp_path)
+    assert [shown.name for shown in run.networks] == ["fern", "moss"]
+    assert "| fern (n = 180) | " in by_class(run) and "| 100.0% |" in by_class(run)
+    lines = table([run], [run]).splitlines()
+    assert len(lines) == 2 + len(WAYS) and "+0.0 (+0.0 to +0.0)" in lines[2]
+    fern = Run.read(tmp_path, ["fern"])
+    assert len(fern.networks) == 1
