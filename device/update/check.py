@@ -113,7 +113,8 @@ def _asked(
         return replace(known, problem=safe(one_line(error))), None
     known = _aged(known, trusted.timestamp_version)
     signed_s = floor.raised(known.floor_s, clocks, trusted.signed_s())
-    known = replace(known, floor_s=signed_s, checked_unix_s=now.unix_s)
+    checked_s = now.unix_s if now.verified else signed_s
+    known = replace(known, floor_s=signed_s, checked_unix_s=checked_s)
     offered = _Offered(trusted, wanted, places)
     try:
         known = replace(known, latest=offered.fetch_model())

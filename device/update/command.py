@@ -26,6 +26,8 @@ SETTINGS = Path("/etc/fieldguide/fieldguide.toml")
 INSTALL_THEM = "pip install 'fieldguide-device[update]'"
 PACKAGES = ("tuf", "securesystemslib", "urllib3")
 """Of the extra `update`."""
+NOT_YET = "no pass has run yet: `sudo systemctl start fieldguide-install` does one"
+NOT_ASKED = "no releases are fetched: see [update] in fieldguide.toml"
 FETCH, INSTALL = "fetch", "install"
 SOFTWARE, BOOT, TRY = "software", "boot", "try"
 
@@ -62,18 +64,24 @@ def show_status(options: argparse.Namespace) -> int:
     from device.settings.state import updates_folder
     from device.telemetry.updates import STATUS_FILE, UpdateStatus, read
 
-    folder = updates_folder(sections.load(options.config))
-    return _tell(read(UpdateStatus, folder / STATUS_FILE), as_json=options.json)
+    config = sections.load(options.config)
+    status = read(UpdateStatus, updates_folder(config) / STATUS_FILE)
+    if config.update.enabled and not (status.source or options.json):
+        raise UpdateError(NOT_YET)
+    return _tell(status, as_json=options.json)
 
 
 def check_now(options: argparse.Namespace) -> int:
     """Ask, and fetch what is new; returns 1 if that failed."""
+    from device.update import asked
     from device.update.check import check
     from device.update.owner import acting_as_owner
     from device.update.trust.floor import Clocks
 
     places = _places(options)
     with acting_as_owner(places.fetched), _needed():
+        if not asked.read(places.asked).url:
+            raise UpdateError(NOT_ASKED if places.asked.exists() else NOT_YET)
         found = check(places, Clocks(), forced=True)
     offered = f"release {found.latest} is meant for this board" if found.latest else "no release"
     say(found.problem or offered, error=bool(found.problem))
@@ -87,6 +95,8 @@ def want_now(options: argparse.Namespace) -> int:
     from device.update.owner import acting_as_owner
 
     folder = updates_folder(_enabled(options))
+    if not folder.exists():
+        raise UpdateError(NOT_YET)
     with acting_as_owner(folder):
         (folder / WANTED_FILE).touch()
     say("wanted; `fieldguide update status` says what comes of it")
@@ -174,7 +184,7 @@ def _tell(status: "UpdateStatus", *, as_json: bool) -> int:
 def lines(status: "UpdateStatus") -> list[str]:
     """What people are told, a line each."""
     if not status.source:
-        return ["no releases are fetched: see [update] in fieldguide.toml"]
+        return [NOT_ASKED]
     told = [
         f"releases of {status.name} from {status.source}",
         *_told_of(status),

@@ -131,3 +131,22 @@ def test_without_settings_of_updates_there_is_one_line(tmp_path: Path, call: Cal
     config = tmp_path / "fieldguide.toml"
     config.write_text("")
     assert_one_error_line(call("update", "now", "--config", config), "set update.enabled", 2)
+
+
+def test_before_the_first_pass_each_command_says_what_starts_one(
+    tmp_path: Path, plain: Files, fleet: Path, call: Call
+) -> None:
+    board = board_of(tmp_path / "board", fleet, "http://127.0.0.1:9", plain)
+    config = tmp_path / "fieldguide.toml"
+    config.write_text(f'[bundle]\npath = "{board.slots}/current"\n{more_settings(board)}')
+    places = [f"--fetched={board.places.fetched}", f"--asked={board.places.asked}"]
+    for action in ("status", "check", "now"):
+        said = call("update", action, "--config", config, *places)
+        assert_one_error_line(said, "systemctl start fieldguide-install")
+    # Who reads it as JSON reads that nothing is known.
+    status, output, _ = call("update", "status", "--json", "--config", config)
+    assert status == 0 and json.loads(output)["source"] == ""
+    # A pass says that nothing is wanted.
+    board.settings(enabled=False)
+    board.install()
+    assert_one_error_line(call("update", "check", "--config", config, *places), "[update]")
