@@ -50,7 +50,9 @@ def test_results_are_the_same_to_the_bit_and_in_order(
     assert not list(tmp_path.glob("*/*"))
 
 
-def driver(nodes: Nodes, store: Path, noted: Path, takes_s: float) -> "subprocess.Popen[bytes]":
+def driver(
+    nodes: Nodes, store: Path, noted: Path, takes_s: float, stderr: int | None = None
+) -> "subprocess.Popen[bytes]":
     program = (
         "import sys; from pathlib import Path; from tests.scale.test_engine import *\n"
         f"engine = OnRay({nodes.address!r}, {str(store)!r}, {str(ROOT)!r})\n"
@@ -58,7 +60,7 @@ def driver(nodes: Nodes, store: Path, noted: Path, takes_s: float) -> "subproces
         "np.save(sys.argv[1], np.stack(list(engine.run(work(stub), nothing))))\n"
     )
     command = [sys.executable, "-c", program, str(store / "out.npy")]
-    return subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=stderr)
 
 
 @dataclass
@@ -97,6 +99,21 @@ def test_a_driver_that_is_killed_at_half_goes_on_and_little_is_done_twice(
     assert driver(nodes, half.store, half.noted, 0.0).wait(300) == 0
     assert np.array_equal(np.load(half.store / "out.npy"), expected)
     assert half.twice() <= 0.05
+
+
+@pytest.mark.slow
+def test_whoever_ends_a_driver_sees_one_line_and_no_trace(nodes: Nodes, tmp_path: Path) -> None:
+    (store := tmp_path / "store").mkdir()
+    running = driver(nodes, store, tmp_path / "noted", 0.02, subprocess.PIPE)
+    end = time.monotonic() + 240
+    while not list(store.glob(DONE)):
+        assert running.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    running.terminate()
+    said = running.communicate(timeout=120)[1].decode().splitlines()
+    assert said[-1].startswith("ended: what is done is kept") and running.returncode == 143
+    # Before it Ray's address, and perhaps what was waited for.
+    assert len(said) <= 3
 
 
 @pytest.mark.slow

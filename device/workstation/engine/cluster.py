@@ -2,10 +2,13 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from device.errors import ClusterError, UsageError, one_line
@@ -71,6 +74,7 @@ def connected(address: str) -> Cluster:
         # Ray raises bare exceptions, too: of a node that does not start in time.
         raise ClusterError(f"no work at RAY_ADDRESS={address}: {_why(error)}") from error
     _quiet(ray)
+    _end_as_asked()
     nodes = sum(node["Alive"] for node in ray.nodes())
     seen = f"; dashboard http://{context.dashboard_url}" if context.dashboard_url else ""
     cluster = Cluster(ray)
@@ -111,6 +115,18 @@ def _why(error: Exception) -> str:
             "What is done is kept; give the same command again when it has less to do"
         )
     return said
+
+
+def _end_as_asked() -> None:
+    """Whoever ends this process sees one line; Ray's own handler says nothing."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _ended)
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    # Not as Ctrl-C, at which a training takes its best epoch so far and counts as done.
+    tell("ended: what is done is kept, and the same command goes on from there")
+    raise SystemExit(128 + number)
 
 
 def _quiet(ray: Any) -> None:
