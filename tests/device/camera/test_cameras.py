@@ -15,7 +15,7 @@ from device.camera.live import MAX_HANGING
 from device.camera.pyav import NetworkStream
 from device.camera.source import open_source
 from device.errors import CameraHangsError, SourceError
-from tests.device.camera.watching import QUICK, Watching
+from tests.device.camera.watching import PATIENT, QUICK, Watching
 from tests.support.peers.cameras import MjpegCamera, jpeg, mjpeg_camera
 from tests.support.peers.rtsp_camera import rtsp_camera
 from tests.support.pictures import RULES, picture
@@ -45,7 +45,7 @@ def test_frames_of_an_http_stream_have_its_colours(
 def test_frames_are_back_soon_after_the_camera_returns(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
-    watching = watch(lambda: HttpCamera(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, PATIENT), PATIENT)
     eventually(lambda: watching.frames)
     for times in (1, 2):
         camera.unplug()
@@ -88,7 +88,7 @@ def test_a_stream_that_stalls_is_counted_and_opened_anew(
 def test_frames_of_a_new_size_mid_stream_are_fine(
     camera: MjpegCamera, watch: Callable[..., Watching]
 ) -> None:
-    watching = watch(lambda: HttpCamera(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, PATIENT), PATIENT)
     eventually(lambda: watching.frames)
     camera.frame = lambda: jpeg(1, 320, 200)
     eventually(lambda: (watching.status.width_px, watching.status.height_px) == (320, 200))
@@ -100,7 +100,7 @@ def test_corrupt_frames_are_counted_and_passed_over(
 ) -> None:
     good, number = jpeg(0), iter(range(10**9))
     camera.frame = lambda: good[: len(good) // 2] if next(number) % 3 == 2 else good
-    watching = watch(lambda: HttpCamera(camera.url, QUICK))
+    watching = watch(lambda: HttpCamera(camera.url, PATIENT), PATIENT)
     eventually(lambda: watching.status.corrupt_total >= 5)
     assert watching.status.frames_total >= 5 and watching.status.reconnects_total == 0
     assert all(frame.picture is not None for frame in watching.frames)

@@ -190,7 +190,8 @@ def test_who_asks_gets_the_newest_frame_once_and_nothing_when_there_is_no_newer_
 
 def test_who_asks_again_and_again_gets_a_camera_back_that_was_gone() -> None:
     camera = Camera()
-    capture = LiveCapture(lambda: camera, QUICK, telemetry := Telemetry())
+    patient = replace(QUICK, stall_timeout_s=60)
+    capture = LiveCapture(lambda: camera, patient, telemetry := Telemetry())
     eventually(lambda: capture.poll(0.01) is None and camera.openings >= 2)
     assert telemetry.snapshot().camera.state == "lost"
     camera.here.set()
@@ -234,7 +235,7 @@ def test_a_camera_slower_than_its_stall_limit_is_not_taken_for_lost(
 ) -> None:
     camera = Camera(pause_s=0.8)
     camera.here.set()
-    taking = take(lambda: camera, replace(QUICK, fps=1.0))
+    taking = take(lambda: camera, replace(QUICK, fps=0.2))
     eventually(lambda: taking.taken >= 3)
     assert taking.status.stalls_total == 0 and camera.openings == 1
 

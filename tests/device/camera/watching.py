@@ -10,6 +10,8 @@ from device.settings.sections import CameraConfig
 from device.telemetry.counters import Telemetry
 
 QUICK = CameraConfig(stall_timeout_s=0.6, longest_wait_s=0.5)
+PATIENT = CameraConfig(stall_timeout_s=60, longest_wait_s=0.5)
+"""Whatever else the machine does, a frame that comes late is no stall."""
 
 
 class Watching:

@@ -110,7 +110,7 @@ def test_stopping_ends_the_child_that_runs(bundle: Bundle, poisoned: Path) -> No
     thread.start()
     eventually(lambda: watched._child is not None)
     watched.stop()
-    thread.join(3)
+    thread.join(30)
     assert not thread.is_alive() and len(faults) == 1
 
 

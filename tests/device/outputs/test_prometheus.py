@@ -217,7 +217,7 @@ def test_sinks_have_figures_of_their_own(
         eventually(lambda: values(metrics).get("web_viewers") == 1)
     finally:
         sink.start_closing()
-        assert sink.join(2)
+        assert sink.join(30)
     collect = surroundings.telemetry.start_sink("collect")
     collect.figures({"photos_saved_total": 3, "used_bytes": 4096})
     found = values(metrics)

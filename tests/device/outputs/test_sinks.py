@@ -87,7 +87,7 @@ def start() -> Iterator[Callable[[Recorder], tuple[SinkThread, Callable[[], Sink
     for thread in threads:
         thread.sink.gate.set()  # type: ignore[attr-defined]
         thread.start_closing()
-        assert thread.join(5)
+        assert thread.join(30)
 
 
 def test_a_slow_sink_sees_every_change_in_order_and_the_newest(start: Any) -> None:
@@ -194,7 +194,7 @@ def test_an_idle_sink_sleeps_until_its_next_tick_and_yet_closes_at_once(
     time.sleep(0.5)
     assert len(taken) == 2 and taken[-1] > 900
     thread.start_closing()
-    assert thread.join(5) and sink.closed.is_set()
+    assert thread.join(30) and sink.closed.is_set()
 
 
 def test_a_sink_that_waits_to_try_again_closes_at_once(
@@ -207,7 +207,7 @@ def test_a_sink_that_waits_to_try_again_closes_at_once(
     thread.put(observation(1, changed=True))
     eventually(lambda: status().errors_total)
     thread.start_closing()
-    assert thread.join(5) and sink.closed.is_set()
+    assert thread.join(30) and sink.closed.is_set()
 
 
 class Chooser(Recorder):
@@ -223,7 +223,7 @@ def test_a_sink_that_chooses_gets_what_it_needs_and_is_not_woken_by_the_rest(sta
     for number in range(9):
         thread.put(observation(number, changed=True))
     thread.start_closing()
-    assert thread.join(5)
+    assert thread.join(30)
     assert [one.number for one in sink.seen] == [0, 3, 6]
 
 
@@ -233,7 +233,7 @@ def test_closing_delivers_what_waits(start: Any) -> None:
     for number in range(5):
         thread.put(observation(number, changed=True))
     thread.start_closing()
-    assert thread.join(5) and sink.closed.is_set()
+    assert thread.join(30) and sink.closed.is_set()
     assert [o.number for o in sink.seen] == list(range(5))
 
 
@@ -265,7 +265,7 @@ def test_changes_that_wait_at_the_end_are_told(
     for number in range(3):
         thread.put(observation(number, changed=True))
     thread.start_closing()
-    assert thread.join(5) and sink.closed.is_set()
+    assert thread.join(30) and sink.closed.is_set()
     assert "closed, 3 label changes undelivered" in caplog.text
 
 

@@ -218,7 +218,7 @@ def test_a_camera_that_was_away_is_not_read_by_two_after_a_reload(
     time.sleep(2)
     connections = camera.connections
     camera.plug_in()
-    held.reload(text.replace("stall_timeout_s = 1.0", "stall_timeout_s = 1.5"))
+    held.reload(text.replace("stall_timeout_s = 1.0", "stall_timeout_s = 60"))
     eventually(lambda: held.status.camera.state == "streaming")
     time.sleep(1.5)
     assert camera.connections == connections + 1
@@ -346,6 +346,7 @@ def test_a_stream_s_pictures_are_made_at_the_rate_of_the_settings_and_a_reload_c
     monkeypatch.setattr(pictures, "upright", counted)
     with rtsp_camera(Habits("libx264", fps=25)) as camera:
         seldom = settings(tiny_bundle, camera.url, "[inference]\nmax_fps = 0.05")
+        seldom = seldom.replace("stall_timeout_s = 1.0", "stall_timeout_s = 60")
         held = hold(seldom)
         eventually(lambda: held.status.inferences_total == 1)
         before, frames = len(made), held.status.camera.frames_total

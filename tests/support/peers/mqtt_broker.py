@@ -92,7 +92,7 @@ class Listener:
         self._client.on_message = self._hear
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
-        assert subscribed.wait(10)
+        assert subscribed.wait(30)
 
     def payloads(self, topic: str) -> list[str]:
         return [payload for where, payload, _ in list(self.messages) if where.endswith(topic)]

@@ -44,7 +44,7 @@ def running(sink: Mqtt, surroundings: Surroundings) -> Iterator[SinkThread]:
         yield thread
     finally:
         thread.start_closing()
-        assert thread.join(5)
+        assert thread.join(30)
 
 
 def yesterday(broker: Broker) -> None:

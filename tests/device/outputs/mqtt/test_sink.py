@@ -241,7 +241,7 @@ def test_after_an_outage_the_state_is_the_newest_alone_and_each_change_comes_lat
     assert json.loads(told[f"{OWN}/state"])["frame"] == 59
     assert surroundings.status().sinks["mqtt"].lost_changes_total == 0
     thread.start_closing()
-    assert thread.join(2)
+    assert thread.join(30)
 
 
 def test_after_an_outage_the_state_is_sent_anew_though_no_frame_comes(

@@ -366,4 +366,4 @@ def test_a_hundred_stuck_clients_are_refused_or_dropped_and_frames_go_on(
         stop.set()
         thread.join()
         sink.start_closing()
-        assert sink.join(2)
+        assert sink.join(30)
