@@ -199,10 +199,13 @@ def summary(options: argparse.Namespace) -> int:
 
 def figures(options: argparse.Namespace) -> int:
     """Print the tables of accuracy and scores for RESULTS.md."""
-    from convert.bench.figures import accuracy_table, header, load_build, scores_table
+    from convert.bench.figures import accuracy_table, header, lead_table, load_build, scores_table
 
     builds = [load_build(folder) for folder in options.builds]
-    print(f"{header()}\n\n{accuracy_table(builds)}\n\n{scores_table(builds)}")
+    tables = [accuracy_table(builds), scores_table(builds)]
+    if options.against:
+        tables.append(lead_table(builds, [load_build(folder) for folder in options.against]))
+    print("\n\n".join([header(), *tables]))
     return 0
 
 
@@ -279,6 +282,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("figures", help="the tables of RESULTS.md, from several builds")
     command.add_argument("builds", nargs="+", type=Path)
+    command.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="BUILD",
+        help="other builds of the same photos, in the same order: how far the first are ahead",
+    )
     command.set_defaults(command=figures)
 
     command = commands.add_parser("runtimes", help="measure the operator versions of runtimes")

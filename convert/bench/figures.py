@@ -17,6 +17,7 @@ import numpy as np
 
 from convert.artifacts.exported import read_model
 from convert.artifacts.training import Training, read_training
+from convert.errors import InputError
 from convert.verify.statistics import Comparison, Labels, Probabilities, compare
 from device.commit import commit
 from device.inference.classifier import Classifier
@@ -146,6 +147,43 @@ def _accuracy_row(name: str, n: str, answers: Answers) -> str:
     return (
         f"| {name} | {n} | {_interval(float32)} | {_interval(int8)} | {_loss(c)} "
         f"| {c.agreement.value:.2%} |"
+    )
+
+
+def lead_table(builds: Sequence[Build], others: Sequence[Build]) -> str:
+    """How far these builds are ahead of others on the same photos: a row per build, one for all.
+
+    Raises:
+        InputError: if two builds that stand at the same place were judged by other photos.
+    """
+    if len(builds) != len(others):
+        raise InputError(f"--against: give {len(builds)} builds, one for each of the others")
+    for one, other in zip(builds, others, strict=True):
+        if one.answers.photos != other.answers.photos:
+            raise InputError(f"{one.name} and {other.name} have other photos in their test parts")
+    lines = [
+        "| split | n | float minus that of the others (paired, 95%) | int8 likewise |",
+        "|---|---|---|---|",
+    ]
+    for one, other in zip(builds, others, strict=True):
+        seed = f"`SEED={one.training.metrics.config.seed}`"
+        lines.append(_lead_row(seed, one.answers, other.answers))
+    if len(builds) > 1:
+        lines.append(_lead_row("all", pooled(builds), pooled(others)))
+    return "\n".join(lines)
+
+
+def _lead_row(name: str, one: Answers, other: Answers) -> str:
+    pairs = ((one.float32, other.float32), (one.int8, other.int8))
+    cells = (_lead(compare(one.truth, a, b, one.events)) for a, b in pairs)
+    return f"| {name} | {len(one.truth):,} | {' | '.join(cells)} |"
+
+
+def _lead(c: Comparison) -> str:
+    low, high = c.loss_interval_points
+    return (
+        f"{c.loss_points:+.2f} points ({low:+.2f} to {high:+.2f}); {c.only_reference_right} photos "
+        f"only these, {c.only_other_right} only the others"
     )
 
 

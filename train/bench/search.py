@@ -22,7 +22,7 @@ from device.commit import commit
 from device.console import guarded
 from device.errors import UsageError
 from device.files import write_text
-from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, Part
+from device.workstation.training import CUTS, DATA, EVENTS, SPLIT, STRANGERS, Part
 from train.bench.recipes import changed
 from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
@@ -156,7 +156,7 @@ def _of_split(
         out, cache = Path(folder) / "train", Path(folder) / CACHE_FOLDER
         out.mkdir()
         adopt(cache, sorted(training.parent.glob("cache*")))
-        for name in (SPLIT, EVENTS, CUTS, DATA):
+        for name in (SPLIT, EVENTS, CUTS, DATA, STRANGERS):
             shutil.copy(training / name, out)
         done = fine_tuned(config, str(weights), out, teachers)
         kept = training.parent / f"cache-{config.cut}"

@@ -7,7 +7,16 @@ import pytest
 
 from convert.__main__ import main
 from convert.artifacts.training import Training
-from convert.bench.figures import Answers, Build, accuracy_table, header, pooled, scores_table
+from convert.bench.figures import (
+    Answers,
+    Build,
+    accuracy_table,
+    header,
+    lead_table,
+    pooled,
+    scores_table,
+)
+from convert.errors import InputError
 from convert.verify.comparison import Outputs
 from device.workstation.conversion import (
     CalibrationErrors,
@@ -54,6 +63,24 @@ def test_photos_that_recur_count_once_in_the_intervals(tiny_training: Training) 
     assert "| all | 200 |" in everything and "All 200 answers are about 100 photos;" in table
     once, twice = (_width(row.split("|")[4]) for row in (one, everything))
     assert twice == pytest.approx(once, rel=0.05)
+
+
+def test_two_sets_of_builds_are_compared_photo_by_photo(tiny_training: Training) -> None:
+    ours = [build(tiny_training, seed, 100, 0) for seed in (0, 1)]
+    others = [build(tiny_training, seed, 100, 4) for seed in (0, 1)]
+    one, two, everything = lead_table(ours, others).splitlines()[2:]
+    assert "+4.00 points" in one and "4 photos only these, 0 only the others" in one
+    assert one.replace("SEED=0", "SEED=1") == two
+    assert "| all | 200 |" in everything and "8 photos only these" in everything
+    assert lead_table(ours, ours).count("; 0 photos only these, 0 only the others") == 6
+
+
+def test_builds_of_other_photos_are_not_compared(tiny_training: Training) -> None:
+    ours, others = build(tiny_training, 0, 100, 0), build(tiny_training, 0, 90, 0)
+    with pytest.raises(InputError, match="other photos"):
+        lead_table([ours], [others])
+    with pytest.raises(InputError, match="one for each"):
+        lead_table([ours], [ours, ours])
 
 
 def _width(cell: str) -> float:

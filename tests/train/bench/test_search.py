@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert.artifacts.training import read_training as quantizable
 from device.errors import UsageError
 from tests.support.builds.build_folder import Build, weights_wheel
 from tests.support.cli import only_error
@@ -69,7 +70,7 @@ def test_a_folder_without_a_split_is_named(
 def split_of(build: Build, folder: Path) -> Path:
     """A folder with the split of a build and nothing else."""
     folder.mkdir(parents=True)
-    for name in ("split.csv", "events.csv", "cuts.csv", "data.json"):
+    for name in ("split.csv", "events.csv", "cuts.csv", "data.json", "strangers.csv"):
         (folder / name).write_bytes((build.train / name).read_bytes())
     return folder
 
@@ -99,7 +100,9 @@ def test_a_recipe_is_judged_without_test_photos_and_its_views_are_kept(
 
 
 @pytest.mark.slow
-def test_a_training_that_is_kept_is_whole_and_can_teach(trained: Build, tmp_path: Path) -> None:
+def test_a_training_that_is_kept_can_be_quantized_and_can_teach(
+    trained: Build, tmp_path: Path
+) -> None:
     folder, kept = split_of(trained, tmp_path / "three" / "train"), tmp_path / "kept"
     given = ["--trainings", str(folder), "--seeds", "3", "--out", str(tmp_path / "found.json")]
     given += ["--weights", str(weights_wheel().parent), "--size", "96"]
@@ -107,6 +110,7 @@ def test_a_training_that_is_kept_is_whole_and_can_teach(trained: Build, tmp_path
     assert search.main([*given, "--keep", str(kept)]) == 0
     metrics, _ = read_training(kept / "3" / "train")
     assert metrics.config.seed == 3 and list((kept / "3" / "cache").glob("*.f16"))
+    assert quantizable(kept / "3" / "train").metrics.config.seed == 3
     assert search.main([*given, "--teacher", str(kept / "{}" / "train")]) == 0
     found = Judged(**json.loads((tmp_path / "found.json").read_text("utf-8")))
     assert found.teachers == [[str(kept / "3" / "train")]]
