@@ -13,6 +13,14 @@ from tests.support.peers.browser import CONTRAST, DESKTOP, PHONE, driver, fittin
 
 pytestmark = pytest.mark.slow
 
+ABOVE_FIGURES = """
+return [...document.querySelectorAll('.trials thead tr + tr th')].filter(cell => {
+  const style = getComputedStyle(cell);
+  return style.position === 'sticky' || style.textAlign !== 'right';
+}).map(cell => cell.textContent)
+"""
+"""Headers of figures that stay where the names of networks are, or are not above their figures."""
+
 
 @pytest.fixture(scope="module")
 def chromedriver() -> Iterator[str]:
@@ -51,3 +59,4 @@ def test_the_page_fits_and_can_be_read(
 ) -> None:
     with fitting(page, chromedriver, size, scheme) as browser:
         assert browser.run(CONTRAST) == []
+        assert browser.run(ABOVE_FIGURES) == []
