@@ -100,7 +100,7 @@ def _mark(axes: Axes, entry: Entry, x: float) -> None:
     low, high = entry.figures.test.interval
     axes.plot([x, x], [100 * low, 100 * high], color=SECOND, linewidth=0.8, alpha=0.5, zorder=0)
     size, place = entry.name.rpartition("@")[2], (x, _accuracy(entry))
-    axes.annotate(size, place, (5, 4), textcoords="offset points", fontsize=8, color=INK)
+    axes.annotate(size, place, (5, -10), textcoords="offset points", fontsize=8, color=INK)
 
 
 def _accuracy(entry: Entry) -> float:
