@@ -86,8 +86,9 @@ class Judges:
             folds.split(shown, labels[inside], event[inside])
         ):
             fold_of_event[event[inside[held_out]]] = number
-            known, truth = features[inside[taught]], labels[inside[taught]]
-            judges.append(_taught(known, truth, weights[taught]))
+            rows = inside[taught]
+            # Features of one fold at a time are in memory.
+            judges.append(_taught(features[rows], labels[rows], weights[taught]))
         return cls(features, judges, np.where(train, fold_of_event[event], -1), classes)
 
     def of(self, rows: Numbers) -> Probabilities:

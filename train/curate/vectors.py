@@ -64,9 +64,11 @@ class InFile:
 
     def __getitem__(self, rows: Any, /) -> Floats:
         """As `Vectors`."""
-        numbers = self.numbers[rows]
-        found = of_length_one(self.table[np.atleast_1d(numbers)].astype(np.float32))
-        return found if np.ndim(numbers) else np.asarray(found[0])
+        numbers = np.atleast_1d(self.numbers[rows])
+        found = np.empty((len(numbers), self.shape[1]), np.float32)
+        for part in blocks(len(numbers)):
+            found[part] = of_length_one(self.table[numbers[part]].astype(np.float32))
+        return found if np.ndim(self.numbers[rows]) else np.asarray(found[0])
 
 
 @dataclass(frozen=True)
