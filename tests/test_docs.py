@@ -24,6 +24,7 @@ from device.outputs.web import view
 from device.outputs.web.visits import SeenVisits
 from device.settings.sections import VisitsConfig
 from device.visits.days import Days
+from tests.support.cli import PROCESS_LIMIT_S
 from tests.support.device.observations import Surroundings, sight
 from tests.support.device.visits import visit
 from tests.support.pages import ASSIGNMENT, Command, Page, commands, pages, parse, tracked
@@ -326,7 +327,7 @@ def test_the_example_of_the_readme_runs(
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PROCESS_LIMIT_S,
         check=False,
     )
     assert done.stderr == "" and not done.returncode

@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 from device import child
 from device.contract.photos import decode, decode_frame, load_photo
 from device.contract.preprocess import Preprocessing
+from tests.support.cli import PROCESS_LIMIT_S
 from tests.support.pictures import RULES, picture
 from tests.support.wide_gamut import grey_profile, printing_profile, stored_wide, wide_gamut_profile
 
@@ -121,7 +122,7 @@ def test_camera_frames_without_profile_pay_nothing() -> None:
         env=child.environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PROCESS_LIMIT_S,
         check=True,
     )
     assert done.stdout == "False\n"

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.cli import PROCESS_LIMIT_S
 from tests.support.places import ROOT
 
 DEPLOY = ROOT / "device" / "deploy"
@@ -13,7 +14,11 @@ DEPLOY = ROOT / "device" / "deploy"
 
 def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=60, check=False
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_LIMIT_S,
+        check=False,
     )
 
 

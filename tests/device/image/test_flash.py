@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from device.image import flash
 from device.image.errors import DiskError, WriteError
 from device.image.flash import Disk, examine, objection
+from tests.support.cli import PROCESS_LIMIT_S
 from tests.support.places import ROOT
 
 GB = 10**9
@@ -169,7 +170,7 @@ def make_flash(image: Path, disk: object, *options: str) -> "subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", "device.image", "flash", "--image", image, "--disk", str(disk),
          "--limit-gb", "256", *options],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PROCESS_LIMIT_S, check=False,
     )  # fmt: skip
 
 
@@ -248,7 +249,7 @@ def test_ctrl_c_says_that_the_card_is_not_usable(image: Path, tmp_path: Path) ->
     with slow.open("rb") as reader:
         reader.read(1)
         running.send_signal(2)
-        _, told = running.communicate(timeout=30)
+        _, told = running.communicate(timeout=PROCESS_LIMIT_S)
     assert running.returncode == 130
     assert "the card is not usable yet" in told and "Traceback" not in told
 

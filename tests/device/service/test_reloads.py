@@ -22,6 +22,7 @@ from device.service.events import Event, ModelPassed, SourceEnded
 from device.service.supervisor import Service
 from device.settings import sections
 from device.settings.sections import CameraConfig
+from tests.support.cli import PROCESS_LIMIT_S
 from tests.support.device.running_service import running, settings
 from tests.support.peers.cameras import FakePicamera2, MjpegCamera, jpeg, mjpeg_camera
 from tests.support.peers.rtsp_camera import Habits, rtsp_camera
@@ -326,7 +327,8 @@ class Starting:
 supervisor.Service = Starting
 sys.exit(__main__.main(["serve", "--config", "any.toml"]))
 """
-    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False)
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=ROOT, timeout=PROCESS_LIMIT_S, check=False)
     assert run.returncode == 0
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.cli import PROCESS_LIMIT_S
 from tests.support.places import ROOT
 
 FIRST = ["train data", "train weights", "train fit", "convert export"]
@@ -143,6 +144,6 @@ class Workshop:
             env=environment() | self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PROCESS_LIMIT_S,
             check=False,
         )

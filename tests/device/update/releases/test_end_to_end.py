@@ -13,7 +13,7 @@ from device.settings import sections
 from device.telemetry.updates import HEALTH_FILE, Health, read
 from device.update import slots
 from tests.device.update.updating import tarred
-from tests.support.cli import Call, assert_one_error_line
+from tests.support.cli import PROCESS_LIMIT_S, Call, assert_one_error_line
 from tests.support.device.board import Board, Files
 from tests.support.device.bundle_files import write_folder
 from tests.support.device.release_server import serving
@@ -94,7 +94,7 @@ def test_the_units_commands_do_the_same(
                 [*command, *places, f"--config={config}"],
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PROCESS_LIMIT_S,
                 check=False,
                 env={"PYTHONPATH": str(Path.cwd()), "PATH": "/usr/bin:/bin"},
             )

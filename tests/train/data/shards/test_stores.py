@@ -15,7 +15,7 @@ import pytest
 from device.workstation.shards import stores
 from device.workstation.shards.stores import StoreError, check_address, is_address, listing
 from device.workstation.training import SPLIT
-from tests.support.cli import only_error
+from tests.support.cli import PROCESS_LIMIT_S, only_error
 from tests.support.peers import shard_readers
 from tests.support.places import ROOT
 from tests.train.data.shards.making import album, of_ours, write_folder, write_parquet, write_tar
@@ -193,7 +193,7 @@ def run(server: str, *arguments: str, key: str = "testing") -> subprocess.Comple
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PROCESS_LIMIT_S,
     )
 
 
