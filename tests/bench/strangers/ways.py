@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, softmax
 
-from convert.quantize.known import OUTSIDE_UNIT, Seen, feature_statistics, taught
+from convert.quantize.known import (
+    OUTSIDE_UNIT,
+    Seen,
+    feature_statistics,
+    of_length_one,
+    taught,
+)
 from convert.verify.confidence import choose_limit, separation
 from device.contract.statistics import OUTSIDE_WEIGHT, FeatureStatistics
 
@@ -18,7 +24,7 @@ FAR = ("rendered", "other")
 STRANGE, HELD_OUT = "strange", "strange_val"
 """All photos of the class that was left out; and those of the validation part, which choose."""
 SHRINKAGE = 0.1
-"""Of the covariances before the trained blocks: so much of them is the same in all directions."""
+"""Of the covariances of classes: so much of them is the same in all directions."""
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
@@ -81,19 +87,6 @@ class Shown:
         strangers = Seen(mixed, [str(number) for number in range(len(mixed))])
         return taught(self.statistics, parts[0], strangers, parts[1])
 
-    @cached_property
-    def covariances(self) -> list[tuple[Doubles, Doubles]]:
-        """Of each class before the trained blocks: the mean, and the covariance's inverse."""
-        middle, truth = self.of("middle", "train").astype(np.float64), self.of("truth", "train")
-        found = []
-        for label in range(self.classes):
-            own = middle[truth == label]
-            covariance = np.cov(own.T)
-            even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-            mixed = (1 - SHRINKAGE) * covariance + SHRINKAGE * even
-            found.append((own.mean(axis=0), np.linalg.inv(mixed)))
-        return found
-
 
 def doubt(shown: Shown, part: str) -> Doubles:
     """Minus the highest logit."""
@@ -152,12 +145,36 @@ def outside_taught(shown: Shown, part: str) -> Doubles:
 
 def middle(shown: Shown, part: str) -> Doubles:
     """Before the trained blocks, how far from the class that the picture is called."""
-    rows, named = shown.of("middle", part).astype(np.float64), shown.named(part)
-    found = np.zeros(len(rows))
-    for label, (mean, inverse) in enumerate(shown.covariances):
-        apart = rows[named == label] - mean
-        found[named == label] = np.sqrt(np.einsum("ij,jk,ik->i", apart, inverse, apart))
-    return found
+    return _from_class(shown, part, lambda one: shown.of("middle", one))
+
+
+def middle_mean(shown: Shown, part: str) -> Doubles:
+    """The same by the means over the picture alone, without their spread."""
+    return _from_class(shown, part, lambda one: np.split(shown.of("middle", one), 2, axis=1)[0])
+
+
+def inside(shown: Shown, part: str) -> Doubles:
+    """Along the known directions, how far from the class that the picture is called."""
+    directions = shown.statistics.directions
+    return _from_class(
+        shown, part, lambda one: of_length_one(shown.of("features", one)) @ directions
+    )
+
+
+def _from_class(shown: Shown, part: str, rows_of: Callable[[str], npt.NDArray[Any]]) -> Doubles:
+    """By the mean and the covariance of the training photos of that class."""
+    taught, rows = rows_of("train").astype(np.float64), rows_of(part).astype(np.float64)
+    truth, named, found = shown.of("truth", "train"), shown.named(part), np.zeros(len(rows))
+    for label in range(shown.classes):
+        own, apart = taught[truth == label], rows[named == label]
+        apart = apart - own.mean(axis=0)
+        found[named == label] = np.einsum("ij,jk,ik->i", apart, _inverse(np.cov(own.T)), apart)
+    return np.asarray(np.sqrt(found))
+
+
+def _inverse(covariance: Doubles) -> Doubles:
+    even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    return np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * even)
 
 
 Measure = Callable[[Shown, str], Doubles]
@@ -197,7 +214,10 @@ WAYS = (
         (*DEFAULT.parts, (divided, 1)),
     ),
     Way("mixtures of classes teach, 1 to 2.5", ((doubt, 1), (outside_taught, TODAY))),
-    Way("logit, directions, block 12, 1 to 2.5 to 1", (*DEFAULT.parts, (middle, 1))),
+    Way("the default and the class along the directions, 1", (*DEFAULT.parts, (inside, 1))),
+    Way("the default and block 12, 0.5", (*DEFAULT.parts, (middle, 0.5))),
+    Way("the default and block 12's mean alone, 0.5", (*DEFAULT.parts, (middle_mean, 0.5))),
+    Way("the default and block 12, 1", (*DEFAULT.parts, (middle, 1))),
     Way("logit, directions, block 12, 1 to 1.5 to 1", ((doubt, 1), (outside, 1.5), (middle, 1))),
     Way("energy, directions, block 12, 1 to 1.5 to 1", ((energy, 1), (outside, 1.5), (middle, 1))),
     Way("logit and block 12, 1 to 1", ((doubt, 1), (middle, 1))),
