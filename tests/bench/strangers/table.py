@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from device.workstation.measures import NORMAL_95
+from convert.verify.statistics import paired_effective_n, paired_interval_points
 from tests.bench.strangers.ways import (
     DEFAULT,
     FAR,
@@ -84,19 +84,21 @@ def table(runs: Sequence[Run], first: Sequence[Run]) -> str:
 
 
 def gain(found: Sequence[Outcome], base: Sequence[Outcome], part: str) -> str:
-    """How many points more are turned away, paired by photo; a network's photos are of one class.
+    """How many points more are turned away, paired by photo.
 
-    Photos are near to single events here, so each counts alone.
+    Several networks know the same photo, so what they all say of an event counts together.
     """
-    apart = [
-        one.away[part].astype(float) - other.away[part]
-        for one, other in zip(found, base, strict=True)
-    ]
-    means = np.array([values.mean() for values in apart])
-    errors = np.array([values.std() / np.sqrt(len(values)) for values in apart])
-    mean = 100 * float(means.mean())
-    reach = 100 * NORMAL_95 * float(np.sqrt((errors**2).sum())) / len(means)
-    return f"{mean:+.1f} ({mean - reach:+.1f} to {mean + reach:+.1f})"
+    change = np.concatenate(
+        [
+            one.away[part].astype(np.int64) - other.away[part]
+            for one, other in zip(found, base, strict=True)
+        ]
+    )
+    events = np.concatenate([one.events[part] for one in found])
+    effective = paired_effective_n(change, events.tolist())
+    more, less = ((change == sign).mean() * effective for sign in (1, -1))
+    low, high = paired_interval_points(more, less, effective)
+    return f"{100 * change.mean():+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _mean(found: Sequence[Outcome], part: str) -> float:

@@ -231,6 +231,8 @@ class Outcome:
     away: dict[str, npt.NDArray[np.bool_]]
     areas: dict[str, float]
     """Against the test part; of the validation part's strangers, against the validation part."""
+    events: dict[str, npt.NDArray[np.str_]]
+    """Of the photos of the parts that compare ways."""
 
 
 def judge(shown: Shown, way: Way) -> Outcome:
@@ -244,6 +246,7 @@ def judge(shown: Shown, way: Way) -> Outcome:
             part: separation(strange["val" if part == HELD_OUT else "test"], values)
             for part, values in strange.items()
         },
+        {part: shown.of("events", part) for part in ("test", HELD_OUT)},
     )
 
 
