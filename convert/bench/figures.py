@@ -175,27 +175,19 @@ def lead_table(builds: Sequence[Build], others: Sequence[Build]) -> str:
 
 def _lead_row(name: str, one: Answers, other: Answers) -> str:
     pairs = ((one.float32, other.float32), (one.int8, other.int8))
-    cells = (_lead(compare(one.truth, a, b, one.events)) for a, b in pairs)
+    cells = (_loss(compare(one.truth, a, b, one.events), ("these", "the others")) for a, b in pairs)
     return f"| {name} | {len(one.truth):,} | {' | '.join(cells)} |"
-
-
-def _lead(c: Comparison) -> str:
-    low, high = c.loss_interval_points
-    return (
-        f"{c.loss_points:+.2f} points ({low:+.2f} to {high:+.2f}); {c.only_reference_right} photos "
-        f"only these, {c.only_other_right} only the others"
-    )
 
 
 def _interval(share: ShareByEvent) -> str:
     return f"{share.value:.2%} ({100 * share.low:.2f} to {100 * share.high:.2f})"
 
 
-def _loss(c: Comparison) -> str:
+def _loss(c: Comparison, names: tuple[str, str] = ("float", "int8")) -> str:
     low, high = c.loss_interval_points
     return (
         f"{c.loss_points:+.2f} points ({low:+.2f} to {high:+.2f}); {c.only_reference_right} photos "
-        f"only float, {c.only_other_right} only int8"
+        f"only {names[0]}, {c.only_other_right} only {names[1]}"
     )
 
 
