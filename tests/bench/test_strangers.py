@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from device.inference.classifier import Prediction
+from tests.bench.strangers import shipped
 from tests.bench.strangers.table import Run, by_class, table
 from tests.bench.strangers.ways import DEFAULT, HELD_OUT, STRANGE, WAYS, Shown, judge
 
@@ -71,3 +73,29 @@ def test_a_row_for_each_class_and_each_way_beside_the_default(tmp_path: Path) ->
     assert len(lines) == 2 + len(WAYS) and "+0.0 (-" in lines[2]
     fern = Run.read(tmp_path, ["fern"])
     assert len(fern.networks) == 1
+
+
+def answered(*distances: float) -> shipped.Seen:
+    """Pictures of one event each; the nearer, the higher the score."""
+    found = [
+        Prediction(("fern", "moss"), np.array([1 / (1 + one), 0], np.float32), one, 1.0)
+        for one in distances
+    ]
+    return shipped.Seen(tuple(found), tuple(map(str, range(len(found)))))
+
+
+def test_of_bundles_known_photos_are_kept_and_others_turned_away_at_their_own_limits() -> None:
+    one = shipped.Asked(answered(0, 0.5, 1, 1.2), (answered(1.1, 0.9), answered(3, 4)))
+    other = shipped.Asked(answered(0, 0, 0, 0), (answered(2, 2), answered(2, 0)))
+    lines = shipped.table(["a", "b"], [one, other]).splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert {len(row) for row in rows} == {8}
+    shares = [[row[column].split()[0] for column in (1, 2, 5)] for row in rows[2:]]
+    assert shares == [
+        ["75.0%", "50.0%", "100.0%"],
+        ["100.0%", "100.0%", "50.0%"],
+        ["87.5%", "75.0%", "75.0%"],
+    ]
+    assert "n = 8" in rows[4][1] and "n = 4" in rows[4][2]
+    # Of the four known photos one is farther than both others, another than one of them.
+    assert rows[2][3].startswith("0.625 (") and rows[2][6].startswith("1.000 (")

@@ -1,0 +1,20 @@
+"""What the pooled features cost as an output of the model."""
+
+from pathlib import Path
+
+import pytest
+
+from convert.tflite.flatbuffer import parse, read_operators
+from device.contract import bundle as contract
+from tests.bench.features_output import main, without_features
+
+
+def test_the_features_change_no_byte_of_the_other_outputs(
+    tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = (tiny_bundle / contract.MODEL).read_bytes()
+    less = without_features(model)
+    assert len(parse(less).subgraphs[0].outputs) == 2
+    assert len(read_operators(less)) == len(read_operators(model)) - 1
+    assert main(["--bundle", str(tiny_bundle), "--rounds", "3"]) == 0
+    assert "other bytes in the other outputs: 0 of " in capsys.readouterr().out
