@@ -136,6 +136,9 @@ FAULT_NAMES := $(shell sed -nE 's/^ +(Fault|\*)."([a-z0-9-]+)", .*/\2/p' device/
 $(if $(call is_one_of,FAULTS,all none)$(if $(strip $(FAULTS)),$(if $(filter-out $(FAULT_NAMES),$(subst $(comma), ,$(FAULTS))),,right)),,$(error FAULTS=$(FAULTS): give all, none, or some of $(FAULT_NAMES) with commas))
 endif
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
+# Or "no" would turn on what it is to turn off.
+switches := CLEAN ROBUST THUMBNAILS ALLOW_REGRESSION ALLOW_CPU_OPERATORS LOWER RESUME WIFI_HIDDEN FORCE
+$(foreach each,$(switches),$(if $(strip $($(each))),$(if $(call is_one_of,$(each),0 1),,$(error $(each)=$($(each)): give 1, or 0 for no))))
 
 VENV := $(if $(filter ray,$(ENGINE)),.venv-ray,.venv)
 PY := $(VENV)/bin/python
@@ -238,8 +241,10 @@ field: $(READY) ## judge the bundle by sorted photos of devices: field.html
 
 # --- steps --------------------------------------------------------------------------------------
 
-# A variable's stamp changes only if its value does, so only what depends on it is rebuilt.
+# A variable's stamp changes only if its value does, so only what depends on it is rebuilt. Stamps are
+# precious: make would remove them after an error or Ctrl-C, and a new one has everything made again.
 define stamp
+.PRECIOUS: $(VARS)/$(1)
 $(VARS)/$(1): force
 	@mkdir -p $$(@D)
 	@printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$(subst ','\'',$(2))' > $$@
@@ -256,7 +261,9 @@ $(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
 numbers := BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.
-$(addprefix $(VARS)/,photos films weights events code-data code-train code-micro code-convert code-bundle) &: force | $(READY)
+WATCHED := $(addprefix $(VARS)/,photos films weights events code-data code-train code-micro code-convert code-bundle)
+.PRECIOUS: $(WATCHED)
+$(WATCHED) &: force | $(READY)
 	@$(PY) -m train.network.limits $(foreach each,$(numbers),$(each)=$(call given,$(each)))
 	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS) $(call given,EVENTS) \
 	  $(BUILD)/train/films
@@ -271,7 +278,7 @@ audit_weights = $(if $(audited),$(weights),--weights=$(SHARED)/weights)
 
 # The files of one step are a group (&:): if one is missing, or older than its inputs, all are made
 # again. So an interrupted step does not count as complete.
-.PRECIOUS: $(DATA_FILES) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED)
+.PRECIOUS: $(DATA_FILES) $(TRAINED) $(TIMINGS) $(EXPORTED) $(VERIFIED) $(PACKED) $(AUDIT:.json=.html)
 
 CLEANING := $(if $(filter-out 0,$(CLEAN)),$(AUDIT))
 

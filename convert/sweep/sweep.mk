@@ -16,6 +16,7 @@ sweep: $(VARS)/trials $(DATA_FILES) $(STRANGERS) | $(READY) ## try networks, and
 trial_make = $(MAKE)
 
 # Named first, before any photo is read.
+.PRECIOUS: $(VARS)/trials
 $(VARS)/trials: force | $(READY)
 	@mkdir -p $(@D)
-	@$(PY) -m train trials $(call given,SWEEP) > $@
+	@named=$$($(PY) -m train trials $(call given,SWEEP)); printf '%s\n' "$$named" > $@

@@ -15,6 +15,11 @@ from tests.support.pages import tracked
 from tests.support.places import ROOT
 from train.network.backbones import BACKBONES
 
+SWITCHES = (
+    *("CLEAN", "ROBUST", "THUMBNAILS", "ALLOW_REGRESSION", "ALLOW_CPU_OPERATORS"),
+    *("LOWER", "RESUME", "WIFI_HIDDEN", "FORCE"),
+)
+
 
 def test_a_bundle_is_made_step_by_step_and_nothing_runs_twice(workshop: Workshop) -> None:
     assert sorted(workshop.make("bundle")) == sorted(FIRST + REST)
@@ -74,6 +79,40 @@ def test_what_a_later_step_would_refuse_is_refused_before_any_photo_is_read(
     # Of make's own lines there is one at most: which rule it was.
     ours = [line for line in refused.stderr.splitlines() if not line.startswith("make: *** [")]
     assert len(ours) <= 1 and len(refused.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("goals", [("bundle", "SIZE=225"), ("sweep", "SWEEP=nonsense")])
+def test_a_setting_that_is_refused_costs_nothing_that_was_made(
+    workshop: Workshop, goals: tuple[str, ...]
+) -> None:
+    workshop.hook("if command == ('train', 'trials'): sys.exit('error: no such network')")
+    workshop.make("audit")
+    workshop.make("bundle")
+    refused = workshop.run(*goals)
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 2, refused.stderr
+    assert workshop.make("bundle") == [] and workshop.make("audit") == []
+
+
+def test_an_audit_that_fails_leaves_the_page_of_the_last_one(workshop: Workshop) -> None:
+    workshop.make("audit")
+    workshop.hook("if command == ('train', 'audit'): sys.exit('error: no photos')")
+    assert workshop.run("audit", "SEED=1").returncode == 2
+    assert (workshop.build / "train" / "audit.html").exists()
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_is_1_or_0_and_no_word(workshop: Workshop, name: str) -> None:
+    for value in ("no", "off", "1 0", "2"):
+        refused = workshop.run("-n", "help", f"{name}={value}")
+        assert refused.returncode == 2 and f"{name}={value}: give 1, or 0" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    for value in ("1", "0", ""):
+        assert workshop.run("-n", "help", f"{name}={value}").returncode == 0
+
+
+def test_every_switch_is_checked() -> None:
+    told = re.findall(r"^# 1: (?:[^\n]*\n# )*[^\n]*\n([A-Z_]+) \?=", rules(), re.M)
+    assert sorted(told) == sorted(SWITCHES)
 
 
 def test_all_faults_that_there_are_can_be_named(workshop: Workshop) -> None:
