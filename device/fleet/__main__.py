@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from device import console
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--system", action="append", required=True, help=systems)
     command = add("promote", commands.promote, "offer a release to more boards")
     _add_stage(command)
-    command.add_argument("--percent", type=float, required=True, help="of the group's boards")
+    command.add_argument("--percent", type=_percent, required=True, help="of the group's boards")
     command.add_argument("--release", type=int, default=0, help="its number; default: the newest")
     command.add_argument("--lower", action="store_true", help="the percentage may fall")
     command.add_argument("--resume", action="store_true", help="also one that is halted")
@@ -88,11 +89,17 @@ def _add_boards(command: argparse.ArgumentParser) -> None:
     command.add_argument("--mqtt", type=Path, help=broker)
 
 
+def _percent(text: str) -> float:
+    with suppress(ValueError):
+        return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number: give 0 to 100, such as 10")
+
+
 def _hours(text: str) -> float:
-    hours = float(text)
-    if not 0 <= hours <= MOST_HOURS:
-        raise ValueError
-    return hours
+    with suppress(ValueError):
+        if 0 <= float(text) <= MOST_HOURS:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: give 0 to {MOST_HOURS:g} hours, such as 48")
 
 
 def _add_stage(command: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device.errors import one_line
-from device.fleet.errors import FleetError
+from device.fleet.errors import FleetError, unread
 from device.safe_text import printable_line
 from device.settings import address
 
@@ -94,7 +94,7 @@ def read_list(path: Path) -> list[Asked]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise FleetError(f"{path}: {one_line(error)}") from error
+        raise FleetError(f"{path}: {unread(error)}; name a list of boards") from error
     words = [(number, line.split()) for number, line in enumerate(lines, 1)]
     found = [(n, word) for n, word in words if word and not word[0].startswith("#")]
     for number, word in found:

@@ -26,6 +26,8 @@ from device.fleet.signing.state import read
 def make(options: argparse.Namespace) -> int:
     """Make keys and an empty repository."""
     fleet = Fleet(options.fleet)
+    if fleet.path.exists() and not fleet.path.is_dir():
+        raise FleetError(f"{fleet.path} is no folder: name one, which may be new")
     make_folder(fleet.path)
     with changing(fleet):
         if init.finish(fleet):
@@ -157,6 +159,7 @@ def tidy_up(options: argparse.Namespace) -> int:
 def renew(options: argparse.Namespace) -> int:
     """Sign a role again, so that it expires later."""
     with _change(options) as change:
+        change.state.role(options.role)
         say(f"signs {options.role} again, until {expiry(options.role):%d %B %Y}")
         upkeep.renew(change, options.role)
         say(f"signed{_told(change)}")

@@ -3,6 +3,11 @@
 from device.errors import FieldguideError
 
 
+def unread(error: OSError | UnicodeDecodeError) -> str:
+    """Why a text file could not be read, for after its name."""
+    return "no text" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
+
+
 class FleetError(FieldguideError):
     """The folder of releases cannot be changed like this: the user does what the message says."""
 

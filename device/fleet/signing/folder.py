@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from device.files import SECRET, UNFINISHED, sync, write_bytes
@@ -71,9 +72,7 @@ def changing(fleet: Fleet) -> Iterator[None]:
     number = os.open(fleet.path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for unfinished in fleet.path.rglob(f"{UNFINISHED}*"):
-            if unfinished.is_file():
-                unfinished.unlink()
+        _remove_unfinished(fleet)
         yield
     except BlockingIOError as error:
         raise FleetError(f"{fleet.path}: another command is changing it; wait for it") from error
@@ -84,6 +83,16 @@ def changing(fleet: Fleet) -> Iterator[None]:
         ) from error
     finally:
         os.close(number)
+
+
+def _remove_unfinished(fleet: Fleet) -> None:
+    """Remove what a killed command left; nothing where a mistyped folder is no fleet."""
+    if not fleet.root(1).exists():
+        return
+    inside = (folder.rglob(f"{UNFINISHED}*") for folder in (fleet.keys, fleet.public))
+    for unfinished in chain(fleet.path.glob(f"{UNFINISHED}*"), *inside):
+        if unfinished.is_file():
+            unfinished.unlink()
 
 
 def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> None:

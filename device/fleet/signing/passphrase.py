@@ -9,8 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from device.errors import one_line
-from device.fleet.errors import FleetError, NoKeyError
+from device.fleet.errors import FleetError, NoKeyError, unread
 
 GIVEN, GIVEN_FILE = "FLEET_PASSPHRASE", "FLEET_PASSPHRASE_FILE"
 """Names in the environment, for machines without a person."""
@@ -42,10 +41,11 @@ def given(environment: Mapping[str, str] = os.environ) -> str | None:
     """
     if GIVEN_FILE not in environment:
         return environment.get(GIVEN)
+    path = environment[GIVEN_FILE]
     try:
-        return Path(environment[GIVEN_FILE]).read_text("utf-8").strip("\r\n")
+        return Path(path).read_text("utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise FleetError(f"{GIVEN_FILE}: {one_line(error)}") from error
+        raise FleetError(f"{GIVEN_FILE}={path}: {unread(error)}; nothing was changed") from error
 
 
 def for_new_keys(ask: Ask = on_terminal) -> str:

@@ -239,7 +239,10 @@ def test_an_unknown_role_names_those_that_exist(
 ) -> None:
     for command in ("keys", "renew"):
         assert run(command, "--role=model-frogs") == 1
-        assert "model-birds" in complaint(capsys)
+        printed = capsys.readouterr()
+        assert "model-birds" in printed.err and len(printed.err.splitlines()) == 1
+        # Nothing is announced that cannot be.
+        assert printed.out == ""
 
 
 def test_a_folder_that_is_no_fleet_is_one_line(
@@ -248,6 +251,49 @@ def test_a_folder_that_is_no_fleet_is_one_line(
     for folder in (tmp_path, tmp_path / "none"):
         assert main(["refresh", f"--fleet={folder}"]) == 1
         assert "make fleet-init" in complaint(capsys)
+
+
+def test_a_file_is_no_folder_for_a_fleet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main(["init", f"--fleet={tmp_path / 'file'}"]) == 1
+    assert "is no folder: name one, which may be new" in complaint(capsys)
+
+
+def test_a_mistyped_folder_loses_no_unfinished_file_of_another_program(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = tmp_path / "photos" / ".part-film.mp4"
+    theirs.parent.mkdir()
+    theirs.write_text("half of it")
+    for command in ("refresh", "status", "tidy"):
+        assert main([command, f"--fleet={tmp_path}"]) == 1
+        assert "make fleet-init" in complaint(capsys)
+    beside = fleet / "photos" / ".part-film.mp4"
+    ours = (fleet / ".part-ramp.json", fleet / "keys/.part-a.pem", fleet / "public/targets/.part-b")
+    beside.parent.mkdir()
+    for path in (beside, *ours):
+        path.write_text("half of it")
+    assert main(["status", f"--fleet={fleet}"]) == 0
+    assert theirs.exists() and beside.exists() and not any(path.exists() for path in ours)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "said"),
+    [
+        ("promote", "--percent=abc", "'abc' is no number: give 0 to 100"),
+        ("ramp", "--hours=abc", "'abc': give 0 to 8760 hours"),
+        ("ramp", "--hours=-1", "'-1': give 0 to 8760 hours"),
+        ("ramp", "--hours=nan", "'nan': give 0 to 8760 hours"),
+    ],
+)
+def test_a_number_that_is_none_is_one_line_that_says_what_to_give(
+    run: Run, command: str, option: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        run(command, "--name=birds", option)
+    assert exit_.value.code == 2 and said in complaint(capsys)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])

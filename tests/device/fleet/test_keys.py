@@ -75,6 +75,21 @@ def test_without_a_terminal_it_says_where_a_passphrase_is_read_from(
     assert "FLEET_PASSPHRASE_FILE" in complaint(capsys)
 
 
+def test_a_file_of_a_passphrase_that_cannot_be_read_is_one_plain_line(
+    locked: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for name, said in (("none", "No such file or directory"), ("bytes", "no text")):
+        path = tmp_path / name
+        monkeypatch.setenv("FLEET_PASSPHRASE_FILE", str(path))
+        assert main(["renew", f"--fleet={locked}", "--role=targets"]) == 1
+        told = f"error: FLEET_PASSPHRASE_FILE={path}: {said}; nothing was changed"
+        assert complaint(capsys) == told
+
+
 def test_a_short_passphrase_makes_no_fleet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from device.fleet.boards import Asked, Ran, ask, parse
 from device.telemetry.updates import SoftwareStatus, UpdateStatus
-from tests.device.fleet.conftest import Good, Run
+from tests.device.fleet.conftest import Good, Run, complaint
 from tests.support.device.metrics_server import metrics
 
 TOKEN = "0123456789abcdef"
@@ -98,6 +98,20 @@ def test_a_line_that_is_no_board_is_one_line(
     listed.write_text(f"http://good\n{line}\n")
     assert run("status", f"--boards={listed}") == 1
     assert "line 2: write http://" in capsys.readouterr().err
+
+
+def test_a_list_that_cannot_be_read_is_one_plain_line(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for name, said in (
+        ("none", "No such file or directory"),
+        ("bytes", "no text"),
+        ("", "Is a directory"),
+    ):
+        path = tmp_path / name
+        assert run("ramp", "--name=birds", f"--boards={path}") == 1
+        assert complaint(capsys) == f"error: {path}: {said}; name a list of boards"
 
 
 @given(st.text())
