@@ -218,6 +218,8 @@ def measure_all(options: argparse.Namespace) -> int:
         raise UsageError(
             "--set, --backbone, --caches and --teacher are for one recipe: add --recipe ours"
         )
+    if options.most_epochs:
+        raise UsageError("--most-epochs is for one recipe of others: add --recipe NAME")
     if not {TUTORIAL, OURS} <= set(options.recipes):
         raise UsageError(
             f"--recipes: the table compares with {TUTORIAL} and {OURS}; name them, too"
@@ -244,11 +246,13 @@ def measure_one(options: argparse.Namespace) -> int:
     """Run one recipe in this process and write its figures into a file."""
     if options.recipe != OURS and options.backbone != DEFAULT:
         raise UsageError(f"--backbone: the recipe '{options.recipe}' has its own network")
+    if options.recipe == OURS and options.most_epochs:
+        raise UsageError("--most-epochs is for recipes of others: for ours, use --set epochs=N")
     architecture = Architecture(options.backbone, size_px=options.size)
     config = changed(TrainConfig(architecture=architecture, seed=options.seed), options.set)
     weights = fetch_weights(options.weights, architecture.spec.checkpoint)
     given = (options.recipe, options.training, weights, config)
-    measured = run_recipe(*given, caches=options.caches, teachers=options.teacher)
+    measured = run_recipe(*given, options.most_epochs, options.caches, options.teacher)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.out, json.dumps(asdict(measured)) + "\n")
     print(
@@ -284,6 +288,13 @@ def main(arguments: list[str] | None = None) -> int:
         help=f"some of {', '.join(RECIPES)} (default: all); tutorial and ours must be there",
     )
     parser.add_argument("--recipe", choices=RECIPES, help="run only this one, in this process")
+    parser.add_argument(
+        "--most-epochs",
+        type=int,
+        choices=range(1, 1001),
+        metavar="N",
+        help="end each phase of a recipe of others after so many epochs",
+    )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="change settings of our recipe"
     )

@@ -233,6 +233,30 @@ def test_a_network_of_its_own_is_for_our_recipe_alone(
     assert "has its own network" in only_error(capsys.readouterr().err)
 
 
+def test_another_recipe_can_be_ended_early_and_ours_by_its_own_setting(
+    results: list[Measured],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    limits: list[int | None] = []
+
+    def run(*given: object) -> Measured:
+        limits.append(given[4])  # type: ignore[arg-type]
+        return results[0]
+
+    (tmp_path / "split.csv").touch()
+    given = ["--training", str(tmp_path), "--out", str(tmp_path / "a.json"), "--most-epochs", "3"]
+    for refused, says in (([], "--recipe NAME"), (["--recipe", "ours"], "--set epochs")):
+        assert recipes.main([*given, *refused]) != 0
+        assert says in only_error(capsys.readouterr().err)
+    monkeypatch.setattr(recipes, "fetch_weights", lambda *_: tmp_path)
+    monkeypatch.setattr(recipes, "run_recipe", run)
+    assert recipes.main([*given, "--recipe", "st_full"]) == 0
+    assert recipes.main([*given[:-2], "--recipe", "st_full"]) == 0
+    assert limits == [3, None]
+
+
 @pytest.mark.slow
 def test_our_recipe_takes_what_other_trainings_have_cached(
     trained: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
