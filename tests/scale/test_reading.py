@@ -2,7 +2,7 @@
 
 import pickle
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_photos_are_read_as_on_one_machine_and_a_damaged_one_is_named(
     nodes: Nodes, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[list[Photo]] = []
+    found: list[Sequence[Photo]] = []
     for engine in (Local(), nodes.engine(tmp_path)):
         use(monkeypatch, engine)
         found.append(scan(photos, RULES))

@@ -10,6 +10,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from device.workstation.training import LEFT_OUT
+from train.columns import chosen, values_of
 from train.curate.findings import CONTRADICTION, COPY, SAME_PICTURE, Finding
 from train.curate.units import numbered
 from train.curate.vectors import Vectors
@@ -38,7 +39,8 @@ def find_alike(rows: Sequence[Row], thumbnails: AnyThumbnails, features: Vectors
     ]
     found = _found(rows, features, same)
     reported = {frozenset(finding.paths) for finding in found}
-    counts = [row.part != LEFT_OUT and not row.collected for row in rows]
+    collected, parts = values_of(rows, "collected"), values_of(rows, "part")
+    counts = [not own and part != LEFT_OUT for own, part in zip(collected, parts, strict=True)]
     own = [pair for pair in same if counts[pair[0]] and counts[pair[1]]]
     inner = _found(rows, features, own)
     found += [finding for finding in inner if frozenset(finding.paths) not in reported]
@@ -51,8 +53,9 @@ def _found(
     """A finding for each group of photos that pairs connect; one for all of an event's groups."""
     findings: dict[tuple[str, ...], Finding] = {}
     for members in _components(len(rows), pairs):
-        finding = _same_picture_finding(rows, features, members)
-        events = {rows[i].group for i in members}
+        together = list(chosen(rows, np.array(members)))
+        finding = _same_picture_finding(together, features, members)
+        events = {row.group for row in together}
         # Two contradictions say different things, even in one event.
         one = len(events) == 1 and finding.kind != CONTRADICTION
         key = (finding.kind, *events) if one else finding.paths
@@ -68,7 +71,7 @@ def _together(first: Finding | None, second: Finding) -> Finding:
 
 
 def _same_bytes(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    which = numbered(row.sha256 for row in rows)
+    which = numbered(values_of(rows, "sha256"))
     first = np.unique(which, return_index=True)[1][which]
     again = np.flatnonzero(first != np.arange(len(rows)))
     return list(zip(first[again].tolist(), again.tolist(), strict=True))
@@ -98,9 +101,10 @@ def _components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]
 def _same_picture_finding(
     rows: Sequence[Row], features: Vectors, members: Sequence[int]
 ) -> Finding:
-    if len({rows[i].label for i in members}) > 1:
+    """Of the photos of one picture: their rows, and their numbers among all."""
+    if len({row.label for row in rows}) > 1:
         return _group(CONTRADICTION, rows, features, members)
-    copies = len({rows[i].sha256 for i in members}) == 1
+    copies = len({row.sha256 for row in rows}) == 1
     return _group(COPY if copies else SAME_PICTURE, rows, features, members)
 
 
@@ -108,4 +112,4 @@ def _group(kind: str, rows: Sequence[Row], features: Vectors, members: Sequence[
     # A long group is a chain: compare only neighbours in order, since its ends may differ.
     pairs = combinations(members, 2) if len(members) <= 12 else pairwise(members)
     least = min(_cosine(features, pair) for pair in pairs)
-    return Finding(kind, tuple(rows[i].path for i in members), float(np.clip(least, 0, 1)))
+    return Finding(kind, tuple(row.path for row in rows), float(np.clip(least, 0, 1)))

@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from device.workstation.training import LEFT_OUT, Part
+from train import columns
+from train.columns import values_of, where
 from train.curate.findings import APART, CONTRADICTION, COPY, Finding
 from train.curate.units import numbered
-from train.curate.vectors import Vectors, blocks, chosen, folder_of
+from train.curate.vectors import Vectors, blocks, chosen, folder_of, highest
 from train.data.events.centres import MANY, neighbourhoods, ordered
 from train.data.events.copies import joined
 from train.data.events.filed import Table, table
@@ -66,15 +68,16 @@ def events_apart(
         features: float32 (n, channels), rows of length 1.
         told: other findings; what is wholly in one copy or contradiction is not told again.
     """
-    used = np.array([i for i, row in enumerate(rows) if row.part != LEFT_OUT], np.int64)
-    kept = [rows[i] for i in used.tolist()]
-    event = numbered(row.group for row in kept)
+    used = where(part != LEFT_OUT for part in values_of(rows, "part"))
+    kept = columns.chosen(rows, used)
+    event = numbered(values_of(kept, "group"))
     own = _own(chosen(features, used), event)
     links = _links(own, event, _places(kept), _near(kept, event))
     found = [_finding(kept, event, group) for group in _groups(links, event)]
     known = [set(finding.paths) for finding in told if finding.kind in (COPY, CONTRADICTION)]
     found = [finding for finding in found if not any(set(finding.paths) <= one for one in known)]
-    sides = {row.path: row.part for row in kept}
+    told_of = {path for finding in found for path in finding.paths}
+    sides = {row.path: row.part for row in kept if row.path in told_of}
     return sorted(found, key=lambda f: (*_harmless({sides[p] for p in f.paths}), -f.score, f.paths))
 
 
@@ -91,7 +94,7 @@ def _own(features: Vectors, event: Numbers) -> Vectors:
         found, like_those = features[rows], means[near]
         like = found @ like_those.T
         like[event[rows, None] == near] = -2.0
-        nearest = np.argsort(-like, axis=1, kind="stable")[:, : len(means) - 1]
+        nearest = highest(like, min(len(means) - 1, SURROUNDINGS.stop))
         # Among few events the surroundings are all the others.
         around = nearest[:, SURROUNDINGS] if len(means) > SURROUNDINGS.stop else nearest
         found = found - (like_those[around].mean(axis=1) if around.size else 0)
@@ -131,8 +134,9 @@ def _unit(vectors: Floats) -> Floats:
 
 def _places(rows: Sequence[Row]) -> Numbers:
     """(n,), a number for each known place; -1 where it is unknown."""
-    number = {place: i for i, place in enumerate(sorted({row.place for row in rows} - {""}))}
-    return np.array([number.get(row.place, -1) for row in rows], np.int64)
+    places = values_of(rows, "place")
+    number = {place: i for i, place in enumerate(sorted({*places} - {""}))}
+    return np.fromiter((number.get(place, -1) for place in places), np.int64, len(rows))
 
 
 def _links(own: Vectors, event: Numbers, places: Numbers, near: Numbers) -> list[Link]:
@@ -149,20 +153,26 @@ def _links(own: Vectors, event: Numbers, places: Numbers, near: Numbers) -> list
         if len(own) < MANY:
             others = others[others >= rows.min()]
         like = own[rows] @ own[others].T
-        here, there = places[rows, None], places[None, others]
-        may_be = (like >= ONE_OCCASION_NEXT_TO) & (event[rows, None] != event[None, others])
-        may_be &= (here == there) | (here < 0) | (there < 0)
+        # Few of all pairs are alike, so the rest is asked of them alone.
+        lines, columns = np.nonzero(like >= ONE_OCCASION_NEXT_TO)
+        ends = np.stack([rows[lines], others[columns]])
+        may_be = _may_be(ends, event, places)
         # A search may find a pair from either end; comparing each with each finds it from both.
-        may_be &= rows[:, None] != others if len(own) >= MANY else rows[:, None] < others
-        lines, columns = np.nonzero(may_be)
-        first, second = np.sort([rows[lines], others[columns]], axis=0)
-        cosines, keys = like[lines, columns], _keys(event, first, second)
+        may_be &= ends[0] != ends[1] if len(own) >= MANY else ends[0] < ends[1]
+        first, second = np.sort(ends[:, may_be], axis=0)
+        cosines, keys = like[lines, columns][may_be], _keys(event, first, second)
         for i in _strongest(cosines, keys, (cosines >= ONE_OCCASION) | _isin(keys, near)):
             link = Link(int(first[i]), int(second[i]), float(cosines[i]))
             best[int(keys[i])] = max(best.get(int(keys[i]), link), link, key=lambda x: x.cosine)
         if len(best) > MAX_PAIRS_PER_EVENT * (int(event.max()) + 1):
             return []
     return list(best.values())
+
+
+def _may_be(pairs: Numbers, event: Numbers, places: Numbers) -> npt.NDArray[np.bool_]:
+    """Which pairs (2, m) of photos are of two events, and not of two known places."""
+    (one, other), (here, there) = event[pairs], places[pairs]
+    return np.asarray((one != other) & ((here == there) | (here < 0) | (there < 0)))
 
 
 def _isin(keys: Numbers, near: Numbers) -> npt.NDArray[np.bool_]:
@@ -215,22 +225,24 @@ def _near(rows: Sequence[Row], event: Numbers) -> Numbers:
 def _neighbours(rows: Sequence[Row]) -> Iterator[tuple[Numbers, Numbers]]:
     """Photos that are close by the longest number in their names, or by their time, in pairs."""
     of_class: dict[str, list[int]] = defaultdict(list)
-    for i, row in enumerate(rows):
-        of_class[row.label].append(i)
+    for i, label in enumerate(values_of(rows, "label")):
+        of_class[label].append(i)
     for members in of_class.values():
-        order = _by_number(rows, members)
+        order = _by_number(values_of(rows, "path"), members)
         for step in range(1, NAME_STEPS + 1):
             yield order[:-step], order[step:]
     none = float("nan")
-    times = np.array([none if row.seconds is None else row.seconds for row in rows], np.float64)
+    seconds = (none if each is None else each for each in values_of(rows, "seconds"))
+    times = np.fromiter(seconds, np.float64, len(rows))
     timed = np.flatnonzero(~np.isnan(times))
     timed = timed[np.argsort(times[timed], kind="stable")]
     close = np.diff(times[timed]) <= NEXT_TO_S
     yield timed[:-1][close], timed[1:][close]
 
 
-def _by_number(rows: Sequence[Row], members: Sequence[int]) -> Numbers:
+def _by_number(paths: Sequence[str], members: Sequence[int]) -> Numbers:
     """Those with a number in their names, in its order."""
-    found = [(findall(r"[0-9]+", PurePosixPath(rows[i].path).stem), i) for i in members]
+    own = zip(columns.chosen(paths, np.array(members, np.int64)), members, strict=True)
+    found = ((findall(r"[0-9]+", PurePosixPath(path).stem), i) for path, i in own)
     with_number = [(int(max(digits, key=len)), i) for digits, i in found if digits]
     return np.array([i for _, i in sorted(with_number)], np.int64)

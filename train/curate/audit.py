@@ -21,9 +21,21 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from device.workstation.training import Part
 from device.workstation.weights import weighted_mean
+from train import columns
+from train.columns import values_of
 from train.curate.findings import MISLABEL, OUTLIER, Finding, Judge
 from train.curate.units import Units, means, numbered, weights_of
-from train.curate.vectors import Centred, Vectors, blocks, chosen, folder_of, mean
+from train.curate.vectors import (
+    Centred,
+    Vectors,
+    best_of_each,
+    blocks,
+    chosen,
+    folder_of,
+    highest,
+    mean,
+    where_best,
+)
 from train.data.events.centres import MANY, neighbourhoods
 from train.data.events.filed import Table, table
 from train.data.split import Row
@@ -208,11 +220,11 @@ def neighbours(
         among, rows = inside[near], asking[lines]
         like = centred[rows] @ taught[near].T
         like[event[rows, None] == event[None, among]] = -1.0
-        best = _best_of_each(like, np.unique(event[among], return_index=True)[1])
-        best_like = np.take_along_axis(like, best, axis=1)
-        order = np.argsort(-best_like, axis=1, kind="stable")[:, :k]
-        found = among[np.take_along_axis(best, order, axis=1)]
-        yield rows, found, np.take_along_axis(best_like, order, axis=1)
+        first = np.unique(event[among], return_index=True)[1]
+        best = best_of_each(like, first)
+        events = highest(best, k)
+        found = among[where_best(like, first, events)]
+        yield rows, found, np.take_along_axis(best, events, axis=1)
 
 
 def _centred(features: Vectors, inside: Numbers, weights: npt.NDArray[np.float64]) -> Vectors:
@@ -241,24 +253,6 @@ def _compared(
         yield rows, near if len(np.unique(event[near])) >= count else everything
 
 
-def _best_of_each(like: Floats, first: Numbers) -> Numbers:
-    """The column of the highest value in each section of each row.
-
-    Args:
-        like: (n, m).
-        first: (sections,), where each section begins.
-
-    Returns:
-        int64 (n, sections).
-    """
-    sizes = np.diff([*first.tolist(), like.shape[1]])
-    best = np.broadcast_to(first, (len(like), len(first))).copy()
-    for section in np.flatnonzero(sizes > 1).tolist():
-        columns = slice(first[section], first[section] + sizes[section])
-        best[:, section] += like[:, columns].argmax(axis=1)
-    return best
-
-
 def mislabels(
     rows: Sequence[Row], labels: Sequence[str], features: Vectors
 ) -> tuple[list[Finding], Judge | None]:
@@ -268,7 +262,7 @@ def mislabels(
         The findings and the judge; no findings and None if a class has fewer than `MIN_JUDGED`
         training events.
     """
-    train, event = _teaches(rows), numbered(row.group for row in rows)
+    train, event = _teaches(rows), numbered(values_of(rows, "group"))
     truth = _numbers(labels, rows)
     # Count events: if one burst is the whole class, no fold is left to learn it from.
     if min(len(np.unique(event[train & (truth == j)])) for j in range(len(labels))) < MIN_JUDGED:
@@ -367,17 +361,22 @@ def _parts(features: Vectors, count: int) -> Iterator[slice]:
 def _numbers(labels: Sequence[str], rows: Sequence[Row]) -> Numbers:
     """(n,), the class of each."""
     number = {label: i for i, label in enumerate(labels)}
-    return np.array([number[row.label] for row in rows], np.int64)
+    of_each = (number[label] for label in values_of(rows, "label"))
+    return np.fromiter(of_each, np.int64, len(rows))
 
 
 def _teaches(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
-    return np.array([row.part == Part.TRAIN and not row.collected for row in rows])
+    return _is_train(rows) & ~np.array(values_of(rows, "collected"), np.bool_)
+
+
+def _is_train(rows: Sequence[Row]) -> Flags:
+    return np.array([part == Part.TRAIN for part in values_of(rows, "part")], np.bool_)
 
 
 def outliers(rows: Sequence[Row], features: Vectors) -> list[Finding]:
     """The events least similar to any training photo: candidates for photos of no class."""
-    train = np.array([row.part == Part.TRAIN for row in rows])
-    event, units = numbered(row.group for row in rows), Units.among(rows)
+    train = _is_train(rows)
+    event, units = numbered(values_of(rows, "group")), Units.among(rows)
     like = np.empty(len(rows), np.float32)
     for asked, _, near in neighbours(features, event, train, np.arange(len(rows))):
         like[asked] = near.mean(axis=1)
@@ -391,4 +390,4 @@ def outliers(rows: Sequence[Row], features: Vectors) -> list[Finding]:
 
 
 def _paths(rows: Sequence[Row], members: Sequence[int]) -> tuple[str, ...]:
-    return tuple(rows[i].path for i in members)
+    return tuple(values_of(columns.chosen(rows, np.array(members)), "path"))

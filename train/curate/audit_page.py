@@ -15,6 +15,8 @@ from device.files import write_text
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import AUDIT, AUDIT_PAGE, LEFT_OUT, DataSet, Part
 from device.workstation.wording import counted, shown
+from train import columns
+from train.columns import values_of, where
 from train.curate import alike, apart, audit, removals, strips
 from train.curate.audit_record import AuditRecord, Unusable
 from train.curate.features import frozen_features
@@ -34,7 +36,7 @@ from train.curate.vectors import Vectors, chosen, replaced
 from train.data.dataset import scan
 from train.data.listed import loader, read_same
 from train.data.looks import Looks
-from train.data.photo import thumbnails
+from train.data.photo import boxes_of, thumbnails
 from train.data.record import describe
 from train.data.split import Row, assign
 from train.data.strangers.placing import of_classes, parted
@@ -91,7 +93,7 @@ class Audit:
 
     data: DataSet
     seed: int
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     findings: tuple[Finding, ...]
     removals: tuple[Removal, ...]
     judge: Judge | None
@@ -148,18 +150,17 @@ def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
     notes: list[str] = []
     looks = Looks(inputs.out)
     known, _ = parted(scan(inputs.photos, Preprocessing(), inputs.kept, notes.append, looks))
-    photos = sorted(known, key=lambda photo: photo.path)
+    photos = columns.in_order(known, "path")
     rows = assign(photos, inputs.seed, of_classes(inputs.events))
-    frames = {photo.path: photo.box for photo in photos if photo.box is not None}
-    sight = inputs.sight(rows, frames, notes.append)
-    usable = [pair for pair in zip(photos, rows, strict=True) if pair[0].look is not None]
+    sight = inputs.sight(rows, boxes_of(photos), notes.append)
+    good = where(look is not None for look in values_of(photos, "look"))
+    usable, of_usable = columns.chosen(photos, good), columns.chosen(rows, good)
     files = inputs.files
-    features = frozen_features([photo for photo, _ in usable], files, weights, cache)
-    in_small = thumbnails([photo for photo, _ in usable])
-    findings = alike.find_alike([row for _, row in usable], in_small, features)
-    used = np.array([i for i, (_, row) in enumerate(usable) if row.part != LEFT_OUT])
-    kept, of_kept = [usable[i][1] for i in used.tolist()], chosen(features, used)
-    labels = sorted({row.label for row in rows})
+    features = frozen_features(usable, files, weights, cache)
+    findings = alike.find_alike(of_usable, thumbnails(usable), features)
+    used = where(part != LEFT_OUT for part in values_of(of_usable, "part"))
+    kept, of_kept = columns.chosen(of_usable, used), chosen(features, used)
+    labels = sorted(set(values_of(rows, "label")))
     findings += apart.events_apart(kept, of_kept, findings)
     # Copies and events are told by whole pictures, labels by what the network will learn from.
     learned = _of_cut(kept, of_kept, sight.boxes, files, weights, cache)
@@ -167,9 +168,7 @@ def examine(inputs: SplitInputs, weights: str, cache: Path) -> Audit:
     findings += suspects + audit.outliers(kept, learned)
     removed = removals.removals(rows, findings)
     data = describe(inputs.photos, rows, event_notes=notes, sight=sight).data
-    return Audit(
-        data, inputs.seed, tuple(rows), tuple(findings), tuple(removed), quality, sight.boxes
-    )
+    return Audit(data, inputs.seed, rows, tuple(findings), tuple(removed), quality, sight.boxes)
 
 
 def _of_cut(

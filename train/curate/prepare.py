@@ -22,12 +22,14 @@ from device.workstation.training import (
     DataRecord,
 )
 from device.workstation.unknown.listed import to_csv as to_strangers_csv
+from train.columns import chosen, values_of, where
 from train.curate import review
 from train.data import dataset
 from train.data.events.occasions import EventSettings
 from train.data.films.kept import FILMS, KeptFilms
 from train.data.films.rules import FilmRules
 from train.data.looks import Looks
+from train.data.photo import boxes_of
 from train.data.record import describe, table
 from train.data.sight.cutting import Cutting, find_cuts
 from train.data.sight.noted import with_noted
@@ -80,8 +82,9 @@ class SplitInputs:
         """
         if self.region == Region.WHOLE:
             return decide(self.region, Cutting(), rows)
-        used = {row.path for row in rows if row.part != LEFT_OUT}
-        known = {path: box for path, box in frames.items() if path in used}
+        paths, parts = values_of(rows, "path"), values_of(rows, "part")
+        used = (path for path, part in zip(paths, parts, strict=True) if part != LEFT_OUT)
+        known = {path: frames[path] for path in used if path in frames}
         found = find_cuts(self.files, rows, LookRules()).with_boxes(known)
         return decide(self.region, with_noted(found, self.files, rows, tell), rows)
 
@@ -119,19 +122,20 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     looks = Looks(inputs.out)
     found = dataset.scan(inputs.photos, Preprocessing(), inputs.kept, notes.append, looks)
     known, strange = parted(found)
-    collected = {photo.path for photo in known if photo.collected}
+    saved = chosen(known, where(values_of(known, "collected")))
+    collected = {photo.path for photo in saved}
     rows = assign(known, inputs.seed, of_classes(inputs.events), notes.append)
     if inputs.audit is not None:
         fingerprint = describe(inputs.photos, rows).data.fingerprint
         rows = _cleaned(rows, inputs.audit, fingerprint, inputs.seed)
-    frames = {photo.path: photo.box for photo in found if photo.box is not None}
+    frames = boxes_of(found)
     sight = inputs.sight(rows, frames, notes.append)
-    films = inputs.kept.folder if any(photo.film for photo in found) else None
+    films = inputs.kept.folder if any(values_of(found, "film")) else None
     record = describe(inputs.photos, rows, collected, notes, sight=sight, films=films)
     placed = place(known, rows, strange, inputs.files, inputs.events, inputs.seed)
     strangers = listed_strangers(placed, inputs.files, sight.region, frames)
     inputs.out.mkdir(parents=True, exist_ok=True)
-    waiting = [row for row in rows if row.path in collected]
+    waiting = chosen(rows, where(path in collected for path in values_of(rows, "path")))
     news = review.write_page(inputs.out, inputs.files, waiting)
     texts = {
         DATA: [record.text()],
@@ -144,7 +148,7 @@ def split_photos(inputs: SplitInputs) -> Prepared:
     return Prepared(record, rows, strangers.notes, news)
 
 
-def _cleaned(rows: list[Row], audit: Path, fingerprint: str, seed: int) -> list[Row]:
+def _cleaned(rows: Sequence[Row], audit: Path, fingerprint: str, seed: int) -> Sequence[Row]:
     # These imports take a second, and few builds are cleaned.
     from train.curate.audit_record import AuditRecord
     from train.curate.clean import clean

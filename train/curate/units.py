@@ -1,6 +1,6 @@
 """What is suspected as a whole: the photos of one event in one class and part."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from train.columns import encoded, values_of
 from train.data.split import Row
 
 Numbers = npt.NDArray[np.int64]
 
 
-def numbered(texts: Iterable[str]) -> Numbers:
+def numbered(texts: Sequence[str]) -> Numbers:
     """(n,), a number for each different text, in their order: few bytes of each are in memory."""
-    encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
     # A longer text is not cut, and of two that differ in zeros at their ends none is a name.
-    return np.asarray(np.unique(np.array(encoded, np.bytes_), return_inverse=True)[1], np.int64)
+    return np.asarray(np.unique(encoded(texts), return_inverse=True)[1], np.int64)
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,9 @@ class Units:
     def among(cls, rows: Sequence[Row]) -> "Units":
         """The units of the photos of some rows."""
         key = np.zeros(len(rows), np.int64)
-        for texts in ((row.group for row in rows), (row.label for row in rows)):
-            key = _finer(key, numbered(texts))
-        key = _finer(key, numbered(row.part for row in rows))
-        key = _finer(key, np.array([row.collected for row in rows], np.int64))
+        for name in ("group", "label", "part"):
+            key = _finer(key, numbered(values_of(rows, name)))
+        key = _finer(key, np.array(values_of(rows, "collected"), np.int64))
         _, first, which = np.unique(key, return_index=True, return_inverse=True)
         place = np.empty(len(first), np.int64)
         place[np.argsort(first)] = np.arange(len(first))

@@ -1,11 +1,16 @@
 """Which part each event goes to: about 70/15/15 of the photos, and no event in two parts."""
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from device.workstation.training import Part
+from train.columns import encoded
+
+Numbers = npt.NDArray[np.int64]
 
 MOST_HELD_OUT = 0.25
 """Share of a class's events that may be in validation, and in test: an event counts once, so a
@@ -31,52 +36,101 @@ def parts_of_events(
         The part of every event. Each class has an event in training and, if it has at least three
         and shares none with another class, one in each part.
     """
-    # Most events have one photo, and those of a class share what is said of them.
-    alone = {label: (label,) for label in labels}
-    members: dict[str, Sequence[str]] = {}
-    for label, event in zip(labels, events, strict=True):
-        so_far = members.get(event)
-        if so_far is None:
-            members[event] = alone[label]
-        elif isinstance(so_far, list):
-            so_far.append(label)
-        else:
-            members[event] = [*so_far, label]
-    part_of: dict[str, Part] = {}
-    for own in _by_class(members).values():
-        _fill(part_of, {event: len(members[event]) for event in own}, seed, fixed)
-    _complete(part_of, _Classes.of(members, seed, fixed))
-    return part_of
+    classes = _Classes.of(labels, events, seed, fixed)
+    part_of = np.full(len(classes.names), -1, np.int64)
+    for label in range(classes.labels):
+        _fill(part_of, np.flatnonzero(classes.main == label), classes)
+    _complete(part_of, classes)
+    parts = tuple(Part)
+    return {name: parts[i] for name, i in zip(classes.names, part_of.tolist(), strict=True)}
 
 
-def _by_class(members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The events of each class, in order; an event of several classes counts for the largest."""
-    by_label: dict[str, list[str]] = defaultdict(list)
-    for event, labels in members.items():
-        counts = Counter(labels) if len(labels) > 1 else {labels[0]: 1}
-        by_label[max(sorted(counts), key=counts.__getitem__)].append(event)
-    return {label: by_label[label] for label in sorted(by_label)}
+@dataclass(frozen=True)
+class _Classes:
+    """Which events the classes have. Events, classes and parts are numbers."""
+
+    names: Sequence[str]
+    """Of the events."""
+    sizes: Numbers
+    """(events,), photos."""
+    main: Numbers
+    """(events,), the class of most photos, of equal ones the first by name."""
+    pairs: Numbers
+    """(2, m), each event with each of its classes."""
+    labels: int
+    """How many classes there are."""
+    hashes: npt.NDArray[np.bytes_]
+    """(events,), by which they are ordered."""
+    fixed: Mapping[int, int]
+    """The part of events that are assigned already."""
+
+    @classmethod
+    def of(
+        cls, labels: Sequence[str], events: Sequence[str], seed: int, fixed: Mapping[str, Part]
+    ) -> "_Classes":
+        """From the class and the event of each photo."""
+        number = {label: i for i, label in enumerate(sorted(set(labels)))}
+        of_class = np.fromiter((number[label] for label in labels), np.int64, len(labels))
+        different, event = np.unique(encoded(events), return_inverse=True)
+        names = [each.decode() for each in different.tolist()]
+        keys, photos = np.unique(event * max(1, len(number)) + of_class, return_counts=True)
+        pairs = np.stack(np.divmod(keys, max(1, len(number))))
+        order = np.lexsort((pairs[1], -photos, pairs[0]))
+        main = pairs[1, order[np.unique(pairs[0, order], return_index=True)[1]]]
+        digests = (hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names)
+        hashes = np.fromiter(digests, "S32", len(names))
+        kept = {i: list(Part).index(fixed[name]) for i, name in enumerate(names) if name in fixed}
+        return cls(names, np.bincount(event), main, pairs, len(number), hashes, kept)
+
+    def in_order(self, events: Numbers) -> Numbers:
+        """Those with few photos come first."""
+        return events[np.lexsort((self.hashes[events], self.sizes[events]))]
+
+    def spare(self, part_of: Numbers, own: Numbers, part: Part) -> Numbers:
+        """Events of a class that may move to a part that it lacks.
+
+        Args:
+            part_of: (events,).
+            own: the events of the class.
+            part: that it lacks.
+        """
+        events, labels = self.pairs
+        counts = np.zeros((self.labels, len(Part)), np.int64)
+        np.add.at(counts, (labels, part_of[events]), 1)
+        # Whether each of an event's classes has another event in its part.
+        needed = events[counts[labels, part_of[events]] < 2]
+        free = own[~np.isin(own, list(self.fixed))]
+        unneeded = free[~np.isin(free, needed)]
+        if part != Part.TRAIN or len(unneeded):
+            return unneeded
+        # What is not learned cannot be judged either.
+        return free if len(free) else own
 
 
-def _fill(
-    part_of: dict[str, Part], sizes: Mapping[str, int], seed: int, fixed: Mapping[str, Part]
-) -> None:
-    """Assign the events of one class; `sizes` has the photos of each."""
-    remaining = target_counts(sum(sizes.values()))
+def _fill(part_of: Numbers, events: Numbers, classes: _Classes) -> None:
+    """Assign the events of one class."""
+    sizes, parts = classes.sizes[events], tuple(Part)
+    remaining = target_counts(int(sizes.sum()))
     most = max(1, round(MOST_HELD_OUT * len(sizes)))
     room = {Part.TRAIN: len(sizes), Part.VAL: most, Part.TEST: most}
-    order = sorted(
-        sizes, key=lambda event: (event not in fixed, -sizes[event], _hash_order(event, seed))
-    )
-    for event in order:
-        size = sizes[event]
-        part = fixed.get(event) or max(
-            (part for part in Part if room[part] > 0),
-            key=lambda p: (_room_for(remaining[p], size), _shortfall(remaining[p], p)),
-        )
+    free = ~np.isin(events, list(classes.fixed))
+    for i in np.lexsort((classes.hashes[events], -sizes, free)).tolist():
+        event, size = int(events[i]), int(sizes[i])
+        if event in classes.fixed:
+            part = parts[classes.fixed[event]]
+        else:
+            part = _lacking(remaining, room, size)
         room[part] -= 1
-        part_of[event] = part
+        part_of[event] = parts.index(part)
         remaining[part] -= size
+
+
+def _lacking(remaining: Mapping[Part, float], room: Mapping[Part, int], size: int) -> Part:
+    """The part that lacks the most photos, and has room for an event of so many."""
+    return max(
+        (part for part in Part if room[part] > 0),
+        key=lambda p: (_room_for(remaining[p], size), _shortfall(remaining[p], p)),
+    )
 
 
 def target_counts(count: int) -> dict[Part, float]:
@@ -94,65 +148,13 @@ def _shortfall(remaining: float, part: Part) -> tuple[float, bool]:
     return remaining / SHARES[part], part == Part.TRAIN
 
 
-def _hash_order(event: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{event}".encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class _Classes:
-    """Which events the classes have."""
-
-    events: Mapping[str, Collection[str]]
-    """By class."""
-    labels: Mapping[str, Collection[str]]
-    """By event."""
-    fixed: Collection[str]
-    """Events that stay where they are."""
-    members: Mapping[str, Sequence[str]]
-    """By event, the class of each photo."""
-    seed: int
-
-    @classmethod
-    def of(
-        cls, members: Mapping[str, Sequence[str]], seed: int, fixed: Collection[str]
-    ) -> "_Classes":
-        """From the class of each photo of each event."""
-        labels = {
-            event: sorted(set(classes)) if len(classes) > 1 else classes
-            for event, classes in members.items()
-        }
-        events: dict[str, list[str]] = defaultdict(list)
-        for event, classes in labels.items():
-            for label in classes:
-                events[label].append(event)
-        return cls(events, labels, fixed, members, seed)
-
-    def order(self, event: str) -> tuple[int, str]:
-        """Events with few photos come first."""
-        return len(self.members[event]), _hash_order(event, self.seed)
-
-    def spare(self, part_of: Mapping[str, Part], label: str, part: Part) -> list[str]:
-        """Events of a class that may move to a part that it lacks."""
-        free = [event for event in self.events[label] if event not in self.fixed]
-        unneeded = [event for event in free if self._is_unneeded(event, part_of)]
-        if part != Part.TRAIN:
-            return unneeded
-        # What is not learned cannot be judged either.
-        return unneeded or free or list(self.events[label])
-
-    def _is_unneeded(self, event: str, part_of: Mapping[str, Part]) -> bool:
-        """Whether each of its classes has another event in its part."""
-        return all(
-            any(part_of[each] == part_of[event] for each in self.events[label] if each != event)
-            for label in self.labels[event]
-        )
-
-
-def _complete(part_of: dict[str, Part], classes: _Classes) -> None:
+def _complete(part_of: Numbers, classes: _Classes) -> None:
     """Give each class an event in each part; the smallest that can be spared moves."""
-    for part in Part:
-        for label in sorted(classes.events):
-            if all(part_of[event] != part for event in classes.events[label]):
-                spare = classes.spare(part_of, label, part)
-                if spare:
-                    part_of[min(spare, key=classes.order)] = part
+    events, labels = classes.pairs
+    for number, part in enumerate(Part):
+        for label in range(classes.labels):
+            own = events[labels == label]
+            if (part_of[own] != number).all():
+                spare = classes.spare(part_of, own, part)
+                if len(spare):
+                    part_of[classes.in_order(spare)[0]] = number

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from device.workstation.training import LEFT_OUT, Part
+from train.columns import chosen, values_of, where
 from train.data.blocks import Block
 from train.data.events.cells import Cells
 from train.data.events.centres import MANY
@@ -29,7 +30,7 @@ def place_collected(
         own: the user's own photos, which are placed already.
         settings: how events are found.
     """
-    fresh = [i for i, photo in enumerate(usable) if photo.collected]
+    fresh = where(values_of(usable, "collected")).tolist()
     if not fresh:
         return []
     events, judged_by = _events(usable, own, settings)
@@ -38,7 +39,7 @@ def place_collected(
     judges = own.held_out()
     leaks |= _leaks(
         [usable[i] for i in fresh],
-        [own.photos[i] for i in judges],
+        chosen(own.photos, np.array(judges, np.int64)),
         own.occasions.grouping.thresholds[judges],
     )
     blocks = {path: Block(LEFT_OUT, reason) for path, reason in leaks.items()}
@@ -52,7 +53,7 @@ def _events(
 
     An event of the user's own photos keeps its name, whatever devices saved of it.
     """
-    old = np.array([i for i, photo in enumerate(usable) if not photo.collected])
+    old = where(not each for each in values_of(usable, "collected"))
     known = np.arange(len(usable))
     known[old] = old[own.occasions.grouping.roots]
     joined = joined_by_clock(usable, known, settings)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -28,7 +29,7 @@ from train.data.films.found import BAD_NAME, Film, readable
 from train.data.films.kept import KeptFilms
 from train.data.flowers import fetch_flowers
 from train.data.looks import Looks, Small
-from train.data.photo import SILENT, Photo
+from train.data.photo import SILENT, Photo, together
 from train.data.record import RENDERED
 from train.data.rendered import render_data_set
 from train.data.shards.records import read_shards
@@ -80,7 +81,7 @@ def scan(
     kept: KeptFilms | None = None,
     tell: Callable[[str], None] = lambda note: None,
     looks: Looks | None = None,
-) -> list[Photo]:
+) -> Sequence[Photo]:
     """Read every photo and film of every class folder and of `OTHER`, whose label that then is.
 
     Skipped files, and films of `OTHER`, are reported on stderr.
@@ -111,8 +112,10 @@ def scan(
     read = done(Work(task, files, "reading photos", key, probe=probe))
     # Closed at once if looks cannot be kept, so that no bar is printed below the error.
     with closing(read):
-        photos = [photo if looks is None else _kept(photo, looks) for photo in read]
-    return [*photos, *(_unusable(film) for film in films if film.record.problem)]
+        unusable = (_unusable(film) for film in films if film.record.problem)
+        if looks is None:
+            return [*read, *unusable]
+        return together(chain((_kept(photo, looks) for photo in read), unusable))
 
 
 def _listed(

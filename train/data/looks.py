@@ -6,7 +6,8 @@ with the process. Photos hold their number in it, and whoever compares photos re
 
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -209,13 +210,32 @@ def folder_of(looks: object) -> Path | None:
 
 def kept_of(looks: Iterable[Look | None]) -> tuple[Looks, Numbers] | None:
     """The file that all looks are in, and their numbers; None if one is not."""
-    numbers, file = [], None
+    numbers, file = array("q"), None
     for look in looks:
         if not isinstance(look, Kept) or (file is not None and look.looks is not file):
             return None
         file = look.looks
         numbers.append(look.number)
     return None if file is None else (file, np.array(numbers, np.int64))
+
+
+class KeptLooks:
+    """A column (`train.columns`) of looks in one file, or None: the number of each."""
+
+    def __init__(self) -> None:
+        self._looks: Looks | None = None
+        self._numbers = array("q")
+
+    def add(self, values: Sequence[Kept | None]) -> None:
+        """As `Column`."""
+        for look in values:
+            self._looks = look.looks if look else self._looks
+            self._numbers.append(look.number if look else -1)
+
+    def values(self, rows: slice | Numbers) -> list[Kept | None]:
+        """As `Column`."""
+        looks, numbers = self._looks, np.frombuffer(self._numbers, np.int64)[rows]
+        return [Kept(looks, i) if looks and i >= 0 else None for i in numbers.tolist()]
 
 
 def blocks(count: int) -> Iterator[slice]:

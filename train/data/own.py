@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from device.workstation.training import Part
+from train.columns import chosen, values_of, where
 from train.data.assignment import parts_of_events
 from train.data.blocks import MIN_EVENTS, Block, Blocks, Shot, cut_classes
 from train.data.events.copies import joined
@@ -35,7 +36,8 @@ class Own:
     def copies(self) -> dict[str, str]:
         """By path, the photo that it is an edited copy of."""
         ends = (sorted((copy.first, copy.second)) for copy in self.occasions.grouping.copies)
-        return {self.photos[second].path: self.photos[first].path for first, second in ends}
+        paths = values_of(self.photos, "path")
+        return {paths[second]: paths[first] for first, second in ends}
 
     def held_out(self) -> list[int]:
         """Which photos judge the model."""
@@ -52,8 +54,8 @@ def split_own(photos: Sequence[Photo], occasions: Occasions, seed: int) -> Own:
     parts = _parts(photos, occasions, cut, seed)
     whole = {part: Block(part) for part in Part}
     blocks = [
-        cut.placed.get(photo.path) or whole[parts[event]]
-        for photo, event in zip(photos, occasions.events, strict=True)
+        cut.placed.get(path) or whole[parts[event]]
+        for path, event in zip(values_of(photos, "path"), occasions.events, strict=True)
     ]
     _check_parts(photos, [block.part for block in blocks])
     return Own(photos, occasions, blocks)
@@ -61,13 +63,16 @@ def split_own(photos: Sequence[Photo], occasions: Occasions, seed: int) -> Own:
 
 def _shots_of_few_events(photos: Sequence[Photo], occasions: Occasions) -> list[Shot]:
     """The photos of classes with too few events to give one to each part."""
-    events_of = defaultdict(set)
-    for photo, event in zip(photos, occasions.events, strict=True):
-        events_of[photo.label].add(event)
-    few = [i for i, photo in enumerate(photos) if len(events_of[photo.label]) < MIN_EVENTS]
-    if not few:
+    events_of: dict[str, set[str]] = defaultdict(set)
+    labels = values_of(photos, "label")
+    for label, event in zip(labels, occasions.events, strict=True):
+        if len(events_of[label]) < MIN_EVENTS:
+            events_of[label].add(event)
+    rows = where(len(events_of[label]) < MIN_EVENTS for label in labels)
+    if not len(rows):
         return []
-    pairs = near_identical(thumbnails([photos[i] for i in few]), SAME_FRAME)
+    few = rows.tolist()
+    pairs = near_identical(thumbnails(chosen(photos, rows)), SAME_FRAME)
     pictures = joined(np.arange(len(few)), pairs).tolist()
     return [
         Shot(
@@ -91,21 +96,24 @@ def _parts(
     join the part of the photo that their event is named after. So they do not move any other photo.
     """
     events, plain, found = occasions.events, occasions.plain, occasions.grouping
-    whole = [i for i, photo in enumerate(photos) if photo.path not in cut.placed]
-    labels = [photos[i].label for i in whole]
+    whole = where(path not in cut.placed for path in values_of(photos, "path"))
+    labels = chosen(values_of(photos, "label"), whole)
     of_copies = {found.roots[copy.first] for copy in found.copies}
     if np.isin(found.roots, list(of_copies)).mean() <= FEW_COPIES:
-        fixed = {plain[i]: cut.parts[events[i]] for i in whole if events[i] in cut.parts}
-        parts = {**cut.parts, **parts_of_events(labels, [plain[i] for i in whole], seed, fixed)}
-        served = {(photos[i].label, parts[events[i]]) for i in whole}
+        names, plain = chosen(events, whole), chosen(plain, whole)
+        both = zip(plain, names, strict=True)
+        fixed = {one: cut.parts[name] for one, name in both if name in cut.parts}
+        parts = {**cut.parts, **parts_of_events(labels, plain, seed, fixed)}
+        served = {(label, parts[name]) for label, name in zip(labels, names, strict=True)}
         if len(served) == len(Part) * len(set(labels)):
             return parts
-    return {**cut.parts, **parts_of_events(labels, [events[i] for i in whole], seed, cut.parts)}
+    return {**cut.parts, **parts_of_events(labels, chosen(events, whole), seed, cut.parts)}
 
 
 def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:
-    learned = {photo.label for photo, name in zip(photos, parts, strict=True) if name == Part.TRAIN}
-    missing = sorted({photo.label for photo in photos} - learned)
+    labels = values_of(photos, "label")
+    learned = {label for label, name in zip(labels, parts, strict=True) if name == Part.TRAIN}
+    missing = sorted(set(labels) - learned)
     if missing or not set(Part) <= set(parts):
         raise DataError(
             "the photos cannot be split into train, val and test: too few, or all nearly the same "

@@ -1,13 +1,22 @@
 """A photo of the data folder, as the split sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from device.contract.arrays import Box
 from device.contract.moments import Moment
-from train.data.looks import AnyThumbnails, Details, KeptDetails, Look, Thumbnails, kept_of
+from train.columns import Column, Fields, Floats, Texts, gathered, values_of
+from train.data.looks import (
+    AnyThumbnails,
+    Details,
+    KeptDetails,
+    KeptLooks,
+    Look,
+    Thumbnails,
+    kept_of,
+)
 
 MANY = 20_000
 """So many looks are not held in memory."""
@@ -38,22 +47,37 @@ class Photo:
     tell."""
 
 
+def together(photos: Iterable[Photo]) -> Sequence[Photo]:
+    """All of them: of many, whose looks are in a file, some 200 bytes each are in memory."""
+    moment = Fields(Moment, {"seconds": Floats()})
+    unlike: dict[str, Column] = {"path": Texts(), "sha256": Texts(), "look": KeptLooks()}
+    return gathered(photos, Fields(Photo, {**unlike, "moment": moment}))
+
+
 def thumbnails(photos: Sequence[Photo]) -> AnyThumbnails:
     """Those of usable photos, float32 (n, 768): in memory if they are few."""
-    looks = [photo.look for photo in photos if photo.look is not None]
-    kept = kept_of(looks)
+    kept = kept_of(_looks(photos))
     if kept is None:
-        return np.stack([look.thumbnail for look in looks])
+        return np.stack([look.thumbnail for look in _looks(photos)])
     found = Thumbnails(*kept)
-    return found if len(looks) >= MANY else found[:]
+    return found if len(found) >= MANY else found[:]
 
 
 def details(photos: Sequence[Photo]) -> Details | None:
     """Those of usable photos, uint8 (n, 32, 32, 3); None if one has none."""
-    looks = [photo.look for photo in photos if photo.look is not None]
-    kept = kept_of(looks)
-    if kept is not None and len(looks) == len(photos):
+    kept = kept_of(_looks(photos))
+    if kept is not None and len(kept[1]) == len(photos):
         some = KeptDetails(*kept)
-        return some if len(looks) >= MANY else some[:]
-    found = [each for look in looks if (each := look.detail) is not None]
+        return some if len(some) >= MANY else some[:]
+    found = [each for look in _looks(photos) if (each := look.detail) is not None]
     return np.stack(found) if len(found) == len(photos) else None
+
+
+def boxes_of(photos: Sequence[Photo]) -> dict[str, Box]:
+    """By path, the boxes that are known."""
+    both = zip(values_of(photos, "path"), values_of(photos, "box"), strict=True)
+    return {path: box for path, box in both if box is not None}
+
+
+def _looks(photos: Sequence[Photo]) -> Iterator[Look]:
+    return (look for look in values_of(photos, "look") if look is not None)

@@ -4,13 +4,17 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+
+import numpy as np
 
 from device.workstation.photo_files import Source
 from device.workstation.shards.index import Shards
 from device.workstation.shards.stores import has_file, last_name
 from device.workstation.training import LEFT_OUT, SPLIT, DataRecord, DataSet, Part
 from device.workstation.wording import number, shown
+from train.columns import chosen, encoded, values_of, where
 from train.data import folder as folders
 from train.data.assignment import SHARES, target_counts
 from train.data.blocks import MIN_EVENTS
@@ -47,18 +51,17 @@ def describe(
         sight: what of the photos is seen.
     """
     of = _Where.of(source)
-    labels = sorted({row.label for row in rows})
+    labels = sorted(set(values_of(rows, "label")))
     counter = Counter((row.label, row.part) for row in rows)
     counts = {label: {part: counter[label, part] for part in (*Part, LEFT_OUT)} for label in labels}
-    digests = "\n".join(sorted(f"{row.sha256} {row.label}" for row in rows))
     data_set = DataSet(
         kind="rendered" if of.rendered else "photos",
         name=of.name,
         description=_description(of, rows, collected),
-        fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
+        fingerprint=_fingerprint(rows),
         counts=counts,
-        events=_different(labels, [(row, row.group) for row in rows]),
-        places=_different(labels, [(row, row.place) for row in rows if row.place]),
+        events=_different(labels, rows, "group"),
+        places=_different(labels, rows, "place"),
         occasion_only=_events_to_come(labels, rows),
         event_notes=tuple(event_notes),
         region=sight.region,
@@ -69,6 +72,17 @@ def describe(
     )
     kept = str(films.resolve()) if films else None
     return DataRecord(of.where, kept, of.index, data_set)
+
+
+def _fingerprint(rows: Sequence[Row]) -> str:
+    """Of what the photos show and of their classes, in whatever order."""
+    labels = values_of(rows, "label")
+    order = np.lexsort((encoded(labels), encoded(values_of(rows, "sha256"))))
+    found, between = hashlib.sha256(), ""
+    for row in chosen(rows, order):
+        found.update(f"{between}{row.sha256} {row.label}".encode())
+        between = "\n"
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,10 +106,11 @@ class _Where:
 
 
 def _description(of: _Where, rows: Sequence[Row], collected: Set[str]) -> str:
-    used = [row for row in rows if row.part != LEFT_OUT]
-    classes, events = len({row.label for row in rows}), len({row.group for row in used})
+    used = chosen(rows, where(part != LEFT_OUT for part in values_of(rows, "part")))
+    classes = len(set(values_of(rows, "label")))
+    events = len(np.unique(encoded(values_of(used, "group"))))
     occasions = f" from {number(events, 'event')}" if events < len(used) else ""
-    fresh = sum(row.path in collected for row in used)
+    fresh = sum(path in collected for path in values_of(used, "path"))
     saved = f", {fresh:,} of them saved by devices" if fresh else ""
     note = " (pictures rendered by this project, no real photos)" if of.rendered else ""
     return (
@@ -103,14 +118,16 @@ def _description(of: _Where, rows: Sequence[Row], collected: Set[str]) -> str:
     )
 
 
-def _different(
-    labels: Sequence[str], values: Sequence[tuple[Row, str]]
-) -> dict[str, dict[str, int]]:
-    """By class and part, how many different values the rows have."""
-    found = defaultdict(set)
-    for row, value in values:
-        found[row.label, row.part].add(value)
-    return {label: {part: len(found[label, part]) for part in Part} for label in labels}
+def _different(labels: Sequence[str], rows: Sequence[Row], name: str) -> dict[str, dict[str, int]]:
+    """By class and part, how many different values the rows have; no value is none."""
+    values, which = np.unique(encoded(values_of(rows, name)), return_inverse=True)
+    number = {(label, part): i for i, (label, part) in enumerate(product(labels, Part))}
+    both = zip(values_of(rows, "label"), values_of(rows, "part"), strict=True)
+    places = np.fromiter((number.get(each, -1) for each in both), np.int64, len(rows))
+    kept = (places >= 0) & (values != b"")[which]
+    found = np.unique(places[kept] * len(values) + which[kept]) // max(1, len(values))
+    counts = np.bincount(found, minlength=len(number))
+    return {label: {part: int(counts[number[label, part]]) for part in Part} for label in labels}
 
 
 def _events_to_come(labels: Sequence[str], rows: Sequence[Row]) -> dict[str, int]:
@@ -165,16 +182,19 @@ def left_out_notes(rows: Sequence[Row], file: str = SPLIT) -> list[str]:
 
 def _shares_notes(rows: Sequence[Row]) -> list[str]:
     """A line if the parts have other shares than single photos would give."""
-    own = [row for row in rows if row.part != LEFT_OUT and not row.collected]
-    sizes = Counter(row.label for row in own)
+    sizes, counts = Counter[str](), Counter[str]()
+    for row in rows:
+        if row.part != LEFT_OUT and not row.collected:
+            sizes[row.label] += 1
+            counts[row.part] += 1
+    photos = counts.total()
     expected = Counter[Part]()
     for size in sizes.values():
         expected.update({part: int(count) for part, count in target_counts(size).items()})
-    counts = Counter(row.part for row in own)
-    if all(abs(counts[part] - expected[part]) <= SHARES_DIFFER * len(own) for part in Part):
+    if all(abs(counts[part] - expected[part]) <= SHARES_DIFFER * photos for part in Part):
         return []
     usual = "/".join(f"{share:.0%}".removesuffix("%") for share in SHARES.values())
-    shares = ", ".join(f"{part} {counts[part] / len(own):.0%}" for part in Part)
+    shares = ", ".join(f"{part} {counts[part] / photos:.0%}" for part in Part)
     return [f"{shares} instead of {usual}: events are large, and none is divided to fit"]
 
 
@@ -208,7 +228,7 @@ def _grouping_notes(data_set: DataSet, rows: Sequence[Row]) -> list[str]:
             f"all alike, as from a fixed camera: {count:,} photos; they count as one picture from "
             f"a correlation of {correlation}, all others from {usual[0]}"
         )
-    edited = [row for row in rows if row.copy_of]
+    edited = chosen(rows, where(map(bool, values_of(rows, "copy_of"))))
     lines += [
         f"edited copy, kept in one part: {shown(row.path)} of {shown(row.copy_of)}"
         for row in edited[:MOST_LINES]

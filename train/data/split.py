@@ -10,20 +10,38 @@ import csv
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from device.workstation.tables import csv_parts
 from device.workstation.training import LEFT_OUT, Part
 from device.workstation.wording import number
+from train.columns import (
+    Column,
+    Fields,
+    Floats,
+    Known,
+    Many,
+    Texts,
+    chosen,
+    gathered,
+    in_order,
+    values_of,
+    where,
+)
 from train.data.blocks import Block
 from train.data.collected import place_collected
 from train.data.events.given import check_named
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS
-from train.data.events.occasions import EventSettings, find_occasions
+from train.data.events.occasions import EventSettings, find_occasions, same_bytes
 from train.data.own import Own, split_own
 from train.data.photo import Photo
 from train.errors import DataError
 
+COLUMNS = ("path", "class", "part", "sha256", "group", "reason")
+"""Of `split.csv`."""
 MIN_PHOTOS_PER_CLASS = len(Part)
 """A class needs one photo to train on, one to validate with and one to test on."""
 
@@ -62,7 +80,7 @@ def assign(
     seed: int = 0,
     settings: EventSettings | None = None,
     tell: Callable[[str], None] = _ignore,
-) -> list[Row]:
+) -> Sequence[Row]:
     """Put every photo into a part.
 
     Photos that devices saved do not affect the others. A model's doubts chose them, so they are
@@ -82,25 +100,46 @@ def assign(
         DataError: if fewer than two classes are left, one is too small, or the user's list names
             photos that are not there.
     """
-    photos = sorted(photos, key=lambda photo: photo.path)
+    photos = in_order(photos, "path")
     settings = settings or EventSettings()
-    check_named(settings.listed, {name for p in photos for name in (p.path, p.film)})
+    check_named(settings.listed, chain(values_of(photos, "path"), values_of(photos, "film")))
     reasons = _reasons_to_leave_out(photos)
-    usable = [photo for photo, reason in zip(photos, reasons, strict=True) if not reason]
-    good = [photo for photo in usable if not photo.collected]
+    usable = chosen(photos, where(not reason for reason in reasons))
+    good = chosen(usable, where(not each for each in values_of(usable, "collected")))
     _check_classes(photos, good)
     occasions = find_occasions(good, settings)
     for note in occasions.notes:
         tell(note)
     own = split_own(good, occasions, seed)
-    rows = list(_own_rows(own))
-    for photo, block, event in place_collected(usable, own, settings):
-        place = settings.place(photo) or photo.moment.camera
-        rows.append(_row(photo, block, event, place=place, seconds=photo.moment.seconds))
+    placed = _collected_rows(place_collected(usable, own, settings), settings)
+    return _together(_in_turn(photos, reasons, _own_rows(own), placed), photos)
+
+
+def _in_turn(
+    photos: Sequence[Photo], reasons: Sequence[str], own: Iterator[Row], placed: Iterator[Row]
+) -> Iterator[Row]:
+    """The row of each photo: left out for a reason, of the user's own, or of a device's."""
     for photo, reason in zip(photos, reasons, strict=True):
         if reason:
-            rows.append(_row(photo, Block(LEFT_OUT, reason), photo.sha256[:12]))
-    return sorted(rows, key=lambda row: row.path)
+            yield _row(photo, Block(LEFT_OUT, reason), photo.sha256[:12])
+        else:
+            yield next(placed if photo.collected else own)
+
+
+def _together(rows: Iterable[Row], photos: Sequence[Photo] = ()) -> Sequence[Row]:
+    """All of them: of many, some 50 bytes each are in memory, and what photos have already."""
+    unlike: dict[str, Column] = {"path": Texts(), "sha256": Texts()}
+    if isinstance(photos, Many):
+        unlike = {name: Known(photos.field(name)) for name in unlike}
+    return gathered(rows, Fields(Row, {**unlike, "group": Texts(), "seconds": Floats()}))
+
+
+def _collected_rows(
+    placed: Iterable[tuple[Photo, Block, str]], settings: EventSettings
+) -> Iterator[Row]:
+    for photo, block, event in placed:
+        place = settings.place(photo) or photo.moment.camera
+        yield _row(photo, block, event, place=place, seconds=photo.moment.seconds)
 
 
 def _own_rows(own: Own) -> Iterator[Row]:
@@ -139,21 +178,25 @@ def _row(
 
 
 def _reasons_to_leave_out(photos: Sequence[Photo]) -> list[str]:
-    first: dict[str, str] = {}
     several: dict[str, set[str]] = defaultdict(set)
-    for photo in photos:
-        if not photo.problem:
-            label = first.setdefault(photo.sha256, photo.label)
-            if label != photo.label:
-                several[photo.sha256] |= {label, photo.label}
+    good = chosen(photos, where(not each for each in values_of(photos, "problem")))
+    first = same_bytes(good)
+    for i in np.flatnonzero(first != np.arange(len(good))).tolist():
+        several[good[i].sha256] |= {good[i].label, good[int(first[i])].label}
     said = "the same bytes are in the classes {}"
-    reasons = {digest: said.format(", ".join(sorted(both))) for digest, both in several.items()}
-    return [photo.problem or reasons.get(photo.sha256, "") for photo in photos]
+    reasons = {
+        digest: said.format(", ".join(sorted(labels)))
+        for digest, labels in several.items()
+        if len(labels) > 1
+    }
+    problems, digests = values_of(photos, "problem"), values_of(photos, "sha256")
+    both = zip(problems, digests, strict=True)
+    return [problem or reasons.get(digest, "") for problem, digest in both]
 
 
 def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
-    labels = sorted({photo.label for photo in photos})
-    found = Counter(photo.label for photo in good)
+    labels = sorted(set(values_of(photos, "label")))
+    found = Counter(values_of(good, "label"))
     counts = {label: found[label] for label in labels}
     few: dict[str, set[str]] = defaultdict(set)
     for photo in good:
@@ -187,12 +230,11 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def parts_of_csv(rows: Iterable[Row]) -> Iterator[str]:
     """The same in parts."""
-    columns = ("path", "class", "part", "sha256", "group", "reason")
     values = ((r.path, r.label, r.part, r.sha256, r.group, r.reason) for r in rows)
-    return csv_parts(columns, values)
+    return csv_parts(COLUMNS, values)
 
 
-def read_csv(path: Path) -> list[Row]:
+def read_csv(path: Path) -> Sequence[Row]:
     """Read `split.csv` back.
 
     Raises:
@@ -200,17 +242,17 @@ def read_csv(path: Path) -> list[Row]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [
+            rows = _together(
                 Row(r["path"], r["class"], r["part"], r["sha256"], r["group"], r["reason"])
                 for r in csv.DictReader(file)
-            ]
+            )
     except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable split ({error}); run `make data` again") from error
-    if not rows or any(row.part not in (*Part, LEFT_OUT) for row in rows):
+    if not rows or not {*values_of(rows, "part")} <= {*Part, LEFT_OUT}:
         raise DataError(f"{path}: no rows or unknown parts; run `make data` again")
     return rows
 
 
-def part(rows: Iterable[Row], name: str) -> list[Row]:
+def part(rows: Sequence[Row], name: str) -> Sequence[Row]:
     """The rows of one part, in order."""
-    return [row for row in rows if row.part == name]
+    return chosen(rows, where(each == name for each in values_of(rows, "part")))

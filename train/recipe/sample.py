@@ -14,6 +14,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from device.workstation.training import Part
+from train import columns
+from train.columns import values_of
 from train.curate.vectors import Vectors, chosen
 from train.data.events.centres import centres_of, in_cells
 from train.data.sight.sighting import spread
@@ -34,8 +36,10 @@ def sampled(photos: Photos, most: int, features: Callable[[Sequence[Row]], Vecto
         return photos
     events = photos.events(Part.TRAIN)
     # In an order that depends on the photos only: names must not matter.
-    order = sorted(range(len(rows)), key=lambda i: (rows[i].sha256, rows[i].path))
-    seen = [replace(rows[i], group=events[i]) for i in order]
+    keys = list(zip(values_of(rows, "sha256"), values_of(rows, "path"), strict=True))
+    order = sorted(range(len(rows)), key=keys.__getitem__)
+    ordered = columns.chosen(rows, np.array(order))
+    seen = [replace(row, group=events[i]) for row, i in zip(ordered, order, strict=True)]
     with threadpool_limits(1, "blas"):
         kept = {row.path for row in _chosen(seen, features(seen), most)}
     taught = [row for row in rows if row.path in kept]

@@ -6,7 +6,7 @@ set back. Such times join photos of different occasions: they are no evidence, a
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,9 +74,7 @@ def judged(paths: Sequence[str], moments: Sequence[Moment]) -> Clocks:
         if stretch[members].any():
             said = f"was set back {_times(stretch[members].max())} (file numbers go on)"
             notes.append(f"{_of(camera)} {said}: {number(len(members), 'photo')}")
-    keys = [(name, int(part)) for name, part in zip(names, stretch, strict=True)]
-    index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    camera_of = np.array([index[key] for key in keys], np.int64)
+    camera_of = _numbered(zip(names, stretch.tolist(), strict=True))
     camera_of[~np.isfinite(seconds)] = -1
     unique = np.array([moment.unique for moment in moments], bool)
     return Clocks(seconds, camera_of, unique, tuple(notes))
@@ -189,7 +187,7 @@ def shortly_after(
         places: (n,), the same number for photos of one place; -1: unknown.
         event_s: see `EVENT_S`.
     """
-    folders = _numbered([path.rpartition("/")[0] for path in paths])
+    folders = _numbered(path.rpartition("/")[0] for path in paths)
     known, unique = places >= 0, clocks.unique
 
     def within(rows: npt.NDArray[np.bool_], *keys: Numbers) -> Numbers:
@@ -212,6 +210,6 @@ def _neighbours(clocks: Clocks, rows: Numbers, keys: Sequence[Numbers], event_s:
     return np.stack([rows[order[:-1]][near], rows[order[1:]][near]])
 
 
-def _numbered(names: Sequence[str]) -> Numbers:
-    index = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    return np.array([index[name] for name in names], np.int64)
+def _numbered(names: Iterable[Hashable]) -> Numbers:
+    index: dict[Hashable, int] = {}
+    return np.fromiter((index.setdefault(name, len(index)) for name in names), np.int64)

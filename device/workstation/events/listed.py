@@ -11,7 +11,7 @@ from device.workstation.tables import csv_parts
 COLUMNS = ("path", "event", "place")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Occasion:
     """When and where a photo was taken, as names that are equal for equal occasions."""
 
@@ -40,11 +40,13 @@ def read_occasions(path: Path) -> dict[str, Occasion]:
     """
     again = f"remove {path.parent / 'split.csv'} and run `make data`"
     try:
+        found = {}
         with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file, strict=True))
-        if any(None in (*line, *line.values()) for line in lines):
-            raise ValueError(f"a line has not {len(COLUMNS)} cells")
-        return {line["path"]: Occasion(line["event"], line["place"]) for line in lines}
+            for line in csv.DictReader(file, strict=True):
+                if None in (*line, *line.values()):
+                    raise ValueError(f"a line has not {len(COLUMNS)} cells")
+                found[line["path"]] = Occasion(line["event"], line["place"])
+        return found
     except FileNotFoundError as error:
         raise RecordError(f"{path} is missing; {again}") from error
     except (OSError, KeyError, csv.Error, ValueError) as error:

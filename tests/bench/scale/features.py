@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.quiet import quiet_tensorflow
+from train.columns import values_of
 from train.curate.vectors import InFile, blocks
 from train.data.events.centres import centres_of, in_cells
 from train.data.split import Row
@@ -45,7 +46,8 @@ def made(rows: Sequence[Row], real: Floats, classes: Sequence[str], out: Path) -
     rng, path = np.random.default_rng(1), out / FEATURES
     with path.open("wb") as file:
         for part in blocks(len(rows)):
-            pairs = np.stack([rng.choice(number[row.label], 2) for row in rows[part]])
+            labels = values_of(rows[part], "label")
+            pairs = np.stack([rng.choice(number[label], 2) for label in labels])
             share = rng.uniform(0.5, 1, (len(pairs), 1)).astype(np.float32)
             mixed = share * real[pairs[:, 0]] + (1 - share) * real[pairs[:, 1]]
             mixed += NOISE * rng.standard_normal(mixed.shape, np.float32)

@@ -10,7 +10,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -19,22 +19,21 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from device.contract.moments import Moment
-from device.files import write_text
 from device.workstation.events import listed
-from device.workstation.events.listed import Occasion
 from device.workstation.training import EVENTS, SPLIT
 from tests.bench.scale import pictures
 from tests.bench.scale.features import FEATURES, Floats
 from tests.bench.scale.features import made as made_of
+from train.columns import in_order, values_of
 from train.curate.alike import find_alike
 from train.curate.apart import events_apart
 from train.curate.audit import mislabels, outliers
 from train.data.events.copies import joined
 from train.data.events.groups import NEAR_IDENTICAL_CORRELATIONS, near_identical
 from train.data.looks import Looks, Small
-from train.data.photo import SILENT, Photo, thumbnails
+from train.data.photo import SILENT, Photo, thumbnails, together
 from train.data.record import describe, table
-from train.data.split import Row, assign, read_csv, to_csv
+from train.data.split import Row, assign, parts_of_csv, read_csv
 
 CAMERAS = 1000
 
@@ -61,7 +60,7 @@ def main(photos: int, out: Path, real: str = "", numbers: str = "") -> None:
     """Run all steps, or those up to the near copies alone; prints a record of them."""
     watch, looks = _Watch(), Looks(out)
     with watch.step("stand-ins"):
-        made = list(_photos(photos, looks))
+        made = together(_photos(photos, looks))
     with watch.step("near copies alone"), threadpool_limits(1, "blas"):
         pairs = near_identical(thumbnails(made), NEAR_IDENTICAL_CORRELATIONS[0])
         groups = len(np.unique(joined(np.arange(photos), pairs)))
@@ -72,34 +71,38 @@ def main(photos: int, out: Path, real: str = "", numbers: str = "") -> None:
     print(json.dumps({"photos": photos, "steps": watch.steps, "found": found}))
 
 
-def _split(made: list[Photo], out: Path, watch: _Watch, real: Floats) -> dict[str, float]:
+def _split(made: Sequence[Photo], out: Path, watch: _Watch, real: Floats) -> dict[str, float]:
     """All steps after the near copies; gives what they found."""
     with watch.step("split"):
         rows = assign(made)
     with watch.step("record and files"):
         record = describe(out, rows)
         shown = table(record.data, rows)
-        write_text(out / SPLIT, to_csv(rows))
-        write_text(out / EVENTS, listed.to_csv({r.path: Occasion(r.group, r.place) for r in rows}))
+        for name, parts in (
+            (SPLIT, parts_of_csv(rows)),
+            (EVENTS, listed.parts_of_csv((row.path, row.group, row.place) for row in rows)),
+        ):
+            with (out / name).open("w", encoding="utf-8", newline="") as file:
+                file.writelines(parts)
     with watch.step("read again"):
-        read = read_csv(out / SPLIT), listed.read_occasions(out / EVENTS)
+        read = len(read_csv(out / SPLIT)), len(listed.read_occasions(out / EVENTS))
     return {
         **_audit(made, rows, real, out, watch),
-        "rows": len(read[0]),
+        "rows": read[0],
         "lines": len(shown.splitlines()),
         "files_mib": round((out / SPLIT).stat().st_size / 2**20, 1),
     }
 
 
 def _audit(
-    made: list[Photo], rows: list[Row], real: Floats, out: Path, watch: _Watch
+    made: Sequence[Photo], rows: Sequence[Row], real: Floats, out: Path, watch: _Watch
 ) -> dict[str, float]:
     """What `make audit` does once it has features; gives how much it found."""
-    labels = sorted({row.label for row in rows})
+    labels = sorted(set(values_of(rows, "label")))
     with watch.step("audit: features made"):
         features = made_of(rows, real, labels, out)
     with watch.step("audit: what is alike"):
-        alike = find_alike(rows, thumbnails(_in_order(made)), features)
+        alike = find_alike(rows, thumbnails(in_order(made, "path")), features)
     with watch.step("audit: labels"):
         suspects, judge = mislabels(rows, labels, features)
     with watch.step("audit: outliers"):
@@ -135,10 +138,6 @@ def _photos(count: int, looks: Looks) -> Iterator[Photo]:
                 moment=Moment(camera, True, seconds=number * 97.0) if number % 2 else SILENT,
             )
             number += 1
-
-
-def _in_order(photos: list[Photo]) -> list[Photo]:
-    return sorted(photos, key=lambda photo: photo.path)
 
 
 if __name__ == "__main__":

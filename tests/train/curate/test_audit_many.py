@@ -10,7 +10,7 @@ import pytest
 
 from train.curate import alike, apart, audit
 from train.curate.units import numbered
-from train.curate.vectors import Chosen, InFile, replaced
+from train.curate.vectors import Chosen, InFile, highest, replaced
 from train.data.events import centres
 from train.data.split import Row
 
@@ -104,6 +104,29 @@ def test_an_event_of_most_photos_leaves_enough_neighbours_of_others(
     np.testing.assert_array_equal(np.sort(found[0]), np.sort(expected[0]))
 
 
+@pytest.mark.parametrize("count", [1, 5, 29, 30, 40])
+def test_the_highest_are_those_that_sorting_gives_of_equal_ones_the_first(count: int) -> None:
+    values = np.random.default_rng(0).integers(0, 9, (200, 30)).astype(np.float32)
+    expected = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    np.testing.assert_array_equal(highest(values, count), expected)
+
+
+def test_of_an_event_the_most_similar_photo_is_the_neighbour(
+    photos: tuple[list[Row], Any],
+) -> None:
+    rows, features = photos
+    train = np.ones(COUNT, bool)
+    indices, cosines = audit.nearest(features, [row.group for row in rows], train)
+    centred = features - features.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    for i in range(0, COUNT, 100):
+        like = (centred @ centred[i]).reshape(-1, 2)
+        like[i // 2] = -1
+        best = np.argsort(-like.max(axis=1), kind="stable")[: len(indices[i])]
+        np.testing.assert_array_equal(indices[i], 2 * best + like[best].argmax(axis=1))
+        np.testing.assert_allclose(cosines[i], like[best].max(axis=1), atol=1e-5)
+
+
 @pytest.fixture
 def in_file(photos: tuple[list[Row], Any], tmp_path: Path) -> InFile:
     """The features as they are cached, each second photo's in another place."""
@@ -156,7 +179,7 @@ def test_of_very_many_photos_some_of_each_class_teach_the_judges(
     labels = ["0", "1", "2", "3"]
     truth = np.array([labels.index(row.label) for row in rows])
     train = np.array([row.part == "train" for row in rows])
-    event = numbered(row.group for row in rows)
+    event = numbered([row.group for row in rows])
     monkeypatch.setattr(audit, "MOST_TAUGHT", 1000)
     taught = audit._teachers(np.flatnonzero(train), truth, event)
     assert np.bincount(truth[taught]).tolist() == [250] * 4 and train[taught].all()

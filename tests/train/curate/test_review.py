@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def split(folder: Path) -> list[Row]:
+def split(folder: Path) -> Sequence[Row]:
     return assign(photos.scan(folder, RULES))
 
 

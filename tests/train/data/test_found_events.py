@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,12 @@ def shoot(folder: Path, label: str, visits: int, frames: int) -> None:
             write(folder / name, jpeg(image(number), exif=taken))
 
 
-def split(folder: Path, out: Path, *options: str) -> list[Row]:
+def split(folder: Path, out: Path, *options: str) -> Sequence[Row]:
     assert main(["data", "--data", str(folder), "--out", str(out), *options]) == 0
     return read_csv(out / SPLIT)
 
 
-def events(rows: list[Row]) -> dict[str, set[str]]:
+def events(rows: Sequence[Row]) -> dict[str, set[str]]:
     """By event, the visits that its photos are of."""
     found = defaultdict(set)
     for row in rows:

@@ -7,7 +7,7 @@ affine map is fitted (Baker and Matthews 2004, "Lucas-Kanade 20 Years On", secti
 fine structure must agree, too, which it never does for two flowers of one kind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from train.data.events.centres import MANY
 from train.data.events.descriptors import (
     Descriptors,
     Numbers,
-    Pair,
+    Pairs,
     turned,
 )
 from train.data.events.overlay import fitted, halved
@@ -72,7 +72,7 @@ def edited_copies(details: Details, roots: Numbers) -> list[Copy]:
     return found
 
 
-def _nearest_of(details: Details) -> Callable[[Numbers, Numbers], list[Pair]]:
+def _nearest_of(details: Details) -> Callable[[Numbers, Numbers], Pairs]:
     """A function that gives, for each of some rows, the most similar photo outside its group."""
     if len(details) < MANY:
         return Descriptors.of(halved(details[:])).nearest
@@ -86,7 +86,7 @@ def copies_of(new: Details, known: Details) -> list[Copy]:
         return _confirmed(new, known, _nearest_known(new, known))
 
 
-def _nearest_known(new: Details, known: Details) -> list[Pair]:
+def _nearest_known(new: Details, known: Details) -> Pairs:
     rows = np.arange(len(new))
     if len(known) >= MANY:
         return Searched.of(known).nearest(new, rows)
@@ -123,7 +123,7 @@ def joined(roots: Numbers, pairs: Numbers) -> Numbers:
     return first[which]
 
 
-def _confirmed(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> list[Copy]:
+def _confirmed(firsts: Details, seconds: Details, pairs: Pairs) -> list[Copy]:
     """Keep the pairs whose pictures can be laid on each other."""
     found: list[Copy] = []
     for start in range(0, len(pairs), CONFIRMED):
@@ -131,8 +131,8 @@ def _confirmed(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> list
     return found
 
 
-def _confirmed_few(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> list[Copy]:
-    maps = np.eye(2, 3, dtype=np.float32) * np.array([[[p.scale]] for p in pairs], np.float32)
+def _confirmed_few(firsts: Details, seconds: Details, pairs: Pairs) -> list[Copy]:
+    maps = np.eye(2, 3, dtype=np.float32) * pairs.scale[:, None, None].astype(np.float32)
     first, second = _laid_ready(firsts, seconds, pairs)
     maps, likeness, _ = fitted(halved(first), halved(second), maps, COARSE_POINTS, COARSE_STEPS)
     kept = np.flatnonzero(likeness >= COARSE_LIKENESS)
@@ -141,17 +141,15 @@ def _confirmed_few(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> 
     fine = first[kept].astype(np.float32), second[kept].astype(np.float32)
     _, likeness, structure = fitted(*fine, maps[kept], FINE_POINTS, FINE_STEPS)
     same = np.flatnonzero((likeness >= SAME_LIKENESS) & (structure >= SAME_STRUCTURE))
-    return [
-        Copy(pairs[at].first, pairs[at].second, float(likeness[i]))
-        for i, at in zip(same.tolist(), kept[same].tolist(), strict=True)
-    ]
+    found = pairs[kept[same]]
+    ends = (found.first.tolist(), found.second.tolist(), likeness[same].tolist())
+    return [Copy(*each) for each in zip(*ends, strict=True)]
 
 
-def _laid_ready(firsts: Details, seconds: Details, pairs: Sequence[Pair]) -> tuple[Bytes, Bytes]:
+def _laid_ready(firsts: Details, seconds: Details, pairs: Pairs) -> tuple[Bytes, Bytes]:
     """Both pictures of each pair, the second turned like the first."""
-    first = firsts[np.array([pair.first for pair in pairs])]
+    first = firsts[pairs.first]
     second = np.empty_like(first)
-    turns = np.array([pair.turn for pair in pairs], np.int64)
-    for turn, picture in enumerate(turned(seconds[np.array([pair.second for pair in pairs])])):
-        second[turns == turn] = picture[turns == turn]
+    for turn, picture in enumerate(turned(seconds[pairs.second])):
+        second[pairs.turn == turn] = picture[pairs.turn == turn]
     return first, second

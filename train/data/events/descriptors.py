@@ -4,7 +4,7 @@ A descriptor is the middle of a picture in 8 by 8 squares, of which the main com
 is compared in eight orientations and two scales, so edited copies are among the most similar.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -32,15 +32,36 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two photos, by index, one of which may be an edited copy of the other."""
+class Pairs:
+    """Photos, by index, of which one may be an edited copy of the other."""
 
-    first: int
-    second: int
-    turn: int
-    """Which of `turned`'s orientations of the second lies on the first."""
-    scale: float
-    """Size of the first photo's content in the second, before fitting."""
+    first: Numbers
+    """(n,)."""
+    second: Numbers
+    """(n,)."""
+    turn: Numbers
+    """(n,), which of `turned`'s orientations of the second lies on the first."""
+    scale: npt.NDArray[np.float64]
+    """(n,), size of the first photo's content in the second, before fitting."""
+
+    @classmethod
+    def joined(cls, parts: Sequence["Pairs"]) -> "Pairs":
+        """All of them, in order."""
+        columns = ([part.first, part.second, part.turn, part.scale] for part in parts)
+        none = [np.empty(0, np.int64)] * 3 + [np.empty(0)]
+        return cls(*map(np.concatenate, zip(none, *columns, strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, rows: slice | Numbers) -> "Pairs":
+        return Pairs(self.first[rows], self.second[rows], self.turn[rows], self.scale[rows])
+
+    def once(self) -> "Pairs":
+        """Of two with the same ends the one that comes first."""
+        ends = np.sort(np.stack([self.first, self.second]), axis=0)
+        keys = ends[0] * (int(ends.max(initial=0)) + 1) + ends[1]
+        return self[np.sort(np.unique(keys, return_index=True)[1])]
 
 
 def turned(pictures: Pictures) -> list[Pictures]:
@@ -76,20 +97,13 @@ class Descriptors:
         ]
         return cls(projected(whole, basis), tuple(sides))
 
-    def nearest(self, rows: Numbers, roots: Numbers | None) -> list[Pair]:
+    def nearest(self, rows: Numbers, roots: Numbers | None) -> Pairs:
         """For each of `rows`, the most similar photo outside its group, if one is similar."""
-        found: dict[object, Pair] = {}
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
-            for pair, likeness in self._best(block, None if roots is None else _own(block, roots)):
-                if likeness >= WEAK_LIKENESS:
-                    ends = (pair.first, pair.second)
-                    found.setdefault(frozenset(ends) if roots is not None else ends, pair)
-        return list(found.values())
+        found = Pairs.joined([self._best(each, roots) for each in _blocks(rows)])
+        return found if roots is None else found.once()
 
-    def _best(
-        self, block: Numbers, own: tuple[Numbers, Numbers] | None
-    ) -> Iterator[tuple[Pair, np.float32]]:
+    def _best(self, block: Numbers, roots: Numbers | None) -> Pairs:
+        own = None if roots is None else _own(block, roots)
         best = np.full(len(block), -1, np.float32)
         column, side = np.zeros((2, len(block)), np.int64)
         lines = np.arange(len(block))
@@ -101,8 +115,14 @@ class Descriptors:
             value = like[lines, highest]
             better = value > best
             best[better], column[better], side[better] = value[better], highest[better], number
-        for i, j, number, value in zip(block, column, side, best, strict=True):
-            yield Pair(int(i), int(j), *self.sides[number][:2]), value
+        turns, scales = (np.array([each[i] for each in self.sides]) for i in (0, 1))
+        found = Pairs(block, column, turns[side], scales[side])
+        return found[np.flatnonzero(best >= WEAK_LIKENESS)]
+
+
+def _blocks(rows: Numbers) -> Iterator[Numbers]:
+    for start in range(0, len(rows), BLOCK):
+        yield rows[start : start + BLOCK]
 
 
 def _own(block: Numbers, roots: Numbers) -> tuple[Numbers, Numbers]:

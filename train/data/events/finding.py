@@ -99,8 +99,10 @@ class _Possible:
 
     @classmethod
     def of(cls, paths: Sequence[str], clocks: Clocks) -> "_Possible":
-        labels = [path.partition("/")[0] for path in paths]
-        return cls(np.unique(labels, return_inverse=True)[1], clocks)
+        number: dict[str, int] = {}
+        labels = (path.partition("/")[0] for path in paths)
+        numbers = (number.setdefault(label, len(number)) for label in labels)
+        return cls(np.fromiter(numbers, np.int64, len(paths)), clocks)
 
     def __call__(self, first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
         same = self.labels[first] == self.labels[second]

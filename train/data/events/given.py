@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -100,14 +100,15 @@ def _text(path: Path) -> str:
         raise DataError(f"EVENTS={path}: {error.strerror}; {_FORMAT}") from error
 
 
-def check_named(given: Mapping[str, Occasion], paths: Collection[str]) -> None:
+def check_named(given: Mapping[str, Occasion], paths: Iterable[str]) -> None:
     """Refuse a list that names photos which are not in the data folder.
 
     Raises:
         DataError: naming some of them.
     """
-    known = set(paths)
-    strangers = [shown(name) for name in given if name not in known]
+    unknown = set(given)
+    unknown.difference_update(paths)
+    strangers = [shown(name) for name in given if name in unknown]
     if strangers:
         names = ", ".join([*strangers[:SHOWN], *(["..."] if len(strangers) > SHOWN else [])])
         photos = "1 photo that is" if len(strangers) == 1 else f"{len(strangers):,} photos that are"

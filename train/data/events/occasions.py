@@ -1,6 +1,5 @@
 """Events and places as the split uses them: what was found, and what the user says instead."""
 
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from device.workstation.events.clocks import EVENT_S, judged, shortly_after
 from device.workstation.events.listed import Occasion
 from device.workstation.wording import number, shown
+from train.columns import Floats, Texts, chosen, encoded, gathered, values_of
 from train.data.events.copies import joined
 from train.data.events.finding import find_events
 from train.data.events.groups import Grouping
@@ -53,11 +53,11 @@ class Occasions:
 
     grouping: Grouping
     """Its roots are events as they were found."""
-    events: tuple[str, ...]
+    events: Sequence[str]
     """(n,), each photo's event: the first 12 digits of the smallest SHA-256 of its photos."""
-    plain: tuple[str, ...]
+    plain: Sequence[str]
     """(n,), the same without regard to edited copies."""
-    seconds: tuple[float | None, ...]
+    seconds: Sequence[float | None]
     """(n,), when they were taken, comparable within an event; None where unknown."""
     places: tuple[str, ...]
     """(n,), empty where unknown."""
@@ -69,10 +69,10 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
     """Find the events and places of usable photos."""
     said = [settings.place(photo) for photo in photos]
     found = find_events(
-        [photo.path for photo in photos],
-        [photo.moment for photo in photos],
+        values_of(photos, "path"),
+        values_of(photos, "moment"),
         (thumbnails(photos), details(photos)),
-        _same_bytes(photos),
+        same_bytes(photos),
         places=said,
         reels=_reels(photos),
         event_s=settings.gap_s,
@@ -81,7 +81,7 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
         grouping=found.grouping,
         events=_named(photos, found.grouping.roots, settings),
         plain=_named(photos, found.grouping.plain, settings),
-        seconds=tuple(None if np.isnan(each) else each for each in found.seconds.tolist()),
+        seconds=gathered(map(_known, found.seconds.tolist()), Floats()),
         places=tuple(said) if settings.folders else found.places,
         notes=(
             *(f"no evidence of events: {note}" for note in found.notes),
@@ -91,9 +91,13 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
     )
 
 
+def _known(seconds: float) -> float | None:
+    return None if np.isnan(seconds) else seconds
+
+
 def _reels(photos: Sequence[Photo]) -> list[str]:
     """The film that each photo is a frame of, or that telephones took with it (a live photo)."""
-    films = {_stem(photo.film): photo.film for photo in photos if photo.film}
+    films = {_stem(film): film for film in values_of(photos, "film") if film}
     if not films:
         return [""] * len(photos)
     return [photo.film or films.get(_stem(photo.path), "") for photo in photos]
@@ -105,7 +109,7 @@ def _stem(path: str) -> str:
 
 def joined_by_clock(
     photos: Sequence[Photo], known: Numbers, settings: EventSettings
-) -> tuple[str, ...]:
+) -> Sequence[str]:
     """The event of each photo by the clock of its camera and the user's list alone.
 
     Args:
@@ -113,39 +117,33 @@ def joined_by_clock(
         known: (n,), the same number for photos that are known to be of one event.
         settings: how events are found.
     """
-    paths = [photo.path for photo in photos]
-    clocks = judged(paths, [photo.moment for photo in photos])
+    paths = values_of(photos, "path")
+    clocks = judged(paths, values_of(photos, "moment"))
     nowhere = np.full(len(photos), -1, np.int64)
     pairs = shortly_after(paths, clocks, nowhere, settings.gap_s)
     return _named(photos, joined(known, pairs), settings)
 
 
-def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> tuple[str, ...]:
+def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> Sequence[str]:
     """The events with the user's word, each named after the smallest SHA-256 of its photos."""
     if settings.listed:
         found = _as_said([settings.said(photo) for photo in photos], found)
-        found = joined(found, np.stack([np.arange(len(photos)), _same_bytes(photos)]))
-    digests = _encoded([photo.sha256[:12] for photo in photos])
+        found = joined(found, np.stack([np.arange(len(photos)), same_bytes(photos)]))
+    digests = encoded(values_of(photos, "sha256")).astype("S12")
     order = np.lexsort((digests, found))
     _, first, which = np.unique(found[order], return_index=True, return_inverse=True)
-    # One text for all photos of an event.
-    smallest = [sys.intern(each.decode()) for each in digests[order[first]].tolist()]
     event = np.empty_like(which)
     event[order] = which
-    return tuple(smallest[i] for i in event.tolist())
+    # One text for all photos of an event.
+    smallest = gathered((each.decode() for each in digests[order[first]].tolist()), Texts())
+    return chosen(smallest, event)
 
 
-def _same_bytes(photos: Sequence[Photo]) -> Numbers:
+def same_bytes(photos: Sequence[Photo]) -> Numbers:
     """(n,), for each photo the first one with the same bytes."""
-    digests = _encoded([photo.sha256 for photo in photos])
+    digests = encoded(values_of(photos, "sha256"))
     _, first, which = np.unique(digests, return_index=True, return_inverse=True)
     return np.asarray(first[which], np.int64)
-
-
-def _encoded(texts: Sequence[str]) -> npt.NDArray[np.bytes_]:
-    """(n,), in whose order texts are: they take few bytes each, and a dict a hundred."""
-    longest = max(map(len, texts), default=0) or 1
-    return np.fromiter((text.encode() for text in texts), f"S{longest}", len(texts))
 
 
 def _as_said(said: Sequence[Occasion | None], found: Numbers) -> Numbers:

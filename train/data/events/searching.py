@@ -16,7 +16,7 @@ from train.data.events.descriptors import (
     DESCRIPTOR_SIZE,
     WEAK_LIKENESS,
     Numbers,
-    Pair,
+    Pairs,
     described,
     projected,
     turned,
@@ -26,10 +26,12 @@ from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests, folder_of
 
 BLOCK = 2048
+ASKED = 16_384
+"""Photos that are searched for at a time: the more, the fewer times each cell is read."""
 PROBED = 32
 """Cells in which each orientation of a picture is searched."""
 MOST_CELLS = 4096
-"""So that a cell grows no larger with a million photos."""
+"""So that a cell grows no larger with a million photos; a number of 16 bits is one of a cell."""
 SAMPLE = 20_000
 """Photos that components and centres are found from."""
 SCALES = (1.0, CENTRE)
@@ -96,7 +98,7 @@ class Searched:
         rows: Numbers,
         own: Numbers | None = None,
         roots: Numbers | None = None,
-    ) -> list[Pair]:
+    ) -> Pairs:
         """For each of some pictures, the most similar photo outside its group, if one is similar.
 
         Args:
@@ -105,28 +107,33 @@ class Searched:
             own: (m,), their groups; None: they are of no group.
             roots: (n,), the groups of the photos.
         """
-        found: dict[object, Pair] = {}
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
+        found = []
+        for start in range(0, len(rows), ASKED):
+            block = rows[start : start + ASKED]
             groups = None if own is None or roots is None else (own[block], roots)
-            for pair in self._best(halved(asking[block]), block, groups):
-                ends = (pair.first, pair.second)
-                found.setdefault(ends if own is None else frozenset(ends), pair)
-        return list(found.values())
+            found.append(self._best(self._turned(asking, block), block, groups))
+        pairs = Pairs.joined(found)
+        return pairs if own is None else pairs.once()
 
-    def _best(
-        self, pictures: Floats, rows: Numbers, groups: tuple[Numbers, Numbers] | None
-    ) -> Iterator[Pair]:
-        ways = [projected(way, self.basis) for way in turned(described(pictures, 1.0))]
+    def _turned(self, asking: Details, rows: Numbers) -> Floats:
+        """Descriptors (8, m, k) of some pictures in each orientation."""
+        ways = np.empty((len(INVERSE), len(rows), self.basis.shape[1]), np.float32)
+        for part in _parts(len(rows)):
+            pictures = described(halved(asking[rows[part]]), 1.0)
+            for way, descriptors in zip(ways, turned(pictures), strict=True):
+                way[part] = projected(descriptors, self.basis)
+        return ways
+
+    def _best(self, ways: Floats, rows: Numbers, groups: tuple[Numbers, Numbers] | None) -> Pairs:
         if groups is not None:
             groups = (np.tile(groups[0], len(ways)), groups[1])
-        likeness, photo, scale = self._most_like(np.concatenate(ways), groups)
+        likeness, photo, scale = self._most_like(ways.reshape(-1, ways.shape[2]), groups)
         by_way = likeness.reshape(len(ways), -1)
-        way = by_way.argmax(axis=0)
-        for i in np.flatnonzero(by_way.max(axis=0) >= WEAK_LIKENESS).tolist():
-            at = int(way[i]) * len(rows) + i
-            turn, size = INVERSE[int(way[i])], SCALES[int(scale[at])]
-            yield Pair(int(rows[i]), int(photo[at]), turn, size)
+        similar = np.flatnonzero(by_way.max(axis=0) >= WEAK_LIKENESS)
+        way = by_way[:, similar].argmax(axis=0)
+        at = way * len(rows) + similar
+        turns, sizes = np.array(INVERSE)[way], np.array(SCALES)[scale[at]]
+        return Pairs(rows[similar], photo[at], turns, sizes)
 
     def _most_like(
         self, asking: Floats, groups: tuple[Numbers, Numbers] | None
@@ -166,13 +173,15 @@ def _highest(
 def _probed(asking: Floats, centres: Floats) -> Iterator[tuple[int, Numbers]]:
     """Cells, each with the descriptors that are searched for in it."""
     count = min(PROBED, len(centres))
-    # All are of length 1, so the nearest centre is not that of the highest product.
-    near = (centres**2).sum(1) / 2 - asking @ centres.T
-    cells = np.argpartition(near, count - 1, axis=1)[:, :count].ravel()
-    order = np.argsort(cells, kind="stable")
-    bounds = np.flatnonzero(np.diff(cells[order])) + 1
-    for part in np.split(order, bounds):
-        yield int(cells[part[0]]), part // count
+    cells, lengths = np.empty((len(asking), count), np.uint16), (centres**2).sum(1) / 2
+    for part in _parts(len(asking)):
+        # All are of length 1, so the nearest centre is not that of the highest product.
+        near = lengths - asking[part] @ centres.T
+        cells[part] = np.argpartition(near, count - 1, axis=1)[:, :count]
+    order = np.argsort(cells, axis=None, kind="stable")
+    bounds = np.flatnonzero(np.diff(cells.ravel()[order])) + 1
+    for places in np.split(order, bounds):
+        yield int(cells.flat[places[0]]), places // count
 
 
 def _parts(count: int) -> Iterator[slice]:

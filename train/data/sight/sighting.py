@@ -95,10 +95,13 @@ def look_at(files: PhotoFiles, rows: Iterable[Row], rules: LookRules) -> Iterato
         DataError: if a photo is missing or has changed since it was scanned.
     """
     places: dict[str, list[Row]] = defaultdict(list)
+    nowhere: dict[str, str] = {}
     for row in rows:
-        if row.part != LEFT_OUT:
+        if row.part != LEFT_OUT and row.place:
             places[row.place].append(row)
-    yield {row.path: NO_PLACE for row in places.pop("", ())}
+        elif row.part != LEFT_OUT:
+            nowhere[row.path] = NO_PLACE
+    yield nowhere
     known = [each for each in places.values() if _is_known(each)]
     yield {row.path: FEW for each in places.values() if not _is_known(each) for row in each}
     yield from _looked_at([_Place(files, rules, each) for each in known])

@@ -14,6 +14,7 @@ from device.contract.provenance import OTHER, is_other
 from device.errors import PhotoError
 from device.workstation.photo_files import PhotoFiles
 from device.workstation.training import LEFT_OUT, Part
+from train.columns import chosen, values_of, where
 from train.data.assignment import parts_of_events
 from train.data.collected import nearly_the_same
 from train.data.events.given import check_named
@@ -40,12 +41,13 @@ class Placed:
     """Those of the split, with their places as they were found beside the strangers."""
 
 
-def parted(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
+def parted(photos: Sequence[Photo]) -> tuple[Sequence[Photo], Sequence[Photo]]:
     """The photos of classes, and the strangers."""
-    return (
-        [photo for photo in photos if photo.label != OTHER],
-        [photo for photo in photos if photo.label == OTHER],
+    labels = values_of(photos, "label")
+    known, strange = (
+        where((label == OTHER) == other for label in labels) for other in (False, True)
     )
+    return chosen(photos, known), chosen(photos, strange)
 
 
 def of_classes(settings: EventSettings) -> EventSettings:
@@ -86,11 +88,11 @@ def place(
     names = {name for photo in strangers for name in (photo.path, photo.film)}
     check_named(_listing(settings, strangers=True).listed, names)
     strangers = sorted(strangers, key=lambda photo: photo.path)
-    part_of = {row.path: row.part for row in split}
-    used = [photo for photo in known if part_of[photo.path] != LEFT_OUT]
     usable = [photo for photo in strangers if not photo.problem]
     if not usable:
         return Placed(tuple(_row(photo, LEFT_OUT, photo.problem) for photo in strangers), ())
+    part_of = {row.path: row.part for row in split}
+    used = [photo for photo in known if part_of[photo.path] != LEFT_OUT]
     beside = _Beside(used, usable, find_occasions([*used, *usable], settings), part_of)
     reasons = beside.copies()
     chosen = {photo.path for photo in usable if photo.collected and not _is_random(files, photo)}

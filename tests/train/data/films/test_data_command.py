@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -49,7 +50,7 @@ def folder(filmed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(filmed, tmp_path / "birds"))
 
 
-def run(folder: Path, out: Path, *more: str) -> list[Row]:
+def run(folder: Path, out: Path, *more: str) -> Sequence[Row]:
     assert main(["data", "--data", str(folder), "--out", str(out), *more]) == 0
     return read_csv(out / SPLIT)
 

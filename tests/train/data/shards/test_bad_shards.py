@@ -2,7 +2,7 @@
 
 import gzip
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,11 @@ from train.errors import DataError
 JPEG = encoded(picture(0, 0), "JPEG")
 
 
-def read(data: Path, tmp_path: Path) -> list[Photo]:
+def read(data: Path, tmp_path: Path) -> Sequence[Photo]:
     return scan(find_source(str(data), tmp_path, tmp_path / "out"), RULES)
 
 
-def paths(photos: list[Photo]) -> set[str]:
+def paths(photos: Sequence[Photo]) -> set[str]:
     return {photo.path for photo in photos}
 
 

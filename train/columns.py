@@ -1,0 +1,236 @@
+"""Very many records as columns: of each a few bytes, where objects of Python take some hundred.
+
+They are read like a list, and a record is made whenever one is asked for. Few records stay a list.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import chain, islice, pairwise
+from typing import Any, Protocol, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+Value = TypeVar("Value")
+
+MANY = 20_000
+"""So many records are not held as objects."""
+BLOCK = 4096
+"""Records that are objects at a time."""
+
+
+class Column(Protocol):
+    """The values of one field."""
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Put more of them behind."""
+
+    def values(self, rows: slice | Numbers) -> list[Any]:
+        """Those of some rows."""
+
+
+class _Cells:
+    """An array that grows at its end."""
+
+    def __init__(self) -> None:
+        self._parts: list[npt.NDArray[Any]] = []
+
+    def append(self, part: npt.NDArray[Any]) -> None:
+        self._parts.append(part)
+
+    def __getitem__(self, rows: slice | Numbers) -> list[Any]:
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        found: list[Any] = self._parts[0][rows].tolist()
+        return found
+
+
+class Few:
+    """Values of which few differ: any that can be keys of a dictionary."""
+
+    def __init__(self) -> None:
+        self._cells, self._number = _Cells(), dict[Any, int]()
+        self._known: list[Any] = []
+
+    def add(self, values: Sequence[Any]) -> None:
+        """As `Column`."""
+        number = self._number
+        codes = (number.setdefault(value, len(number)) for value in values)
+        self._cells.append(np.fromiter(codes, np.int32, len(values)))
+
+    def values(self, rows: slice | Numbers) -> list[Any]:
+        """As `Column`."""
+        if len(self._known) < len(self._number):
+            self._known = list(self._number)
+        return [self._known[code] for code in self._cells[rows]]
+
+
+class Texts:
+    """Texts of which most differ."""
+
+    def __init__(self) -> None:
+        self._cells = _Cells()
+
+    def add(self, values: Sequence[str]) -> None:
+        """As `Column`."""
+        self._cells.append(np.array(values, np.dtypes.StringDType()))
+
+    def values(self, rows: slice | Numbers) -> list[str]:
+        """As `Column`."""
+        return self._cells[rows]
+
+
+class Floats:
+    """Numbers, or None."""
+
+    def __init__(self) -> None:
+        self._cells = _Cells()
+
+    def add(self, values: Sequence[float | None]) -> None:
+        """As `Column`."""
+        self._cells.append(np.array([np.nan if each is None else each for each in values]))
+
+    def values(self, rows: slice | Numbers) -> list[float | None]:
+        """As `Column`."""
+        return [None if each != each else each for each in self._cells[rows]]
+
+
+class Known:
+    """Values that are there before the records that have them."""
+
+    def __init__(self, values: "Many[Any]") -> None:
+        self._values = values
+
+    def add(self, values: Sequence[Any]) -> None:
+        """As `Column`; they are there."""
+
+    def values(self, rows: slice | Numbers) -> list[Any]:
+        """As `Column`."""
+        return self._values.values(rows)
+
+
+class Fields:
+    """Records of a dataclass, field by field."""
+
+    def __init__(self, kind: Any, unlike: Mapping[str, Column]) -> None:
+        """Begin without any.
+
+        Args:
+            kind: the dataclass.
+            unlike: columns of the fields in which most records differ.
+        """
+        self.kind = kind
+        self.columns = {each.name: unlike.get(each.name) or Few() for each in fields(kind)}
+
+    def add(self, values: Sequence[Any]) -> None:
+        """As `Column`."""
+        for name, column in self.columns.items():
+            column.add([getattr(each, name) for each in values])
+
+    def values(self, rows: slice | Numbers) -> list[Any]:
+        """As `Column`."""
+        columns = (column.values(rows) for column in self.columns.values())
+        return list(map(self.kind, *columns))
+
+
+class Many(Sequence[Value]):
+    """Some rows of a column, in any order, read like a list."""
+
+    def __init__(self, column: Column, rows: Numbers) -> None:
+        """See them.
+
+        Args:
+            column: that has them.
+            rows: (n,).
+        """
+        self._column, self._rows = column, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Value]:
+        for start in range(0, len(self), BLOCK):
+            yield from self.values(slice(start, start + BLOCK))
+
+    @overload
+    def __getitem__(self, rows: int) -> Value: ...
+    @overload
+    def __getitem__(self, rows: slice) -> "Many[Value]": ...
+    def __getitem__(self, rows: int | slice) -> "Value | Many[Value]":
+        if isinstance(rows, slice):
+            return Many(self._column, self._rows[rows])
+        return self.values(np.array([rows]))[0]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def values(self, rows: slice | Numbers) -> list[Value]:
+        """Some of them as objects."""
+        return self._column.values(self._rows[rows])
+
+    def chosen(self, rows: Numbers) -> "Many[Value]":
+        """Those of some rows, in their order."""
+        return Many(self._column, self._rows[rows])
+
+    def field(self, name: str) -> "Many[Any]":
+        """One field of each record."""
+        if not isinstance(self._column, Fields):
+            raise TypeError(f"{self._column} has no fields")
+        return Many(self._column.columns[name], self._rows)
+
+
+def gathered(records: Iterable[Value], column: Column) -> Sequence[Value]:
+    """All records: few as a list, many in a column.
+
+    Args:
+        records: which need not be in memory.
+        column: without any yet.
+    """
+    source = iter(records)
+    first = list(islice(source, MANY))
+    if len(first) < MANY:
+        return first
+    count, source = 0, chain(first, source)
+    while some := list(islice(source, BLOCK)):
+        column.add(some)
+        count += len(some)
+    return Many(column, np.arange(count))
+
+
+def chosen(records: Sequence[Value], rows: Numbers) -> Sequence[Value]:
+    """Those of some rows, in their order."""
+    if isinstance(records, Many):
+        return records.chosen(rows)
+    return [records[row] for row in rows.tolist()]
+
+
+def in_order(records: Iterable[Value], name: str) -> Sequence[Value]:
+    """All of them in the order of one field; equal ones stay as they were."""
+    records = records if isinstance(records, Sequence) else list(records)
+    if all(one <= other for one, other in pairwise(values_of(records, name))):
+        return records
+    keys = list(values_of(records, name))
+    return chosen(records, np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64))
+
+
+def where(flags: Iterable[bool]) -> Numbers:
+    """Which of some are true."""
+    return np.flatnonzero(np.fromiter(flags, np.bool_))
+
+
+def encoded(texts: Sequence[str]) -> npt.NDArray[np.bytes_]:
+    """(n,), in whose order the texts are: they take few bytes each, and a set a hundred."""
+    longest = max((len(each) for each in _bytes(texts)), default=0) or 1
+    return np.fromiter(_bytes(texts), f"S{longest}", len(texts))
+
+
+def _bytes(texts: Iterable[str]) -> Iterator[bytes]:
+    return (text.encode("utf-8", "surrogateescape") for text in texts)
+
+
+def values_of(records: Sequence[Any], name: str) -> Sequence[Any]:
+    """One field of each record."""
+    if isinstance(records, Many):
+        return records.field(name)
+    return [getattr(record, name) for record in records]
