@@ -95,8 +95,8 @@ def audit(options: argparse.Namespace) -> int:
 
 def _weights_source(given: str, backbone: str) -> str:
     """What `backbone.load_weights` takes; for a folder, the backbone's are fetched into it."""
-    from train.network.backbone import KERAS_DOWNLOAD
     from train.network.fetch_weights import fetch_weights
+    from train.network.limits import KERAS_DOWNLOAD
 
     if given == KERAS_DOWNLOAD:
         return given

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from device.console import guarded
+
 RENDERED = "rendered"
 STORE = "data"
 """Where the project keeps its own photos, used without DATA=."""
@@ -237,9 +239,17 @@ def write_if_changed(path: Path, content: str) -> None:
     path.write_text(content, "utf-8", "surrogateescape")
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     """Bring the stamps of a folder up to date: `FOLDER DATA WEIGHTS EVENTS FILMS`."""
-    folder, data, weights, events, films = arguments
+
+    def work() -> int:
+        _update(*arguments)
+        return 0
+
+    return guarded(work)
+
+
+def _update(folder: str, data: str, weights: str, events: str, films: str) -> None:
     write_if_changed(Path(folder, PHOTOS), photos_digest(data))
     write_if_changed(Path(folder, FILMS), films_digest(films))
     write_if_changed(Path(folder, "weights"), file_state(weights))
@@ -249,4 +259,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

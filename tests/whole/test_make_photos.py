@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds.workshop import Workshop, makefiles
+from tests.support.cli import only_error
+from train import stamps
 from train.stamps import CODE, ROOT, photos_digest
 
 AN_HOUR_S = 3600
@@ -235,6 +237,14 @@ def test_photos_that_cannot_be_listed_are_no_error_of_the_listing(tmp_path: Path
     for data in (tmp_path, tmp_path / "missing", tmp_path / "robin" / "broken.jpg"):
         assert photos_digest(str(data))
     assert photos_digest("~nobody-of-that-name/birds")
+
+
+def test_a_build_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert stamps.main([str(tmp_path / "file" / ".vars"), "", "", "", ""]) == 1
+    assert "Not a directory" in only_error(capfd.readouterr().err)
 
 
 def test_weights_that_were_exchanged_are_taken(workshop: Workshop, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from train.network.backbones import (
     BackboneSpec,
     Stage,
 )
-from train.network.limits import MOST_ALPHA
+from train.network.limits import KERAS_DOWNLOAD, MOST_ALPHA
 from train.network.weights import (
     Convolution,
     checkpoint_bytes,
@@ -37,8 +37,6 @@ from train.network.weights import (
 
 SCALE_LAYER = "scale_to_plus_minus_one"
 KERAS_BATCHNORM_EPSILON = 1e-3
-KERAS_DOWNLOAD = "imagenet"
-"""`WEIGHTS=imagenet` asks Keras for its own download."""
 KERAS_LICENCE = "Apache-2.0"
 KERAS_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 KERAS_SIZES_PX = (96, 128, 160, 192, 224)

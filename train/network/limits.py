@@ -4,6 +4,7 @@ Every `make` runs this first, so it needs only the standard library: a mistyped 
 cost the time of the steps before the one that uses it.
 """
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 
@@ -20,6 +21,9 @@ CALIBRATION = (1, 2**31 - 1)
 JOBS = (1, 1000)
 MOST_ALPHA = 2
 """The greatest width multiplier."""
+
+KERAS_DOWNLOAD = "imagenet"
+"""`WEIGHTS=imagenet` asks Keras for its own download."""
 
 Check = Callable[[str], str]
 """From a setting's text to what is wrong with it; empty if it is right."""
@@ -38,6 +42,7 @@ def check(settings: Mapping[str, str]) -> None:
     checks: dict[str, Check] = {
         "SIZE": lambda text: _size(text, backbone),
         "ALPHA": lambda text: _alpha(text, backbone, settings["WEIGHTS"]),
+        "WEIGHTS": _weights,
         "EPOCHS": lambda text: _whole(text, EPOCHS),
         "VIEWS": lambda text: _whole(text, VIEWS),
         "TRAIN_PHOTOS": lambda text: _whole(text, TRAIN_PHOTOS),
@@ -77,6 +82,12 @@ def _alpha(text: str, backbone: str, weights: str) -> str:
     if alpha != 1 and not weights:
         return "the weights that are fetched have the width 1.0 alone; give WEIGHTS=imagenet, too"
     return ""
+
+
+def _weights(text: str) -> str:
+    if text == KERAS_DOWNLOAD or os.path.exists(os.path.expanduser(text)):
+        return ""
+    return f"no such file; give a checkpoint, a folder for one, or {KERAS_DOWNLOAD}"
 
 
 def main(arguments: list[str]) -> int:

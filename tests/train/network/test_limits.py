@@ -1,5 +1,7 @@
 """Promises of the check of numbers: what a later step would refuse is refused at once."""
 
+from pathlib import Path
+
 import pytest
 
 from device.errors import UsageError
@@ -41,6 +43,7 @@ def test_right_numbers_pass_and_nothing_is_said(capsys: pytest.CaptureFixture[st
         ("ALPHA", "0", "above 0"),
         ("ALPHA", "nan", "above 0"),
         ("ALPHA", "0.5", "give WEIGHTS=imagenet, too"),
+        ("WEIGHTS", "/nowhere/lite.pth", "no such file; give a checkpoint, a folder for one, or"),
         ("EPOCHS", "1001", "give a whole number in 0..1000"),
         ("EPOCHS", "1.5", "give a whole number"),
         ("VIEWS", "0", "give a whole number in 1..64"),
@@ -57,6 +60,16 @@ def test_a_wrong_number_is_named_in_one_line(
     assert main([f"{each}={value}" for each, value in (RIGHT | {name: text}).items()]) == 2
     error = only_error(capsys.readouterr().err)
     assert f"{name}={text}: " in error and said in error
+
+
+def test_weights_are_a_file_a_folder_or_what_keras_offers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "lite.pth").touch()
+    # No shell has expanded what make passes on.
+    for given in (str(tmp_path / "lite.pth"), str(tmp_path), "~/lite.pth", "imagenet"):
+        check(RIGHT | {"WEIGHTS": given})
 
 
 def test_each_backbone_has_its_own_sizes_and_widths() -> None:
