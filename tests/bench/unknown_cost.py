@@ -1,13 +1,15 @@
-"""`python -m tests.bench.features_output`: what the pooled features cost as an output of the model.
+"""`python -m tests.bench.unknown_cost`: what it costs a device to say how strange a picture is.
 
-The bundle's model is compared with itself without that output and what computes it alone: the bytes
-of the other outputs on all golden inputs, and the processor time of an inference, in turn.
+The bundle's model is compared with itself without the output of features and what computes it
+alone: the bytes of the other outputs on all golden inputs, and the processor time of an inference,
+in turn. Then what is made of the outputs is compared with and without a distance.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,16 @@ from ai_edge_litert.interpreter import Interpreter
 from convert.tflite.flatbuffer import pack, parse
 from device.console import guarded
 from device.contract import bundle as contract
+from device.inference.classifier import Classifier
 
+ROUNDS, CALLS = 7, 500
 FEATURES = 2
 """Place of the features among the outputs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print one line for each figure; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.features_output", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.unknown_cost", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("build/bundle"))
     parser.add_argument("--rounds", type=int, default=400)
     options = parser.parse_args(arguments)
@@ -49,7 +51,32 @@ def run(options: argparse.Namespace) -> int:
     least = spent.min(axis=0)
     print(f"an inference, least: {least[0]:.3f} ms, without features {least[1]:.3f} ms")
     print(f"the features, in turn: {middle:.3f} ms (half of them {low:.3f} to {high:.3f})")
+    print(f"the distance: {distance_ms(bundle):.3f} ms, {kept_bytes(bundle):,} bytes of memory")
     return 0
+
+
+def distance_ms(bundle: contract.Bundle) -> float:
+    """Processor time of a distance: the least of many rounds with it, less that without."""
+    knowing = Classifier.from_bundle(bundle, threads=1)
+    pixels = bundle.golden_arrays()["inputs"][0]
+    knowing.classify(pixels)
+    least = []
+    for statistics in (bundle.statistics, None):
+        knowing.statistics = statistics
+        rounds = []
+        for _ in range(ROUNDS):
+            began = time.process_time()
+            for _ in range(CALLS):
+                knowing.prediction()
+            rounds.append(time.process_time() - began)
+        least.append(1000 * min(rounds) / CALLS)
+    return least[0] - least[1]
+
+
+def kept_bytes(bundle: contract.Bundle) -> int:
+    """Of the arrays that a device keeps for distances."""
+    arrays = [getattr(bundle.statistics, each.name) for each in fields(bundle.statistics)]
+    return sum(int(array.nbytes) for array in arrays if array is not None)
 
 
 def without_features(model: bytes) -> bytes:
