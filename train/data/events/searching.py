@@ -26,8 +26,9 @@ from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests, folder_of
 
 BLOCK = 2048
-ASKED = 16_384
-"""Photos that are searched for at a time: the more, the fewer times each cell is read."""
+ASKED_A_CELL = 4
+"""Photos for each cell that are searched for at a time: so a thousand of their descriptors visit a
+cell, enough for the visit, and few enough for the processor's cache."""
 PROBED = 32
 """Cells in which each orientation of a picture is searched."""
 MOST_CELLS = 4096
@@ -108,8 +109,9 @@ class Searched:
             roots: (n,), the groups of the photos.
         """
         found = []
-        for start in range(0, len(rows), ASKED):
-            block = rows[start : start + ASKED]
+        size = ASKED_A_CELL * len(self.centres)
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
             groups = None if own is None or roots is None else (own[block], roots)
             found.append(self._best(self._turned(asking, block), block, groups))
         pairs = Pairs.joined(found)
