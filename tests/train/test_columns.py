@@ -1,6 +1,7 @@
 """Promises of very many records: columns are read like the list that they were made of."""
 
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,9 +17,10 @@ from tests.train.data.test_looks import album, kept
 from train import columns
 from train.columns import Many, chosen, encoded, gathered, in_order, values_of
 from train.data import photo as photos_module
+from train.data.looks import Kept, Looks
 from train.data.photo import SILENT, Photo, together
 from train.data.record import describe, table
-from train.data.split import assign, read_csv, to_csv
+from train.data.split import Row, assign, read_csv, rows_together, to_csv
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 MOMENTS = st.builds(
@@ -101,3 +103,33 @@ def test_the_split_of_columns_is_that_of_a_list_to_the_byte(tmp_path: Path) -> N
     (tmp_path / "split.csv").write_text(to_csv(rows), encoding="utf-8")
     read = read_csv(tmp_path / "split.csv")
     assert isinstance(read, Many) and list(read) == expected
+
+
+BYTES_A_PHOTO = 300
+"""Of path, digest, class, camera, time, and the rest of a row: as objects they take over 800."""
+
+
+def test_a_photo_and_its_row_among_very_many_take_few_bytes(tmp_path: Path) -> None:
+    looks, count = Looks(tmp_path), 20_000
+
+    def photos() -> Iterator[Photo]:
+        for i in range(count):
+            digest, moment = sha256(b"%d" % i).hexdigest(), Moment("a camera", seconds=60.0 * i)
+            yield Photo(f"robin/{digest[:16]}.jpg", "robin", digest, Kept(looks, i), moment=moment)
+
+    def row(photo: Photo) -> Row:
+        group = photo.sha256[:12]
+        seconds = photo.moment.seconds
+        return Row(photo.path, photo.label, "train", photo.sha256, group, "", seconds=seconds)
+
+    tracemalloc.start()
+    try:
+        made = together(photos())
+        rows = rows_together(map(row, made), made)
+        kept = sum(len(list(each[:9])) for each in (made, rows))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept == 18 and len(rows) == count
+    print(f"{held / count:.0f} bytes a photo")
+    assert held <= BYTES_A_PHOTO * count

@@ -112,7 +112,7 @@ def assign(
         tell(note)
     own = split_own(good, occasions, seed)
     placed = _collected_rows(place_collected(usable, own, settings), settings)
-    return _together(_in_turn(photos, reasons, _own_rows(own), placed), photos)
+    return rows_together(_in_turn(photos, reasons, _own_rows(own), placed), photos)
 
 
 def _in_turn(
@@ -126,7 +126,7 @@ def _in_turn(
             yield next(placed if photo.collected else own)
 
 
-def _together(rows: Iterable[Row], photos: Sequence[Photo] = ()) -> Sequence[Row]:
+def rows_together(rows: Iterable[Row], photos: Sequence[Photo] = ()) -> Sequence[Row]:
     """All of them: of many, some 50 bytes each are in memory, and what photos have already."""
     unlike: dict[str, Column] = {"path": Texts(), "sha256": Texts()}
     if isinstance(photos, Many):
@@ -242,7 +242,7 @@ def read_csv(path: Path) -> Sequence[Row]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = _together(
+            rows = rows_together(
                 Row(r["path"], r["class"], r["part"], r["sha256"], r["group"], r["reason"])
                 for r in csv.DictReader(file)
             )
