@@ -20,6 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     return console.run(_parser(), arguments)
 
 
+def check_identity(options: argparse.Namespace) -> int:
+    """Refuse settings of an image before the time is spent that its bundle takes."""
+    from_environment(os.environ)
+    return 0
+
+
 def make_image(options: argparse.Namespace) -> int:
     """Make an image, or customise a stock one."""
     identity = from_environment(os.environ)
@@ -70,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--base", type=Path, help="stock Raspberry Pi OS, .img or .img.xz")
     command.set_defaults(command=make_image)
+
+    command = commands.add_parser("check", help="check the settings of the environment")
+    command.set_defaults(command=check_identity)
 
     command = commands.add_parser("flash", help="write an image to a card and compare")
     command.add_argument("--image", type=Path, required=True)

@@ -40,10 +40,14 @@ export IMAGE_HOSTNAME IMAGE_USER SSH_KEY WIFI_SSID WIFI_PASSWORD WIFI_COUNTRY WI
 IMAGE = $(BUILD)/image/$(if $(BASE),raspios-fieldguide.img,fieldguide.img)
 
 # Parts with the same content are reused; the rest takes seconds.
-image: $(PACKED) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
+image: $(VARS)/identity $(PACKED) $(BUILD)/wheel/ready ## make an SD-card image: build/image/fieldguide.img
 	@$(PY) -m device.image make --bundle $(BUNDLE) --wheel $(BUILD)/wheel \
 	  --requirements device/locks/device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
 	  --mirror "$(DEBIAN_MIRROR)" --security-mirror "$(DEBIAN_SECURITY)"
+
+# Named first, before any photo is read.
+$(VARS)/identity: force | $(READY)
+	@$(PY) -m device.image check
 
 flash: $(READY) ## write the image to the card DISK=/dev/sdX and verify it
 	@$(PY) -m device.image flash --image $(IMAGE) --disk "$(DISK)" \

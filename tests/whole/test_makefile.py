@@ -115,6 +115,13 @@ def test_every_switch_is_checked() -> None:
     assert sorted(told) == sorted(SWITCHES)
 
 
+def test_settings_of_a_card_are_refused_before_any_photo_is_read(workshop: Workshop) -> None:
+    workshop.hook("if command == ('device.image', 'check'): sys.exit('error: UPDATE_URL: ...')")
+    refused = workshop.run("image", "UPDATE_URL=ftp://x")
+    assert refused.returncode == 2 and "UPDATE_URL" in refused.stderr
+    assert workshop.started() == []
+
+
 def test_all_faults_that_there_are_can_be_named(workshop: Workshop) -> None:
     names = ",".join(fault.name for fault in FAULTS)
     assert f"--faults='{names}'" in workshop.run("-n", "bundle", f"FAULTS={names}").stdout
