@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from device.contract.release.naming import is_name
 from device.errors import ConfigError
 from device.image.errors import ImageError
 from device.settings import sections
@@ -104,6 +105,12 @@ class Identity:
             "WIFI_HIDDEN: which network? Set WIFI_SSID": self.wifi_ssid or not self.wifi_hidden,
             "UPDATE_URL: set UPDATE_ROOT, too: who may sign?": (
                 self.update_root or not self.update_url
+            ),
+            "UPDATE_NAME: up to 32 of a-z, 0-9 and -, such as birds": (
+                is_name(self.update_name) or not self.update_name
+            ),
+            "UPDATE_GROUP: up to 32 of a-z, 0-9 and -, such as garden": (
+                is_name(self.update_group) or not self.update_group
             ),
             "WIFI_COUNTRY: two capital letters; Wi-Fi needs it": (
                 COUNTRY.fullmatch(self.wifi_country) or not (self.wifi_country or self.wifi_ssid)

@@ -278,6 +278,8 @@ def test_a_card_fetches_releases_from_the_first_boot_on(tmp_path: Path) -> None:
         ({"UPDATE_ROOT": ""}, "UPDATE_ROOT"),
         ({"UPDATE_ROOT": "/nowhere/1.root.json"}, "UPDATE_ROOT"),
         ({"UPDATE_NAME": ""}, "UPDATE_NAME"),
+        ({"UPDATE_NAME": "Birds!"}, "UPDATE_NAME"),
+        ({"UPDATE_GROUP": "Garden"}, "UPDATE_GROUP"),
         ({"UPDATE_URL": "ftp://fleet.example"}, "UPDATE_URL"),
     ],
 )
