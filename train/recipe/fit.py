@@ -61,7 +61,7 @@ FIT_CODE = (
     *VIEWS_CODE,
     *("train/network/averaging.py", "train/network/limits.py"),
     *("train/data/events/centres.py", "train/data/events/filed.py", "train/curate/vectors.py"),
-    "device/workstation/weights.py",
+    *("device/workstation/weights.py", "train/columns.py"),
     *(
         f"train/recipe/{name}.py"
         for name in ("config", "draws", "finetune", "fit", "sample", "teachers", "truth")

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,8 @@ from tests.support.timing import eventually
 
 PATHS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/sbin"
 """Debian has it where only root looks."""
+LAST = "fieldguide/test/last"
+"""What a test says so that it hears when everything before has arrived."""
 
 
 class Broker:
@@ -129,10 +130,12 @@ def listening(broker: Broker, **login: str) -> Iterator[Listener]:
         listener.close()
 
 
-def retained(broker: Broker, settle_s: float = 0.3, **login: str) -> dict[str, str]:
+def retained(broker: Broker, **login: str) -> dict[str, str]:
     """What a client that comes now is told at once: payload by topic."""
     with listening(broker, **login) as listener:
-        time.sleep(settle_s)
+        # A broker sends what it keeps when somebody subscribes, so this comes after all of it.
+        listener.say(LAST, "")
+        eventually(lambda: bool(listener.payloads(LAST)))
         return {topic: payload for topic, payload, kept in listener.messages if kept}
 
 
