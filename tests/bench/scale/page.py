@@ -43,7 +43,9 @@ def by_name(found: Sequence[Measured]) -> dict[str, list[Measured]]:
 
 def plot(found: Sequence[Measured]) -> bytes:
     """Two diagrams with logarithmic axes, as a PNG."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), constrained_layout=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 6), constrained_layout=True)
+    for axes in (left, right):
+        axes.set_prop_cycle(color=plt.colormaps["tab20"].colors)
     for name, each in by_name(found).items():
         photos = [one.photos for one in each]
         for axes, values in (
@@ -58,7 +60,10 @@ def plot(found: Sequence[Measured]) -> bytes:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.grid(which="major", alpha=0.3)
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=2)
+    # What hardly grows must not look as if it did.
+    low, high = right.get_ylim()
+    right.set_ylim(low / 3, high * 3)
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     plt.close(figure)
