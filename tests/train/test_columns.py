@@ -16,7 +16,6 @@ from device.contract.moments import Moment
 from tests.train.data.test_looks import album, kept
 from train import columns
 from train.columns import Many, chosen, encoded, gathered, in_order, values_of
-from train.data import photo as photos_module
 from train.data.looks import Kept, Looks
 from train.data.photo import SILENT, Photo, together
 from train.data.record import describe, table
@@ -46,7 +45,6 @@ PHOTOS = st.builds(
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "MANY", 2)
     monkeypatch.setattr(columns, "BLOCK", 7)
-    monkeypatch.setattr(photos_module, "MANY", 2)
 
 
 def same(records: Sequence[Any], expected: Sequence[Any]) -> bool:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,13 @@ def measure_one(options: argparse.Namespace) -> int:
     return 0
 
 
+def _epochs(text: str) -> int:
+    with suppress(ValueError):
+        if int(text) > 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1, such as 15")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -290,8 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", choices=RECIPES, help="run only this one, in this process")
     parser.add_argument(
         "--most-epochs",
-        type=int,
-        choices=range(1, 1001),
+        type=_epochs,
         metavar="N",
         help="end each phase of a recipe of others after so many epochs",
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from device.contract.arrays import Box
 from device.contract.moments import Moment
+from train import columns
 from train.columns import Column, Fields, Floats, Texts, gathered, values_of
 from train.data.looks import (
     AnyThumbnails,
@@ -18,8 +19,6 @@ from train.data.looks import (
     kept_of,
 )
 
-MANY = 20_000
-"""So many looks are not held in memory."""
 SILENT = Moment()
 """Of a photo that says nothing, which very many share."""
 
@@ -60,7 +59,7 @@ def thumbnails(photos: Sequence[Photo]) -> AnyThumbnails:
     if kept is None:
         return np.stack([look.thumbnail for look in _looks(photos)])
     found = Thumbnails(*kept)
-    return found if len(found) >= MANY else found[:]
+    return found if len(found) >= columns.MANY else found[:]
 
 
 def details(photos: Sequence[Photo]) -> Details | None:
@@ -68,7 +67,7 @@ def details(photos: Sequence[Photo]) -> Details | None:
     kept = kept_of(_looks(photos))
     if kept is not None and len(kept[1]) == len(photos):
         some = KeptDetails(*kept)
-        return some if len(some) >= MANY else some[:]
+        return some if len(some) >= columns.MANY else some[:]
     found = [each for look in _looks(photos) if (each := look.detail) is not None]
     return np.stack(found) if len(found) == len(photos) else None
 

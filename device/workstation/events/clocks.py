@@ -74,7 +74,7 @@ def judged(paths: Sequence[str], moments: Sequence[Moment]) -> Clocks:
         if stretch[members].any():
             said = f"was set back {_times(stretch[members].max())} (file numbers go on)"
             notes.append(f"{_of(camera)} {said}: {number(len(members), 'photo')}")
-    camera_of = _numbered(zip(names, stretch.tolist(), strict=True))
+    camera_of = numbered(zip(names, stretch.tolist(), strict=True))
     camera_of[~np.isfinite(seconds)] = -1
     unique = np.array([moment.unique for moment in moments], bool)
     return Clocks(seconds, camera_of, unique, tuple(notes))
@@ -187,7 +187,7 @@ def shortly_after(
         places: (n,), the same number for photos of one place; -1: unknown.
         event_s: see `EVENT_S`.
     """
-    folders = _numbered(path.rpartition("/")[0] for path in paths)
+    folders = numbered(path.rpartition("/")[0] for path in paths)
     known, unique = places >= 0, clocks.unique
 
     def within(rows: npt.NDArray[np.bool_], *keys: Numbers) -> Numbers:
@@ -210,6 +210,7 @@ def _neighbours(clocks: Clocks, rows: Numbers, keys: Sequence[Numbers], event_s:
     return np.stack([rows[order[:-1]][near], rows[order[1:]][near]])
 
 
-def _numbered(names: Iterable[Hashable]) -> Numbers:
+def numbered(names: Iterable[Hashable]) -> Numbers:
+    """(n,), a number for each different name, in the order in which they come."""
     index: dict[Hashable, int] = {}
     return np.fromiter((index.setdefault(name, len(index)) for name in names), np.int64)

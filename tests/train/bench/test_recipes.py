@@ -257,6 +257,14 @@ def test_another_recipe_can_be_ended_early_and_ours_by_its_own_setting(
     assert limits == [3, None]
 
 
+def test_a_number_of_epochs_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("0", "few"):
+        with pytest.raises(SystemExit):
+            recipes.main(["--training", "t", "--out", "o", "--most-epochs", text])
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert f"'{text}': give a whole number from 1" in error and len(error) < 200
+
+
 @pytest.mark.slow
 def test_our_recipe_takes_what_other_trainings_have_cached(
     trained: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

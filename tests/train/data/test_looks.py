@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from tests.support.fixed_cameras import frame
 from tests.train.data.test_dataset import image
-from train.data import photo as photos_module
+from train import columns
 from train.data.events import filed
 from train.data.looks import Looks, Small, Thumbnails
 from train.data.photo import Photo, details, thumbnails
@@ -42,17 +42,17 @@ def test_the_split_is_the_same_whether_photos_in_small_are_in_memory_or_in_a_fil
     in_memory, in_file = album(), kept(album(), tmp_path)
     expected = assign(in_memory)
     assert assign(in_file) == expected
-    monkeypatch.setattr(photos_module, "MANY", 2)
+    monkeypatch.setattr(columns, "MANY", 2)
     assert isinstance(thumbnails(in_file), Thumbnails)
     rows = assign(in_file)
-    assert rows == expected
+    assert list(rows) == expected
     assert any(row.copy_of for row in rows) and any(row.place for row in rows)
 
 
 def test_what_is_read_from_the_file_is_what_was_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photos_module, "MANY", 2)
+    monkeypatch.setattr(columns, "MANY", 2)
     in_memory, in_file = album(), kept(album(), tmp_path)
     few, rows = [in_file[7], in_file[3]], np.array([7, 3])
     for of in (thumbnails, details):

@@ -13,7 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from device.contract.moments import Moment
-from device.workstation.events.clocks import EVENT_S, HOUR_S, Clocks, judged, shortly_after
+from device.workstation.events.clocks import (
+    EVENT_S,
+    HOUR_S,
+    Clocks,
+    judged,
+    numbered,
+    shortly_after,
+)
 from device.workstation.events.films import films, next_numbers
 from device.workstation.wording import number, shown
 from train.data.events.copies import joined
@@ -99,10 +106,7 @@ class _Possible:
 
     @classmethod
     def of(cls, paths: Sequence[str], clocks: Clocks) -> "_Possible":
-        number: dict[str, int] = {}
-        labels = (path.partition("/")[0] for path in paths)
-        numbers = (number.setdefault(label, len(number)) for label in labels)
-        return cls(np.fromiter(numbers, np.int64, len(paths)), clocks)
+        return cls(numbered(path.partition("/")[0] for path in paths), clocks)
 
     def __call__(self, first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
         same = self.labels[first] == self.labels[second]
