@@ -1,7 +1,8 @@
 """`python -m tests.bench.strangers.shipped`: what bundles call unknown, of known photos and others.
 
 All classes are known to these models. With the limits that it ships, each bundle is asked about the
-test photos of its split, photos of other things, and rendered pictures that no report shows.
+test photos of its split, photos of other things, and rendered pictures: not those of the report,
+but probably some of those that were in sight when the weight of decision 13 of convert was chosen.
 """
 
 import argparse
@@ -74,7 +75,7 @@ class Asked:
         paths = sorted(folder.iterdir())
         other = [model.classify(load_photo(path, rules)) for path in paths]
         size = (rules.height_px, rules.width_px)
-        # Those before are in each report, and limits and weights were chosen with them in sight.
+        # Those before are in each report; decision 13 chose a weight by them and by 200 others.
         numbers = range(CLUTTER_PICTURES, CLUTTER_PICTURES + RENDERED)
         rendered = [model.classify(clutter(number, size)) for number in numbers]
         return cls(
