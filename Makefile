@@ -133,7 +133,7 @@ $(if $(call is_one_of,RUNTIME,auto ai-edge-litert tflite-runtime),,$(error RUNTI
 comma := ,
 ifneq ($(origin FAULTS),file)
 FAULT_NAMES := $(shell sed -nE 's/^ +(Fault|\*)."([a-z0-9-]+)", .*/\2/p' device/workstation/faults/catalogue.py)
-$(if $(call is_one_of,FAULTS,all none)$(if $(strip $(FAULTS)),$(if $(filter-out $(FAULT_NAMES),$(subst $(comma), ,$(FAULTS))),,right)),,$(error FAULTS=$(FAULTS): give all, none, or some of $(FAULT_NAMES) with commas))
+$(if $(call is_one_of,FAULTS,all none)$(if $(filter 1,$(words $(FAULTS))),$(if $(filter-out $(FAULT_NAMES),$(subst $(comma), ,$(FAULTS))),,right)),,$(error FAULTS=$(FAULTS): give all, none, or some of $(FAULT_NAMES) with commas))
 endif
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 # Or "no" would turn on what it is to turn off.

@@ -68,6 +68,8 @@ def test_the_size_of_a_pupil_is_refused_where_there_is_none(workshop: Workshop) 
         ("CALIBRATION=0", "give a whole number"),
         ("FAULTS=jpeg,fog", "FAULTS=jpeg,fog: give all, none, or some of defocus"),
         ("FAULTS=", "give all, none"),
+        ("FAULTS=jpeg defocus", "some of defocus"),
+        ("EPOCHS=", "EPOCHS=: give a whole number"),
         ("RUNTIME=onnx", "give auto, ai-edge-litert or tflite-runtime"),
     ],
 )

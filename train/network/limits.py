@@ -21,6 +21,8 @@ CALIBRATION = (1, 2**31 - 1)
 JOBS = (1, 1000)
 MOST_ALPHA = 2
 """The greatest width multiplier."""
+MAY_BE_EMPTY = ("SIZE", "WEIGHTS")
+"""Where nothing means something: the backbone's own size, and weights that are fetched."""
 
 KERAS_DOWNLOAD = "imagenet"
 """`WEIGHTS=imagenet` asks Keras for its own download."""
@@ -30,7 +32,7 @@ Check = Callable[[str], str]
 
 
 def check(settings: Mapping[str, str]) -> None:
-    """Refuse settings of make that a later step would refuse; empty ones stand for a default.
+    """Refuse settings of make that a later step would refuse; what is not given is not checked.
 
     Args:
         settings: the text of each setting by its name in make, `BACKBONE` and `WEIGHTS` among them.
@@ -53,8 +55,10 @@ def check(settings: Mapping[str, str]) -> None:
         "JOBS": lambda text: _whole(text, JOBS),
     }
     for name, wrong in checks.items():
-        text = settings.get(name, "")
-        if text and (told := wrong(text)):
+        text = settings.get(name)
+        if text is None or (not text and name in MAY_BE_EMPTY):
+            continue
+        if told := wrong(text):
             raise UsageError(f"{name}={text}: {told}")
 
 

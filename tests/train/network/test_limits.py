@@ -62,6 +62,16 @@ def test_a_wrong_number_is_named_in_one_line(
     assert f"{name}={text}: " in error and said in error
 
 
+@pytest.mark.parametrize("name", sorted(RIGHT.keys() - {"BACKBONE"}))
+def test_a_setting_without_a_value_is_refused_unless_nothing_means_something(name: str) -> None:
+    empty = RIGHT | {name: ""}
+    if name in ("SIZE", "WEIGHTS"):
+        check(empty)
+        return
+    with pytest.raises(UsageError, match=f"^{name}=: give a"):
+        check(empty)
+
+
 def test_weights_are_a_file_a_folder_or_what_keras_offers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
