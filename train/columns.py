@@ -3,6 +3,7 @@
 They are read like a list, and a record is made whenever one is asked for. Few records stay a list.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, islice, pairwise
@@ -18,6 +19,8 @@ MANY = 20_000
 """So many records are not held as objects."""
 BLOCK = 4096
 """Records that are objects at a time."""
+DIGEST_BYTES = 32
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Column(Protocol):
@@ -39,11 +42,10 @@ class _Cells:
     def append(self, part: npt.NDArray[Any]) -> None:
         self._parts.append(part)
 
-    def __getitem__(self, rows: slice | Numbers) -> list[Any]:
+    def __getitem__(self, rows: slice | Numbers) -> npt.NDArray[Any]:
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts)]
-        found: list[Any] = self._parts[0][rows].tolist()
-        return found
+        return np.asarray(self._parts[0][rows])
 
 
 class Few:
@@ -63,7 +65,7 @@ class Few:
         """As `Column`."""
         if len(self._known) < len(self._number):
             self._known = list(self._number)
-        return [self._known[code] for code in self._cells[rows]]
+        return [self._known[code] for code in self._cells[rows].tolist()]
 
 
 class Texts:
@@ -78,7 +80,41 @@ class Texts:
 
     def values(self, rows: slice | Numbers) -> list[str]:
         """As `Column`."""
-        return self._cells[rows]
+        found: list[str] = self._cells[rows].tolist()
+        return found
+
+
+class Digests:
+    """SHA-256, as texts of 64 digits: 32 bytes of each are kept."""
+
+    def __init__(self) -> None:
+        self._cells, self._count = _Cells(), 0
+        self._others = dict[int, str]()
+        """Texts that are no such digest, by their places."""
+
+    def add(self, values: Sequence[str]) -> None:
+        """As `Column`."""
+        kept = [_raw(text) for text in values]
+        for place, raw in enumerate(kept):
+            if raw is None:
+                self._others[self._count + place] = values[place]
+        data = b"".join(raw or bytes(DIGEST_BYTES) for raw in kept)
+        self._cells.append(np.frombuffer(data, np.uint8).reshape(-1, DIGEST_BYTES))
+        self._count += len(values)
+
+    def values(self, rows: slice | Numbers) -> list[str]:
+        """As `Column`."""
+        digits, size = self._cells[rows].tobytes().hex(), 2 * DIGEST_BYTES
+        found = [digits[start : start + size] for start in range(0, len(digits), size)]
+        if self._others:
+            places = np.arange(self._count)[rows].tolist()
+            found = [self._others.get(i, text) for i, text in zip(places, found, strict=True)]
+        return found
+
+
+def _raw(text: str) -> bytes | None:
+    """The bytes of a digest; None if a text is none."""
+    return bytes.fromhex(text) if _DIGEST.fullmatch(text) else None
 
 
 class Floats:
@@ -93,7 +129,7 @@ class Floats:
 
     def values(self, rows: slice | Numbers) -> list[float | None]:
         """As `Column`."""
-        return [None if each != each else each for each in self._cells[rows]]
+        return [None if each != each else each for each in self._cells[rows].tolist()]
 
 
 class Known:
@@ -217,6 +253,17 @@ def in_order(records: Iterable[Value], name: str) -> Sequence[Value]:
 def where(flags: Iterable[bool]) -> Numbers:
     """Which of some are true."""
     return np.flatnonzero(np.fromiter(flags, np.bool_))
+
+
+def first_equal(texts: Sequence[str]) -> Numbers:
+    """(n,), for each text the first equal one: a few bytes of each are in memory."""
+    keys = np.fromiter(map(hash, texts), np.int64, len(texts))
+    _, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    first, seen = np.arange(len(texts)), dict[str, int]()
+    again = np.flatnonzero(counts[which] > 1)
+    for i, text in zip(again.tolist(), chosen(texts, again), strict=True):
+        first[i] = seen.setdefault(text, i)
+    return first
 
 
 def encoded(texts: Sequence[str]) -> npt.NDArray[np.bytes_]:

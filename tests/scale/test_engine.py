@@ -1,6 +1,7 @@
 """Promises of work on a cluster: the same results, whoever is lost, and little done twice."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,7 +130,7 @@ def test_a_node_that_is_lost_midway_changes_nothing(
     assert half.twice() <= 0.05
 
 
-def test_people_are_told_what_is_waited_for(
+def test_people_are_told_what_is_waited_for_and_how_fast_it_was(
     nodes: Nodes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -137,7 +138,27 @@ def test_people_are_told_what_is_waited_for(
 ) -> None:
     monkeypatch.setattr(on_ray, "PATIENCE_S", 0.01)
     list(nodes.engine(tmp_path).run(work(Stub(), 10), nothing))
-    assert "stubs: no worker has done a part yet" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "stubs: no worker has done a part yet" in said
+    rates = r"stubs: 10 in [\d.]+ s by 1 workers, [\d.,]+ a second, [\d.,]+ a second and core"
+    assert re.search(rates, " ".join(said.split())), said
+
+
+@pytest.mark.slow
+def test_people_are_told_where_the_dashboard_is_and_it_answers() -> None:
+    program = (
+        "import re, sys, urllib.request\n"
+        "from device.workstation.engine import cluster\n"
+        "said = []\n"
+        "cluster.tell = said.append\n"
+        "cluster.connected('local')\n"
+        "print(said)\n"
+        "address = re.search(r'; dashboard (http://[\\w.:]+)$', said[0])[1]\n"
+        "urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=60)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_error_that_people_can_act_on_stops_with_its_words_and_its_node(

@@ -18,9 +18,28 @@ class with one huge event must not learn from that one alone."""
 SHARES = dict(zip(Part, (0.70, 0.15, 0.15), strict=True))
 
 
+@dataclass(frozen=True)
+class PartsOfEvents:
+    """The part of each event, a few bytes for each."""
+
+    names: npt.NDArray[np.bytes_]
+    """(events,), in order."""
+    parts: npt.NDArray[np.int8]
+    """(events,), the number of each part."""
+
+    def of(self, events: Sequence[str], others: Mapping[str, Part] | None = None) -> list[Part]:
+        """The part of each of some events; of those that are not here, from `others`."""
+        keys, parts = encoded(events), tuple(Part)
+        place = np.searchsorted(self.names, keys).clip(max=len(self.names) - 1)
+        found = np.where(self.names[place] == keys, self.parts[place], -1).tolist()
+        others = others or {}
+        both = zip(events, found, strict=True)
+        return [parts[number] if number >= 0 else others[event] for event, number in both]
+
+
 def parts_of_events(
     labels: Sequence[str], events: Sequence[str], seed: int, fixed: Mapping[str, Part]
-) -> dict[str, Part]:
+) -> PartsOfEvents:
     """Stratified assignment: each event goes to the part where its class lacks the most photos.
 
     Events are ordered by hash, so the result depends only on content and seed. Large events come
@@ -41,16 +60,15 @@ def parts_of_events(
     for label in range(classes.labels):
         _fill(part_of, np.flatnonzero(classes.main == label), classes)
     _complete(part_of, classes)
-    parts = tuple(Part)
-    return {name: parts[i] for name, i in zip(classes.names, part_of.tolist(), strict=True)}
+    return PartsOfEvents(classes.names, part_of.astype(np.int8))
 
 
 @dataclass(frozen=True)
 class _Classes:
     """Which events the classes have. Events, classes and parts are numbers."""
 
-    names: Sequence[str]
-    """Of the events."""
+    names: npt.NDArray[np.bytes_]
+    """(events,), in order."""
     sizes: Numbers
     """(events,), photos."""
     main: Numbers
@@ -72,15 +90,14 @@ class _Classes:
         number = {label: i for i, label in enumerate(sorted(set(labels)))}
         of_class = np.fromiter((number[label] for label in labels), np.int64, len(labels))
         different, event = np.unique(encoded(events), return_inverse=True)
-        names = [each.decode() for each in different.tolist()]
         keys, photos = np.unique(event * max(1, len(number)) + of_class, return_counts=True)
         pairs = np.stack(np.divmod(keys, max(1, len(number))))
         order = np.lexsort((pairs[1], -photos, pairs[0]))
         main = pairs[1, order[np.unique(pairs[0, order], return_index=True)[1]]]
-        digests = (hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names)
-        hashes = np.fromiter(digests, "S32", len(names))
-        kept = {i: list(Part).index(fixed[name]) for i, name in enumerate(names) if name in fixed}
-        return cls(names, np.bincount(event), main, pairs, len(number), hashes, kept)
+        digests = (hashlib.sha256(b"%d:%b" % (seed, name)).digest() for name in different)
+        hashes = np.fromiter(digests, "S32", len(different))
+        kept = _numbers_of(fixed, different)
+        return cls(different, np.bincount(event), main, pairs, len(number), hashes, kept)
 
     def in_order(self, events: Numbers) -> Numbers:
         """Those with few photos come first."""
@@ -105,6 +122,12 @@ class _Classes:
             return unneeded
         # What is not learned cannot be judged either.
         return free if len(free) else own
+
+
+def _numbers_of(fixed: Mapping[str, Part], names: npt.NDArray[np.bytes_]) -> dict[int, int]:
+    """By the number of an event, that of its part; events without photos are not among them."""
+    here = np.flatnonzero(np.isin(names, encoded(list(fixed)))).tolist()
+    return {i: list(Part).index(fixed[names[i].decode()]) for i in here}
 
 
 def _fill(part_of: Numbers, events: Numbers, classes: _Classes) -> None:

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from train.data.events.filed import scattered
+
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -129,9 +131,11 @@ class Looks:
     def _read(self, which: int, px: int, numbers: Any) -> Bytes:
         file = self._files[which]
         file.flush()
+        shape = (self.count, px, px, 3)
+        if isinstance(numbers, np.ndarray):
+            return scattered(file, shape, np.uint8, numbers)
         # Mapped for this once, so that pages that were read do not stay with the process.
-        mapped = np.memmap(file, np.uint8, "r", shape=(self.count, px, px, 3))
-        return np.array(mapped[numbers])
+        return np.array(np.memmap(file, np.uint8, "r", shape=shape)[numbers])
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,10 @@ def split_own(photos: Sequence[Photo], occasions: Occasions, seed: int) -> Own:
         DataError: if a class would have nothing to learn from, or a part would be empty.
     """
     cut = cut_classes(_shots_of_few_events(photos, occasions))
-    parts = _parts(photos, occasions, cut, seed)
+    parts = iter(_parts(photos, occasions, cut, seed))
     whole = {part: Block(part) for part in Part}
-    blocks = [
-        cut.placed.get(path) or whole[parts[event]]
-        for path, event in zip(values_of(photos, "path"), occasions.events, strict=True)
-    ]
+    paths = values_of(photos, "path")
+    blocks = [cut.placed.get(path) or whole[next(parts)] for path in paths]
     _check_parts(photos, [block.part for block in blocks])
     return Own(photos, occasions, blocks)
 
@@ -87,27 +85,25 @@ def _shots_of_few_events(photos: Sequence[Photo], occasions: Occasions) -> list[
     ]
 
 
-def _parts(
-    photos: Sequence[Photo], occasions: Occasions, cut: Blocks, seed: int
-) -> dict[str, Part]:
-    """The part of each event of the classes that are not cut.
+def _parts(photos: Sequence[Photo], occasions: Occasions, cut: Blocks, seed: int) -> list[Part]:
+    """The part of each photo of the classes that are not cut.
 
     If there are few edited copies, the split is made without regard to them (`plain`), and they
     join the part of the photo that their event is named after. So they do not move any other photo.
     """
     events, plain, found = occasions.events, occasions.plain, occasions.grouping
     whole = where(path not in cut.placed for path in values_of(photos, "path"))
-    labels = chosen(values_of(photos, "label"), whole)
+    labels, names = chosen(values_of(photos, "label"), whole), chosen(events, whole)
     of_copies = {found.roots[copy.first] for copy in found.copies}
     if np.isin(found.roots, list(of_copies)).mean() <= FEW_COPIES:
-        names, plain = chosen(events, whole), chosen(plain, whole)
+        plain = chosen(plain, whole)
         both = zip(plain, names, strict=True)
         fixed = {one: cut.parts[name] for one, name in both if name in cut.parts}
-        parts = {**cut.parts, **parts_of_events(labels, plain, seed, fixed)}
-        served = {(label, parts[name]) for label, name in zip(labels, names, strict=True)}
+        parts = parts_of_events(labels, plain, seed, fixed).of(names, cut.parts)
+        served = {*zip(labels, parts, strict=True)}
         if len(served) == len(Part) * len(set(labels)):
             return parts
-    return {**cut.parts, **parts_of_events(labels, chosen(events, whole), seed, cut.parts)}
+    return parts_of_events(labels, names, seed, cut.parts).of(names, cut.parts)
 
 
 def _check_parts(photos: Sequence[Photo], parts: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from device.contract.arrays import Box
 from device.contract.moments import Moment
 from train import columns
-from train.columns import Column, Fields, Floats, Texts, gathered, values_of
+from train.columns import Column, Digests, Fields, Floats, Texts, gathered, values_of
 from train.data.looks import (
     AnyThumbnails,
     Details,
@@ -49,7 +49,7 @@ class Photo:
 def together(photos: Iterable[Photo]) -> Sequence[Photo]:
     """All of them: of many, whose looks are in a file, some 200 bytes each are in memory."""
     moment = Fields(Moment, {"seconds": Floats()})
-    unlike: dict[str, Column] = {"path": Texts(), "sha256": Texts(), "look": KeptLooks()}
+    unlike: dict[str, Column] = {"path": Texts(), "sha256": Digests(), "look": KeptLooks()}
     return gathered(photos, Fields(Photo, {**unlike, "moment": moment}))
 
 

@@ -20,6 +20,7 @@ from device.workstation.training import LEFT_OUT, Part
 from device.workstation.wording import number
 from train.columns import (
     Column,
+    Digests,
     Fields,
     Floats,
     Known,
@@ -128,7 +129,7 @@ def _in_turn(
 
 def rows_together(rows: Iterable[Row], photos: Sequence[Photo] = ()) -> Sequence[Row]:
     """All of them: of many, some 50 bytes each are in memory, and what photos have already."""
-    unlike: dict[str, Column] = {"path": Texts(), "sha256": Texts()}
+    unlike: dict[str, Column] = {"path": Texts(), "sha256": Digests()}
     if isinstance(photos, Many):
         unlike = {name: Known(photos.field(name)) for name in unlike}
     return gathered(rows, Fields(Row, {**unlike, "group": Texts(), "seconds": Floats()}))

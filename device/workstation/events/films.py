@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 _COUNTED = re.compile(r"(.*?)[ _.\-]*\(?(?<!\d)(\d{1,9})\)?")
 _BURST = re.compile(r"(\d*).*(burst\d{8,}).*")
 """Telephones number a burst's photos in front, and name the burst by its time."""
@@ -59,10 +61,9 @@ def films(paths: Sequence[str]) -> list[Film]:
         paths: relative to the data folder, with forward slashes.
     """
     counted: dict[str, dict[str, Frames]] = defaultdict(lambda: defaultdict(list))
-    for i, path in enumerate(paths):
-        folder, _, name = path.rpartition("/")
-        parsed = _parsed(name.rpartition(".")[0].lower())
-        if parsed:
+    for i in _of_several(paths):
+        folder, _, name = paths[i].rpartition("/")
+        if parsed := _parsed(name):
             counted[parsed[0]][folder].append((parsed[1], i))
     found = []
     for stem, by_folder in sorted(counted.items()):
@@ -94,8 +95,19 @@ def next_numbers(paths: Sequence[str]) -> list[tuple[int, int]]:
     ]
 
 
-def _parsed(name: str) -> tuple[str, int] | None:
-    """The film that a name belongs to and its frame's number; None if it names no film."""
+def _of_several(paths: Sequence[str]) -> list[int]:
+    """Photos whose film's name may be that of another, too: of single ones nothing is kept."""
+    names = (_parsed(path.rpartition("/")[2]) for path in paths)
+    # No text has a hash of -1.
+    stems = np.fromiter((hash(name[0]) if name else -1 for name in names), np.int64, len(paths))
+    _, which, counts = np.unique(stems, return_inverse=True, return_counts=True)
+    found: list[int] = np.flatnonzero((stems != -1) & (counts[which] > 1)).tolist()
+    return found
+
+
+def _parsed(file: str) -> tuple[str, int] | None:
+    """The film that a file belongs to and its frame's number; None if it names no film."""
+    name = file.rpartition(".")[0].lower()
     burst = _BURST.fullmatch(name)
     if burst:
         return burst[2], int(burst[1] or 0)

@@ -27,6 +27,8 @@ times as many others as a quarter of them."""
 MANY = 20_000
 """From so many vectors on, a search takes the place of comparing each with each."""
 BLOCK = 1024
+COMPARED = 2**22
+"""Pairs that are compared at a time: where cells are large, fewer vectors ask."""
 
 
 class Vectors(Protocol):
@@ -123,5 +125,6 @@ def neighbourhoods(
         order = np.argsort(lengths - centres @ centres[number], kind="stable")
         enough = int(np.searchsorted(np.cumsum(sizes[order]), least)) + 1
         near = np.sort(np.concatenate([cells[i] for i in order[: max(PROBED, enough)].tolist()]))
-        for start in range(0, len(rows), BLOCK):
-            yield rows[start : start + BLOCK], near
+        size = max(1, min(BLOCK, COMPARED // max(1, len(near))))
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size], near

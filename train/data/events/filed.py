@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+FEW = 256
+"""Rows that are mapped at a time: each brings 64 KiB of a file that was read into memory."""
+
 
 class Table(Protocol):
     """An array, or a file that is read as one."""
@@ -57,10 +60,7 @@ class Filed:
             size = self._row_bytes
             data = os.pread(self.file.fileno(), max(0, stop - start) * size, start * size)
             return np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])
-        if not len(rows):
-            return np.empty((0, *self.shape[1:]), self.dtype)
-        mapped = np.memmap(self.file, self.dtype, "r", shape=self.shape)
-        return np.array(mapped[rows])
+        return scattered(self.file, self.shape, self.dtype, rows)
 
     def __setitem__(self, rows: slice, values: Any, /) -> None:
         data = memoryview(np.ascontiguousarray(values, self.dtype).tobytes())
@@ -71,6 +71,24 @@ class Filed:
                 data, place = data[written:], place + written
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.folder)) from error
+
+
+def scattered(
+    file: IO[bytes], shape: tuple[int, ...], dtype: npt.DTypeLike, rows: npt.NDArray[np.int64]
+) -> Array:
+    """Rows of a table in a file that need not lie together, as a copy.
+
+    Args:
+        file: the table.
+        shape: of the table, which has a row at least if any is asked for.
+        dtype: of its numbers.
+        rows: (m,), in any order.
+    """
+    found = np.empty((len(rows), *shape[1:]), dtype)
+    for start in range(0, len(rows), FEW):
+        some = slice(start, start + FEW)
+        found[some] = np.memmap(file, dtype, "r", shape=shape)[rows[some]]
+    return found
 
 
 def table(shape: tuple[int, ...], dtype: npt.DTypeLike, folder: Path | None) -> Table:

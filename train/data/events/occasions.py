@@ -11,7 +11,7 @@ import numpy.typing as npt
 from device.workstation.events.clocks import EVENT_S, judged, shortly_after
 from device.workstation.events.listed import Occasion
 from device.workstation.wording import number, shown
-from train.columns import Floats, Texts, chosen, encoded, gathered, values_of
+from train.columns import Floats, Texts, chosen, first_equal, gathered, values_of
 from train.data.events.copies import joined
 from train.data.events.finding import find_events
 from train.data.events.groups import Grouping
@@ -129,7 +129,8 @@ def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> 
     if settings.listed:
         found = _as_said([settings.said(photo) for photo in photos], found)
         found = joined(found, np.stack([np.arange(len(photos)), same_bytes(photos)]))
-    digests = encoded(values_of(photos, "sha256")).astype("S12")
+    names = (each[:12].encode("utf-8", "surrogateescape") for each in values_of(photos, "sha256"))
+    digests = np.fromiter(names, "S12", len(photos))
     order = np.lexsort((digests, found))
     _, first, which = np.unique(found[order], return_index=True, return_inverse=True)
     event = np.empty_like(which)
@@ -141,9 +142,7 @@ def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> 
 
 def same_bytes(photos: Sequence[Photo]) -> Numbers:
     """(n,), for each photo the first one with the same bytes."""
-    digests = encoded(values_of(photos, "sha256"))
-    _, first, which = np.unique(digests, return_index=True, return_inverse=True)
-    return np.asarray(first[which], np.int64)
+    return first_equal(values_of(photos, "sha256"))
 
 
 def _as_said(said: Sequence[Occasion | None], found: Numbers) -> Numbers:

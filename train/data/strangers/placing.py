@@ -174,9 +174,10 @@ class _Beside:
             }
         fixed = {event: Part.TRAIN if event in cannot else Part.TEST for event in self._shared()}
         fixed |= dict.fromkeys(cannot, Part.TRAIN)
-        found = parts_of_events([OTHER] * len(events), events, seed, fixed)
+        parts = parts_of_events([OTHER] * len(events), events, seed, fixed).of(events)
         return {
-            event: (part if part == Part.TRAIN else Part.TEST, "") for event, part in found.items()
+            event: (part if part == Part.TRAIN else Part.TEST, "")
+            for event, part in zip(events, parts, strict=True)
         }
 
     def _trained(self) -> dict[str, str]:
