@@ -15,6 +15,7 @@ from device.workstation.conversion import (
 from device.workstation.faults.figures import faults_line
 from device.workstation.training import Metrics, Pretrained, PupilMetrics
 from device.workstation.unknown.known import ThresholdFigures
+from device.workstation.unknown.strangers import TurnedFigures
 from device.workstation.wording import (
     at_a_new_place,
     counted,
@@ -63,9 +64,12 @@ Gate: {verdict}.{shown}
 
 {unknown}
 
-| pictures without a class | n | called unknown | 95% interval | ROC area | by score alone |
-|---|---|---|---|---|---|
-{strangers}
+| known photos | n | get a label | 95% interval |
+|---|---|---|---|
+{kept}
+
+{turned}
+{strangers}{left_out}
 
 ## Limits
 
@@ -73,6 +77,10 @@ What looks much like one of the classes may get its label. The
 test photos come from the same collection as the training photos: another camera, season or place
 can be harder. {limits}It must not be used where a wrong answer can hurt anybody.
 """
+
+_TURNED = """\
+| {what} | n | called unknown | 95% interval | ROC area | by score alone |
+|---|---|---|---|---|---|"""
 
 
 def model_card(
@@ -127,7 +135,10 @@ def model_card(
         recalls=recalls,
         faults=f"{faults[0].upper()}{faults[1:]}.",
         unknown=_unknown(v.threshold),
+        kept=_kept(v.evidence),
+        turned=_TURNED.format(what="pictures without a class"),
         strangers=_strangers(v.evidence),
+        left_out=_left_out(v.evidence),
         limits=_new_places(v)
         + _occasions(data.occasion_only)
         + (rendered if data.kind == "rendered" else ""),
@@ -202,11 +213,32 @@ def _strangers(evidence: EvidenceFigures) -> str:
         ("rendered pictures of nothing", evidence.clutter),
         ("boxes of background", evidence.backgrounds),
     )
-    return "\n".join(
+    return "\n".join(_turned(kind, row) for kind, row in kinds if row is not None)
+
+
+def _left_out(evidence: EvidenceFigures) -> str:
+    """A table of its own, where classes were the strangers in turn."""
+    if not evidence.left_out:
+        return ""
+    rows = "\n".join(_turned(_cell(row.label), row.turned) for row in evidence.left_out)
+    return (
+        "\n\nEach class as the stranger to the others. Only the last layer and the limits were "
+        f"found again without it:\n\n{_TURNED.format(what='left out')}\n{rows}"
+    )
+
+
+def _turned(kind: str, row: TurnedFigures) -> str:
+    return (
         f"| {kind} | {counted(row.n, row.events)} | {row.rejected:.1%} | {_interval(row.interval)} "
         f"| {row.auroc:.3f} | {row.by_score:.1%} |"
-        for kind, row in kinds
-        if row is not None
+    )
+
+
+def _kept(evidence: EvidenceFigures) -> str:
+    """A row for each class: how many of its test photos are not called unknown."""
+    return "\n".join(
+        f"| {_cell(row.label)} | {row.n} | {_share(row.kept)} | {_interval(row.interval)} |"
+        for row in evidence.kept
     )
 
 
@@ -252,6 +284,10 @@ def _cell(text: str) -> str:
 
 def _interval(interval: tuple[float, float] | None) -> str:
     return "-" if interval is None else f"{interval[0]:.1%} to {interval[1]:.1%}"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _percent(share: float | None) -> str:

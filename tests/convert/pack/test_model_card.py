@@ -14,7 +14,7 @@ from device.workstation.conversion import (
     VerificationRecord,
 )
 from device.workstation.training import Metrics, Teacher
-from device.workstation.unknown.strangers import OwnFigures, TurnedFigures
+from device.workstation.unknown.strangers import LeftOutClass, OwnFigures, TurnedFigures
 from tests.support.builds.model_answers import answers, saying
 from tests.support.builds.training_records import metrics_of, pupil_metrics_of
 from tests.support.builds.verified import evidence_of, record_of
@@ -102,6 +102,19 @@ def test_a_card_and_the_summary_show_the_users_own_strangers_by_both_models(
         "75.0% (95% 53.0% to 89.0%) of 20 photos in 12 events of _other are called unknown "
         "(float 80.0%); 44 others taught it"
     )
+
+
+def test_a_card_shows_known_photos_by_class_and_each_class_as_the_stranger(
+    tiny_training: Training, verified: VerificationRecord, model: bytes
+) -> None:
+    plain = model_card(tiny_training, verified, model)
+    assert "| red | 20 | 95.0% | 75.0% to 99.0% |" in plain and "as the stranger" not in plain
+    turned = TurnedFigures(60, 60, 0.8, (0.68, 0.88), 0.97, (0.94, 0.99), 0.7, 0.95, (0.9, 0.98))
+    rows = (LeftOutClass("red | white", 0.95, turned),)
+    evidence = replace(verified.evidence, left_out=rows)
+    card = model_card(tiny_training, replace(verified, evidence=evidence), model)
+    assert "Each class as the stranger to the others" in card
+    assert "\n| red \\| white | 60 | 80.0% | 68.0% to 88.0% | 0.970 | 70.0% |\n" in card
 
 
 def test_a_card_without_limit_says_that_the_device_never_says_unknown(
