@@ -29,6 +29,14 @@ from device.workstation.wording import photos_in_events
 
 TEMPLATE = "quantization.html.j2"
 FAULTS_TEMPLATE = "faults.html.j2"
+CONTENTS = (
+    ("layers", "Noise by layer"),
+    ("trust", "How reliable a score is"),
+    ("unknown", "When it says unknown"),
+    ("faults", "Under faults of the camera"),
+    ("edgetpu", "On an Edge TPU"),
+    ("disagreements", "Where float and int8 disagree"),
+)
 FAULT_PX = 160
 PICTURE_PX = 320
 RENDERED_SIZE = (160, 160)
@@ -55,6 +63,7 @@ def section(
     shown = {name: picture(pixels, FAULT_PX) for name, pixels in (spoiled or {}).items()}
     return templates.get_template(TEMPLATE).render(
         v=record,
+        contents=CONTENTS,
         faults=_faults(templates, record, shown),
         photos=photos_in_events,
         temperature=calibration,
