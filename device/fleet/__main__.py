@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     command = add("promote", commands.promote, "offer a release to more boards")
     _add_stage(command)
     command.add_argument("--percent", type=_percent, required=True, help="of the group's boards")
-    command.add_argument("--release", type=int, default=0, help="its number; default: the newest")
+    command.add_argument(
+        "--release", type=_release, default=0, help="its number; default: the newest"
+    )
     command.add_argument("--lower", action="store_true", help="the percentage may fall")
     command.add_argument("--resume", action="store_true", help="also one that is halted")
     _add_stage(add("halt", commands.halt, "offer a release to no more boards"))
@@ -93,6 +95,12 @@ def _percent(text: str) -> float:
     with suppress(ValueError):
         return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no number: give 0 to 100, such as 10")
+
+
+def _release(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: give the number of a release, such as 3")
 
 
 def _hours(text: str) -> float:

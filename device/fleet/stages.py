@@ -42,7 +42,7 @@ def promote(
             it, or if there is no such release.
     """
     if not is_percent(percent):
-        raise FleetError(f"PERCENT={percent}: 0 to 100, with at most four decimals")
+        raise FleetError(f"PERCENT={percent:g}: 0 to 100, with at most four decimals")
     if not is_name(group):
         raise FleetError(f"GROUP={group}: up to 32 of a-z, 0-9 and -, such as garden")
     wanted = _release(change, name, number)

@@ -142,7 +142,7 @@ def test_no_board_is_sent_to_a_lower_number(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--percent=101"], "PERCENT=101"),
+        (["--percent=101"], "PERCENT=101: "),
         (["--percent=nan"], "PERCENT=nan"),
         (["--percent=10", "--group=../x"], "GROUP=../x"),
         (["--percent=10", "--release=7"], "there is no birds/7; the newest is 1"),
@@ -283,6 +283,8 @@ def test_a_mistyped_folder_loses_no_unfinished_file_of_another_program(
     ("command", "option", "said"),
     [
         ("promote", "--percent=abc", "'abc' is no number: give 0 to 100"),
+        ("promote", "--release=abc", "'abc': give the number of a release"),
+        ("promote", "--release=0", "'0': give the number of a release"),
         ("ramp", "--hours=abc", "'abc': give 0 to 8760 hours"),
         ("ramp", "--hours=-1", "'-1': give 0 to 8760 hours"),
         ("ramp", "--hours=nan", "'nan': give 0 to 8760 hours"),
