@@ -78,7 +78,7 @@ def connected(address: str) -> Cluster:
     nodes = sum(node["Alive"] for node in ray.nodes())
     seen = f"; dashboard http://{context.dashboard_url}" if context.dashboard_url else ""
     cluster = Cluster(ray)
-    tell(f"Ray {ray.__version__}: {nodes} nodes, {cluster.cores} cores{seen}")
+    tell(f"Ray {ray.__version__}: nodes: {nodes}, cores: {cluster.cores}{seen}")
     return cluster
 
 
@@ -109,6 +109,8 @@ def _why(error: Exception) -> str:
     said = one_line(error)
     if "Version mismatch" in said or "version mismatch" in said:
         return f"{said}: install train/locks/cluster.txt and the same Python on all nodes"
+    if "Could not find any running Ray" in said:
+        return "no cluster runs on this machine: start one, see train/cluster"
     if "timed out during startup" in said:
         return (
             "Ray did not start within 30 s, its own limit: this machine is busy with other work. "

@@ -90,6 +90,19 @@ def test_a_node_that_does_not_start_in_time_is_said_with_what_to_do(
     assert one_line(caught)
 
 
+def test_where_no_cluster_runs_auto_says_so_without_options_of_ray(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def init(**_: object) -> None:
+        said = "Could not find any running Ray instance. Please specify the one to connect to by "
+        raise ConnectionError(said + "setting `--address` flag or `RAY_ADDRESS`")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(ClusterError, match="no cluster runs on this machine") as caught:
+        cluster.connected("auto")
+    assert "train/cluster" in one_line(caught) and "--address" not in str(caught.value)
+
+
 def test_another_version_on_the_cluster_is_said_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
