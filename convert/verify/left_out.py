@@ -40,7 +40,7 @@ MOST_CLASSES = 10
 LEAST_CLASSES = 3
 """Without one of fewer there is nothing to tell apart."""
 SMOOTHING, DECAY, STEPS = 0.1, 1e-3, 60
-"""Of the fit: label smoothing as in training, weight decay, and steps at most."""
+"""Of the fit: label smoothing, weight decay, and steps at most."""
 
 Floats = npt.NDArray[np.float32]
 

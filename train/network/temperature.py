@@ -1,6 +1,6 @@
 """Calibrated probabilities: one temperature, fitted to held-out photos and folded into the head.
 
-Label smoothing and mixup make a network less certain than it is accurate. Dividing all logits by
+A trained network is more certain than it is accurate, or less. Dividing all logits by
 one number, fitted to held-out photos, repairs most of that (Guo et al. 2017, "On Calibration of
 Modern Neural Networks") and changes no answer. The class map and its mean are linear in the head's
 weights, so dividing those makes the temperature part of the network, whatever it is converted to.

@@ -42,9 +42,10 @@ class TrainConfig(FitSettings):
     batch_size: int = 32
     learning_rate: float = 3e-4
     weight_decay: float = 1e-2
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
+    """Share of each label that all classes have alike."""
     mixup: float = 0.2
-    """Each example is blended with another by a random share from 0 to this."""
+    """Each picture is blended with another by a random share from 0 to this; its label stays."""
     ema_decay: float = 0.995
     """Decay per step of the averaged weights, which are validated and kept."""
     teacher_share: float = 0.7

@@ -112,14 +112,16 @@ def fit_head(
 class FineTuner:
     """Trains a model from activations to logits, and keeps the best averaged weights.
 
-    AdamW (Loshchilov and Hutter 2019) with linear warm-up and cosine decay, label smoothing
-    (Szegedy et al. 2016), mixup (Zhang et al. 2018) of the cached activations, exponential moving
-    average of the weights. Photos count in the loss by their weights. All random numbers derive
-    from (seed, epoch), so a resumed run continues exactly like an uninterrupted one.
+    AdamW (Loshchilov and Hutter 2019) with linear warm-up and cosine decay, exponential moving
+    average of the weights, and mixup of the cached activations alone: a label stays whole, as with
+    Inoue's pairs (2018, "Data Augmentation by Pairing Samples"). Blended labels (Zhang et al. 2018)
+    and smoothed ones teach a network to lay what it never saw between its classes. Photos count in
+    the loss by their weights. All random numbers derive from (seed, epoch), so a resumed run
+    continues exactly like an uninterrupted one.
 
     If a teacher has answered, its softened probabilities for the same views are a target beside the
-    labels (Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"), blended by mixup
-    like the pictures (Beyer et al. 2022, "Knowledge distillation: A good teacher is patient").
+    labels (Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"), blended like the
+    pictures (Beyer et al. 2022, "Knowledge distillation: A good teacher is patient").
     """
 
     def __init__(
@@ -247,10 +249,7 @@ class FineTuner:
         y = tf.one_hot(labels, self._classes) * (1 - smoothing) + smoothing / self._classes
         wide = share[:, :, None, None]
         x = x * (1 - wide) + tf.gather(x, partner) * wide
-        y = y * (1 - share) + tf.gather(y, partner) * share
-        # Written so that equal weights stay what they are to the bit.
         weights = tf.cast(weights, tf.float32)
-        weights += (tf.gather(weights, partner) - weights) * share[:, 0]
         variables = self._model.trainable_variables
         soft = tf.nn.softmax(told / self._config.temperature)
         soft = soft * (1 - share) + tf.gather(soft, partner) * share
