@@ -3,6 +3,8 @@
 Steps are imported when they are called, so that `--help` does not wait for SciPy.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import os
 import shlex

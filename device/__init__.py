@@ -12,6 +12,7 @@ __all__ = [
     "errors",
     "files",
     "inference",
+    "interrupt",
     "quiet",
     "workstation",
 ]

@@ -1,5 +1,7 @@
 """Command line of the device package: frames to labels, the service, its bundles and checks."""
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import json
 import signal

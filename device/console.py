@@ -1,5 +1,7 @@
 """What all command lines of the project share: errors, output and the log."""
 
+from device.interrupt import INTERRUPTED
+
 import argparse
 import io
 import logging
@@ -15,9 +17,6 @@ from typing import NoReturn
 from device.errors import FieldguideError, UsageError
 from device.safe_text import printable, printable_line
 from device.settings.address import hide, safe
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 class Parser(argparse.ArgumentParser):

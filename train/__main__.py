@@ -1,5 +1,7 @@
 """Command line of the training stage: data, audit, weights, fit, report, distill."""
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import os
 import sys

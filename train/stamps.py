@@ -5,6 +5,8 @@ is a small file below `build/.vars` that is rewritten, and so gets a new date, o
 stands for has changed.
 """
 
+import device.interrupt  # noqa: F401
+
 import glob
 import hashlib
 import os

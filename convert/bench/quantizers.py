@@ -4,6 +4,8 @@ Every model runs as the device runs it. The validation columns choose the method
 columns show how it does on photos that were not used for the choice.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import json
 import sys

@@ -1,5 +1,7 @@
 """A process that loads a bundle, classifies, and says what that took: `measure` starts it."""
 
+import device.interrupt  # noqa: F401
+
 import json
 import sys
 import time

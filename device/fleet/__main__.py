@@ -1,5 +1,7 @@
 """Command line of a fleet: make it, publish, offer to more boards, keep it signed."""
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import sys
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Command line of the images: make one, customise a stock one, write one to a card."""
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import os
 import sys

@@ -6,6 +6,8 @@ is a new Python, not a fork: threads and locks of native libraries do not surviv
 the verified bytes through a pipe, so both processes load the same ones.
 """
 
+import device.interrupt  # noqa: F401
+
 import json
 import logging
 import os

@@ -1,5 +1,7 @@
 """`python -m device.update`: as `fieldguide update`, for the units, which start it often."""
 
+import device.interrupt  # noqa: F401
+
 import sys
 
 from device import console

@@ -6,6 +6,8 @@ bench-scale` found it. Nothing is measured on a cluster: disks, networks, nodes 
 another and other processors are not in it.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import sys
 import time

@@ -5,6 +5,8 @@ each on this machine. Processor time of all processes is counted, not seconds, s
 the machine matters less. Two numbers of photos tell what a photo costs from what beginning costs.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import os
 import sys

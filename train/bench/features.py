@@ -5,6 +5,8 @@ makes one on purpose: it feeds bytes as (x / 255 - ImageNet's mean) / deviation 
 was trained on another input.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import sys
 import warnings

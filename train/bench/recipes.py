@@ -6,6 +6,8 @@ Each recipe runs in its own process, so that peak memory is measured separately.
 TensorFlow is imported and include reading photos and weights.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import json
 import resource

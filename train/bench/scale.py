@@ -4,6 +4,8 @@ Each size is split and trained in separate processes, by the commands that `make
 on two views are enough: it is the work per epoch and per view that grows with the photos.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import subprocess
 import sys

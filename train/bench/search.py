@@ -4,6 +4,8 @@ One split's validation part is too small to tell recipes apart: one of two equal
 half a point. So the answers of all splits are pooled, and two recipes are compared photo by photo.
 """
 
+import device.interrupt  # noqa: F401
+
 import argparse
 import json
 import shutil

@@ -4,6 +4,8 @@ Every `make` runs this first, so it needs only the standard library: a mistyped 
 cost the time of the steps before the one that uses it.
 """
 
+import device.interrupt  # noqa: F401
+
 import os
 import sys
 from collections.abc import Callable, Mapping
