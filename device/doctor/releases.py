@@ -9,6 +9,7 @@ from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.errors import UpdateError
 from device.settings.sections import Config
 from device.settings.state import updates_folder
+from device.settings.update import UpdateConfig, local_folder
 from device.telemetry.updates import STATUS_FILE, ReleaseStatus, UpdateStatus, read
 
 LATE = 4
@@ -19,6 +20,7 @@ CLOCK = (
     "connect it to a time server; if its clock is right, the publisher must sign again: "
     "make fleet-refresh"
 )
+COPIED = "make fleet-refresh, and copy the folder to the stick again; or its clock is wrong"
 
 
 def releases(settings: Config) -> Iterator[Finding]:
@@ -35,17 +37,25 @@ def releases(settings: Config) -> Iterator[Finding]:
     except UpdateError as error:
         yield Finding("update", WARNING, str(error), LOG)
         return
-    troubles = list(_troubles(status, settings.update.interval_s))
+    troubles = list(_troubles(status, settings.update))
     yield from troubles
     if not troubles:
         yield Finding("update", OK, _all_well(status))
 
 
-def _troubles(status: UpdateStatus, interval_s: float) -> Iterator[Finding]:
+def _troubles(status: UpdateStatus, settings: UpdateConfig) -> Iterator[Finding]:
+    is_local = local_folder(settings.url) is not None
     if status.expired:
-        yield Finding("update", WARNING, status.problem, CLOCK)
+        yield Finding("update", WARNING, status.problem, COPIED if is_local else CLOCK)
     elif status.problem:
         yield Finding("update", WARNING, status.problem, LOG)
+    if status.away and not status.checked_unix_s:
+        # Later it is the usual state, and no warning.
+        found = f"nothing was ever read: it waits for {status.away}"
+        yield Finding("update", WARNING, found, "plug it in; or correct update.url")
+    if status.group_note:
+        fix = f"correct update.group, or make promote GROUP={status.unknown_group}"
+        yield Finding("update", WARNING, status.group_note, fix)
     if status.frozen:
         found = "for three weeks nothing newer was signed, although the server answers"
         yield Finding("update", WARNING, found, "make fleet-refresh; or the server is not yours")
@@ -57,7 +67,8 @@ def _troubles(status: UpdateStatus, interval_s: float) -> Iterator[Finding]:
             found = f"{kind} {failed[-1]}; the one before runs"
             yield Finding("update", WARNING, found, "publish another one: this is not tried again")
     late_s = time.time() - status.checked_unix_s
-    if status.verified and not status.problem and late_s > LATE * interval_s:
+    is_asked = status.verified and not (status.problem or status.away)
+    if is_asked and late_s > LATE * settings.interval_s:
         found = f"nothing was asked since {_day(status.checked_unix_s)}"
         yield Finding("update", WARNING, found, "systemctl status fieldguide-update.timer")
 

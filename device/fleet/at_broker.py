@@ -128,6 +128,7 @@ def parse(url: str, message: str) -> Told:
         url,
         _ran(title, release, about, about.get("led_back")),
         _ran(name, _table(record, SOFTWARE), own, own.get("failed")),
+        unknown_group=str(about.get("unknown_group", "")),
         expired=about.get("expired") is True,
         frozen=about.get("frozen") is True,
         verified=about.get("time_verified") is not False,

@@ -130,6 +130,7 @@ def parse(url: str, text: str) -> Told:
         _ran(OWN, facts, values),
         expired=values.get("update_expired") == "1.0",
         frozen=values.get("update_frozen") == "1.0",
+        unknown_group=facts[f"{MODEL}_info"].get("unknown_group", ""),
         verified=values.get("update_time_verified") != "0.0",
     )
 
@@ -184,7 +185,14 @@ def of_releases(
 
 
 def of_updates(
-    url: str, model: Ran, software: Ran, *, expired: bool, frozen: bool, verified: bool
+    url: str,
+    model: Ran,
+    software: Ran,
+    *,
+    unknown_group: str,
+    expired: bool,
+    frozen: bool,
+    verified: bool,
 ) -> Told:
     """What a board that fetches releases tells.
 
@@ -192,11 +200,14 @@ def of_updates(
         url: of the board.
         model: of releases of the model.
         software: of those of the software.
+        unknown_group: its group, if nothing was ever rolled out to it; empty otherwise.
         expired: whether all is too old by its clock.
         frozen: whether nothing newer came for three weeks.
         verified: whether its time is.
     """
+    group = printable_line(unknown_group)[:80]
     known = {
+        f"nothing was ever rolled out to its group {group}: it takes the stage of all": bool(group),
         "all is too old by its clock": expired,
         "nothing newer for three weeks": frozen,
         "its time is not verified": not verified,

@@ -48,6 +48,7 @@ executable = /usr/bin/python{PYTHON}
 """
 
 BOOT_UNIT = "fieldguide-software-boot.service"
+STICK_UNIT = "media-fieldguide.mount"
 UPDATE_UNITS = (
     *(
         f"fieldguide-{part}.{kind}"
@@ -55,15 +56,17 @@ UPDATE_UNITS = (
         for kind in ("service", "timer", "path")
     ),
     BOOT_UNIT,
+    STICK_UNIT,
 )
 """What fetches and installs signed releases; without root metadata they do nothing."""
 ENABLED = {
     "fieldguide.service": "multi-user.target",
     BOOT_UNIT: "multi-user.target",
+    STICK_UNIT: r"dev-disk-by\x2dlabel-FIELDGUIDE.device",
     **{name: "timers.target" for name in UPDATE_UNITS if name.endswith(".timer")},
     **{name: "paths.target" for name in UPDATE_UNITS if name.endswith(".path")},
 }
-"""Units that are started at boot, and by what."""
+"""Units that are started at boot, or when a stick is plugged in, and by what."""
 GUARDED = {"etc/fieldguide": 0o750, "etc/fieldguide/fieldguide.toml": 0o640}
 """Settings hold passwords. Only root may read them until the first boot gives access to the
 service's group (tmpfiles.conf), whose number is not known here."""

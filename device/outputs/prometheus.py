@@ -219,7 +219,11 @@ def drift(status: DriftStatus) -> Iterator[Metric]:
 
 def update(status: UpdateStatus) -> Iterator[Metric]:
     """Which release the updater has installed, and why it may not take another."""
-    facts = {"release": f"{status.name}/{status.installed}", "stage": status.stage}
+    facts = {
+        "release": f"{status.name}/{status.installed}",
+        "stage": status.stage,
+        "unknown_group": status.unknown_group,
+    }
     yield InfoMetricFamily("fieldguide_update", "The release that was confirmed last", facts)
     yield from _releases("update", status)
     if status.checked_unix_s:
@@ -229,6 +233,7 @@ def update(status: UpdateStatus) -> Iterator[Metric]:
         "time_verified": ("Whether a time server had set the clock then", status.verified),
         "expired": ("Whether all is too old by this clock", status.expired),
         "frozen": ("Whether nothing newer was signed for three weeks", status.frozen),
+        "away": ("Whether the stick with the releases is not plugged in", bool(status.away)),
     }
     for name, (words, value) in states.items():
         yield _gauge(f"update_{name}", words, value)

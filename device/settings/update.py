@@ -1,13 +1,16 @@
 """The settings of updates, and their checks."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
 
 from device.errors import ConfigError
 from device.settings import address
 from device.settings.reader import setting
 from device.settings.sink import SinkConfig
 
-SCHEMES = ("http", "https")
+LOCAL = "file"
+SCHEMES = ("http", "https", LOCAL)
 EVERYBODY = "all"
 
 
@@ -16,7 +19,7 @@ class UpdateConfig(SinkConfig):
     """Signed releases that the board fetches by itself (`device.update`)."""
 
     url: str = setting("", secret=True)
-    """The folder on a web server that holds `metadata` and `targets`."""
+    """The folder that holds `metadata` and `targets`: on a web server, or on this board."""
     name: str = ""
     """Which model of that folder."""
     group: str = EVERYBODY
@@ -39,12 +42,23 @@ def check_update(config: UpdateConfig) -> None:
         ConfigError: naming the setting.
     """
     scheme = config.url.partition("://")[0].lower()
-    wrong = address.problem(config.url)
-    if scheme not in SCHEMES or wrong:
-        raise ConfigError(f"update.url: {wrong or 'write http:// or https:// and a folder'}")
+    if scheme not in SCHEMES or (scheme == LOCAL and local_folder(config.url) is None):
+        raise ConfigError("update.url: write http:// or https://, or file:/// and a whole path")
+    if scheme != LOCAL and (wrong := address.problem(config.url)):
+        raise ConfigError(f"update.url: {wrong}")
     if "?" in config.url or "#" in config.url:
         raise ConfigError("update.url: a folder has neither ? nor #")
     if not config.name:
         raise ConfigError("update.name must not be empty: which model is fetched?")
     if config.hours[0] == config.hours[1]:
         raise ConfigError("update.hours: from and to are equal: [0, 24] means always")
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder on this board that an address names; None if it names none."""
+    scheme, mark, encoded = url.partition("://")
+    path = unquote(encoded)
+    if scheme.lower() != LOCAL or not mark or not path.startswith("/"):
+        return None
+    is_plain = path.isprintable() and ".." not in path.split("/")
+    return Path(path) if is_plain and path.strip("/") else None

@@ -105,6 +105,10 @@ class UpdateStatus(ReleaseStatus):
     """The address of the releases, without secrets."""
     name: str = ""
     """Which model of them."""
+    unknown_group: str = ""
+    """The board's group, if nothing was ever rolled out to it; empty otherwise."""
+    away: str = ""
+    """What is waited for before anything can be asked, which is no fault; empty if nothing is."""
     checked_unix_s: float = 0.0
     """When the server last answered with success; 0: never."""
     verified: bool = False
@@ -114,6 +118,12 @@ class UpdateStatus(ReleaseStatus):
     frozen: bool = False
     """Whether nothing newer was signed for so long that somebody may be holding it back."""
     software: SoftwareStatus = field(default_factory=SoftwareStatus)
+
+    @property
+    def group_note(self) -> str:
+        """What follows from an unknown group, which may be misspelt; empty if it is known."""
+        group = self.unknown_group
+        return group and f"nothing was ever rolled out to group {group}: the stage of all counts"
 
 
 def read(cls: "type[Kept]", path: Path) -> "Kept":

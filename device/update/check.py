@@ -1,4 +1,4 @@
-"""Asks the server what is new, verifies it, and fetches what this board may have.
+"""Asks the server or the stick what is new, verifies it, and fetches what this board may have.
 
 This runs as a user of its own, with the network, and changes nothing but its own folder. What it
 fetched is verified once more by the process that installs it.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from device.contract.release.naming import SOFTWARE
 from device.errors import ExpiredError, FieldguideError, UnfitError, UpdateError, one_line
 from device.settings.address import remember, safe
+from device.settings.update import local_folder
 from device.telemetry.updates import read, write
 from device.update import asked as asking
 from device.update import offer
@@ -22,7 +23,7 @@ from device.update.lock import alone
 from device.update.software.releases import check_room
 from device.update.state import STATE_FILE, Checks
 from device.update.trust import floor
-from device.update.trust.fetch import METADATA, PART, TARGETS, Wanted, Web, is_whole
+from device.update.trust.fetch import METADATA, PART, TARGETS, Origin, Wanted, is_whole
 from device.update.trust.floor import Clocks
 from device.update.trust.regular import read_regular
 
@@ -57,16 +58,44 @@ def _check(places: Places, clocks: Clocks, forced: bool) -> Checks:
     wanted = asking.read(places.asked)
     remember(wanted.url)
     before = _advanced(_known(places.fetched / STATE_FILE), wanted, clocks)
-    due = before.uptime.total_s >= before.due_s or wanted.hurry != before.hurry
-    if not wanted.url or not (due or forced or before.by != places.runs):
+    if not wanted.url:
         return before
-    known, offered = _asked(before, wanted, places, clocks)
+    due = before.uptime.total_s >= before.due_s or wanted.hurry != before.hurry
+    # Somebody who plugs a stick in does not want to stand there until it is time.
+    if not (due or forced or before.by != places.runs or _is_back(before, wanted)):
+        return before
+    origin = _origin(wanted.url)
+    known, offered = _asked(before, wanted, places, clocks, origin)
     known = replace(_scheduled(known, wanted), by=places.runs)
     write(places.fetched / STATE_FILE, known)
     if offered is not None and offered.fetch_software():
-        known = replace(known, software_problem=offered.software_problem)
+        known = _without_stick(replace(known, software_problem=offered.software_problem), origin)
         write(places.fetched / STATE_FILE, known)
     return known
+
+
+def _origin(url: str) -> Origin:
+    # Imported here: a stick needs neither HTTP nor TLS, and most starts need neither of them.
+    if local_folder(url) is not None:
+        from device.update.trust.stick import Stick
+
+        return Stick(url)
+    from device.update.trust.web import Web
+
+    return Web(url)
+
+
+def _is_back(before: Checks, wanted: Asked) -> bool:
+    """Whether a stick that was waited for is plugged in."""
+    return bool(before.away) and not _origin(wanted.url).away()
+
+
+def _without_stick(known: Checks, origin: Origin) -> Checks:
+    """Whatever failed: a stick that is not there is no problem, but is waited for."""
+    if away := origin.away():
+        cut = known.cut or bool(known.problem)
+        return replace(known, away=away, cut=cut, problem="", software_problem="")
+    return replace(known, away="", cut=False)
 
 
 def _known(path: Path) -> Checks:
@@ -96,43 +125,50 @@ def _scheduled(known: Checks, wanted: Asked) -> Checks:
 
 
 def _asked(
-    before: Checks, wanted: Asked, places: Places, clocks: Clocks
+    before: Checks, wanted: Asked, places: Places, clocks: Clocks, origin: Origin
 ) -> "tuple[Checks, _Offered | None]":
     """What is known after asking, whether that worked or not, and what is offered."""
     now = floor.moment(before.floor_s, clocks)
     known = replace(before, verified=now.verified, problem="", expired=False)
+    if origin.away():
+        return _without_stick(known, origin), None
     try:
         if wanted.require_time and not now.verified:
             raise UpdateError("waits for a time server: update.require_time says so")
-        trusted = _trusted(wanted, places, now)
+        trusted = _trusted(wanted, places, now, origin)
     except ExpiredError as error:
-        # The server answers: old metadata may be all that somebody lets through.
+        # It answers: old metadata may be all that somebody lets through.
         known = _aged(known, known.timestamp_version)
-        return replace(known, problem=safe(str(error)), expired=True), None
+        return replace(known, problem=safe(str(error)), expired=True, away=""), None
     except (FieldguideError, OSError) as error:
-        return replace(known, problem=safe(one_line(error))), None
+        return _without_stick(replace(known, problem=safe(one_line(error))), origin), None
     known = _aged(known, trusted.timestamp_version)
     signed_s = floor.raised(known.floor_s, clocks, trusted.signed_s())
     checked_s = now.unix_s if now.verified else signed_s
-    known = replace(known, floor_s=signed_s, checked_unix_s=checked_s)
-    offered = _Offered(trusted, wanted, places)
+    known = replace(known, floor_s=signed_s, checked_unix_s=checked_s, cut=False)
+    offered = _Offered(trusted, wanted, places, origin)
     try:
         known = replace(known, latest=offered.fetch_model())
     except ExpiredError as error:
         known = replace(known, problem=safe(str(error)), expired=True)
     except (FieldguideError, OSError) as error:
         known = replace(known, problem=safe(one_line(error)))
-    told = offered.software_problem
-    return replace(known, software=offered.software, software_problem=told), offered
+    known = replace(
+        known,
+        software=offered.software,
+        software_problem=offered.software_problem,
+        unknown_group=offered.unknown_group,
+    )
+    return _without_stick(known, origin), offered
 
 
-def _trusted(wanted: Asked, places: Places, now: floor.Moment) -> "Trusted":
+def _trusted(wanted: Asked, places: Places, now: floor.Moment, origin: Origin) -> "Trusted":
     # Imported here: most starts only find that it is not time yet.
     from device.update.trust.trusted import Trusted
 
     root = read_regular(Path(wanted.root), MOST_ROOT_BYTES)
     folder = places.fetched / METADATA
-    trusted = Trusted(folder, root, Web(wanted.url), now.time)
+    trusted = Trusted(folder, root, origin, now.time)
     trusted.refresh()
     return trusted
 
@@ -148,15 +184,16 @@ def _aged(known: Checks, version: int) -> Checks:
 class _Offered:
     """What this board may have now, and fetching it."""
 
-    def __init__(self, trusted: "Trusted", wanted: Asked, places: Places) -> None:
+    def __init__(self, trusted: "Trusted", wanted: Asked, places: Places, origin: Origin) -> None:
         self._trusted, self._wanted, self._places = trusted, wanted, places
-        self._folder, self._web = places.fetched / TARGETS, Web(wanted.url)
+        self._folder, self._origin = places.fetched / TARGETS, origin
         self._kept: set[str] = set()
         """Hashes of what must stay in the folder."""
         self._wheels: list[tuple[Path, Wanted]] = []
         """Where each file of the newest software may be already, and what it is."""
         self.software = 0
         self.software_problem = ""
+        self.unknown_group = ""
         self._folder.mkdir(exist_ok=True)
 
     def fetch_model(self) -> int:
@@ -169,6 +206,7 @@ class _Offered:
         knows_all = self._plan_software()
         name = self._wanted.name
         number = offer.newest(self._trusted, self._get, self._wanted, name)
+        self.unknown_group = offer.unknown_group(self._trusted, self._get, self._wanted)
         files = []
         if number > self._wanted.taken:
             found = offer.release(self._trusted, self._get, name, number)
@@ -177,7 +215,7 @@ class _Offered:
         if knows_all:
             _tidy(self._folder, self._kept)
         for each in files:
-            self._web.fetch(each, self._folder)
+            self._origin.fetch(each, self._folder)
         return number
 
     def fetch_software(self) -> bool:
@@ -187,7 +225,7 @@ class _Offered:
             if missing:
                 self._check_room(missing)
             for each in missing:
-                self._web.fetch(each, self._folder)
+                self._origin.fetch(each, self._folder)
         except (FieldguideError, OSError) as error:
             self.software_problem = safe(one_line(error))
             return True
@@ -229,7 +267,7 @@ class _Offered:
 
     def _get(self, wanted: Wanted) -> bytes:
         self._kept.add(wanted.sha256)
-        return self._web.fetch(wanted, self._folder).read_bytes()
+        return self._origin.fetch(wanted, self._folder).read_bytes()
 
 
 def _tidy(folder: Path, kept: set[str]) -> None:

@@ -44,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.set_defaults(command=show_status)
 
-    command = commands.add_parser("check", parents=[shared], help="ask the server now")
+    command = commands.add_parser("check", parents=[shared], help="ask the server or stick now")
     command.set_defaults(command=check_now)
 
     command = commands.add_parser(
@@ -84,8 +84,9 @@ def check_now(options: argparse.Namespace) -> int:
             raise UpdateError(NOT_ASKED if places.asked.exists() else NOT_YET)
         found = check(places, Clocks(), forced=True)
     offered = f"release {found.latest} is meant for this board" if found.latest else "no release"
-    say(found.problem or offered, error=bool(found.problem))
-    return int(bool(found.problem))
+    missed = found.problem or (found.away and f"waits for {found.away}")
+    say(missed or offered, error=bool(missed))
+    return int(bool(missed))
 
 
 def want_now(options: argparse.Namespace) -> int:
@@ -190,6 +191,8 @@ def lines(status: "UpdateStatus") -> list[str]:
         *_told_of(status),
         f"last check: {_when(status.checked_unix_s)}, {_trust(status)}",
     ]
+    if status.group_note:
+        told.append(status.group_note)
     if status.frozen:
         told.append("nothing newer was signed for three weeks: is somebody holding it back?")
     own = status.software

@@ -30,9 +30,22 @@ def newest(trusted: "Trusted", get: Get, asked: Asked, name: str) -> int:
     Raises:
         FieldguideError: if that cannot be known.
     """
-    data = get(trusted.wanted(ROLLOUT_TARGET, rollout.MAX_BYTES))
-    stage = rollout.parse(data).stage(asked.group, name)
+    stage = _rollout(trusted, get).stage(asked.group, name)
     return stage.offered(name, asked.device) if stage else 0
+
+
+def unknown_group(trusted: "Trusted", get: Get, asked: Asked) -> str:
+    """The board's own group, if nothing was ever rolled out to it; empty otherwise.
+
+    Raises:
+        FieldguideError: if that cannot be known.
+    """
+    known = (rollout.ALL, *_rollout(trusted, get).groups)
+    return "" if asked.group in known else asked.group
+
+
+def _rollout(trusted: "Trusted", get: Get) -> rollout.Rollout:
+    return rollout.parse(get(trusted.wanted(ROLLOUT_TARGET, rollout.MAX_BYTES)))
 
 
 def release(trusted: "Trusted", get: Get, name: str, number: int) -> Release:

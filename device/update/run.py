@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from device import __version__
 from device.contract.release.naming import SOFTWARE
-from device.errors import BundleError, FieldguideError, UnfitError, UpdateError, one_line
+from device.errors import (
+    BundleError,
+    ExpiredError,
+    FieldguideError,
+    UnfitError,
+    UpdateError,
+    one_line,
+)
 from device.settings.address import safe, shown
 from device.settings.sections import Config
 from device.settings.state import updates_folder
@@ -141,8 +148,17 @@ class Pass(ABC):
         self.keep(replace(self._progress, problem="", waits=""))
         if not (self._config.update.enabled and self._source.has_metadata()):
             return
-        question = self.question()
-        trusted, floor_s = self._source.verified(question, self._progress.floor_s)
+        question, checks = self.question(), told(Checks, self._places.fetched / STATE_FILE)
+        if checks.cut:
+            # One part of a stick, whose other parts may not fit.
+            return
+        try:
+            trusted, floor_s = self._source.verified(question, self._progress.floor_s)
+        except ExpiredError:
+            if checks.away:
+                # What was on it the last time has grown old, as it must.
+                return
+            raise
         self.keep(replace(self._progress, floor_s=floor_s))
         number = offer.newest(trusted, self._source.get, question, self._name)
         if number <= self._progress.taken:
@@ -235,6 +251,8 @@ class _Models(Pass):
         status = UpdateStatus(
             source=shown(self._config.update.url),
             name=self._config.update.name,
+            unknown_group=self._unknown_group(checks),
+            away=checks.away,
             installed=progress.applied,
             latest=checks.latest,
             stage=progress.stage,
@@ -243,12 +261,17 @@ class _Models(Pass):
             expired=checks.expired,
             frozen=checks.frozen,
             problem=checks.problem or progress.problem,
-            waits=progress.waits,
+            waits=progress.waits or checks.away,
             failed=progress.failed,
             software=self._told_of_software(checks),
         )
         _tell(self._own / STATUS_FILE, status)
         return status
+
+    def _unknown_group(self, checks: Checks) -> str:
+        # It may have been corrected since.
+        group = self._config.update.group
+        return group if group == checks.unknown_group else ""
 
     def _told_of_software(self, checks: Checks) -> SoftwareStatus:
         software = self._software

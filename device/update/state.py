@@ -34,6 +34,10 @@ class Checks:
     """Whether a time server had set the clock at the last check."""
     problem: str = ""
     """Why the last check failed; empty if it did not."""
+    away: str = ""
+    """What is waited for before anything can be asked, which is no fault; empty if nothing is."""
+    cut: bool = False
+    """Whether it went away while it was read: what was fetched may not fit together yet."""
     expired: bool = False
     """Whether it failed only because all is too old by this clock."""
     timestamp_version: int = 0
@@ -43,6 +47,8 @@ class Checks:
     """Whether none has come for so long that somebody may be holding them back."""
     latest: int = 0
     """The newest release meant for this board; 0: none."""
+    unknown_group: str = ""
+    """The board's group, if nothing was ever rolled out to it; empty otherwise."""
     software: int = 0
     """The same of the software's own releases."""
     software_problem: str = ""

@@ -5,6 +5,7 @@ The board's own units fetch, install and judge, with their real users and harden
 """
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,9 @@ ExecStart=/bin/sh -c 'while sleep 2; do \
 """
 """In place of a model that this board's runtime does not bear: whenever it is current, the service
 dies of a fault of memory once it runs."""
+STICK = "media-fieldguide.mount"
+PLUGGED = "[Mount]\nWhat=/srv/stick\nType=none\nOptions=bind,ro,nosuid,nodev,noexec\n"
+"""In place of a disk, which a container cannot have; udev would start the unit."""
 QUICK = "[Service]\nExecStart=\nExecStart=/bin/true\n"
 """In place of a pass on a board that is faster than this machine."""
 
@@ -148,6 +152,45 @@ def test_while_the_server_is_down_the_old_release_goes_on(garden: ModelGarden) -
     assert garden.labels() == "later"
     garden.confirm()
     assert garden.status()["installed"] == number
+
+
+def test_a_stick_brings_a_release_and_may_be_pulled_out(garden: ModelGarden) -> None:
+    board = garden.board
+    number = garden.publish("stick")
+    drop_in = board.root / f"etc/systemd/system/{STICK}.d/plugged.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(PLUGGED)
+    assert board.ssh(f"systemctl is-enabled {STICK}") == "enabled"
+    board.ssh("systemctl daemon-reload")
+    garden.site.go_down()
+    fetch_from(garden, "file:///media/fieldguide")
+    garden.start("install", "update", "install")
+    said = garden.status()
+    assert said["waits"].startswith("the stick") and not said["problem"]
+    shutil.copytree(garden.fleet / "public", board.root / "srv/stick")
+    board.ssh(f"systemctl start {STICK}")
+    garden.told(stage="trial", latest=number, away="")
+    assert garden.labels() == "stick"
+    board.ssh("touch /media/fieldguide/written", fails=True)
+    board.ssh(f"systemctl stop {STICK}")
+    garden.wish()
+    garden.start("install", "update", "install")
+    said = garden.status()
+    assert said["away"].startswith("the stick") and not said["problem"]
+    assert garden.labels() == "stick"
+    garden.is_well()
+    garden.site.go_up()
+    fetch_from(garden, garden.site.url)
+    garden.confirm()
+
+
+def fetch_from(garden: ModelGarden, url: str) -> None:
+    """Change the address in the board's settings."""
+    path = garden.board.root / "etc/fieldguide/fieldguide.toml"
+    before, section, after = path.read_text().partition("[update]\n")
+    after = re.sub("(?m)^url = .*$", f'url = "{url}"', after, count=1)
+    path.write_text(before + section + after)
+    garden.board.ssh("systemctl reload fieldguide")
 
 
 def test_the_units_of_updates_are_little_exposed(garden: ModelGarden) -> None:

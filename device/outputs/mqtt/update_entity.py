@@ -68,6 +68,8 @@ def record(status: UpdateStatus) -> dict[str, Any]:
         "checked": checked and checked.isoformat(timespec="seconds"),
         "about": {
             "source": status.source,
+            "away": status.away,
+            "unknown_group": status.unknown_group,
             "stage": status.stage,
             "time_verified": status.verified,
             "expired": status.expired,

@@ -91,6 +91,8 @@ function releases(update) {
   const asked = update.checked_unix_s ? `asked ${new Date(update.checked_unix_s * 1000).toLocaleString()}` : "not asked yet";
   const trust = update.verified ? "by a time server" : "time not verified", own = update.software;
   const rows = kind("release", update.name, update, `${asked} (${trust}), from ${update.source}`);
+  if (update.away && update.latest <= update.installed) rows.push(["Updates", "waiting", `for ${update.away}`, false]);
+  if (update.unknown_group) rows.push(["Group", update.unknown_group, "nothing was ever rolled out to it: the stage of all counts", false]);
   if (update.frozen) rows.push(["Updates", "held back?", "nothing newer was signed for three weeks", true]);
   return [...rows, ...kind("software", "software", own, `${own.version} in ${own.runs}`)];
 }

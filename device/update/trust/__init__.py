@@ -1,3 +1,3 @@
-"""What of the network is believed: times, files and signed metadata."""
+"""What of others is believed: times, files and signed metadata."""
 
-__all__ = ["fetch", "floor", "regular", "trusted"]
+__all__ = ["fetch", "floor", "regular", "stick", "trusted", "web"]

@@ -1,44 +1,30 @@
-"""Fetching over HTTP with a limit on everything, and continuing what was cut short.
+"""A folder of releases, and files of it that are fetched with a limit on everything.
 
-The server is not trusted: it may lie, send without end, send a byte a minute, or point elsewhere.
-No redirect is followed. Every exchange ends at a deadline, because its connection is then closed.
+Where it is (`web`, `stick`) is not trusted: it may lie, end early, or be without end. What was cut
+short is continued.
 """
 
-import base64
 import hashlib
-import http.client
 import os
 import re
-import socket
-import ssl
-import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.errors import UnreachableError, UpdateError, one_line
+from device.errors import UnreachableError, UpdateError
 from device.files import sync
-from device.settings.address import Address, parse, shown
 
 METADATA, TARGETS = "metadata", "targets"
-"""The two folders on the server, and of the same names on the board."""
-CONNECT_S, PIECE_S = 15.0, 30.0
-"""Limits for connecting, and between two pieces of an answer."""
-DOCUMENT_S = 120.0
-"""Limit for one small file."""
-SLOWEST_BYTES_S = 1000.0
-"""A large file may take as long as it would at this rate. What came is kept for the next try."""
+"""The two folders in it, and of the same names on the board."""
 PIECE_BYTES = 64 * 1024
 SPARE_BYTES = 16 * 1024 * 1024
 """Left free on the disk."""
-NOT_THERE = (403, 404)
 PART = ".part"
-OK, PARTIAL, BEYOND = 200, 206, 416
 
 
 class NotThereError(UnreachableError):
-    """The server answers, and has no such file."""
+    """There is no such file."""
 
 
 @dataclass(frozen=True)
@@ -56,43 +42,43 @@ class Wanted:
             raise UpdateError(f"{self.name}: signed without a SHA-256 or a length")
 
 
-class Web:
-    """A folder on a web server."""
+class Origin(ABC):
+    """A folder of releases, wherever it is."""
 
-    def __init__(self, url: str) -> None:
-        """Connect to nothing yet.
-
-        Raises:
-            UpdateError: if the address is not one.
-        """
-        try:
-            self._address = parse(url)
-        except ValueError as error:
-            raise UpdateError(f"update.url: {error}") from error
-        self._base = self._address.target.rstrip("/")
-
+    @abstractmethod
     def read(self, name: str, most_bytes: int) -> bytes:
         """The whole of a small file.
 
         Raises:
             NotThereError: if there is none.
-            UnreachableError: if it cannot be fetched, or is longer than `most_bytes`.
+            UpdateError: if it cannot be fetched, or is longer than `most_bytes`.
         """
-        with self._answer(name, {}, DOCUMENT_S) as (status, _, pieces):
-            _check_status(name, status)
-            data = bytearray()
-            for piece in pieces:
-                data += piece
-                if len(data) > most_bytes:
-                    raise UnreachableError(f"{name}: longer than {most_bytes:,} bytes")
-            return bytes(data)
+
+    @abstractmethod
+    def proceed(self, wanted: Wanted, part: Path, have: int) -> None:
+        """Write the rest of a file to the end of `part`; from the beginning if it must be.
+
+        Args:
+            wanted: what was signed; no more bytes than that are written.
+            part: what an earlier try has left.
+            have: its length, bytes; 0 if there is none.
+
+        Raises:
+            NotThereError: if there is no such file.
+            UpdateError: if it cannot be fetched, or is longer than was signed.
+            OSError: if the disk refuses.
+        """
+
+    def away(self) -> str:
+        """What is waited for, because all of it is elsewhere now; empty if nothing is."""
+        return ""
 
     def fetch(self, wanted: Wanted, folder: Path) -> Path:
         """A file in `folder`, whole and verified; continues where an earlier try stopped.
 
         Raises:
-            NotThereError: if the server has none.
-            UnreachableError: if it cannot be fetched, or is not what was signed.
+            NotThereError: if there is none.
+            UpdateError: if it cannot be fetched, or is not what was signed.
             OSError: if the disk refuses.
         """
         path, part = folder / wanted.sha256, folder / f"{wanted.sha256}{PART}"
@@ -102,7 +88,7 @@ class Web:
         _check_room(folder, wanted)
         have = part.stat().st_size if part.exists() else 0
         if have < wanted.size_bytes or not have:
-            self._continue(wanted, part, have)
+            self.proceed(wanted, part, have)
         if not is_whole(part, wanted):
             part.unlink(missing_ok=True)
             raise UnreachableError(f"{wanted.name}: not what was signed")
@@ -111,95 +97,14 @@ class Web:
         sync(folder)
         return path
 
-    def _continue(self, wanted: Wanted, part: Path, have: int) -> None:
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        limit_s = DOCUMENT_S + wanted.size_bytes / SLOWEST_BYTES_S
-        with self._answer(wanted.name, headers, limit_s) as (status, content_range, pieces):
-            if status == BEYOND:
-                part.unlink(missing_ok=True)
-            _check_status(wanted.name, status)
-            goes_on = status == PARTIAL and content_range.startswith(f"bytes {have}-")
-            if status == PARTIAL and not goes_on:
-                raise UnreachableError(f"{wanted.name}: the server sends another part")
-            with part.open("ab" if goes_on else "wb") as file:
-                _write(file.fileno(), pieces, wanted, have if goes_on else 0)
 
-    @contextmanager
-    def _answer(
-        self, name: str, headers: dict[str, str], limit_s: float
-    ) -> Iterator[tuple[int, str, Iterator[bytes]]]:
-        """Status, Content-Range and body of an answer; all of it must come within `limit_s`."""
-        link = _connection(self._address)
-        deadline: _Deadline | None = None
-        try:
-            link.connect()
-            # Not the link itself: it forgets its socket once the head of an answer came.
-            deadline = _Deadline(link.sock, limit_s)
-            link.sock.settimeout(PIECE_S)
-            link.request("GET", f"{self._base}/{name}", headers=self._headers() | headers)
-            answer = link.getresponse()
-            yield answer.status, answer.getheader("Content-Range", ""), _pieces(answer, deadline)
-        except (http.client.HTTPException, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.filename is not None:
-                # Of the disk, not of the network.
-                raise
-            where = f"{shown(self._address.scheme + '://' + self._address.place)}: {name}"
-            raise UnreachableError(f"{where}: {one_line(error)}") from error
-        finally:
-            if deadline is not None:
-                deadline.cancel()
-            link.close()
+def write(file: int, pieces: Iterator[bytes], wanted: Wanted, have: int) -> None:
+    """Write pieces of a file to a descriptor.
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept-Encoding": "identity", "User-Agent": "fieldguide"}
-        if self._address.user is not None:
-            secret = self._address.user + b":" + self._address.password
-            headers["Authorization"] = f"Basic {base64.b64encode(secret).decode()}"
-        return headers
-
-
-def _connection(address: Address) -> http.client.HTTPConnection:
-    host = address.host.strip("[]")
-    if address.scheme == "https":
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, address.port, timeout=CONNECT_S, context=context)
-    return http.client.HTTPConnection(host, address.port, timeout=CONNECT_S)
-
-
-class _Deadline:
-    """Ends an exchange that takes too long, wherever it waits."""
-
-    def __init__(self, link: socket.socket, limit_s: float) -> None:
-        self.has_passed = False
-        self._link = link
-        self._timer = threading.Timer(limit_s, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel(self) -> None:
-        """The exchange has ended."""
-        self._timer.cancel()
-
-    def _cut(self) -> None:
-        self.has_passed = True
-        with suppress(OSError):
-            self._link.shutdown(socket.SHUT_RDWR)
-
-
-def _pieces(answer: http.client.HTTPResponse, deadline: _Deadline) -> Iterator[bytes]:
-    """What comes, as it comes; a body that ends early is an error."""
-    expected, got = answer.length, 0
-    # Not `read`, which would wait until so many bytes came.
-    while piece := answer.read1(PIECE_BYTES):
-        got += len(piece)
-        yield piece
-    if deadline.has_passed:
-        raise http.client.HTTPException("it takes too long")
-    if expected is not None and got < expected:
-        raise http.client.IncompleteRead(b"", expected - got)
-
-
-def _write(file: int, pieces: Iterator[bytes], wanted: Wanted, have: int) -> None:
+    Raises:
+        UnreachableError: if they and the `have` bytes before are longer than was signed.
+        OSError: if the disk refuses; it names a file.
+    """
     for piece in pieces:
         have += len(piece)
         if have > wanted.size_bytes:
@@ -215,15 +120,6 @@ def _write_all(file: int, piece: bytes) -> None:
         except OSError as error:
             # Names a file, which tells the disk's errors from those of the network.
             raise OSError(error.errno, error.strerror, "the folder of fetched files") from error
-
-
-def _check_status(name: str, status: int) -> None:
-    if status in NOT_THERE:
-        raise NotThereError(f"{name}: not there")
-    if 300 <= status < 400:
-        raise UnreachableError(f"{name}: the server points elsewhere, which is not followed")
-    if status not in (OK, PARTIAL):
-        raise UnreachableError(f"{name}: the server answers {status}")
 
 
 def _check_room(folder: Path, wanted: Wanted) -> None:

@@ -56,7 +56,7 @@ def settings(text: str) -> dict[str, list[str]]:
 )
 def test_systemd_knows_every_setting_of_the_units(unit: Path, tmp_path: Path) -> None:
     verify = tool("systemd-analyze")
-    for source in DEPLOY.glob("fieldguide*.*"):
+    for source in DEPLOY.glob("*fieldguide*.*"):
         # The service itself is not installed here.
         text = re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", source.read_text())
         (tmp_path / source.name).write_text(text)
@@ -77,6 +77,22 @@ def test_the_units_are_hardened(unit: Path) -> None:
     assert result.returncode == 0, result.stdout
     level = re.search(r"exposure level for \S+: ([\d.]+)", result.stdout)
     assert level is not None and float(level[1]) <= MOST_EXPOSURE[unit]
+
+
+def test_the_stick_of_the_page_is_mounted_so_that_nothing_on_it_runs_or_changes() -> None:
+    unit = settings((DEPLOY / payload.STICK_UNIT).read_text())
+    (where,) = unit["Where"]
+    assert f"{where.strip('/').replace('/', '-')}.mount" == payload.STICK_UNIT
+    assert unit["Options"] == ["ro,nosuid,nodev,noexec"]
+    label = Path(unit["What"][0]).name
+    assert len(label) <= 11, "what FAT can hold"
+    page = (ROOT / "device/fleet/README.md").read_text("utf-8")
+    assert f"UPDATE_URL=file://{where}" in page and label in page
+    # It sees what is mounted below /media after its start, too, and looks as soon as that is there.
+    fetcher = settings(UPDATE.read_text())
+    hidden = " ".join(fetcher["InaccessiblePaths"])
+    assert "/media" not in hidden and "MountFlags" not in fetcher
+    assert unit["Wants"] == unit["Before"] == [UPDATE.name]
 
 
 def test_the_gate_on_hardening_can_fail(tmp_path: Path) -> None:
@@ -314,11 +330,11 @@ def test_deployment_and_card_carry_the_same_units(tmp_path: Path) -> None:
     (play,) = yaml.safe_load((DEPLOY / "deploy.yml").read_text())
     assert tuple(play["vars"]["update_units"]) == payload.UPDATE_UNITS
     payload._configure(tmp_path)
-    names = {path.name for path in (tmp_path / "etc/systemd/system").glob("fieldguide*")}
+    names = {path.name for path in (tmp_path / "etc/systemd/system").glob("*fieldguide*")}
     assert names == {UNIT.name, *payload.UPDATE_UNITS}
     started = {path.name: path for path in tmp_path.glob("etc/systemd/system/*.wants/*")}
     at_boot = {UNIT.name, BOOT.name}
-    assert set(started) == at_boot | {n for n in names if n.endswith((".timer", ".path"))}
+    assert set(started) == at_boot | {n for n in names if n.endswith((".timer", ".path", ".mount"))}
     for name, link in started.items():
         assert os.readlink(link) == f"/etc/systemd/system/{name}"
         target = settings((DEPLOY / name).read_text())["WantedBy"][0]

@@ -1,6 +1,7 @@
 """Doctor tells whether signed releases come."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,8 @@ def test_release_and_last_check_are_told(config: Config) -> None:
         ({"expired": True, "problem": "timestamp is expired"}, "is expired", "time server"),
         ({"problem": "the server answers 500"}, "answers 500", "journalctl"),
         ({"frozen": True}, "three weeks", "fleet-refresh"),
+        ({"unknown_group": "gardn"}, "group gardn", "GROUP=gardn"),
+        ({"away": "the stick", "checked_unix_s": 0.0}, "the stick", "update.url"),
         ({"failed": ("4: the service crashed 3 times",)}, "release 4", "another"),
         (
             {"software": SoftwareStatus(problem="no room")},
@@ -78,6 +81,13 @@ def test_what_needs_attention_is_a_warning_with_its_cure(
     (found,) = releases(config)
     assert found.state == WARNING
     assert found_words in found.found and fix_words in found.fix
+
+
+def test_what_is_too_old_on_a_stick_must_be_copied_again(config: Config) -> None:
+    update = replace(config.update, url="file:///media/fieldguide")
+    keep(config, expired=True, problem="timestamp is expired")
+    (found,) = releases(replace(config, update=update))
+    assert found.state == WARNING and "copy the folder" in found.fix
 
 
 def test_a_damaged_file_is_a_warning(config: Config) -> None:

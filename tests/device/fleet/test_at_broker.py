@@ -85,10 +85,12 @@ def test_a_board_is_understood_by_what_its_real_output_keeps(
 ) -> None:
     sink = make(config(broker), updating=lambda: None)
     connect(sink, surroundings)
-    sink.tick(replace(surroundings.status(), update=STATUS))
+    status = replace(STATUS, unknown_group="gardn")
+    sink.tick(replace(surroundings.status(), update=status))
     settle(sink)
     [told] = ask(MqttConfig(host="127.0.0.1", port=broker.port), ["garden"])
-    over_http = boards.parse(told.url, metrics(STATUS).decode())
+    assert any("gardn" in words for words in told.troubles)
+    over_http = boards.parse(told.url, metrics(status).decode())
     assert told == replace(over_http, url="mqtt:garden") and told.model.release == "birds/2"
 
 

@@ -251,12 +251,15 @@ def test_without_an_archive_the_variable_to_set_is_named(apt: Path) -> None:
 # --- signed releases ------------------------------------------------------------------------------
 
 
-def test_a_card_fetches_releases_from_the_first_boot_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url", ["https://me:pass%40word@fleet.example/public", "file:///media/fieldguide"]
+)
+def test_a_card_fetches_releases_from_the_first_boot_on(url: str, tmp_path: Path) -> None:
     root = tmp_path / "1.root.json"
     root.write_text('{"signed": {}}')
     identity = from_environment(
         {
-            "UPDATE_URL": "https://me:pass%40word@fleet.example/public",
+            "UPDATE_URL": url,
             "UPDATE_NAME": "birds",
             "UPDATE_ROOT": str(root),
             "WEB_TOKEN": "0123456789abcdef",
@@ -268,7 +271,7 @@ def test_a_card_fetches_releases_from_the_first_boot_on(tmp_path: Path) -> None:
     settings.write_text(files["/etc/fieldguide/fieldguide.toml"]["content"])
     found = sections.load(settings)
     assert found.update.enabled and found.update.name == "birds"
-    assert found.update.url == "https://me:pass%40word@fleet.example/public"
+    assert found.update.url == url
     assert found.output.web.enabled
 
 
@@ -281,6 +284,7 @@ def test_a_card_fetches_releases_from_the_first_boot_on(tmp_path: Path) -> None:
         ({"UPDATE_NAME": "Birds!"}, "UPDATE_NAME"),
         ({"UPDATE_GROUP": "Garden"}, "UPDATE_GROUP"),
         ({"UPDATE_URL": "ftp://fleet.example"}, "UPDATE_URL"),
+        ({"UPDATE_URL": "/media/fieldguide"}, "UPDATE_URL"),
     ],
 )
 def test_half_of_what_releases_need_is_told(

@@ -203,6 +203,9 @@ def test_releases_are_told_only_where_they_are_fetched(
     found = values(metrics)
     assert found["update_installed_release"] == 2 and found["update_latest_release"] == 3
     assert found["update_expired"] == 1 and found["update_time_verified"] == 0
+    assert found["update_away"] == 0
+    surroundings.telemetry.update(replace(told, away="the stick"))
+    assert values(metrics)["update_away"] == 1
     assert found["update_checked_timestamp_seconds"] == 1.8e9
     assert found["software_installed_release"] == 4 and found["software_latest_release"] == 5
     assert found["software_failed_release"] == 3 and found["software_problem"] == 0

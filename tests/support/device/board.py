@@ -1,6 +1,7 @@
 """A board in folders, whose clock, service and power a test turns: with the updater's real code."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -79,6 +80,8 @@ class Board:
     load_timeout_s: float = 60.0
     runs: str = "deployed"
     """Which software its processes are."""
+    before: Callable[[], None] = lambda: None
+    """What happens before it asks."""
 
     def __post_init__(self) -> None:
         for name in ("fetched", "asked", "state", "software"):
@@ -131,6 +134,7 @@ class Board:
 
     def fetch(self, *, forced: bool = True) -> Checks:
         """One pass of the process with the network."""
+        self.before()
         return check(self.places, self.clock.clocks(*self.dated), forced=forced)
 
     def install(self) -> UpdateStatus:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,23 +74,32 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        self.wfile.write(data[start:])
+        # Before the client has them, and may ask how many they were.
         self.owner.sent_bytes += len(data) - start
+        self.wfile.write(data[start:])
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
-def body(data: bytes, *, length: int | None = None, status: int = 200) -> Lie:
+@dataclass(frozen=True)
+class Body:
     """Answer with this, whatever was asked; the length may be a lie, too."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(data) if length is None else length))
-        handler.end_headers()
-        handler.wfile.write(data)
+    data: bytes
+    length: int
+    status: int
 
-    return answer
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(self.status)
+        handler.send_header("Content-Length", str(self.length))
+        handler.end_headers()
+        handler.wfile.write(self.data)
+
+
+def body(data: bytes, *, length: int | None = None, status: int = 200) -> Lie:
+    """Such an answer; of the right length, unless another is given."""
+    return Body(data, len(data) if length is None else length, status)
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:
@@ -116,16 +126,17 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
         return
 
 
-def pointing(elsewhere: str) -> Lie:
-    """Redirect."""
+@dataclass(frozen=True)
+class Pointing:
+    """Redirect to another place of the same server."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    elsewhere: str
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(302)
-        handler.send_header("Location", elsewhere)
+        handler.send_header("Location", f"/fleet/{self.elsewhere}")
         handler.send_header("Content-Length", "0")
         handler.end_headers()
-
-    return answer
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A board that has taken release 1 of a fleet, over a real server, and what comes next."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from tests.support.device.board import Board, Files, offer
 from tests.support.device.bundle_files import read_folder, resealed, write_folder
 from tests.support.device.fleet import Fleet
 from tests.support.device.release_server import ReleaseServer, serving
+from tests.support.device.release_stick import ReleaseStick
 
 ROLES = ["timestamp", "snapshot", "targets", "model-birds", "rollout"]
 
@@ -68,7 +70,7 @@ class Scene:
     """A fleet, its server, and a board that runs release 1 and has run it for days."""
 
     fleet: Fleet
-    server: ReleaseServer
+    server: ReleaseServer | ReleaseStick
     board: Board
     honest: Files
     """The bundle of release 1."""
@@ -94,10 +96,22 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path, plain: Files, first: Files, instant: None) -> Iterator[Scene]:
+    with staged(tmp_path, plain, first, serving) as scene:
+        yield scene
+
+
+Medium = Callable[[Path], AbstractContextManager[ReleaseServer | ReleaseStick]]
+"""Brings a folder to the board: `serving` or `plugged`."""
+
+
+@contextmanager
+def staged(tmp_path: Path, plain: Files, first: Files, medium: Medium) -> Iterator[Scene]:
     fleet = Fleet(tmp_path / "public")
     offer(fleet, first)
-    with serving(fleet.public) as server:
+    with medium(fleet.public) as server:
         board = Board(tmp_path / "board", server.url, fleet.first_root)
+        if isinstance(server, ReleaseStick):
+            board.before = server.fill
         slots.install(write_folder(tmp_path / "plain", plain), board.slots)
         board.serve()
         assert board.turn().stage == "trial" and board.running() == first

@@ -9,9 +9,9 @@ import pytest
 
 from device.errors import ExpiredError
 from device.update.trust import floor
-from device.update.trust.fetch import Web
 from device.update.trust.floor import Uptime
 from device.update.trust.trusted import Trusted
+from device.update.trust.web import Web
 from tests.device.update.releases.conftest import Scene
 from tests.support.device.board import Clock, Files, offer
 from tests.support.device.fleet import SIGNED, Fleet

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from device.errors import UnreachableError, UpdateError
-from device.update.trust import fetch
-from device.update.trust.fetch import NotThereError, Wanted, Web
+from device.update.trust import web
+from device.update.trust.fetch import NotThereError, Wanted
+from device.update.trust.web import Web
 from tests.support.device.release_server import ReleaseServer, body, serving
 
 DATA = bytes(range(256)) * 4000
@@ -142,7 +143,7 @@ def test_an_answer_that_drips_ends_at_its_deadline(
         except OSError:
             return
 
-    monkeypatch.setattr(fetch, "DOCUMENT_S", 0.2)
+    monkeypatch.setattr(web, "DOCUMENT_S", 0.2)
     server.lies["file"] = slow_head
     with pytest.raises(UnreachableError):
         Web(server.url).read("file", 10)
