@@ -26,7 +26,6 @@ from device.contract import bundle
 from device.contract.bundle import Bundle
 from device.errors import BundleError, FieldguideError, SlotError
 from device.files import sync
-from device.inference.trial import Trial
 from device.settings.sections import InferenceConfig
 from device.update.owner import acting_as_owner
 
@@ -285,6 +284,9 @@ def _holds(root: Path, name: str, files: Mapping[str, bytes]) -> bool:
 
 
 def _tested(loaded: Bundle, load_timeout_s: float) -> str:
+    # Imported here: it takes 4 MB, and most passes of the updater test nothing.
+    from device.inference.trial import Trial
+
     try:
         return Trial().passes(loaded, InferenceConfig(threads=1, load_timeout_s=load_timeout_s))
     except BundleError as error:
