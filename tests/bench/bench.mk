@@ -5,9 +5,10 @@
 # photos are pooled
 BUILDS ?= $(BUILD)
 
-# what `make bench-train` compares, as "tutorial ours";
-# empty: all recipes
+# what `make bench-train` compares, with "tutorial ours"
+# among them; empty: all recipes
 RECIPES ?=
+$(if $(strip $(RECIPES)),$(if $(filter 2,$(words $(sort $(filter tutorial ours,$(RECIPES))))),,$(error RECIPES=$(RECIPES): the table compares with tutorial and ours: name them, too)))
 
 # photos that `make bench-scale` splits and trains on, as
 # "1000 2000"; empty: up to a million, and up to 10,000

@@ -117,6 +117,17 @@ def test_every_switch_is_checked() -> None:
     assert sorted(told) == sorted(SWITCHES)
 
 
+@pytest.mark.parametrize("names", ["st_full", "ours", "tutorial tutorial", "ours st_full"])
+def test_recipes_without_those_of_the_table_are_refused_before_any_photo_is_read(
+    names: str, workshop: Workshop
+) -> None:
+    refused = workshop.run("bench-train", f"RECIPES={names}")
+    assert refused.returncode == 2 and workshop.started() == []
+    assert f"RECIPES={names}: the table compares with tutorial and ours" in refused.stderr
+    for enough in ("", "ours tutorial", "tutorial head_only ours"):
+        assert workshop.run("-n", "help", f"RECIPES={enough}").returncode == 0
+
+
 def test_settings_of_a_card_are_refused_before_any_photo_is_read(workshop: Workshop) -> None:
     workshop.hook("if command == ('device.image', 'check'): sys.exit('error: UPDATE_URL: ...')")
     refused = workshop.run("image", "UPDATE_URL=ftp://x")

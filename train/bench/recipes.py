@@ -215,8 +215,6 @@ def table(results: list[Measured]) -> str:
 
 def measure_all(options: argparse.Namespace) -> int:
     """Run every recipe in its own process; print the table and write it as JSON."""
-    if not (options.training / SPLIT).exists():
-        raise DataError(f"{options.training}: there is no split; run `make data` first")
     if options.set or options.caches or options.teacher or options.backbone != DEFAULT:
         raise UsageError(
             "--set, --backbone, --caches and --teacher are for one recipe: add --recipe ours"
@@ -225,8 +223,11 @@ def measure_all(options: argparse.Namespace) -> int:
         raise UsageError("--most-epochs is for one recipe of others: add --recipe NAME")
     if not {TUTORIAL, OURS} <= set(options.recipes):
         raise UsageError(
-            f"--recipes: the table compares with {TUTORIAL} and {OURS}; name them, too"
+            f"--recipes: the table compares with {TUTORIAL} and {OURS}; name them, too, or give "
+            "one with --recipe"
         )
+    if not (options.training / SPLIT).exists():
+        raise DataError(f"{options.training}: there is no split; run `make data` first")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results = []
     for recipe in options.recipes:

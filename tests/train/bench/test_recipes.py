@@ -233,6 +233,14 @@ def test_a_network_of_its_own_is_for_our_recipe_alone(
     assert "has its own network" in only_error(capsys.readouterr().err)
 
 
+def test_a_table_without_what_it_compares_with_is_refused_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recipes.main(["--training", str(tmp_path / "none"), "--recipes", "st_full"]) != 0
+    said = only_error(capsys.readouterr().err)
+    assert "tutorial and ours; name them, too, or give one with --recipe" in said
+
+
 def test_another_recipe_can_be_ended_early_and_ours_by_its_own_setting(
     results: list[Measured],
     tmp_path: Path,
