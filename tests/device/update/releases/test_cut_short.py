@@ -1,15 +1,26 @@
 """A kill or power cut at any step of fetching or installing leaves a verified bundle."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.device.update.releases.conftest import Scene
+from tests.device.update.releases.conftest import Scene, staged
 from tests.support.device.board import Files, offer
 from tests.support.device.cutting import cuts
+from tests.support.device.release_server import serving
+from tests.support.device.release_stick import ReleaseStick, plugged
 
 KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
+
+
+@pytest.fixture(params=[serving, plugged], ids=["server", "stick"])
+def scene(
+    request: pytest.FixtureRequest, tmp_path: Path, plain: Files, first: Files, instant: None
+) -> Iterator[Scene]:
+    with staged(tmp_path, plain, first, request.param) as scene:
+        yield scene
 
 
 @pytest.mark.slow
@@ -18,6 +29,8 @@ def test_an_updater_killed_anywhere_leaves_a_whole_bundle_and_the_next_turn_goes
 ) -> None:
     """Before each change of the disk, and at `KILLS` random moments."""
     offer(scene.fleet, second, 2)
+    if isinstance(scene.server, ReleaseStick):
+        scene.server.fill()
     found = cuts("cut_releases", str(scene.board.folder), scene.server.url, str(KILLS))
     print(found)
     assert found["fetching"] > 30 and found["installing"] > 30 and found["cut"] > 0
