@@ -17,7 +17,8 @@ LABELS_S ?= 30
 # settings for a board that has none
 SETTINGS ?= device/fieldguide.example.toml
 # boards and SD cards: the address of the folder of signed
-# releases that they fetch
+# releases that they fetch; file:///media/fieldguide is a
+# USB stick
 UPDATE_URL ?=
 # which model of it
 UPDATE_NAME ?=

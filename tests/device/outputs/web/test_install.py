@@ -111,3 +111,14 @@ def test_what_hinders_it_is_said_beside_the_button(
         browser.run(CLICK)
         eventually(lambda: "No space left" in text(browser, "wish"))
         assert not browser.run(DISABLED)
+
+
+def test_a_stick_that_is_waited_for_and_a_group_that_nobody_knows_are_told(
+    browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
+) -> None:
+    away = replace(WAITING, latest=2, away="the stick", unknown_group="gardn")
+    surroundings.telemetry.update(away)
+    with browsers.visit(page, PHONE) as browser:
+        eventually(lambda: "for the stick" in text(browser, "facts"))
+        assert "gardn" in text(browser, "facts") and "stage of all" in text(browser, "facts")
+        assert browser.run(OVERFLOW) == 0 and browser.problems() == []
