@@ -26,6 +26,8 @@ from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests, folder_of
 
 BLOCK = 2048
+COMPARED = 2**21
+"""Distances to cells that are in memory at a time, with 12 bytes each."""
 ASKED_A_CELL = 4
 """Photos for each cell that are searched for at a time: so a thousand of their descriptors visit a
 cell, enough for the visit, and few enough for the processor's cache."""
@@ -176,7 +178,7 @@ def _probed(asking: Floats, centres: Floats) -> Iterator[tuple[int, Numbers]]:
     """Cells, each with the descriptors that are searched for in it."""
     count = min(PROBED, len(centres))
     cells, lengths = np.empty((len(asking), count), np.uint16), (centres**2).sum(1) / 2
-    for part in _parts(len(asking)):
+    for part in _parts(len(asking), min(BLOCK, COMPARED // len(centres))):
         # All are of length 1, so the nearest centre is not that of the highest product.
         near = lengths - asking[part] @ centres.T
         cells[part] = np.argpartition(near, count - 1, axis=1)[:, :count]
@@ -186,9 +188,9 @@ def _probed(asking: Floats, centres: Floats) -> Iterator[tuple[int, Numbers]]:
         yield int(cells.flat[places[0]]), places // count
 
 
-def _parts(count: int) -> Iterator[slice]:
-    for start in range(0, count, BLOCK):
-        yield slice(start, min(start + BLOCK, count))
+def _parts(count: int, size: int = BLOCK) -> Iterator[slice]:
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 def _sampled(details: Details) -> npt.NDArray[np.int64]:
