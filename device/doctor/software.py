@@ -249,7 +249,8 @@ def self_tests(loaded: Bundle, settings: Config, trial: Trial) -> Iterator[Findi
         except FieldguideError as error:
             problems[name] = str(error)
             continue
-        found = f"passed, {check.invoke_s * 1e3:.1f} ms with {check.threads} threads"
+        threads = f"{check.threads} thread{'s' * (check.threads != 1)}"
+        found = f"passed, {check.invoke_s * 1e3:.1f} ms with {threads}"
         passed.append(Finding(f"self-test on {name}", OK, found))
     yield from passed
     # A runtime that passes replaces those that fail.

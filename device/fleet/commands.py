@@ -101,7 +101,13 @@ def promote(options: argparse.Namespace) -> int:
 def halt(options: argparse.Namespace) -> int:
     """Offer a release to no more boards."""
     with _change(options) as change:
+        groups = stages.groups(change, options.name)
         _write_stage(change, options, stages.halt(change, options.name, options.group))
+    if options.group not in groups:
+        say(
+            f"{options.group} had no stage of its own. If it is misspelt, nothing is halted yet: "
+            f"{options.name} is offered by GROUP={' and GROUP='.join(groups)}"
+        )
     say("boards that have it keep it; to take it from them, publish a better one")
     return 0
 

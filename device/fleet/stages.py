@@ -60,6 +60,12 @@ def promote(
     return Stage(wanted, percent, base=base)
 
 
+def groups(change: Change, name: str) -> list[str]:
+    """The groups that have a stage of their own for releases of a name, sorted."""
+    rollout = releases.read_rollout(change.fleet, change.state)
+    return sorted(group for group, named in rollout.groups.items() if name in named)
+
+
 def halt(change: Change, name: str, group: str) -> Stage:
     """The stage with no more boards.
 

@@ -189,7 +189,7 @@ def lines(status: "UpdateStatus") -> list[str]:
     told = [
         f"releases of {status.name} from {status.source}",
         *_told_of(status),
-        f"last check: {_when(status.checked_unix_s)}, {_trust(status)}",
+        f"last check: {_checked(status)}",
     ]
     if status.group_note:
         told.append(status.group_note)
@@ -201,7 +201,7 @@ def lines(status: "UpdateStatus") -> list[str]:
 
 def _told_of(status: "ReleaseStatus") -> Iterator[str]:
     stage = f" ({status.stage})" if status.stage else ""
-    yield f"installed: {status.installed or 'none of them'}{stage}"
+    yield f"installed: {status.installed or 'none yet'}{stage}"
     yield f"meant for this board: {status.latest or 'none, or not known yet'}"
     if status.waits:
         yield f"waits for: {status.waits}"
@@ -210,9 +210,8 @@ def _told_of(status: "ReleaseStatus") -> Iterator[str]:
     yield from (f"led back: release {each}" for each in status.failed)
 
 
-def _when(unix_s: float) -> str:
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC" if unix_s else "never"
-
-
-def _trust(status: "UpdateStatus") -> str:
-    return "by a time server" if status.verified else "by the latest moment known to be past"
+def _checked(status: "UpdateStatus") -> str:
+    if not status.checked_unix_s:
+        return "never"
+    by = "by a time server" if status.verified else "by the latest moment known to be past"
+    return f"{datetime.fromtimestamp(status.checked_unix_s, UTC):%Y-%m-%d %H:%M} UTC, {by}"

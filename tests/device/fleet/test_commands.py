@@ -117,6 +117,17 @@ def test_a_halted_release_goes_on_only_if_that_is_said(
     assert offered(fleet) == Stage(1, 100)
 
 
+def test_a_misspelt_group_is_no_silent_halt(good: Good, capsys: pytest.CaptureFixture[str]) -> None:
+    good("promote", "--name=birds", "--percent=50")
+    good("promote", "--name=birds", "--percent=60", "--group=garden")
+    capsys.readouterr()
+    good("halt", "--name=birds", "--group=gardne")
+    said = capsys.readouterr().out
+    assert "nothing is halted yet: birds is offered by GROUP=all and GROUP=garden" in said
+    good("halt", "--name=birds", "--group=garden")
+    assert "misspelt" not in capsys.readouterr().out
+
+
 def test_boards_that_wait_keep_the_release_that_all_had(
     good: Good, fleet: Path, other_tar: Path
 ) -> None:

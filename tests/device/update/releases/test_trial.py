@@ -9,6 +9,7 @@ from device.contract import bundle as contract
 from device.errors import UpdateError
 from device.telemetry.updates import UpdateStatus, read
 from device.update import slots, watch
+from device.update.command import lines
 from tests.device.update.releases.conftest import Scene
 from tests.support.device.board import Files, offer, roll_out
 
@@ -55,6 +56,11 @@ def test_a_release_is_installed_once_the_service_has_confirmed_it(
     assert (status.installed, status.stage) == (2, "watch")
     scene.board.clock.pass_by(seconds=watch.WATCH_S + 1)
     assert scene.board.install().stage == "" and scene.board.running() == second
+
+
+def test_before_anything_was_asked_or_installed_no_line_pretends_it_was() -> None:
+    told = lines(UpdateStatus(source="https://fleet.example", name="birds", stage="trial"))
+    assert "installed: none yet (trial)" in told and "last check: never" in told
 
 
 def test_a_board_on_trial_takes_nothing(scene: Scene, second: Files, plain: Files) -> None:
