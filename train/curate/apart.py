@@ -19,7 +19,7 @@ from train import columns
 from train.columns import values_of, where
 from train.curate.findings import APART, CONTRADICTION, COPY, Finding
 from train.curate.units import numbered
-from train.curate.vectors import Vectors, blocks, chosen, folder_of, highest
+from train.curate.vectors import Last, Vectors, blocks, chosen, folder_of, highest
 from train.data.events.centres import MANY, neighbourhoods, ordered
 from train.data.events.copies import joined
 from train.data.events.filed import Table, table
@@ -90,8 +90,9 @@ def _own(features: Vectors, event: Numbers) -> Vectors:
     means, folder = _means(features, event), folder_of(features)
     # One cell after the other, as they are found; where each photo is comes with them.
     rest, place, done = table(features.shape, np.float32, folder), np.empty(len(features), int), 0
+    last = Last(means)
     for rows, near in _compared(features, means):
-        found, like_those = features[rows], means[near]
+        found, like_those = features[rows], last[near]
         like = found @ like_those.T
         like[event[rows, None] == near] = -2.0
         nearest = highest(like, min(len(means) - 1, SURROUNDINGS.stop))
@@ -149,10 +150,11 @@ def _links(own: Vectors, event: Numbers, places: Numbers, near: Numbers) -> list
         near: keys of pairs of events that are neighbours, in order.
     """
     best: dict[int, Link] = {}
+    last = Last(own)
     for rows, others in _compared(own, own):
         if len(own) < MANY:
             others = others[others >= rows.min()]
-        like = own[rows] @ own[others].T
+        like = own[rows] @ last[others].T
         # Few of all pairs are alike, so the rest is asked of them alone.
         lines, columns = np.nonzero(like >= ONE_OCCASION_NEXT_TO)
         ends = np.stack([rows[lines], others[columns]])

@@ -27,6 +27,7 @@ from train.curate.findings import MISLABEL, OUTLIER, Finding, Judge
 from train.curate.units import Units, means, numbered, weights_of
 from train.curate.vectors import (
     Centred,
+    Last,
     Vectors,
     best_of_each,
     blocks,
@@ -216,9 +217,10 @@ def neighbours(
     centred = _centred(features, inside, weights_of(event[inside]))
     k = min(NEIGHBOURS, len(np.unique(event[inside])))
     taught = chosen(centred, inside)
+    last = Last(taught)
     for lines, near in _compared(chosen(centred, asking), taught, event[inside], k):
         among, rows = inside[near], asking[lines]
-        like = centred[rows] @ taught[near].T
+        like = centred[rows] @ last[near].T
         like[event[rows, None] == event[None, among]] = -1.0
         first = np.unique(event[among], return_index=True)[1]
         best = best_of_each(like, first)

@@ -137,6 +137,23 @@ class Centred:
         return of_length_one(np.asarray(self.vectors[rows] - self.middle))
 
 
+class Last:
+    """Rows of vectors; those that were asked for last are not read again: a cell asks in parts."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+        self._rows: Numbers | None = None
+        self._found = np.empty((0, 0), np.float32)
+
+    def __getitem__(self, rows: Numbers) -> Floats:
+        """Float32 (m, channels), of the very array that tells them."""
+        if rows is not self._rows:
+            # Never both in memory.
+            self._found = np.empty((0, 0), np.float32)
+            self._found, self._rows = self._vectors[rows], rows
+        return self._found
+
+
 def of_length_one(vectors: Floats) -> Floats:
     """Float32 (m, channels), each divided by its length, in place."""
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-6)
