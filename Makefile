@@ -411,7 +411,7 @@ check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
 	@$(LIGHT_PY) -m mypy
 	@$(LIGHT_VENV)/bin/lint-imports --no-cache
 
-test-scale: $(RAY_READY) ## ENGINE=ray on a cluster on this machine (half an hour)
+test-scale: $(RAY_READY) $(WEIGHTS_READY) ## ENGINE=ray on a cluster on this machine (half an hour)
 	@FIELDGUIDE_BUILD="$(BUILD)" .venv-ray/bin/python -m pytest tests/scale tests/device/workstation/engine $(PYTEST)
 
 lint: check ## the same as check

@@ -50,11 +50,16 @@ class Nodes:
 
 
 @pytest.fixture(scope="session")
-def nodes() -> Iterator[Nodes]:
+def ray() -> Any:
+    """The package, for whatever starts a cluster; skips where it is not installed."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray = pytest.importorskip(
+    return pytest.importorskip(
         "ray", reason="Ray is not installed here: `make test-scale` runs these tests"
     )
+
+
+@pytest.fixture(scope="session")
+def nodes(ray: Any) -> Iterator[Nodes]:
     from ray.cluster_utils import Cluster
 
     # For tasks of tests; the rest comes with the working directory.

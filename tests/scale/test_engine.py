@@ -145,6 +145,7 @@ def test_people_are_told_what_is_waited_for_and_how_fast_it_was(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ray")
 def test_people_are_told_where_the_dashboard_is_and_it_answers() -> None:
     program = (
         "import re, sys, urllib.request\n"
