@@ -1,7 +1,7 @@
 """A board that has taken release 1 of a fleet, over a real server, and what comes next."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -94,18 +94,20 @@ class Scene:
         assert self.board.running() == files and self.board.progress.taken == number
 
 
-@pytest.fixture
-def scene(tmp_path: Path, plain: Files, first: Files, instant: None) -> Iterator[Scene]:
-    with staged(tmp_path, plain, first, serving) as scene:
-        yield scene
-
-
 Medium = Callable[[Path], AbstractContextManager[ReleaseServer | ReleaseStick]]
 """Brings a folder to the board: `serving` or `plugged`."""
 
 
-@contextmanager
-def staged(tmp_path: Path, plain: Files, first: Files, medium: Medium) -> Iterator[Scene]:
+@pytest.fixture
+def medium() -> Medium:
+    """What brings releases; files of tests put another, or both, in its place."""
+    return serving
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path, plain: Files, first: Files, instant: None, medium: Medium
+) -> Iterator[Scene]:
     fleet = Fleet(tmp_path / "public")
     offer(fleet, first)
     with medium(fleet.public) as server:

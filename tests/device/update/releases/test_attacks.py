@@ -6,7 +6,6 @@ attack is made once more by the folder on a stick.
 
 import json
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from device.contract import bundle as contract
 from device.contract.release.naming import PACKED
-from tests.device.update.releases.conftest import Scene, old_files, staged
+from tests.device.update.releases.conftest import Medium, Scene, old_files
 from tests.support.device.board import Files, offer, release, roll_out
 from tests.support.device.fleet import Fleet
 from tests.support.device.release_server import Pointing, body, endless, serving
@@ -24,11 +23,9 @@ NOT_METADATA = [b"", b"{}", b"[" * 15000, b"\xff" * 100, b'{"signed": {"_type": 
 
 
 @pytest.fixture(params=[serving, plugged], ids=["server", "stick"])
-def scene(
-    request: pytest.FixtureRequest, tmp_path: Path, plain: Files, first: Files, instant: None
-) -> Iterator[Scene]:
-    with staged(tmp_path, plain, first, request.param) as scene:
-        yield scene
+def medium(request: pytest.FixtureRequest) -> Medium:
+    brings: Medium = request.param
+    return brings
 
 
 def test_what_is_honestly_published_is_taken(scene: Scene, second: Files) -> None:

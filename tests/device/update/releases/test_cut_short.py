@@ -1,12 +1,11 @@
 """A kill or power cut at any step of fetching or installing leaves a verified bundle."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.device.update.releases.conftest import Scene, staged
+from tests.device.update.releases.conftest import Medium, Scene
 from tests.support.device.board import Files, offer
 from tests.support.device.cutting import cuts
 from tests.support.device.release_server import serving
@@ -16,11 +15,9 @@ KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
 
 
 @pytest.fixture(params=[serving, plugged], ids=["server", "stick"])
-def scene(
-    request: pytest.FixtureRequest, tmp_path: Path, plain: Files, first: Files, instant: None
-) -> Iterator[Scene]:
-    with staged(tmp_path, plain, first, request.param) as scene:
-        yield scene
+def medium(request: pytest.FixtureRequest) -> Medium:
+    brings: Medium = request.param
+    return brings
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from device.update.command import lines
 from device.update.trust import stick as on_stick
 from device.update.trust.fetch import NotThereError, Wanted
 from device.update.trust.stick import Stick
-from tests.device.update.releases.conftest import Scene, staged
+from tests.device.update.releases.conftest import Medium, Scene
 from tests.support.device.board import Files, offer
 from tests.support.device.release_stick import ReleaseStick, plugged
 
@@ -173,9 +172,8 @@ def test_the_folder_itself_may_be_a_link_of_the_owner_s(stick: Stick, folder: Pa
 
 
 @pytest.fixture
-def scene(tmp_path: Path, plain: Files, first: Files, instant: None) -> Iterator[Scene]:
-    with staged(tmp_path, plain, first, plugged) as scene:
-        yield scene
+def medium() -> Medium:
+    return plugged
 
 
 def pull(scene: Scene) -> None:
