@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +20,8 @@ from device.workstation.training import Part
 from tests.scale.conftest import Nodes
 from tests.support.builds import tiny_network
 
-Found = TypeVar("Found")
+Both = Callable[[Callable[[], Any]], tuple[Any, Any]]
+"""Gives what is done on this machine, and the same on workers of the cluster."""
 
 
 @pytest.fixture(scope="module")
@@ -31,49 +32,35 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return Models.of(tiny_network.tiny_training(base), exported, network)
 
 
+@pytest.fixture
 def on_both(
-    nodes: Nodes,
-    store: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    does: Callable[[], Found],
-) -> tuple[Found, Found]:
-    """What it gives on this machine, and on workers of the cluster."""
-    monkeypatch.setattr(choice, "engine", Local)
-    local = does()
-    capsys.readouterr()
-    monkeypatch.setattr(choice, "engine", lambda: nodes.engine(store))
-    spread = does()
-    assert "a second and core" in " ".join(capsys.readouterr().err.split())
-    return local, spread
-
-
-@pytest.mark.slow
-def test_three_models_answer_as_on_one_machine(
-    models: Models,
     nodes: Nodes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:
-    local, spread = on_both(
-        nodes, tmp_path, monkeypatch, capsys, lambda: models.classify(Part.TEST)
-    )
+) -> Both:
+    def act(does: Callable[[], Any]) -> tuple[Any, Any]:
+        monkeypatch.setattr(choice, "engine", Local)
+        local = does()
+        capsys.readouterr()
+        monkeypatch.setattr(choice, "engine", lambda: nodes.engine(tmp_path))
+        spread = does()
+        assert "a second and core" in " ".join(capsys.readouterr().err.split())
+        return local, spread
+
+    return act
+
+
+@pytest.mark.slow
+def test_three_models_answer_as_on_one_machine(models: Models, on_both: Both) -> None:
+    local, spread = on_both(lambda: models.classify(Part.TEST))
     for field in fields(local):
         ours, theirs = getattr(local, field.name), getattr(spread, field.name)
         assert np.array_equal(ours, theirs), field.name
 
 
 @pytest.mark.slow
-def test_faults_of_cameras_are_measured_as_on_one_machine(
-    models: Models,
-    nodes: Nodes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_faults_of_cameras_are_measured_as_on_one_machine(models: Models, on_both: Both) -> None:
     faults, known = chosen("over-exposure,rotation"), Scaled(models.exported.statistics, LIMIT)
-    local, spread = on_both(
-        nodes, tmp_path, monkeypatch, capsys, lambda: measure(models, faults, known, Gate())
-    )
+    local, spread = on_both(lambda: measure(models, faults, known, Gate()))
     assert local is not None and spread == local

@@ -37,14 +37,18 @@ class _Recent:
         return steps / (now - first) if steps > 0 and now > first else None
 
 
-class _Speed(ProgressColumn):
-    """Steps a second."""
+class _OfRecent(ProgressColumn):
+    """A column that goes by what was shown of late."""
 
     max_refresh = 0.5
 
     def __init__(self, recent: _Recent) -> None:
         super().__init__()
         self._recent = recent
+
+
+class _Speed(_OfRecent):
+    """Steps a second."""
 
     def render(self, task: Shown) -> Text:
         """Empty before anything is known."""
@@ -52,14 +56,8 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.{0 if speed >= 10 else 1}f}/s")
 
 
-class _Left(ProgressColumn):
+class _Left(_OfRecent):
     """Time until all steps are done."""
-
-    max_refresh = 0.5
-
-    def __init__(self, recent: _Recent) -> None:
-        super().__init__()
-        self._recent = recent
 
     def render(self, task: Shown) -> Text:
         """Dashes before anything is known."""
