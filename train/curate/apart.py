@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from re import findall
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from train.columns import values_of, where
 from train.curate.findings import APART, CONTRADICTION, COPY, Finding
 from train.curate.units import numbered
 from train.curate.vectors import Last, Vectors, blocks, chosen, folder_of, highest
-from train.data.events.centres import MANY, neighbourhoods, ordered
+from train.data.events.centres import MANY, alike, neighbourhoods, ordered
 from train.data.events.copies import joined
 from train.data.events.filed import Table, table
 from train.data.split import Row
@@ -44,15 +45,43 @@ NEXT_TO_S = 600.0
 MAX_PAIRS_PER_EVENT = 5
 """With more, the pictures are too much alike to say anything."""
 BLOCK = 512
+SORTED = 100_000
+"""Links that are sorted at a time, at least."""
+MOST_LINKS = 500_000
+"""So many links are kept, the strongest: nobody looks at more, and memory stays bounded."""
 
 
 @dataclass(frozen=True)
-class Link:
-    """The two photos by which two events look like one."""
+class Links:
+    """Two photos each, by which two events look like one; a few bytes for each."""
 
-    first: int
-    second: int
-    cosine: float
+    ends: Numbers
+    """(2, m), the smaller number first."""
+    cosines: Floats
+    """(m,)."""
+
+    @classmethod
+    def joined(cls, parts: Sequence["Links"]) -> "Links":
+        """One after the other."""
+        ends = np.concatenate([np.empty((2, 0), np.int64), *(part.ends for part in parts)], axis=1)
+        none = np.empty(0, np.float32)
+        return cls(ends, np.concatenate([none, *(part.cosines for part in parts)]))
+
+    def __len__(self) -> int:
+        return len(self.cosines)
+
+    def __getitem__(self, which: npt.NDArray[Any]) -> "Links":
+        return Links(self.ends[:, which], self.cosines[which])
+
+    def strongest(self, event: Numbers) -> "Links":
+        """Of each two events, the one with the highest cosine; of equal ones the first."""
+        keys = _keys(event, *self.ends)
+        order = np.lexsort((-self.cosines, keys))
+        return self[order[np.unique(keys[order], return_index=True)[1]]]
+
+    def first(self, most: int) -> "Links":
+        """At most so many, those with the highest cosines, in their order."""
+        return self[np.sort(np.argsort(-self.cosines, kind="stable")[:most])]
 
 
 def events_apart(
@@ -106,7 +135,7 @@ def _own(features: Vectors, event: Numbers) -> Vectors:
 
 def _means(features: Vectors, event: Numbers) -> Table:
     """The mean of each event's features, of length 1."""
-    count = int(event.max(initial=-1)) + 1
+    count = _count(event)
     means = table((count, features.shape[1]), np.float32, folder_of(features))
     order, bounds = ordered(event, count)
     for part in blocks(count):
@@ -128,6 +157,10 @@ def _compared(asking: Vectors, vectors: Vectors) -> Iterator[tuple[Numbers, Numb
         yield np.arange(start, min(start + BLOCK, len(asking))), np.arange(len(vectors))
 
 
+def _count(event: Numbers) -> int:
+    return int(event.max(initial=-1)) + 1
+
+
 def _unit(vectors: Floats) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / lengths.clip(1e-6), np.float32)
@@ -140,7 +173,7 @@ def _places(rows: Sequence[Row]) -> Numbers:
     return np.fromiter((number.get(place, -1) for place in places), np.int64, len(rows))
 
 
-def _links(own: Vectors, event: Numbers, places: Numbers, near: Numbers) -> list[Link]:
+def _links(own: Vectors, event: Numbers, places: Numbers, near: Numbers) -> Links:
     """The strongest link of each two events that may be one; none if too many may be.
 
     Args:
@@ -149,26 +182,33 @@ def _links(own: Vectors, event: Numbers, places: Numbers, near: Numbers) -> list
         places: (n,), -1 where unknown; photos of two known places are not of one occasion.
         near: keys of pairs of events that are neighbours, in order.
     """
-    best: dict[int, Link] = {}
-    last = Last(own)
-    for rows, others in _compared(own, own):
-        if len(own) < MANY:
-            others = others[others >= rows.min()]
-        like = own[rows] @ last[others].T
+    most = MAX_PAIRS_PER_EVENT * _count(event)
+    best, more, weaker = Links.joined(()), list[Links](), 0
+    for ends, like in _alike(own):
+        found = Links(np.sort(ends, axis=0), like)[_may_be(ends, event, places)]
+        counts = (found.cosines >= ONE_OCCASION) | _isin(_keys(event, *found.ends), near)
+        more.append(found[counts].strongest(event))
+        # As many at a time as there are already, so that each is sorted a few times only.
+        if sum(map(len, more)) > max(len(best), SORTED):
+            best, more = Links.joined((best, *more)).strongest(event), []
+            weaker, best = weaker + max(0, len(best) - MOST_LINKS), best.first(MOST_LINKS)
+        if weaker + len(best) > most:
+            return Links.joined(())
+    best = Links.joined((best, *more)).strongest(event)
+    return best.first(MOST_LINKS) if weaker + len(best) <= most else Links.joined(())
+
+
+def _alike(own: Vectors) -> Iterator[tuple[Numbers, Floats]]:
+    """Pairs (2, m) of photos that are alike enough, and their cosines: of many, by a search."""
+    if len(own) >= MANY:
+        yield from alike(own, ONE_OCCASION_NEXT_TO, folder_of(own))
+        return
+    for start in range(0, len(own), BLOCK):
+        like = own[start : start + BLOCK] @ own[start:].T
         # Few of all pairs are alike, so the rest is asked of them alone.
         lines, columns = np.nonzero(like >= ONE_OCCASION_NEXT_TO)
-        ends = np.stack([rows[lines], others[columns]])
-        may_be = _may_be(ends, event, places)
-        # A search may find a pair from either end; comparing each with each finds it from both.
-        may_be &= ends[0] != ends[1] if len(own) >= MANY else ends[0] < ends[1]
-        first, second = np.sort(ends[:, may_be], axis=0)
-        cosines, keys = like[lines, columns][may_be], _keys(event, first, second)
-        for i in _strongest(cosines, keys, (cosines >= ONE_OCCASION) | _isin(keys, near)):
-            link = Link(int(first[i]), int(second[i]), float(cosines[i]))
-            best[int(keys[i])] = max(best.get(int(keys[i]), link), link, key=lambda x: x.cosine)
-        if len(best) > MAX_PAIRS_PER_EVENT * (int(event.max()) + 1):
-            return []
-    return list(best.values())
+        later = lines < columns
+        yield start + np.stack([lines, columns])[:, later], like[lines, columns][later]
 
 
 def _may_be(pairs: Numbers, event: Numbers, places: Numbers) -> npt.NDArray[np.bool_]:
@@ -187,34 +227,25 @@ def _isin(keys: Numbers, near: Numbers) -> npt.NDArray[np.bool_]:
 def _keys(event: Numbers, first: Numbers, second: Numbers) -> Numbers:
     """One number for each pair of events, whichever comes first."""
     ends = np.sort(np.stack([event[first], event[second]]), axis=0)
-    return np.asarray(ends[0] * (int(event.max(initial=0)) + 1) + ends[1])
+    return np.asarray(ends[0] * _count(event) + ends[1])
 
 
-def _strongest(cosines: Floats, keys: Numbers, count: npt.NDArray[np.bool_]) -> list[int]:
-    """Of those that count, the one with the highest cosine for each key."""
-    chosen = np.flatnonzero(count)
-    chosen = chosen[np.lexsort((-cosines[chosen], keys[chosen]))]
-    return [int(i) for i in chosen[np.unique(keys[chosen], return_index=True)[1]]]
-
-
-def _groups(links: Sequence[Link], event: Numbers) -> list[list[Link]]:
+def _groups(links: Links, event: Numbers) -> Iterator[Links]:
     """The links of each group of events that hang together."""
-    ends = [(int(event[link.first]), int(event[link.second])) for link in links]
-    pairs = np.array(ends, np.int64).reshape(-1, 2).T
-    roots = joined(np.arange(int(event.max(initial=-1)) + 1), pairs)
-    groups: dict[int, list[Link]] = defaultdict(list)
-    for link, (first, _) in zip(links, ends, strict=True):
-        groups[int(roots[first])].append(link)
-    return list(groups.values())
+    ends = event[links.ends]
+    roots = joined(np.arange(_count(event)), ends)[ends[0]]
+    order = np.argsort(roots, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(roots[order])) + 1):
+        if len(group):
+            yield links[group]
 
 
-def _finding(rows: Sequence[Row], event: Numbers, links: Sequence[Link]) -> Finding:
+def _finding(rows: Sequence[Row], event: Numbers, links: Links) -> Finding:
     """Each event of the group is shown by its photo in the strongest link."""
     shown: dict[int, int] = {}
-    for link in sorted(links, key=lambda each: -each.cosine):
-        for i in (link.first, link.second):
-            shown.setdefault(int(event[i]), i)
-    score = max(link.cosine for link in links)
+    for i in links.ends[:, np.argsort(-links.cosines, kind="stable")].T.ravel().tolist():
+        shown.setdefault(int(event[i]), i)
+    score = float(links.cosines.max())
     return Finding(APART, tuple(sorted(rows[i].path for i in shown.values())), min(1.0, score))
 
 

@@ -92,6 +92,28 @@ def test_events_apart_are_found_by_a_search_too(photos: tuple[list[Row], Any], m
     assert len(together(photos) & compared) > 0.95 * len(compared)
 
 
+def test_of_very_many_links_the_strongest_are_told(
+    photos: tuple[list[Row], Any], many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(apart, 1000)
+    scores = [finding.score for finding in apart.events_apart(*photos)]
+    monkeypatch.setattr(apart, "SORTED", 50)
+    monkeypatch.setattr(apart, "MOST_LINKS", 100)
+    few = [finding.score for finding in apart.events_apart(*photos)]
+    assert 0 < len(few) <= 100 < len(scores)
+    assert sorted(few) == sorted(scores)[-len(few) :]
+
+
+def test_links_that_are_not_kept_count_among_too_many(
+    photos: tuple[list[Row], Any], many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(apart, 1000)
+    monkeypatch.setattr(apart, "SORTED", 50)
+    monkeypatch.setattr(apart, "MOST_LINKS", 100)
+    monkeypatch.setattr(apart, "MAX_PAIRS_PER_EVENT", 0.5)
+    assert apart.events_apart(*photos) == []
+
+
 def test_an_event_of_most_photos_leaves_enough_neighbours_of_others(
     photos: tuple[list[Row], Any], many: Any
 ) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from train.data.events.centres import centres_of, nearest_to, number_of_cells, ordered
+from train.data.events.centres import centres_of, nearest_to, number_of_cells, ordered, probed
 from train.data.events.descriptors import (
     CENTRE,
     DESCRIPTOR_SIZE,
@@ -26,15 +26,13 @@ from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests, folder_of
 
 BLOCK = 2048
-COMPARED = 2**21
-"""Distances to cells that are in memory at a time, with 12 bytes each."""
 ASKED_A_CELL = 4
 """Photos for each cell that are searched for at a time: so a thousand of their descriptors visit a
 cell, enough for the visit, and few enough for the processor's cache."""
 PROBED = 32
 """Cells in which each orientation of a picture is searched."""
 MOST_CELLS = 4096
-"""So that a cell grows no larger with a million photos; a number of 16 bits is one of a cell."""
+"""So that a cell grows no larger with a million photos."""
 SAMPLE = 20_000
 """Photos that components and centres are found from."""
 SCALES = (1.0, CENTRE)
@@ -145,7 +143,7 @@ class Searched:
         """Of each descriptor, likeness, number and scale of the most similar one nearby."""
         likeness = np.full(len(asking), -1, np.float32)
         photo, scale = np.zeros((2, len(asking)), np.int64)
-        for cell, lines in _probed(asking, self.centres):
+        for cell, lines in probed(asking, self.centres, PROBED):
             for number, each in enumerate(self.scales):
                 descriptors, members = each.cell(cell)
                 if not len(members):
@@ -172,20 +170,6 @@ def _highest(
     like[inside] = np.where(own[inside, None] == roots, np.float32(-1), like[inside])
     best[inside] = like[inside].argmax(axis=1)
     return best
-
-
-def _probed(asking: Floats, centres: Floats) -> Iterator[tuple[int, Numbers]]:
-    """Cells, each with the descriptors that are searched for in it."""
-    count = min(PROBED, len(centres))
-    cells, lengths = np.empty((len(asking), count), np.uint16), (centres**2).sum(1) / 2
-    for part in _parts(len(asking), min(BLOCK, COMPARED // len(centres))):
-        # All are of length 1, so the nearest centre is not that of the highest product.
-        near = lengths - asking[part] @ centres.T
-        cells[part] = np.argpartition(near, count - 1, axis=1)[:, :count]
-    order = np.argsort(cells, axis=None, kind="stable")
-    bounds = np.flatnonzero(np.diff(cells.ravel()[order])) + 1
-    for places in np.split(order, bounds):
-        yield int(cells.flat[places[0]]), places // count
 
 
 def _parts(count: int, size: int = BLOCK) -> Iterator[slice]:
