@@ -85,6 +85,11 @@ class Training:
         """The trained network."""
         return self.folder / NETWORK
 
+    @property
+    def label_smoothing(self) -> float:
+        """Share of each label that all classes had alike when it was taught; 0 for a pupil."""
+        return self.metrics.config.label_smoothing if isinstance(self.metrics, Metrics) else 0.0
+
     def page(self) -> tuple[str, str]:
         """Training's report before and after the section on quantization.
 

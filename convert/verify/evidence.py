@@ -178,11 +178,13 @@ def _left_out(
     taught = left_out.show(models, advance)
     if taught is None:
         return ()
-    held_out = (
+    validated, tested = (
         left_out.Shown(part.truth, part.features, np.array(part.events))
         for part in (validation, test)
     )
-    return left_out.leave_out(models.training.labels, taught, *held_out)
+    return left_out.leave_out(
+        models.training.labels, taught, validated, tested, models.training.label_smoothing
+    )
 
 
 def _kept(labels: Sequence[str], test: Outputs, judge: Judge) -> tuple[ClassKept, ...]:

@@ -39,8 +39,8 @@ MOST_CLASSES = 10
 """Of more classes, those with the most held-out photos are left out."""
 LEAST_CLASSES = 3
 """Without one of fewer there is nothing to tell apart."""
-SMOOTHING, DECAY, STEPS = 0.1, 1e-3, 60
-"""Of the fit: label smoothing, weight decay, and steps at most."""
+DECAY, STEPS = 1e-3, 60
+"""Of the fit: weight decay, and steps at most."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -121,7 +121,11 @@ def show(models: Models, advance: Callable[[], None]) -> Shown | None:
 
 
 def leave_out(
-    labels: Sequence[str], taught: Shown, validation: Shown, test: Shown
+    labels: Sequence[str],
+    taught: Shown,
+    validation: Shown,
+    test: Shown,
+    label_smoothing: float,
 ) -> tuple[LeftOutClass, ...]:
     """Each class as the stranger to the others, in the order of the labels.
 
@@ -130,6 +134,7 @@ def leave_out(
         taught: training photos.
         validation: photos that choose the limits, if they are of other classes.
         test: photos that judge. Of the left-out class the validation photos judge, too.
+        label_smoothing: of the recipe that the network was trained by, 0..1.
 
     Returns:
         A row for each class that is left out; none for a class without held-out photos, or if too
@@ -139,21 +144,21 @@ def leave_out(
     most = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
     found = []
     for label in sorted(int(one) for one in most if counts[one]):
-        row = _left_out(labels, label, taught, validation, test)
+        row = _left_out(labels, label, (taught, validation, test), label_smoothing)
         found += [row] if row else []
     return tuple(found)
 
 
 def _left_out(
-    labels: Sequence[str], label: int, taught: Shown, validation: Shown, test: Shown
+    labels: Sequence[str], label: int, parts: tuple[Shown, Shown, Shown], label_smoothing: float
 ) -> LeftOutClass | None:
     classes = len(labels) - 1
-    learned, limiting, known = (part.without(label) for part in (taught, validation, test))
+    learned, limiting, known = (part.without(label) for part in parts)
     if not len(known.truth) or not len(learned.truth):
         return None
-    both = validation.followed_by(test)
+    both = parts[1].followed_by(parts[2])
     strange = both.where(both.truth == label)
-    head = fit(learned, classes)
+    head = fit(learned, classes, label_smoothing)
     statistics = feature_statistics(learned.features, learned.events.tolist(), classes)
 
     def measured(part: Shown) -> tuple[Labels, Doubles, Doubles]:
@@ -181,16 +186,17 @@ def _far(scaled: Scaled, named: Labels, found: Doubles, scores: Doubles) -> tupl
     return distances(scaled.statistics, named, found), scores
 
 
-def fit(shown: Shown, classes: int) -> Head:
-    """A last layer for photos: logistic regression with smoothed labels.
+def fit(shown: Shown, classes: int, label_smoothing: float) -> Head:
+    """A last layer for photos: logistic regression.
 
     Args:
         shown: with classes below `classes`.
         classes: how many.
+        label_smoothing: share of each label that all classes have alike, 0..1.
     """
     size = float(np.sqrt(np.square(shown.features, dtype=np.float64).mean())) or 1.0
     rows = np.column_stack([shown.features / size, np.ones(len(shown.features))])
-    wanted = np.eye(classes)[shown.truth] * (1 - SMOOTHING) + SMOOTHING / classes
+    wanted = np.eye(classes)[shown.truth] * (1 - label_smoothing) + label_smoothing / classes
     share = 1 / len(rows)
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
