@@ -81,7 +81,11 @@ class Answering:
         # One thread: each core has a worker.
         float32, int8 = (knowing(training, model, self.known, 1) for model in self.models)
         return lambda photo: np.array(
-            list(_of_photo(training, photo, self.cases, (float32, int8))), np.int64
+            [
+                _answers((float32, int8), pixels)
+                for pixels in spoiled_in_turn(training, photo, self.cases)
+            ],
+            np.int64,
         )
 
 
@@ -127,14 +131,14 @@ def _frame(training: Training, photo: LabelledPhoto) -> Pixels:
     return training.pixels(photo, frame_rules(training.preprocessing))
 
 
-def _of_photo(
-    training: Training, photo: LabelledPhoto, cases: Sequence[Case], models: Pair
-) -> Iterator[tuple[int, int, int, int]]:
-    """Of both models the class and whether it is unknown: as it is, then for each case."""
-    yield _answers(models, training.pixels(photo))
+def spoiled_in_turn(
+    training: Training, photo: LabelledPhoto, cases: Sequence[Case]
+) -> Iterator[Pixels]:
+    """A photo as the model gets it: as it is, then for each case; raises as `Training.pixels`."""
+    yield training.pixels(photo)
     frame = _frame(training, photo)
     for case in cases:
-        yield _answers(models, _spoiled(training, frame, photo, case))
+        yield _spoiled(training, frame, photo, case)
 
 
 def _spoiled(training: Training, frame: Pixels, photo: LabelledPhoto, case: Case) -> Pixels:
@@ -142,6 +146,7 @@ def _spoiled(training: Training, frame: Pixels, photo: LabelledPhoto, case: Case
 
 
 def _answers(models: Pair, pixels: Pixels) -> tuple[int, int, int, int]:
+    """Of both models the class and whether it is unknown."""
     float32, int8 = (model.classify(pixels) for model in models)
     return float32.best, int(float32.unknown), int8.best, int(int8.unknown)
 
