@@ -13,6 +13,7 @@ LITE = "efficientnet-lite0"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_lite_network_goes_from_photos_to_a_bundle_that_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

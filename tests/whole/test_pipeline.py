@@ -99,6 +99,7 @@ FineTuner._save = saved_then_signalled
 """
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_split_and_metrics_even_if_killed_between(
     trained: Build, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_one_photo_in_other_judges_and_the_bundle_classifies(build: Build, tmp_p
     classifies_as(build, again)
 
 
+@pytest.mark.long
 def test_copies_of_class_photos_in_other_judge_nothing_and_the_bundle_classifies(
     build: Build, tmp_path: Path
 ) -> None:

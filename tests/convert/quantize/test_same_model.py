@@ -21,6 +21,7 @@ OTHER_INSTRUCTIONS = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot limit cores")
 def test_one_core_and_older_vector_instructions_make_the_same_model(
     build: Build, tmp_path: Path

@@ -248,6 +248,8 @@ def test_operators_left_on_the_cpu_stop_the_build_unless_allowed(
     assert bundle.read_verification(path, model) == record
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_failed_gate_and_operators_left_on_the_cpu_are_told_at_once(
     model: bytes, verify: Verify, compiler: Install
 ) -> None:

@@ -1,9 +1,9 @@
-"""Cuts commands of a fleet short: `python cut_fleet.py FOLDER COMMAND...` prints figures.
+"""Cuts commands of a fleet short: `cut_fleet.py FOLDER COMMAND ONE_IN` prints a figure.
 
-Each command is killed before each thing that it does to the disk, one after the other. After each
-kill, a board that trusts the first root must accept the folder and get a whole release, or there
-must be no fleet yet; then the same command must succeed and leave a folder that a board accepts.
-In a process of its own that is small and has one thread, so that it can fork.
+The command is killed before one in ONE_IN of the things that it does to the disk, one after the
+other. After each kill, a board that trusts the first root must accept the folder and get a whole
+release, or there must be no fleet yet; then the same command must succeed and leave a folder that a
+board accepts. In a process of its own that is small and has one thread, so that it can fork.
 """
 
 import io
@@ -21,7 +21,7 @@ from device.fleet import releases
 from device.fleet.__main__ import main as fleet_main
 from tests.device.fleet import aged
 from tests.device.fleet.boards import Board
-from tests.support.device.cut_updates import die_at, fork, was_killed
+from tests.support.device.cut_updates import die_at, fork, wait_for_no_disk, was_killed
 from tests.support.device.tiny_bundle import TAR
 
 COMMANDS = {
@@ -69,8 +69,8 @@ def accept(fleet: Path, home: Path, first_root: bytes) -> None:
     shutil.rmtree(home / "fresh")
 
 
-def at_each_step(folder: Path, command: str) -> int:
-    """Cut a command before its first, second, ... step, until one comes through."""
+def at_each_step(folder: Path, command: str, one_in: int) -> int:
+    """Cut before one step in so many, from the first on; which one came through."""
     base, work, home = folder / "base", folder / "work", folder / "home"
     if command == "tidy":
         with redirect_stdout(io.StringIO()):
@@ -82,7 +82,7 @@ def at_each_step(folder: Path, command: str) -> int:
     ):
         base.mkdir(exist_ok=True)
         run(base, before)
-    for step in count(1):
+    for step in count(1, one_in):
         for each in (work, home):
             shutil.rmtree(each, ignore_errors=True)
         if base.exists():
@@ -95,27 +95,21 @@ def at_each_step(folder: Path, command: str) -> int:
         else:
             assert command == "init"
         if not killed:
-            return step - 1
+            return step
         run(work, "refresh" if command == "init" and first_root.exists() else command)
         accept(work, home, first_root.read_bytes())
         assert not list(work.rglob(".part-*"))
     raise AssertionError
 
 
-def main(folder: Path, commands: list[str]) -> None:
-    """Print how often each command was cut."""
+def main(folder: Path, command: str, one_in: int) -> None:
+    """Print how many steps the command takes."""
     # What is packed is the same each time, and takes longer than all else.
     releases.pack = cache(packing.pack)  # type: ignore[attr-defined]
-    # A kill loses nothing that was written, and waiting for the disk takes longer than all else.
-    os.fsync = lambda fd: None
-    steps = {}
-    for command in commands:
-        place = folder / command
-        place.mkdir()
-        steps[command] = at_each_step(place, command)
-    print(json.dumps(steps))
+    wait_for_no_disk()
+    print(json.dumps({"steps": at_each_step(folder, command, one_in)}))
 
 
 if __name__ == "__main__":
     os.umask(0o077)
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

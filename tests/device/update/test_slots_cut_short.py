@@ -1,11 +1,9 @@
 """Promises of bundle updates that are cut short, by a kill, a full disk or one another."""
 
 import fcntl
-import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,34 +14,21 @@ from device.update import slots
 from tests.device.update.updating import Files, everything, install, tarred
 from tests.support.cli import Call, assert_one_error_line, device
 from tests.support.device.bundle_files import read_folder
-from tests.support.places import ROOT
+from tests.support.device.cutting import ONE_STEP_IN, cuts
 
 KILLS = int(os.environ.get("FIELDGUIDE_KILLS", "20"))
 """Updates cut at random moments; `make soak` asks for 1,000."""
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("one_in", ONE_STEP_IN)
 def test_an_update_killed_anywhere_leaves_a_whole_bundle_and_the_next_succeeds(
-    tmp_path: Path, files: Files, other: Files
+    tmp_path: Path, files: Files, other: Files, one_in: int
 ) -> None:
     (tmp_path / "root").mkdir()
     tars = [tarred(tmp_path / f"{i}.tar", f) for i, f in enumerate((files, other))]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.support.device.cut_updates",
-            str(tmp_path / "root"),
-            *map(str, tars),
-            str(KILLS),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    module = "tests.support.device.cut_updates"
+    figures = cuts(module, tmp_path / "root", *tars, KILLS, one_in)
     print(figures)
     # Each of five files is opened, given its mode and brought to the disk.
     assert figures["steps"] > 3 * len(files)

@@ -1,10 +1,10 @@
-"""Cuts the fetching and installing of a release short: `cut_releases.py FOLDER URL KILLS`.
+"""Cuts the fetching and installing of a release short: `cut_releases.py FOLDER URL KILLS ONE_IN`.
 
 FOLDER holds a board with a bundle that is confirmed; the server at URL offers it release 2. The
-updater is killed before each thing that it does to the disk, each time on a copy of the board, then
-KILLS times at random moments. After each kill what is current is one of the two bundles, whole, and
-what is remembered can be read; the next turn takes the release. In a process of its own that has
-one thread, so that it can fork.
+updater is killed before one in ONE_IN of the things that it does to the disk, each time on a copy
+of the board, then KILLS times at random moments. After each kill what is current is one of the two
+bundles, whole, and what is remembered can be read; the next turn takes the release. In a process of
+its own that has one thread, so that it can fork.
 """
 
 import json
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from device.update import slots
 from tests.support.device.board import Board, Files
-from tests.support.device.cut_updates import die_at, fork, untested, was_killed
+from tests.support.device.cut_updates import die_at, fork, untested, wait_for_no_disk, was_killed
 
 Act = Callable[[Board], object]
 
@@ -61,14 +61,14 @@ class Cutter:
         assert board.running() == self.after, board.progress
         assert board.progress.stage == "trial" and not board.progress.failed
 
-    def at_each_step(self, act: Act, prepare: Act) -> int:
-        """Cut before the first, second, ... step, until one comes through."""
-        for step in count(1):
+    def at_each_step(self, act: Act, prepare: Act, one_in: int) -> int:
+        """Cut before one step in so many, from the first on; which one came through."""
+        for step in count(1, one_in):
             board = self.board("step")
             prepare(board)
             child = fork(partial(self._cut, step, act, board))
             if not was_killed(child):
-                return step - 1
+                return step
             self.check(board)
         raise AssertionError
 
@@ -87,16 +87,19 @@ class Cutter:
         return cut
 
 
-def main(folder: Path, url: str, kills: int) -> None:
+def main(folder: Path, url: str, kills: int, one_in: int) -> None:
     """Print how often the updater was cut."""
+    wait_for_no_disk()
     slots._tested = untested
     cutter = Cutter(folder, url)
     started_s = time.perf_counter()
     cutter.turn(cutter.board("timed"))
     whole_s = time.perf_counter() - started_s
-    fetching = cutter.at_each_step(lambda board: board.fetch(), lambda board: board.install())
+    fetching = cutter.at_each_step(
+        lambda board: board.fetch(), lambda board: board.install(), one_in
+    )
     installing = cutter.at_each_step(
-        lambda board: board.install(), lambda board: (board.install(), board.fetch())
+        lambda board: board.install(), lambda board: (board.install(), board.fetch()), one_in
     )
     moments = random.Random(0)
     cut = sum(cutter.at_random(moments, whole_s) for _ in range(kills))
@@ -104,4 +107,4 @@ def main(folder: Path, url: str, kills: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

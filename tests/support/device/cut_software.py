@@ -1,10 +1,10 @@
-"""Cuts the installing of software short: `cut_software.py FOLDER URL KILLS` prints how often.
+"""Cuts the installing of software short: `cut_software.py FOLDER URL KILLS ONE_IN`.
 
 FOLDER holds a board on which software was deployed; the server at URL offers it release 1. The
-process that installs it is killed before each thing that it does to the disk, each time on a copy
-of the board: while it takes the release, while it goes back, and while it keeps it; then KILLS
-times at random moments of taking it. After each kill what is live is whole, and the next passes
-come to the same end. In a process of its own that has one thread, so that it can fork.
+process that installs it is killed before one in ONE_IN of the things that it does to the disk, each
+time on a copy of the board: while it takes the release, while it goes back, and while it keeps it;
+then KILLS times at random moments of taking it. After each kill what is live is whole, and the next
+passes come to the same end. In a process of its own that has one thread, so that it can fork.
 """
 
 import json
@@ -25,7 +25,7 @@ from device.update.software.releases import LIVE, OURS, READY, RELEASES
 from device.update.trust.fetch import Wanted
 from device.update.watch import WATCH_S
 from tests.support.device.board import Board
-from tests.support.device.cut_updates import die_at, fork, untested, was_killed
+from tests.support.device.cut_updates import die_at, fork, untested, wait_for_no_disk, was_killed
 from tests.support.device.software import make_venv, start_service
 
 Act = Callable[[Board], object]
@@ -45,16 +45,16 @@ class Cutter:
         shutil.copytree(self.folder, copy, symlinks=True)
         return Board(copy, self.url, self.root)
 
-    def at_each_step(self, prepare: Act, whole: Act) -> int:
-        """Cut one pass before its first, second, ... step, until one comes through."""
-        for step in count(1):
+    def at_each_step(self, prepare: Act, whole: Act, one_in: int) -> int:
+        """Cut before one step in so many, from the first on; which one came through."""
+        for step in count(1, one_in):
             board = self.board("step")
             prepare(board)
             child = fork(partial(self._cut, step, board))
             killed = was_killed(child)
             self._goes_on(board, whole)
             if not killed:
-                return step - 1
+                return step
         raise AssertionError
 
     def at_random(self, prepare: Act, whole: Act, kills: int) -> int:
@@ -145,20 +145,20 @@ def _make(venv: Path, wheels: Path, files: dict[str, Wanted]) -> None:
     make_venv(venv, (wheels / build.own_wheel(list(files))).read_text())
 
 
-def main(folder: Path, url: str, kills: int) -> None:
+def main(folder: Path, url: str, kills: int, one_in: int) -> None:
     """Print how often it was cut."""
+    wait_for_no_disk()
     slots._tested = untested
     build.build, build.check = _make, lambda *_: None  # type: ignore[assignment]
-    os.sync = lambda: None
     cutter = Cutter(folder, url)
     cuts = {
-        "taking": cutter.at_each_step(fetched, is_on_trial),
-        "going back": cutter.at_each_step(crashed, is_back),
-        "keeping": cutter.at_each_step(over, is_kept),
+        "taking": cutter.at_each_step(fetched, is_on_trial, one_in),
+        "going back": cutter.at_each_step(crashed, is_back, one_in),
+        "keeping": cutter.at_each_step(over, is_kept, one_in),
         "cut": cutter.at_random(fetched, is_on_trial, kills),
     }
     print(json.dumps(cuts))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

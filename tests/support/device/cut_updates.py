@@ -1,9 +1,9 @@
-"""Cuts updates of bundles short: `python cut_updates.py ROOT TAR OTHER_TAR KILLS` prints figures.
+"""Cuts updates of bundles short: `cut_updates.py ROOT TAR OTHER_TAR KILLS ONE_IN` prints figures.
 
-First an update is killed before each thing that it does to the disk, one after the other, then
-KILLS updates at random moments. After each, what is current must be one of the two bundles, whole;
-after each random one the next update must succeed. Nothing is tidied between. In a process of its
-own that is small and has one thread, so that it can fork.
+First an update is killed before one in ONE_IN of the things that it does to the disk, one after the
+other, then KILLS updates at random moments. After each, what is current must be one of the two
+bundles, whole; after each random one the next update must succeed. Nothing is tidied between. In a
+process of its own that is small and has one thread, so that it can fork.
 """
 
 import json
@@ -39,6 +39,12 @@ def fork(act: Callable[[], None]) -> int:
         act()
     finally:
         os._exit(0)
+
+
+def wait_for_no_disk() -> None:
+    """Bring nothing to the disk: a kill loses nothing that was written, and this takes longest."""
+    os.fsync = lambda fd: None
+    os.sync = lambda: None
 
 
 def die_at(step: int) -> None:
@@ -83,12 +89,12 @@ class Cutter:
         other = next(tar for digest, tar in self.tars.items() if digest != current)
         slots.install(other, self.root, trial=trial)
 
-    def at_each_step(self, *, trial: bool) -> int:
-        """Cut updates before their first, second, ... step, until one comes through."""
-        for step in count(1):
+    def at_each_step(self, one_in: int, *, trial: bool) -> int:
+        """Cut before one step in so many, from the first on; which one came through."""
+        for step in count(1, one_in):
             child = fork(partial(self._cut, step, trial=trial))
             if not was_killed(child):
-                return step - 1
+                return step
             self.current()
         raise AssertionError
 
@@ -121,13 +127,14 @@ def tested(loaded: bundle.Bundle, load_timeout_s: float) -> str:
     return TESTED(loaded, PATIENCE_S)
 
 
-def main(root: Path, tars: list[Path], kills: int) -> None:
+def main(root: Path, tars: list[Path], kills: int, one_in: int) -> None:
     """Print how often updates were cut."""
+    wait_for_no_disk()
     cutter = Cutter(root, tars)
     # Without the self-test every kill hits what an update does to the disk.
     slots._tested = untested
     # From what is kept, from a trial, and by a person from a trial.
-    steps = sum(cutter.at_each_step(trial=trial) for trial in (True, True, False))
+    steps = sum(cutter.at_each_step(one_in, trial=trial) for trial in (True, True, False))
     moments, cut = random.Random(0), 0
     for number in range(kills):
         slots._tested = tested if number % 4 == 0 else untested
@@ -136,4 +143,9 @@ def main(root: Path, tars: list[Path], kills: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:4]], int(sys.argv[4]))
+    main(
+        Path(sys.argv[1]),
+        [Path(name) for name in sys.argv[2:4]],
+        int(sys.argv[4]),
+        int(sys.argv[5]),
+    )

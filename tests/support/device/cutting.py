@@ -1,16 +1,24 @@
-"""Runs a script that cuts work short at every step, in a process of its own."""
+"""Runs a script that cuts work short step by step, in a process of its own."""
 
 import json
 import subprocess
 
+import pytest
+
 from device import child
 from tests.support.places import ROOT
 
+ONE_STEP_IN = [
+    pytest.param(1, id="each-step", marks=pytest.mark.long),
+    pytest.param(7, id="one-step-in-seven"),
+]
+"""How many of the steps are cut: each one takes minutes."""
 
-def cuts(script: str, *arguments: str) -> dict[str, int]:
-    """How often a module of `tests.support.device` cut each kind of work short."""
+
+def cuts(module: str, *arguments: object) -> dict[str, int]:
+    """What a module prints that cuts work short: how many steps each kind of it has."""
     done = subprocess.run(
-        child.command("-m", f"tests.support.device.{script}", *arguments),
+        child.command("-m", module, *map(str, arguments)),
         cwd=ROOT,
         env=child.environment(),
         capture_output=True,

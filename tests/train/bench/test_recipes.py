@@ -210,6 +210,7 @@ def test_a_network_that_sees_the_same_in_each_epoch_is_asked_once() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("recipe", recipes.RECIPES)
 def test_every_recipe_runs_to_its_end(
     recipe: str, trained: Build, monkeypatch: pytest.MonkeyPatch

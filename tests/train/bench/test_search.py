@@ -100,6 +100,7 @@ def test_a_recipe_is_judged_without_test_photos_and_its_views_are_kept(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_training_that_is_kept_can_be_quantized_and_can_teach(
     trained: Build, tmp_path: Path
 ) -> None:

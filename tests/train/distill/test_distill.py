@@ -100,6 +100,7 @@ def test_settings_that_teach_nothing_are_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_pupil_learns_from_the_trained_network(trained: Build, tmp_path: Path) -> None:
     out = tmp_path / "train"
     said = succeeded(train("distill", "--training", trained.train, "--out", out, "--epochs", "12"))
