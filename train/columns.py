@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.signedinteger[Any]]
 Value = TypeVar("Value")
 
 MANY = 20_000
@@ -29,7 +30,7 @@ class Column(Protocol):
     def add(self, values: Sequence[Any]) -> None:
         """Put more of them behind."""
 
-    def values(self, rows: slice | Numbers) -> list[Any]:
+    def values(self, rows: slice | Rows) -> list[Any]:
         """Those of some rows."""
 
 
@@ -42,7 +43,7 @@ class _Cells:
     def append(self, part: npt.NDArray[Any]) -> None:
         self._parts.append(part)
 
-    def __getitem__(self, rows: slice | Numbers) -> npt.NDArray[Any]:
+    def __getitem__(self, rows: slice | Rows) -> npt.NDArray[Any]:
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts)]
         return np.asarray(self._parts[0][rows])
@@ -61,7 +62,7 @@ class Few:
         codes = (number.setdefault(value, len(number)) for value in values)
         self._cells.append(np.fromiter(codes, np.int32, len(values)))
 
-    def values(self, rows: slice | Numbers) -> list[Any]:
+    def values(self, rows: slice | Rows) -> list[Any]:
         """As `Column`."""
         if len(self._known) < len(self._number):
             self._known = list(self._number)
@@ -78,7 +79,7 @@ class Texts:
         """As `Column`."""
         self._cells.append(np.array(values, np.dtypes.StringDType()))
 
-    def values(self, rows: slice | Numbers) -> list[str]:
+    def values(self, rows: slice | Rows) -> list[str]:
         """As `Column`."""
         found: list[str] = self._cells[rows].tolist()
         return found
@@ -102,7 +103,7 @@ class Digests:
         self._cells.append(np.frombuffer(data, np.uint8).reshape(-1, DIGEST_BYTES))
         self._count += len(values)
 
-    def values(self, rows: slice | Numbers) -> list[str]:
+    def values(self, rows: slice | Rows) -> list[str]:
         """As `Column`."""
         digits, size = self._cells[rows].tobytes().hex(), 2 * DIGEST_BYTES
         found = [digits[start : start + size] for start in range(0, len(digits), size)]
@@ -127,7 +128,7 @@ class Floats:
         """As `Column`."""
         self._cells.append(np.array([np.nan if each is None else each for each in values]))
 
-    def values(self, rows: slice | Numbers) -> list[float | None]:
+    def values(self, rows: slice | Rows) -> list[float | None]:
         """As `Column`."""
         return [None if each != each else each for each in self._cells[rows].tolist()]
 
@@ -141,7 +142,7 @@ class Known:
     def add(self, values: Sequence[Any]) -> None:
         """As `Column`; they are there."""
 
-    def values(self, rows: slice | Numbers) -> list[Any]:
+    def values(self, rows: slice | Rows) -> list[Any]:
         """As `Column`."""
         return self._values.values(rows)
 
@@ -164,7 +165,7 @@ class Fields:
         for name, column in self.columns.items():
             column.add([getattr(each, name) for each in values])
 
-    def values(self, rows: slice | Numbers) -> list[Any]:
+    def values(self, rows: slice | Rows) -> list[Any]:
         """As `Column`."""
         columns = (column.values(rows) for column in self.columns.values())
         return list(map(self.kind, *columns))
@@ -173,7 +174,7 @@ class Fields:
 class Many(Sequence[Value]):
     """Some rows of a column, in any order, read like a list."""
 
-    def __init__(self, column: Column, rows: Numbers) -> None:
+    def __init__(self, column: Column, rows: Rows) -> None:
         """See them.
 
         Args:
@@ -201,11 +202,11 @@ class Many(Sequence[Value]):
     def __repr__(self) -> str:
         return repr(list(self))
 
-    def values(self, rows: slice | Numbers) -> list[Value]:
+    def values(self, rows: slice | Rows) -> list[Value]:
         """Some of them as objects."""
         return self._column.values(self._rows[rows])
 
-    def chosen(self, rows: Numbers) -> "Many[Value]":
+    def chosen(self, rows: Rows) -> "Many[Value]":
         """Those of some rows, in their order."""
         return Many(self._column, self._rows[rows])
 
@@ -231,10 +232,11 @@ def gathered(records: Iterable[Value], column: Column) -> Sequence[Value]:
     while some := list(islice(source, BLOCK)):
         column.add(some)
         count += len(some)
-    return Many(column, np.arange(count))
+    # Half as large as numbers usually are: each view of some records has its own.
+    return Many(column, np.arange(count, dtype=np.int32))
 
 
-def chosen(records: Sequence[Value], rows: Numbers) -> Sequence[Value]:
+def chosen(records: Sequence[Value], rows: Rows) -> Sequence[Value]:
     """Those of some rows, in their order."""
     if isinstance(records, Many):
         return records.chosen(rows)

@@ -214,13 +214,13 @@ def folder_of(looks: object) -> Path | None:
 
 def kept_of(looks: Iterable[Look | None]) -> tuple[Looks, Numbers] | None:
     """The file that all looks are in, and their numbers; None if one is not."""
-    numbers, file = array("q"), None
+    numbers, file = array("i"), None
     for look in looks:
         if not isinstance(look, Kept) or (file is not None and look.looks is not file):
             return None
         file = look.looks
         numbers.append(look.number)
-    return None if file is None else (file, np.array(numbers, np.int64))
+    return None if file is None else (file, np.array(numbers))
 
 
 class KeptLooks:
@@ -228,7 +228,7 @@ class KeptLooks:
 
     def __init__(self) -> None:
         self._looks: Looks | None = None
-        self._numbers = array("q")
+        self._numbers = array("i")
 
     def add(self, values: Sequence[Kept | None]) -> None:
         """As `Column`."""
@@ -238,7 +238,7 @@ class KeptLooks:
 
     def values(self, rows: slice | Numbers) -> list[Kept | None]:
         """As `Column`."""
-        looks, numbers = self._looks, np.frombuffer(self._numbers, np.int64)[rows]
+        looks, numbers = self._looks, np.frombuffer(self._numbers, np.intc)[rows]
         return [Kept(looks, i) if looks and i >= 0 else None for i in numbers.tolist()]
 
 

@@ -145,8 +145,7 @@ def _collected_rows(
 
 def _own_rows(own: Own) -> Iterator[Row]:
     found, copies = own.occasions, own.copies
-    thresholds = found.grouping.thresholds.tolist()
-    more = (found.places, found.seconds, thresholds)
+    more = (found.places, found.seconds, map(float, found.grouping.thresholds))
     for photo, block, event, place, seconds, correlation in zip(
         own.photos, own.blocks, found.events, *more, strict=True
     ):

@@ -81,7 +81,7 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
         grouping=found.grouping,
         events=_named(photos, found.grouping.roots, settings),
         plain=_named(photos, found.grouping.plain, settings),
-        seconds=gathered(map(_known, found.seconds.tolist()), Floats()),
+        seconds=gathered(map(_known, map(float, found.seconds)), Floats()),
         places=tuple(said) if settings.folders else found.places,
         notes=(
             *(f"no evidence of events: {note}" for note in found.notes),
@@ -96,10 +96,13 @@ def _known(seconds: float) -> float | None:
 
 
 def _reels(photos: Sequence[Photo]) -> list[str]:
-    """The film that each photo is a frame of, or that telephones took with it (a live photo)."""
+    """The film that each photo is a frame of, or that telephones took with it (a live photo).
+
+    Nothing if there is no film.
+    """
     films = {_stem(film): film for film in values_of(photos, "film") if film}
     if not films:
-        return [""] * len(photos)
+        return []
     return [photo.film or films.get(_stem(photo.path), "") for photo in photos]
 
 
