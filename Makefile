@@ -258,13 +258,15 @@ $(eval $(call stamp,verify,$(GATE) $(ALLOW_REGRESSION) $(ALLOW_CPU_OPERATORS) $(
 $(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
 
 # Refused here, before any photo is read, and not by the step that uses them.
-numbers := BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS
+$(if $(filter field,$(MAKECMDGOALS)),$(if $(value DATA),,$(error name the folder of sorted photos: DATA=folder)))
+checked := DATA BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS
+settings = $(foreach each,$(checked),$(each)=$(call given,$(each)))
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.
 WATCHED := $(addprefix $(VARS)/,photos films weights events code-data code-train code-micro code-convert code-bundle)
 .PRECIOUS: $(WATCHED)
 $(WATCHED) &: force | $(READY)
-	@$(PY) -m train.network.limits $(foreach each,$(numbers),$(each)=$(call given,$(each)))
+	@$(PY) -m train.network.limits $(settings)
 	@$(PY) -m train.stamps $(VARS) $(call given,DATA) $(call given,WEIGHTS) $(call given,EVENTS) \
 	  $(BUILD)/train/films
 photos = $(if $(value DATA),--data=$(call given,DATA)) --stamp $(VARS)/photos
@@ -370,6 +372,9 @@ find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11);
   done; \
   echo "error: no Python 3.11 to 3.13 with venv found: install one (Debian: python3-venv) or" \
     "name it with PYTHON=" >&2; exit 1
+# What a step would refuse costs no installation. `make ENGINE=ray setup` needs no cluster.
+refuse = "$$python" -m train.network.limits $(settings) \
+  $(if $(filter ray,$(ENGINE)),$(if $(filter-out setup,$(or $(MAKECMDGOALS),all)),RAY_ADDRESS=$(call given,RAY_ADDRESS)));
 # $(call environment,python): make the target's folder an environment of the lock $<.
 environment = rm -rf $(@D); $(1) -m venv $(@D); \
   $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -378,7 +383,7 @@ $(READY): $(LOCK)
 $(RAY_READY): train/locks/cluster.txt
 $(LIGHT_READY): tests/locks/light.txt
 $(sort $(READY) $(RAY_READY) $(LIGHT_READY)):
-	@python=$$($(find_python)); \
+	@python=$$($(find_python)); $(if $(filter $@,$(READY)),$(refuse)) \
 	echo "setting up $(@D) with $$("$$python" --version) from $<"; \
 	$(call environment,"$$python")
 	@touch $@

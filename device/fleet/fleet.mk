@@ -48,6 +48,8 @@ asked = $(if $(value BOARDS),--boards=$(call given,BOARDS)) $(if $(value MQTT),-
 # TAR, or BUNDLE if it is given.
 released := $(if $(filter command line,$(origin BUNDLE)),BUNDLE,TAR)
 to_release = $(if $(filter file,$(origin $(released))),$($(released)),$(call given,$(released)))
+# Before anything is installed, or built from photos.
+$(if $(filter publish,$(MAKECMDGOALS)),$(if $(filter file,$(origin $(released))),,$(if $(shell test -e $(to_release) && echo there),,$(error $(released)=$(value $(released)): no such file))))
 
 fleet-init: $(FLEET_READY) ## make keys and an empty repository in FLEET
 	@$(FLEET_VENV)/bin/python -m device.fleet init --fleet=$(call given,FLEET)

@@ -7,14 +7,14 @@ import argparse
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device import console
 from device.console import say
-from device.errors import ConfigError, UpdateError
+from device.errors import ConfigError, FieldguideError, UpdateError
 from device.update.asked import Places
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def show_status(options: argparse.Namespace) -> int:
     status = read(UpdateStatus, updates_folder(config) / STATUS_FILE)
     if config.update.enabled and not (status.source or options.json):
         raise UpdateError(NOT_YET)
-    return _tell(status, as_json=options.json)
+    told = _tell(status, as_json=options.json)
+    _say_if("" if options.json else _noted(options))
+    return told
 
 
 def check_now(options: argparse.Namespace) -> int:
@@ -78,7 +80,7 @@ def check_now(options: argparse.Namespace) -> int:
     from device.update.owner import acting_as_owner
     from device.update.trust.floor import Clocks
 
-    places = _places(options)
+    places, noted = _places(options), _noted(options)
     with acting_as_owner(places.fetched), _needed():
         if not asked.read(places.asked).url:
             raise UpdateError(NOT_ASKED if places.asked.exists() else NOT_YET)
@@ -86,6 +88,7 @@ def check_now(options: argparse.Namespace) -> int:
     offered = f"release {found.latest} is meant for this board" if found.latest else "no release"
     missed = found.problem or (found.away and f"waits for {found.away}")
     say(missed or offered, error=bool(missed))
+    _say_if(noted)
     return int(bool(missed))
 
 
@@ -98,9 +101,11 @@ def want_now(options: argparse.Namespace) -> int:
     folder = updates_folder(_enabled(options))
     if not folder.exists():
         raise UpdateError(NOT_YET)
+    noted = _noted(options)
     with acting_as_owner(folder):
         (folder / WANTED_FILE).touch()
     say("wanted; `fieldguide update status` says what comes of it")
+    _say_if(noted)
     return 0
 
 
@@ -147,6 +152,28 @@ def _run_software(options: argparse.Namespace, places: Places, clocks: "Clocks")
     for said in filter(None, (progress.waits and f"waits for: {progress.waits}", progress.problem)):
         say(said)
     return 0
+
+
+def _noted(options: argparse.Namespace) -> str:
+    """What is being done about the model's release; empty if nothing, or it may not be read."""
+    from device.settings import sections
+    from device.settings.state import updates_folder
+    from device.telemetry.updates import read
+    from device.update import watch
+    from device.update.state import STATE_FILE, Progress
+    from device.update.trust.floor import Clocks
+
+    try:
+        folder = updates_folder(sections.load(options.config))
+        progress = read(Progress, folder / STATE_FILE)
+    except FieldguideError:
+        return ""
+    return watch.note(replace(progress, uptime=progress.uptime.advanced(Clocks())))
+
+
+def _say_if(text: str) -> None:
+    if text:
+        say(text)
 
 
 @contextmanager

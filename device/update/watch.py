@@ -8,7 +8,7 @@ release's fault: then the clock of the trial stands still.
 import math
 
 from device.telemetry.updates import Health
-from device.update.state import Progress
+from device.update.state import BACK, INSTALLING, TRIAL, WATCH, Progress
 
 WATCH_S = 86400.0
 """How long a release is watched after it was confirmed."""
@@ -43,6 +43,24 @@ def trial_fault(progress: Progress, now: Health, runs: bool) -> str:
     if runs and progress.served_s > LABELS_S:
         return "no labels within a day of pictures"
     return ""
+
+
+def note(progress: Progress) -> str:
+    """What is being done about a release, and what ends it; empty if nothing is.
+
+    Args:
+        progress: with its `uptime` as of now.
+    """
+    left_s = max(0.0, progress.began_s + WATCH_S - progress.uptime.total_s)
+    told = {
+        INSTALLING: "being installed",
+        TRIAL: "on trial until the service has given labels by it for ten minutes; after a day of "
+        "pictures without, it goes back",
+        WATCH: f"confirmed, and watched for another {math.ceil(left_s / 3600)} h of uptime: "
+        "crashes, heat or far more unknown lead back",
+        BACK: "going back",
+    }.get(progress.stage)
+    return f"release {progress.release} is {told}" if told else ""
 
 
 def watch_fault(progress: Progress, now: Health) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -81,6 +82,42 @@ def test_what_a_later_step_would_refuse_is_refused_before_any_photo_is_read(
     # Of make's own lines there is one at most: which rule it was.
     ours = [line for line in refused.stderr.splitlines() if not line.startswith("make: *** [")]
     assert len(ours) <= 1 and len(refused.stderr.splitlines()) <= 2
+
+
+PYTHON = f"""#!/bin/sh
+[ "$2" = venv ] && {{ echo "an installation begins" >&2; exit 9; }}
+exec {sys.executable} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ENGINE=ray"], "ENGINE=ray needs RAY_ADDRESS="),
+        (["ENGINE=ray", "RAY_ADDRESS=ray://head:1"], "give HOST:PORT"),
+        (["ENGINE=ray", "RAY_ADDRESS=ray://head:1", "setup"], "an installation begins"),
+        (["ENGINE=ray", "RAY_ADDRESS=auto"], "an installation begins"),
+        (["SIZE=100"], "give a multiple of 32"),
+        (["DATA=no-such-folder"], "DATA=no-such-folder: no such folder"),
+        (["DATA=foo://birds"], "foo://...: no such protocol; give one of s3://, "),
+        (["DATA=s3://"], "DATA=s3://: name what to read there, such as s3://birds"),
+        (["DATA=no-such-folder", "field"], "DATA=no-such-folder: no such folder"),
+        (["field"], "name the folder of sorted photos: DATA=folder"),
+        (["publish", "FLEET=f", "NAME=n", "BUNDLE=none.tar"], "BUNDLE=none.tar: no such file"),
+        (["DATA=rendered"], "an installation begins"),
+        ([], "an installation begins"),
+    ],
+)
+def test_a_setting_that_is_refused_costs_no_installation(
+    workshop: Workshop, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    workshop.uninstall()
+    refused = workshop.run(f"PYTHON={python}", *arguments)
+    assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+    assert ("setting up" in refused.stdout) == (said == "an installation begins")
 
 
 @pytest.mark.parametrize("goals", [("bundle", "SIZE=225"), ("sweep", "SWEEP=nonsense")])

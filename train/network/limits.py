@@ -1,7 +1,8 @@
 """The limits of settings, and their check before any photo is read.
 
-Every `make` runs this first, so it needs only the standard library: a mistyped number should not
-cost the time of the steps before the one that uses it.
+Every `make` runs this first, also before it installs what training needs, so it needs only the
+standard library: a mistyped setting should not cost the time of the steps before the one that uses
+it.
 """
 
 import device.interrupt  # noqa: F401
@@ -12,7 +13,10 @@ from collections.abc import Callable, Mapping
 
 from device.console import guarded
 from device.errors import UsageError
+from device.workstation.engine.address import check_address as check_cluster
+from device.workstation.shards.stores import check_address, is_address
 from train.network.backbones import BACKBONES, DEFAULT
+from train.stamps import RENDERED
 
 EPOCHS = (0, 1000)
 MICRO_EPOCHS = (1, 1000)
@@ -23,8 +27,8 @@ CALIBRATION = (1, 2**31 - 1)
 JOBS = (1, 1000)
 MOST_ALPHA = 2
 """The greatest width multiplier."""
-MAY_BE_EMPTY = ("SIZE", "WEIGHTS")
-"""Where nothing means something: the backbone's own size, and weights that are fetched."""
+MAY_BE_EMPTY = ("SIZE", "WEIGHTS", "DATA")
+"""Where nothing means something: the backbone's own size, what is fetched, the flowers."""
 
 KERAS_DOWNLOAD = "imagenet"
 """`WEIGHTS=imagenet` asks Keras for its own download."""
@@ -41,11 +45,20 @@ def check(settings: Mapping[str, str]) -> None:
 
     Raises:
         UsageError: naming the setting, its value, and what to give.
+        StoreError: if `DATA` is an address that nothing reads, or that may hold a secret.
+        ClusterError: if nothing answers at `RAY_ADDRESS`.
     """
+    data = settings.get("DATA", "")
+    if is_address(data):
+        # Its own message repeats no secret.
+        check_address(data)
+    if "RAY_ADDRESS" in settings:
+        check_cluster(settings["RAY_ADDRESS"])
     backbone = settings["BACKBONE"]
     checks: dict[str, Check] = {
         "SIZE": lambda text: _size(text, backbone),
         "ALPHA": lambda text: _alpha(text, backbone, settings["WEIGHTS"]),
+        "DATA": _data,
         "WEIGHTS": _weights,
         "EPOCHS": lambda text: _whole(text, EPOCHS),
         "VIEWS": lambda text: _whole(text, VIEWS),
@@ -88,6 +101,12 @@ def _alpha(text: str, backbone: str, weights: str) -> str:
     if alpha != 1 and not weights:
         return "the weights that are fetched have the width 1.0 alone; give WEIGHTS=imagenet, too"
     return ""
+
+
+def _data(text: str) -> str:
+    if text == RENDERED or is_address(text) or os.path.exists(os.path.expanduser(text)):
+        return ""
+    return "no such folder; it must hold one folder per class"
 
 
 def _weights(text: str) -> str:

@@ -37,15 +37,21 @@ def given(environment: Mapping[str, str] = os.environ) -> str | None:
     """The passphrase of the environment; None if there is none.
 
     Raises:
-        FleetError: if the file that it names cannot be read.
+        FleetError: if the file that it names cannot be read, or is empty.
     """
     if GIVEN_FILE not in environment:
         return environment.get(GIVEN)
     path = environment[GIVEN_FILE]
+    if not path:
+        raise FleetError(f"{GIVEN_FILE} is empty: name a file, or unset it; nothing was changed")
     try:
-        return Path(path).read_text("utf-8").strip("\r\n")
+        text = Path(path).read_text("utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise FleetError(f"{GIVEN_FILE}={path}: {unread(error)}; nothing was changed") from error
+    if not text:
+        # Or keys would be made without any.
+        raise FleetError(f"{GIVEN_FILE}={path}: there is none in it; nothing was changed")
+    return text
 
 
 def for_new_keys(ask: Ask = on_terminal) -> str:

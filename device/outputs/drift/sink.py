@@ -151,6 +151,9 @@ class Drift:
             self._monitor = Monitor(model.labels, self._known(model))
             self._keep_s = time.monotonic() + KEEP_S
             self._status = self._monitor.status()
+            # Whoever reads the log since this start must find what stands.
+            for family in Family:
+                log_change(family, DriftStatus(), self._status)
         self._model = model
         return self._monitor
 

@@ -4,4 +4,4 @@ Every loop over photos goes through here. What comes out does not depend on the 
 workers it has, or on their order.
 """
 
-__all__ = ["choice", "commands", "local", "on_ray", "progress", "work"]
+__all__ = ["address", "choice", "commands", "local", "on_ray", "progress", "work"]

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -13,14 +12,12 @@ from typing import Any
 
 from device.errors import ClusterError, UsageError, one_line
 from device.quiet import quiet_native_stderr
+from device.workstation.engine.address import check_address
 from device.workstation.engine.progress import tell
 
 ROOT = Path(__file__).resolve().parents[3]
 NOT_CODE = ("/.git", "/.venv*", "/build*", "/data", "/tests", "/dist", "**/__pycache__")
 """What workers do not need of the checkout."""
-CONNECT_S = 5.0
-AUTO, HERE = "auto", "local"
-"""The cluster of this machine; one that is started for this command alone."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ def connected(address: str) -> Cluster:
         UsageError: if the address is none, or Ray is not installed.
         ClusterError: if nothing answers there, or another Ray or Python does.
     """
-    _check(address)
+    check_address(address)
     # Nothing goes to anybody on the internet.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray's own lines would break the bar; what goes wrong comes as an error, too.
@@ -80,29 +77,6 @@ def connected(address: str) -> Cluster:
     cluster = Cluster(ray)
     tell(f"Ray {ray.__version__}: nodes: {nodes}, cores: {cluster.cores}{seen}")
     return cluster
-
-
-def _check(address: str) -> None:
-    """Refuse what Ray would wait for a minute for."""
-    if not address:
-        raise UsageError(
-            "ENGINE=ray needs RAY_ADDRESS=: HOST:PORT of the cluster's head, auto on one of its "
-            "nodes, or local to try it on this machine"
-        )
-    if address in (AUTO, HERE):
-        return
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        raise UsageError(
-            f"RAY_ADDRESS={address}: give HOST:PORT, or auto, on a node of the cluster; or local"
-        )
-    try:
-        socket.create_connection((host, int(port)), CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(
-            f"no Ray cluster answers at RAY_ADDRESS={address} ({one_line(error)}): start it, see "
-            "train/cluster"
-        ) from error
 
 
 def _why(error: Exception) -> str:

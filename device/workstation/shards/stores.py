@@ -7,7 +7,7 @@ own tools read it.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,10 @@ _PACKAGES = {
     **dict.fromkeys(("abfs", "abfss", "az"), "adlfs"),
     **dict.fromkeys(("http", "https"), "fsspec aiohttp"),
     "hf": "fsspec huggingface_hub",
+    **dict.fromkeys(("ssh", "sftp"), "fsspec paramiko"),
+    "smb": "fsspec smbprotocol",
+    "hdfs": "fsspec pyarrow",
+    **dict.fromkeys(("file", "ftp", "memory"), "fsspec"),
 }
 """What reads an address, by its scheme; what is one package brings fsspec along."""
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "ino", "mtime")
@@ -55,13 +59,20 @@ def is_address(text: str) -> bool:
 
 
 def check_address(address: str) -> None:
-    """Refuse an address that may hold a secret; the message repeats none of it.
+    """Refuse an address that nothing reads, or that may hold a secret: it repeats none of that.
 
     Raises:
-        StoreError: saying where credentials belong.
+        StoreError: naming the schemes that there are, or saying where credentials belong.
     """
     found = _ADDRESS.match(address)
     scheme, place = (found[1], found[2]) if found else ("", "")
+    if found and scheme.lower() not in (*_PACKAGES, *_installed()):
+        schemes = ", ".join(f"{each}://" for each in _PACKAGES)
+        raise StoreError(f"DATA={scheme}://...: no such protocol; give one of {schemes}")
+    if found and not address[len(scheme) :].strip(":/"):
+        raise StoreError(
+            f"DATA={address}: name what to read there, such as {scheme}://birds/photos"
+        )
     port = place.partition(":")[2]
     odd = "@" in place or (":" in place and ("@" in address or not port.isdigit()))
     if odd or re.search("[?#]", address):
@@ -69,6 +80,15 @@ def check_address(address: str) -> None:
             f"DATA={scheme}://...: an address must hold no user, password, token or query; give "
             "credentials as the provider's own tools take them, from the environment or a file"
         )
+
+
+def _installed() -> Sequence[str]:
+    """The protocols of fsspec that is installed, and of what was added to it."""
+    try:
+        import fsspec
+    except ImportError:
+        return ()
+    return list(fsspec.available_protocols())
 
 
 def joined(address: str, name: str) -> str:

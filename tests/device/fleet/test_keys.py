@@ -90,6 +90,23 @@ def test_a_file_of_a_passphrase_that_cannot_be_read_is_one_plain_line(
         assert complaint(capsys) == told
 
 
+@pytest.mark.parametrize(
+    ("path", "said"), [("", " is empty: name a file"), ("{}/empty", "={}/empty: there is none")]
+)
+def test_no_file_of_a_passphrase_or_none_in_it_makes_no_key_without_one(
+    path: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setenv("FLEET_PASSPHRASE_FILE", path.format(tmp_path))
+    assert main(["init", f"--fleet={tmp_path / 'new'}"]) == 1
+    assert f"FLEET_PASSPHRASE_FILE{said.format(tmp_path)}" in complaint(capsys)
+    assert len(contents(tmp_path)) == 1
+
+
 def test_a_short_passphrase_makes_no_fleet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,6 +122,10 @@ class Workshop:
         assert done.returncode == 0, done.stderr
         return self.started()
 
+    def uninstall(self) -> None:
+        """As in a fresh clone."""
+        (self._venv / "ready").unlink()
+
     def clear(self) -> None:
         """Forget which commands were started."""
         self._log.write_text("")

@@ -238,6 +238,23 @@ def test_an_alarm_and_its_end_are_one_line_each(
     assert "clean the lens" in lines[0] and "as usual again" in lines[1]
 
 
+def test_an_alarm_that_stands_is_told_again_after_a_restart(
+    config: Config, now: Callable[[float], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Drift(config)
+    show(first, sight(0))
+    assert first._monitor is not None
+    first._monitor.memory = after_days(11, sharpness=0.4)
+    first.close()
+    caplog.clear()
+    second = Drift(config)
+    for number in range(2):
+        show(second, sight(number))
+        now(SAMPLE_S)
+    lines = [r.getMessage() for r in caplog.records if "camera" in r.getMessage()]
+    assert len(lines) == 1 and "drift: camera has changed since 2026-11-" in lines[0]
+
+
 def test_acknowledging_begins_anew_and_is_kept(
     config: Config, now: Callable[[float], None]
 ) -> None:

@@ -105,10 +105,14 @@ def test_the_units_commands_do_the_same(
         assert board.running() == first
         status, output, _ = call("update", "status", "--config", config)
         assert status == 0 and "(trial)" in output and "meant for this board: 1" in output
+        assert "release 1 is on trial until" in output
         status, output, _ = call("update", "status", "--json", "--config", config)
         assert json.loads(output)["latest"] == 1
-        status, output, _ = call("update", "now", "--config", config)
-        assert status == 0 and (board.own / "wanted").exists()
+        where = [f"--fetched={board.places.fetched}", f"--asked={board.places.asked}"]
+        for action in ("now", "check"):
+            status, output, _ = call("update", action, "--config", config, *where)
+            assert status == 0 and "release 1 is on trial until the service" in output
+        assert (board.own / "wanted").exists()
 
 
 def test_a_password_in_the_address_is_shown_nowhere(

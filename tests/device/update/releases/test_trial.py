@@ -54,8 +54,14 @@ def test_a_release_is_installed_once_the_service_has_confirmed_it(
     scene.board.confirm()
     status = scene.board.install()
     assert (status.installed, status.stage) == (2, "watch")
+    scene.board.clock.pass_by(hours=10.5)
+    scene.board.install()
+    assert "release 2 is confirmed, and watched for another 14 h" in watch.note(
+        scene.board.progress
+    )
     scene.board.clock.pass_by(seconds=watch.WATCH_S + 1)
     assert scene.board.install().stage == "" and scene.board.running() == second
+    assert watch.note(scene.board.progress) == ""
 
 
 def test_before_anything_was_asked_or_installed_no_line_pretends_it_was() -> None:

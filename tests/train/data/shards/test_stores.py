@@ -55,6 +55,27 @@ def test_an_address_without_a_secret_is_taken(address: str) -> None:
     check_address(address)
 
 
+@pytest.mark.parametrize("installed", [False, True])
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("foo://x", r"^DATA=foo://...: no such protocol; give one of s3://.*, memory://$"),
+        ("foo://me:secret@x", r"^DATA=foo://...: no such"),
+        ("s3://", r"^DATA=s3://: name what to read there, such as s3://birds/photos$"),
+        ("GS:///", r"^DATA=GS:///: name what to read there"),
+    ],
+)
+def test_an_address_that_nothing_reads_is_one_line_before_anything_is_to_be_installed(
+    address: str, said: str, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if installed:
+        shard_readers.lend(monkeypatch)
+    else:
+        monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(StoreError, match=said):
+        listing(address)
+
+
 @pytest.mark.parametrize("path", ["birds", "/data/birds", "~/birds", "./a:b", "C:\\birds", "a:/b"])
 def test_a_path_is_no_address(path: str) -> None:
     assert not is_address(path)
