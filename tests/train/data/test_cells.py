@@ -16,6 +16,10 @@ from train.data.events.copies import joined
 from train.data.events.groups import near_identical, near_identical_pairs
 
 COUNT = 1200
+CHANNELS = 768
+ROUNDING = CHANNELS * float(np.finfo(np.float32).eps) / 2
+"""A sum of as many products of two unit vectors is wrong by this at most, in whatever order a
+processor adds them up (Higham 2002, section 3.1)."""
 Made = Callable[[np.random.Generator], Floats]
 
 
@@ -27,7 +31,7 @@ def unit(vectors: npt.NDArray[Any]) -> Floats:
 def photos(rng: np.random.Generator) -> Floats:
     """Different pictures with few main components, as real ones have."""
     strength = 1 / np.arange(1, 301)
-    axes = np.linalg.qr(rng.normal(size=(768, 300)))[0].T
+    axes = np.linalg.qr(rng.normal(size=(CHANNELS, 300)))[0].T
     return unit((rng.normal(size=(COUNT, 300)) * strength) @ axes)
 
 
@@ -36,14 +40,14 @@ def with_copies(rng: np.random.Generator) -> Floats:
     made = photos(rng)
     copied = np.arange(1, COUNT, 2)
     sources = rng.integers(0, copied)
-    noise = unit(rng.normal(size=(len(copied), 768)).astype(np.float32))
+    noise = unit(rng.normal(size=(len(copied), CHANNELS)).astype(np.float32))
     made[copied] = made[sources] + noise * rng.uniform(0, 0.5, (len(copied), 1))
     return unit(made)
 
 
 def one_camera(rng: np.random.Generator) -> Floats:
     """All before one background: everything resembles everything."""
-    noise = unit(rng.normal(size=(COUNT, 768)).astype(np.float32))
+    noise = unit(rng.normal(size=(COUNT, CHANNELS)).astype(np.float32))
     return unit(photos(rng)[:1] + 0.2 * photos(rng) + noise * rng.uniform(0, 0.3, (COUNT, 1)))
 
 
@@ -51,7 +55,7 @@ def at_the_threshold(rng: np.random.Generator) -> Floats:
     """Pairs of which half are just above a correlation and half just below."""
     made = photos(rng)
     there = np.resize([0.94, 0.97, 0.99], COUNT // 2) + np.resize([-2e-4, 2e-4], COUNT // 2)
-    noise = rng.normal(size=(COUNT // 2, 768))
+    noise = rng.normal(size=(COUNT // 2, CHANNELS))
     noise -= (noise * made[::2]).sum(1, keepdims=True) * made[::2]
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
     made[1::2] = made[::2] * there[:, None] + noise * np.sqrt(1 - there**2)[:, None]
@@ -93,7 +97,7 @@ def test_cells_find_the_groups_and_pairs_of_comparing_each_with_each(
         # Rounding decides on a pair exactly at the threshold, and sums are rounded in any order.
         either = np.array(sorted({*same} ^ {*pairs}), np.int64).reshape(-1, 2).T
         sums = np.einsum("ij,ij->i", *(vectors[ends].astype(np.float64) for ends in either))
-        np.testing.assert_allclose(sums, threshold, atol=2e-7)
+        np.testing.assert_allclose(sums, threshold, rtol=0, atol=ROUNDING)
 
 
 def test_cells_leave_out_most_comparisons_of_different_photos(
@@ -117,7 +121,7 @@ def test_neither_order_nor_threads_change_a_group(vectors: Floats) -> None:
 
 
 def test_only_as_many_pairs_as_wanted_are_looked_for() -> None:
-    same = np.repeat(np.eye(1, 768, dtype=np.float32), COUNT, axis=0)
+    same = np.repeat(np.eye(1, CHANNELS, dtype=np.float32), COUNT, axis=0)
     assert Cells.of(same).pairs(0.94, 100).shape == (2, 101)
 
 
@@ -126,7 +130,7 @@ def test_where_nothing_tells_pictures_apart_the_comparisons_grow_with_the_pictur
 ) -> None:
     monkeypatch.setattr(centres, "IN_A_CELL", 32)
     rng = np.random.default_rng(0)
-    noise = unit(rng.normal(size=(2 * COUNT, 768)) + 20)
+    noise = unit(rng.normal(size=(2 * COUNT, CHANNELS)) + 20)
     monkeypatch.setattr(planes, "MOST_COMPARED", most := 200)
     for count in (COUNT, 2 * COUNT):
         found = Cells.of(noise[:count])
@@ -144,7 +148,7 @@ def test_pairs_with_others_are_those_of_comparing_each_with_each(vectors: Floats
     found = {(i, j) for part in parts for i, j in part.T.tolist()}
     expected = set(map(tuple, np.argwhere(asking @ known.T >= 0.95).tolist()))
     for i, j in found ^ expected:
-        assert abs(float(asking[i].astype(np.float64) @ known[j]) - 0.95) < 2e-7
+        assert abs(float(asking[i].astype(np.float64) @ known[j]) - 0.95) < ROUNDING
     assert sum(part.shape[1] for part in parts) == len(found), "each pair once"
 
 
@@ -153,10 +157,11 @@ def test_the_most_alike_known_picture_is_that_of_comparing(vectors: Floats) -> N
     thresholds = np.resize([0.94, 0.97, 0.99], len(known))
     best, _ = collected._compared(asking, known, thresholds)
     found, where = collected._search(asking, known, thresholds)
-    sure = np.abs(best) > 1e-6
+    sure = np.abs(best) > 2 * ROUNDING
     np.testing.assert_array_equal((best >= 0)[sure], (found >= 0)[sure])
     alike = np.flatnonzero(sure & (best >= 0))
-    np.testing.assert_allclose(found[alike], best[alike], atol=1e-6)
+    np.testing.assert_allclose(found[alike], best[alike], rtol=0, atol=2 * ROUNDING)
     # Of equally similar ones it may be either by rounding.
     sums = np.einsum("ij,ij->i", asking[alike], known[where[alike]])
-    np.testing.assert_allclose(sums - thresholds[where[alike]], best[alike], atol=1e-6)
+    over = sums - thresholds[where[alike]]
+    np.testing.assert_allclose(over, best[alike], rtol=0, atol=2 * ROUNDING)
