@@ -100,6 +100,7 @@ def _manifest(
         "look_sha256": LookRules().sha256(),
         "verification": verification.claims(),
         "threshold": asdict(verification.threshold),
+        "score_offset": asdict(offset) if (offset := verification.score_offset) else None,
         "regression_allowed": bool(verification.allow_regression and verification.failures),
         "calibration": {
             "policy": "class-stratified sample of the training part, drawn by content",

@@ -16,7 +16,7 @@ from convert.verify.statistics import Labels, Probabilities
 from device.contract.statistics import LIMIT, FeatureStatistics
 from device.workstation.measures import wilson
 from device.workstation.shares import ShareByEvent, share_by_event
-from device.workstation.unknown.known import ThresholdFigures
+from device.workstation.unknown.known import ScoreOffsetFigures, ThresholdFigures
 from device.workstation.weights import event_weights
 
 REJECTED_SHARE = 0.05
@@ -174,6 +174,37 @@ def measure_threshold(
     right, kept = probabilities.argmax(axis=1) == truth, np.asarray(events)[accepted]
     precision = share_by_event(right[accepted], kept) if accepted.any() else None
     return Threshold(value, share_by_event(accepted, events), precision)
+
+
+def score_offset(
+    right: npt.NDArray[np.bool_], scores: Floats, events: npt.ArrayLike
+) -> ScoreOffsetFigures | None:
+    """How far scores are below the accuracy of what is accepted, as far as it is no chance.
+
+    A temperature makes the loss of all photos least, and leaves the mean of those that are accepted
+    where it falls. Of a difference of few photos most may be chance: the larger its error is beside
+    it, the less of it counts (James and Stein 1961). The error is at least what it would be if
+    scores meant what they say: of ten right answers each may have been lucky.
+
+    Args:
+        right: (n,), whether each accepted photo is named right.
+        scores: (n,), its calibrated probability.
+        events: of each; they are the unit that chance draws.
+
+    Returns:
+        None for fewer than `MIN_EVENTS`.
+    """
+    names = np.unique(np.asarray(events), return_inverse=True)[1]
+    n, count = len(right), len(np.unique(names))
+    if count < MIN_EVENTS:
+        return None
+    off: Doubles = right - np.asarray(scores, np.float64)
+    measured = float(off.mean())
+    sums = np.bincount(names, off - measured)
+    error = float(np.sqrt(sums @ sums * count / (count - 1))) / n
+    error = max(error, float(np.sqrt(scores @ (1 - scores))) / n)
+    share = max(0.0, 1 - error**2 / measured**2) if measured else 0.0
+    return ScoreOffsetFigures(share * measured, error, measured, n, count)
 
 
 def threshold_curve(

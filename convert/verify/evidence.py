@@ -16,6 +16,7 @@ from convert.verify.confidence import (
     distances,
     measure_threshold,
     scale,
+    score_offset,
     threshold_curve,
 )
 from convert.verify.layer_noise import LayerError, compare_layers, describe, worst_first
@@ -42,7 +43,7 @@ from device.workstation.conversion import (
 )
 from device.workstation.shares import share_by_event
 from device.workstation.training import Part
-from device.workstation.unknown.known import ClassKept
+from device.workstation.unknown.known import ClassKept, ScoreOffsetFigures
 from device.workstation.unknown.strangers import LeftOutClass, NamedStranger, OwnFigures
 
 LAYER_PHOTOS = 24
@@ -57,6 +58,8 @@ class Evidence:
     statistics: FeatureStatistics
     """With what is usual for known photos."""
     threshold: Threshold
+    score_offset: ScoreOffsetFigures | None
+    """Of the validation part; None if too few are accepted."""
     curve: tuple[CurvePoint, ...]
     kept: tuple[ClassKept, ...]
     untempered: Reliability
@@ -138,6 +141,7 @@ def gather_evidence(
     paths = [photo.path for photo in training.photos[Part.TEST]]
     return Evidence(
         statistics=scaled.statistics,
+        score_offset=_score_offset(scaled, validation),
         threshold=measure_threshold(scaled.limit, truth, test.int8, judge.known.distances, events),
         curve=threshold_curve(truth, test.int8, judge.known.distances),
         kept=_kept(training.labels, test, judge),
@@ -170,6 +174,15 @@ def _judge(scaled: Scaled, test: Outputs, validation: Outputs) -> Judge:
             test.events,
         ),
     )
+
+
+def _score_offset(scaled: Scaled, validation: Outputs) -> ScoreOffsetFigures | None:
+    """As the device sees single frames: int8, and what is not unknown."""
+    distance = distances(scaled.statistics, _named(validation), validation.measured)
+    accepted = distance <= (np.inf if scaled.limit is None else scaled.limit)
+    right = _named(validation) == validation.truth
+    events = np.asarray(validation.events)[accepted]
+    return score_offset(right[accepted], scores_of(validation.int8)[accepted], events)
 
 
 def _left_out(

@@ -110,6 +110,7 @@ def verification_record(
         commit=commit,
         threshold=evidence.threshold.threshold_figures(),
         usual=usual_figures(evidence.statistics),
+        score_offset=evidence.score_offset,
         evidence=evidence.evidence_figures(),
         under_faults=faults,
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+_THRESHOLD_INTERVALS = ("coverage_interval", "precision_interval")
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -32,6 +34,33 @@ class Accuracy:
     """What to expect where no photo was taken; None if that is not known."""
 
 
+@dataclass(frozen=True)
+class ScoreOffset:
+    """How far the mean score of accepted answers is below their accuracy."""
+
+    value: float = 0.0
+    """A share, -1 to 1, that is added to a mean score; below 0 if scores promise too much."""
+    error: float = 0.0
+    """Its standard error, 0 to 1."""
+
+
+TAKEN_AT_THEIR_WORD = ScoreOffset()
+
+
+def score_offset_of(record: Any) -> ScoreOffset | None:
+    """From the manifest's record of it; without one scores are taken at their word.
+
+    Returns:
+        None if the record is damaged.
+    """
+    if record is None:
+        return TAKEN_AT_THEIR_WORD
+    if not isinstance(record, dict) or not is_share(record.get("error")):
+        return None
+    value: Any = record.get("value")
+    return ScoreOffset(float(value), float(record["error"])) if is_share(value, -1) else None
+
+
 def accuracy_of(record: Any) -> Accuracy | None:
     """The int8 model's accuracy, from the manifest's record of verification; None without one."""
     if not _is_measured(record):
@@ -48,6 +77,19 @@ def accuracy_of(record: Any) -> Accuracy | None:
     )
 
 
+def is_threshold(record: Any) -> bool:
+    """Whether it is a limit on distances, and its effect on `n` photos not used to choose it."""
+    return (
+        isinstance(record, dict)
+        and set(record) == {"value", "n", "coverage", "precision", *_THRESHOLD_INTERVALS}
+        and is_count(record["n"])
+        and (record["value"] is None or is_share(record["value"]))
+        and is_share(record["coverage"])
+        and all(is_interval(record[name]) for name in _THRESHOLD_INTERVALS)
+        and (record["precision"] is None or is_share(record["precision"]))
+    )
+
+
 def is_interval(value: Any) -> bool:
     """Whether it is None or two shares."""
     if value is None:
@@ -55,11 +97,11 @@ def is_interval(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(is_share, value))
 
 
-def is_share(value: Any) -> bool:
-    """Whether it is a number from 0 to 1."""
+def is_share(value: Any, least: float = 0) -> bool:
+    """Whether it is a number from `least` to 1."""
     # NaN compares false. A bool is an int, but not a share.
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value <= 1
+    return number and least <= value <= 1
 
 
 def is_count(value: Any, least: int = 1) -> bool:

@@ -19,7 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device.contract.accuracy import Accuracy, accuracy_of, is_count, is_interval, is_share
+from device.contract.accuracy import (
+    TAKEN_AT_THEIR_WORD,
+    Accuracy,
+    ScoreOffset,
+    accuracy_of,
+    is_count,
+    is_threshold,
+    score_offset_of,
+)
 from device.contract.look.rules import LookRules, Region
 from device.contract.preprocess import Preprocessing
 from device.contract.statistics import STATISTICS_FILE, FeatureStatistics
@@ -45,7 +53,6 @@ MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_LABELS = 100_000
 
-_THRESHOLD_INTERVALS = ("coverage_interval", "precision_interval")
 _SELF_DIGEST = "manifest_sha256"
 _REBUILD = "build it again with `make bundle` or copy it again"
 _UNSEEN = "the page shows no training photos until the bundle is installed again"
@@ -94,6 +101,11 @@ class Bundle:
     def accuracy(self) -> Accuracy | None:
         """What convert measured; None if the manifest does not say it."""
         return accuracy_of(self.manifest.get("verification"))
+
+    @property
+    def score_offset(self) -> ScoreOffset:
+        """How far scores are below the accuracy of what is accepted."""
+        return score_offset_of(self.manifest.get("score_offset")) or TAKEN_AT_THEIR_WORD
 
     def golden_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
         """The golden inputs ("inputs", (k, h, w, 3)) and raw outputs by output name.
@@ -208,7 +220,7 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
         raise BundleError(f"{MANIFEST} was edited or damaged (its digest differs); {_REBUILD}")
     _check_files(manifest.get("files"))
     _check_form(manifest.get("data", {}), manifest.get("tolerance", {}))
-    _check_threshold(manifest.get("threshold"))
+    _check_measured(manifest.get("threshold"), manifest.get("score_offset"))
     return manifest
 
 
@@ -276,19 +288,11 @@ def _is_tolerance(record: Any) -> bool:
     return names and all(is_count(limit, least=0) for limit in limits)
 
 
-def _check_threshold(record: Any) -> None:
-    """Check the limit on distances, and its effect on `n` photos not used to choose it."""
-    whole = (
-        isinstance(record, dict)
-        and set(record) == {"value", "n", "coverage", "precision", *_THRESHOLD_INTERVALS}
-        and is_count(record["n"])
-        and (record["value"] is None or is_share(record["value"]))
-        and is_share(record["coverage"])
-        and all(is_interval(record[name]) for name in _THRESHOLD_INTERVALS)
-        and (record["precision"] is None or is_share(record["precision"]))
-    )
-    if not whole:
+def _check_measured(threshold: Any, score_offset: Any) -> None:
+    if not is_threshold(threshold):
         raise BundleError(f"{MANIFEST}: the record of threshold is damaged; {_REBUILD}")
+    if score_offset_of(score_offset) is None:
+        raise BundleError(f"{MANIFEST}: the record of score_offset is damaged; {_REBUILD}")
 
 
 def _read_checked(

@@ -24,7 +24,7 @@ from device.drift.status import DayStatus
 from device.errors import DriftStateError
 from device.files import read_headed, write_bytes
 
-SCHEMA = 3
+SCHEMA = 4
 MAX_BYTES = 4 * 2**20
 """Most of the file, and of its arrays."""
 COUNTS = (HOURS, len(STATISTICS), BINS)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from device.contract.accuracy import TAKEN_AT_THEIR_WORD, ScoreOffset
 from device.drift import place
 from device.drift.day import NO_HOUR, Day, add
 from device.drift.judge import (
@@ -108,8 +109,12 @@ class Monitor:
         settled = place.accepted(now.place)
         self.memory = replace(Memory(), today=now.today, days=now.days, place=settled)
 
-    def status(self) -> DriftStatus:
-        """What is known now."""
+    def status(self, offset: ScoreOffset = TAKEN_AT_THEIR_WORD) -> DriftStatus:
+        """What is known now.
+
+        Args:
+            offset: of the bundle's scores.
+        """
         memory = self.memory
         now = memory.judge
         families = {
@@ -121,7 +126,7 @@ class Monitor:
             learned_days=LEARN_DAYS if now is not None else len(memory.learning),
             wanted_days=LEARN_DAYS,
             families=families,
-            accuracy=estimate(memory.days),
+            accuracy=estimate(memory.days, offset),
             days=memory.days,
             mix=self._mix(),
         )

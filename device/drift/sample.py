@@ -68,7 +68,7 @@ STATISTICS = (
     Statistic("contrast", Family.CAMERA, 0.08, 0.06),
     Statistic("sharpness", Family.CAMERA, -1.9, 0.2),
     Statistic("colour cast", Family.CAMERA, -0.28, 0.04),
-    Statistic("distance", Family.WORLD, 0.375, 0.125, bad=1),
+    Statistic("distance", Family.WORLD, 0.375, 0.2, bad=1),
     Statistic("unknown", Family.WORLD, 0.5, 0.01, bad=1),
     Statistic("score", Family.CONFIDENCE, -1.5, 0.5, bad=-1),
     Statistic("margin", Family.CONFIDENCE, 0.5, 0.5, bad=-1),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from device.contract.accuracy import ScoreOffset
 from device.drift.sample import Family
 
 CURES = {
@@ -25,16 +26,18 @@ FEWEST_DAYS = 3
 FEWEST_ACCEPTED = 20
 T_975 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45)
 """97.5% points of Student's t with 1 to 6 degrees of freedom."""
+Z_975 = 1.96
+"""That of the normal distribution."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The accuracy of accepted answers, as their calibrated scores say; shares, 0 to 1."""
+    """The accuracy of accepted answers by their calibrated scores; shares, 0 to 1."""
 
     mean: float
     low: float
     high: float
-    """An interval of 95% from how days differ."""
+    """An interval of 95% from how days differ, and from how well the offset of scores is known."""
     days: int
 
 
@@ -129,10 +132,14 @@ class DriftStatus:
         return {**rounded, "days": found.days, "valid": self.is_accuracy_valid}
 
 
-def estimate(days: Sequence[DayStatus]) -> Estimate | None:
-    """The mean score of what was accepted on the last days, with an interval over days.
+def estimate(days: Sequence[DayStatus], offset: ScoreOffset) -> Estimate | None:
+    """The mean score of what was accepted on the last days and the offset, with an interval.
 
     Days are the unit: answers of one day resemble one another. A day with more answers weighs more.
+
+    Args:
+        days: the oldest first.
+        offset: of the bundle's scores.
     """
     last = [day for day in days[-ACCURACY_DAYS:] if day.accepted]
     number, accepted = len(last), sum(day.accepted for day in last)
@@ -141,5 +148,7 @@ def estimate(days: Sequence[DayStatus]) -> Estimate | None:
     mean = sum(day.score_sum for day in last) / accepted
     squares = sum((day.score_sum - mean * day.accepted) ** 2 for day in last)
     error = math.sqrt(squares * number / (number - 1)) / accepted
-    half = T_975[number - 2] * error
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), number)
+    half = math.hypot(T_975[number - 2] * error, Z_975 * offset.error)
+    mean += offset.value
+    low, middle, high = (min(max(one, 0.0), 1.0) for one in (mean - half, mean, mean + half))
+    return Estimate(middle, low, high, number)

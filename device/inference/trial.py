@@ -165,6 +165,7 @@ def _load(bundle: Bundle, name: str, check: Check) -> LoadedModel:
         limit=bundle.limit,
         checked_invoke_s=check.invoke_s,
         accuracy=bundle.accuracy,
+        score_offset=bundle.score_offset,
         region=bundle.region,
         thumbnails=bundle.thumbnails,
     )

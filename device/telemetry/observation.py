@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from device.contract.accuracy import Accuracy
+from device.contract.accuracy import TAKEN_AT_THEIR_WORD, Accuracy, ScoreOffset
 from device.contract.arrays import Box, Pixels, Scores
 from device.contract.look.rules import Region, Seen
 from device.contract.thumbnails.record import Thumbnails
@@ -37,6 +37,8 @@ class ModelInfo:
     """Time of one invoke, measured when the model was tested."""
     accuracy: Accuracy | None = None
     """From its bundle; None if the bundle does not say."""
+    score_offset: ScoreOffset = TAKEN_AT_THEIR_WORD
+    """How far scores are below the accuracy of what is accepted."""
     region: Region = Region.WHOLE
     """What of a frame it was trained to see."""
     thumbnails: Thumbnails | None = field(default=None, compare=False, repr=False)

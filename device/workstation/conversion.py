@@ -14,7 +14,12 @@ from device.contract.look.rules import Region
 from device.errors import BundleError
 from device.workstation.faults.figures import FaultsClaim, FaultsFigures
 from device.workstation.records import Record, checked
-from device.workstation.unknown.known import ClassKept, ThresholdFigures, UsualFigures
+from device.workstation.unknown.known import (
+    ClassKept,
+    ScoreOffsetFigures,
+    ThresholdFigures,
+    UsualFigures,
+)
 from device.workstation.unknown.strangers import (
     LeftOutClass,
     NamedStranger,
@@ -348,11 +353,13 @@ class Claims:
 class VerificationRecord(Claims, Record):
     """`verification.json`: the claims with the evidence for them."""
 
-    SCHEMA: ClassVar[int] = 7
+    SCHEMA: ClassVar[int] = 8
     MADE_BY: ClassVar[str] = "make verify"
 
     threshold: ThresholdFigures
     usual: UsualFigures
+    score_offset: ScoreOffsetFigures | None
+    """None if too few validation photos are accepted."""
     evidence: EvidenceFigures
     under_faults: FaultsFigures | None
     """All figures behind `faults`."""

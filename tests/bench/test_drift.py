@@ -1,10 +1,12 @@
 """What `make bench-drift` simulates and counts, and what its page tells."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from device.contract.accuracy import ScoreOffset
 from device.drift.sample import CELLS
 from tests.bench.drift.__main__ import simulate
 from tests.bench.drift.cached import Cached
@@ -56,6 +58,13 @@ def test_scores_that_are_wrong_by_little_estimate_the_accuracy_so(found: Finding
     # All accepted answers are right, and say 90%.
     assert found.accuracy["bias"] == pytest.approx(-0.1, abs=0.001)
     assert found.accuracy["close"] == 0.0 and found.accuracy["told"] > 0.5
+
+
+def test_an_offset_of_scores_moves_the_estimate(found: Findings) -> None:
+    known = replace(made_up(), score_offset=ScoreOffset(0.09))
+    moved = simulate(known, CAMERAS, DAYS, seed=1).accuracy
+    assert moved["bias"] == pytest.approx(found.accuracy["bias"] + 0.09, abs=1e-6)
+    assert (moved["close"], moved["close_by_scores_alone"]) == (1.0, 0.0)
 
 
 def test_record_page_and_table_say_the_same(found: Findings) -> None:

@@ -192,6 +192,7 @@ def test_the_manifest_proves_what_is_in_the_bundle(build: Build) -> None:
     assert verified.pop("schema") == VerificationRecord.SCHEMA and manifest[
         "threshold"
     ] == verified.pop("threshold")
+    assert manifest["score_offset"] == verified.pop("score_offset")
     assert len(verified.pop("usual")["classes"]) == 5
     assert verified.pop("under_faults") is None
     assert verified.pop("evidence")["layers"] and manifest["verification"] == verified

@@ -10,6 +10,7 @@ import threading
 import time
 
 from device import clock
+from device.contract.accuracy import TAKEN_AT_THEIR_WORD, ScoreOffset
 from device.contract.arrays import Pixels
 from device.contract.preprocess import FrameResizer, Preprocessing, crop_box
 from device.drift import kept, sample
@@ -133,6 +134,11 @@ class Drift:
         unknown = rule.turns_away(score, distance)
         return sample.answer(observation.scores, unknown=unknown, distance=distance)
 
+    def _offset_of(self, model: ModelInfo) -> ScoreOffset:
+        """It was measured on what the bundle's own limit accepts."""
+        is_own_limit = self._config.smoothing.threshold is None
+        return model.score_offset if is_own_limit else TAKEN_AT_THEIR_WORD
+
     def _looked_at(self, observation: Observation) -> Pixels:
         """What of the frame is looked at, made small."""
         assert observation.picture is not None
@@ -150,7 +156,7 @@ class Drift:
             self._answer = None
             self._monitor = Monitor(model.labels, self._known(model))
             self._keep_s = time.monotonic() + KEEP_S
-            self._status = self._monitor.status()
+            self._status = self._monitor.status(self._offset_of(model))
             # Whoever reads the log since this start must find what stands.
             for family in Family:
                 log_change(family, DriftStatus(), self._status)
@@ -176,7 +182,8 @@ class Drift:
 
     def _tell(self, monitor: Monitor) -> None:
         """Take the new status, and log what has changed in it."""
-        before, self._status = self._status, monitor.status()
+        assert self._model is not None
+        before, self._status = self._status, monitor.status(self._offset_of(self._model))
         now = self._status
         if now.learned_days == now.wanted_days > before.learned_days:
             log.info("drift: %d usual days are learned", now.learned_days)

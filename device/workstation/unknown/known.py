@@ -22,6 +22,22 @@ class ThresholdFigures:
 
 
 @dataclass(frozen=True)
+class ScoreOffsetFigures:
+    """How far the mean score of accepted validation photos is below their accuracy."""
+
+    value: float
+    """A share, below 0 if it is above; less of it the more of it may be chance."""
+    error: float
+    """Standard error, of which events are the unit."""
+    measured: float
+    """What `value` was before."""
+    n: int
+    """Accepted photos ..."""
+    events: int
+    """... and their events."""
+
+
+@dataclass(frozen=True)
 class UsualFigures:
     """What is usual for known photos, from which distances are made (`FeatureStatistics`)."""
 

@@ -68,6 +68,7 @@ def simulate(known: Cached, cameras: int, days: int, seed: int) -> Findings:
         cameras=cameras,
         days=days,
         years=lives.Years.together(years),
+        score_offset=known.score_offset.value,
         faults=tuple(lives.Found.together(same) for same in zip(*faults, strict=True)),
     )
 

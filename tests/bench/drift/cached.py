@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from convert.verify.clutter import clutter
+from device.contract.accuracy import TAKEN_AT_THEIR_WORD, ScoreOffset
 from device.contract.arrays import Pixels
 from device.contract.bundle import Bundle, load
 from device.contract.preprocess import Preprocessing, prepare
@@ -51,6 +52,7 @@ class Cached:
     """(2, places, conditions, cells)."""
     labels: tuple[str, ...]
     model_sha256: str
+    score_offset: ScoreOffset = TAKEN_AT_THEIR_WORD
 
 
 def cached(build: Path, file: Path, most: int, strangers: Path | None = None) -> Cached:
@@ -88,7 +90,8 @@ def _from(kept: "np.lib.npyio.NpzFile", bundle: Bundle) -> Cached:
     names = ("scores", "distance", "accepted", "truth", "place_facts", "place_layouts")
     digest = hashlib.sha256(bundle.model).hexdigest()
     arrays = {name: kept[name] for name in names}
-    return Cached(**arrays, labels=bundle.labels, model_sha256=digest)
+    offset = bundle.score_offset
+    return Cached(**arrays, labels=bundle.labels, model_sha256=digest, score_offset=offset)
 
 
 def _compute(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from device.contract.accuracy import ScoreOffset
 from device.drift import place
 from device.drift.judge import FAMILIES, LEARN_DAYS, Judge, judge, learned
 from device.drift.place import Place
@@ -38,7 +39,7 @@ class Years:
     of_place: Array
     """(cameras,): how often each was said to be no place for its bundle."""
     estimated: Array
-    """(weeks, cameras): mean score of a week; NaN where it is not told."""
+    """(weeks, cameras): of a week; NaN where it is not told."""
     true: Array
     """(weeks, cameras): how often accepted answers were right."""
     covered: Array
@@ -93,7 +94,7 @@ def years(cameras: Cameras, cached: Cached, seed: int, days: int = YEAR_DAYS) ->
         alarms += began
         state = after
         if number % WEEK == 0 and len(week) == WEEK:
-            told.append(_told(week, after))
+            told.append(_told(week, after, cached.score_offset))
     estimated, true, covered = (np.stack(one) for one in zip(*told, strict=True))
     return Years(np.stack(raised), alarms, of_place, estimated, true, covered)
 
@@ -106,7 +107,7 @@ def _placed(places: list[Place], day: Days) -> tuple[list[Place], Array]:
     return [place.after_day(now) for now in after], np.array(began)
 
 
-def _told(week: "deque[Days]", state: Judge) -> tuple[Array, Array, Array]:
+def _told(week: "deque[Days]", state: Judge, offset: ScoreOffset) -> tuple[Array, Array, Array]:
     number = len(state.level)
     found, true, covered = np.full(number, np.nan), np.full(number, np.nan), np.zeros(number, bool)
     valid = ~state.alarm[:, [FAMILIES.index(Family.CAMERA), FAMILIES.index(Family.WORLD)]].any(1)
@@ -115,7 +116,7 @@ def _told(week: "deque[Days]", state: Judge) -> tuple[Array, Array, Array]:
             DayStatus("", (), 0, 0, int(day.accepted[camera]), float(day.score_sum[camera]))
             for day in week
         ]
-        told = estimate(days)
+        told = estimate(days, offset)
         if told is not None:
             right = sum(float(day.right[camera]) for day in week)
             true[camera] = right / sum(day.accepted for day in days)

@@ -20,6 +20,7 @@ from convert.verify.confidence import (
     distances,
     measure_threshold,
     scale,
+    score_offset,
     separation,
     threshold_curve,
 )
@@ -276,3 +277,54 @@ def test_photos_of_one_event_widen_the_interval_of_the_area() -> None:
 def test_few_pictures_prove_no_area_of_1(count: int) -> None:
     found = area(np.zeros(300), singles(300), np.ones(count), singles(count))
     assert found.value == found.high == 1 and found.low < 1 - 0.6 / (count + 1)
+
+
+# --- what scores are worth -----------------------------------------------------------------------
+
+
+def answered(count: int, score: float, accuracy: float) -> tuple[npt.NDArray[np.bool_], Any]:
+    """Whether answers are right, and their scores."""
+    return np.arange(count) < accuracy * count, np.full(count, score)
+
+
+def test_scores_below_the_accuracy_of_what_is_accepted_have_an_offset_in_its_direction() -> None:
+    below = score_offset(*answered(4000, 0.90, 0.95), singles(4000))
+    above = score_offset(*answered(4000, 0.95, 0.90), singles(4000))
+    assert below is not None and above is not None
+    assert below.measured == pytest.approx(0.05) and above.measured == pytest.approx(-0.05)
+    assert 0.049 < below.value < 0.05 and -0.05 < above.value < -0.049
+    assert (below.n, below.events) == (4000, 4000)
+
+
+def test_a_difference_that_chance_explains_is_no_offset() -> None:
+    found = score_offset(*answered(100, 0.93, 0.94), singles(100))
+    assert found is not None and found.value == 0 and found.error > 0.02
+    exact = score_offset(*answered(100, 0.5, 0.5), singles(100))
+    assert exact is not None and exact.value == exact.measured == 0
+
+
+def test_few_right_answers_do_not_promise_that_all_are() -> None:
+    found = score_offset(np.ones(20, np.bool_), np.full(20, 0.95), singles(20))
+    assert found is not None and found.value < 0.1 * found.measured
+
+
+def test_an_offset_of_few_events_counts_less_than_one_of_as_many_photos() -> None:
+    right, scores = answered(400, 0.90, 0.95)
+    single = score_offset(right, scores, singles(400))
+    films = score_offset(right, scores, [str(number // 20) for number in range(400)])
+    assert single is not None and films is not None and films.events == 20
+    assert films.error > 2 * single.error and films.value < single.value
+    assert score_offset(right, scores, ["one film"] * 400) is None
+
+
+def test_an_offset_is_closer_to_the_truth_than_scores_are_on_average() -> None:
+    chance, off, raw = np.random.default_rng(0), [], []
+    for _ in range(300):
+        truth = chance.normal(0.01, 0.01)
+        scores = chance.uniform(0.88, 0.98, 400)
+        right = chance.random(400) < scores + truth
+        found = score_offset(right, scores, singles(400))
+        assert found is not None
+        off.append((found.value - truth) ** 2)
+        raw.append(truth**2)
+    assert np.mean(off) < 0.75 * np.mean(raw)

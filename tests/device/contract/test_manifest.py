@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device.contract import bundle as contract
-from device.contract.accuracy import Estimate
+from device.contract.accuracy import Estimate, ScoreOffset
 from device.contract.bundle import Bundle
 from device.contract.look.rules import LookRules, Region
 from device.errors import BundleError, SelfTestError
@@ -65,6 +65,30 @@ def test_the_measured_accuracy_is_the_manifest_s(tiny_bundle: Path) -> None:
     beside = replace(loaded, manifest={"verification": measured}).accuracy
     assert beside is not None and beside.new_places == Estimate(0.66, 0.55, 0.76)
     assert beside.same_places == Estimate(0.87, 0.81, 0.92)
+
+
+def test_the_offset_of_scores_is_the_manifest_s_and_none_where_it_was_not_measured(
+    files: Files,
+) -> None:
+    forged = body(files)
+    for record, expected in (
+        ({"value": -0.02, "error": 0.01, "n": 400}, ScoreOffset(-0.02, 0.01)),
+        (None, ScoreOffset()),
+    ):
+        forged["score_offset"] = record
+        sealed = {**files, MANIFEST: contract.seal_manifest(forged)}
+        assert contract.from_files(sealed).score_offset == expected
+    # A bundle that was packed before it was measured.
+    del forged["score_offset"]
+    old = {**files, MANIFEST: contract.seal_manifest(forged)}
+    assert contract.from_files(old).score_offset == ScoreOffset()
+
+
+@pytest.mark.parametrize("record", [{}, [], 0.01, {"value": 2, "error": 0}, {"value": 0.1}])
+def test_an_offset_of_scores_that_is_damaged_is_one_line(files: Files, record: Any) -> None:
+    forged = {**body(files), "score_offset": record}
+    with pytest.raises(BundleError, match="the record of score_offset is damaged; build it again"):
+        contract.parse_manifest(contract.seal_manifest(forged))
 
 
 @pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])

@@ -104,6 +104,11 @@ def test_what_is_strange_in_the_dark_is_usual_there_at_any_hour() -> None:
     assert abs(float(dark)) < 2 and float(bright) > 20
 
 
+def test_strangers_are_told_from_known_things_that_are_far_beyond_the_limit_in_the_dark() -> None:
+    usual = day((22, DARK, 2.4))
+    assert float(beyond(day((22, DARK, 3.1)), usual)[DISTANCE]) > 20
+
+
 def test_light_that_the_reference_does_not_know_is_not_compared() -> None:
     assert np.isnan(beyond(day((12, DARK, 1.3)), day((12, BRIGHT, 0.0)))[DISTANCE])
 

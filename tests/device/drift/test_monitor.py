@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device.contract.accuracy import ScoreOffset
 from device.drift.day import Day
 from device.drift.judge import LEARN_DAYS
 from device.drift.monitor import KEPT_DAYS, WHOLE_DAY, Memory, Monitor
@@ -131,12 +132,17 @@ def test_what_is_wrong_does_not_become_usual_by_itself_but_when_acknowledged(
     assert "sharper" in monitor.status().families[Family.CAMERA].why
 
 
-def test_the_estimated_accuracy_is_the_mean_score_and_is_crossed_out_by_an_alarm(
+def test_the_estimated_accuracy_is_mean_score_and_offset_and_is_crossed_out_by_an_alarm(
     monitor: Monitor,
 ) -> None:
     status = monitor.status()
     assert status.accuracy is not None and status.is_accuracy_valid
     assert status.accuracy.low < 0.9 < status.accuracy.high
+    offset = monitor.status(ScoreOffset(0.05, 0.02)).accuracy
+    assert offset is not None and offset.mean == pytest.approx(status.accuracy.mean + 0.05)
+    assert offset.high - offset.low > status.accuracy.high - status.accuracy.low
+    certain = monitor.status(ScoreOffset(0.5)).accuracy
+    assert certain is not None and (certain.mean, certain.high) == (1, 1)
     live(monitor, QUIET + 1, QUIET + 4, brightness=0.5)
     assert not monitor.status().is_accuracy_valid
 

@@ -54,6 +54,7 @@ def test_a_good_model_is_tested_timed_and_loaded(bundle: Bundle) -> None:
     assert 0 < model.info.checked_invoke_s < slowdown()
     assert model.info.sha256 == bundle.manifest["files"][contract.MODEL]["sha256"]
     assert model.info.accuracy == bundle.accuracy and bundle.accuracy is not None
+    assert model.info.score_offset == bundle.score_offset
     pixels = bundle.golden_arrays()["inputs"][0]
     expected = Classifier.from_bundle(bundle).classify(pixels).scores
     assert (model.classifier.classify(pixels).scores == expected).all()

@@ -10,7 +10,7 @@ import numpy as np
 from convert.config import Gate
 from convert.targets import edgetpu
 from convert.verify.comparison import Outputs, compare_models
-from convert.verify.confidence import measure_threshold, threshold_curve
+from convert.verify.confidence import measure_threshold, score_offset, threshold_curve
 from convert.verify.reliability import Reliability, without_temperature
 from device.contract.statistics import LIMIT, FeatureStatistics
 from device.workstation.conversion import (
@@ -59,9 +59,11 @@ def evidence_of(
     float32, int8 = outputs.float32, outputs.int8
     limit = LIMIT if threshold else None
     distance = (1 - int8.max(axis=1)) / (1 - (threshold or 0.0))
+    right, near = int8.argmax(axis=1) == truth, distance <= (limit or np.inf)
     return Evidence(
         statistics=statistics or STATISTICS,
         threshold=measure_threshold(limit, truth, int8, distance, events),
+        score_offset=score_offset(right[near], int8.max(axis=1)[near], np.asarray(events)[near]),
         curve=threshold_curve(truth, int8, distance),
         kept=(ClassKept("red", 20, 0.95, (0.75, 0.99)),),
         untempered=Reliability.of(truth, without_temperature(float32, 0.5), events),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from device import clock
+from device.contract.accuracy import ScoreOffset
 from device.drift import kept
 from device.drift.judge import LEARN_DAYS
 from device.drift.monitor import FEWEST_MOMENTS, SAMPLE_S, Memory, Monitor
@@ -105,6 +106,27 @@ def test_an_answer_between_two_moments_is_noted_with_the_later_one(
     show(sink, nothing(2))
     assert sink._monitor is not None
     assert sink._monitor.memory.today.accepted == 1
+
+
+def test_the_estimated_accuracy_is_by_the_offset_of_the_bundle_that_runs(
+    config: Config, now: Callable[[float], None]
+) -> None:
+    path = drift_file(config)
+    path.parent.mkdir(parents=True)
+    kept.write(path, Drift(config)._owner(MODEL), after_days(LEARN_DAYS + 2))
+    told = []
+    own = replace(config, smoothing=replace(config.smoothing, threshold=0.5))
+    for offset, settings in (
+        (ScoreOffset(), config),
+        (ScoreOffset(0.03), config),
+        # It was not measured on what another limit accepts.
+        (ScoreOffset(0.03), own),
+    ):
+        sink = Drift(settings)
+        show(sink, sight(0, model=replace(MODEL, score_offset=offset)))
+        assert sink.drift.accuracy is not None
+        told.append(sink.drift.accuracy.mean)
+    assert told[1:] == pytest.approx([told[0] + 0.03, told[0]])
 
 
 def test_what_is_known_goes_on_after_a_restart(
