@@ -10,9 +10,8 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from device.workstation.training import LEFT_OUT
-from train.columns import chosen, values_of
+from train.columns import chosen, first_equal, values_of
 from train.curate.findings import CONTRADICTION, COPY, SAME_PICTURE, Finding
-from train.curate.units import numbered
 from train.curate.vectors import Vectors
 from train.data.events.copies import joined
 from train.data.events.groups import MAX_PAIRS_PER_PHOTO, near_identical_pairs
@@ -71,8 +70,7 @@ def _together(first: Finding | None, second: Finding) -> Finding:
 
 
 def _same_bytes(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    which = numbered(values_of(rows, "sha256"))
-    first = np.unique(which, return_index=True)[1][which]
+    first = first_equal(values_of(rows, "sha256"))
     again = np.flatnonzero(first != np.arange(len(rows)))
     return list(zip(first[again].tolist(), again.tolist(), strict=True))
 

@@ -180,9 +180,8 @@ def folder_of(vectors: Vectors) -> Path | None:
     """The folder of the file that they are in; None if they are in memory."""
     while isinstance(vectors, Chosen | Replaced | Centred):
         vectors = vectors.vectors
-    if isinstance(vectors, InFile) and isinstance(vectors.table, Filed):
-        return vectors.table.folder
-    return None
+    table = vectors.table if isinstance(vectors, InFile) else vectors
+    return table.folder if isinstance(table, Filed) else None
 
 
 def mean(vectors: Vectors, rows: Numbers, weights: npt.NDArray[np.float64]) -> Floats:

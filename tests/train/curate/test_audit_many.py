@@ -11,7 +11,7 @@ import pytest
 from train.curate import alike, apart, audit
 from train.curate.units import numbered, weights_of
 from train.curate.vectors import Chosen, InFile, highest, replaced
-from train.data.events import centres
+from train.data.events import centres, filed
 from train.data.split import Row
 
 COUNT = 3000
@@ -210,6 +210,23 @@ def test_the_audit_finds_in_a_file_what_it_finds_in_memory(
     thumbnails = np.ones((COUNT, 768), np.float32)[:0]
     same = alike.find_alike(rows[:0], thumbnails, in_file)
     assert same == []
+
+
+def test_what_is_left_of_photos_in_a_file_is_searched_in_a_file(
+    photos: tuple[list[Row], Any], in_file: InFile, many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(apart, 16)
+    made: list[Any] = []
+
+    def table(*given: Any) -> Any:
+        made.append(filed.table(*given))
+        return made[-1]
+
+    for module in (apart, centres):
+        monkeypatch.setattr(module, "table", table)
+    assert apart.events_apart(photos[0], in_file)
+    assert len(made) == 3, "means, what is left, and that by cell"
+    assert all(isinstance(each, filed.Filed) for each in made)
 
 
 def test_of_very_many_photos_some_of_each_class_teach_the_judges(
