@@ -75,6 +75,17 @@ def test_a_row_for_each_class_and_each_way_beside_the_default(tmp_path: Path) ->
     assert len(fern.networks) == 1
 
 
+@pytest.mark.parametrize(("share", "expected"), [(1.0, 5.0), (0.75, 4.0), (0.0, 1.0)])
+def test_of_what_training_has_changed_a_share_is_left(share: float, expected: float) -> None:
+    import keras
+
+    from tests.bench.strangers.networks import go_back
+
+    trained = [keras.Variable(np.full(2, 5.0, np.float32)), keras.Variable(np.float32(5.0))]
+    go_back(trained, [np.ones(2, np.float32), np.array(1.0, np.float32)], share)
+    assert [np.asarray(one).tolist() for one in trained] == [[expected, expected], expected]
+
+
 def answered(*distances: float) -> shipped.Seen:
     """Pictures of one event each; the nearer, the higher the score."""
     found = [

@@ -3,6 +3,7 @@
 Each network is trained by the recipe without one class, so it was never shown it: the hard case.
 Limits are chosen by validation photos of the other classes. `--set` changes the recipe, and
 `--against` names a run that is compared with. What was trained is kept: the command goes on.
+`--share` judges the same networks with weights on the way from ImageNet's to the trained ones.
 """
 
 import argparse
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the splits")
     parser.add_argument("--weights", type=Path, default=Path("build/weights"))
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--share", type=float, default=1.0, help="of the way; 1: as trained")
     parser.add_argument("--classes", nargs="+", help="that are left out; default: each in turn")
     parser.add_argument("--other", type=Path, help="folder of photos of other things")
     parser.add_argument("--against", nargs="*", default=[], metavar="NAME=NUMBER")
@@ -38,12 +40,17 @@ def run(options: argparse.Namespace) -> int:
         train(training, seed, options)
     runs, against = (
         [Run.read(folder(options.out, seed, changes), options.classes) for seed in options.seeds]
-        for changes in (options.set, options.against)
+        for changes in (described(options), options.against)
     )
     for one in runs:
         print(f"{one.name}\n{by_class(one)}\n")
     print(table(runs, against))
     return 0
+
+
+def described(options: argparse.Namespace) -> list[str]:
+    """What is not as by default."""
+    return [*options.set, *([] if options.share == 1 else [f"share={options.share:g}"])]
 
 
 def folder(out: Path, seed: int, changes: Sequence[str]) -> Path:
@@ -62,19 +69,21 @@ def train(training: Path, seed: int, options: argparse.Namespace) -> None:
 
     config = changed(TrainConfig(architecture=Architecture(), seed=seed), options.set)
     weights = fetch_weights(options.weights, config.architecture.spec.checkpoint)
-    out = folder(options.out, seed, options.set)
-    out.mkdir(parents=True, exist_ok=True)
+    out = folder(options.out, seed, described(options))
+    trained = folder(options.out, seed, options.set)
+    for each in (out, trained):
+        each.mkdir(parents=True, exist_ok=True)
     frozen = Frozens.of(training, config, weights, options.out / "cache")
     others = None
     for number, label in enumerate(frozen.photos.labels):
         if label not in (options.classes or [label]):
             continue
-        path, state = (out / f"{label}{suffix}" for suffix in (".npz", ".state.npz"))
+        path, state = out / f"{label}.npz", trained / f"{label}.state.npz"
         if not path.exists():
             began = time.process_time()
             others = others or frozen.strangers(options.other)
             left_out = LeftOut(frozen, number)
-            keep(path, left_out.shown(left_out.trained(state), others))
+            keep(path, left_out.shown(left_out.trained(state, options.share), others))
             taken = time.process_time() - began
             print(f"{label}: {taken:.0f} s of processor time", file=sys.stderr)
 

@@ -131,8 +131,13 @@ class LeftOut:
         whole = self.frozen.photos.truth(part).of(self.kept(part))
         return Truth(whole.labels - (whole.labels > self.label), whole.weights)
 
-    def trained(self, state: Path) -> keras.Model:
-        """The network after the recipe; `state` is where it continues if it was cut short."""
+    def trained(self, state: Path, share: float = 1.0) -> keras.Model:
+        """The network after the recipe.
+
+        Args:
+            state: where it continues if it was cut short; after the end nothing is trained.
+            share: of the way from where fine-tuning began that the weights go (`go_back`).
+        """
         frozen, config = self.frozen, self.frozen.config
         keras.utils.set_random_seed(config.seed)
         tf.config.experimental.enable_op_determinism()
@@ -149,7 +154,9 @@ class LeftOut:
         head = fit_head(ask(views.first())[0], truths[0], ask(val)[0], truths[1], classes)
         network.get_layer("class_map").set_weights(list(head))
         tail = between(network, config.cut, "logits")
+        began = [np.array(variable) for variable in tail.trainable_variables]
         FineTuner(tail, config, views, truths[0], val, truths[1]).run(state, lambda *_: None)
+        go_back(tail.trainable_variables, began, share)
         return network
 
     def shown(self, network: keras.Model, others: dict[str, Activations]) -> dict[str, Any]:
@@ -173,6 +180,12 @@ class LeftOut:
         pairs = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]][:MIXED]
         halves = [plain[side].astype(np.float32) for side in pairs.T]
         return np.asarray((halves[0] + halves[1]) / 2, np.float16)
+
+
+def go_back(variables: Sequence[keras.Variable], began: Sequence[Floats], share: float) -> None:
+    """Leave of what training has changed only a share (Wortsman et al. 2022); 1 leaves all."""
+    for variable, first in zip(variables, began, strict=True):
+        variable.assign(first + share * (np.array(variable) - first))
 
 
 class _Tail:
