@@ -403,17 +403,17 @@ device_tests := tests/device tests/device/%
 light := $(if $(filter-out $(device_tests),$(filter tests tests/% ./% ../% /% %.py,$(PYTEST))),,$(filter $(device_tests),$(PYTEST)))
 # Several tests run at once, and numpy's threads would hold a core each while they wait for one another.
 one_thread := OPENBLAS_NUM_THREADS=1
-# Two at once, since many of them wait. Those of a file share what takes long to make.
-two_at_once := -n 2 --dist loadfile -m "not long"
+# Three at once, since many of them wait. Those of a file share what takes long to make.
+three_at_once := -n 3 --dist loadfile -m "not long"
 # The inner loop: eight at once, since most of these tests wait, and without those that take long.
 side_by_side := -n 8 --dist worksteal -m "not slow"
 test_needs := $(READY) $(PEERS) $(BUILD)/wheel/ready $(foreach b,$(BACKBONES),$(call weights_ready,$b))
 test: $(if $(light),$(LIGHT_READY),$(test_needs)) ## set up and run the tests, a quarter of an hour
 	@$(if $(light),echo "tests marked slow are left out; \`make test test-long\` runs them all")
-	@$(one_thread) FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY) -m pytest $(side_by_side),$(PY) -m pytest $(if $(PYTEST),,$(two_at_once))) $(PYTEST)
+	@$(one_thread) FIELDGUIDE_BUILD="$(BUILD)" $(if $(light),$(LIGHT_PY) -m pytest $(side_by_side),$(PY) -m pytest $(if $(PYTEST),,$(three_at_once))) $(PYTEST)
 
 test-long: $(test_needs) ## the tests that take a minute or more each
-	@$(one_thread) FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest -n 2 --dist worksteal -m long $(PYTEST)
+	@$(one_thread) FIELDGUIDE_BUILD="$(BUILD)" $(PY) -m pytest -n 3 --dist worksteal -m long $(PYTEST)
 
 check: $(LIGHT_READY) ## ruff, mypy, import-linter; needs no TensorFlow
 	@$(LIGHT_PY) -m ruff check .
