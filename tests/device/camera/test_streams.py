@@ -172,7 +172,8 @@ def test_frames_of_a_decoder_that_is_too_slow_stay_young_and_tell_their_age() ->
                 break
     # Without skipping the last one would be 12 s old.
     assert min(ages[-5:]) < 4 and max(ages) < 8
-    assert max(abs(np.array(ages) - np.array(told))) < 1
+    # The first is as early as any so far, however long the camera held it: its age is told as 0.
+    assert max(abs(np.array(ages) - np.array(told))[1:]) < 1
 
 
 # --- what nobody looks at ------------------------------------------------------------------------
