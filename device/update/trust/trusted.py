@@ -188,7 +188,8 @@ class _Fetcher(FetcherInterface):
             raise exceptions.DownloadError(str(error)) from error
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        raise NotImplementedError(url)
+        """python-tuf demands it, for a `download_bytes` without an own limit."""
+        raise exceptions.DownloadError(url)
 
 
 @contextmanager

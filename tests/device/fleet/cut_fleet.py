@@ -70,7 +70,7 @@ def accept(fleet: Path, home: Path, first_root: bytes) -> None:
 
 
 def at_each_step(folder: Path, command: str, one_in: int) -> int:
-    """Cut before one step in so many, from the first on; which one came through."""
+    """Cut before one step in so many, until one comes through; the last that was cut."""
     base, work, home = folder / "base", folder / "work", folder / "home"
     if command == "tidy":
         with redirect_stdout(io.StringIO()):
@@ -95,7 +95,7 @@ def at_each_step(folder: Path, command: str, one_in: int) -> int:
         else:
             assert command == "init"
         if not killed:
-            return step
+            return step - one_in
         run(work, "refresh" if command == "init" and first_root.exists() else command)
         accept(work, home, first_root.read_bytes())
         assert not list(work.rglob(".part-*"))
@@ -103,7 +103,7 @@ def at_each_step(folder: Path, command: str, one_in: int) -> int:
 
 
 def main(folder: Path, command: str, one_in: int) -> None:
-    """Print how many steps the command takes."""
+    """Print the last step of the command that was cut."""
     # What is packed is the same each time, and takes longer than all else.
     releases.pack = cache(packing.pack)  # type: ignore[attr-defined]
     wait_for_no_disk()

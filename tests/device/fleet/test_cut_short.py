@@ -15,4 +15,5 @@ def test_a_command_that_is_killed_at_any_step_leaves_a_whole_repository_and_can_
     command: str, one_in: int, tmp_path: Path
 ) -> None:
     found = cuts("tests.device.fleet.cut_fleet", tmp_path, command, one_in)
-    assert found["steps"] > 20
+    # It has 20 at least, of which the last that is asked for is cut.
+    assert found["steps"] > 20 - one_in

@@ -62,13 +62,13 @@ class Cutter:
         assert board.progress.stage == "trial" and not board.progress.failed
 
     def at_each_step(self, act: Act, prepare: Act, one_in: int) -> int:
-        """Cut before one step in so many, from the first on; which one came through."""
+        """Cut before one step in so many, until one comes through; the last that was cut."""
         for step in count(1, one_in):
             board = self.board("step")
             prepare(board)
             child = fork(partial(self._cut, step, act, board))
             if not was_killed(child):
-                return step
+                return step - one_in
             self.check(board)
         raise AssertionError
 

@@ -46,7 +46,7 @@ class Cutter:
         return Board(copy, self.url, self.root)
 
     def at_each_step(self, prepare: Act, whole: Act, one_in: int) -> int:
-        """Cut before one step in so many, from the first on; which one came through."""
+        """Cut before one step in so many, until one comes through; the last that was cut."""
         for step in count(1, one_in):
             board = self.board("step")
             prepare(board)
@@ -54,7 +54,7 @@ class Cutter:
             killed = was_killed(child)
             self._goes_on(board, whole)
             if not killed:
-                return step
+                return step - one_in
         raise AssertionError
 
     def at_random(self, prepare: Act, whole: Act, kills: int) -> int:

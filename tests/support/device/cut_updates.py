@@ -90,11 +90,11 @@ class Cutter:
         slots.install(other, self.root, trial=trial)
 
     def at_each_step(self, one_in: int, *, trial: bool) -> int:
-        """Cut before one step in so many, from the first on; which one came through."""
+        """Cut before one step in so many, until one comes through; the last that was cut."""
         for step in count(1, one_in):
             child = fork(partial(self._cut, step, trial=trial))
             if not was_killed(child):
-                return step
+                return step - one_in
             self.current()
         raise AssertionError
 

@@ -16,7 +16,7 @@ ONE_STEP_IN = [
 
 
 def cuts(module: str, *arguments: object) -> dict[str, int]:
-    """What a module prints that cuts work short: how many steps each kind of it has."""
+    """What a module prints that cuts work short: the last step of each kind that was cut."""
     done = subprocess.run(
         child.command("-m", module, *map(str, arguments)),
         cwd=ROOT,
