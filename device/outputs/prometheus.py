@@ -198,7 +198,7 @@ def figures(status: Status) -> Iterator[Metric]:
 
 
 def drift(status: DriftStatus) -> Iterator[Metric]:
-    """What has changed; nothing while usual days are learned."""
+    """What has changed; levels are 0 while usual days are learned, but for that of the place."""
     words = "How far it is from usual days, as a share of what raises an alarm"
     levels, alarms = (
         _family(name, text, ["family"])

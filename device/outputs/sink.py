@@ -95,8 +95,8 @@ class DriftWatcher(Protocol):
     """The sink that watches for change; all may be called from any thread."""
 
     @property
-    def drift(self) -> DriftStatus:
-        """What is known."""
+    def drift(self) -> DriftStatus | None:
+        """What is known; None as long as nothing is."""
         ...
 
     def acknowledge_drift(self) -> None:

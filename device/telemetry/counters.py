@@ -80,7 +80,7 @@ class Telemetry:
                 del self._sinks[name]
 
     def drift(self, status: DriftStatus | None) -> None:
-        """Set what is known of drift; None if nothing watches."""
+        """Set what is known of drift; None if nothing is."""
         with self._lock:
             self._drift = status
 

@@ -103,6 +103,6 @@ class Status:
     """Why the newest settings were refused; else empty."""
     sinks: Mapping[str, SinkStatus]
     drift: DriftStatus | None = None
-    """What has changed at the camera; None if nothing watches."""
+    """What has changed at the camera; None if nothing watches, or before the model is known."""
     update: UpdateStatus | None = None
     """What the updater tells; None if the settings want no releases."""

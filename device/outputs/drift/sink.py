@@ -40,7 +40,7 @@ class Drift:
     name = "drift"
 
     def __init__(self, config: Config) -> None:
-        """Prepare; no file is touched before the first frame."""
+        """Prepare; no file is touched before the model is known."""
         self._config = config
         self._pictures = Pictures(drift_folder(config))
         self._resizer = FrameResizer()
@@ -52,7 +52,7 @@ class Drift:
         self._keep_s = float("inf")
         self._problem = ""
         self._acknowledged = threading.Event()
-        self._status = DriftStatus()
+        self._status: DriftStatus | None = None
 
     @property
     def wants_pictures(self) -> bool:
@@ -60,8 +60,8 @@ class Drift:
         return time.monotonic() >= self._next_s
 
     @property
-    def drift(self) -> DriftStatus:
-        """What is known."""
+    def drift(self) -> DriftStatus | None:
+        """What is known; None until the model is, whose state may hold an alarm."""
         return self._status
 
     def acknowledge_drift(self) -> None:
@@ -92,18 +92,21 @@ class Drift:
         unix_s = observation.unix_s if clock.is_synchronized() else None
         closed = monitor.add(Sample(sample.look(pixels), self._answer), unix_s)
         self._answer = None
-        if closed or monitor.memory.place.alarm != (Family.PLACE in self._status.alarms):
+        told = self._status.alarms if self._status else ()
+        if closed or monitor.memory.place.alarm != (Family.PLACE in told):
             self._tell(monitor)
             self._keep_s = 0.0
         # Last: a full disk must not keep what was noted from being told.
         self._pictures.take(hour_of(unix_s), pixels, learning=monitor.memory.judge is None)
 
     def tick(self, status: Status) -> None:
-        """Write what is known, now and then.
+        """Read what stands, even while the camera is lost; write what is known, now and then.
 
         Raises:
             OutputError: if it cannot be written.
         """
+        if self._monitor is None and status.model is not None:
+            self._monitor_of(status.model)
         if self._acknowledged.is_set() and self._monitor is not None:
             self._acknowledged.clear()
             self._monitor.acknowledge()
@@ -183,8 +186,8 @@ class Drift:
     def _tell(self, monitor: Monitor) -> None:
         """Take the new status, and log what has changed in it."""
         assert self._model is not None
-        before, self._status = self._status, monitor.status(self._offset_of(self._model))
-        now = self._status
+        before, now = self._status or DriftStatus(), monitor.status(self._offset_of(self._model))
+        self._status = now
         if now.learned_days == now.wanted_days > before.learned_days:
             log.info("drift: %d usual days are learned", now.learned_days)
         for family in Family:

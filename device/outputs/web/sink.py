@@ -196,12 +196,13 @@ class Web(ServingSink):
         return Response(200, picture, "image/jpeg")
 
     async def _drift(self, request: Request) -> Response:
-        """What has changed; nothing if the settings watch for nothing."""
+        """What has changed; nothing if the settings watch for nothing, or nothing is known yet."""
         watcher = self._context.watcher()
-        if watcher is None:
+        found = watcher.drift if watcher else None
+        if found is None:
             return Response(204)
         # A number that changes with the pictures.
-        return _json({**watcher.drift.record(), "shown": int(time.monotonic() / SHOWN_S)})
+        return _json({**found.record(), "shown": int(time.monotonic() / SHOWN_S)})
 
     async def _drift_picture(self, request: Request) -> Response:
         watcher = self._context.watcher()

@@ -124,7 +124,7 @@ def test_the_estimated_accuracy_is_by_the_offset_of_the_bundle_that_runs(
     ):
         sink = Drift(settings)
         show(sink, sight(0, model=replace(MODEL, score_offset=offset)))
-        assert sink.drift.accuracy is not None
+        assert sink.drift is not None and sink.drift.accuracy is not None
         told.append(sink.drift.accuracy.mean)
     assert told[1:] == pytest.approx([told[0] + 0.03, told[0]])
 
@@ -140,6 +140,17 @@ def test_what_is_known_goes_on_after_a_restart(
     second = Drift(config)
     show(second, sight(0))
     assert status_of(second) == 6
+
+
+def test_what_stands_is_told_once_the_model_is_known_and_nothing_before(config: Config) -> None:
+    path = drift_file(config)
+    path.parent.mkdir(parents=True)
+    kept.write(path, Drift(config)._owner(MODEL), after_days(11, sharpness=0.4))
+    sink, status = Drift(config), Surroundings().status()
+    sink.tick(replace(status, model=None))
+    assert sink.drift is None, "else an alarm that stands would seem to be over"
+    sink.tick(status)
+    assert sink.drift is not None and sink.drift.alarms == (Family.CAMERA,)
 
 
 @pytest.mark.parametrize("other", ["model", "camera"])
@@ -225,7 +236,8 @@ def test_a_disk_that_takes_no_picture_keeps_no_day_from_being_told(
         with pytest.raises(OSError, match="No space left"):
             show(sink, sight(0, unix_s=unix_s))
         now(SAMPLE_S)
-    assert sink.drift.learned_days == 1 and status_of(sink) == 1
+    assert sink.drift is not None and sink.drift.learned_days == 1
+    assert status_of(sink) == 1
 
 
 def test_all_that_is_kept_is_less_than_5_mb(config: Config, now: Callable[[float], None]) -> None:
@@ -285,10 +297,11 @@ def test_acknowledging_begins_anew_and_is_kept(
     assert sink._monitor is not None
     sink._monitor.memory = after_days(11, brightness=0.4)
     sink._tell(sink._monitor)
-    assert sink.drift.alarms == (Family.CAMERA,)
+    assert sink.drift is not None and sink.drift.alarms == (Family.CAMERA,)
     assert isinstance(sink, DriftWatcher)
     sink.acknowledge_drift()
     sink.tick(surroundings.status())
+    assert sink.drift is not None
     assert not sink.drift.alarms and not sink.drift.learned_days
     assert kept.read(drift_file(config), None).judge is None
 

@@ -40,14 +40,15 @@ ALARM = DriftStatus(
 class Watcher:
     """A camera that is watched, in memory."""
 
-    def __init__(self, status: DriftStatus) -> None:
+    def __init__(self, status: DriftStatus | None) -> None:
         self.drift, self.acknowledged = status, list[bool]()
+        self.then: bytes | None = THEN
 
     def acknowledge_drift(self) -> None:
         self.acknowledged.append(True)
 
     def drift_picture(self, which: str) -> bytes | None:
-        return {"then": THEN, "now": NOW}.get(which)
+        return {"then": self.then, "now": NOW}.get(which)
 
 
 @pytest.fixture
@@ -82,6 +83,13 @@ def test_where_nothing_is_watched_there_is_nothing_to_tell(page: Web) -> None:
     assert Visitor(page).ask("/drift")[0] == 204
     assert Visitor(page).ask("/drift-picture?which=now")[0] == 404
     assert Visitor(page).post("/acknowledge", {})[0] == 409
+
+
+def test_before_it_is_known_what_stands_nothing_is_told(
+    page: Web, surroundings: Surroundings
+) -> None:
+    surroundings.watcher = Watcher(None)
+    assert Visitor(page).ask("/drift")[0] == 204
 
 
 def test_only_the_page_itself_may_acknowledge(page: Web, watcher: Watcher) -> None:
