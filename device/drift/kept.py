@@ -6,6 +6,7 @@ one. What is damaged, or of another model or camera, is forgotten.
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -29,6 +30,8 @@ MAX_BYTES = 4 * 2**20
 """Most of the file, and of its arrays."""
 COUNTS = (HOURS, len(STATISTICS), BINS)
 LAYOUTS = (HOURS, CELLS)
+MOST_A_DAY = 10**6
+"""More moments than a day has, and more than their scores add up to."""
 LITTLE = "<f4"
 """32-bit floats in the same order of bytes everywhere."""
 
@@ -84,7 +87,7 @@ def read(path: Path, owner: str | None) -> Memory:
         raise DriftStateError(f"{path}: damaged")
     try:
         return _memory(head, _unpacked(head["arrays"], data))
-    except (ValueError, LookupError, TypeError, AttributeError, zlib.error) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, zlib.error) as error:
         raise DriftStateError(f"{path}: damaged") from error
 
 
@@ -109,7 +112,7 @@ def _unpacked(shapes: Mapping[str, Sequence[int]], data: bytes) -> Named:
     """The arrays by name; raises ValueError if they are not what the head says."""
     opened = zlib.decompressobj()
     raw = opened.decompress(data, MAX_BYTES)
-    sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes.values()]
+    sizes = [math.prod(map(int, shape)) for shape in shapes.values()]
     if opened.unconsumed_tail or min(sizes, default=0) < 0 or sum(sizes) * 4 != len(raw):
         raise ValueError("arrays of other sizes")
     values = np.frombuffer(raw, LITTLE).astype(np.float32)
@@ -139,15 +142,12 @@ def _memory(head: Mapping[str, Any], arrays: Named) -> Memory:
 
 
 def _day(name: str, record: Mapping[str, Any], arrays: Named) -> Day:
-    score_sum = float(record["score_sum"])
-    if not np.isfinite(score_sum):
-        raise ValueError("no number")
     return Day(
         str(record["date"]),
         _checked(arrays[f"{name}.counts"], COUNTS),
         _checked(arrays[f"{name}.layouts"], LAYOUTS, lowest=None),
         _checked(arrays[f"{name}.labels"], None),
-        score_sum,
+        _count(record, "score_sum"),
     )
 
 
@@ -166,11 +166,19 @@ def _day_status(record: Mapping[str, Any]) -> DayStatus:
     return DayStatus(
         date=str(record["date"]),
         levels=levels,
-        moments=int(record["moments"]),
-        answers=int(record["answers"]),
-        accepted=int(record["accepted"]),
-        score_sum=float(record["score_sum"]),
+        moments=int(_count(record, "moments")),
+        answers=int(_count(record, "answers")),
+        accepted=int(_count(record, "accepted")),
+        score_sum=_count(record, "score_sum"),
     )
+
+
+def _count(record: Mapping[str, Any], name: str) -> float:
+    """A figure of a day; raises ValueError where no day has it: what is told must be a number."""
+    found = float(record[name])
+    if not 0 <= found <= MOST_A_DAY:
+        raise ValueError("no count of a day")
+    return found
 
 
 def _judge(arrays: Named) -> Judge | None:

@@ -2,8 +2,10 @@
 
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,6 +138,38 @@ def test_arrays_that_are_larger_when_opened_are_refused(tmp_path: Path, whole: b
     path.write_bytes(json.dumps(head).encode() + b"\n" + data)
     with pytest.raises(DriftStateError, match="damaged"):
         kept.read(path, OWNER)
+
+
+def leaves(value: Any, *path: str | int) -> Iterator[tuple[str | int, ...]]:
+    """The places of the numbers and words in a JSON object; of lists, those of the last element."""
+    if not isinstance(value, dict | list):
+        yield path
+        return
+    for key, inner in value.items() if isinstance(value, dict) else ((-1, v) for v in value[-1:]):
+        yield from leaves(inner, *path, key)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "wrong",
+    [np.nan, np.inf, -np.inf, pytest.param(10**400, id="huge"), 1e308, -1, True, None, "x", []],
+)
+def test_a_number_that_is_none_is_damage_or_harmless_wherever_it_stands(
+    whole: bytes, tmp_path: Path, wrong: Any
+) -> None:
+    head, _, data = whole.partition(b"\n")
+    for *way, last in leaves(json.loads(head)):
+        record = place = json.loads(head)
+        for key in way:
+            place = place[key]
+        place[last] = wrong
+        (tmp_path / "state").write_bytes(json.dumps(record).encode() + b"\n" + data)
+        try:
+            status = Monitor(CLASSES, kept.read(tmp_path / "state", OWNER)).status()
+        except DriftStateError:
+            continue
+        # What no browser could read would hide all the rest.
+        json.dumps(status.record(), allow_nan=False)
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
