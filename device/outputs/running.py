@@ -93,7 +93,11 @@ class RunningSinks:
         if _shared(old) != _shared(new):
             return list(self._threads)
         before, after = old.sinks(), new.sinks()
-        return [name for name in self._threads if before.get(name) != after.get(name)]
+        changed = {name for name in self._threads if before.get(name) != after.get(name)}
+        if old.camera.source != new.camera.source:
+            # Usual days are those of one camera, and the sink asks once whose it keeps.
+            changed.add("drift")
+        return [name for name in self._threads if name in changed]
 
     def _settle_visits(self, old: Config, new: Config) -> None:
         """Where visits are not kept any more, the one that goes on must not be told once more."""

@@ -108,6 +108,20 @@ def test_a_visit_that_goes_on_is_left_to_the_next_start_only_where_its_end_will_
     assert [each.id for each in Days(tmp_path).today()] == [going.id] * ended
 
 
+def test_another_camera_is_watched_anew_and_ends_no_other_sink(
+    start: Start, tmp_path: Path
+) -> None:
+    output = OutputConfig(
+        json=JsonConfig(path=str(tmp_path / "a")), collect=CollectConfig(path=str(tmp_path / "b"))
+    )
+    config = Config(output=output, visits=VisitsConfig(enabled=False))
+    sinks = start(config)
+    old = named(sinks.threads)
+    sinks.change(replace(config, camera=CameraConfig(source="rtsp://other/")))
+    new = named(sinks.threads)
+    assert new["json"] is old["json"] and new["drift"] is not old["drift"]
+
+
 def test_other_settings_end_the_sinks_they_change_and_no_other(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
