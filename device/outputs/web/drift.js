@@ -60,6 +60,9 @@ function showPair(shown) {
 function newFigure(which) {
   const figure = make("figure"), picture = make("img");
   picture.alt = PAIR[which];
+  // Of this hour there may be none: without a clock, or if nothing was seen then.
+  picture.addEventListener("load", () => { figure.hidden = false; });
+  picture.addEventListener("error", () => { figure.hidden = true; });
   figure.append(picture, make("figcaption", which === "then" ? "then, at this hour" : "now"));
   return figure;
 }
@@ -67,7 +70,7 @@ function newFigure(which) {
 function showAccuracy(found) {
   const share = (value) => `${(value * 100).toFixed(0)}%`;
   const figure = found ? make(found.valid ? "b" : "s", `${share(found.mean)} (${share(found.low)}–${share(found.high)})`) : "";
-  const why = found && !found.valid ? " Not to be relied on while camera or world have changed." : "";
+  const why = found && !found.valid ? " Not to be relied on while camera, world or place are others." : "";
   say(get("estimate"), ...(found ? ["Right answers in the last days, estimated from scores: ", figure, ".", why] : ["Not enough answers yet to estimate the accuracy."]));
 }
 

@@ -117,6 +117,15 @@ def test_an_alarm_is_shown_with_its_cure_two_pictures_and_a_week(
         assert browser.problems() == []
 
 
+def test_without_a_picture_of_then_no_broken_one_is_shown(
+    browsers: Browsers, page: Web, film: Film, watcher: Watcher
+) -> None:
+    seen = "return [...document.querySelectorAll('#then-now img')].map((e) => e.checkVisibility())"
+    watcher.then = None
+    with browsers.visit(page) as browser:
+        eventually(lambda: browser.run(seen) == [False, True])
+
+
 def test_below_a_low_picture_the_next_card_follows_at_once(
     browsers: Browsers, page: Web, film: Film, watcher: Watcher
 ) -> None:
@@ -157,11 +166,13 @@ def test_a_place_unlike_the_training_photos_is_said_before_usual_days_are_learne
     browsers: Browsers, page: Web, film: Film, surroundings: Surroundings
 ) -> None:
     foreign = FamilyStatus(3.0, True, "2026-11-26", "70% is unlike", CURES[Family.PLACE])
-    surroundings.watcher = Watcher(DriftStatus(0, 7, {**QUIET, Family.PLACE: foreign}))
+    told = Estimate(0.91, 0.88, 0.94, 7)
+    surroundings.watcher = Watcher(DriftStatus(0, 7, {**QUIET, Family.PLACE: foreign}, told))
     with browsers.visit(page) as browser:
         eventually(lambda: "not what the model was trained for" in text(browser, "usual"))
         assert "70% is unlike" in text(browser, "alarms")
         assert "collect and label" in text(browser, "alarms")
+        assert "while camera, world or place" in text(browser, "estimate")
 
 
 def test_days_that_are_learned_are_counted(
