@@ -15,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from convert.quantize.exact import ACTIVATION_STEPS, Range
 from convert.quantize.export import int8_model
 from convert.quantize.plan import (
-    ACTIVATION_STEPS,
     DEFAULT,
     WEIGHT_STEPS,
     Floats,
     Plan,
-    Range,
     forward,
     make_plan,
     observed_range,

@@ -1,3 +1,3 @@
 """Quantization: from a Keras network to full-integer TFLite."""
 
-__all__ = ["calibration", "equalize", "export", "known", "plan"]
+__all__ = ["calibration", "equalize", "exact", "export", "known", "plan"]

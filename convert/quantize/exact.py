@@ -8,6 +8,7 @@ next layer. That is not a proof for every case, but it held in each one that was
 (`tests/convert/quantize/test_same_model.py`).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -19,6 +20,10 @@ from convert.errors import ConversionError
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Range = tuple[float, float]
+
+ACTIVATION_STEPS = 255
+"""From the lowest int8 activation to the highest."""
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -53,16 +58,36 @@ def apply_layer(
     raise ConversionError(f"{layer.name}: cannot quantize a {type(layer).__name__} layer")
 
 
-def round_to_range(values: Floats, low: float, high: float, steps: int) -> Floats:
-    """Round values to a grid of `steps` steps from about `low` to about `high` that includes 0.
+@dataclass(frozen=True)
+class Grid:
+    """The values that an int8 tensor can have."""
 
-    The grid follows TFLite's quantization specification: its ends are moved until 0 is exactly an
-    integer. Values outside become an end.
-    """
-    scale = (high - low) / steps
-    zero = float(np.clip(np.round(-low / scale), 0, steps))
-    rounded = np.clip(np.floor(values.astype(np.float64) / scale + zero + 0.5), 0, steps)
-    return np.asarray((rounded - zero) * scale, np.float32)
+    scale: float
+    """The size of a step."""
+    zero_step: float
+    """0, counted in steps from the lower end: 128 more than the int8 zero point."""
+
+    @classmethod
+    def of(cls, low: float, high: float) -> "Grid":
+        """From about `low` to about `high`: the ends are moved until 0 is exactly a step.
+
+        That follows TFLite's quantization specification.
+        """
+        scale = (high - low) / ACTIVATION_STEPS
+        return cls(scale, float(np.clip(np.round(-low / scale), 0, ACTIVATION_STEPS)))
+
+    @classmethod
+    def stored(cls, low: float, high: float) -> "Grid":
+        """The same as a model has it, which stores float32."""
+        grid = cls.of(float(np.float32(low)), float(np.float32(high)))
+        return cls(float(np.float32(grid.scale)), grid.zero_step)
+
+
+def round_to_range(values: Floats, low: float, high: float) -> Floats:
+    """Round values to the grid from about `low` to about `high`; values outside become an end."""
+    to = Grid.of(low, high)
+    steps = np.floor(values.astype(np.float64) / to.scale + to.zero_step + 0.5)
+    return np.asarray((np.clip(steps, 0, ACTIVATION_STEPS) - to.zero_step) * to.scale, np.float32)
 
 
 def _convolve(layer: Any, values: Doubles, weights: Any) -> Doubles:

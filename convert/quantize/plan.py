@@ -33,14 +33,13 @@ from convert.quantize.equalize import (
     peaks,
     scaled_weights,
 )
-from convert.quantize.exact import CONVOLUTIONS, apply_layer, round_to_range
+from convert.quantize.exact import CONVOLUTIONS, Range, apply_layer, round_to_range
+from convert.quantize.means import alike
 
 Floats = npt.NDArray[np.float32]
-Range = tuple[float, float]
 
 WEIGHT_STEPS = 127
 """int8 weights use -127..127: symmetric, without -128 (TFLite quantization specification)."""
-ACTIVATION_STEPS = 255
 MIN_RANGE = 1e-6
 """A tensor with a smaller range is constant zero, and any range will do."""
 CHUNK_PHOTOS = 10
@@ -180,23 +179,32 @@ def make_plan(
             continue
         _plan_layer(layer, plan, chunks, method)
         if _is_quantized(layer, network):
-            _round_outputs(layer.name, plan, chunks, method)
+            _round_outputs(layer, plan, chunks, method)
         if layer.name == last_features:
             means = (chunk.rounded[layer.name].mean(axis=(1, 2)) for chunk in chunks)
-            plan.ranges[POOLED] = method.find_range(*means)
+            plan.ranges[POOLED] = _of_mean(method.find_range(*means), layer.name, plan, chunks)
         finished = [name for name in inputs(layer) if last_use[name] == index]
         for chunk in chunks:
             chunk.forget(finished)
     return plan
 
 
-def _round_outputs(name: str, plan: Plan, chunks: list["_Chunk"], method: Method) -> None:
+def _round_outputs(layer: keras.Layer, plan: Plan, chunks: list["_Chunk"], method: Method) -> None:
     """Choose the range of a layer's output, and round the activations to it."""
+    name = layer.name
     limits = method.find_range(*(chunk.rounded[name] for chunk in chunks))
+    if isinstance(layer, keras.layers.GlobalAveragePooling2D):
+        limits = _of_mean(limits, inputs(layer)[0], plan, chunks)
     plan.ranges[name] = limits
     for chunk in chunks:
         value = chunk.rounded[name]
-        chunk.rounded[name] = round_to_range(value, *limits, ACTIVATION_STEPS)
+        chunk.rounded[name] = round_to_range(value, *limits)
+
+
+def _of_mean(limits: Range, of: str, plan: Plan, chunks: list["_Chunk"]) -> Range:
+    """The range of a spatial mean of a layer's output."""
+    height, width = chunks[0].rounded[of].shape[1:3]
+    return alike(limits, plan.ranges[of], height * width)
 
 
 @dataclass

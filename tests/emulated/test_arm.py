@@ -110,6 +110,17 @@ def test_the_board_s_class_map_and_features_have_the_workstation_s_bytes(
 
 @each_core
 @each_promised_way
+def test_the_board_rounds_the_mean_of_every_sum_as_the_workstation(
+    core: str, way: Way, bench: Bench
+) -> None:
+    """Photos give few of the sums that are possible: some bundle's next photo gives another."""
+    assert_same(bench, core, way, {"means"})
+    means = bench.reference.arrays["means"]
+    assert len(means) == 2 and all(len(np.unique(each)) == 256 for each in means)
+
+
+@each_core
+@each_promised_way
 def test_the_board_s_probabilities_are_at_most_a_step_from_the_workstation_s(
     core: str, way: Way, bench: Bench
 ) -> None:

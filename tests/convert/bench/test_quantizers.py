@@ -14,8 +14,8 @@ from convert.artifacts.training import LabelledPhoto
 from convert.bench import rivals
 from convert.bench.quantizers import Answers, Build, Compared, Measured, main, summarise, table
 from convert.bench.rivals import least_error_range, percentile_range
+from convert.quantize.exact import ACTIVATION_STEPS
 from convert.quantize.export import SHIPPED_OPERATORS
-from convert.quantize.plan import ACTIVATION_STEPS
 from convert.tflite.flatbuffer import read_facts
 from device.inference.classifier import Classifier
 from device.workstation.training import Part

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.errors import ConversionError
+from convert.quantize.exact import ACTIVATION_STEPS
 from convert.quantize.export import SHIPPED_OPERATORS, float_model, int8_model
 from convert.quantize.plan import (
-    ACTIVATION_STEPS,
     WEIGHT_STEPS,
     Plan,
     forward,

@@ -20,6 +20,7 @@ from device.contract import bundle as contract
 from device.contract.look.rules import Seen
 from device.files import write_text
 from device.inference.outputs import FEATURES
+from tests.emulated.support.arm_means import write_means
 from tests.emulated.support.arm_program import STAGES, WITHOUT_XNNPACK
 from tests.emulated.support.qemu_user import (
     BOARDS,
@@ -143,6 +144,7 @@ class Bench:
         self.bundle, self.wheel = bundle, wheel
         self._pictures, self._folder = pictures, folder
         self._film = write_film(folder / "film.npz")
+        self._means = write_means(bundle, folder / "means.npz")
         self.counts = shutil.which("cc") is not None
         # Made here and not by the threads, which would all begin to.
         _ = qemu(), self.counts and counting_plugin()
@@ -187,6 +189,7 @@ class Bench:
             "bundle": str(self.bundle),
             "photos": [str(path) for path in self._pictures],
             "film": str(self._film),
+            "means": str(self._means),
             "runtime": way.runtime,
             "counter": str(counter or ""),
             "out": str(out),

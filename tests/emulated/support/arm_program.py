@@ -1,8 +1,8 @@
 """What `tests/emulated/test_arm.py` runs on an emulated board, and beside it on the workstation.
 
 Prepares and classifies photos with the device package alone, then the golden inputs, looks at a
-film, notes moments of drift, and writes the pixels, the raw outputs, what was found, and the
-instructions that each took.
+film, notes moments of drift, takes the mean of every sum, and writes the pixels, the raw outputs,
+what was found, and the instructions that each took.
 It knows no other module of the tests: only the device's wheel and its locks' wheels are there.
 """
 
@@ -109,6 +109,27 @@ def noted(now: Callable[[], int]) -> Iterator[dict[str, Any]]:
         yield {"moment_instructions": np.int64(now() - began)}
 
 
+def averaged(models: Path, runtime: Runtime) -> Iterator[dict[str, Any]]:
+    """What each model of a mean makes of every sum that int8 values can have."""
+    with np.load(models) as arrays:
+        contents = [arrays[name].tobytes() for name in arrays.files]
+    for content in contents:
+        interpreter = runtime.interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+        given, mean = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        _, height, width, channels = given["shape"]
+        positions, means = int(height * width), []
+        sums = np.arange(-128 * positions, 127 * positions + 1)
+        for start in range(0, len(sums), channels):
+            some = np.resize(sums[start : start + channels], channels)
+            # Values that add up to each sum: some of them one more than the others.
+            values = some // positions + (np.arange(positions)[:, None] < some % positions)
+            interpreter.set_tensor(given["index"], values.astype(np.int8).reshape(given["shape"]))
+            interpreter.invoke()
+            means.append(interpreter.get_tensor(mean["index"]).ravel())
+        yield {"means": np.concatenate(means)[: len(sums)]}
+
+
 def main(job: dict[str, Any]) -> None:
     """Do what the job says; its arrays go to `out`, the runtime's version to stdout."""
     loaded = bundle.load(Path(job["bundle"]))
@@ -119,6 +140,7 @@ def main(job: dict[str, Any]) -> None:
         golden(classifier, loaded),
         looked(Path(job["film"]), counter(job["counter"])),
         noted(counter(job["counter"])),
+        averaged(Path(job["means"]), classifier.runtime),
     ):
         for record in records:
             for name, array in record.items():
