@@ -23,8 +23,8 @@ from train.curate.units import numbered
 from train.curate.vectors import Last, Vectors, blocks, chosen, folder_of, highest
 from train.data.events.centres import MANY, alike, neighbourhoods, ordered
 from train.data.events.copies import joined
-from train.data.events.filed import Table, table
 from train.data.split import Row
+from train.filed import Table, table
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]

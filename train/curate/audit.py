@@ -38,8 +38,8 @@ from train.curate.vectors import (
     where_best,
 )
 from train.data.events.centres import MANY, neighbourhoods
-from train.data.events.filed import Table, table
 from train.data.split import Row
+from train.filed import Table, table
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]

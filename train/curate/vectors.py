@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from train.data.events.filed import Filed, Table
+from train.filed import Filed, Table
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]

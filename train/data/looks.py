@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from train.data.events.filed import scattered
+from train.filed import scattered
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]

@@ -60,7 +60,7 @@ PREDICT_BATCH = 32
 FIT_CODE = (
     *VIEWS_CODE,
     *("train/network/averaging.py", "train/network/limits.py"),
-    *("train/data/events/centres.py", "train/data/events/filed.py", "train/curate/vectors.py"),
+    *("train/data/events/centres.py", "train/filed.py", "train/curate/vectors.py"),
     *("device/workstation/weights.py", "train/columns.py"),
     *(
         f"train/recipe/{name}.py"

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from train import filed
 from train.curate import alike, apart, audit
 from train.curate.units import numbered, weights_of
 from train.curate.vectors import Chosen, InFile, highest, replaced
-from train.data.events import centres, filed
+from train.data.events import centres
 from train.data.split import Row
 
 COUNT = 3000

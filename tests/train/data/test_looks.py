@@ -10,8 +10,7 @@ from PIL import Image, ImageOps
 
 from tests.support.fixed_cameras import frame
 from tests.train.data.test_dataset import image
-from train import columns
-from train.data.events import filed
+from train import columns, filed
 from train.data.looks import Looks, Small, Thumbnails
 from train.data.photo import Photo, details, thumbnails
 from train.data.split import assign

@@ -1,3 +1,3 @@
 """Which photos belong together: copies, events and places, by pictures, clocks, names and lists."""
 
-__all__ = ["cells", "centres", "copies", "filed", "given", "groups", "occasions"]
+__all__ = ["cells", "centres", "copies", "given", "groups", "occasions"]

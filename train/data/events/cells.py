@@ -28,9 +28,9 @@ from train.data.events.centres import (
     ordered,
     sampled,
 )
-from train.data.events.filed import Table, table
 from train.data.events.planes import Planes
 from train.data.looks import folder_of
+from train.filed import Table, table
 
 COMPONENTS = 64
 """Numbers that a vector is shortened to; the length of what is cut off is one more."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from train.data.events.filed import Table, table
+from train.filed import Table, table
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.data.events.centres import Floats, Numbers
-from train.data.events.filed import Table, table
+from train.filed import Table, table
 
 Flags = npt.NDArray[np.bool_]
 

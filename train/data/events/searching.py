@@ -21,9 +21,9 @@ from train.data.events.descriptors import (
     projected,
     turned,
 )
-from train.data.events.filed import Table, table
 from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests, folder_of
+from train.filed import Table, table
 
 BLOCK = 2048
 ASKED_A_CELL = 4

@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from train.data.events.centres import MANY, neighbourhoods
 from train.data.events.copies import joined
-from train.data.events.filed import Table, table
 from train.data.events.places import Floats, Numbers, Places, blurred, residuals
 from train.data.looks import Bytes, Details, folder_of
+from train.filed import Table, table
 
 Pairs = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
 """Says of pairs (of indices) whether they can be of one event."""
