@@ -1,4 +1,4 @@
-"""Very many records as columns: of each a few bytes, where objects of Python take some hundred.
+"""Very many records as columns in files: of each 4 bytes are in memory, as objects some hundred.
 
 They are read like a list, and a record is made whenever one is asked for. Few records stay a list.
 """
@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, islice, pairwise
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
+
+from train.filed import Growing, Pieces
 
 Numbers = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.signedinteger[Any]]
@@ -27,6 +30,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Column(Protocol):
     """The values of one field."""
 
+    @property
+    def folder(self) -> Path | None:
+        """Of the file that they are in; None: the system's for such files."""
+
     def add(self, values: Sequence[Any]) -> None:
         """Put more of them behind."""
 
@@ -34,26 +41,12 @@ class Column(Protocol):
         """Those of some rows."""
 
 
-class _Cells:
-    """An array that grows at its end."""
-
-    def __init__(self) -> None:
-        self._parts: list[npt.NDArray[Any]] = []
-
-    def append(self, part: npt.NDArray[Any]) -> None:
-        self._parts.append(part)
-
-    def __getitem__(self, rows: slice | Rows) -> npt.NDArray[Any]:
-        if len(self._parts) > 1:
-            self._parts = [np.concatenate(self._parts)]
-        return np.asarray(self._parts[0][rows])
-
-
 class Few:
     """Values of which few differ: any that can be keys of a dictionary."""
 
-    def __init__(self) -> None:
-        self._cells, self._number = _Cells(), dict[Any, int]()
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder, self._cells = folder, Growing(folder, np.int32)
+        self._number = dict[Any, int]()
         self._known: list[Any] = []
 
     def add(self, values: Sequence[Any]) -> None:
@@ -72,24 +65,23 @@ class Few:
 class Texts:
     """Texts of which most differ."""
 
-    def __init__(self) -> None:
-        self._cells = _Cells()
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder, self._pieces = folder, Pieces(folder)
 
     def add(self, values: Sequence[str]) -> None:
         """As `Column`."""
-        self._cells.append(np.array(values, np.dtypes.StringDType()))
+        self._pieces.append([text.encode("utf-8", "surrogatepass") for text in values])
 
     def values(self, rows: slice | Rows) -> list[str]:
         """As `Column`."""
-        found: list[str] = self._cells[rows].tolist()
-        return found
+        return [piece.decode("utf-8", "surrogatepass") for piece in self._pieces[rows]]
 
 
 class Digests:
     """SHA-256, as texts of 64 digits: 32 bytes of each are kept."""
 
-    def __init__(self) -> None:
-        self._cells, self._count = _Cells(), 0
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder, self._cells = folder, Growing(folder, np.uint8, DIGEST_BYTES)
         self._others = dict[int, str]()
         """Texts that are no such digest, by their places."""
 
@@ -98,17 +90,16 @@ class Digests:
         kept = [_raw(text) for text in values]
         for place, raw in enumerate(kept):
             if raw is None:
-                self._others[self._count + place] = values[place]
+                self._others[len(self._cells) + place] = values[place]
         data = b"".join(raw or bytes(DIGEST_BYTES) for raw in kept)
         self._cells.append(np.frombuffer(data, np.uint8).reshape(-1, DIGEST_BYTES))
-        self._count += len(values)
 
     def values(self, rows: slice | Rows) -> list[str]:
         """As `Column`."""
         digits, size = self._cells[rows].tobytes().hex(), 2 * DIGEST_BYTES
         found = [digits[start : start + size] for start in range(0, len(digits), size)]
         if self._others:
-            places = np.arange(self._count)[rows].tolist()
+            places = np.arange(len(self._cells))[rows].tolist()
             found = [self._others.get(i, text) for i, text in zip(places, found, strict=True)]
         return found
 
@@ -121,8 +112,8 @@ def _raw(text: str) -> bytes | None:
 class Floats:
     """Numbers, or None."""
 
-    def __init__(self) -> None:
-        self._cells = _Cells()
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder, self._cells = folder, Growing(folder, np.float64)
 
     def add(self, values: Sequence[float | None]) -> None:
         """As `Column`."""
@@ -137,7 +128,7 @@ class Known:
     """Values that are there before the records that have them."""
 
     def __init__(self, values: "Many[Any]") -> None:
-        self._values = values
+        self._values, self.folder = values, values.folder
 
     def add(self, values: Sequence[Any]) -> None:
         """As `Column`; they are there."""
@@ -150,15 +141,16 @@ class Known:
 class Fields:
     """Records of a dataclass, field by field."""
 
-    def __init__(self, kind: Any, unlike: Mapping[str, Column]) -> None:
+    def __init__(self, kind: Any, unlike: Mapping[str, Column], folder: Path | None) -> None:
         """Begin without any.
 
         Args:
             kind: the dataclass.
             unlike: columns of the fields in which most records differ.
+            folder: for the files of the others; None: the system's for such files.
         """
-        self.kind = kind
-        self.columns = {each.name: unlike.get(each.name) or Few() for each in fields(kind)}
+        self.kind, self.folder = kind, folder
+        self.columns = {each.name: unlike.get(each.name) or Few(folder) for each in fields(kind)}
 
     def add(self, values: Sequence[Any]) -> None:
         """As `Column`."""
@@ -202,14 +194,21 @@ class Many(Sequence[Value]):
     def __repr__(self) -> str:
         return repr(list(self))
 
+    @property
+    def folder(self) -> Path | None:
+        """Of the files that they are in; None: the system's for such files."""
+        return self._column.folder
+
     def values(self, rows: slice | Rows) -> list[Value]:
         """Some of them as objects."""
         return self._column.values(self._rows[rows])
 
     def texts(self) -> npt.NDArray[Any]:
         """(n,), texts as NumPy's own strings."""
-        parts = (self.values(slice(start, start + BLOCK)) for start in range(0, len(self), BLOCK))
-        return np.concatenate([np.array(part, np.dtypes.StringDType()) for part in parts])
+        found = np.empty(len(self), np.dtypes.StringDType())
+        for start in range(0, len(self), BLOCK):
+            found[start : start + BLOCK] = self.values(slice(start, start + BLOCK))
+        return found
 
     def chosen(self, rows: Rows) -> "Many[Value]":
         """Those of some rows, in their order."""
@@ -239,6 +238,11 @@ def gathered(records: Iterable[Value], column: Column) -> Sequence[Value]:
         count += len(some)
     # Half as large as numbers usually are: each view of some records has its own.
     return Many(column, np.arange(count, dtype=np.int32))
+
+
+def folder_of(records: Sequence[Any]) -> Path | None:
+    """The folder of the files that they are in; None if they are in memory."""
+    return records.folder if isinstance(records, Many) else None
 
 
 def chosen(records: Sequence[Value], rows: Rows) -> Sequence[Value]:

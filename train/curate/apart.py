@@ -5,7 +5,6 @@ share with its surroundings: its features without the mean of the events that ar
 two events have in common then is their subject, not their place.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -252,15 +251,17 @@ def _finding(rows: Sequence[Row], event: Numbers, links: Links) -> Finding:
 def _near(rows: Sequence[Row], event: Numbers) -> Numbers:
     """Keys of the events of neighbours, in order."""
     keys = [_keys(event, *pair) for pair in _neighbours(rows)]
-    return np.unique(np.concatenate([np.empty(0, np.int64), *keys]))
+    near = np.concatenate([np.empty(0, np.int64), *keys])
+    # In place: very many are not in memory twice.
+    near.sort()
+    return near
 
 
 def _neighbours(rows: Sequence[Row]) -> Iterator[tuple[Numbers, Numbers]]:
     """Photos that are close by the longest number in their names, or by their time, in pairs."""
-    of_class: dict[str, list[int]] = defaultdict(list)
-    for i, label in enumerate(values_of(rows, "label")):
-        of_class[label].append(i)
-    for members in of_class.values():
+    label = numbered(values_of(rows, "label"))
+    by_class, bounds = ordered(label, _count(label))
+    for members in np.split(by_class, bounds[1:-1]):
         order = _by_number(values_of(rows, "path"), members)
         for step in range(1, NAME_STEPS + 1):
             yield order[:-step], order[step:]
@@ -273,9 +274,9 @@ def _neighbours(rows: Sequence[Row]) -> Iterator[tuple[Numbers, Numbers]]:
     yield timed[:-1][close], timed[1:][close]
 
 
-def _by_number(paths: Sequence[str], members: Sequence[int]) -> Numbers:
+def _by_number(paths: Sequence[str], members: Numbers) -> Numbers:
     """Those with a number in their names, in its order."""
-    own = zip(columns.chosen(paths, np.array(members, np.int64)), members, strict=True)
+    own = zip(columns.chosen(paths, members), members.tolist(), strict=True)
     found = ((findall(r"[0-9]+", PurePosixPath(path).stem), i) for path, i in own)
     with_number = [(int(max(digits, key=len)), i) for digits, i in found if digits]
     return np.array([i for _, i in sorted(with_number)], np.int64)

@@ -115,7 +115,8 @@ def scan(
         unusable = (_unusable(film) for film in films if film.record.problem)
         if looks is None:
             return [*read, *unusable]
-        return together(chain((_kept(photo, looks) for photo in read), unusable))
+        kept_looks = (_kept(photo, looks) for photo in read)
+        return together(chain(kept_looks, unusable), looks.folder)
 
 
 def _listed(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from train.filed import scattered
+from train.filed import Filed, Growing
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -131,11 +131,10 @@ class Looks:
     def _read(self, which: int, px: int, numbers: Any) -> Bytes:
         file = self._files[which]
         file.flush()
-        shape = (self.count, px, px, 3)
-        if isinstance(numbers, np.ndarray):
-            return scattered(file, shape, np.uint8, numbers)
-        # Mapped for this once, so that pages that were read do not stay with the process.
-        return np.array(np.memmap(file, np.uint8, "r", shape=shape)[numbers])
+        table = Filed(file, (self.count, px, px, 3), np.uint8, self.folder)
+        if np.ndim(numbers) or isinstance(numbers, slice):
+            return table[numbers]
+        return np.asarray(table[slice(numbers, numbers + 1)][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,20 +225,19 @@ def kept_of(looks: Iterable[Look | None]) -> tuple[Looks, Numbers] | None:
 class KeptLooks:
     """A column (`train.columns`) of looks in one file, or None: the number of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder, self._numbers = folder, Growing(folder, np.int32)
         self._looks: Looks | None = None
-        self._numbers = array("i")
 
     def add(self, values: Sequence[Kept | None]) -> None:
         """As `Column`."""
-        for look in values:
-            self._looks = look.looks if look else self._looks
-            self._numbers.append(look.number if look else -1)
+        self._looks = next((look.looks for look in reversed(values) if look), self._looks)
+        self._numbers.append(np.array([look.number if look else -1 for look in values]))
 
     def values(self, rows: slice | Numbers) -> list[Kept | None]:
         """As `Column`."""
-        looks, numbers = self._looks, np.frombuffer(self._numbers, np.intc)[rows]
-        return [Kept(looks, i) if looks and i >= 0 else None for i in numbers.tolist()]
+        looks, numbers = self._looks, self._numbers[rows].tolist()
+        return [Kept(looks, i) if looks and i >= 0 else None for i in numbers]
 
 
 def blocks(count: int) -> Iterator[slice]:

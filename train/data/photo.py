@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -46,11 +47,23 @@ class Photo:
     tell."""
 
 
-def together(photos: Iterable[Photo]) -> Sequence[Photo]:
-    """All of them: of many, whose looks are in a file, some 200 bytes each are in memory."""
-    moment = Fields(Moment, {"seconds": Floats()})
-    unlike: dict[str, Column] = {"path": Texts(), "sha256": Digests(), "look": KeptLooks()}
-    return gathered(photos, Fields(Photo, {**unlike, "moment": moment}))
+def together(photos: Iterable[Photo], folder: Path | None = None) -> Sequence[Photo]:
+    """All of them: many, whose looks are in a file, in files of a folder, too.
+
+    Args:
+        photos: which need not be in memory.
+        folder: that is there; None: the system's for such files.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    unlike: dict[str, Column] = {
+        "path": Texts(folder),
+        "sha256": Digests(folder),
+        "look": KeptLooks(folder),
+        "moment": Fields(Moment, {"seconds": Floats(folder)}, folder),
+    }
+    return gathered(photos, Fields(Photo, unlike, folder))
 
 
 def thumbnails(photos: Sequence[Photo]) -> AnyThumbnails:

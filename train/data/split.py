@@ -27,6 +27,7 @@ from train.columns import (
     Many,
     Texts,
     chosen,
+    folder_of,
     gathered,
     in_order,
     values_of,
@@ -127,12 +128,25 @@ def _in_turn(
             yield next(placed if photo.collected else own)
 
 
-def rows_together(rows: Iterable[Row], photos: Sequence[Photo] = ()) -> Sequence[Row]:
-    """All of them: of many, some 50 bytes each are in memory, and what photos have already."""
-    unlike: dict[str, Column] = {"path": Texts(), "sha256": Digests()}
+def rows_together(
+    rows: Iterable[Row], photos: Sequence[Photo] = (), folder: Path | None = None
+) -> Sequence[Row]:
+    """All of them: many in files, but for what photos have already.
+
+    Args:
+        rows: which need not be in memory.
+        photos: of the rows, in their order.
+        folder: for the files; None: that of the photos, or the system's for such files.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    folder = folder or folder_of(photos)
+    unlike: dict[str, Column] = {"path": Texts(folder), "sha256": Digests(folder)}
     if isinstance(photos, Many):
         unlike = {name: Known(photos.field(name)) for name in unlike}
-    return gathered(rows, Fields(Row, {**unlike, "group": Texts(), "seconds": Floats()}))
+    more: dict[str, Column] = {"group": Texts(folder), "seconds": Floats(folder)}
+    return gathered(rows, Fields(Row, {**unlike, **more}, folder))
 
 
 def _collected_rows(
@@ -242,10 +256,11 @@ def read_csv(path: Path) -> Sequence[Row]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = rows_together(
+            read = (
                 Row(r["path"], r["class"], r["part"], r["sha256"], r["group"], r["reason"])
                 for r in csv.DictReader(file)
             )
+            rows = rows_together(read, folder=path.parent)
     except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable split ({error}); run `make data` again") from error
     if not rows or not {*values_of(rows, "part")} <= {*Part, LEFT_OUT}:

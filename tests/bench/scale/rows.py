@@ -60,7 +60,7 @@ def main(photos: int, out: Path, real: str = "", numbers: str = "") -> None:
     """Run all steps, or those up to the near copies alone; prints a record of them."""
     watch, looks = _Watch(), Looks(out)
     with watch.step("stand-ins"):
-        made = together(_photos(photos, looks))
+        made = together(_photos(photos, looks), out)
     with watch.step("near copies alone"), threadpool_limits(1, "blas"):
         pairs = near_identical(thumbnails(made), NEAR_IDENTICAL_CORRELATIONS[0])
         groups = len(np.unique(joined(np.arange(photos), pairs)))

@@ -1,5 +1,6 @@
 """Promises about photos in small: in a file they say what they say in memory, and nothing stays."""
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -90,11 +91,36 @@ def test_a_table_in_a_file_is_read_like_an_array_and_leaves_no_file(tmp_path: Pa
             slice(3, 9),
             slice(45, 60),
             slice(9, 3),
+            slice(0, 50, 7),
             np.array([7, 1, 7]),
+            np.array([49, 0, 20]),
             np.empty(0, int),
         ):
             np.testing.assert_array_equal(some[rows], values[rows])
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_of_a_large_table_that_lie_apart_leave_its_other_rows_on_the_disk(
+    tmp_path: Path,
+) -> None:
+    status, peak = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not peak.exists():
+        pytest.skip("only Linux tells the peak of a process's memory from a moment on")
+    table = filed.table((200_000, 1024), np.uint8, tmp_path)
+    for start in range(0, len(table), 8192):
+        rows = slice(start, min(start + 8192, len(table)))
+        table[rows] = np.full((rows.stop - start, 1024), start // 8192, np.uint8)
+    asked = np.random.default_rng(0).integers(0, len(table), 2048)
+    peak.write_text("5")
+    before = _peak_mib(status)
+    assert (table[asked] == (asked // 8192)[:, None]).all()
+    assert _peak_mib(status) - before < 20, "of 195 MiB"
+
+
+def _peak_mib(status: Path) -> int:
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
+    assert found
+    return int(found[1]) // 1024
 
 
 def test_a_full_disk_is_told_with_the_folder(tmp_path: Path) -> None:

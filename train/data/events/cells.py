@@ -31,6 +31,7 @@ from train.data.events.centres import (
 from train.data.events.planes import Planes
 from train.data.looks import folder_of
 from train.filed import Table, table
+from train.memory import give_back
 
 COMPONENTS = 64
 """Numbers that a vector is shortened to; the length of what is cut off is one more."""
@@ -89,6 +90,7 @@ class Cells:
     @classmethod
     def of(cls, vectors: Vectors, space: Space | None = None) -> "Cells":
         """Divide vectors into cells, those of their own or of another space."""
+        give_back()
         rows, folder = _used(vectors), folder_of(vectors)
         space = space or Space.of(vectors, rows)
         shape = (len(rows), space.centres.shape[1] + 2)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.filed import Table, table
+from train.memory import give_back
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -118,6 +119,7 @@ def divided(vectors: Vectors) -> tuple[Floats, tuple[Numbers, ...]]:
         Centres (cells, numbers) of length 1, and the vectors of each cell, one at least. Without
         that length those of mixed cells, which lie near the middle, would be nearest to most.
     """
+    give_back()
     count = number_of_cells(len(vectors), MOST_SEARCHED)
     centres = _of_length_one(centres_of(vectors, count))
     both = zip(centres, in_cells(vectors, centres), strict=True)

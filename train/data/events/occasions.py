@@ -11,7 +11,7 @@ import numpy.typing as npt
 from device.workstation.events.clocks import EVENT_S, judged, shortly_after
 from device.workstation.events.listed import Occasion
 from device.workstation.wording import number, shown
-from train.columns import Floats, Texts, chosen, first_equal, gathered, values_of
+from train.columns import Floats, Texts, chosen, first_equal, folder_of, gathered, values_of
 from train.data.events.copies import joined
 from train.data.events.finding import find_events
 from train.data.events.groups import Grouping
@@ -81,7 +81,7 @@ def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasion
         grouping=found.grouping,
         events=_named(photos, found.grouping.roots, settings),
         plain=_named(photos, found.grouping.plain, settings),
-        seconds=gathered(map(_known, map(float, found.seconds)), Floats()),
+        seconds=gathered(map(_known, map(float, found.seconds)), Floats(folder_of(photos))),
         places=tuple(said) if settings.folders else found.places,
         notes=(
             *(f"no evidence of events: {note}" for note in found.notes),
@@ -139,7 +139,8 @@ def _named(photos: Sequence[Photo], found: Numbers, settings: EventSettings) -> 
     event = np.empty_like(which)
     event[order] = which
     # One text for all photos of an event.
-    smallest = gathered((each.decode() for each in digests[order[first]].tolist()), Texts())
+    texts = (each.decode() for each in digests[order[first]].tolist())
+    smallest = gathered(texts, Texts(folder_of(photos)))
     return chosen(smallest, event)
 
 

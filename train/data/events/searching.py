@@ -24,6 +24,7 @@ from train.data.events.descriptors import (
 from train.data.events.overlay import Floats, halved
 from train.data.looks import Details, digests, folder_of
 from train.filed import Table, table
+from train.memory import give_back
 
 BLOCK = 2048
 ASKED_A_CELL = 4
@@ -85,6 +86,7 @@ class Searched:
     @classmethod
     def of(cls, details: Details) -> "Searched":
         """From details (n, 32, 32, 3), which need not be in memory."""
+        give_back()
         rows = _sampled(details)
         flat = np.concatenate([described(halved(details[rows[p]]), 1.0) for p in _parts(len(rows))])
         flat = flat.reshape(len(flat), -1)
