@@ -5,8 +5,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,18 @@ def photos(tmp_path: Path) -> Path:
     (folder / "notes.txt").write_text("no photo either, and not called one")
     (folder / ".hidden.png").write_bytes(encoded(picture(0, 2)))
     return folder
+
+
+@pytest.fixture
+def about_noon() -> Iterator[None]:
+    """A time zone in which it is noon: what a test reads of "today" is of one local day."""
+    hours_east = 12 - datetime.now(UTC).hour
+    with pytest.MonkeyPatch.context() as patch:
+        # POSIX counts hours to the west of Greenwich.
+        patch.setenv("TZ", f"<noon>{-hours_east:+d}")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture

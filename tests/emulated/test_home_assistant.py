@@ -225,6 +225,7 @@ def test_other_classes_come_without_a_warning(home: HomeAssistant, broker: Broke
     assert home.complaints == []
 
 
+@pytest.mark.usefixtures("about_noon")
 def test_visits_are_events_counters_and_a_picture(
     home: HomeAssistant, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,7 +105,7 @@ def test_a_visit_that_goes_on_is_left_to_the_next_start_only_where_its_end_will_
     sinks.change(replace(config, **changes))  # type: ignore[arg-type]
     store = VisitStore(tmp_path, 10, 30.0)
     assert (store.cut_short() is None) == ended
-    assert [each.id for each in Days(tmp_path).today()] == [going.id] * ended
+    assert [each.id for each in Days(tmp_path).of(going.day)] == [going.id] * ended
 
 
 def test_another_camera_is_watched_anew_and_ends_no_other_sink(

@@ -16,6 +16,7 @@ from device.visits.store import GOING, MB, VisitStore
 from device.visits.visit import Visit, from_record
 from tests.support.device.visits import JPEG, visit
 
+pytestmark = pytest.mark.usefixtures("about_noon")
 DAY_S = 86400.0
 
 

@@ -30,6 +30,7 @@ from tests.support.peers.mqtt_broker import Broker, listening, retained
 from tests.support.timing import eventually
 
 pytest_plugins = "tests.support.device.mqtt_sinks"
+pytestmark = pytest.mark.usefixtures("about_noon")
 LOOKS = replace(MODEL, region=Region.CHANGE)
 
 
