@@ -137,7 +137,7 @@ $(if $(call is_one_of,FAULTS,all none)$(if $(filter 1,$(words $(FAULTS))),$(if $
 endif
 $(if $(filter-out strict,$(GATE)),$(error GATE=$(GATE): give strict, or nothing))
 # Or "no" would turn on what it is to turn off.
-switches := CLEAN ROBUST THUMBNAILS ALLOW_REGRESSION ALLOW_CPU_OPERATORS LOWER RESUME WIFI_HIDDEN FORCE
+switches := CLEAN ROBUST THUMBNAILS ALLOW_REGRESSION ALLOW_CPU_OPERATORS LOWER RESUME NEW WIFI_HIDDEN FORCE
 $(foreach each,$(switches),$(if $(strip $($(each))),$(if $(call is_one_of,$(each),0 1),,$(error $(each)=$($(each)): give 1, or 0 for no))))
 
 VENV := $(if $(filter ray,$(ENGINE)),.venv-ray,.venv)
@@ -376,7 +376,7 @@ find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11);
 refuse = "$$python" -m train.network.limits $(settings) \
   $(if $(filter ray,$(ENGINE)),$(if $(filter-out setup,$(or $(MAKECMDGOALS),all)),RAY_ADDRESS=$(call given,RAY_ADDRESS)));
 # $(call environment,python): make the target's folder an environment of the lock $<.
-environment = rm -rf $(@D); $(1) -m venv $(@D); \
+environment = echo "setting up $(@D) with $$($(1) --version) from $<"; rm -rf $(@D); $(1) -m venv $(@D); \
   $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 
 $(READY): $(LOCK)
@@ -384,7 +384,6 @@ $(RAY_READY): train/locks/cluster.txt
 $(LIGHT_READY): tests/locks/light.txt
 $(sort $(READY) $(RAY_READY) $(LIGHT_READY)):
 	@python=$$($(find_python)); $(if $(filter $@,$(READY)),$(refuse)) \
-	echo "setting up $(@D) with $$("$$python" --version) from $<"; \
 	$(call environment,"$$python")
 	@touch $@
 

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +26,6 @@ from device.fleet.signing.state import read
 def make(options: argparse.Namespace) -> int:
     """Make keys and an empty repository."""
     fleet = Fleet(options.fleet)
-    if fleet.path.exists() and not fleet.path.is_dir():
-        raise FleetError(f"{fleet.path} is no folder: name one, which may be new")
     make_folder(fleet.path)
     with changing(fleet):
         if init.finish(fleet):
@@ -104,10 +102,8 @@ def halt(options: argparse.Namespace) -> int:
         groups = stages.groups(change, options.name)
         _write_stage(change, options, stages.halt(change, options.name, options.group))
     if options.group not in groups:
-        say(
-            f"{options.group} had no stage of its own. If it is misspelt, nothing is halted yet: "
-            f"{options.name} is offered by GROUP={' and GROUP='.join(groups)}"
-        )
+        others = " and GROUP=".join(groups)
+        say(f"{options.group} had no stage of its own; {options.name} goes on in GROUP={others}")
     say("boards that have it keep it; to take it from them, publish a better one")
     return 0
 
@@ -216,11 +212,6 @@ def _told_by_boards(options: argparse.Namespace) -> list[Told]:
     everybody = [Asked(AT_BROKER + EVERY)] if options.mqtt else []
     listed = boards.read_list(options.boards) if options.boards else everybody
     ids = [each.url.removeprefix(AT_BROKER) for each in listed if each.url.startswith(AT_BROKER)]
-    if ids and not options.mqtt:
-        raise FleetError(
-            f"{options.boards} names boards at a broker: which one? MQTT= names a settings file "
-            "with its section [output.mqtt]"
-        )
     told = boards.ask([each for each in listed if not each.url.startswith(AT_BROKER)])
     if not ids:
         return told
@@ -233,9 +224,6 @@ def _told_by_boards(options: argparse.Namespace) -> list[Told]:
 def _change(options: argparse.Namespace) -> Iterator[Change]:
     fleet = Fleet(options.fleet)
     folders: list[Path] = [fleet.keys, *options.keys]
-    for folder in options.keys:
-        if not folder.is_dir():
-            raise FleetError(f"KEYS={folder}: no such folder; is the stick there?")
     with changing(fleet):
         init.finish(fleet)
         yield Change(fleet, Keyring(folders), read(fleet))
@@ -259,3 +247,19 @@ def _told(change: Change) -> str:
     if change.can_finish:
         return ""
     return ", but the publisher's keys are not here: `make fleet-refresh` where they are"
+
+
+ALL: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "init": make,
+    "publish": publish,
+    "software": publish_software,
+    "promote": promote,
+    "halt": halt,
+    "ramp": look,
+    "status": show_status,
+    "refresh": refresh,
+    "tidy": tidy_up,
+    "renew": renew,
+    "keys": change_keys,
+}
+"""By the words of the command line."""

@@ -22,12 +22,10 @@ from device.fleet.signing.keys import Keyring, create
 from device.fleet.signing.roles import PUBLISHER, ROOT, TARGETS, TOP, expiry, terms
 from device.fleet.signing.state import State
 
-UNFINISHED = ".part-init"
-
 
 def finish(fleet: Fleet) -> bool:
     """Finish what was cut short when all was written; whether that was so."""
-    hidden = Fleet(fleet.path / UNFINISHED)
+    hidden = Fleet(fleet.hidden)
     cut_short = fleet.keys.exists() and hidden.public.exists() and not fleet.public.exists()
     if cut_short:
         _show(hidden.public, fleet.public)
@@ -52,7 +50,7 @@ def make(fleet: Fleet, secret: str) -> None:
             f"{fleet.keys} exists, but {fleet.public} does not: move the keys away, or copy back "
             "what is served"
         )
-    hidden = Fleet(fleet.path / UNFINISHED)
+    hidden = Fleet(fleet.hidden)
     shutil.rmtree(hidden.path, ignore_errors=True)
     _first(hidden, secret).write()
     _show(hidden.keys, fleet.keys)

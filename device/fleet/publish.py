@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.contract import bundle
-from device.contract.release.naming import SOFTWARE, check_name, role_of
+from device.contract.release.naming import role_of
 from device.fleet import init, releases
-from device.fleet.errors import FleetError
 from device.fleet.releases import Part, Published
 from device.fleet.signing.change import Change
 from device.fleet.signing.roles import ROOT, TARGETS
@@ -45,8 +44,6 @@ def plan(change: Change, path: Path, name: str) -> Plan:
     Raises:
         FieldguideError: if the bundle is not whole, the name is not allowed, or a role expired.
     """
-    if check_name(name) == SOFTWARE:
-        raise FleetError("software is the name of the device package: `make publish-software`")
     change.state.check_expired(ROOT, TARGETS)
     files = bundle.read_files(path)
     loaded = bundle.from_files(files)

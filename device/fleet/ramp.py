@@ -24,8 +24,6 @@ from device.settings import reader
 from device.workstation.measures import wilson
 
 PERCENTS = (1.0, 10.0, 50.0, 100.0)
-WINDOW_H = 48.0
-"""Boards watch a release for a day, and some install only at night."""
 MOST_FAILED = 0.02
 """Of the boards that try a release in a stage."""
 ENOUGH = 0.8

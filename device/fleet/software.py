@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.contract.release.naming import SOFTWARE, WHEELS, is_file_name, target_of
+from device.contract.release.naming import SOFTWARE, WHEELS, target_of
 from device.contract.release.record import ReleaseFile, system_key
 from device.deploy.fetch_wheels import Board, fetch, narrowed
-from device.errors import UsageError
 from device.fleet import releases
 from device.fleet.errors import FleetError
 from device.fleet.publish import Plan
@@ -39,17 +38,8 @@ class Software:
 
 
 def board_of(text: str) -> Board:
-    """A system, from PYTHON-MACHINE-GLIBC such as 3.11.2-aarch64-2.36.
-
-    Raises:
-        UsageError: if it is written in another way.
-    """
-    parts = text.split("-")
-    numbers = [part.split(".") for part in (parts[0], parts[-1])]
-    whole = len(parts) == 3 and all(n.isdigit() for number in numbers for n in number)
-    if not whole or min(map(len, numbers)) < 2 or not is_file_name(parts[1]):
-        raise UsageError(f"{text!r}: write Python, machine and glibc as 3.11.2-aarch64-2.36")
-    return Board(*parts)
+    """A system, from PYTHON-MACHINE-GLIBC such as 3.11.2-aarch64-2.36, which was checked."""
+    return Board(*text.split("-"))
 
 
 def plan(change: Change, software: Software) -> Plan:

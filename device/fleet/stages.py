@@ -6,10 +6,9 @@ from device.contract.release.naming import (
     ROLLOUT_ROLE,
     ROLLOUT_TARGET,
     check_name,
-    is_name,
     release_id,
 )
-from device.contract.release.rollout import Rollout, Stage, is_percent
+from device.contract.release.rollout import Rollout, Stage
 from device.fleet import releases
 from device.fleet.errors import FleetError
 from device.fleet.signing.change import Change
@@ -41,10 +40,6 @@ def promote(
         FleetError: if this would take back what was said, and neither `lower` nor `resume` allow
             it, or if there is no such release.
     """
-    if not is_percent(percent):
-        raise FleetError(f"PERCENT={percent:g}: 0 to 100, with at most four decimals")
-    if not is_name(group):
-        raise FleetError(f"GROUP={group}: up to 32 of a-z, 0-9 and -, such as garden")
     wanted = _release(change, name, number)
     old = releases.read_rollout(change.fleet, change.state).stage(group, name)
     if old is None:

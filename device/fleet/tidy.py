@@ -14,9 +14,9 @@ from tuf.api.metadata import Metadata, Snapshot, Targets
 
 from device.contract.release.naming import SIGNED_FIELD
 from device.fleet.errors import FleetError
-from device.fleet.signing.folder import Fleet
-from device.fleet.signing.roles import ROOT, SNAPSHOT, TARGETS, now, terms
-from device.fleet.signing.state import State, all_versions, load
+from device.fleet.signing.folder import Fleet, all_versions
+from device.fleet.signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, now, terms
+from device.fleet.signing.state import State, load
 
 Versions = Mapping[int, Metadata[Targets] | Metadata[Snapshot]]
 """What a role signed, oldest first."""
@@ -42,7 +42,8 @@ def plan(fleet: Fleet, state: State) -> list[Gone]:
     state.check_expired(ROOT, TARGETS)
     if not state.is_complete():
         raise FleetError("boards are not told yet all that is signed: `make fleet-refresh` first")
-    known = {role: _versions(fleet, role, found) for role, found in all_versions(fleet).items()}
+    below = {k: v for k, v in all_versions(fleet).items() if k not in (ROOT, TIMESTAMP)}
+    known = {role: _versions(fleet, role, found) for role, found in below.items()}
     stays = _staying(known)
     kept = {path for role, number in stays for path in _named(fleet, known[role][number])}
     files: dict[Path, datetime] = {}

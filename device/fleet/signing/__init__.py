@@ -1,3 +1,3 @@
 """Keys, roles and signed metadata: what is signed, by whom, and how it gets onto the disk."""
 
-__all__ = ["change", "folder", "keys", "passphrase", "roles", "state"]
+__all__ = ["change", "folder", "keys", "names", "passphrase", "roles", "state"]

@@ -11,6 +11,7 @@ at any moment sees a whole repository: the one before a change, or the one after
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from device.fleet.errors import FleetError
 
 PUBLIC_FILE, PUBLIC_FOLDER, SECRET_FOLDER = 0o644, 0o755, 0o700
 TIMESTAMP_FILE = "timestamp.json"
+_VERSIONED = re.compile(r"([1-9][0-9]*)\.([a-z0-9-]+)\.json")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Fleet:
     """Where everything of a fleet is."""
 
     path: Path
+
+    @property
+    def hidden(self) -> Path:
+        """Where a new fleet is made, before it is shown."""
+        return self.path / ".part-init"
 
     @property
     def keys(self) -> Path:
@@ -58,6 +65,15 @@ class Fleet:
     def root(self, version: int) -> Path:
         """The file of one version of the root role."""
         return self.metadata / f"{version}.root.json"
+
+
+def all_versions(fleet: Fleet) -> dict[str, set[int]]:
+    """Every version of each role on the disk, whoever signed it."""
+    found: dict[str, set[int]] = {}
+    for path in fleet.metadata.iterdir():
+        if match := _VERSIONED.fullmatch(path.name):
+            found.setdefault(match[2], set()).add(int(match[1]))
+    return found
 
 
 @contextmanager

@@ -4,7 +4,6 @@ The newest metadata of each role counts, also if `snapshot` does not name it yet
 maker without the publisher's keys hands on a release, and how a command goes on that was killed.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +16,8 @@ from tuf.api.serialization import DeserializationError
 
 from device.errors import one_line
 from device.fleet.errors import FleetError
-from device.fleet.signing.folder import Fleet
+from device.fleet.signing.folder import Fleet, all_versions
 from device.fleet.signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP, now
-
-_VERSIONED = re.compile(r"([1-9][0-9]*)\.([a-z0-9-]+)\.json")
 
 Kind = TypeVar("Kind", Root, Snapshot, TimestampRole, Targets)
 
@@ -115,7 +112,7 @@ def read(fleet: Fleet) -> State:
     """
     if not fleet.timestamp.exists():
         raise FleetError(f"{fleet.path} holds no releases: make the folder with `make fleet-init`")
-    versions = versions_in(fleet.metadata)
+    versions = {role: max(numbers) for role, numbers in all_versions(fleet).items()}
     root = _read_root(fleet, versions.get(ROOT, 0))
     timestamp = _verified(root, TIMESTAMP, fleet.timestamp, TimestampRole)
     versions[TIMESTAMP] = _version(fleet.timestamp)
@@ -127,25 +124,6 @@ def read(fleet: Fleet) -> State:
         named = snapshot.signed.meta.items()
         listed = {name.removesuffix(".json"): meta.version for name, meta in named}
     return State(root, _read_roles(fleet, root, versions, listed), snapshot, timestamp, versions)
-
-
-def versions_in(folder: Path) -> dict[str, int]:
-    """The highest version of each role in a folder of metadata."""
-    return {role: max(numbers) for role, numbers in _all_in(folder).items()}
-
-
-def all_versions(fleet: Fleet) -> dict[str, set[int]]:
-    """Every version on the disk of each role that is below root."""
-    found = _all_in(fleet.metadata)
-    return {role: numbers for role, numbers in found.items() if role not in (ROOT, TIMESTAMP)}
-
-
-def _all_in(folder: Path) -> dict[str, set[int]]:
-    found: dict[str, set[int]] = {}
-    for path in folder.iterdir():
-        if match := _VERSIONED.fullmatch(path.name):
-            found.setdefault(match[2], set()).add(int(match[1]))
-    return found
 
 
 def _version(path: Path) -> int:

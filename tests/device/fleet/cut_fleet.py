@@ -27,7 +27,7 @@ from tests.support.device.tiny_bundle import TAR
 COMMANDS = {
     "init": ["init"],
     "publish": ["publish", "--name=birds", f"--bundle={TAR}"],
-    "first-of-a-name": ["publish", "--name=frogs", f"--bundle={TAR}"],
+    "first-of-a-name": ["publish", "--name=frogs", f"--bundle={TAR}", "--new"],
     "promote": ["promote", "--name=birds", "--percent=30"],
     "refresh": ["refresh"],
     "root": ["keys", "--role=root"],

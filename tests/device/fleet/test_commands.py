@@ -86,7 +86,7 @@ def test_a_stage_rises_and_says_so(
     good: Good, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good("promote", "--name=birds", "--percent=1")
-    good("promote", "--name=birds", "--percent=10", "--group=garden")
+    good("promote", "--name=birds", "--percent=10", "--group=garden", "--new")
     assert offered(fleet) == Stage(1, 1)
     assert offered(fleet, "garden") == Stage(1, 10)
     assert "boards of garden: 10% are offered birds/1" in capsys.readouterr().out
@@ -117,15 +117,72 @@ def test_a_halted_release_goes_on_only_if_that_is_said(
     assert offered(fleet) == Stage(1, 100)
 
 
-def test_a_misspelt_group_is_no_silent_halt(good: Good, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("halt", []), ("promote", ["--percent=70"]), ("ramp", ["--mqtt=house.toml"])],
+)
+def test_a_misspelt_group_is_refused_before_anything_is_signed(
+    run: Run,
+    good: Good,
+    fleet: Path,
+    command: str,
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "house.toml").touch()
     good("promote", "--name=birds", "--percent=50")
-    good("promote", "--name=birds", "--percent=60", "--group=garden")
-    capsys.readouterr()
-    good("halt", "--name=birds", "--group=gardne")
-    said = capsys.readouterr().out
-    assert "nothing is halted yet: birds is offered by GROUP=all and GROUP=garden" in said
-    good("halt", "--name=birds", "--group=garden")
-    assert "misspelt" not in capsys.readouterr().out
+    good("promote", "--name=birds", "--percent=60", "--group=garden", "--new")
+    before = contents(fleet)
+    assert run(command, "--name=birds", "--group=gardne", *options) == 1
+    line = complaint(capsys)
+    assert "there are all, garden (did you mean 'garden'?)" in line and "NEW=1" in line
+    assert contents(fleet) == before
+
+
+def test_a_new_group_may_be_halted_if_that_is_said(
+    good: Good, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good("promote", "--name=birds", "--percent=50")
+    good("halt", "--name=birds", "--group=garden", "--new")
+    assert "garden had no stage of its own; birds goes on in GROUP=all" in capsys.readouterr().out
+    assert offered(fleet, "garden") == Stage(1, 50, halted=True)
+    # It is known from now on.
+    good("promote", "--name=birds", "--percent=60", "--group=garden", "--resume")
+    assert offered(fleet) == Stage(1, 50)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("publish", [f"--bundle={TAR}"]),
+        ("promote", ["--percent=10"]),
+        ("halt", []),
+        ("ramp", ["--mqtt=house.toml"]),
+    ],
+)
+def test_a_misspelt_name_is_refused_before_anything_is_signed(
+    run: Run,
+    fleet: Path,
+    command: str,
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "house.toml").touch()
+    before = contents(fleet)
+    assert run(command, "--name=brids", *options) == 1
+    assert "(did you mean 'birds'?)" in complaint(capsys)
+    assert contents(fleet) == before
+
+
+def test_another_name_begins_if_that_is_said(good: Good, fleet: Path) -> None:
+    good("publish", "--name=frogs", f"--bundle={TAR}", "--new")
+    assert numbers(read(Fleet(fleet)), "frogs") == [1]
 
 
 def test_boards_that_wait_keep_the_release_that_all_had(
@@ -172,6 +229,8 @@ def test_what_is_not_published_is_neither_offered_nor_halted(
     assert run("promote", "--name=frogs", "--percent=10") == 1
     assert "nothing is published as frogs" in complaint(capsys)
     assert run("halt", "--name=frogs") == 1
+    assert "nothing is published as frogs" in complaint(capsys)
+    assert run("halt", "--name=birds") == 1
     assert "nothing to halt" in complaint(capsys)
 
 
