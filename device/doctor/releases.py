@@ -54,7 +54,7 @@ def _troubles(status: UpdateStatus, settings: UpdateConfig) -> Iterator[Finding]
         found = f"nothing was ever read: it waits for {status.away}"
         yield Finding("update", WARNING, found, "plug it in; or correct update.url")
     if status.group_note:
-        fix = f"correct update.group, or make promote GROUP={status.unknown_group}"
+        fix = f"correct update.group, or make promote GROUP={status.unknown_group} NEW=1"
         yield Finding("update", WARNING, status.group_note, fix)
     if status.frozen:
         found = "for three weeks nothing newer was signed, although the server answers"
@@ -83,7 +83,8 @@ def _all_well(status: UpdateStatus) -> str:
 
 def _runs(status: ReleaseStatus, more: str) -> str:
     runs = f"release {status.installed}" if status.installed else "no release yet"
-    return f"{runs}, {more}" + (f"; waits for {status.waits}" if status.waits else "")
+    waits = status.waits and f"waits for {status.waits}"
+    return "; ".join(filter(None, (f"{runs}, {more}", status.doing, waits)))
 
 
 def _day(unix_s: float) -> str:

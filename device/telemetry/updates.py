@@ -71,6 +71,8 @@ class ReleaseStatus:
     """The newest release meant for this board; 0: none, or not known."""
     stage: str = ""
     """What is being done about it; empty: nothing."""
+    doing: str = ""
+    """The same in words, as of the last pass: since when, what ends it, and what if it fails."""
     problem: str = ""
     """Why nothing is fetched or installed; empty if all is well."""
     waits: str = ""

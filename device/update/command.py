@@ -7,7 +7,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,9 +68,7 @@ def show_status(options: argparse.Namespace) -> int:
     status = read(UpdateStatus, updates_folder(config) / STATUS_FILE)
     if config.update.enabled and not (status.source or options.json):
         raise UpdateError(NOT_YET)
-    told = _tell(status, as_json=options.json)
-    _say_if("" if options.json else _noted(options))
-    return told
+    return _tell(status, as_json=options.json)
 
 
 def check_now(options: argparse.Namespace) -> int:
@@ -80,7 +78,7 @@ def check_now(options: argparse.Namespace) -> int:
     from device.update.owner import acting_as_owner
     from device.update.trust.floor import Clocks
 
-    places, noted = _places(options), _noted(options)
+    places = _places(options)
     with acting_as_owner(places.fetched), _needed():
         if not asked.read(places.asked).url:
             raise UpdateError(NOT_ASKED if places.asked.exists() else NOT_YET)
@@ -88,7 +86,7 @@ def check_now(options: argparse.Namespace) -> int:
     offered = f"release {found.latest} is meant for this board" if found.latest else "no release"
     missed = found.problem or (found.away and f"waits for {found.away}")
     say(missed or offered, error=bool(missed))
-    _say_if(noted)
+    _say_doing(options)
     return int(bool(missed))
 
 
@@ -101,11 +99,10 @@ def want_now(options: argparse.Namespace) -> int:
     folder = updates_folder(_enabled(options))
     if not folder.exists():
         raise UpdateError(NOT_YET)
-    noted = _noted(options)
     with acting_as_owner(folder):
         (folder / WANTED_FILE).touch()
     say("wanted; `fieldguide update status` says what comes of it")
-    _say_if(noted)
+    _say_doing(options)
     return 0
 
 
@@ -154,26 +151,19 @@ def _run_software(options: argparse.Namespace, places: Places, clocks: "Clocks")
     return 0
 
 
-def _noted(options: argparse.Namespace) -> str:
-    """What is being done about the model's release; empty if nothing, or it may not be read."""
+def _say_doing(options: argparse.Namespace) -> None:
+    """Say what is being done about releases; nothing if that may not be read."""
     from device.settings import sections
     from device.settings.state import updates_folder
-    from device.telemetry.updates import read
-    from device.update import watch
-    from device.update.state import STATE_FILE, Progress
-    from device.update.trust.floor import Clocks
+    from device.telemetry.updates import STATUS_FILE, UpdateStatus, read
 
     try:
-        folder = updates_folder(sections.load(options.config))
-        progress = read(Progress, folder / STATE_FILE)
+        status = read(UpdateStatus, updates_folder(sections.load(options.config)) / STATUS_FILE)
     except FieldguideError:
-        return ""
-    return watch.note(replace(progress, uptime=progress.uptime.advanced(Clocks())))
-
-
-def _say_if(text: str) -> None:
-    if text:
-        say(text)
+        return
+    for kind, doing in (("", status.doing), ("software: ", status.software.doing)):
+        if doing:
+            say(kind + doing)
 
 
 @contextmanager
@@ -229,6 +219,8 @@ def lines(status: "UpdateStatus") -> list[str]:
 def _told_of(status: "ReleaseStatus") -> Iterator[str]:
     stage = f" ({status.stage})" if status.stage else ""
     yield f"installed: {status.installed or 'none yet'}{stage}"
+    if status.doing:
+        yield status.doing
     yield f"meant for this board: {status.latest or 'none, or not known yet'}"
     if status.waits:
         yield f"waits for: {status.waits}"

@@ -31,7 +31,7 @@ from device.telemetry.updates import (
     read,
     write,
 )
-from device.update import apply, asked, offer
+from device.update import apply, asked, offer, watch
 from device.update.apply import Place, Prepared
 from device.update.asked import Asked, Places
 from device.update.board import Board, Source
@@ -256,6 +256,7 @@ class _Models(Pass):
             installed=progress.applied,
             latest=checks.latest,
             stage=progress.stage,
+            doing=watch.note(progress),
             checked_unix_s=checks.checked_unix_s,
             verified=checks.verified,
             expired=checks.expired,
@@ -275,6 +276,7 @@ class _Models(Pass):
 
     def _told_of_software(self, checks: Checks) -> SoftwareStatus:
         software = self._software
+        now = replace(software, uptime=software.uptime.advanced(self._clocks))
         return SoftwareStatus(
             version=__version__,
             runs=self._places.runs,
@@ -282,6 +284,7 @@ class _Models(Pass):
             installed=software.applied,
             latest=checks.software,
             stage=software.stage,
+            doing=watch.note(now, software=True),
             problem=checks.software_problem or software.problem,
             waits=software.waits,
             failed=software.failed,

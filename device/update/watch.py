@@ -26,6 +26,19 @@ NOTHING_ELSE_S = 0.9 * WATCH_S
 """So long that a night is not all of it, in which whole pictures may be unknown."""
 HOT_S, HOT_SHARE, COOL_SHARE = 3600.0, 0.5, 0.1
 NORMAL_95 = 1.96
+_WORDS = (
+    (
+        "the service has given labels by it for ten minutes; it goes back if the service crashes "
+        "or refuses it, or after a day of pictures without",
+        "crashes, heat or far more unknown lead back",
+    ),
+    (
+        "service and updater have run it for ten minutes with pictures; it goes back if it does "
+        "not start or stay up, or if within an hour pictures stay away or its updater stands",
+        "crashes, heat or a board that does not stay up lead back",
+    ),
+)
+"""Of the model's releases, and of the software's: what ends a trial, and what leads back later."""
 
 
 def trial_fault(progress: Progress, now: Health, runs: bool) -> str:
@@ -45,22 +58,31 @@ def trial_fault(progress: Progress, now: Health, runs: bool) -> str:
     return ""
 
 
-def note(progress: Progress) -> str:
+def note(progress: Progress, *, software: bool = False) -> str:
     """What is being done about a release, and what ends it; empty if nothing is.
 
     Args:
         progress: with its `uptime` as of now.
+        software: whether it is the software's own.
     """
-    left_s = max(0.0, progress.began_s + WATCH_S - progress.uptime.total_s)
+    now_s = progress.uptime.total_s - progress.began_s
+    trial, fails = _WORDS[software]
     told = {
         INSTALLING: "being installed",
-        TRIAL: "on trial until the service has given labels by it for ten minutes; after a day of "
-        "pictures without, it goes back",
-        WATCH: f"confirmed, and watched for another {math.ceil(left_s / 3600)} h of uptime: "
-        "crashes, heat or far more unknown lead back",
+        TRIAL: f"on trial, for {_long(now_s)} of uptime so far, until {trial}",
+        WATCH: f"confirmed, and watched for another {_hours(WATCH_S - now_s)} of uptime: {fails}",
         BACK: "going back",
     }.get(progress.stage)
     return f"release {progress.release} is {told}" if told else ""
+
+
+def _hours(seconds: float) -> str:
+    return f"{math.ceil(max(0.0, seconds) / 3600)} h"
+
+
+def _long(seconds: float) -> str:
+    """In minutes of the first hour only: each change is written to the card."""
+    return f"{seconds // 60:.0f} min" if seconds < 3600 else f"{seconds // 3600:.0f} h"
 
 
 def watch_fault(progress: Progress, now: Health) -> str:

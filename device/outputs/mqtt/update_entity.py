@@ -71,6 +71,7 @@ def record(status: UpdateStatus) -> dict[str, Any]:
             "away": status.away,
             "unknown_group": status.unknown_group,
             "stage": status.stage,
+            "doing": status.doing,
             "time_verified": status.verified,
             "expired": status.expired,
             "frozen": status.frozen,
@@ -88,6 +89,6 @@ def _release(name: str, status: ReleaseStatus) -> dict[str, Any]:
         "installed_version": installed,
         "latest_version": newest,
         "title": name,
-        "release_summary": status.waits and f"waits for {status.waits}",
+        "release_summary": status.doing or (status.waits and f"waits for {status.waits}"),
         "in_progress": status.stage in ("installing", "trial"),
     }

@@ -101,6 +101,7 @@ function releases(update) {
 function kind(what, of, told, note) {
   const name = (number) => number ? `${of}/${number}` : "none yet";
   const rows = [[what[0].toUpperCase() + what.slice(1), told.stage ? `${name(told.installed)}, ${told.stage}` : name(told.installed), note, false]];
+  if (told.doing) rows.push(["Updates", told.stage, told.doing, false]);
   if (told.latest > told.installed) rows.push([`New ${what}`, name(told.latest), told.waits && `waits for ${told.waits}`, false]);
   if (told.problem) rows.push(["Updates", "not now", told.problem, true]);
   told.failed.slice(-1).forEach((why) => rows.push(["Led back", `${what} ${why}`, "", true]));

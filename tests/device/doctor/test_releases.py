@@ -54,6 +54,9 @@ def test_release_and_last_check_are_told(config: Config) -> None:
     )
     (found,) = releases(config)
     assert "release 4, software 0.2.0 in software-1a2b; waits for its files" in found.found
+    keep(config, doing="release 3 is on trial", software=SoftwareStatus(doing="release 5 is, too"))
+    (found,) = releases(config)
+    assert "release 3 is on trial; " in found.found and "release 5 is, too" in found.found
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 
 from device.outputs.mqtt import update_entity
 from device.telemetry.updates import SoftwareStatus, UpdateStatus
+from device.update import watch
+from device.update.state import STAGES, Progress
 from tests.device.outputs.mqtt.test_drift import announced, rendered
 from tests.support.device.mqtt_sinks import ANNOUNCED, OWN, Make, config, connect
 from tests.support.device.observations import WAITING, Surroundings
@@ -49,6 +51,21 @@ def test_home_assistant_reads_versions_check_and_trust_of_one_message() -> None:
     about = json.loads(rendered(entities["update_checked"]["json_attr_tpl"], message))
     assert about["time_verified"] and about["source"] == "http://fleet.example/public"
     assert about["software"]["runs"] == "software-1a2b" and "updater" in str(about["software"])
+
+
+@pytest.mark.parametrize("software", [False, True])
+@pytest.mark.parametrize("stage", STAGES)
+def test_home_assistant_shows_what_is_being_done_about_a_release(
+    stage: str, software: bool
+) -> None:
+    doing = watch.note(Progress(release=10**6, stage=stage), software=software)
+    told = replace(NEWS, doing=doing, software=replace(NEWS.software, doing=doing))
+    message = update_entity.record(told)
+    for which in ("release", "software"):
+        summary = message[which]["release_summary"]
+        # Home Assistant cuts off what is longer.
+        assert len(summary) <= 255 and doing in summary
+    assert message["about"]["doing"] == message["about"]["software"]["doing"] == doing
 
 
 @pytest.mark.parametrize(("latest", "installed"), [(0, 0), (0, 2), (1, 2)])

@@ -94,6 +94,7 @@ def test_the_page_tells_which_signed_release_runs_and_what_a_newer_one_waits_for
                 installed=4,
                 latest=5,
                 stage="trial",
+                doing="release 5 is on trial, for 7 min",
                 failed=("3: its updater stands",),
                 version="0.2.0",
                 runs="software-1a2b3c4d5e6f",
@@ -105,6 +106,7 @@ def test_the_page_tells_which_signed_release_runs_and_what_a_newer_one_waits_for
         assert "birds/3" in facts and "waits for its hours" in facts
         assert "time not verified" in facts and "https://fleet.example/public" in facts
         assert "release 1: the service crashed 3 times" in facts
+        assert "release 5 is on trial, for 7 min" in facts
         assert "software/4, trial" in facts and "0.2.0 in software-1a2b3c4d5e6f" in facts
         assert "software/5" in facts and "software 3: its updater stands" in facts
         surroundings.telemetry.update(replace(told, verified=True, problem="answers 500"))

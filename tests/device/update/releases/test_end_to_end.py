@@ -105,13 +105,16 @@ def test_the_units_commands_do_the_same(
         assert board.running() == first
         status, output, _ = call("update", "status", "--config", config)
         assert status == 0 and "(trial)" in output and "meant for this board: 1" in output
-        assert "release 1 is on trial until" in output
+        assert "release 1 is on trial, for 0 min" in output
         status, output, _ = call("update", "status", "--json", "--config", config)
         assert json.loads(output)["latest"] == 1
         where = [f"--fetched={board.places.fetched}", f"--asked={board.places.asked}"]
         for action in ("now", "check"):
             status, output, _ = call("update", action, "--config", config, *where)
-            assert status == 0 and "release 1 is on trial until the service" in output
+            assert (
+                status == 0
+                and "release 1 is on trial, for 0 min of uptime so far, until the service" in output
+            )
         assert (board.own / "wanted").exists()
 
 

@@ -10,6 +10,7 @@ from device.contract import bundle as contract
 from device.errors import UpdateError
 from device.telemetry.updates import UpdateStatus, read
 from device.update import lock, slots
+from device.update.command import lines
 from device.update.software.place import RESTART
 from device.update.software.releases import OURS
 from tests.device.update.software.conftest import Scene
@@ -35,6 +36,26 @@ def test_a_release_is_live_at_once_kept_after_a_day_and_told(scene: Scene) -> No
     told = scene.board.install().software
     assert (told.installed, told.latest, told.runs, told.failed) == (1, 1, live, ())
     scene.stays(live)
+
+
+def test_status_says_of_a_trial_since_when_what_ends_it_and_what_if_it_fails(
+    scene: Scene,
+) -> None:
+    scene.on_trial()
+    told = scene.board.install()
+    assert told.software.doing == (
+        "release 1 is on trial, for 0 min of uptime so far, until service and updater have run it "
+        "for ten minutes with pictures; it goes back if it does not start or stay up, or if within "
+        "an hour pictures stay away or its updater stands"
+    )
+    assert told.software.doing in lines(told)
+    scene.board.clock.pass_by(hours=3.5)
+    assert ", for 3 h of uptime so far," in scene.board.install().software.doing
+    scene.works()
+    doing = scene.board.install().software.doing
+    assert "release 1 is confirmed, and watched for another 24 h" in doing and "stay up" in doing
+    scene.watched()
+    assert not scene.board.install().software.doing
 
 
 def test_wheels_that_are_there_are_not_fetched_again(scene: Scene) -> None:
