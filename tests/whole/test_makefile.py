@@ -1,11 +1,9 @@
 """Promises of the Makefile, run with a stand-in for Python: what is needed is made, once."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -83,99 +81,6 @@ def test_what_a_later_step_would_refuse_is_refused_before_any_photo_is_read(
     # Of make's own lines there is one at most: which rule it was.
     ours = [line for line in refused.stderr.splitlines() if not line.startswith("make: *** [")]
     assert len(ours) <= 1 and len(refused.stderr.splitlines()) <= 2
-
-
-PYTHON = f"""#!/bin/sh
-[ "$2" = venv ] && {{ echo "an installation begins" >&2; exit 9; }}
-exec {sys.executable} -S "$@"
-"""
-"""Without packages, as on a machine where nothing was installed."""
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["ENGINE=ray"], "ENGINE=ray needs RAY_ADDRESS="),
-        (["ENGINE=ray", "RAY_ADDRESS=ray://head:1"], "give HOST:PORT"),
-        (["ENGINE=ray", "RAY_ADDRESS=ray://head:1", "setup"], "an installation begins"),
-        (["ENGINE=ray", "RAY_ADDRESS=auto"], "an installation begins"),
-        (["SIZE=100"], "give a multiple of 32"),
-        (["DATA=no-such-folder"], "DATA=no-such-folder: no such folder"),
-        (["DATA=foo://birds"], "foo://...: no such protocol; give one of s3://, "),
-        (["DATA=s3://"], "DATA=s3://: name what to read there, such as s3://birds"),
-        (["DATA=no-such-folder", "field"], "DATA=no-such-folder: no such folder"),
-        (["field"], "name the folder of sorted photos: DATA=folder"),
-        (["publish", "FLEET=f", "NAME=n", "BUNDLE=none.tar"], "BUNDLE=none.tar: no such file"),
-        (["DATA=rendered"], "an installation begins"),
-        ([], "an installation begins"),
-    ],
-)
-def test_a_setting_that_is_refused_costs_no_installation(
-    workshop: Workshop, tmp_path: Path, arguments: list[str], said: str
-) -> None:
-    python = tmp_path / "python"
-    python.write_text(PYTHON)
-    python.chmod(0o755)
-    workshop.uninstall()
-    refused = workshop.run(f"PYTHON={python}", *arguments)
-    assert refused.returncode == 2 and said in refused.stderr, refused.stderr
-    assert ("setting up" in refused.stdout) == (said == "an installation begins")
-
-
-def names_of_a_fleet(folder: Path) -> None:
-    """What a fleet's folder says before anybody compares signatures."""
-    rollout = b'{"schema": 1, "groups": {"garden": {}}}'
-    signed = {"signed": {"targets": {"rollout.json": {"hashes": {"sha256": "ab"}}}}}
-    for name, text in {
-        "metadata/timestamp.json": b"",
-        "metadata/3.model-birds.json": b"",
-        "metadata/2.rollout.json": json.dumps(signed).encode(),
-        "targets/ab.rollout.json": rollout,
-    }.items():
-        path = folder / "public" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ("publish NAME=Birds", "'Birds' is no name of releases"),
-        ("publish NAME=brids", "(did you mean 'birds'?): if it is to begin, give NEW=1"),
-        ("publish NAME=software", "the device package: `make publish-software`"),
-        ("publish-software SYSTEMS=3.11", "'3.11': write Python, machine and glibc"),
-        ("promote NAME=brids PERCENT=1", "there are birds, software (did you mean 'birds'?)"),
-        ("promote NAME=birds PERCENT=ten", "'ten' is no number"),
-        ("promote NAME=birds PERCENT=200", "PERCENT=200: 0 to 100"),
-        ("promote NAME=birds PERCENT=1 RELEASE=new", "'new': give the number of a release"),
-        ("promote NAME=birds PERCENT=1 GROUP=gardne", "(did you mean 'garden'?)"),
-        ("halt NAME=birds GROUP=gardne", "there are all, garden (did you mean 'garden'?)"),
-        ("ramp NAME=birds MQTT=none.toml", "MQTT=none.toml: no such file"),
-        ("ramp NAME=birds BOARDS=none.txt", "none.txt: No such file"),
-        ("ramp NAME=birds BOARDS=README.md WINDOW=days", "'days': give 0 to 8760 hours"),
-        ("fleet-status BOARDS=README.md", "README.md: line 3: write http://"),
-        ("fleet-keys ROLE=targts", "(did you mean 'targets'?)"),
-        ("fleet-renew ROLE=model-brids", "(did you mean 'model-birds'?)"),
-        ("fleet-refresh KEYS=none", "KEYS=none: no such folder; is the stick there?"),
-        ("fleet-tidy FLEET=none", "none: no such folder; make one with `make fleet-init`"),
-        ("fleet-init FLEET=README.md", "README.md is no folder"),
-        ("halt NAME=birds GROUP=garden", "an installation begins"),
-        ("halt NAME=birds GROUP=gardne NEW=1", "an installation begins"),
-        ("publish NAME=frogs NEW=1", "an installation begins"),
-    ],
-)
-def test_a_command_of_a_fleet_that_is_refused_costs_no_installation(
-    workshop: Workshop, tmp_path: Path, arguments: str, said: str
-) -> None:
-    names_of_a_fleet(tmp_path / "fleet")
-    python = tmp_path / "python"
-    python.write_text(PYTHON)
-    python.chmod(0o755)
-    refused = workshop.run(f"PYTHON={python}", f"FLEET={tmp_path}/fleet", *arguments.split())
-    assert refused.returncode == 2 and said in refused.stderr, refused.stderr
-    began = said == "an installation begins"
-    assert began or len(refused.stderr.splitlines()) == 1
-    assert ("setting up" in refused.stdout) == began
 
 
 @pytest.mark.parametrize("goals", [("bundle", "SIZE=225"), ("sweep", "SWEEP=nonsense")])
