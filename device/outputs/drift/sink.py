@@ -8,6 +8,7 @@ import hashlib
 import json
 import threading
 import time
+from pathlib import Path
 
 from device import clock
 from device.contract.accuracy import TAKEN_AT_THEIR_WORD, ScoreOffset
@@ -30,6 +31,7 @@ from device.telemetry.unknown import UnknownRule
 KEEP_S = 600.0
 """How often what is known is written: at most 150 kB while days are learned, and 20 kB later."""
 RETRY_S = 60.0
+SHARED = "another process also writes {}: give each service an output.collect.path of its own"
 PREPARED = Preprocessing()
 """Pictures are made this small before facts are taken, whatever the model's input is."""
 
@@ -50,7 +52,9 @@ class Drift:
         """To the last frame that was classified since the last moment."""
         self._next_s = float("-inf")
         self._keep_s = float("inf")
-        self._problem = ""
+        self._problem = self._no_picture = ""
+        self._kept: tuple[int, int] | None = None
+        """Which file was written last, by number and time."""
         self._acknowledged = threading.Event()
         self._status: DriftStatus | None = None
 
@@ -77,11 +81,7 @@ class Drift:
         return observation.picture is not None or bool(observation.scores.any())
 
     def publish(self, observation: Observation) -> None:
-        """Note an answer, and every ten seconds a moment.
-
-        Raises:
-            OSError: if a picture cannot be written.
-        """
+        """Note an answer, and every ten seconds a moment."""
         monitor = self._monitor_of(observation.model)
         if observation.scores.any():
             self._answer = self._answer_in(observation)
@@ -96,8 +96,7 @@ class Drift:
         if closed or monitor.memory.place.alarm != (Family.PLACE in told):
             self._tell(monitor)
             self._keep_s = 0.0
-        # Last: a full disk must not keep what was noted from being told.
-        self._pictures.take(hour_of(unix_s), pixels, learning=monitor.memory.judge is None)
+        self._take(hour_of(unix_s), pixels, learning=monitor.memory.judge is None)
 
     def tick(self, status: Status) -> None:
         """Read what stands, even while the camera is lost; write what is known, now and then.
@@ -116,8 +115,8 @@ class Drift:
             self._keep_s = 0.0
         if time.monotonic() >= self._keep_s:
             self._keep()
-        if self._problem:
-            raise OutputError(self._problem)
+        if problem := self._problem or self._no_picture:
+            raise OutputError(problem)
 
     def close(self) -> None:
         """Write what is known.
@@ -141,6 +140,15 @@ class Drift:
         """It was measured on what the bundle's own limit accepts."""
         is_own_limit = self._config.smoothing.threshold is None
         return model.score_offset if is_own_limit else TAKEN_AT_THEIR_WORD
+
+    def _take(self, hour: int, pixels: Pixels, *, learning: bool) -> None:
+        # A tick tells it: frames between two moments would say that it works again.
+        self._no_picture = ""
+        try:
+            self._pictures.take(hour, pixels, learning=learning)
+        except OSError as error:
+            where = drift_folder(self._config)
+            self._no_picture = f"pictures cannot be kept in {where}: {error.strerror or error}"
 
     def _looked_at(self, observation: Observation) -> Pixels:
         """What of the frame is looked at, made small."""
@@ -197,6 +205,8 @@ class Drift:
         if self._monitor is None or self._model is None:
             return
         path = drift_file(self._config)
+        found, own = _stamp(path), self._kept
+        is_shared = own is not None and found is not None and found != own
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             kept.write(path, self._owner(self._model), self._monitor.memory)
@@ -204,7 +214,8 @@ class Drift:
             self._problem = f"what is known cannot be kept in {path}: {error.strerror or error}"
             self._keep_s = time.monotonic() + RETRY_S
         else:
-            self._problem = ""
+            self._kept = _stamp(path)
+            self._problem = SHARED.format(path) if is_shared else ""
             self._keep_s = time.monotonic() + KEEP_S
 
 
@@ -219,6 +230,15 @@ def log_change(family: Family, before: DriftStatus, now: DriftStatus) -> None:
         log.warning("drift: %s%s: %s; %s", SAYS[family], since, found.why, found.cure)
     else:
         log.info("drift: %s is as usual again", family)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Number and time of a file; None without one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _differ(one: ModelInfo, other: ModelInfo) -> bool:

@@ -233,11 +233,47 @@ def test_a_disk_that_takes_no_picture_keeps_no_day_from_being_told(
     sink = Drift(config)
     day = [STARTED_S + SAMPLE_S * number for number in range(FEWEST_MOMENTS)]
     for unix_s in (*day, STARTED_S + 86400):
-        with pytest.raises(OSError, match="No space left"):
-            show(sink, sight(0, unix_s=unix_s))
+        show(sink, sight(0, unix_s=unix_s))
         now(SAMPLE_S)
     assert sink.drift is not None and sink.drift.learned_days == 1
     assert status_of(sink) == 1
+
+
+def test_pictures_that_cannot_be_kept_are_one_lasting_problem_which_names_their_folder(
+    config: Config, now: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink, surroundings = Drift(config), Surroundings()
+    with monkeypatch.context() as patch:
+        patch.setattr("device.outputs.drift.pictures.files.write_bytes", full)
+        for number in range(30):
+            # If a moment raised and the frames after it did not, the log would repeat it.
+            show(sink, sight(number))
+            with pytest.raises(OutputError, match=rf"pictures .* {drift_folder(config)}: No space"):
+                sink.tick(surroundings.status())
+            now(1.0)
+    now(SAMPLE_S)
+    show(sink, sight(30))
+    sink.tick(surroundings.status())
+
+
+def test_two_services_that_keep_what_they_know_in_one_file_say_so(
+    config: Config, now: Callable[[float], None]
+) -> None:
+    one, other, status = Drift(config), Drift(config), Surroundings().status()
+    for sink in (one, other):
+        show(sink, sight(0))
+    for sink in (one, other):
+        now(module.KEEP_S)
+        sink.tick(status)
+    now(module.KEEP_S)
+    with pytest.raises(OutputError, match=r"another process .*state: .*output\.collect\.path"):
+        one.tick(status)
+    assert kept.read(drift_file(config), None).today.moments == 1
+    now(module.KEEP_S)
+    one.tick(status)
 
 
 def test_all_that_is_kept_is_less_than_5_mb(config: Config, now: Callable[[float], None]) -> None:
