@@ -259,7 +259,7 @@ $(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
 
 # Refused here, before any photo is read, and not by the step that uses them.
 $(if $(filter field,$(MAKECMDGOALS)),$(if $(value DATA),,$(error name the folder of sorted photos: DATA=folder)))
-checked := DATA BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS
+checked := DATA BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS $(if $(filter ray,$(ENGINE)),RAY_STORE)
 settings = $(foreach each,$(checked),$(each)=$(call given,$(each)))
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.

@@ -22,6 +22,11 @@ exec {sys.executable} -S "$@"
         (["ENGINE=ray", "RAY_ADDRESS=ray://head:1"], "give HOST:PORT"),
         (["ENGINE=ray", "RAY_ADDRESS=ray://head:1", "setup"], "an installation begins"),
         (["ENGINE=ray", "RAY_ADDRESS=auto"], "an installation begins"),
+        (
+            ["ENGINE=ray", "RAY_ADDRESS=auto", "RAY_STORE=foo://work"],
+            "RAY_STORE=foo://...: no such protocol; give one of s3://, ",
+        ),
+        (["RAY_STORE=foo://work"], "an installation begins"),
         (["SIZE=100"], "give a multiple of 32"),
         (["DATA=no-such-folder"], "DATA=no-such-folder: no such folder"),
         (["DATA=foo://birds"], "foo://...: no such protocol; give one of s3://, "),

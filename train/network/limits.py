@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from device.console import guarded
 from device.errors import UsageError
 from device.workstation.engine.address import check_address as check_cluster
-from device.workstation.shards.stores import check_address, is_address
+from device.workstation.shards.stores import check_address, check_shared, is_address
 from train.network.backbones import BACKBONES, DEFAULT
 from train.stamps import RENDERED
 
@@ -45,13 +45,14 @@ def check(settings: Mapping[str, str]) -> None:
 
     Raises:
         UsageError: naming the setting, its value, and what to give.
-        StoreError: if `DATA` is an address that nothing reads, or that may hold a secret.
+        StoreError: if `DATA` or `RAY_STORE` is an address of no use, or that may hold a secret.
         ClusterError: if nothing answers at `RAY_ADDRESS`.
     """
     data = settings.get("DATA", "")
     if is_address(data):
         # Its own message repeats no secret.
         check_address(data)
+    check_shared(settings.get("RAY_STORE", ""))
     if "RAY_ADDRESS" in settings:
         check_cluster(settings["RAY_ADDRESS"])
     backbone = settings["BACKBONE"]

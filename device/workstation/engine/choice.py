@@ -13,6 +13,7 @@ from device.workstation.engine.local import Local
 from device.workstation.engine.on_ray import OnRay
 from device.workstation.engine.progress import bars, titled
 from device.workstation.engine.work import Advance, Engine, Item, Result, Work
+from device.workstation.shards.stores import check_shared
 
 ENGINE, ADDRESS, STORE = "ENGINE", "RAY_ADDRESS", "RAY_STORE"
 """Variables of the environment; `make` has them, too."""
@@ -30,6 +31,7 @@ def named(environment: Mapping[str, str]) -> Engine:
 
     Raises:
         UsageError: if it is none.
+        StoreError: if the address of its store is of no use, or may hold a secret.
     """
     name = environment.get(ENGINE) or LOCAL
     if name == LOCAL:
@@ -37,6 +39,7 @@ def named(environment: Mapping[str, str]) -> Engine:
     if name != RAY:
         raise UsageError(f"ENGINE={name}: give {LOCAL} or {RAY}")
     store = environment.get(STORE) or "build/engine"
+    check_shared(store)
     if "://" not in store:
         store = os.path.abspath(os.path.expanduser(store))
     return OnRay(environment.get(ADDRESS, ""), store, os.getcwd())

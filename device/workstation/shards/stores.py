@@ -31,6 +31,8 @@ _PACKAGES = {
     **dict.fromkeys(("file", "ftp", "memory"), "fsspec"),
 }
 """What reads an address, by its scheme; what is one package brings fsspec along."""
+_NOT_SHARED = ("http", "https", "memory", "data")
+"""Nobody writes there, or nobody else sees it."""
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "ino", "mtime")
 _DATES = ("LastModified", "last_modified", "updated", "created")
 """What stores tell of a file that changes with its content."""
@@ -64,21 +66,38 @@ def check_address(address: str) -> None:
     Raises:
         StoreError: naming the schemes that there are, or saying where credentials belong.
     """
-    found = _ADDRESS.match(address)
-    scheme, place = (found[1], found[2]) if found else ("", "")
-    if found and scheme.lower() not in (*_PACKAGES, *_installed()):
-        schemes = ", ".join(f"{each}://" for each in _PACKAGES)
-        raise StoreError(f"DATA={scheme}://...: no such protocol; give one of {schemes}")
-    if found and not address[len(scheme) :].strip(":/"):
-        raise StoreError(
-            f"DATA={address}: name what to read there, such as {scheme}://birds/photos"
+    if is_address(address):
+        _check(
+            "DATA", address, (*_PACKAGES, *_installed()), "read there, such as {}://birds/photos"
         )
+
+
+def check_shared(text: str) -> None:
+    """The same of what `RAY_STORE` names: a path, or an address to which all nodes can write.
+
+    Raises:
+        StoreError: naming the schemes that there are, or saying where credentials belong.
+    """
+    if "://" in text:
+        known = [each for each in (*_PACKAGES, *_installed()) if each not in _NOT_SHARED]
+        _check("RAY_STORE", text, known, "use there, such as {}://bucket/folder")
+
+
+def _check(setting: str, address: str, known: Sequence[str], example: str) -> None:
+    scheme, _, rest = address.partition("://")
+    place = re.split(r"[/\\]", rest, maxsplit=1)[0]
+    if scheme.lower() not in known:
+        schemes = ", ".join(f"{each}://" for each in _PACKAGES if each in known)
+        shown = scheme if scheme.isalnum() else ""
+        raise StoreError(f"{setting}={shown}://...: no such protocol; give one of {schemes}")
+    if not rest.strip(":/"):
+        raise StoreError(f"{setting}={address}: name what to {example.format(scheme)}")
     port = place.partition(":")[2]
     odd = "@" in place or (":" in place and ("@" in address or not port.isdigit()))
     if odd or re.search("[?#]", address):
         raise StoreError(
-            f"DATA={scheme}://...: an address must hold no user, password, token or query; give "
-            "credentials as the provider's own tools take them, from the environment or a file"
+            f"{setting}={scheme}://...: an address must hold no user, password, token or query; "
+            "give credentials as the provider's own tools take them, from the environment or a file"
         )
 
 

@@ -13,6 +13,7 @@ from device.workstation.engine import cluster
 from device.workstation.engine.choice import named
 from device.workstation.engine.local import Local
 from device.workstation.engine.on_ray import OnRay
+from device.workstation.shards.stores import StoreError
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,27 @@ def test_what_is_kept_is_named_from_anywhere_and_an_address_stays_as_it_is(
     assert all(isinstance(engine, OnRay) for engine in engines)
     stores = [engine.store for engine in engines if isinstance(engine, OnRay)]
     assert stores == [str(tmp_path / "kept"), "s3://a/b"]
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("foo://work", r"^RAY_STORE=foo://...: no such protocol; give one of s3://, "),
+        ("3!s://secret", r"^RAY_STORE=://...: no such protocol"),
+        ("https://host/work", r"^RAY_STORE=https://...: no such protocol; give one of s3://"),
+        ("memory://work", r"^RAY_STORE=memory://...: no such protocol"),
+        ("s3://", r"^RAY_STORE=s3://: name what to use there, such as s3://bucket/folder$"),
+        ("s3://key:secret@bucket", r"^RAY_STORE=s3://...: an address must hold no user"),
+    ],
+)
+def test_a_store_that_nodes_cannot_share_is_refused_before_anything_begins(
+    store: str, said: str
+) -> None:
+    with pytest.raises(StoreError, match=said) as caught:
+        named({"ENGINE": "ray", "RAY_STORE": store})
+    assert "secret" not in one_line(caught)
+    if "give one of" in str(caught.value):
+        assert "http" not in str(caught.value).partition("give one of")[2]
 
 
 def test_an_address_is_needed() -> None:
