@@ -259,7 +259,9 @@ $(eval $(call stamp,bundle,$(filter-out 0,$(THUMBNAILS))))
 
 # Refused here, before any photo is read, and not by the step that uses them.
 $(if $(filter field,$(MAKECMDGOALS)),$(if $(value DATA),,$(error name the folder of sorted photos: DATA=folder)))
-checked := DATA BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS $(if $(filter ray,$(ENGINE)),RAY_STORE)
+checked := DATA BACKBONE WEIGHTS SIZE ALPHA EPOCHS VIEWS TRAIN_PHOTOS SEED CALIBRATION MICRO_SIZE MICRO_EPOCHS JOBS EVENT_S EVENTS FILM_FPS
+checked += $(if $(filter ray,$(ENGINE)),RAY_STORE) $(if $(filter sweep,$(MAKECMDGOALS)),SWEEP)
+checked += $(if $(filter all run,$(or $(MAKECMDGOALS),all)),$(if $(filter file,$(origin SOURCE)),,SOURCE))
 settings = $(foreach each,$(checked),$(each)=$(call given,$(each)))
 # The same for what file dates cannot tell: the photos, the frames that were taken of films, a file
 # of weights, the list of events, the code of each step.
@@ -374,7 +376,8 @@ find_python = for p in $(or $(PYTHON),python3 python3.13 python3.12 python3.11);
     "name it with PYTHON=" >&2; exit 1
 # What a step would refuse costs no installation. `make ENGINE=ray setup` needs no cluster.
 refuse = "$$python" -m train.network.limits $(settings) \
-  $(if $(filter ray,$(ENGINE)),$(if $(filter-out setup,$(or $(MAKECMDGOALS),all)),RAY_ADDRESS=$(call given,RAY_ADDRESS)));
+  $(if $(filter ray,$(ENGINE)),$(if $(filter-out setup,$(or $(MAKECMDGOALS),all)),RAY_ADDRESS=$(call given,RAY_ADDRESS))); \
+  $(foreach goal,$(sort $(patsubst test-image,image,$(filter deploy image test-image,$(MAKECMDGOALS)))),"$$python" -m device.image.identity $(goal);)
 # $(call environment,python): make the target's folder an environment of the lock $<.
 environment = echo "setting up $(@D) with $$($(1) --version) from $<"; rm -rf $(@D); $(1) -m venv $(@D); \
   $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

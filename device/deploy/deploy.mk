@@ -41,6 +41,7 @@ $(if $(HOSTS),$(if $(shell test -f "$(HOSTS)" && echo 1),,$(error HOSTS=$(HOSTS)
 $(if $(shell test -f "$(SETTINGS)" && echo 1),,$(error SETTINGS=$(SETTINGS): no such file))
 $(if $(UPDATE_ROOT),$(if $(wildcard $(UPDATE_ROOT)),,$(error UPDATE_ROOT=$(UPDATE_ROOT): no such file)))
 $(if $(value UPDATE_URL),$(if $(UPDATE_NAME),,$(error UPDATE_URL is set, but UPDATE_NAME is not: which model is fetched?)))
+$(if $(filter %.deb,$(EDGETPU)),$(if $(wildcard $(EDGETPU)),,$(error EDGETPU=$(EDGETPU): no such file)))
 $(call whole_number,MAX_FAIL)
 $(call whole_number,LABELS_S)
 $(call whole_number,BATCH, or a share of all boards such as 20%,%)
@@ -60,7 +61,11 @@ playbook = ANSIBLE_CONFIG=device/deploy/ansible.cfg $(BUILD)/venv-deploy/bin/ans
   -e labels_s="$(LABELS_S)" $(ANSIBLE) device/deploy/$@.yml
 comma := ,
 
-deploy: $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## deploy bundle and package to HOST or HOSTS, over ssh
+# Before any photo is read, and by READY before anything is installed.
+$(VARS)/updates: force | $(READY)
+	@$(PY) -m device.image.identity deploy
+
+deploy: $(VARS)/updates $(DEPLOYER) $(TAR) $(BUILD)/wheel/ready ## deploy bundle and package to HOST or HOSTS, over ssh
 	@$(playbook) -e bundle=$(call quoted,$(TAR)) -e wheel=$(call quoted,$(BUILD)/wheel/*.whl) \
 	  -e wheels=$(call quoted,$(BUILD)/wheels) -e lock=$(call quoted,device/locks/device.txt) \
 	  -e settings=$(call quoted,"$(SETTINGS)") \

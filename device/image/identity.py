@@ -4,21 +4,23 @@ Raspberry Pi OS and this project's image read the same files from the boot parti
 first boot. The files hold secrets in clear text: whoever has the card can read them.
 """
 
+import device.interrupt  # noqa: F401
+
 import hashlib
 import json
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from device.console import guarded
 from device.contract.release.naming import is_name
 from device.errors import ConfigError
 from device.image.errors import ImageError
-from device.settings import sections
-from device.settings.sections import WebConfig
 from device.settings.update import UpdateConfig, check_update
 
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -121,6 +123,10 @@ class Identity:
 
 def _check_token(token: str) -> None:
     """Make the service's own check, which would otherwise fail at its first start."""
+    # Late: `make` looks at all else before any package is installed.
+    from device.settings import sections
+    from device.settings.sections import WebConfig
+
     try:
         sections.check_server("web", WebConfig(enabled=True, address=EVERY_NETWORK, token=token))
     except ConfigError as error:
@@ -170,6 +176,21 @@ def from_environment(environment: Mapping[str, str]) -> Identity:
     given["update_root"] = _root_metadata(given["update_root"])
     texts = {field: value for field, value in given.items() if value}
     return Identity(**texts, wifi_hidden=_flag(environment, "WIFI_HIDDEN"))
+
+
+def check_updates(environment: Mapping[str, str]) -> None:
+    """Refuse what says which releases a board fetches, as `make deploy` writes it there.
+
+    Raises:
+        ImageError: if it is not valid.
+    """
+    for name in ("UPDATE_NAME", "UPDATE_GROUP"):
+        text = _text(environment, name)
+        if text and not is_name(text):
+            raise ImageError(f"{name}: up to 32 of a-z, 0-9 and -, such as birds")
+    if url := _text(environment, "UPDATE_URL"):
+        _check_update(url, _text(environment, "UPDATE_NAME"))
+    _root_metadata(_text(environment, "UPDATE_ROOT"))
 
 
 def _text(environment: Mapping[str, str], name: str) -> str:
@@ -328,3 +349,20 @@ def _network(identity: Identity) -> Json:
             }
         }
     return {"network": network}
+
+
+def main(arguments: list[str]) -> int:
+    """Check what needs no packages, for `make image` or `make deploy`; returns the exit status."""
+
+    def work() -> int:
+        if arguments == ["deploy"]:
+            check_updates(os.environ)
+        else:
+            from_environment({**os.environ, "WEB_TOKEN": ""})
+        return 0
+
+    return guarded(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

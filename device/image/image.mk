@@ -45,6 +45,16 @@ image: $(VARS)/identity $(PACKED) $(BUILD)/wheel/ready ## make an SD-card image:
 	  --requirements device/locks/device.txt --out $(BUILD)/image $(if $(BASE),--base "$(BASE)") \
 	  --mirror "$(DEBIAN_MIRROR)" --security-mirror "$(DEBIAN_SECURITY)"
 
+ifneq ($(filter image test-image flash,$(MAKECMDGOALS)),)
+$(if $(BASE),$(if $(wildcard $(BASE)),,$(error BASE=$(BASE): no such image)))
+$(call whole_number,FLASH_LIMIT_GB)
+endif
+ifneq ($(filter flash,$(MAKECMDGOALS)),)
+$(if $(DISK),,$(error name the card: DISK=/dev/sdX))
+$(if $(wildcard $(DISK)),,$(error DISK=$(DISK): no such disk))
+$(if $(wildcard $(IMAGE))$(filter image,$(MAKECMDGOALS)),,$(error $(IMAGE) is not there: make it with `make image`))
+endif
+
 # Named first, before any photo is read.
 $(VARS)/identity: force | $(READY)
 	@$(PY) -m device.image check

@@ -31,6 +31,28 @@ exec {sys.executable} -S "$@"
         (["DATA=no-such-folder"], "DATA=no-such-folder: no such folder"),
         (["DATA=foo://birds"], "foo://...: no such protocol; give one of s3://, "),
         (["DATA=s3://"], "DATA=s3://: name what to read there, such as s3://birds"),
+        (["EVENT_S=soon"], "EVENT_S=soon: give seconds, 0 or more"),
+        (["EVENTS=none.csv"], "EVENTS=none.csv: no such file"),
+        (["FILM_FPS=0"], "FILM_FPS=0: give frames a second, above 0 and up to 30"),
+        (["SOURCE=none.mp4"], "SOURCE=none.mp4: no such folder, video file or camera"),
+        (["run", "SOURCE=none.mp4"], "SOURCE=none.mp4: no such folder, video file or camera"),
+        (["run", "SOURCE=rtsp://garden.local/"], "an installation begins"),
+        (["sweep", "SWEEP=mobilenet-v9"], "no backbone is called mobilenet-v9"),
+        (["deploy", "HOST=a", "UPDATE_NAME=Birds"], "UPDATE_NAME: up to 32 of a-z"),
+        (["deploy", "HOST=a", "UPDATE_GROUP=a b"], "UPDATE_GROUP: up to 32 of a-z"),
+        (
+            ["deploy", "HOST=a", "UPDATE_NAME=birds", "UPDATE_URL=ftp://me:secret@x"],
+            "UPDATE_URL: write http:// or https://",
+        ),
+        (["deploy", "HOST=a", "UPDATE_ROOT=README.md"], "README.md is not root metadata"),
+        (["deploy", "HOST=a", "EDGETPU=none.deb"], "EDGETPU=none.deb: no such file"),
+        (["image", "IMAGE_HOSTNAME=My Board"], "IMAGE_HOSTNAME: lower-case letters"),
+        (["image", "WIFI_PASSWORD=secret"], "WIFI_PASSWORD: a password of 8 to 63"),
+        (["image", "BASE=none.img"], "BASE=none.img: no such image"),
+        (["flash"], "name the card: DISK=/dev/sdX"),
+        (["flash", "DISK=/dev/none"], "DISK=/dev/none: no such disk"),
+        (["flash", "DISK=/dev/null", "FLASH_LIMIT_GB=big"], "FLASH_LIMIT_GB=big: a whole number"),
+        (["flash", "DISK=/dev/null"], "fieldguide.img is not there: make it with `make image`"),
         (["DATA=no-such-folder", "field"], "DATA=no-such-folder: no such folder"),
         (["field"], "name the folder of sorted photos: DATA=folder"),
         (["publish", "FLEET=f", "NAME=n", "BUNDLE=none.tar"], "BUNDLE=none.tar: no such file"),
@@ -47,6 +69,7 @@ def test_a_setting_that_is_refused_costs_no_installation(
     workshop.uninstall()
     refused = workshop.run(f"PYTHON={python}", *arguments)
     assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+    assert "secret" not in refused.stderr
     assert ("setting up" in refused.stdout) == (said == "an installation begins")
 
 

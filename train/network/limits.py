@@ -7,6 +7,7 @@ it.
 
 import device.interrupt  # noqa: F401
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from device.errors import UsageError
 from device.workstation.engine.address import check_address as check_cluster
 from device.workstation.shards.stores import check_address, check_shared, is_address
 from train.network.backbones import BACKBONES, DEFAULT
+from train.network.trials import trials
 from train.stamps import RENDERED
 
 EPOCHS = (0, 1000)
@@ -27,7 +29,10 @@ CALIBRATION = (1, 2**31 - 1)
 JOBS = (1, 1000)
 MOST_ALPHA = 2
 """The greatest width multiplier."""
-MAY_BE_EMPTY = ("SIZE", "WEIGHTS", "DATA")
+MOST_FILM_FPS = 30
+CAMERAS = ("auto", "picamera2")
+"""`SOURCE` besides folders, films and addresses, as the device has it."""
+MAY_BE_EMPTY = ("SIZE", "WEIGHTS", "DATA", "EVENTS")
 """Where nothing means something: the backbone's own size, what is fetched, the flowers."""
 
 KERAS_DOWNLOAD = "imagenet"
@@ -45,6 +50,7 @@ def check(settings: Mapping[str, str]) -> None:
 
     Raises:
         UsageError: naming the setting, its value, and what to give.
+        TrainingError: if `SWEEP` names no networks.
         StoreError: if `DATA` or `RAY_STORE` is an address of no use, or that may hold a secret.
         ClusterError: if nothing answers at `RAY_ADDRESS`.
     """
@@ -55,12 +61,18 @@ def check(settings: Mapping[str, str]) -> None:
     check_shared(settings.get("RAY_STORE", ""))
     if "RAY_ADDRESS" in settings:
         check_cluster(settings["RAY_ADDRESS"])
+    if "SWEEP" in settings:
+        trials(settings["SWEEP"])
     backbone = settings["BACKBONE"]
     checks: dict[str, Check] = {
         "SIZE": lambda text: _size(text, backbone),
         "ALPHA": lambda text: _alpha(text, backbone, settings["WEIGHTS"]),
         "DATA": _data,
         "WEIGHTS": _weights,
+        "EVENT_S": lambda text: "" if 0 <= _number(text) < math.inf else "give seconds, 0 or more",
+        "EVENTS": lambda text: "" if os.path.isfile(text) else "no such file",
+        "FILM_FPS": _film_fps,
+        "SOURCE": _source,
         "EPOCHS": lambda text: _whole(text, EPOCHS),
         "VIEWS": lambda text: _whole(text, VIEWS),
         "TRAIN_PHOTOS": lambda text: _whole(text, TRAIN_PHOTOS),
@@ -102,6 +114,24 @@ def _alpha(text: str, backbone: str, weights: str) -> str:
     if alpha != 1 and not weights:
         return "the weights that are fetched have the width 1.0 alone; give WEIGHTS=imagenet, too"
     return ""
+
+
+def _number(text: str) -> float:
+    """Below 0 if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
+def _film_fps(text: str) -> str:
+    right = 0 < _number(text) <= MOST_FILM_FPS
+    return "" if right else f"give frames a second, above 0 and up to {MOST_FILM_FPS}"
+
+
+def _source(text: str) -> str:
+    there = text in CAMERAS or "://" in text or os.path.exists(text)
+    return "" if there else "no such folder, video file or camera"
 
 
 def _data(text: str) -> str:

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from device.errors import UsageError
+from device.settings.address import AUTO, PICAMERA2
 from tests.support.cli import only_error
-from train.errors import TrainingError
+from train.data.events.given import event_settings
+from train.data.films.rules import film_rules
+from train.errors import DataError, TrainingError
 from train.network.backbone import Architecture
 from train.network.limits import check, main
 from train.recipe.config import TrainConfig
@@ -104,3 +107,30 @@ def test_training_takes_what_the_check_takes(epochs: int, size_px: int) -> None:
             train()
     else:
         train()
+
+
+@pytest.mark.parametrize("fps", ["0", "0.5", "30", "30.5", "nan", "often"])
+def test_films_are_read_as_the_check_takes_them(fps: str) -> None:
+    try:
+        check(RIGHT | {"FILM_FPS": fps})
+    except UsageError:
+        with pytest.raises(DataError):
+            film_rules(fps)
+    else:
+        film_rules(fps)
+
+
+@pytest.mark.parametrize("seconds", ["0", "1.5", "-1", "inf", "nan", "soon"])
+def test_events_are_found_as_the_check_takes_them(seconds: str) -> None:
+    try:
+        check(RIGHT | {"EVENT_S": seconds})
+    except UsageError:
+        with pytest.raises(DataError):
+            event_settings(seconds, None, "auto")
+    else:
+        event_settings(seconds, None, "auto")
+
+
+@pytest.mark.parametrize("source", [AUTO, PICAMERA2, "rtsp://garden.local/live", "README.md"])
+def test_a_camera_is_a_source(source: str) -> None:
+    check(RIGHT | {"SOURCE": source})
