@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from device.contract.accuracy import ScoreOffset
 from device.drift.sample import CELLS
+from tests.bench.drift import __main__ as command
 from tests.bench.drift.__main__ import simulate
 from tests.bench.drift.cached import Cached
 from tests.bench.drift.conditions import ALL, all_shown
@@ -72,6 +74,26 @@ def test_record_page_and_table_say_the_same(found: Findings) -> None:
     assert record["cameras"] == CAMERAS and record["has_distance"]
     assert len(page.tables) == 1 and "blur: told within 3 days" in page.tables[0][4 - 1]
     assert "| blur: found within 3 days | >= 95% | 100.0% |" in found.table()
+
+
+def test_no_goal_is_shown_where_none_was_set(found: Findings) -> None:
+    (row,) = (row for row in Page(found.page()).tables[0] if row[0].startswith(FOREIGN))
+    assert row[1] == ""
+    assert f"| {FOREIGN} (rendered clutter): found within 3 days |  | 100.0% |" in found.table()
+
+
+def test_all_photos_of_a_usual_test_part_are_replayed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    def noted(build: Path, file: Path, most: int, strangers: Path | None) -> Cached:
+        asked.append(most)
+        return made_up()
+
+    monkeypatch.setattr(command, "cached", noted)
+    assert command.main(["--out", str(tmp_path), "--cameras", "2", "--days", "35"]) == 0
+    assert asked == [500]
 
 
 def test_the_same_seed_gives_the_same_day() -> None:

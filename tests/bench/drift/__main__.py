@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/bench/drift"))
     parser.add_argument("--cameras", type=int, default=1000)
     parser.add_argument("--days", type=int, default=YEAR_DAYS)
-    parser.add_argument("--photos", type=int, default=200, help="most of the test part")
+    parser.add_argument("--photos", type=int, default=500, help="most of the test part")
     parser.add_argument("--strangers", type=Path, help="photos of no class; else rendered clutter")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
