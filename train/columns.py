@@ -59,6 +59,9 @@ class Few:
         """As `Column`."""
         if len(self._known) < len(self._number):
             self._known = list(self._number)
+        if len(self._known) == 1:
+            # All are the same, as most fields are that few photos have.
+            return self._known * len(np.empty(len(self._cells), np.bool_)[rows])
         return [self._known[code] for code in self._cells[rows].tolist()]
 
 
@@ -181,6 +184,10 @@ class Many(Sequence[Value]):
     def __iter__(self) -> Iterator[Value]:
         for start in range(0, len(self), BLOCK):
             yield from self.values(slice(start, start + BLOCK))
+
+    def __reversed__(self) -> Iterator[Value]:
+        for start in reversed(range(0, len(self), BLOCK)):
+            yield from reversed(self.values(slice(start, start + BLOCK)))
 
     @overload
     def __getitem__(self, rows: int) -> Value: ...

@@ -59,6 +59,7 @@ def test_columns_are_read_like_a_list(listed: list[Photo], data: st.DataObject) 
         patch.setattr(columns, "BLOCK", 7)
         photos = together(iter(listed))
         assert isinstance(photos, Many) and len(photos) == len(listed) and same(photos, listed)
+        assert list(reversed(photos)) == listed[::-1]
         i = data.draw(st.integers(-len(listed), len(listed) - 1))
         assert photos[i] == listed[i] and same(photos[i:], listed[i:])
         rows = np.array(data.draw(st.lists(st.integers(0, len(listed) - 1))), np.int64)

@@ -101,11 +101,13 @@ def events_apart(
     event = numbered(values_of(kept, "group"))
     own = _own(chosen(features, used), event)
     links = _links(own, event, _places(kept), _near(kept, event))
-    found = [_finding(kept, event, group) for group in _groups(links, event)]
+    paths = values_of(kept, "path")
+    found = [_finding(paths, event, group) for group in _groups(links, event)]
     known = [set(finding.paths) for finding in told if finding.kind in (COPY, CONTRADICTION)]
     found = [finding for finding in found if not any(set(finding.paths) <= one for one in known)]
     told_of = {path for finding in found for path in finding.paths}
-    sides = {row.path: row.part for row in kept if row.path in told_of}
+    both = zip(paths, values_of(kept, "part"), strict=True)
+    sides = {path: part for path, part in both if path in told_of}
     return sorted(found, key=lambda f: (*_harmless({sides[p] for p in f.paths}), -f.score, f.paths))
 
 
@@ -239,13 +241,13 @@ def _groups(links: Links, event: Numbers) -> Iterator[Links]:
             yield links[group]
 
 
-def _finding(rows: Sequence[Row], event: Numbers, links: Links) -> Finding:
+def _finding(paths: Sequence[str], event: Numbers, links: Links) -> Finding:
     """Each event of the group is shown by its photo in the strongest link."""
     shown: dict[int, int] = {}
     for i in links.ends[:, np.argsort(-links.cosines, kind="stable")].T.ravel().tolist():
         shown.setdefault(int(event[i]), i)
     score = float(links.cosines.max())
-    return Finding(APART, tuple(sorted(rows[i].path for i in shown.values())), min(1.0, score))
+    return Finding(APART, tuple(sorted(paths[i] for i in shown.values())), min(1.0, score))
 
 
 def _near(rows: Sequence[Row], event: Numbers) -> Numbers:

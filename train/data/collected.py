@@ -30,20 +30,21 @@ def place_collected(
         own: the user's own photos, which are placed already.
         settings: how events are found.
     """
-    fresh = where(values_of(usable, "collected")).tolist()
-    if not fresh:
+    fresh = where(values_of(usable, "collected"))
+    if not len(fresh):
         return []
+    saved = list(zip(fresh.tolist(), chosen(usable, fresh), strict=True))
     events, judged_by = _events(usable, own, settings)
     said = "a device's photo, of the same event as the held-out {}"
-    leaks = {usable[i].path: said.format(judged_by[i]) for i in fresh if judged_by[i]}
+    leaks = {photo.path: said.format(judged_by[i]) for i, photo in saved if judged_by[i]}
     judges = own.held_out()
     leaks |= _leaks(
-        [usable[i] for i in fresh],
+        [photo for _, photo in saved],
         chosen(own.photos, np.array(judges, np.int64)),
         own.occasions.grouping.thresholds[judges],
     )
     blocks = {path: Block(LEFT_OUT, reason) for path, reason in leaks.items()}
-    return [(usable[i], blocks.get(usable[i].path, Block(Part.TRAIN)), events[i]) for i in fresh]
+    return [(photo, blocks.get(photo.path, Block(Part.TRAIN)), events[i]) for i, photo in saved]
 
 
 def _events(
@@ -57,9 +58,11 @@ def _events(
     known = np.arange(len(usable))
     known[old] = old[own.occasions.grouping.roots]
     joined = joined_by_clock(usable, known, settings)
-    of_own = [joined[i] for i in old.tolist()]
+    of_own = list(chosen(joined, old))
     names = dict(zip(reversed(of_own), reversed(own.occasions.events), strict=True))
-    judging = {of_own[i]: own.photos[i].path for i in reversed(own.held_out())}
+    held_out = np.array(own.held_out(), np.int64)[::-1]
+    paths = chosen(values_of(own.photos, "path"), held_out)
+    judging = {of_own[i]: path for i, path in zip(held_out.tolist(), paths, strict=True)}
     return (
         [names.get(event, event) for event in joined],
         [judging.get(event, "") for event in joined],

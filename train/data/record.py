@@ -52,7 +52,7 @@ def describe(
     """
     of = _Where.of(source)
     labels = sorted(set(values_of(rows, "label")))
-    counter = Counter((row.label, row.part) for row in rows)
+    counter = Counter(zip(values_of(rows, "label"), values_of(rows, "part"), strict=True))
     counts = {label: {part: counter[label, part] for part in (*Part, LEFT_OUT)} for label in labels}
     data_set = DataSet(
         kind="rendered" if of.rendered else "photos",
@@ -132,16 +132,23 @@ def _different(labels: Sequence[str], rows: Sequence[Row], name: str) -> dict[st
 
 def _events_to_come(labels: Sequence[str], rows: Sequence[Row]) -> dict[str, int]:
     """Classes with too few events of the user's own photos, and how many more are needed."""
-    events = defaultdict(set)
-    for row in rows:
-        if row.part != LEFT_OUT and not row.collected:
-            events[row.label].add(row.group)
+    events: dict[str, set[str]] = defaultdict(set)
+    own = _own(rows)
+    for label, group in zip(values_of(own, "label"), values_of(own, "group"), strict=True):
+        if len(events[label]) < MIN_EVENTS:
+            events[label].add(group)
     missing = {label: MIN_EVENTS - len(events[label]) for label in labels}
     return {label: count for label, count in missing.items() if count > 0}
 
 
+def _own(rows: Sequence[Row]) -> Sequence[Row]:
+    """The user's own photos that are used."""
+    both = zip(values_of(rows, "part"), values_of(rows, "collected"), strict=True)
+    return chosen(rows, where(part != LEFT_OUT and not collected for part, collected in both))
+
+
 def _correlations(rows: Sequence[Row]) -> Counter[float]:
-    return Counter(row.correlation for row in rows if row.part != LEFT_OUT and not row.collected)
+    return Counter(values_of(_own(rows), "correlation"))
 
 
 def table(data_set: DataSet, rows: Sequence[Row]) -> str:
@@ -166,9 +173,8 @@ def left_out_notes(rows: Sequence[Row], file: str = SPLIT) -> list[str]:
         file: that lists them, for a line in place of very many.
     """
     by_reason = defaultdict(list)
-    for row in rows:
-        if row.part == LEFT_OUT:
-            by_reason[row.reason].append(shown(row.path))
+    for row in chosen(rows, where(part == LEFT_OUT for part in values_of(rows, "part"))):
+        by_reason[row.reason].append(shown(row.path))
     lines = []
     for reason, paths in by_reason.items():
         if len(paths) > folders.SHOWN:
@@ -182,11 +188,8 @@ def left_out_notes(rows: Sequence[Row], file: str = SPLIT) -> list[str]:
 
 def _shares_notes(rows: Sequence[Row]) -> list[str]:
     """A line if the parts have other shares than single photos would give."""
-    sizes, counts = Counter[str](), Counter[str]()
-    for row in rows:
-        if row.part != LEFT_OUT and not row.collected:
-            sizes[row.label] += 1
-            counts[row.part] += 1
+    own = _own(rows)
+    sizes, counts = Counter[str](values_of(own, "label")), Counter[str](values_of(own, "part"))
     photos = counts.total()
     expected = Counter[Part]()
     for size in sizes.values():

@@ -213,9 +213,9 @@ def _check_classes(photos: Sequence[Photo], good: Sequence[Photo]) -> None:
     found = Counter(values_of(good, "label"))
     counts = {label: found[label] for label in labels}
     few: dict[str, set[str]] = defaultdict(set)
-    for photo in good:
-        if len(few[photo.label]) < MIN_PHOTOS_PER_CLASS:
-            few[photo.label].add(photo.sha256)
+    for label, digest in zip(values_of(good, "label"), values_of(good, "sha256"), strict=True):
+        if len(few[label]) < MIN_PHOTOS_PER_CLASS:
+            few[label].add(digest)
     for label, count in counts.items():
         different = len(few[label])
         if different < MIN_PHOTOS_PER_CLASS <= count:

@@ -42,6 +42,12 @@ class EventSettings:
         said = self.said(photo)
         return (said.place if said else "") or self._folder(photo)
 
+    def places(self, photos: Sequence[Photo]) -> list[str]:
+        """The same of each photo."""
+        if not self.listed and not self.folders:
+            return [""] * len(photos)
+        return [self.place(photo) for photo in photos]
+
     def _folder(self, photo: Photo) -> str:
         parts = PurePosixPath(photo.film or photo.path).parts if self.folders else ()
         return parts[1] if len(parts) > 2 else ""
@@ -67,7 +73,7 @@ class Occasions:
 
 def find_occasions(photos: Sequence[Photo], settings: EventSettings) -> Occasions:
     """Find the events and places of usable photos."""
-    said = [settings.place(photo) for photo in photos]
+    said = settings.places(photos)
     found = find_events(
         values_of(photos, "path"),
         values_of(photos, "moment"),
@@ -171,8 +177,10 @@ def _numbers(keys: Sequence[object]) -> Numbers:
 
 def _coverage(photos: Sequence[Photo], settings: EventSettings) -> list[str]:
     """A line if the user's list does not name all photos."""
+    if not settings.listed:
+        return []
     missing = sum(settings.said(photo) is None for photo in photos)
-    if not settings.listed or not missing:
+    if not missing:
         return []
     return [
         f"EVENTS: {missing:,} of {len(photos):,} photos are not in the list; they keep the event "

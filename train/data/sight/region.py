@@ -8,9 +8,10 @@ from device.contract.arrays import Box
 from device.contract.look.rules import Region
 from device.workstation.training import Part
 from device.workstation.wording import number
+from train.columns import chosen, values_of, where
 from train.data.sight.cutting import Cutting
 from train.data.sight.sighting import NO_PLACE
-from train.data.split import Row
+from train.data.split import Row, part
 from train.errors import DataError
 
 AUTO = "auto"
@@ -30,8 +31,9 @@ class Sight:
 
     def cut(self, rows: Sequence[Row]) -> dict[str, dict[str, int]]:
         """How many photos are cut, by class and part."""
-        counts = Counter((row.label, row.part) for row in rows if row.path in self.boxes)
-        labels = sorted({row.label for row in rows})
+        is_cut = where(path in self.boxes for path in values_of(rows, "path"))
+        some, labels = chosen(rows, is_cut), sorted(set(values_of(rows, "label")))
+        counts = Counter((row.label, row.part) for row in some)
         return {label: {part: counts[label, part] for part in Part} for label in labels}
 
 
@@ -53,7 +55,7 @@ def decide(asked: str, cutting: Cutting, rows: Sequence[Row]) -> Sight:
     """
     if asked == Region.WHOLE:
         return WHOLE
-    teaching = [row.path for row in rows if row.part == Part.TRAIN]
+    teaching = values_of(part(rows, Part.TRAIN), "path")
     cut = sum(path in cutting.boxes for path in teaching)
     if asked == Region.CHANGE and not cut:
         raise DataError(_nothing_cut(teaching, cutting))
