@@ -11,7 +11,7 @@ from device.settings.sections import Config
 from device.settings.state import drift_file
 
 AGAIN = "nothing: the service learns its usual days again; if it lasts, check the disk"
-ACKNOWLEDGE = "; or, on the web page: this is how it looks now"
+ACKNOWLEDGE = "; or, on the web page{}: this is how it looks now"
 
 
 def drift(settings: Config) -> Iterator[Finding]:
@@ -26,15 +26,16 @@ def drift(settings: Config) -> Iterator[Finding]:
     except DriftStateError as error:
         yield Finding("drift", WARNING, str(error), AGAIN)
     else:
-        yield from _of(Monitor((), memory).status())
+        page = "" if settings.output.web.enabled else " (enable output.web)"
+        yield from _of(Monitor((), memory).status(), ACKNOWLEDGE.format(page))
 
 
-def _of(status: DriftStatus) -> Iterator[Finding]:
+def _of(status: DriftStatus, acknowledge: str) -> Iterator[Finding]:
     for family in status.alarms:
         found = status.families[family]
         since = f" since {found.since}" if found.since else ""
         what = f"{SAYS[family]}{since}: {found.why}"
-        yield Finding("drift", WARNING, what, found.cure + ACKNOWLEDGE)
+        yield Finding("drift", WARNING, what, found.cure + acknowledge)
     if status.alarms:
         return
     if status.learned_days < status.wanted_days:

@@ -10,9 +10,9 @@ from device.drift.sample import Family
 
 CURES = {
     Family.CAMERA: "look at the camera: clean the lens, set focus and light, turn it back",
-    Family.WORLD: "label the collected photos (*-world.jpg first), and train again with them",
+    Family.WORLD: "label what output.collect saves (*-world.jpg first), and train again with it",
     Family.CONFIDENCE: "train again with photos of this camera",
-    Family.PLACE: "collect and label photos from here, and train again with them",
+    Family.PLACE: "collect and label photos from here (output.collect), and train again with them",
 }
 SAYS = {
     **{family: f"{family} has changed" for family in Family},

@@ -10,7 +10,7 @@ from device.doctor.finding import OK, WARNING
 from device.drift import kept
 from device.drift.judge import LEARN_DAYS
 from device.drift.monitor import Monitor
-from device.settings.sections import CollectConfig, Config, DriftConfig, OutputConfig
+from device.settings.sections import CollectConfig, Config, DriftConfig, OutputConfig, WebConfig
 from device.settings.state import drift_file
 from tests.support.device.drifting import CLASSES, live
 
@@ -49,6 +49,10 @@ def test_an_alarm_is_a_warning_with_its_cure(config: Config) -> None:
     (found,) = drift(config)
     assert found.state == WARNING and "blurred" in found.found
     assert "clean the lens" in found.fix and "this is how it looks now" in found.fix
+    assert "enable output.web" in found.fix
+    shown = replace(config, output=replace(config.output, web=WebConfig(enabled=True)))
+    (found,) = drift(shown)
+    assert "on the web page" in found.fix and "enable" not in found.fix
 
 
 def test_a_damaged_file_is_a_warning(config: Config) -> None:

@@ -12,6 +12,8 @@ from device.drift.day import Day
 from device.drift.judge import LEARN_DAYS
 from device.drift.monitor import KEPT_DAYS, WHOLE_DAY, Memory, Monitor
 from device.drift.sample import Family
+from device.drift.status import CURES
+from device.outputs.collect.sink import FOREIGN
 from tests.support.device.drifting import (
     CLASSES,
     DAY_S,
@@ -109,6 +111,11 @@ def test_a_day_that_is_a_little_darker_does_not_hide_that_all_looks_strange(
     before = monitor.memory.judge
     assert before is not None and before.level[0] > 0
     assert monitor.status().alarms == (Family.WORLD,)
+
+
+def test_cures_that_want_photos_name_the_output_that_saves_them() -> None:
+    # It is off unless the settings turn it on.
+    assert {one for one, cure in CURES.items() if "output.collect" in cure} == FOREIGN
 
 
 def test_an_alarm_ends_some_days_after_its_cause(monitor: Monitor) -> None:
