@@ -3,9 +3,11 @@
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.special import log_softmax
 
-from convert.artifacts.training import load_network
+from convert.artifacts.training import load_network, read_training
 from device.contract import bundle as contract
 from device.contract.preprocess import Preprocessing
 from device.workstation.conversion import VerificationRecord
@@ -16,6 +18,7 @@ from device.workstation.training import (
     TIMINGS,
     DataRecord,
     Metrics,
+    Part,
     Rules,
     Timings,
 )
@@ -30,6 +33,7 @@ from tests.support.builds.build_folder import (
 )
 from tests.support.cli import device, lines
 from train.data.rendered import CLASS_NAMES
+from train.network.temperature import fit_temperature, logits_before
 
 pytestmark = pytest.mark.slow
 
@@ -69,11 +73,22 @@ def test_metrics_are_of_the_test_part_and_above_chance(trained: Build) -> None:
     assert str(trained.folder) not in metrics.text()
 
 
-def test_one_temperature_was_fitted_and_lessens_the_loss(trained: Build) -> None:
-    metrics = Metrics.read(trained.train / METRICS)
-    calibration = metrics.calibration
-    assert 0.05 < calibration.temperature < 20
-    assert calibration.validation.after <= calibration.validation.before + 0.01
+def test_one_temperature_was_fitted_to_the_validation_part(trained: Build) -> None:
+    training = read_training(trained.train)
+    photos, metrics = training.photos[Part.VAL], training.metrics
+    assert isinstance(metrics, Metrics)
+    calibration, labels = metrics.calibration, np.array([photo.label for photo in photos])
+    pixels = np.stack([training.pixels(photo) for photo in photos])
+    probabilities = load_network(training.model_path)(pixels)["probabilities"].numpy()
+    logits = logits_before(probabilities, calibration.temperature)
+    fitted = fit_temperature(logits, labels, [photo.event for photo in photos])
+    assert fitted == pytest.approx(calibration.temperature, rel=0.02)
+    # What is lessened is (n + 1) L + U: the loss L of n events, and U of one imaginary photo of
+    # unknown class. U is never below ln K of K classes, so L rises by (U - ln K) / (n + 1) at most.
+    unknown = -log_softmax(logits, axis=1).mean()
+    most = (unknown - np.log(len(CLASS_NAMES))) / (len(photos) + 1)
+    assert calibration.validation.n == calibration.validation.events == len(photos)
+    assert calibration.validation.after <= calibration.validation.before + most
     assert calibration.test.n == metrics.test.n
 
 

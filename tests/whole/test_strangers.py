@@ -29,7 +29,8 @@ def with_strangers(build: Build, tmp_path: Path, strangers: list[bytes]) -> tupl
     said = succeeded(train("data", "--data", folder, "--out", again.train))
     assert (again.train / "split.csv").read_bytes() == (build.train / "split.csv").read_bytes()
     succeeded(again.export())
-    succeeded(again.convert("verify"))
+    # How much int8 loses on so few photos is chance, and no matter here.
+    succeeded(again.convert("verify", "--allow-regression"))
     succeeded(again.convert("bundle"))
     return again, [line for line in said.splitlines() if line.startswith(f"{OTHER}:")]
 

@@ -342,6 +342,8 @@ def test_today_s_numbers_change_at_midnight_though_nobody_comes(
 ) -> None:
     connect(sink, looking)
     sink.publish(end_of(visit()))
+    # Before that the broker keeps the number of before.
+    settle(sink)
     with listening(broker) as listener:
         eventually(lambda: listener.records("today"))
         assert listener.records("today")[-1]["visits"] == 1
