@@ -63,7 +63,7 @@ def open_source(
 
 def is_camera(address: str) -> bool:
     """Whether an address means a live camera, which may come and go."""
-    local = address in (AUTO, PICAMERA2) or address.startswith("/dev/")
+    local = address in (AUTO, PICAMERA2) or addresses.is_device(address)
     return local or addresses.is_network_camera(address)
 
 
@@ -88,7 +88,7 @@ def _camera(address: str, config: CameraConfig, demand: Demand) -> FrameSource:
     from device.camera.pyav import NetworkStream, pyav
     from device.camera.v4l2 import V4l2Camera
 
-    if address.startswith("/dev/"):
+    if addresses.is_device(address):
         pyav()
         return V4l2Camera(address, config, demand)
     return NetworkStream(address, config, demand)

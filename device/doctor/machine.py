@@ -9,7 +9,7 @@ from device.contract.runtimes import EDGETPU
 from device.doctor.finding import FAILED, OK, WARNING, Finding
 from device.doctor.host import Host, nearest
 from device.inference.runtime import EDGETPU_NEEDS
-from device.settings.address import AUTO, PICAMERA2, shown
+from device.settings.address import AUTO, PICAMERA2, is_device, shown
 from device.settings.sections import Config
 from device.telemetry.board import NOW, BoardSensors, explain
 
@@ -28,16 +28,16 @@ def camera_ready(source: str, host: Host, *, usb: bool, csi: bool) -> Iterator[F
         usb: whether a V4L2 node delivers pictures.
         csi: whether picamera2 sees a camera.
     """
-    local = source in (AUTO, PICAMERA2) or source.startswith("/dev/")
+    local = source in (AUTO, PICAMERA2) or is_device(source)
     nodes = host.video_device_paths()
-    if source.startswith("/dev/"):
+    if is_device(source):
         # Stable names, such as /dev/v4l/by-id/..., are links to one of them.
         meant = os.path.realpath(host.root / source.lstrip("/"))
         nodes = [node for node in nodes if os.path.realpath(node) == meant]
     if not local:
         yield other_source(source)
     elif not nodes:
-        found = f"{source} is not there" if source.startswith("/dev/") else "none in /dev"
+        found = f"{source} is not there" if is_device(source) else "none in /dev"
         yield Finding("camera", FAILED, found, "check the cable and its plugs")
     else:
         permission = camera_permission(host, nodes)
@@ -60,7 +60,7 @@ def camera_found(source: str, *, usb: bool, csi: bool) -> Finding:
     kinds = [name for name, here in (("CSI", csi), ("USB", usb)) if here]
     if source == PICAMERA2 and not csi:
         kinds = []
-    if kinds or source.startswith("/dev/"):
+    if kinds or is_device(source):
         return Finding("camera", OK, " and ".join(kinds) or source)
     fix = "check the cable and its plugs; for a CSI camera also rpicam-hello --list-cameras"
     return Finding("camera", FAILED, "none of the video nodes is a usable camera", fix)

@@ -28,7 +28,7 @@ from device.contract.preprocess import Preprocessing
 from device.inference.classifier import Classifier
 from device.inference.looking import Look, may_look, no_look
 from device.inference.loop import results
-from device.settings.address import AUTO, PICAMERA2
+from device.settings.address import AUTO, PICAMERA2, is_device
 from device.settings.sections import LOOK_WHOLE, Config
 
 MOST_THREADS = 4
@@ -103,7 +103,7 @@ def workload_of(config: Config) -> Workload:
     if not is_camera(camera.source):
         return Workload(max_fps, look=camera.look)
     size_px = FRAME_PX
-    if camera.source in (AUTO, PICAMERA2) or camera.source.startswith("/dev/"):
+    if camera.source in (AUTO, PICAMERA2) or is_device(camera.source):
         # These cameras can be asked for a size and rate; streams come as they are.
         size_px, max_fps = (camera.width_px, camera.height_px), min(max_fps, camera.fps)
     left, top, right, bottom = camera.region

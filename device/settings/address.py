@@ -74,6 +74,11 @@ class Address:
     password: bytes = field(repr=False)
 
 
+def is_device(address: str) -> bool:
+    """Whether it is a camera's file in /dev; in /dev/shm, which is memory, are any files."""
+    return address.startswith("/dev/") and not address.startswith("/dev/shm/")
+
+
 def is_network_camera(address: str) -> bool:
     """Whether it has the scheme of a camera on the network."""
     return address.partition("://")[0].lower() in SCHEMES and "://" in address

@@ -1,7 +1,9 @@
 """Which camera an address means, and which one `auto` takes."""
 
+import os
 import struct
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -75,6 +77,17 @@ def test_a_camera_that_is_not_plugged_in_is_one_line() -> None:
 def test_the_address_says_which_camera(address: str, kind: type) -> None:
     source = open_source(address, RULES)
     assert isinstance(source, kind) and source.live
+
+
+def test_a_folder_in_memory_is_a_folder_and_no_camera() -> None:
+    """Linux has its memory for files beside its devices."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        pytest.skip(f"no {memory} to write to")
+    with TemporaryDirectory(dir=memory) as folder:
+        Path(folder, "photo.png").write_bytes(encoded(picture(0, 1)))
+        source = open_source(folder, RULES)
+        assert not source.live and len([*source.frames()]) == 1
 
 
 @pytest.mark.parametrize(("look", "size_px"), [("auto", (400, 300)), ("change", (800, 600))])
