@@ -38,7 +38,7 @@ from tests.support.device.observations import (
 from tests.support.device.serving import served
 from tests.support.peers.http_visitor import Visitor, parts, shown
 from tests.support.pictures import picture
-from tests.support.timing import eventually, slowdown
+from tests.support.timing import eventually
 
 TOKEN = "0123456789abcdef"
 
@@ -95,7 +95,8 @@ def test_each_picture_is_encoded_once_for_all_and_ten_times_a_second_at_most(
 
     def look(number: int) -> list[int]:
         visitor, frames = Visitor(page, number), [-1]
-        while time.monotonic() < started_s + 1.5:
+        # Longer beside other work, until each has seen five.
+        while time.monotonic() < started_s + 1.5 or len(frames) <= 5:
             frames.append(parts(*visitor.live(frames[-1])[1:])[0]["frame"])
         return frames[1:]
 
@@ -104,7 +105,7 @@ def test_each_picture_is_encoded_once_for_all_and_ten_times_a_second_at_most(
     seconds = time.monotonic() - started_s
     assert len(encoded) == len(set(encoded)) <= 10 * seconds + 1
     for frames in (look.result() for look in looks):
-        assert len(frames) == len(set(frames)) >= 5 / slowdown()
+        assert len(frames) == len(set(frames))
         assert set(frames) <= set(encoded)
 
 
@@ -353,12 +354,10 @@ def test_a_hundred_stuck_clients_are_refused_or_dropped_and_frames_go_on(
                 stack.enter_context(closing(stuck))
                 # A third says nothing, a third half a request, a third asks and never reads.
                 stuck.sendall([b"", b"GET / HTT", asked % number][number % 3])
-            before, started_s = frames, time.monotonic()
-            time.sleep(1)
-            rate = (frames - before) / (time.monotonic() - started_s)
+            before = frames
+            eventually(lambda: frames > before + 50, within_s=1)
             assert len(page._server._places) <= places.MAX_TRUSTED + places.MAX_STRANGERS
             assert len(page._viewers._viewers) <= MAX_VIEWERS
-            assert rate > 50 / slowdown()
             # They cost the others their places for seconds only.
             eventually(lambda: len(page._server._places) == 0, within_s=12)
         assert Visitor(page).health()["version"]
