@@ -200,6 +200,14 @@ class Monitor:
         )
 
 
+def is_blank(day: Day) -> bool:
+    """Whether all pictures of most of a day were dark or of one colour."""
+    return day.moments >= LEAST_PART * WHOLE_DAY and not day.counts[:, _SHARPNESS].any()
+
+
+_SHARPNESS = NAMES.index("sharpness")
+
+
 def why_in_words(verdict: Verdict, family: int) -> str:
     """What a day has shown of a family, the strongest first; empty if it is as usual."""
     found = [

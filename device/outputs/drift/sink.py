@@ -15,9 +15,10 @@ from device.contract.accuracy import TAKEN_AT_THEIR_WORD, ScoreOffset
 from device.contract.arrays import Pixels
 from device.contract.preprocess import FrameResizer, Preprocessing, crop_box
 from device.drift import kept, sample
-from device.drift.monitor import SAMPLE_S, Memory, Monitor, hour_of
+from device.drift.day import Day
+from device.drift.monitor import SAMPLE_S, Memory, Monitor, hour_of, is_blank
 from device.drift.sample import AnswerFacts, Family, Sample
-from device.drift.status import SAYS, DriftStatus
+from device.drift.status import CURES, SAYS, DriftStatus
 from device.errors import DriftStateError, OutputError
 from device.outputs.drift.pictures import Pictures
 from device.outputs.sink import log
@@ -52,6 +53,7 @@ class Drift:
         """To the last frame that was classified since the last moment."""
         self._next_s = float("-inf")
         self._keep_s = float("inf")
+        self._was_blank = False
         self._problem = self._no_picture = ""
         self._kept: tuple[int, int] | None = None
         """Which file was written last, by number and time."""
@@ -90,8 +92,11 @@ class Drift:
         self._next_s = time.monotonic() + SAMPLE_S
         pixels = self._looked_at(observation)
         unix_s = observation.unix_s if clock.is_synchronized() else None
+        day = monitor.memory.today
         closed = monitor.add(Sample(sample.look(pixels), self._answer), unix_s)
         self._answer = None
+        if closed:
+            self._heed(day)
         told = self._status.alarms if self._status else ()
         if closed or monitor.memory.place.alarm != (Family.PLACE in told):
             self._tell(monitor)
@@ -140,6 +145,13 @@ class Drift:
         """It was measured on what the bundle's own limit accepts."""
         is_own_limit = self._config.smoothing.threshold is None
         return model.score_offset if is_own_limit else TAKEN_AT_THEIR_WORD
+
+    def _heed(self, day: Day) -> None:
+        """Log once where a day showed nothing: from the first day on, no usual ones tell it."""
+        before, self._was_blank = self._was_blank, is_blank(day)
+        if self._was_blank and not before:
+            cure = CURES[Family.CAMERA]
+            log.warning("drift: all day the camera showed one colour, or darkness; %s", cure)
 
     def _take(self, hour: int, pixels: Pixels, *, learning: bool) -> None:
         # A tick tells it: frames between two moments would say that it works again.

@@ -22,7 +22,7 @@ from tests.support.device.bundle_files import with_other_answers
 from tests.support.pictures import LABELS, RULES
 from tests.support.places import BUILD, ROOT
 
-MAX_WHEEL_BYTES = 441_000
+MAX_WHEEL_BYTES = 441_500
 """Just above what it has, so that nothing large slips in."""
 STEPS = 256
 TFLITE = "tflite-runtime"

@@ -12,7 +12,7 @@ from device import clock
 from device.contract.accuracy import ScoreOffset
 from device.drift import kept
 from device.drift.judge import LEARN_DAYS
-from device.drift.monitor import FEWEST_MOMENTS, SAMPLE_S, Memory, Monitor
+from device.drift.monitor import FEWEST_MOMENTS, SAMPLE_S, WHOLE_DAY, Memory, Monitor
 from device.drift.sample import Family
 from device.errors import OutputError
 from device.outputs.drift import sink as module
@@ -237,6 +237,28 @@ def test_a_disk_that_takes_no_picture_keeps_no_day_from_being_told(
         now(SAMPLE_S)
     assert sink.drift is not None and sink.drift.learned_days == 1
     assert status_of(sink) == 1
+
+
+@pytest.mark.parametrize(("colours", "lines"), [([90, 90, 90], 1), ([90, None, 0], 2), ([None], 0)])
+def test_a_camera_that_shows_one_colour_from_the_first_day_is_one_line(
+    config: Config,
+    now: Callable[[float], None],
+    caplog: pytest.LogCaptureFixture,
+    colours: list[int | None],
+    lines: int,
+) -> None:
+    sink = Drift(config)
+    for day, colour in enumerate([*colours, None]):
+        seen = sight(day)
+        if colour is not None:
+            seen = replace(seen, picture=np.full((120, 160, 3), colour, np.uint8))
+        show(sink, replace(seen, unix_s=STARTED_S + 86400 * day))
+        now(SAMPLE_S)
+        assert sink._monitor is not None
+        # As if it had been seen the whole day.
+        sink._monitor.memory.today.counts[...] *= WHOLE_DAY
+    told = [r.getMessage() for r in caplog.records if "one colour" in r.getMessage()]
+    assert len(told) == lines and all("clean the lens" in line for line in told)
 
 
 def test_pictures_that_cannot_be_kept_are_one_lasting_problem_which_names_their_folder(
