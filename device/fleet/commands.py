@@ -193,6 +193,8 @@ def show_status(options: argparse.Namespace) -> int:
         for group, stages_of in sorted(offered.groups.items()):
             for name, stage in sorted(stages_of.items()):
                 say(f"boards of {group}: {_in_words(name, stage)}")
+        for release in releases.waiting(change.state, offered):
+            say(f"{release} is signed, and no board is offered it before `make promote`")
         for role in change.state.names():
             signed = change.state.signed(role)
             say(f"{role} " + (f"expires {signed.expires:%d %B %Y}" if signed else "is not signed"))

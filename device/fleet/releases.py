@@ -1,7 +1,7 @@
 """Releases that are signed: their numbers, and adding one."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from device.contract.release.naming import (
     RECORD_FILE,
     ROLLOUT_ROLE,
     ROLLOUT_TARGET,
+    is_name,
     release_id,
     role_of,
     target_of,
@@ -165,6 +166,17 @@ def read_rollout(fleet: Fleet, state: State) -> Rollout:
     if hash_of(data) != signed.hashes[HASH]:
         raise FleetError(f"{path}: damaged; copy it back from what is served")
     return rollout.parse(data)
+
+
+def waiting(state: State, offered: Rollout) -> Iterator[str]:
+    """The newest release of each name, where no group has a stage for it yet."""
+    for role, signed in sorted(state.roles.items()):
+        names = {target.partition("/")[0] for target in signed.signed.targets}
+        for name in sorted(each for each in names if is_name(each) and role_of(each) == role):
+            newest = max(numbers(state, name), default=0)
+            staged = [each[name].release for each in offered.groups.values() if name in each]
+            if newest > max(staged, default=0):
+                yield release_id(name, newest)
 
 
 def _offered(fleet: Fleet, state: State, name: str) -> set[int]:

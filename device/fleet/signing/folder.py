@@ -93,9 +93,12 @@ def changing(fleet: Fleet) -> Iterator[None]:
     except BlockingIOError as error:
         raise FleetError(f"{fleet.path}: another command is changing it; wait for it") from error
     except OSError as error:
+        still = (
+            "boards see a whole repository still" if fleet.public.exists() else "nothing is made"
+        )
         raise FleetError(
-            f"{error.filename or fleet.path}: {error.strerror or error}; boards see a whole "
-            "repository still: correct that and give the same command again"
+            f"{error.filename or fleet.path}: {error.strerror or error}; {still}: correct that and "
+            "give the same command again"
         ) from error
     finally:
         os.close(number)

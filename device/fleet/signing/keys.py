@@ -4,7 +4,8 @@ A file is called ROLE-ID.pem. The id is the beginning of what signed metadata ca
 key is found without opening it, in any of the folders that are given.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,12 +77,24 @@ class Keyring:
         """
         here = [(key, path) for key in keys if (path := self._file(key)) is not None]
         if len(here) < threshold:
-            places = ", ".join(map(str, self.folders))
+            places = "; ".join(self._looked_at(role, keys))
             raise NoKeyError(
                 f"{role} is signed with {threshold} of {len(keys)} keys, and {len(here)} are here "
                 f"({places}): bring their files ({role}-....pem) and name their folder with KEYS="
             )
         return [self._open(key, path) for key, path in here[:threshold]]
+
+    def _looked_at(self, role: str, keys: Sequence[Key]) -> Iterator[str]:
+        """Each folder, and why what lies there does not help."""
+        right = {file_name(role, key.keyid) for key in keys}
+        for folder in self.folders:
+            try:
+                there = [path.name for path in folder.iterdir() if path.name not in right]
+                is_old = any(re.fullmatch(rf"{role}-[0-9a-f]+\.pem", name) for name in there)
+                why = f"what is there of {role} is older, or another fleet's" if is_old else ""
+            except OSError as error:
+                why = error.strerror or str(error)
+            yield f"{folder}: {why}" if why else str(folder)
 
     def _file(self, key: Key) -> Path | None:
         ending = file_name("", key.keyid)

@@ -337,3 +337,49 @@ def test_damaged_metadata_is_named(
     (fleet / "public/metadata/1.root.json").write_text("{}")
     assert run("refresh") == 1
     assert "1.root.json: damaged" in complaint(capsys)
+
+
+def test_keys_that_are_no_help_are_told_from_those_that_are_missing(
+    run: Run, fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", f"--fleet={tmp_path / 'other'}"]) == 0
+    (fleet / "keys").rename(tmp_path / "away")
+    (tmp_path / "other/keys").rename(fleet / "keys")
+    capsys.readouterr()
+    assert run("promote", "--name=birds", "--percent=50") == 1
+    said = complaint(capsys)
+    assert f"{fleet}/keys: what is there of rollout is older, or another fleet's" in said
+    for path in (fleet / "keys").iterdir():
+        path.unlink()
+    (fleet / "keys").rmdir()
+    assert run("promote", "--name=birds", "--percent=50") == 1
+    assert f"({fleet}/keys: No such file or directory): bring their files" in complaint(capsys)
+
+
+def test_a_disk_that_is_full_when_a_fleet_is_made_leaves_none_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", refuse)
+        assert main(["init", f"--fleet={tmp_path / 'new'}"]) == 1
+    assert "nothing is made: correct that" in complaint(capsys)
+    assert main(["init", f"--fleet={tmp_path / 'new'}"]) == 0
+
+
+def test_status_names_a_release_that_no_board_is_offered(
+    good: Good, other_tar: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def waiting() -> list[str]:
+        capsys.readouterr()
+        good("status")
+        lines = capsys.readouterr().out.splitlines()
+        return [line.partition(" ")[0] for line in lines if "no board is offered it" in line]
+
+    assert waiting() == ["birds/1"]
+    good("promote", "--name=birds", "--percent=1")
+    assert waiting() == []
+    good("publish", "--name=birds", f"--bundle={other_tar}")
+    assert waiting() == ["birds/2"]
