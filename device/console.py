@@ -57,8 +57,7 @@ def guarded(command: Callable[[], int]) -> int:
         say(f"error: {error}", error=True)
         return error.exit_status
     except BrokenPipeError:
-        # The reader (head, a closed terminal) has gone; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, a closed terminal) has gone.
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -67,6 +66,17 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        _drop_what_cannot_be_written()
+
+
+def _drop_what_cannot_be_written() -> None:
+    """What stdout still holds for a reader that went, or a full disk: Python complains at exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str, *, error: bool = False) -> None:

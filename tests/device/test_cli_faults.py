@@ -155,7 +155,12 @@ def test_a_reader_that_goes_ends_the_run_without_a_word(endless: "subprocess.Pop
     assert endless.stderr.read() == ""
 
 
-def test_a_full_disk_behind_stdout_is_one_line(tiny_bundle: Path, photos: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_stdout_is_one_line(
+    unbuffered: str, tiny_bundle: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where Python writes only at its end, as it does unless told otherwise."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     command = f'"{sys.executable}" -m device classify --json --bundle "$0" "$1" > /dev/full'
