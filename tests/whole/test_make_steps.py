@@ -325,7 +325,7 @@ NO_NUMBERS = {
     *(f"train/{name}.py" for name in ("artifacts", "errors", "stamps")),
     *("train/page/templates.py", "train/report/publish.py"),
     *("train/data/dataset.py", "train/data/split.py"),
-    *("train/network/layer_table.py", "train/network/temperature.py"),
+    *(f"train/network/{name}.py" for name in ("layer_table", "temperature", "trials")),
     *("train/recipe/evaluate.py", "train/recipe/fit.py"),
     *(f"train/recipe/expected/{name}.py" for name in ("estimates", "held_out", "place_views")),
     "train/curate/features.py",
