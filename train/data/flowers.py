@@ -43,11 +43,22 @@ def fetch_flowers(folder: Path) -> Path:
     unpacked = folder / ".unpacking"
     shutil.rmtree(unpacked, ignore_errors=True)
     with tarfile.open(archive, "r:gz") as tar:
-        tar.extractall(unpacked, filter="data")
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(unpacked, filter="data")
+        else:
+            # Python before 3.11.4, such as Debian 12's, knows no filters.
+            tar.extractall(unpacked, members=[_inside(member) for member in tar])
     os.replace(unpacked / "flower_photos", target)
     shutil.rmtree(unpacked)
     archive.unlink()
     return target
+
+
+def _inside(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    path = Path(member.name)
+    if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+        raise tarfile.ExtractError(f"{member.name} is no file within the archive's folder")
+    return member
 
 
 def download(url: str, path: Path, size_bytes: int, sha256: str) -> None:
