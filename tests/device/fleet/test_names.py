@@ -13,6 +13,13 @@ from tests.device.fleet.test_commands import offered
 from tests.support.device.tiny_bundle import TAR
 
 
+@pytest.fixture(autouse=True)
+def settings_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make ramp MQTT=house.toml` reads the broker from."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "house.toml").touch()
+
+
 @pytest.mark.parametrize(
     ("command", "options"),
     [("halt", []), ("promote", ["--percent=70"]), ("ramp", ["--mqtt=house.toml"])],
@@ -23,12 +30,8 @@ def test_a_misspelt_group_is_refused_before_anything_is_signed(
     fleet: Path,
     command: str,
     options: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "house.toml").touch()
     good("promote", "--name=birds", "--percent=50")
     good("promote", "--name=birds", "--percent=60", "--group=garden", "--new")
     before = contents(fleet)
@@ -64,12 +67,8 @@ def test_a_misspelt_name_is_refused_before_anything_is_signed(
     fleet: Path,
     command: str,
     options: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "house.toml").touch()
     before = contents(fleet)
     assert run(command, "--name=brids", *options) == 1
     assert "(did you mean 'birds'?)" in complaint(capsys)
