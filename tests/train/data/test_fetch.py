@@ -249,6 +249,14 @@ def offer(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(fetch, "FLOWERS_SHA256", hashlib.sha256(archive).hexdigest())
 
 
+@pytest.fixture(params=["filters", "none, as Debian 12's Python"])
+def has_filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Python's own filters of archives, and without."""
+    if request.param != "filters":
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+
+@pytest.mark.usefixtures("has_filters")
 def test_the_official_photos_are_unpacked_once(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +268,7 @@ def test_the_official_photos_are_unpacked_once(
     assert len(server.asked) == 1
 
 
+@pytest.mark.usefixtures("has_filters")
 def test_an_archive_cannot_write_outside_of_its_folder(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
